@@ -1,0 +1,134 @@
+"""Coordinate reference systems: text in, one canonical text out, and the libraries' objects for it when needed.
+
+A `Crs` is ``AUTHORITY:CODE`` or WKT. rasterio's and pyproj's objects are made once for each and kept,
+because making one costs more than most of what a tile does with it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.errors import InvalidParameter
+from app.raster import Bounds, Crs
+
+if TYPE_CHECKING:
+    import pyproj
+    import rasterio.crs
+
+WGS84 = Crs("EPSG:4326")
+WEB_MERCATOR = Crs("EPSG:3857")
+
+_CODE = re.compile(r"^\[?(?:(?P<authority>[A-Za-z_]+):)?(?P<code>[A-Za-z0-9]+)\]?$")
+_URI = re.compile(r"^\[?https?://www\.opengis\.net/def/crs/(?P<authority>[A-Za-z]+)/[^/]*/(?P<code>[A-Za-z0-9]+)\]?$")
+_URN = re.compile(r"^urn:ogc:def:crs:(?P<authority>[A-Za-z]+):[^:]*:(?P<code>[A-Za-z0-9]+)$", re.IGNORECASE)
+
+_transformers = threading.local()
+"""pyproj's transformers are not to be shared by threads: https://pyproj4.github.io/pyproj/stable/advanced_examples.html"""
+
+
+@lru_cache(maxsize=256)
+def parse(text: str, parameter: str = "crs") -> Crs:
+    """The canonical form of what a caller wrote: ``EPSG:3857``, ``3857``, an OGC URI or URN, ``[EPSG:3857]``, WKT.
+
+    Raises:
+        InvalidParameter: the text names no CRS that PROJ knows.
+    """
+    text = text.strip()
+    for pattern in (_CODE, _URI, _URN):
+        if match := pattern.match(text):
+            authority = (match["authority"] or "EPSG").upper()
+            text = f"{authority}:{match['code'].upper()}"
+            if text == "OGC:CRS84":
+                return Crs(text)
+            break
+    import pyproj
+    from pyproj.exceptions import CRSError
+
+    if len(text) > 8192:
+        raise InvalidParameter("The CRS is longer than 8192 characters.", parameter=parameter, limit=8192)
+    try:
+        return from_pyproj(pyproj.CRS.from_user_input(text))
+    except CRSError:
+        raise InvalidParameter(
+            f"'{parameter}' is not a coordinate reference system: give an EPSG code, an OGC URI or WKT.",
+            parameter=parameter,
+        ) from None
+
+
+def from_pyproj(crs: pyproj.CRS) -> Crs:
+    """The canonical text of a pyproj CRS."""
+    authority = crs.to_authority(min_confidence=100)
+    if authority is not None:
+        return Crs(":".join(authority))
+    return Crs(crs.to_wkt())
+
+
+@lru_cache(maxsize=256)
+def to_pyproj(crs: Crs) -> pyproj.CRS:
+    """Pyproj's object for a CRS."""
+    import pyproj
+
+    return pyproj.CRS.from_user_input(crs)
+
+
+@lru_cache(maxsize=256)
+def to_rasterio(crs: Crs) -> rasterio.crs.CRS:
+    """Rasterio's object for a CRS."""
+    from rasterio.crs import CRS
+
+    return CRS.from_user_input(crs)
+
+
+@lru_cache(maxsize=256)
+def uri(crs: Crs) -> str | None:
+    """The OGC URI of a CRS, ``http://www.opengis.net/def/crs/EPSG/0/4326``, or None where it has no authority code."""
+    match = _CODE.match(crs)
+    if match is None or not match["authority"]:
+        return None
+    authority, code = match["authority"].upper(), match["code"]
+    version = "1.3" if authority == "OGC" else "2015" if authority == "IAU_2015" else "0"
+    return f"http://www.opengis.net/def/crs/{authority.split('_')[0]}/{version}/{code}"
+
+
+def is_geographic(crs: Crs) -> bool:
+    """True when the CRS counts in degrees."""
+    return crs in (WGS84, "OGC:CRS84") or (crs != WEB_MERCATOR and bool(to_pyproj(crs).is_geographic))
+
+
+def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
+    """A transformer of this thread's own, x (or longitude) first on both sides."""
+    kept: dict[tuple[Crs, Crs], Any] = _transformers.__dict__.setdefault("kept", {})
+    found = kept.get((source, target))
+    if found is None:
+        import pyproj
+
+        if len(kept) >= 64:
+            kept.clear()
+        found = kept[(source, target)] = pyproj.Transformer.from_crs(
+            to_pyproj(source), to_pyproj(target), always_xy=True
+        )
+    return found
+
+
+def transform_bounds(source: Crs, target: Crs, bounds: Bounds, densify: int = 21) -> Bounds:
+    """Bounds in ``target`` that hold ``bounds`` of ``source``, edges densified.
+
+    May hold infinities, and west > east where the antimeridian is crossed.
+    """
+    if source == target:
+        return bounds
+    left, bottom, right, top = transformer(source, target).transform_bounds(*bounds, densify_pts=densify)
+    return (float(left), float(bottom), float(right), float(top))
+
+
+def transform_points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, Any]:
+    """Coordinates in ``target``, float64 arrays of the input's shape; not finite where there is no answer."""
+    if source == target:
+        return np.asarray(xs, dtype="float64"), np.asarray(ys, dtype="float64")
+    x, y = transformer(source, target).transform(xs, ys)
+    return np.asarray(x, dtype="float64"), np.asarray(y, dtype="float64")

@@ -1,0 +1,226 @@
+"""Every failure that a caller can be told of, as one hierarchy.
+
+    TileryError                     500 internal_error
+    ├── RequestError                what was asked cannot be meant
+    │   ├── InvalidParameter        422 invalid_parameter     (type, range, enumeration, missing)
+    │   ├── InvalidExpression       400 invalid_expression
+    │   ├── InvalidColormap         400 invalid_colormap
+    │   ├── InvalidBand             400 invalid_band
+    │   ├── InvalidFormat           400 invalid_format        (data that the picture format cannot hold)
+    │   ├── InvalidGeometry         400 invalid_geometry
+    │   └── OverLimit               400 over_limit            (one parameter beyond its limit)
+    ├── TooMuchWork                 413 too_much_work         (the request as a whole is beyond its budget)
+    ├── Unauthorized                401 unauthorized
+    ├── NotFound                    404 not_found
+    │   ├── LayerNotFound           404 layer_not_found
+    │   ├── TileOutsideBounds       404 tile_outside_bounds
+    │   └── PointOutsideBounds      404 point_outside_bounds
+    ├── SourceError                 what the request points at
+    │   ├── SourceRefused           403 source_refused        (the policy says no)
+    │   ├── SourceDenied            403 source_denied         (the store says no)
+    │   ├── SourceNotFound          404 source_not_found
+    │   ├── NotARaster              415 not_a_raster
+    │   ├── UnsupportedRaster       415 unsupported_raster    (a raster, but a codec or layout we do not read)
+    │   └── BrokenRaster            422 broken_raster         (damaged or lying about itself)
+    ├── UpstreamError               502 upstream_failed
+    │   └── UpstreamTimeout         504 upstream_timeout
+    ├── DeadlineExceeded            504 deadline_exceeded
+    └── Busy                        503 busy                  (comes with Retry-After)
+
+``detail`` is written for the caller: it never holds a path, a host, a credential or a library's text. What an operator
+needs beside it goes into ``private``, which only the log shows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TileryError(Exception):
+    """The root: something failed inside, and the caller is told no more than that."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        detail: str = "The server failed to answer this request.",
+        *,
+        parameter: str | None = None,
+        limit: float | str | None = None,
+        private: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        """Keep what the caller may read (``detail``, ``parameter``, ``limit``) apart from what only the log shows."""
+        super().__init__(detail)
+        self.detail = detail
+        self.parameter = parameter
+        self.limit = limit
+        self.private = private
+        self.retry_after = retry_after
+
+
+class RequestError(TileryError):
+    """What was asked cannot be meant."""
+
+    code = "bad_request"
+    status = 400
+
+
+class InvalidParameter(RequestError):
+    """A parameter is missing, of the wrong type, out of range or not one of its values."""
+
+    code = "invalid_parameter"
+    status = 422
+
+
+class InvalidExpression(RequestError):
+    """Band maths that does not parse, or names what it may not."""
+
+    code = "invalid_expression"
+
+
+class InvalidColormap(RequestError):
+    """A colormap that is not JSON, not a colormap, or does not fit the data."""
+
+    code = "invalid_colormap"
+
+
+class InvalidBand(RequestError):
+    """A band that the dataset does not have, or too few of them."""
+
+    code = "invalid_band"
+
+
+class InvalidFormat(RequestError):
+    """Data that the picture format cannot hold."""
+
+    code = "invalid_format"
+
+
+class InvalidGeometry(RequestError):
+    """A body that is not a GeoJSON polygon that can be cut out."""
+
+    code = "invalid_geometry"
+
+
+class OverLimit(RequestError):
+    """One parameter beyond its limit; ``limit`` has the number."""
+
+    code = "over_limit"
+
+
+class TooMuchWork(TileryError):
+    """The request as a whole would read or make more than its budget."""
+
+    code = "too_much_work"
+    status = 413
+
+
+class Unauthorized(TileryError):
+    """The access token is missing or wrong."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class NotFound(TileryError):
+    """Nothing is there."""
+
+    code = "not_found"
+    status = 404
+
+
+class LayerNotFound(NotFound):
+    """The catalog has no layer of that name."""
+
+    code = "layer_not_found"
+
+
+class TileOutsideBounds(NotFound):
+    """The tile does not touch the dataset, or is not in the tile matrix set."""
+
+    code = "tile_outside_bounds"
+
+
+class PointOutsideBounds(NotFound):
+    """The position is not on the dataset."""
+
+    code = "point_outside_bounds"
+
+
+class SourceError(TileryError):
+    """What the request points at cannot be read."""
+
+    code = "source_error"
+    status = 400
+
+
+class SourceRefused(SourceError):
+    """The policy does not list this source. Nothing was opened."""
+
+    code = "source_refused"
+    status = 403
+
+
+class SourceDenied(SourceError):
+    """The store refused us this object."""
+
+    code = "source_denied"
+    status = 403
+
+
+class SourceNotFound(SourceError):
+    """The store has no such object."""
+
+    code = "source_not_found"
+    status = 404
+
+
+class NotARaster(SourceError):
+    """The object is not a raster of a kind we open."""
+
+    code = "not_a_raster"
+    status = 415
+
+
+class UnsupportedRaster(SourceError):
+    """A raster, but of a codec, layout or georeferencing that we do not read."""
+
+    code = "unsupported_raster"
+    status = 415
+
+
+class BrokenRaster(SourceError):
+    """A raster that is damaged, cut short or says of itself what is not so."""
+
+    code = "broken_raster"
+    status = 422
+
+
+class UpstreamError(TileryError):
+    """The store failed to answer."""
+
+    code = "upstream_failed"
+    status = 502
+
+
+class UpstreamTimeout(UpstreamError):
+    """The store did not answer in time."""
+
+    code = "upstream_timeout"
+    status = 504
+
+
+class DeadlineExceeded(TileryError):
+    """The work did not finish in the time that one request may take."""
+
+    code = "deadline_exceeded"
+    status = 504
+
+
+class Busy(TileryError):
+    """Every slot is taken and the queue is full."""
+
+    code = "busy"
+    status = 503

@@ -1,0 +1,21 @@
+"""How pixels are to be read: the part of a request that readers understand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """Which bands, and how their values are sampled. Hashable: it is part of cache keys."""
+
+    bands: tuple[int, ...] | None = None
+    """Band numbers from 1, in the order asked for, repeats kept. None: every band that is not alpha."""
+    nodata: float | None = None
+    """Value to take for missing data instead of the dataset's own; may be NaN or infinite. None: the dataset's."""
+    unscale: bool = False
+    """Apply the dataset's scale and offset; data become float32."""
+    resampling: str = "nearest"
+    """Resampling of reads in the dataset's own CRS (``resampling=``): rasterio's names in lower case."""
+    reproject: str = "nearest"
+    """Resampling of reads in another CRS (``reproject=``)."""

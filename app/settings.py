@@ -1,0 +1,196 @@
+"""Every setting that the service reads from its environment: typed, explained, and printed by ``tilery settings``.
+
+Ours begin with ``TILERY_``. Where TiTiler documents a setting of the same meaning its name is read as fallback, so that an
+environment written for TiTiler works as it is. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _names(name: str, *fallbacks: str) -> AliasChoices:
+    return AliasChoices(f"TILERY_{name}", *fallbacks)
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What an operator can set. The docstring under each field is what the manual prints."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True, populate_by_name=True
+    )
+
+    # What may be read
+    sources: CommaList = Field((), validation_alias=_names("SOURCES"))
+    """Comma list of what ``url=`` may name: ``s3://bucket/prefix/``, ``https://host/path/``, ``https://*`` (any public
+    address), ``http://127.0.0.1:9000/`` (exactly this host and port), ``/directory/``. Empty: layers of the catalog only."""
+    catalog: str | None = Field(None, validation_alias=_names("CATALOG"))
+    """Where the layers are: a directory or ``s3://bucket/sources/``."""
+    s3_endpoint: str | None = Field(
+        None, validation_alias=_names("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
+    """Address of an S3 server other than AWS, as ``http://127.0.0.1:9000``."""
+    s3_anonymous: bool = Field(False, validation_alias=_names("S3_ANONYMOUS", "AWS_NO_SIGN_REQUEST"))
+    """Read S3 without credentials (public buckets)."""
+
+    # The face towards the net
+    name: str = Field("Tilery", validation_alias=_names("NAME", "TITILER_API_NAME"))
+    """Title of the API and of its pages."""
+    description: str = Field(
+        "A tile server for rasters.", validation_alias=_names("DESCRIPTION", "TITILER_API_DESCRIPTION")
+    )
+    """Text under the title."""
+    public_url: str | None = Field(None, validation_alias=_names("PUBLIC_URL"))
+    """The address that users see, as ``https://tiles.example.com/maps``; every link begins with it. Not set: links are
+    made from the request, and from ``X-Forwarded-*`` of trusted proxies."""
+    root_path: str = Field("", validation_alias=_names("ROOT_PATH", "TITILER_API_ROOT_PATH"))
+    """Path prefix that a proxy adds, as ``/maps``; requests work with and without it."""
+    trusted_proxies: CommaList = Field((), validation_alias=_names("TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"))
+    """Addresses or networks whose ``X-Forwarded-*`` are believed, as ``10.0.0.0/8``; ``*`` believes everybody."""
+    allowed_hosts: CommaList = Field((), validation_alias=_names("ALLOWED_HOSTS"))
+    """Host names that a link may be made from when ``public_url`` is not set. Not set: addresses and ``localhost`` only;
+    for any other Host header links are relative."""
+    cors_origins: CommaList = Field(("*",), validation_alias=_names("CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"))
+    """Origins whose pages may call the API."""
+    cors_allow_methods: CommaList = Field(
+        ("GET", "HEAD", "POST", "OPTIONS"),
+        validation_alias=_names("CORS_ALLOW_METHODS", "TITILER_API_CORS_ALLOW_METHODS"),
+    )
+    """Methods that those pages may use."""
+    cache_control: str = Field(
+        "public, max-age=3600", validation_alias=_names("CACHE_CONTROL", "TITILER_API_CACHECONTROL")
+    )
+    """``Cache-Control`` of every successful answer to GET and HEAD; errors are never cacheable."""
+    access_token: str | None = Field(
+        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), repr=False
+    )
+    """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need none."""
+    default_attribution: str | None = Field(
+        None, validation_alias=_names("DEFAULT_ATTRIBUTION", "TITILER_DEFAULT_ATTRIBUTION")
+    )
+    """Credit line put into TileJSON and tilesets."""
+    lower_case_query_parameters: bool = Field(
+        False,
+        validation_alias=_names("LOWER_CASE_QUERY_PARAMETERS", "TITILER_API_LOWER_CASE_QUERY_PARAMETERS"),
+    )
+    """Take query parameters whatever their case."""
+    disable_cog: bool = Field(False, validation_alias=_names("DISABLE_COG", "TITILER_API_DISABLE_COG"))
+    """Leave the ``/cog`` routes out."""
+    debug: bool = Field(False, validation_alias=_names("DEBUG", "TITILER_API_DEBUG"))
+    """Log each request and show stages in ``Server-Timing``."""
+    template_directory: str | None = Field(
+        None, validation_alias=_names("TEMPLATE_DIRECTORY", "TITILER_API_TEMPLATE_DIRECTORY")
+    )
+    """Folder whose Jinja templates take the place of ours of the same name."""
+    tile_matrix_set_directory: str | None = Field(
+        None, validation_alias=_names("TILE_MATRIX_SET_DIRECTORY", "TILEMATRIXSET_DIRECTORY")
+    )
+    """Folder of further tile matrix sets (JSON, OGC 17-083r4)."""
+    colormap_directory: str | None = Field(None, validation_alias=_names("COLORMAP_DIRECTORY", "COLORMAP_DIRECTORY"))
+    """Folder of further colormaps (``.npy`` or ``.json``)."""
+    empty_tile: Literal["404", "204", "transparent"] = Field("404", validation_alias=_names("EMPTY_TILE"))
+    """Answer for a tile outside the raster: the 404 that TiTiler gives, 204 without a body, or a transparent picture."""
+
+    # Limits of one request
+    deadline: float = Field(25.0, gt=0, validation_alias=_names("DEADLINE"))
+    """Seconds that one request may take. Keep it below the load balancer's idle timeout (60)."""
+    max_pixels: int = Field(2048 * 2048, gt=0, validation_alias=_names("MAX_PIXELS"))
+    """Pixels of one output picture at most."""
+    max_size: int = Field(4096, gt=0, validation_alias=_names("MAX_SIZE"))
+    """Pixels along one side of an output picture at most."""
+    max_bands: int = Field(64, gt=0, validation_alias=_names("MAX_BANDS"))
+    """Bands that one request may ask for."""
+    max_decoded_bytes: int = Field(512 << 20, gt=0, validation_alias=_names("MAX_DECODED_BYTES"))
+    """Bytes of decoded pixels that one request may need at most."""
+    max_body_bytes: int = Field(2 << 20, gt=0, validation_alias=_names("MAX_BODY_BYTES"))
+    """Bytes of a request body at most."""
+    max_vertices: int = Field(100_000, gt=0, validation_alias=_names("MAX_VERTICES"))
+    """Vertices of the geometries of one request at most."""
+    max_features: int = Field(100, gt=0, validation_alias=_names("MAX_FEATURES"))
+    """Features of one FeatureCollection at most."""
+
+    # What a worker may use
+    render_slots: int | None = Field(None, gt=0, validation_alias=_names("RENDER_SLOTS"))
+    """Renders at a time in one worker. Not set: one more than the cores of the task, at least two."""
+    queue_length: int = Field(64, ge=0, validation_alias=_names("QUEUE_LENGTH"))
+    """Requests that may wait for a slot; further ones get 503 with Retry-After at once."""
+    memory: int | None = Field(None, gt=0, validation_alias=_names("MEMORY"))
+    """Bytes of memory that this worker may use. Not set: the container's limit shared among its workers."""
+    block_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("BLOCK_CACHE_BYTES"))
+    """Bytes of decoded blocks kept in a worker. Not set: a share of its memory."""
+    tile_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("TILE_CACHE_BYTES"))
+    """Bytes of encoded tiles kept in a worker. Not set: a share of its memory; 0 keeps none."""
+    kept_datasets: int = Field(128, gt=0, validation_alias=_names("KEPT_DATASETS"))
+    """Open datasets that a worker keeps."""
+    revalidate_seconds: float = Field(5.0, ge=0, validation_alias=_names("REVALIDATE_SECONDS"))
+    """Seconds after which a kept dataset's identity is checked again."""
+    fetch_threads: int = Field(16, gt=0, validation_alias=_names("FETCH_THREADS"))
+    """Range requests under way at a time in one worker."""
+
+    # Upstream
+    connect_timeout: float = Field(2.0, gt=0, validation_alias=_names("CONNECT_TIMEOUT"))
+    """Seconds to wait for a connection to a store."""
+    read_timeout: float = Field(10.0, gt=0, validation_alias=_names("READ_TIMEOUT"))
+    """Seconds to wait for a store's next bytes."""
+    fetch_retries: int = Field(2, ge=0, validation_alias=_names("FETCH_RETRIES"))
+    """Further tries for a range that failed with 5xx or a broken connection."""
+
+    # Process
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias=_names("LOG_LEVEL", "LOG_LEVEL")
+    )
+    """How much is logged."""
+
+    @field_validator("sources", "trusted_proxies", "allowed_hosts", "cors_origins", "cors_allow_methods", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("root_path")
+    @classmethod
+    def _slashes(cls, value: str) -> str:
+        value = value.strip("/")
+        return f"/{value}" if value else ""
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The process environment wins over ``.env``; there is no third place."""
+        return init_settings, env_settings, dotenv_settings
+
+
+@cache
+def get() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
+
+
+def environment(name: str, default: str | None = None) -> str | None:
+    """A variable that belongs to somebody else (AWS, GDAL, the container). The one door to the environment."""
+    return os.environ.get(name, default)

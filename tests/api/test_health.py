@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from fastapi.testclient import TestClient
+
+from app.main import app
+
+
+def test_healthz_answers_get_and_head() -> None:
+    client = TestClient(app)
+    assert "versions" in client.get("/healthz").json()
+    assert client.head("/healthz").status_code == 200
