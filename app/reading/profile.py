@@ -1,0 +1,85 @@
+"""What a raster says of itself, read once when it is opened."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.raster import Bounds, Crs
+
+Affine = tuple[float, float, float, float, float, float]
+"""a, b, c, d, e, f: x = a·column + b·row + c, y = d·column + e·row + f (rasterio's order)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The facts of a raster that do not change while it is open. Where ground control points place it, the facts are
+    those of the raster straightened by them."""
+
+    driver: str
+    width: int
+    height: int
+    count: int
+    """Bands, alpha included."""
+    dtypes: tuple[str, ...]
+    """numpy's names, one a band."""
+    crs: Crs | None
+    transform: Affine
+    nodata: float | None
+    colorinterp: tuple[str, ...]
+    """rasterio's names in lower case: ``red``, ``gray``, ``palette``, ``alpha``…"""
+    has_mask: bool
+    """True where a mask band of the whole dataset says what is valid (an internal mask, or alpha)."""
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    descriptions: tuple[str | None, ...]
+    overviews: tuple[int, ...]
+    """Decimation factors of the first band."""
+    block_shapes: tuple[tuple[int, int], ...]
+    """(rows, columns), one a band."""
+    palette: dict[int, tuple[int, int, int, int]] | None
+    tags: dict[str, str] = field(default_factory=dict)
+    band_tags: tuple[dict[str, str], ...] = ()
+    gcps: bool = False
+    """True when ground control points place it: such a raster is always read through a warp."""
+    image_structure: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def alpha_band(self) -> int | None:
+        """Number of the alpha band, from 1."""
+        return self.colorinterp.index("alpha") + 1 if "alpha" in self.colorinterp else None
+
+    @property
+    def data_bands(self) -> tuple[int, ...]:
+        """Numbers of the bands that are not alpha."""
+        return tuple(n for n, meaning in enumerate(self.colorinterp, 1) if meaning != "alpha")
+
+    @property
+    def north_up(self) -> bool:
+        """True when rows and columns run along the axes of the CRS."""
+        return self.transform[1] == 0.0 and self.transform[3] == 0.0
+
+    @property
+    def bounds(self) -> Bounds:
+        """Bounds in the raster's CRS: left and bottom as the transform gives them, so a south-up raster is upside down."""
+        a, b, c, d, e, f = self.transform
+        if self.north_up:
+            return (c, f + e * self.height, c + a * self.width, f)
+        xs = (c, c + a * self.width, c + b * self.height, c + a * self.width + b * self.height)
+        ys = (f, f + d * self.width, f + e * self.height, f + d * self.width + e * self.height)
+        return (min(xs), min(ys), max(xs), max(ys))
+
+    @property
+    def resolution(self) -> tuple[float, float]:
+        """Size of a pixel in units of the CRS, across and down, both positive."""
+        a, b, _, d, e, _ = self.transform
+        return (math.hypot(a, d), math.hypot(b, e))
+
+    def statistics(self, band: int) -> tuple[float, float] | None:
+        """Minimum and maximum of a band as its tags say."""
+        tags: dict[str, Any] = self.band_tags[band - 1] if self.band_tags else {}
+        try:
+            return (float(tags["STATISTICS_MINIMUM"]), float(tags["STATISTICS_MAXIMUM"]))
+        except (KeyError, ValueError):
+            return None
