@@ -64,42 +64,50 @@ def write(
         "dtype": data.dtype.name,
         "compress": compress,
         "nodata": nodata,
+        **({"tiled": True, "blockxsize": block, "blockysize": block} if tiled else {}),
+        **({"alpha": "YES"} if alpha else {}),
     }
-    if tiled:
-        profile |= {"tiled": True, "blockxsize": block, "blockysize": block}
     if gcps is None:
         profile["crs"] = crs
-        if transform is not None:
-            profile["transform"] = transform
-        elif bounds is not None:
+        if transform is None and bounds is not None:
             left, bottom, right, top = bounds
-            profile["transform"] = Affine((right - left) / width, 0.0, left, 0.0, (bottom - top) / height, top)
+            transform = Affine((right - left) / width, 0.0, left, 0.0, (bottom - top) / height, top)
+        profile["transform"] = transform
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile, **creation) as dataset:
         if gcps is not None:
             dataset.gcps = gcps
-        dataset.write(data)
-        if palette is not None:
-            dataset.write_colormap(1, dict(palette))
-        if alpha:
-            dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
         if colorinterp:
             dataset.colorinterp = list(colorinterp)
-        if scales:
-            dataset.scales = tuple(scales)
-        if offsets:
-            dataset.offsets = tuple(offsets)
-        for number, text in enumerate(descriptions, 1):
-            dataset.set_band_description(number, text)
-        if tags:
-            dataset.update_tags(**tags)
-        for number, items in enumerate(band_tags, 1):
-            dataset.update_tags(number, **items)
+        if palette is not None:
+            dataset.write_colormap(1, dict(palette))
+        _describe(dataset, tuple(scales), tuple(offsets), descriptions, tags or {}, band_tags)
+        dataset.write(data)
         if mask is not None:
             dataset.write_mask(mask)
         factors = [factor for factor in overviews if min(height, width) // factor >= 1]
         if factors:
             dataset.build_overviews(factors, resampling)
     return path
+
+
+def _describe(
+    dataset: Any,
+    scales: tuple[float, ...],
+    offsets: tuple[float, ...],
+    descriptions: Iterable[str],
+    tags: Mapping[str, str],
+    band_tags: Iterable[Mapping[str, str]],
+) -> None:
+    if scales:
+        dataset.scales = scales
+    if offsets:
+        dataset.offsets = offsets
+    for number, text in enumerate(descriptions, 1):
+        dataset.set_band_description(number, text)
+    if tags:
+        dataset.update_tags(**tags)
+    for number, items in enumerate(band_tags, 1):
+        dataset.update_tags(number, **items)
 
 
 def columns_and_rows(width: int, height: int, dtype: str = "uint16", count: int = 2) -> NDArray[Any]:
