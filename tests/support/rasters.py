@@ -80,7 +80,14 @@ def write(
             dataset.colorinterp = list(colorinterp)
         if palette is not None:
             dataset.write_colormap(1, dict(palette))
-        _describe(dataset, tuple(scales), tuple(offsets), descriptions, tags or {}, band_tags)
+        _describe(
+            dataset,
+            scales=tuple(scales),
+            offsets=tuple(offsets),
+            descriptions=descriptions,
+            tags=tags or {},
+            band_tags=band_tags,
+        )
         dataset.write(data)
         if mask is not None:
             dataset.write_mask(mask)
@@ -92,6 +99,7 @@ def write(
 
 def _describe(
     dataset: Any,
+    *,
     scales: tuple[float, ...],
     offsets: tuple[float, ...],
     descriptions: Iterable[str],
