@@ -24,6 +24,10 @@
     │   └── BrokenRaster            422 broken_raster         (damaged or lying about itself)
     ├── UpstreamError               502 upstream_failed
     │   └── UpstreamTimeout         504 upstream_timeout
+    ├── CatalogError                500 catalog_error         (a store of layers or tiles)
+    │   ├── BrokenDocument          500 broken_document       (not JSON, or not a layer's)
+    │   ├── Conflict                409 conflict              (somebody else wrote in between)
+    │   └── StoreFull               507 store_full
     ├── DeadlineExceeded            504 deadline_exceeded
     └── Busy                        503 busy                  (comes with Retry-After)
 
@@ -210,6 +214,32 @@ class UpstreamTimeout(UpstreamError):
 
     code = "upstream_timeout"
     status = 504
+
+
+class CatalogError(TileryError):
+    """A store of layers or of tiles cannot do what it should."""
+
+    code = "catalog_error"
+
+
+class BrokenDocument(CatalogError):
+    """A layer's document that is not JSON, or not a layer's. The catalog keeps the last good one."""
+
+    code = "broken_document"
+
+
+class Conflict(CatalogError):
+    """Somebody else wrote in between; nothing was written."""
+
+    code = "conflict"
+    status = 409
+
+
+class StoreFull(CatalogError):
+    """No room is left."""
+
+    code = "store_full"
+    status = 507
 
 
 class DeadlineExceeded(TileryError):

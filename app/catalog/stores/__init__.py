@@ -1,0 +1,26 @@
+"""Where documents, rasters and finished tiles are kept: a directory or a bucket, behind one protocol."""
+
+from __future__ import annotations
+
+from app.catalog.stores.protocol import Blob, Entry, Store
+
+__all__ = ["Blob", "Entry", "Store", "open_store"]
+
+
+def open_store(address: str) -> Store:
+    """The store at an address: ``s3://bucket/prefix/`` or a directory.
+
+    Raises:
+        InvalidParameter: another scheme.
+    """
+    if address.startswith("s3://"):
+        from app.catalog.stores.s3 import S3Store
+
+        return S3Store.at(address)
+    if "://" in address:
+        from app.errors import InvalidParameter
+
+        raise InvalidParameter("A store is a directory or s3://bucket/prefix/.", parameter="address")
+    from app.catalog.stores.directory import DirectoryStore
+
+    return DirectoryStore.at(address)

@@ -1,0 +1,185 @@
+"""A directory as a store. Writes are atomic: a file beside it, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.catalog.stores.protocol import Blob, Entry
+from app.errors import Conflict, NotFound, StoreFull, UpstreamError
+
+_PART = 8 << 20
+
+
+class DirectoryStore:
+    """Files below a directory, which need not exist before the first write."""
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is touched yet."""
+        self.root = root
+
+    @classmethod
+    def at(cls, address: str) -> DirectoryStore:
+        """The store of a directory, by any way of writing its path."""
+        return cls(Path(os.path.abspath(Path(address).expanduser())))  # noqa: PTH100 (links stay as they are written)
+
+    @property
+    def address(self) -> str:
+        """The directory, ending in a slash."""
+        return f"{self.root}/"
+
+    def path(self, key: str) -> Path:
+        """The file of a key.
+
+        Raises:
+            NotFound: the key leaves the directory.
+        """
+        parts = key.split("/")
+        if any(part in ("", ".", "..") or "\x00" in part for part in parts):
+            raise NotFound("Nothing is there.")
+        return self.root.joinpath(*parts)
+
+    def read(self, key: str, *, unless: str | None = None) -> Blob | None:
+        """What is under the key, or None when it is unchanged."""
+        with _failures(), self.path(key).open("rb") as file:
+            version = _version(os.fstat(file.fileno()))
+            if version == unless:
+                return None
+            return Blob(body=file.read(), version=version)
+
+    def write(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        media_type: str,  # noqa: ARG002 (a file has no type but its suffix)
+        cache_control: str | None = None,  # noqa: ARG002
+        expected: str = "any",
+    ) -> str:
+        """The new version. Writers that expect something take turns on a lock file."""
+        path = self.path(key)
+        with _failures():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _written(path) as part:
+                with part.open("wb") as file:
+                    file.write(body)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if expected == "any":
+                    part.replace(path)
+                else:
+                    with _lock(path.parent):
+                        found = _version(path.stat()) if path.exists() else "new"
+                        if found != expected:
+                            raise Conflict("Somebody else wrote this in between.")
+                        part.replace(path)
+            _flush(path.parent)
+            return _version(path.stat())
+
+    def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:  # noqa: ARG002
+        """Nothing, after the file was copied. A hard link takes the place of the copy where it can."""
+        target = self.path(key)
+        with _failures():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _written(target) as part:
+                try:
+                    part.unlink()
+                    part.hardlink_to(path)
+                    progress(path.stat().st_size)
+                except OSError:  # another file system
+                    with path.open("rb") as source, part.open("wb") as copy:
+                        while chunk := source.read(_PART):
+                            copy.write(chunk)
+                            progress(len(chunk))
+                        copy.flush()
+                        os.fsync(copy.fileno())
+                part.replace(target)
+            _flush(target.parent)
+
+    def remove(self, key: str) -> None:
+        """Nothing; folders that have become empty go too."""
+        with _failures():
+            path = self.path(key)
+            path.unlink(missing_ok=True)
+            for folder in path.parents:
+                if folder == self.root or not folder.is_relative_to(self.root):
+                    break
+                lock = folder / ".lock"
+                if lock.exists() and len(list(folder.iterdir())) == 1:
+                    lock.unlink(missing_ok=True)
+                try:
+                    folder.rmdir()
+                except OSError:  # not empty, or gone already
+                    break
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders below a prefix."""
+        folder = self.path(prefix.rstrip("/")) if prefix else self.root
+        with _failures():
+            if not folder.is_dir():
+                return
+            with os.scandir(folder) as found:
+                names = [entry.name for entry in found if entry.is_dir()]
+        yield from names
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Every file below a prefix but for locks and parts."""
+        folder = self.path(prefix.rstrip("/")) if prefix else self.root
+        with _failures():
+            for path in folder.rglob("*"):
+                try:
+                    found = path.stat()
+                except FileNotFoundError:
+                    continue
+                if path.is_file() and not path.name.startswith("."):
+                    key = path.relative_to(self.root).as_posix()
+                    yield Entry(key=key, size=found.st_size, modified=found.st_mtime)
+
+
+def _version(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A new file beside ``path``, flushed when it is left well and removed when it is not."""
+    handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    os.fchmod(handle, 0o644)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise NotFound("Nothing is there.") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull("The disk is full.", private=str(error)) from error
+        raise UpstreamError("The directory cannot be used.", private=str(error)) from error
