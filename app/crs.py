@@ -68,6 +68,14 @@ def from_pyproj(crs: pyproj.CRS) -> Crs:
     return Crs(crs.to_wkt())
 
 
+def from_rasterio(crs: rasterio.crs.CRS) -> Crs:
+    """The canonical text of a rasterio CRS."""
+    authority = crs.to_authority(confidence_threshold=70)
+    if authority is not None:
+        return Crs(":".join(authority))
+    return Crs(crs.to_wkt())
+
+
 @lru_cache(maxsize=256)
 def to_pyproj(crs: Crs) -> pyproj.CRS:
     """Pyproj's object for a CRS."""

@@ -6,10 +6,21 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from app.raster import Bounds, Crs
 
 Affine = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: x = a·column + b·row + c, y = d·column + e·row + f (rasterio's order)."""
+
+
+def can_hold(dtype: str, value: float) -> bool:
+    """True when a value of that numpy type can be ``value``."""
+    kind = np.dtype(dtype)
+    if kind.kind not in "iu":
+        return True
+    limits = np.iinfo(kind)
+    return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,11 @@ class Profile:
     gcps: bool = False
     """True when ground control points place it: such a raster is always read through a warp."""
     image_structure: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def usable_nodata(self) -> float | None:
+        """The nodata value, or None where there is none that the data type can hold (as -9999 in a byte raster)."""
+        return self.nodata if self.nodata is not None and can_hold(self.dtypes[0], self.nodata) else None
 
     @property
     def alpha_band(self) -> int | None:
