@@ -37,7 +37,7 @@ needs beside it goes into ``private``, which only the log shows.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TileryError(Exception):
@@ -76,6 +76,8 @@ class InvalidParameter(RequestError):
 
     code = "invalid_parameter"
     status = 422
+    errors: tuple[dict[str, Any], ...] = ()
+    """Everything that was wrong, in the shape of FastAPI's validation errors, where parameters were checked together."""
 
 
 class InvalidExpression(RequestError):
