@@ -17,10 +17,17 @@ help: ## what each target does
 	.venv/bin/pip install -q --require-hashes -r requirements-dev.txt
 	@touch $@
 
+.peer/ready: requirements-peer.txt
+	@test -x .peer/bin/python || $(PYTHON) -m venv .peer
+	.peer/bin/pip install -q --require-hashes -r requirements-peer.txt
+	@touch $@
+
+peer: .peer/ready ## TiTiler in an environment of its own, for parity tests and the benchmark
+
 serve: .venv/service ## a map in the browser: makes the demo layers, starts the server
 	.venv/bin/gunicorn -k uvicorn_worker.UvicornWorker -b $(HOST):$(PORT) app.main:app
 
-test: .venv/develop ## every test
+test: .venv/develop .peer/ready ## every test
 	.venv/bin/pytest
 
 lint: .venv/develop ## ruff and mypy
@@ -33,6 +40,6 @@ lock: ## the locks, from requirements*.in
 	for name in requirements requirements-demo requirements-dev requirements-peer; do $(LOCK) $$name.in -o $$name.txt; done
 
 clean: ## remove what make made
-	rm -rf .venv .demo build dist *.egg-info
+	rm -rf .venv .peer .bench .demo build dist *.egg-info
 
-.PHONY: help serve test lint lock clean
+.PHONY: help peer serve test lint lock clean

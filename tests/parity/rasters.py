@@ -1,0 +1,218 @@
+"""The rasters that both servers are asked for, made anew for each run: small, smooth, and one of every kind.
+
+Values change slowly from pixel to pixel, so that a sample taken one pixel away differs by little and a shift by much.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.control import GroundControlPoint
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.transform import Affine, from_bounds, from_origin
+
+LON, LAT = 3.0017, 50.0166
+"""A position near the middle of every raster in UTM zone 31."""
+
+UTM = "EPSG:32631"
+UTM_ORIGIN = from_origin(495_000, 5_545_000, 10, 10)
+SIZE = 768
+
+
+def waves(height: int, width: int, bands: int = 1, *, phase: float = 0.0) -> np.ndarray:
+    """Values from 0 to 1, shape (bands, height, width), without a jump between neighbours."""
+    rows, columns = np.mgrid[0:height, 0:width].astype("float64")
+    layers = [
+        0.5
+        + 0.3 * np.sin(columns / (29 + 7 * band) + phase + band)
+        + 0.2 * np.cos(rows / (23 + 5 * band) - columns / 97 + 2 * band)
+        for band in range(bands)
+    ]
+    return np.clip(np.stack(layers), 0, 1)
+
+
+def ellipse(height: int, width: int) -> np.ndarray:
+    """True inside an ellipse that touches the edges."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    return (((columns - width / 2) / (width / 2)) ** 2 + ((rows - height / 2) / (height / 2)) ** 2) <= 1
+
+
+def _write(
+    path: Path,
+    data: np.ndarray,
+    *,
+    crs: str | None = UTM,
+    transform: Affine | None = UTM_ORIGIN,
+    driver: str = "COG",
+    mask: np.ndarray | None = None,
+    finish: Callable[[Any], None] | None = None,
+    options: dict[str, Any] | None = None,
+    **profile: Any,
+) -> None:
+    """A GeoTIFF of these pixels at ``path``."""
+    count, height, width = data.shape
+    with warnings.catch_warnings(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        warnings.simplefilter("ignore")
+        kept = path.with_suffix(".src.tif") if driver == "COG" else path
+        creation = (options or {}) if driver != "COG" else {}
+        with rasterio.open(
+            kept,
+            "w",
+            driver="GTiff",
+            count=count,
+            height=height,
+            width=width,
+            dtype=data.dtype,
+            crs=crs,
+            transform=transform,
+            **creation,
+            **profile,
+        ) as target:
+            target.write(data)
+            if mask is not None:
+                target.write_mask(mask)
+            if finish:
+                finish(target)
+        if driver == "COG":
+            defaults = {"COMPRESS": "DEFLATE", "BLOCKSIZE": 256, "OVERVIEW_RESAMPLING": "NEAREST"}
+            rasterio.shutil.copy(kept, path, driver="COG", **(defaults | (options or {})))
+            kept.unlink()
+
+
+def _byte(values: np.ndarray) -> np.ndarray:
+    return (1 + 254 * values).astype("uint8")
+
+
+def _alpha(target: Any) -> None:
+    target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+
+
+def _rgb(target: Any) -> None:
+    target.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+def _scaled(target: Any) -> None:
+    target.scales = (0.1, 0.5)
+    target.offsets = (5.0, -20.0)
+    target.descriptions = ("warm", "cold")
+    target.update_tags(ns="", AREA_OR_POINT="Area", made="for a test")
+
+
+def _statistics(target: Any) -> None:
+    target.update_tags(
+        1,
+        STATISTICS_MINIMUM="-50",
+        STATISTICS_MAXIMUM="950",
+        STATISTICS_MEAN="400",
+        STATISTICS_STDDEV="200",
+    )
+
+
+def _palette(target: Any) -> None:
+    target.write_colormap(1, {value: (value * 16 % 256, 255 - value * 16, value * 7 % 256, 255) for value in range(16)})
+
+
+def make(folder: Path) -> None:
+    """Every raster of the table in ``folder``."""
+    rgb = _byte(waves(SIZE, SIZE, 3))
+    inside = ellipse(SIZE, SIZE)
+    _write(folder / "rgb.tif", rgb, finish=_rgb)
+    _write(folder / "mask.tif", rgb, finish=_rgb, mask=inside)
+    _write(folder / "nodata.tif", np.where(inside, rgb, 0), finish=_rgb, nodata=0)
+    opacity = np.where(inside, 255, 0).astype("uint8")
+    opacity[:, SIZE // 2 : SIZE // 2 + 60] = np.where(inside, 120, 0)[:, SIZE // 2 : SIZE // 2 + 60]
+    _write(folder / "alpha.tif", np.concatenate([rgb, opacity[None]]), finish=_alpha)
+    _write(folder / "flat.tif", rgb, driver="GTiff", options={"compress": "lzw"}, finish=_rgb)
+    _write(
+        folder / "jpeg.tif",
+        rgb,
+        finish=_rgb,
+        options={"COMPRESS": "JPEG", "QUALITY": 90, "OVERVIEW_RESAMPLING": "AVERAGE"},
+    )
+    _write(folder / "web.tif", rgb, finish=_rgb, options={"TILING_SCHEME": "GoogleMapsCompatible"})
+    _write(
+        folder / "planar.tif",
+        rgb,
+        driver="GTiff",
+        finish=_rgb,
+        options={"tiled": True, "blockxsize": 128, "blockysize": 256, "compress": "deflate", "interleave": "band"},
+    )
+    many = (200 + 9000 * waves(SIZE, SIZE, 4, phase=1)).astype("uint16")
+    _write(folder / "u16.tif", np.where(inside, many, 0), nodata=0, options={"PREDICTOR": "YES"})
+    _write(folder / "five.tif", np.concatenate([rgb, rgb[:2]]))
+    _write(folder / "two.tif", rgb[:2], finish=lambda t: setattr(t, "descriptions", ("red", "near infrared")))
+    _write(folder / "one.tif", rgb[:1])
+    height = (1000 * waves(SIZE, SIZE) - 30).astype("float32")
+    _write(
+        folder / "dem.tif",
+        np.where(inside, height, np.float32(-9999)),
+        nodata=-9999,
+        finish=_statistics,
+        options={"PREDICTOR": "YES"},
+    )
+    _write(folder / "int16.tif", (4000 * waves(SIZE, SIZE) - 2000).astype("int16"))
+    _write(folder / "scale.tif", (1000 * waves(SIZE, SIZE, 2)).astype("int16"), nodata=0, finish=_scaled)
+    classes = (16 * waves(SIZE, SIZE)[0] * 0.999).astype("uint8")[None]
+    _write(folder / "palette.tif", classes, photometric="palette", finish=_palette)
+    degrees = from_bounds(2, 49, 4, 51, 512, 512)
+    hole = (100 * waves(512, 512)).astype("float32")
+    hole[:, 100:180, 300:420] = np.nan
+    _write(folder / "nan.tif", hole, crs="EPSG:4326", transform=degrees, nodata=np.nan)
+    _write(folder / "nan_unsaid.tif", hole, crs="EPSG:4326", transform=degrees)
+    _write(folder / "f64.tif", hole.astype("float64") + 1e6, crs="EPSG:4326", transform=degrees)
+    _write(folder / "u32.tif", (70_000 + 1e6 * waves(512, 512)).astype("uint32"), crs="EPSG:4326", transform=degrees)
+    _write(
+        folder / "world.tif",
+        _byte(waves(360, 720, 3)),
+        crs="EPSG:4326",
+        transform=from_bounds(-180, -90, 180, 90, 720, 360),
+        finish=_rgb,
+    )
+    _write(
+        folder / "dateline.tif",
+        _byte(waves(512, 512)),
+        crs="EPSG:32660",
+        transform=from_origin(600_000, 100_000, 1000, 1000),
+    )
+    _write(
+        folder / "laea.tif",
+        _byte(waves(512, 512, 3)),
+        crs="EPSG:3035",
+        transform=from_origin(4_000_000, 3_000_000, 100, 100),
+    )
+    _write(
+        folder / "lcc.tif",
+        _byte(waves(512, 512)),
+        crs="+proj=lcc +lat_1=45 +lat_2=52 +lat_0=48 +lon_0=3 +ellps=GRS80 +units=m +no_defs",
+        transform=from_origin(-20_000, 240_000, 100, 100),
+    )
+    _write(
+        folder / "rotated.tif",
+        rgb,
+        driver="GTiff",
+        transform=Affine.translation(497_000, 5_545_000) * Affine.rotation(20) * Affine.scale(8, -8),
+    )
+    _write(folder / "nocrs.tif", rgb, driver="GTiff", crs=None, transform=None)
+    corners = [(0, 0, 2.9, 50.1), (0, 512, 3.1, 50.09), (512, 0, 2.89, 49.97), (512, 512, 3.09, 49.96)]
+    _write(
+        folder / "gcps.tif",
+        _byte(waves(512, 512)),
+        driver="GTiff",
+        crs=None,
+        transform=None,
+        options={"tiled": True, "blockxsize": 256, "blockysize": 256},
+        finish=lambda t: setattr(
+            t, "gcps", ([GroundControlPoint(row, column, x, y) for row, column, x, y in corners], "EPSG:4326")
+        ),
+    )
+    with rasterio.open(folder / "gcps.tif", "r+") as target:
+        target.build_overviews([2], Resampling.nearest)
+    (folder / "empty.tif").write_bytes(b"")
+    (folder / "text.tif").write_text("not a raster\n" * 50, encoding="ascii")
+    (folder / "cut.tif").write_bytes((folder / "rgb.tif").read_bytes()[:3000])
