@@ -1,0 +1,142 @@
+"""Parsed parameters become the values that reading, rendering and serving understand, checked against the limits."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from app.api.params.parse import Values
+from app.errors import InvalidParameter, OverLimit
+from app.reading.options import ReadOptions
+from app.rendering import colormap, expression
+from app.rendering.colormap import Colormap
+from app.rendering.options import RenderOptions
+from app.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def read_options(values: Values, limits: Settings) -> ReadOptions:
+    """Which bands are to be read and how; those of the expression where there is one.
+
+    Raises:
+        InvalidExpression: the expression does not parse.
+        OverLimit: more bands than one request may ask for.
+    """
+    text = expression_text(values)
+    bands = expression.parse(text).bands if text else values.get("bidx")
+    if bands is not None and len(bands) > limits.max_bands:
+        raise OverLimit(
+            f"At most {limits.max_bands} bands at a time.",
+            parameter="expression" if text else "bidx",
+            limit=limits.max_bands,
+        )
+    return ReadOptions(
+        bands=bands,
+        nodata=values.get("nodata"),
+        unscale=values.get("unscale", False),
+        resampling=values.get("resampling", "nearest"),
+        reproject=values.get("reproject", "nearest"),
+    )
+
+
+def render_options(values: Values) -> RenderOptions:
+    """How the pixels become a picture.
+
+    Raises:
+        InvalidColormap: the colormap is not one.
+        InvalidParameter: the algorithm's parameters are not a JSON object.
+    """
+    return RenderOptions(
+        expression=expression_text(values),
+        algorithm=values.get("algorithm"),
+        algorithm_params=_algorithm_params(values.get("algorithm_params")),
+        rescale=values.get("rescale"),
+        color_formula=values.get("color_formula"),
+        colormap=_colormap(values.get("colormap_name"), values.get("colormap")),
+        return_mask=values.get("return_mask", True),
+    )
+
+
+def expression_text(values: Values) -> str | None:
+    """The expression, with commas between blocks (TiTiler 0.4) turned into semicolons."""
+    text: str | None = values.get("expression")
+    if text is None or "," not in text:
+        return text
+    depth = 0
+    characters = []
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        characters.append(";" if character == "," and depth == 0 else character)
+    return "".join(characters)
+
+
+def check_size(limits: Settings, **sizes: float | None) -> None:
+    """Nothing, when every side and the area are within the limits.
+
+    Args:
+        limits: has ``max_size`` and ``max_pixels``.
+        sizes: sides of one picture by the name of the parameter that says it.
+
+    Raises:
+        OverLimit: one is not; it names the parameter and the limit.
+    """
+    area = 1.0
+    for name, size in sizes.items():
+        if size is None:
+            continue
+        if size > limits.max_size:
+            raise OverLimit(
+                f"{name} is {size:g}; at most {limits.max_size} pixels are allowed along one side.",
+                parameter=name,
+                limit=limits.max_size,
+            )
+        area *= size
+    if area > limits.max_pixels:
+        raise OverLimit(
+            f"A picture of {area:.0f} pixels was asked for; at most {limits.max_pixels} are allowed.",
+            parameter=next(iter(sizes)),
+            limit=limits.max_pixels,
+        )
+
+
+def check_tile(limits: Settings, *, tilesize: int, buffer: float | None, padding: int | None) -> None:
+    """Nothing, when a tile of that size, grown by its buffer and padding, is within the limits.
+
+    Raises:
+        OverLimit: it is not.
+    """
+    check_size(limits, tilesize=tilesize)
+    grown = tilesize + 2 * (buffer or 0)
+    check_size(limits, buffer=grown)
+    check_size(limits, padding=grown + 2 * (padding or 0))
+    if grown**2 > limits.max_pixels:
+        raise OverLimit(
+            f"A tile of {grown**2:.0f} pixels was asked for; at most {limits.max_pixels} are allowed.",
+            parameter="tilesize",
+            limit=limits.max_pixels,
+        )
+
+
+def _algorithm_params(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise InvalidParameter("algorithm_params should be a JSON object.", parameter="algorithm_params")
+    return document
+
+
+def _colormap(name: str | None, text: str | None) -> Colormap | None:
+    """The colormap named, or written as JSON, or (as TiTiler 0.2 took it) named where the JSON should be."""
+    if name is not None:
+        return colormap.get(name)
+    if text is None:
+        return None
+    if _NAME.fullmatch(text) and text in colormap.names():
+        return colormap.get(text)
+    return colormap.parse(text)

@@ -1,0 +1,172 @@
+"""A query string becomes values, once: typed, checked, with what was wrong collected in FastAPI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from app.api.params.kinds import Wrong
+from app.api.params.table import Group, Parameter
+from app.errors import InvalidParameter, OverLimit
+
+LONGEST_QUERY = 64 * 1024
+MOST_FIELDS = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """What a request asks for."""
+
+    given: Mapping[str, Any]
+    """Every parameter of the route: its value, its default, or None."""
+    canonical: str
+    """Text that is the same for all spellings of the same request and differs for all others."""
+    ignored: tuple[str, ...]
+    """Names in the query that the route does not know."""
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a parameter."""
+        return self.given[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a parameter, or ``default`` where the route does not have it or it was not given."""
+        value = self.given.get(name)
+        return default if value is None else value
+
+
+class Parser:
+    """Parses the parameters of one route."""
+
+    def __init__(self, parameters: Group, *, lower_case: bool = False) -> None:
+        """``lower_case``: names are taken whatever their case."""
+        self.parameters = parameters
+        self.lower_case = lower_case
+        self._spellings: dict[str, Parameter] = {}
+        for parameter in parameters:
+            if parameter.where == "query":
+                for name in (parameter.name, *parameter.old):
+                    self._spellings[name.lower() if lower_case else name] = parameter
+
+    def parse(self, query: str | bytes, path: Mapping[str, str | None] | None = None) -> Values:
+        """The values of a request.
+
+        Args:
+            query: as it stands in the URL, still encoded.
+            path: texts of the path's parameters, decoded.
+
+        Raises:
+            InvalidParameter: some are missing or wrong; ``errors`` has them all.
+            OverLimit: the query is longer than any real one.
+        """
+        texts, ignored = self._texts(query)
+        errors: list[dict[str, Any]] = []
+        briefs: list[str] = []
+        given: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.where == "path":
+                text = (path or {}).get(parameter.name)
+                found = [] if text is None else [text]
+            else:
+                found = texts.get(parameter.name, [])
+            try:
+                given[parameter.name] = _value(parameter, found)
+            except _AtPosition as found_wrong:
+                errors.append(found_wrong.document(parameter))
+                briefs.append(f"{parameter.name}: {found_wrong.wrong.brief}")
+        if errors:
+            problem = InvalidParameter("; ".join(briefs[:8]) + ".", parameter=str(errors[0]["loc"][1]))
+            problem.errors = tuple(errors)
+            raise problem
+        return Values(given=given, canonical=_canonical(self.parameters, given), ignored=ignored)
+
+    def _texts(self, query: str | bytes) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+        """Texts by the name of their parameter, and the names that nobody knows."""
+        if len(query) > LONGEST_QUERY:
+            raise OverLimit(
+                f"The query has more than {LONGEST_QUERY} characters.", parameter="query", limit=LONGEST_QUERY
+            )
+        text = query.decode("latin-1") if isinstance(query, bytes) else query
+        try:
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:
+            raise OverLimit(
+                f"The query has more than {MOST_FIELDS} parameters.", parameter="query", limit=MOST_FIELDS
+            ) from None
+        texts: dict[str, list[str]] = {}
+        ignored: dict[str, None] = {}
+        for name, value in pairs:
+            parameter = self._spellings.get(name.lower() if self.lower_case else name)
+            if parameter is None:
+                ignored[name] = None
+            else:
+                texts.setdefault(parameter.name, []).append(value)
+        return texts, tuple(name for name in ignored if name != "access_token")
+
+
+class _AtPosition(Exception):
+    """A wrong value and which of several it is."""
+
+    def __init__(self, wrong: Wrong, text: object, position: int | None) -> None:
+        super().__init__(wrong.message)
+        self.wrong = wrong
+        self.text = text
+        self.position = position
+
+    def document(self, parameter: Parameter) -> dict[str, Any]:
+        location: list[str | int] = [parameter.where, parameter.name]
+        if self.position is not None:
+            location.append(self.position)
+        document: dict[str, Any] = {
+            "type": self.wrong.kind,
+            "loc": location,
+            "msg": self.wrong.message,
+            "input": self.text,
+        }
+        if self.wrong.context:
+            document["ctx"] = self.wrong.context
+        return document
+
+
+def _value(parameter: Parameter, texts: list[str]) -> Any:
+    """The typed value of the texts given for a parameter: of one that is not repeated, the last counts."""
+    if not texts:
+        value = None
+    elif parameter.repeat:
+        value = _several(parameter, texts)
+    else:
+        value = _one(parameter, texts[-1], None)
+    if value is None and parameter.required:
+        raise _AtPosition(Wrong("missing", "Field required"), texts[-1] if texts else None, None)
+    return parameter.default if value is None else value
+
+
+def _one(parameter: Parameter, text: str, position: int | None) -> Any:
+    try:
+        return parameter.kind.read(text)
+    except Wrong as wrong:
+        raise _AtPosition(wrong, text, position) from None
+
+
+def _several(parameter: Parameter, texts: list[str]) -> tuple[Any, ...] | None:
+    values: list[Any] = []
+    for position, text in enumerate(texts):
+        value = _one(parameter, text, position)
+        if parameter.flat:
+            values.extend(value)
+        elif value is not None:
+            values.append(value)
+        if len(values) > parameter.most:
+            message = f"List should have at most {parameter.most} items"
+            raise _AtPosition(Wrong("too_long", message, {"max_length": parameter.most}), None, None)
+    return tuple(values) or None
+
+
+def _canonical(parameters: Group, given: Mapping[str, Any]) -> str:
+    """Name and value of everything in the query that differs from its default, in the table's order."""
+    return "&".join(
+        f"{parameter.name}={given[parameter.name]!r}"
+        for parameter in parameters
+        if parameter.where == "query" and given[parameter.name] != parameter.default
+    )

@@ -1,0 +1,450 @@
+"""Every parameter of the raster routes, once: its name, kind, default, meaning and older spellings.
+
+A route takes a tuple of these. Names, types and defaults are TiTiler's, whose clients send them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from app import tms
+from app.api.params.kinds import (
+    Choice,
+    CrsText,
+    Flag,
+    Indexes,
+    Integer,
+    Kind,
+    Nodata,
+    Number,
+    Numbers,
+    Ranges,
+    Text,
+)
+
+FORMATS = ("png", "npy", "tif", "tiff", "jpeg", "jpg", "jp2", "webp", "pngraw")
+RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
+REPROJECT = (
+    *("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode"),
+    *("max", "min", "med", "q1", "q3", "sum", "rms"),
+)
+MEDIA_TYPES = (
+    "image/tiff; application=geotiff; profile=cloud-optimized",
+    "application/vnd.flatgeobuf",
+    "application/geo+json",
+    "application/geopackage+sqlite3",
+    "image/tiff; application=geotiff",
+    "application/x-hdf",
+    "application/x-hdf5",
+    "text/html",
+    "image/jpeg",
+    "image/jp2",
+    "application/json",
+    "image/png",
+    "text/plain",
+    "image/tiff",
+    "application/vnd.google-earth.kml+xml",
+    "application/xml",
+    "application/pdf",
+    "application/netcdf",
+    "application/vnd.laszip+copc",
+    "application/vnd.pmtiles",
+    "application/vnd.apache.parquet",
+    "application/vnd.zarr",
+    "application/x-parquet",
+    "application/vnd+zarr",
+    "auto",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of a route."""
+
+    name: str
+    kind: Kind
+    description: str
+    where: Literal["query", "path"] = "query"
+    default: Any = None
+    required: bool = False
+    repeat: bool = False
+    """May be given several times; the value is then a tuple."""
+    flat: bool = False
+    """One text may hold several values, which are strung together."""
+    nullable: bool = True
+    """The document says that null is allowed where there is no default."""
+    most: int = 1024
+    """How many values at most."""
+    old: tuple[str, ...] = ()
+    """Spellings of older TiTilers, taken as this one."""
+    hidden: bool = False
+    """Not in the OpenAPI document: it is itself an older spelling."""
+    examples: tuple[Any, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The parameter object of the OpenAPI document."""
+        schema = self.kind.schema()
+        if self.repeat:
+            schema = {"type": "array", "items": schema}
+        if self.default is not None:
+            shown = list(self.default) if isinstance(self.default, tuple) else self.default
+            schema = schema | {"default": shown}
+        elif self.nullable and not self.required:
+            schema = {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+        schema = schema | {"title": self.name.replace("_", " ").replace("-", " ").title()}
+        if self.examples:
+            schema = schema | {"examples": list(self.examples)}
+        return {
+            "name": self.name,
+            "in": self.where,
+            "required": self.required,
+            "schema": schema | {"description": self.description},
+            "description": self.description,
+        }
+
+
+Group = tuple[Parameter, ...]
+
+
+def _colormaps() -> tuple[str, ...]:
+    from app.rendering import colormap
+
+    return tuple(colormap.names())
+
+
+def _algorithms() -> tuple[str, ...]:
+    from app.rendering import algorithms
+
+    return tuple(algorithms.names())
+
+
+def _path(name: str, kind: Kind, description: str) -> Parameter:
+    return Parameter(name=name, kind=kind, description=description, where="path", required=True)
+
+
+_FORMAT = Choice(names=lambda: FORMATS, error="enum", reference="ImageType")
+
+# Paths
+MATRIX_SET = _path("tileMatrixSetId", Choice(names=tms.names), "Name of the tile matrix set.")
+MATRIX_SET_OLD = Parameter(
+    name="TileMatrixSetId",
+    kind=Choice(names=tms.names),
+    description="Name of the tile matrix set, where the path has none.",
+    hidden=True,
+)
+TILE: Group = (
+    _path("z", Integer(), "Zoom: the identifier of the tile matrix."),
+    _path("x", Integer(), "Column of the tile."),
+    _path("y", Integer(), "Row of the tile."),
+)
+SCALE = replace(
+    _path("scale", Integer(above=0, most=4), "Size of the tile in multiples of the matrix's own."),
+    required=False,
+    hidden=True,
+)
+POSITION: Group = (
+    _path("lon", Number(), "Longitude, or x in `coord_crs`."),
+    _path("lat", Number(), "Latitude, or y in `coord_crs`."),
+)
+BOX: Group = (
+    _path("minx", Number(), "Least x of the box."),
+    _path("miny", Number(), "Least y of the box."),
+    _path("maxx", Number(), "Greatest x of the box."),
+    _path("maxy", Number(), "Greatest y of the box."),
+)
+PATH_SIZE: Group = (
+    _path("width", Integer(above=0), "Width of the picture in pixels."),
+    _path("height", Integer(above=0), "Height of the picture in pixels."),
+)
+PATH_FORMAT = _path("format", _FORMAT, "Format of the picture.")
+
+# What is read
+DATASET: Group = (
+    Parameter(
+        name="url",
+        kind=Text(longest=8192),
+        description="Address of the dataset: s3://, https:// or a path, as far as this server allows it.",
+        required=True,
+    ),
+)
+BIDX = Parameter(
+    name="bidx",
+    kind=Indexes(),
+    description="Number of a band, from 1; repeat it for several. All bands when not given.",
+    repeat=True,
+    flat=True,
+)
+EXPRESSION = Parameter(
+    name="expression",
+    kind=Text(),
+    description="Band maths on b1, b2…; `;` divides the bands of the result. Takes the place of `bidx`.",
+    examples=("b1*2;b2+b3",),
+)
+BANDS: Group = (BIDX, EXPRESSION)
+READING: Group = (
+    Parameter(
+        name="nodata",
+        kind=Nodata(),
+        description="Value that means missing data, in place of the dataset's own.",
+    ),
+    Parameter(
+        name="unscale", kind=Flag(), description="Apply the dataset's own scale and offset. Defaults to `False`."
+    ),
+    Parameter(
+        name="resampling",
+        kind=Choice(names=lambda: RESAMPLING),
+        description="Resampling of what is read. Defaults to `nearest`.",
+        old=("resampling_method",),
+    ),
+    Parameter(
+        name="reproject",
+        kind=Choice(names=lambda: REPROJECT),
+        description="Resampling of what is reprojected. Defaults to `nearest`.",
+    ),
+)
+LAYER: Group = (*BANDS, *READING)
+
+# Sizes
+WIDTH = Parameter(name="width", kind=Integer(above=0), description="Width of the picture in pixels.")
+HEIGHT = Parameter(name="height", kind=Integer(above=0), description="Height of the picture in pixels.")
+
+
+def sizes(max_size: int | None) -> Group:
+    """Longest side, width and height."""
+    return (
+        Parameter(
+            name="max_size",
+            kind=Integer(above=0),
+            description="Longest side of the picture in pixels; ignored when width or height is given.",
+            default=max_size,
+        ),
+        HEIGHT,
+        WIDTH,
+    )
+
+
+MAX_SIZE_ONLY: Group = sizes(1024)[:1]
+
+# Coordinate reference systems
+CRS = Parameter(name="crs", kind=CrsText(name="crs"), description="CRS of the bounds in the answer. WGS 84 by default.")
+COORD_CRS = Parameter(
+    name="coord_crs",
+    kind=CrsText(name="coord_crs"),
+    description="CRS of the coordinates in the request. Defaults to `epsg:4326`.",
+    old=("coord-crs", "bounds-crs", "bounds_crs"),
+)
+DST_CRS = Parameter(
+    name="dst_crs",
+    kind=CrsText(name="dst_crs"),
+    description="CRS of the picture.",
+    old=("dst-crs",),
+)
+
+# Tiles
+TILESIZE = Parameter(
+    name="tilesize",
+    kind=Integer(above=0),
+    description="Width and height of a tile in pixels. Defaults to that of the tile matrix.",
+)
+TILE_EDGES: Group = (
+    Parameter(
+        name="buffer",
+        kind=Number(above=0, step=0.5),
+        description="Pixels added on each side of the tile, a multiple of 0.5; the tile grows by twice as much.",
+    ),
+    Parameter(
+        name="padding",
+        kind=Integer(above=0),
+        description="Pixels read around the tile and cut off again, for neighbours that resampling needs.",
+    ),
+)
+
+# Rendering
+ALGORITHM: Group = (
+    Parameter(
+        name="algorithm",
+        kind=Choice(names=_algorithms, listed_at="/algorithms"),
+        description="Name of an algorithm to run on the pixels.",
+        nullable=False,
+    ),
+    Parameter(name="algorithm_params", kind=Text(), description="JSON object of the algorithm's parameters."),
+)
+COLORMAP: Group = (
+    Parameter(
+        name="colormap_name",
+        kind=Choice(names=_colormaps, listed_at="/colorMaps"),
+        description="Name of a colormap. Wins over `colormap`.",
+        nullable=False,
+    ),
+    Parameter(name="colormap", kind=Text(), description="A colormap as JSON."),
+)
+COLOURS: Group = (
+    Parameter(
+        name="rescale",
+        kind=Ranges(),
+        description="`minimum,maximum` that become 0 and 255; repeat it for one range a band.",
+        repeat=True,
+        flat=True,
+        examples=("0,2000", "0,1000", "0,10000"),
+    ),
+    Parameter(
+        name="color_formula",
+        kind=Text(longest=2048),
+        description="rio-color formula: gamma, sigmoidal, saturation.",
+    ),
+    Parameter(
+        name="return_mask",
+        kind=Flag(),
+        description="Show missing data as transparent. Defaults to `True`.",
+    ),
+)
+PICTURE: Group = (*ALGORITHM, *COLORMAP, *COLOURS)
+
+# Formats
+FORMAT = Parameter(
+    name="format",
+    kind=_FORMAT,
+    description="Format of the picture. By default PNG where something is missing, else JPEG.",
+    old=("ext",),
+)
+TILE_FORMAT = replace(
+    FORMAT, name="tile_format", description="Format of the tiles. By default decided tile by tile.", old=()
+)
+PAGE_FORMAT = Parameter(
+    name="f",
+    kind=Choice(names=lambda: ("html", "json")),
+    description="Format of the answer; wins over the Accept header.",
+)
+
+# TileJSON, tilesets, viewers
+ZOOMS: Group = (
+    Parameter(name="minzoom", kind=Integer(), description="Takes the place of the dataset's lowest zoom."),
+    Parameter(name="maxzoom", kind=Integer(), description="Takes the place of the dataset's highest zoom."),
+)
+TILE_SCALE = Parameter(
+    name="tile_scale",
+    kind=Integer(above=0, most=4),
+    description="Size of the tiles in multiples of 256 pixels, as TiTiler 1 took it.",
+    hidden=True,
+)
+
+# Statistics
+STATISTICS: Group = (
+    Parameter(name="categorical", kind=Flag(), description="Count every value as a category. Defaults to `False`."),
+    Parameter(
+        name="c",
+        kind=Number(),
+        description="A category to count; repeat it for several.",
+        repeat=True,
+    ),
+    Parameter(
+        name="p",
+        kind=Integer(),
+        description="A percentile to report; repeat it for several. Defaults to 2 and 98.",
+        repeat=True,
+        most=100,
+    ),
+)
+HISTOGRAM: Group = (
+    Parameter(
+        name="histogram_bins",
+        kind=Numbers(message="a number of bins or their edges", pattern=r"^\d+(,\d+)*$"),
+        description="Number of bins, or their edges divided by commas. Defaults to 10.",
+    ),
+    Parameter(
+        name="histogram_range",
+        kind=Numbers(
+            message="'minimum,maximum'",
+            counts=(2,),
+            pattern=r"^\s*(-)?\d+((\.\d+)(e\d+)?)?\s*,\s*(-)?\d+((\.\d+)(e\d+)?)?\s*$",
+        ),
+        description="`minimum,maximum` of the bins. Defaults to those of the data.",
+    ),
+)
+COVER_SCALE = Parameter(
+    name="cover_scale",
+    kind=Integer(above=0, most=1000),
+    description="Parts along each side into which a pixel is cut to tell how much of it is inside. Defaults to 10.",
+)
+
+# OGC API Maps
+MAP: Group = (
+    Parameter(
+        name="bbox",
+        kind=Numbers(message="invalid bbox content", counts=(4, 6)),
+        description="Box of the map: four or six coordinates.",
+    ),
+    replace(CRS, description="CRS of the map. The dataset's own by default."),
+    Parameter(
+        name="bbox-crs",
+        kind=CrsText(name="bbox-crs"),
+        description="CRS of `bbox`. WGS 84 by default.",
+        old=("bbox_crs",),
+    ),
+    HEIGHT,
+    WIDTH,
+    replace(FORMAT, name="f", description="Format of the map; wins over the Accept header.", old=()),
+)
+
+# WMTS
+WMTS: Group = (
+    replace(
+        TILE_FORMAT,
+        default="png",
+        description="Format of the tiles.",
+    ),
+    Parameter(
+        name="use_epsg",
+        kind=Flag(),
+        default=False,
+        description="Write `EPSG:n` instead of a URN, as ArcMap needs it.",
+    ),
+)
+WMTS_ZOOMS = Parameter(
+    name="zooms",
+    kind=Text(pattern=r"^(\*|\w+)::\d+,\d+$"),
+    description="`tileMatrixSetId::minzoom,maxzoom`, or `*::…` for all sets; repeat it for several.",
+    repeat=True,
+)
+
+# Others
+STRICT = Parameter(name="strict", kind=Flag(), default=False, description="Count warnings as errors.")
+STAC: Group = (
+    Parameter(name="datetime", kind=Text(longest=128), description="Time of the data in UTC, or start/end."),
+    Parameter(name="extensions", kind=Text(), description="Address of a STAC extension of the Item.", repeat=True),
+    Parameter(name="collection", kind=Text(), description="Id of the Item's Collection."),
+    Parameter(name="collection_url", kind=Text(), description="Address of the Item's Collection."),
+    Parameter(name="id", kind=Text(), description="Id of the Item. The file's name by default."),
+    Parameter(name="asset_name", kind=Text(), default="data", description="Name of the asset."),
+    Parameter(name="asset_roles", kind=Text(), description="A role of the asset.", repeat=True),
+    Parameter(
+        name="asset_media_type",
+        kind=Choice(names=lambda: MEDIA_TYPES),
+        default="auto",
+        description="Media type of the asset.",
+    ),
+    Parameter(name="asset_href", kind=Text(), description="Address of the asset. That of the dataset by default."),
+    Parameter(name="with_proj", kind=Flag(), default=True, description="Add the `projection` extension."),
+    Parameter(name="with_raster", kind=Flag(), default=True, description="Add the `raster` extension."),
+    Parameter(name="with_eo", kind=Flag(), default=True, description="Add the `eo` extension."),
+    Parameter(
+        name="max_size",
+        kind=Integer(above=0),
+        default=1024,
+        description="Longest side of the overview from which statistics are taken.",
+    ),
+    Parameter(
+        name="geometry_densify",
+        kind=Integer(least=0, most=1000),
+        default=0,
+        description="Points added to each edge of the footprint.",
+        old=("geom-densify-pts",),
+    ),
+    Parameter(
+        name="geometry_precision",
+        kind=Integer(least=-1, most=20),
+        default=-1,
+        description="Decimals of the footprint's coordinates; -1 keeps all.",
+    ),
+)
