@@ -196,7 +196,7 @@ def make(folder: Path) -> None:
         folder / "rotated.tif",
         rgb,
         driver="GTiff",
-        transform=Affine.translation(497_000, 5_545_000) * Affine.rotation(20) * Affine.scale(8, -8),
+        transform=Affine.translation(497_000, 5_545_000) @ Affine.rotation(20) @ Affine.scale(8, -8),
     )
     _write(folder / "nocrs.tif", rgb, driver="GTiff", crs=None, transform=None)
     corners = [(0, 0, 2.9, 50.1), (0, 512, 3.1, 50.09), (512, 0, 2.89, 49.97), (512, 512, 3.09, 49.96)]
