@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-GROUND = {"app", "app.raster", "app.crs", "app.tms", "app.errors", "app.settings"}
+GROUND = {"app", "app.raster", "app.crs", "app.tms", "app.errors", "app.settings", "app.budget", "app.native"}
 MAY_IMPORT = {
     "observing": set(),
     "rendering": set(),

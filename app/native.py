@@ -1,0 +1,56 @@
+"""What the native libraries have to be told before they are loaded.
+
+GDAL reads its drivers' switches when it registers them and OpenBLAS its threads when NumPy is imported: set later,
+these do nothing. Whoever starts a process calls ``prepare`` first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import MutableMapping
+
+GDAL_SECURITY = {
+    "GDAL_DRIVER_PATH": "disable",  # no plug-ins from a folder that somebody could write to
+    "GDAL_SKIP": "WMS WMTS WCS HTTP GTI STACIT STACTA",  # drivers that follow what a file says to another host
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
+    "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",  # sends the content of a local file to a host
+}
+"""Switches of GDAL's own advice on security. VRT stays: rasterio's warped datasets are made of it."""
+
+GDAL_READING = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no side files: neither their requests nor their content
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+}
+"""How rasters are opened: the file and nothing beside it."""
+
+THREADS = {
+    "GDAL_NUM_THREADS": "1",  # a render slot is a thread already
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Libraries that would start a thread for each of the host's cores."""
+
+_M_ARENA_MAX = -8
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Sets what is not set. Has to run before NumPy and rasterio are imported."""
+    for name, value in (GDAL_SECURITY | GDAL_READING | THREADS).items():
+        environ.setdefault(name, value)
+    if environ.setdefault("MALLOC_ARENA_MAX", "2").isdigit():
+        limit_arenas(int(environ["MALLOC_ARENA_MAX"]))
+
+
+def limit_arenas(number: int) -> bool:
+    """True when the memory allocator now keeps to so many arenas.
+
+    glibc reads ``MALLOC_ARENA_MAX`` when a process is executed and not when it is forked; this reaches one that already
+    runs. Each further arena keeps what a thread has freed: 45 MB of a busy worker.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False  # another C library: it has no arenas
+    return bool(mallopt(_M_ARENA_MAX, number))

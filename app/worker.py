@@ -1,0 +1,146 @@
+"""The process that gunicorn forks: it leaves without failing a request, and makes room when it has grown.
+
+On SIGTERM a load balancer may go on sending for some seconds, because it learns of the end later than the process does.
+So the worker says 503 at ``/healthz``, goes on answering everything else for the drain delay, asks each client to use
+another connection, and only then stops listening and finishes what is under way. A worker that has grown past its share
+of the memory leaves the same way, but healthy: new connections wait in the listening socket for the process that takes
+its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.arbiter import Arbiter
+from uvicorn.config import Config
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker
+
+from app import budget, settings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+
+logger = logging.getLogger("uvicorn.error")
+
+CLOSE = (b"connection", b"close")
+DRAINING = b'{"status":"draining"}'
+RECYCLE_SECONDS = 2.0
+"""How long a grown worker asks its clients for new connections before it stops listening."""
+LAST_REQUESTS_SECONDS = 0.5
+"""Time between the end of listening and the closing of connections without a request."""
+
+
+class DrainingServer(Server):
+    """A server that drains before it stops."""
+
+    def __init__(self, config: Config, *, drain_delay: float, ceiling: int) -> None:
+        """Drain for ``drain_delay`` seconds on SIGTERM; leave when the process holds more than ``ceiling`` bytes."""
+        super().__init__(config)
+        self.drain_delay = drain_delay
+        # not all workers of a task at the same moment
+        self.ceiling = int(ceiling * random.uniform(0.95, 1.0))  # noqa: S311 - no secret
+        self.leaving_at: float | None = None
+        self.ready = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module gives it
+        """SIGTERM begins the drain, a second one ends it; every other signal stops at once."""
+        if sig == signal.SIGTERM and self.ready:
+            self.ready = False
+            self.leave(self.drain_delay)
+        else:
+            self.ready = False
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """True when it is time to stop listening; called ten times a second."""
+        if await super().on_tick(counter):
+            return True
+        if self.leaving_at is None:
+            if counter % 10 == 0 and self.ceiling and (size := budget.resident()) > self.ceiling:
+                logger.warning("grown to %d MiB, past %d: leaving for a new worker", size >> 20, self.ceiling >> 20)
+                self.leave(RECYCLE_SECONDS)
+            return False
+        if CLOSE not in self.server_state.default_headers:  # made anew every second
+            self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        return time.monotonic() >= self.leaving_at
+
+    def leave(self, seconds: float) -> None:
+        """Go on for so many seconds, and ask whoever gets an answer to use another connection from now on."""
+        self.leaving_at = time.monotonic() + seconds
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening; then, a moment later, close what is idle and wait for what is under way."""
+        for server in self.servers:
+            server.close()
+        # a connection accepted just now has its first request on the way: closing it would lose that
+        await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        await super().shutdown(sockets)
+
+
+class Readiness:
+    """The application, but ``/healthz`` says 503 once the server drains, so that no balancer sends more."""
+
+    def __init__(self, app: ASGI3Application, server: DrainingServer) -> None:
+        self.app = app
+        self.server = server
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer the health check of a draining server, pass everything else on."""
+        if self.server.ready or scope["type"] != "http" or not scope["path"].endswith("/healthz"):
+            await self.app(scope, receive, send)
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(DRAINING)),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": DRAINING, "more_body": False})
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
+    """What ``docker/gunicorn_conf.py`` names as the worker class."""
+
+    farewell: Any = None
+    """One byte of memory shared with the process that forked this one: 1 once leaving is meant."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        config: Config = self.config
+        config.proxy_headers = False  # the application knows whom to believe
+        config.server_header = False
+        config.access_log = self.cfg.accesslog is not None
+        self.drain_delay = float(settings.environment("DRAIN_DELAY") or 0)
+        self.ceiling = int(settings.environment("TILERY_MEMORY") or 0)
+        # the arbiter's patience is the drain, the requests under way, and two seconds to leave
+        self.patience = max(1, int(self.cfg.graceful_timeout - self.drain_delay) - 2)
+        config.timeout_graceful_shutdown = self.patience
+
+    def _install_sigquit_handler(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self.server.handle_exit, signal.SIGQUIT, None)
+
+    async def _serve(self) -> None:
+        self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling)
+        self.config.app = Readiness(self.wsgi, self.server)
+        self._install_sigquit_handler()
+        await self.server.serve(sockets=self.sockets)
+        if not self.server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        if self.farewell is not None:
+            self.farewell[0] = 1
+        # a thread stuck in native code would keep the process for ever
+        watchdog = threading.Timer(5.0, os._exit, (0,))
+        watchdog.daemon = True
+        watchdog.start()

@@ -1,0 +1,115 @@
+"""How gunicorn runs the service: in the container, in compose and in ``make serve``.
+
+Read from the environment, with the names that the well-known gunicorn image for FastAPI documents:
+
+    WORKERS_PER_CORE   workers for each core of the task, at least one in all. Not set: one for every four cores,
+                       because one process with as many threads as cores does the same work with half the memory
+    MAX_WORKERS        never more than this
+    WEB_CONCURRENCY    exactly this many workers; stops the start when they cannot fit into the memory
+    HOST, PORT, BIND   where to listen: 127.0.0.1 and 8000; in the image 0.0.0.0 and 80
+    LOG_LEVEL          debug, info, warning or error: info
+    ACCESS_LOG         a file, or - for standard output; not set: none, the load balancer writes one
+    ERROR_LOG          a file, or - for standard error, which it is when not set
+    TIMEOUT            seconds without a heartbeat after which a worker is killed: 60
+    KEEP_ALIVE         seconds that an idle connection is kept: 75, more than the 60 of an ALB
+    GRACEFUL_TIMEOUT   seconds that requests under way get to finish when the service stops: 30
+    DRAIN_DELAY        seconds between SIGTERM and the end of listening, with 503 at /healthz: 0; in the image 5
+
+Cores and memory are those of the task, not of the host (``app/budget.py``). Each worker finds its share of the memory
+in its environment; the whole budget is one line of the log.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import time
+from typing import Any
+
+from gunicorn.errors import HaltServer
+
+from app import budget, native
+from app.respawn import CrashGuard
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+CRASH_LOOP = 70
+"""Exit status when workers keep dying: EX_SOFTWARE of sysexits.h."""
+
+
+def _seconds(name: str, default: int) -> int:
+    """A variable in whole seconds; ends the start with its name when it is none."""
+    text = os.environ.get(name, "").strip() or str(default)
+    if not text.isdigit():
+        raise SystemExit(f"{name}={text} has to be a whole number of seconds.")
+    return int(text)
+
+
+def _plan() -> budget.Plan:
+    """The budget of this start; ends it with the reason when there is none."""
+    try:
+        return budget.plan(os.environ, budget.limits(os.environ))
+    except budget.ImpossibleBudget as problem:
+        raise SystemExit(f"The budget of this service is impossible. {problem}") from None
+
+
+def _level() -> str:
+    """LOG_LEVEL in gunicorn's words."""
+    level = (os.environ.get("LOG_LEVEL", "").strip() or "info").lower()
+    if level not in LEVELS:
+        raise SystemExit(f"LOG_LEVEL={level} has to be one of {', '.join(LEVELS)}.")
+    return level
+
+
+native.prepare(os.environ)
+PLAN = _plan()
+os.environ.update(budget.exports(PLAN, os.environ))
+
+bind = os.environ.get("BIND") or f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
+worker_class = "app.worker.Worker"
+workers = PLAN.workers
+loglevel = _level()
+accesslog = os.environ.get("ACCESS_LOG") or None
+errorlog = os.environ.get("ERROR_LOG") or "-"
+timeout = _seconds("TIMEOUT", 60)
+keepalive = _seconds("KEEP_ALIVE", 75)
+drain_delay = _seconds("DRAIN_DELAY", 0)
+graceful_timeout = drain_delay + _seconds("GRACEFUL_TIMEOUT", 30) + 2
+# the heartbeat is a file: memory is the place for it where there is some, the one writable directory otherwise
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes the name
+control_socket_disable = True  # it would be made in the home directory, and there is none to write to
+
+_guard = CrashGuard()
+
+
+def on_starting(server: Any) -> None:
+    """Print the budget."""
+    server.log.info(PLAN.describe())
+
+
+def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
+    """Give the new worker one byte in which to say that its end is meant."""
+    worker.farewell = mmap.mmap(-1, 1)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Start a worker again that died unasked: at once, then later and later, and at last not at all."""
+    meant = bool(worker.farewell[0])
+    worker.farewell.close()
+    if meant or not server.LISTENERS:  # without listeners the whole service is on its way out
+        return
+    wait = _guard.died(time.monotonic())
+    if wait is None:
+        raise HaltServer(f"workers died {len(_guard.deaths)} times within {_guard.window:.0f} s", CRASH_LOOP)
+    if wait:
+        server.log.warning("a worker died again: the next starts in %.0f s", wait)
+        server.num_workers -= 1
+        timer = threading.Timer(wait, _start_one, (server,))
+        timer.daemon = True
+        timer.start()
+
+
+def _start_one(server: Any) -> None:
+    """Let the arbiter start one worker more; it does so when it wakes up."""
+    server.num_workers += 1
+    server.wakeup()

@@ -1,0 +1,193 @@
+"""The service as a process: how it starts, leaves, grows and dies, with the configuration that ships."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Served:
+    """gunicorn with docker/gunicorn_conf.py, and what it wrote."""
+
+    def __init__(self, log: Path, **environ: str) -> None:
+        self.port = free_port()
+        self.log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "docker/gunicorn_conf.py", "tests.process.application:app"],
+                cwd=ROOT,
+                env=os.environ | {"PORT": str(self.port), "PYTHONPATH": str(ROOT)} | environ,
+                stderr=file,
+                stdout=file,
+            )
+
+    def get(self, path: str = "/", timeout: float = 30) -> tuple[int, bytes, str | None]:
+        """Status, body and the Connection header of a request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.getheader("connection")
+        finally:
+            connection.close()
+
+    def worker(self) -> int:
+        return int(self.get()[1])
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def until(self, check: Callable[[], object], seconds: float = 30) -> None:
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            try:
+                if check():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(self.text()[-3000:])
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    running: list[Served] = []
+
+    def start(**environ: str) -> Served:
+        served = Served(tmp_path / f"{len(running)}.log", **environ)
+        running.append(served)
+        served.until(lambda: served.get()[0] == 200)
+        return served
+
+    yield start
+    for served in running:
+        if served.process.poll() is None:
+            served.process.kill()
+        served.process.wait()
+
+
+def test_the_budget_is_printed_and_ctrl_c_stops_at_once(serve: Callable[..., Served]) -> None:
+    served = serve(DRAIN_DELAY="20")
+    assert "budget: " in served.text()
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(timeout=10) == 0
+
+
+def test_sigterm_drains_then_exits_with_zero(serve: Callable[..., Served]) -> None:
+    served = serve(DRAIN_DELAY="3")
+    answers: list[tuple[int, bytes, str | None]] = []
+    slow = threading.Thread(target=lambda: answers.append(served.get("/?wait=4")))
+    slow.start()
+    time.sleep(0.5)
+    served.process.send_signal(signal.SIGTERM)
+    served.until(lambda: served.get("/healthz")[0] == 503)
+    status, _, connection = served.get("/tile")
+    assert (status, connection) == (200, "close"), "the service goes on while the balancer learns of the end"
+    assert served.process.wait(timeout=20) == 0
+    slow.join()
+    assert answers[0][0] == 200, "what was under way was finished"
+
+
+def test_a_killed_worker_costs_only_its_own_requests(serve: Callable[..., Served]) -> None:
+    served = serve(WEB_CONCURRENCY="2")
+    kept: list[tuple[http.client.HTTPConnection, int]] = []
+    while len({pid for _, pid in kept}) < 2:  # connections to both workers
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+        connection.request("GET", "/")
+        kept.append((connection, int(connection.getresponse().read())))
+        assert len(kept) < 500
+    victim = kept[0][1]
+    for connection, _ in kept:
+        connection.request("GET", "/?wait=1")
+    time.sleep(0.3)
+    os.kill(victim, signal.SIGKILL)
+    for connection, pid in kept:
+        if pid == victim:
+            with pytest.raises((OSError, http.client.HTTPException)):
+                connection.getresponse()
+        else:
+            assert int(connection.getresponse().read()) == pid
+        connection.close()
+    served.until(lambda: "Booting worker" in served.text().partition("SIGKILL")[2])
+    assert served.get()[0] == 200
+    assert served.process.poll() is None
+
+
+def test_workers_that_keep_dying_end_the_process(serve: Callable[..., Served]) -> None:
+    served = serve()
+
+    def kill_one() -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            served.get("/?die=1", timeout=3)
+        return served.process.poll() is not None
+
+    served.until(kill_one, seconds=60)
+    assert served.process.returncode == 70
+    assert "a worker died again: the next starts in 1 s" in served.text()
+    assert "workers died 6 times within 60 s" in served.text()
+
+
+def test_a_grown_worker_is_replaced_without_a_failed_request(serve: Callable[..., Served]) -> None:
+    served = serve(TILERY_MEMORY=str(300 << 20))
+    first = served.worker()
+    failed: list[str] = []
+    seen: set[bytes] = set()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                status, body, _ = served.get("/?wait=0.02")
+                seen.add(body)
+                if status != 200:
+                    failed.append(str(status))
+            except (OSError, http.client.HTTPException) as problem:
+                failed.append(repr(problem))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        served.get(f"/?grow={80 << 20}")
+    served.until(lambda: served.worker() != first)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(seen) == 2
+    assert "leaving for a new worker" in served.text()
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"WEB_CONCURRENCY": "4000"}, "The budget of this service is impossible. 4000 workers (WEB_CONCURRENCY) need"),
+        ({"KEEP_ALIVE": "long"}, "KEEP_ALIVE=long has to be a whole number of seconds."),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL=loud has to be one of"),
+    ],
+)
+def test_a_start_that_cannot_work_says_why(tmp_path: Path, environ: dict[str, str], words: str) -> None:
+    served = Served(tmp_path / "log", **environ)
+    assert served.process.wait(timeout=20) == 1
+    assert words in served.text()
+    assert "Traceback" not in served.text()

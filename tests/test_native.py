@@ -1,0 +1,37 @@
+"""The switches of the native libraries are set before these are loaded, and do something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from app import native
+
+ASK = """
+import json, os
+from app import native
+native.prepare(os.environ)
+import rasterio
+from rasterio.drivers import raster_driver_extensions
+from rasterio.env import GDALVersion
+with rasterio.Env() as env:
+    print(json.dumps(sorted(env.drivers())))
+"""
+
+
+def test_what_is_set_stays() -> None:
+    environ = {"GDAL_NUM_THREADS": "2", "GDAL_SKIP": "WMS", "MALLOC_ARENA_MAX": "unset"}
+    native.prepare(environ)
+    assert environ["GDAL_NUM_THREADS"] == "2"
+    assert environ["GDAL_SKIP"] == "WMS"
+    assert environ["GDAL_DISABLE_READDIR_ON_OPEN"] == "EMPTY_DIR"
+
+
+def test_network_drivers_are_gone_and_vrt_stays() -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GDAL")}
+    done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, env=environ, check=True)
+    drivers = set(json.loads(done.stdout))
+    assert not drivers & set(native.GDAL_SECURITY["GDAL_SKIP"].split())
+    assert {"GTiff", "VRT", "MEM"} <= drivers
