@@ -1,8 +1,8 @@
 """What an engine is: the thing that fills a grid with pixels.
 
-There are two, because neither can do the other's work. GDAL reads every driver and layout; our own reader of tiled GeoTIFFs
-keeps decoded blocks, decodes them with faster codecs and samples them straight onto the grid, at a fraction of the time.
-`app.reading.reader` decides between them in one place and does for both all that is not sampling.
+There are two, because neither can do the other's work. GDAL reads every driver and layout; our own reader of tiled
+GeoTIFFs keeps decoded blocks, decodes them with faster codecs and samples them straight onto the grid, at a fraction
+of the time. `app.reading.reader` decides between them in one place and does for both all that is not sampling.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def covers(profile: Profile, bounds: Bounds, crs: Crs) -> bool:
         return False
     if west > east and crs_.is_geographic(profile.crs):
         # The bounds cross the antimeridian: they are two pieces, one at each end of the world.
-        return left < 180.0 and right > west or left < east or right > west + 360.0
+        return (left < 180.0 and right > west) or left < east or right > west + 360.0
     west, east = min(west, east), max(west, east)
     if left < east and right > west:
         return True

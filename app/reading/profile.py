@@ -26,7 +26,8 @@ def can_hold(dtype: str, value: float) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The facts of a raster that do not change while it is open. Where ground control points place it, the facts are
-    those of the raster straightened by them."""
+    those of the raster straightened by them.
+    """
 
     driver: str
     width: int
@@ -78,7 +79,7 @@ class Profile:
 
     @property
     def bounds(self) -> Bounds:
-        """Bounds in the raster's CRS: left and bottom as the transform gives them, so a south-up raster is upside down."""
+        """Bounds in the raster's CRS, as the transform gives them: a south-up raster has its bottom above its top."""
         a, b, c, d, e, f = self.transform
         if self.north_up:
             return (c, f + e * self.height, c + a * self.width, f)

@@ -1,0 +1,359 @@
+"""Rasters through GDAL: the one file that opens one for reading.
+
+Opening is where a raster server is attacked, so it is done with the driver that the first bytes name and no other:
+GDAL never guesses, and a VRT, a web-service description or an archive under a harmless name is refused before it can
+lead elsewhere. Bytes of remote rasters come through our own source, so GDAL never makes a connection.
+
+Handles stay open. Each belongs to one thread while it is used, and opens the overview that the output needs, so that
+a warp runs once, at the output's size, over few pixels: that is where most of the time of a tile goes otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio import transform as rasterio_transform
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from app import crs as crs_
+from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
+from app.raster import Array, Crs, Grid
+from app.reading import footprint
+from app.reading.byte_sources.protocol import ByteSource
+from app.reading.engine import Pixels
+from app.reading.profile import Profile
+
+_DRIVERS: tuple[tuple[bytes, str], ...] = (
+    (b"II*\x00", "GTiff"),
+    (b"MM\x00*", "GTiff"),
+    (b"II+\x00", "GTiff"),
+    (b"MM\x00+", "GTiff"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
+)
+"""First bytes of what we open. What is not here is not opened, whatever GDAL could make of it."""
+
+_MAX_BANDS = 4096
+_MAX_SIDE = 2**31 - 1
+
+
+def driver_of(head: bytes) -> str:
+    """GDAL's name for the format that these first bytes belong to.
+
+    Raises:
+        NotARaster: they belong to none that we open.
+    """
+    for magic, driver in _DRIVERS:
+        if head.startswith(magic):
+            return driver
+    raise NotARaster(
+        "This is not a raster that can be served: GeoTIFF, JPEG 2000, PNG and JPEG can be.", parameter="url"
+    )
+
+
+def open_handle(source: ByteSource, *, overview: int | None = None) -> DatasetReader:
+    """An open GDAL dataset over a byte source, of the full raster or of one overview level (from 0).
+
+    Raises:
+        NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
+    """
+    driver = driver_of(source.read(0, 16))
+    options: dict[str, Any] = {"driver": driver, "sharing": False}
+    if overview is not None:
+        options["overview_level"] = overview
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            if source.local_path is not None:
+                dataset = rasterio.open(source.local_path, **options)
+            else:
+                dataset = rasterio.open("raster", opener=_opener(source), **options)
+    except RasterioIOError as error:
+        raise BrokenRaster(
+            "The raster is damaged, cut short or of a kind that cannot be read.", parameter="url", private=str(error)
+        ) from None
+    if dataset.count == 0 or dataset.count > _MAX_BANDS or max(dataset.width, dataset.height) > _MAX_SIDE:
+        dataset.close()
+        raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
+    return dataset
+
+
+def _opener(source: ByteSource) -> Callable[..., io.RawIOBase]:
+    """What rasterio asks for files. It gets the one raster; a sidecar of any name does not exist."""
+    from app.reading.byte_sources.file_object import file_object
+
+    def opener(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
+        if path.rsplit("/", 1)[-1] != "raster" or mode not in ("r", "rb"):
+            raise FileNotFoundError(path)
+        return file_object(source)
+
+    return opener
+
+
+def profile_of(dataset: DatasetReader) -> Profile:
+    """The facts of an open dataset; of the straightened raster where ground control points place it."""
+    points, points_crs = dataset.gcps
+    placed: DatasetReader | WarpedVRT = dataset
+    if points:
+        placed = WarpedVRT(
+            dataset, src_crs=points_crs, src_transform=rasterio_transform.from_gcps(points), **_mask_options(dataset)
+        )
+    try:
+        return Profile(
+            driver=dataset.driver,
+            width=placed.width,
+            height=placed.height,
+            count=dataset.count,
+            dtypes=tuple(dataset.dtypes),
+            crs=crs_.from_rasterio(placed.crs) if placed.crs else None,
+            transform=tuple(placed.transform)[:6],
+            nodata=dataset.nodata,
+            colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
+            has_mask=any(MaskFlags.per_dataset in band for band in dataset.mask_flag_enums) or bool(points),
+            scales=tuple(float(value) for value in dataset.scales),
+            offsets=tuple(float(value) for value in dataset.offsets),
+            descriptions=tuple(dataset.descriptions),
+            overviews=tuple(dataset.overviews(1)),
+            block_shapes=tuple((int(rows), int(columns)) for rows, columns in dataset.block_shapes),
+            palette=_palette(dataset),
+            tags=dict(dataset.tags()),
+            band_tags=tuple(dict(dataset.tags(band)) for band in dataset.indexes),
+            gcps=bool(points),
+            image_structure=dict(dataset.tags(ns="IMAGE_STRUCTURE")),
+        )
+    finally:
+        if placed is not dataset:
+            placed.close()
+
+
+def _palette(dataset: DatasetReader) -> dict[int, tuple[int, int, int, int]] | None:
+    try:
+        return {int(value): tuple(colour) for value, colour in dataset.colormap(1).items()}
+    except ValueError:
+        return None
+
+
+def _mask_options(dataset: DatasetReader, nodata: float | None = None) -> dict[str, Any]:
+    """How a warp is to say what is valid: by nodata where there is one, else by an alpha band of its own."""
+    if nodata is not None:
+        return {"nodata": nodata, "src_nodata": nodata, "add_alpha": False}
+    return {"add_alpha": not any(meaning.name == "alpha" for meaning in dataset.colorinterp)}
+
+
+class GdalEngine:
+    """Fills grids through GDAL. Handles are kept, one thread at a time each, a pool an overview level."""
+
+    _most_idle = 4
+    """Idle handles kept an overview level: as many as renders run at a time in one worker, and memory stays small."""
+
+    def __init__(self, source: ByteSource, profile: Profile) -> None:
+        self._source = source
+        self._profile = profile
+        self._idle: dict[int | None, list[DatasetReader]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def handle(self, overview: int | None = None) -> Iterator[DatasetReader]:
+        """A dataset that no other thread uses meanwhile."""
+        with self._lock:
+            idle = self._idle[overview]
+            dataset = idle.pop() if idle else None
+        if dataset is None:
+            dataset = open_handle(self._source, overview=overview)
+        healthy = False
+        try:
+            yield dataset
+            healthy = True
+        finally:
+            with self._lock:
+                keep = healthy and not self._closed and len(self._idle[overview]) < self._most_idle
+                if keep:
+                    self._idle[overview].append(dataset)
+            if not keep:
+                dataset.close()
+
+    def adopt(self, dataset: DatasetReader) -> None:
+        """Take over a handle of the full raster that is already open."""
+        with self._lock:
+            self._idle[None].append(dataset)
+
+    def close(self) -> None:
+        """Close all idle handles, and those in use when they come back."""
+        with self._lock:
+            self._closed = True
+            handles = [dataset for idle in self._idle.values() for dataset in idle]
+            self._idle.clear()
+        for dataset in handles:
+            dataset.close()
+
+    def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
+        """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""
+        profile = self._profile
+        try:
+            if grid.crs == profile.crs and profile.north_up and not profile.gcps:
+                with self.handle() as dataset:
+                    return _read_window(dataset, profile, grid, bands, nodata, method)
+            scale = footprint.scale(profile, grid)
+            if method == "gauss":
+                return self._read_gauss(grid, scale, bands, nodata)
+            with self.handle(footprint.overview(profile, scale, method)) as dataset:
+                return _read_warped(dataset, profile, grid, bands, nodata, method)
+        except RasterioError as error:
+            raise BrokenRaster(
+                "The raster could not be read: it is damaged or cut short.", parameter="url", private=str(error)
+            ) from None
+
+    def _read_gauss(self, grid: Grid, scale: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
+        """A gaussian read in another CRS. GDAL has that kernel for reads only, not for warps: warp first at up to twice
+        the output's size, then let the read thin out.
+        """
+        times = 2 if scale > 1 else 1
+        with self.handle(footprint.overview(self._profile, scale / times, "nearest")) as dataset:
+            finer = Grid(crs=grid.crs, bounds=grid.bounds, width=grid.width * times, height=grid.height * times)
+            return _read_warped(
+                dataset, self._profile, finer, bands, nodata, "nearest", out=(grid.height, grid.width), thin="gauss"
+            )
+
+    def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
+        """Bytes that have to be decoded to fill the grid, from the header alone."""
+        return footprint.decoded_bytes(self._profile, grid, bands)
+
+
+def _read_window(
+    dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], nodata: float | None, method: str
+) -> Pixels:
+    """A window of the raster's own grid, resampled by GDAL's reads (which choose the overview)."""
+    a, _, c, _, e, f = profile.transform
+    left, bottom, right, top = grid.bounds
+    column, row = (left - c) / a, (top - f) / e
+    window = Window(column, row, (right - c) / a - column, (bottom - f) / e - row)
+    spill = 1e-6
+    boundless = (
+        column < -spill
+        or row < -spill
+        or column + window.width > profile.width + spill
+        or row + window.height > profile.height + spill
+    )
+    options: dict[str, Any] = {
+        "window": window,
+        "resampling": Resampling[method],
+        "boundless": boundless,
+    }
+    size = (grid.height, grid.width)
+    alpha_band = profile.alpha_band
+    if alpha_band is not None and nodata is None:
+        data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)
+        alpha = dataset.read(alpha_band, out_shape=size, **options)
+        return Pixels(data=data, mask=_opaque(alpha), alpha=alpha)
+    if boundless:
+        options["fill_value"] = nodata
+    data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)
+    if nodata is not None:
+        return Pixels(data=data, mask=valid(data, nodata), alpha=None)
+    if not boundless and not profile.has_mask:
+        return Pixels(data=data, mask=None, alpha=None)
+    options.pop("fill_value", None)
+    mask = dataset.read_masks(bands[0], out_shape=size, **options) != 0
+    return Pixels(data=data, mask=None if mask.all() else mask[None], alpha=None)
+
+
+def _read_warped(
+    dataset: DatasetReader,
+    profile: Profile,
+    grid: Grid,
+    bands: tuple[int, ...],
+    nodata: float | None,
+    method: str,
+    *,
+    out: tuple[int, int] | None = None,
+    thin: str = "nearest",
+) -> Pixels:
+    """The grid filled by one warp at its own size."""
+    left, bottom, right, top = grid.bounds
+    options: dict[str, Any] = {
+        "crs": crs_.to_rasterio(grid.crs) if grid.crs else None,
+        "transform": rasterio_transform.from_bounds(left, bottom, right, top, grid.width, grid.height),
+        "width": grid.width,
+        "height": grid.height,
+        "resampling": Resampling[method],
+        "dtype": dataset.dtypes[0],
+        **_mask_options(dataset, nodata),
+    }
+    if profile.gcps:
+        points, points_crs = dataset.gcps
+        options |= {"src_crs": points_crs, "src_transform": rasterio_transform.from_gcps(points)}
+    size = out or (grid.height, grid.width)
+    with WarpedVRT(dataset, **options) as warped:
+        if nodata is not None:
+            data = warped.read(list(bands), out_shape=(len(bands), *size), resampling=Resampling[thin])
+            return Pixels(data=data, mask=valid(data, nodata), alpha=None)
+        alpha_band = profile.alpha_band or warped.count
+        values = warped.read([*bands, alpha_band], out_shape=(len(bands) + 1, *size), resampling=Resampling[thin])
+    data, alpha = values[:-1], values[-1]
+    if profile.alpha_band is not None:
+        return Pixels(data=data, mask=_opaque(alpha), alpha=alpha)
+    # GDAL writes the alpha of a mask as 0 to 255 whatever the data type, of everything else as the type's maximum.
+    top_value = alpha.max()
+    mask = alpha == (255 if top_value == 255 else _maximum(alpha.dtype))
+    return Pixels(data=data, mask=None if mask.all() else mask[None], alpha=None)
+
+
+def _maximum(dtype: np.dtype[Any]) -> float:
+    return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)
+
+
+def _opaque(alpha: Array) -> Array | None:
+    mask = alpha == alpha.dtype.type(_maximum(alpha.dtype))
+    return None if mask.all() else mask[None]
+
+
+def valid(data: Array, nodata: float) -> Array | None:
+    """True where values are not nodata, shape of ``data``; None when all are valid."""
+    mask = ~np.isnan(data) if math.isnan(nodata) else data != data.dtype.type(nodata)
+    return None if mask.all() else mask
+
+
+def default_transform(
+    profile: Profile, target: Crs
+) -> tuple[tuple[float, float, float, float, float, float], int, int]:
+    """Transform, width and height that GDAL suggests for the raster in another CRS.
+
+    Raises:
+        UnsupportedRaster: the raster cannot be placed in that CRS.
+    """
+    from rasterio.warp import calculate_default_transform
+
+    if profile.crs is None:
+        raise UnsupportedRaster("The raster has no coordinate reference system.", parameter="url")
+    left, bottom, right, top = profile.bounds
+    width, height = profile.width, profile.height
+    if profile.crs in (crs_.WGS84, "OGC:CRS84") and target == crs_.WEB_MERCATOR:
+        # The poles are infinitely far away in Web Mercator: the resolution comes from the part it can show.
+        south, north = max(min(bottom, top), -85.06), min(max(bottom, top), 85.06)
+        if south < north and (south, north) != (min(bottom, top), max(bottom, top)):
+            height = max(1, round((north - south) / profile.resolution[1]))
+            bottom, top = (south, north) if bottom < top else (north, south)
+    try:
+        affine, width, height = calculate_default_transform(
+            crs_.to_rasterio(profile.crs), crs_.to_rasterio(target), width, height, left, bottom, right, top
+        )
+    except RasterioError as error:
+        raise UnsupportedRaster(
+            "The raster cannot be placed in that coordinate reference system.", private=str(error)
+        ) from None
+    return (tuple(affine)[:6], int(width), int(height))

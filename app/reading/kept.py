@@ -1,0 +1,169 @@
+"""Open rasters, kept from one request to the next.
+
+Opening costs more than reading a tile, so what is open stays open, up to a number. Each is checked for changes every
+few seconds, in the background: a request is never made to wait for it, and a raster that changed is opened anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+from app import settings
+from app.errors import TileryError
+from app.reading import gdal
+from app.reading.byte_sources import open_source
+from app.reading.byte_sources.protocol import ByteSource, SourceChanged
+from app.reading.location import Location
+from app.reading.profile import Profile
+
+LATELY = 60.0
+"""Seconds: a raster that nobody asked for during so long is checked before it is used again, not behind its back."""
+
+
+class Opened:
+    """One raster, open: its bytes, its facts and the engines that fill grids from it."""
+
+    def __init__(self, location: Location, source: ByteSource) -> None:
+        """Open the raster of a byte source and read what it says of itself."""
+        self.location = location
+        self.source = source
+        self.identity = source.identity
+        dataset = gdal.open_handle(source)
+        try:
+            self.profile: Profile = gdal.profile_of(dataset)
+            self.gdal = gdal.GdalEngine(source, self.profile)
+            self.gdal.adopt(dataset)
+        except BaseException:
+            dataset.close()
+            raise
+        self.derived: dict[Any, Any] = {}
+        """What was worked out from the profile (zooms, bounds in a CRS), by the name of the sum and its arguments."""
+        self.checked = time.monotonic()
+        self.checking = threading.Lock()
+
+    def unchanged(self) -> bool:
+        """True when the source still is what was opened. Costs a stat for a local file, nothing for a remote one (each
+        of its reads is conditional).
+        """
+        return self.source.local_path is None or self.source.refresh()
+
+    def close(self) -> None:
+        """Close the handles; those in use close when they come back."""
+        self.gdal.close()
+        self.source.close()
+
+
+class Kept:
+    """The open rasters of this process: the most recently used, up to ``capacity``. Safe under threads."""
+
+    def __init__(self, capacity: int, revalidate_seconds: float) -> None:
+        """Keep up to ``capacity`` rasters and check each every ``revalidate_seconds``."""
+        self._capacity = capacity
+        self._revalidate = revalidate_seconds
+        self._opened: OrderedDict[Location, Opened] = OrderedDict()
+        self._opening: dict[Location, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._checker = ThreadPoolExecutor(1, thread_name_prefix="revalidate")
+
+    def get(self, location: Location) -> Opened:
+        """The raster at a location, open. Opened once, however many threads ask for it at a time.
+
+        Raises:
+            SourceError, UpstreamError: it cannot be opened.
+        """
+        found = self._find(location)
+        if found is not None and self._fresh(found):
+            return found
+        with self._lock:
+            opening = self._opening.setdefault(location, threading.Lock())
+        try:
+            with opening:
+                found = self._find(location)
+                if found is None:
+                    found = self._open(location)
+        finally:
+            with self._lock:
+                self._opening.pop(location, None)
+        return found
+
+    def peek(self, location: Location) -> Opened | None:
+        """The raster at a location if it is open and was checked lately. Never waits for anything."""
+        found = self._find(location)
+        if found is None or time.monotonic() - found.checked > LATELY + self._revalidate:
+            return None
+        return found
+
+    def forget(self, opened: Opened) -> None:
+        """Drop a raster that changed, so that the next request opens it anew."""
+        with self._lock:
+            if self._opened.get(opened.location) is opened:
+                del self._opened[opened.location]
+        opened.close()
+
+    def clear(self) -> None:
+        """Close everything."""
+        with self._lock:
+            kept = list(self._opened.values())
+            self._opened.clear()
+        for opened in kept:
+            opened.close()
+
+    def _find(self, location: Location) -> Opened | None:
+        with self._lock:
+            found = self._opened.get(location)
+            if found is None:
+                return None
+            self._opened.move_to_end(location)
+        if time.monotonic() - found.checked > self._revalidate and found.checking.acquire(blocking=False):
+            self._checker.submit(self._check, found)
+        return found
+
+    def _fresh(self, opened: Opened) -> bool:
+        """True when what was opened may be used: it was checked lately, or is now."""
+        if time.monotonic() - opened.checked <= LATELY + self._revalidate:
+            return True
+        if not opened.source.refresh():
+            self.forget(opened)
+            return False
+        opened.checked = time.monotonic()
+        return True
+
+    def _check(self, opened: Opened) -> None:
+        try:
+            if opened.source.refresh():
+                opened.checked = time.monotonic()
+            else:
+                self.forget(opened)
+        except (TileryError, SourceChanged, OSError):
+            # Gone, refused or out of reach: the next request opens it anew and tells its caller why.
+            self.forget(opened)
+        finally:
+            opened.checking.release()
+
+    def _open(self, location: Location) -> Opened:
+        source = open_source(location)
+        try:
+            opened = Opened(location, source)
+        except BaseException:
+            source.close()
+            raise
+        evicted = []
+        with self._lock:
+            self._opened[location] = opened
+            while len(self._opened) > self._capacity:
+                evicted.append(self._opened.popitem(last=False)[1])
+        for old in evicted:
+            old.close()
+        return opened
+
+
+@cache
+def kept() -> Kept:
+    """The open rasters of this process."""
+    chosen = settings.get()
+    return Kept(chosen.kept_datasets, chosen.revalidate_seconds)

@@ -1,0 +1,505 @@
+"""Reading in the field's own verbs: tile, part, preview, feature, point, info.
+
+Every verb ends as one `Grid` to fill. Here it is decided which engine fills it, with which resampling, within which
+budget, and here all is done that is not sampling: scale and offset, names, statistics, cut lines. The behaviour that
+clients know is rio-tiler's (https://cogeotiff.github.io/rio-tiler/readers/); where ours differs,
+docs/compatibility.md says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+from app import crs as crs_
+from app import settings
+from app.errors import (
+    InvalidBand,
+    InvalidParameter,
+    OverLimit,
+    PointOutsideBounds,
+    TileOutsideBounds,
+    TooMuchWork,
+    UnsupportedRaster,
+)
+from app.raster import Array, Bounds, Crs, Grid, Raster
+from app.reading import footprint, gdal
+from app.reading import geometry as shape
+from app.reading.byte_sources.protocol import SourceChanged
+from app.reading.engine import Engine, Pixels
+from app.reading.kept import Opened, kept
+from app.reading.location import Location
+from app.reading.options import ReadOptions
+from app.reading.profile import Profile, can_hold
+from app.tms import TileMatrixSet
+
+_T = TypeVar("_T")
+
+_WARP_ONLY = frozenset({"max", "min", "med", "q1", "q3", "sum"})
+"""Resamplings that exist for warps and not for reads."""
+
+
+@contextmanager
+def open_reader(location: Location) -> Iterator[Reader]:
+    """A reader of the raster at a location. The raster stays open afterwards, for the next request.
+
+    Raises:
+        SourceChanged: the raster changed while it was read; what was read must not be used. Opening it again gives the
+            new one.
+        SourceError, UpstreamError: it cannot be opened or read.
+    """
+    opened = kept().get(location)
+    try:
+        yield Reader(opened)
+    except SourceChanged:
+        kept().forget(opened)
+        raise
+    except Exception:
+        if not opened.unchanged():
+            kept().forget(opened)
+            raise SourceChanged from None
+        raise
+    if not opened.unchanged():
+        kept().forget(opened)
+        raise SourceChanged
+
+
+def peek(location: Location) -> Reader | None:
+    """The reader of a raster that is open and was checked lately, for facts that need no pixels. Never waits."""
+    opened = kept().peek(location)
+    return None if opened is None else Reader(opened)
+
+
+class Reader:
+    """The verbs, for one open raster. Made anew for each request; holds nothing of its own."""
+
+    def __init__(self, opened: Opened) -> None:
+        """Read from an open raster."""
+        self._opened = opened
+        self.profile: Profile = opened.profile
+        self.identity: str = opened.identity
+        """What tells this state of the source from any other: part of every cache key."""
+
+    def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
+        """Bounds in a geographic CRS: west > east across the antimeridian, the world where they cannot be known."""
+        return self._derive(("bounds", crs), lambda: footprint.geographic_bounds(self.profile, crs))
+
+    def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
+        """Shallowest and deepest zoom that show the raster in a tile matrix set.
+
+        The deepest is the one nearest to its resolution, the shallowest the one at which it is about as large as a
+        tile.
+        """
+        return self._derive(("zooms", tms.id), lambda: self._zooms(tms))
+
+    def _zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
+        try:
+            transform, width, height = self._transform_in(tms.crs)
+        except UnsupportedRaster:
+            return (tms.minzoom, tms.maxzoom)
+        resolution = max(abs(transform[0]), abs(transform[4]))
+        tile = min(matrix_side for matrix_side in (tms.matrices[0].tile_width, tms.matrices[0].tile_height))
+        level = _deepest_overview(width, height, tile)
+        return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
+
+    def tile(
+        self,
+        tms: TileMatrixSet,
+        z: int,
+        x: int,
+        y: int,
+        options: ReadOptions,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        buffer: float | None = None,
+        padding: int | None = None,
+    ) -> Raster:
+        """The pixels of a tile, of the size that its matrix says where none is given, plus twice the buffer.
+
+        Raises:
+            TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
+        """
+        self._need_crs()
+        bounds = tms.tile_bounds(z, x, y)
+        if not footprint.covers(self.profile, bounds, tms.crs):
+            raise TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
+        matrix = tms.matrix(z)
+        grid = Grid(crs=tms.crs, bounds=bounds, width=width or matrix.tile_width, height=height or matrix.tile_height)
+        return self._read(grid, options, buffer=buffer, padding=padding)
+
+    def part(
+        self,
+        bounds: Bounds,
+        *,
+        bounds_crs: Crs,
+        options: ReadOptions,
+        dst_crs: Crs | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_size: int | None = None,
+        buffer: float | None = None,
+        padding: int | None = None,
+    ) -> Raster:
+        """The pixels of a bounding box, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's own
+        resolution unless a size says otherwise. One side alone keeps the proportions.
+
+        Raises:
+            InvalidParameter: the box has no area, or no place in the output's CRS.
+        """
+        self._need_crs()
+        left, bottom, right, top = bounds
+        if not all(map(math.isfinite, bounds)) or left >= right or bottom >= top:
+            raise InvalidParameter("The bounding box must be minx,miny,maxx,maxy with an area.", parameter="bbox")
+        target = dst_crs or bounds_crs
+        placed = crs_.transform_bounds(bounds_crs, target, bounds)
+        if not all(map(math.isfinite, placed)) or placed[0] >= placed[2] or placed[1] >= placed[3]:
+            raise InvalidParameter("The bounding box has no place in the output's CRS.", parameter="bbox")
+        across, down = self._resolution_in(target, placed)
+        native = ((placed[2] - placed[0]) / across, (placed[3] - placed[1]) / down)
+        if target != self.profile.crs:
+            native = (float(max(1, round(native[0]))), float(max(1, round(native[1]))))
+        width, height = output_size(native, width=width, height=height, max_size=max_size)
+        grid = Grid(crs=target, bounds=placed, width=width, height=height)
+        return self._read(grid, options, buffer=buffer, padding=padding)
+
+    def preview(
+        self,
+        *,
+        options: ReadOptions,
+        dst_crs: Crs | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_size: int | None = 1024,
+    ) -> Raster:
+        """The whole raster, thinned out to a size."""
+        profile = self.profile
+        target = dst_crs or profile.crs
+        if target is None or target == profile.crs:
+            size = (float(profile.width), float(profile.height))
+            bounds = profile.bounds
+        else:
+            (a, _, c, _, e, f), across, down = self._transform_in(target)
+            size = (float(across), float(down))
+            bounds = (c, f + e * down, c + a * across, f)
+        width, height = output_size(size, width=width, height=height, max_size=max_size)
+        return self._read(Grid(crs=target, bounds=bounds, width=width, height=height), options)
+
+    def feature(
+        self,
+        geometry: Mapping[str, Any],
+        *,
+        shape_crs: Crs,
+        options: ReadOptions,
+        dst_crs: Crs | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_size: int | None = None,
+        buffer: float | None = None,
+        padding: int | None = None,
+    ) -> Raster:
+        """The pixels of a polygon's bounding box, masked outside of the polygon; every pixel it touches is inside.
+
+        Raises:
+            InvalidGeometry: it is not a polygon that can be cut out.
+        """
+        from rasterio.features import rasterize
+        from rasterio.transform import from_bounds
+
+        outline = shape.parse(geometry)
+        raster = self.part(
+            outline.bounds,
+            bounds_crs=shape_crs,
+            options=options,
+            dst_crs=dst_crs,
+            width=width,
+            height=height,
+            max_size=max_size,
+            buffer=buffer,
+            padding=padding,
+        )
+        inside = rasterize(
+            [outline.placed(shape_crs, raster.crs or shape_crs).geojson()],
+            out_shape=(raster.height, raster.width),
+            transform=from_bounds(*raster.bounds, raster.width, raster.height),
+            all_touched=True,
+            default_value=1,
+            fill=0,
+            dtype="uint8",
+        ).astype(bool)
+        mask = inside[None] if raster.mask is None else raster.mask & inside
+        return _replace(raster, mask=mask, cutline=inside)
+
+    def point(self, lon: float, lat: float, *, coord_crs: Crs, options: ReadOptions) -> Raster:
+        """The one pixel at a position, as a raster of one row and one column.
+
+        Raises:
+            PointOutsideBounds: the position is not on the raster.
+        """
+        profile = self.profile
+        x, y = lon, lat
+        if profile.crs is not None and coord_crs != profile.crs:
+            xs, ys = crs_.transform_points(coord_crs, profile.crs, [lon], [lat])
+            x, y = float(xs[0]), float(ys[0])
+        a, b, c, d, e, f = profile.transform
+        determinant = a * e - b * d
+        if math.isfinite(x) and math.isfinite(y) and determinant:
+            column = math.floor((e * (x - c) - b * (y - f)) / determinant)
+            row = math.floor((a * (y - f) - d * (x - c)) / determinant)
+            if 0 <= column < profile.width and 0 <= row < profile.height:
+                return self._pixel(column, row, options)
+        raise PointOutsideBounds("The position is outside of the raster.")
+
+    def _pixel(self, column: int, row: int, options: ReadOptions) -> Raster:
+        a, b, c, d, e, f = self.profile.transform
+        if self.profile.north_up:
+            bounds = (c + a * column, f + e * (row + 1), c + a * (column + 1), f + e * row)
+        else:
+            x, y = c + a * (column + 0.5) + b * (row + 0.5), f + d * (column + 0.5) + e * (row + 0.5)
+            half = 0.01 * min(self.profile.resolution)
+            bounds = (x - half, y - half, x + half, y + half)
+        nearest = ReadOptions(bands=options.bands, nodata=options.nodata, unscale=options.unscale)
+        return self._read(Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
+
+    @contextmanager
+    def dataset(self) -> Iterator[Any]:
+        """An open GDAL dataset of the raster, for libraries that take one."""
+        with self._opened.gdal.handle() as handle:
+            yield handle
+
+    def info(self) -> dict[str, Any]:
+        """What TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
+        profile = self.profile
+        names = [f"b{band}" for band in range(1, profile.count + 1)]
+        if profile.nodata is not None:
+            nodata_type = "Nodata"
+        elif profile.alpha_band is not None:
+            nodata_type = "Alpha"
+        else:
+            nodata_type = "Mask" if profile.has_mask else "None"
+        body: dict[str, Any] = {
+            "bounds": list(profile.bounds),
+            "crs": None if profile.crs is None else crs_.uri(profile.crs) or profile.crs,
+            "band_metadata": [[name, tags] for name, tags in zip(names, profile.band_tags, strict=True)],
+            "band_descriptions": [[name, text or name] for name, text in zip(names, profile.descriptions, strict=True)],
+            "dtype": profile.dtypes[0],
+            "nodata_type": nodata_type,
+            "colorinterp": list(profile.colorinterp),
+            "scales": list(profile.scales),
+            "offsets": list(profile.offsets),
+            "driver": profile.driver,
+            "count": profile.count,
+            "width": profile.width,
+            "height": profile.height,
+            "overviews": list(profile.overviews),
+        }
+        if profile.palette:
+            body["colormap"] = {str(value): list(colour) for value, colour in profile.palette.items()}
+        if profile.nodata is not None:
+            body["nodata_value"] = profile.nodata if math.isfinite(profile.nodata) else None
+        known = [found for band in range(1, profile.count + 1) if (found := profile.statistics(band))]
+        if known:
+            body["minmax"] = [list(pair) for pair in known]
+        return body
+
+    def _derive(self, key: tuple[Any, ...], work_out: Callable[[], _T]) -> _T:
+        """What was worked out before from the profile, or is now."""
+        derived = self._opened.derived
+        if key not in derived:
+            derived[key] = work_out()
+        found: _T = derived[key]
+        return found
+
+    def _need_crs(self) -> None:
+        if self.profile.crs is None:
+            raise UnsupportedRaster("The raster has no coordinate reference system.", parameter="url")
+
+    def _transform_in(self, crs: Crs) -> tuple[tuple[float, ...], int, int]:
+        """Transform and size of the whole raster in a CRS."""
+        profile = self.profile
+        if crs == profile.crs and profile.north_up:
+            return (profile.transform, profile.width, profile.height)
+        return self._derive(("transform", crs), lambda: gdal.default_transform(profile, crs))
+
+    def _resolution_in(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
+        """Size of the raster's pixels in a CRS, across and down.
+
+        Where the raster crosses the antimeridian, the transform that GDAL suggests for it in degrees spans the world
+        and its pixels with it; the resolution is then taken at the place that is asked for.
+        """
+        west, _, east, _ = self.geographic_bounds()
+        if west > east and crs != self.profile.crs and crs_.is_geographic(crs):
+            side = footprint.resolution_at(self.profile, crs, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+            return (side, side)
+        transform = self._transform_in(crs)[0]
+        return (abs(transform[0]), abs(transform[4]))
+
+    def _read(
+        self, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
+    ) -> Raster:
+        """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
+        if buffer:
+            grid = widened(grid, buffer)
+        if not padding or self._aligned(grid):
+            return self._fill(grid, options)
+        raster = self._fill(widened(grid, padding), options)
+        inner = slice(padding, -padding)
+        return _replace(
+            raster,
+            data=raster.data[:, inner, inner],
+            mask=None if raster.mask is None else raster.mask[:, inner, inner],
+            alpha=None if raster.alpha is None else raster.alpha[inner, inner],
+            bounds=grid.bounds,
+        )
+
+    def _aligned(self, grid: Grid) -> bool:
+        """True when the grid falls on the raster's own blocks, so that pixels around it change nothing."""
+        profile = self.profile
+        if grid.crs != profile.crs or not profile.north_up or profile.block_shapes[0][1] == profile.width:
+            return False
+        a, _, c, _, e, f = profile.transform
+        column, row = (grid.bounds[0] - c) / a, (grid.bounds[3] - f) / e
+        width, height = (grid.bounds[2] - grid.bounds[0]) / a, (grid.bounds[1] - grid.bounds[3]) / e
+        if round(width) % 64 and round(height) % 64:
+            return False
+        return not (profile.width - round(column)) % 64 and not (profile.height - round(row)) % 64
+
+    def _fill(self, grid: Grid, options: ReadOptions) -> Raster:
+        bands = self._bands(options)
+        nodata = self._nodata(options)
+        method = self._method(grid, options)
+        engine: Engine = self._opened.gdal
+        limit = settings.get().max_decoded_bytes
+        needed = engine.estimate(grid, bands=bands)
+        if needed > limit:
+            raise TooMuchWork(
+                f"This would decode about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for a smaller "
+                "area or a deeper zoom, or give the raster overviews and tiles.",
+                limit=limit,
+            )
+        pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
+        return self._raster(grid, bands, nodata, pixels, unscale=options.unscale)
+
+    def _bands(self, options: ReadOptions) -> tuple[int, ...]:
+        profile = self.profile
+        bands = options.bands or profile.data_bands or (1,)
+        for band in bands:
+            if not 1 <= band <= profile.count:
+                raise InvalidBand(
+                    f"Band {band} does not exist: the raster has bands 1 to {profile.count}.",
+                    parameter="bidx",
+                    limit=profile.count,
+                )
+        limit = settings.get().max_bands
+        if len(bands) > limit:
+            raise OverLimit(f"At most {limit} bands can be asked for at a time.", parameter="bidx", limit=limit)
+        return bands
+
+    def _nodata(self, options: ReadOptions) -> float | None:
+        if options.nodata is None:
+            return self.profile.usable_nodata
+        if not can_hold(self.profile.dtypes[0], options.nodata):
+            raise InvalidParameter(
+                f"A raster of type {self.profile.dtypes[0]} cannot hold this nodata value.", parameter="nodata"
+            )
+        return options.nodata
+
+    def _method(self, grid: Grid, options: ReadOptions) -> str:
+        """The resampling of this read. In the raster's own CRS it is ``resampling``; in another it is ``reproject``,
+        except that ``resampling`` has its say where the output is coarser than the raster and pixels must be thinned
+        out.
+        """
+        profile = self.profile
+        if grid.crs == profile.crs and profile.north_up and not profile.gcps:
+            return options.resampling
+        if options.resampling != "nearest" and footprint.scale(profile, grid) > 1.0:
+            return options.resampling
+        return options.reproject
+
+    def _raster(
+        self, grid: Grid, bands: tuple[int, ...], nodata: float | None, pixels: Pixels, *, unscale: bool
+    ) -> Raster:
+        profile = self.profile
+        data: Array = pixels.data
+        scales = tuple(profile.scales[band - 1] for band in bands)
+        offsets = tuple(profile.offsets[band - 1] for band in bands)
+        known = [profile.statistics(band) for band in bands]
+        statistics = tuple(pair for pair in known if pair is not None) if None not in known else None
+        if unscale:
+            factor = np.asarray(scales, dtype="float32").reshape(-1, 1, 1)
+            shift = np.asarray(offsets, dtype="float32").reshape(-1, 1, 1)
+            data = data.astype("float32") * factor + shift
+            if statistics is not None:
+                statistics = tuple(
+                    (low * by + plus, high * by + plus)
+                    for (low, high), by, plus in zip(statistics, scales, offsets, strict=True)
+                )
+            scales, offsets = (1.0,) * len(bands), (0.0,) * len(bands)
+        return Raster(
+            data=data,
+            mask=pixels.mask,
+            alpha=pixels.alpha,
+            bounds=grid.bounds,
+            crs=grid.crs,
+            band_names=tuple(f"b{band}" for band in bands),
+            band_descriptions=tuple(profile.descriptions[band - 1] or f"b{band}" for band in bands),
+            nodata=nodata,
+            scales=scales,
+            offsets=offsets,
+            statistics=statistics,
+            colormap=profile.palette,
+        )
+
+
+def widened(grid: Grid, by: float) -> Grid:
+    """The grid with ``by`` more pixels on each side (a multiple of one half)."""
+    left, bottom, right, top = grid.bounds
+    dx, dy = (right - left) / grid.width * by, (top - bottom) / grid.height * by
+    return Grid(
+        crs=grid.crs,
+        bounds=(left - dx, bottom - dy, right + dx, top + dy),
+        width=grid.width + int(by * 2),
+        height=grid.height + int(by * 2),
+    )
+
+
+def output_size(
+    native: tuple[float, float], *, width: int | None, height: int | None, max_size: int | None
+) -> tuple[int, int]:
+    """Width and height of an output: as given; one side alone keeps the proportions of ``native`` (width, height);
+    ``max_size`` bounds the longer side where neither is given.
+    """
+    across, down = native
+    ratio = down / across if across else 1.0
+    if width and height:
+        return (width, height)
+    if width:
+        return (width, max(1, math.ceil(width * ratio)))
+    if height:
+        return (max(1, math.ceil(height / ratio)) if ratio else height, height)
+    whole = (max(1, round(across)), max(1, round(down)))
+    if not max_size or max(whole) < max_size:
+        return whole
+    ratio = whole[1] / whole[0]
+    if ratio > 1:
+        return (max(1, math.ceil(max_size / ratio)), max_size)
+    return (max_size, max(1, math.ceil(max_size * ratio)))
+
+
+def _deepest_overview(width: int, height: int, tile: int) -> int:
+    """How often a raster can be halved until it is no larger than a tile."""
+    level, factor = 0, 1
+    while min(width // factor, height // factor) > tile:
+        factor *= 2
+        level += 1
+    return level
+
+
+def _replace(raster: Raster, **changes: Any) -> Raster:
+    from dataclasses import replace
+
+    return replace(raster, **changes)
