@@ -16,7 +16,7 @@ METHOD = 2
 
 
 def encode(picture: Picture) -> bytes:
-    """WebP of one channel (gray, written as RGB), three (RGB) or four (RGBA) of uint8, and of opacity if there is any."""
+    """WebP of one channel (gray, written as RGB), three (RGB) or four (RGBA) of uint8, and of opacity, if any."""
     from imagecodecs import webp_encode
 
     pixels = picture.data
