@@ -1,0 +1,94 @@
+"""Files on this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from functools import partial
+from weakref import finalize
+
+from app.errors import SourceDenied, SourceNotFound, SourceRefused, UpstreamError
+from app.reading.byte_sources.protocol import SourceChanged, identity_of
+from app.reading.location import FileLocation
+
+
+class LocalSource:
+    """A file, held open: a read is one ``pread``, without locks and without a position.
+
+    A file that is replaced by another of the same name, as every careful writer does, stays readable as it was until
+    the source is closed. That one is written into while it is open only `refresh` tells.
+    """
+
+    __slots__ = ("__weakref__", "_close", "_descriptor", "_path", "identity", "local_path", "size")
+
+    def __init__(self, location: FileLocation) -> None:
+        """Open the file.
+
+        Raises:
+            SourceNotFound: there is none.
+            SourceRefused: it is not a regular file, or is reached through a link that was not there before.
+            SourceDenied: its permissions forbid it.
+        """
+        self._path = location.path
+        try:
+            facts = os.stat(location.path)  # noqa: PTH116
+            if not stat.S_ISREG(facts.st_mode) or os.path.realpath(location.path) != location.path:
+                raise SourceRefused("This source is not among those that may be read.", private=location.private_name)
+            # Never blocks: should a pipe have taken the file's place just now, it is opened without a writer.
+            self._descriptor = os.open(location.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceNotFound("There is no such source.", private=location.private_name) from None
+        except PermissionError as error:
+            raise SourceDenied("This source may not be read.", private=str(error)) from None
+        except OSError as error:
+            raise UpstreamError("The source cannot be opened.", private=str(error)) from None
+        self._close = finalize(self, os.close, self._descriptor)
+        opened = os.fstat(self._descriptor)
+        if not stat.S_ISREG(opened.st_mode):
+            self.close()
+            raise SourceRefused("This source is not among those that may be read.", private=location.private_name)
+        self.identity = _identity(location.path, opened)
+        self.size = opened.st_size
+        self.local_path: str | None = location.path
+
+    def read(self, start: int, length: int) -> bytes:
+        """The bytes from ``start``; see `ByteSource.read`."""
+        try:
+            data = os.pread(self._descriptor, length, start)
+        except OSError as error:
+            raise UpstreamError("The source cannot be read.", private=f"{self._path}: {error}") from None
+        if len(data) < length and start + len(data) < self.size:
+            return data + self._rest(start + len(data), length - len(data))
+        return data
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes of each range; see `ByteSource.read_many`."""
+        return [self.read(start, length) for start, length in ranges]
+
+    def refresh(self) -> bool:
+        """Whether the name still leads to this very file, unwritten since."""
+        try:
+            return _identity(self._path, os.stat(self._path)) == self.identity  # noqa: PTH116
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Nothing: closes the file."""
+        self._close()
+
+    def _rest(self, start: int, length: int) -> bytes:
+        """What one ``pread`` left out: it gives 2 GiB at most, and less where the file was cut meanwhile."""
+        parts = []
+        for part in iter(partial(os.pread, self._descriptor, length, start), b""):
+            parts.append(part)
+            start, length = start + len(part), length - len(part)
+            if length == 0 or start >= self.size:
+                break
+        if length and start < self.size:
+            raise SourceChanged
+        return b"".join(parts)
+
+
+def _identity(path: str, facts: os.stat_result) -> str:
+    return identity_of("file", path, facts.st_mtime_ns, facts.st_size, facts.st_ino, facts.st_dev)
