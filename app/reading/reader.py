@@ -144,9 +144,11 @@ class Reader:
         max_size: int | None = None,
         buffer: float | None = None,
         padding: int | None = None,
+        align: bool = False,
     ) -> Raster:
         """The pixels of a bounding box, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's own
-        resolution unless a size says otherwise. One side alone keeps the proportions.
+        resolution unless a size says otherwise. One side alone keeps the proportions. With ``align`` the box grows to
+        the borders of the raster's pixels.
 
         Raises:
             InvalidParameter: the box has no area, or no place in the output's CRS.
@@ -160,6 +162,8 @@ class Reader:
         if not all(map(math.isfinite, placed)) or placed[0] >= placed[2] or placed[1] >= placed[3]:
             raise InvalidParameter("The bounding box has no place in the output's CRS.", parameter="bbox")
         across, down = self._resolution_in(target, placed)
+        if align:
+            placed = self._on_pixels(target, placed)
         native = ((placed[2] - placed[0]) / across, (placed[3] - placed[1]) / down)
         if target != self.profile.crs:
             native = (float(max(1, round(native[0]))), float(max(1, round(native[1]))))
@@ -201,6 +205,7 @@ class Reader:
         max_size: int | None = None,
         buffer: float | None = None,
         padding: int | None = None,
+        align: bool = False,
     ) -> Raster:
         """The pixels of a polygon's bounding box, masked outside of the polygon; every pixel it touches is inside.
 
@@ -221,6 +226,7 @@ class Reader:
             max_size=max_size,
             buffer=buffer,
             padding=padding,
+            align=align,
         )
         inside = rasterize(
             [outline.placed(shape_crs, raster.crs or shape_crs).geojson()],
@@ -338,6 +344,15 @@ class Reader:
         transform = self._transform_in(crs)[0]
         return (abs(transform[0]), abs(transform[4]))
 
+    def _on_pixels(self, crs: Crs, bounds: Bounds) -> Bounds:
+        """Bounds grown to the borders of the raster's pixels, as these lie in a CRS."""
+        a, _, c, _, e, f = self._transform_in(crs)[0]
+        columns = sorted(((bounds[0] - c) / a, (bounds[2] - c) / a))
+        rows = sorted(((bounds[1] - f) / e, (bounds[3] - f) / e))
+        xs = sorted((c + a * math.floor(columns[0]), c + a * math.ceil(columns[1])))
+        ys = sorted((f + e * math.floor(rows[0]), f + e * math.ceil(rows[1])))
+        return (xs[0], ys[0], xs[1], ys[1])
+
     def _read(
         self, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
     ) -> Raster:
@@ -377,8 +392,8 @@ class Reader:
         needed = engine.estimate(grid, bands=bands)
         if needed > limit:
             raise TooMuchWork(
-                f"This would decode about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for a smaller "
-                "area or a deeper zoom, or give the raster overviews and tiles.",
+                f"This would decode about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less area "
+                "or a deeper zoom, or give the raster overviews and tiles.",
                 limit=limit,
             )
         pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
