@@ -106,6 +106,18 @@ class Reader:
         level = _deepest_overview(width, height, tile)
         return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
 
+    def check_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> Bounds:
+        """The bounds of a tile that touches the raster; found without reading.
+
+        Raises:
+            TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
+        """
+        self._need_crs()
+        bounds = tms.tile_bounds(z, x, y)
+        if not footprint.covers(self.profile, bounds, tms.crs):
+            raise TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
+        return bounds
+
     def tile(
         self,
         tms: TileMatrixSet,
@@ -124,10 +136,7 @@ class Reader:
         Raises:
             TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
         """
-        self._need_crs()
-        bounds = tms.tile_bounds(z, x, y)
-        if not footprint.covers(self.profile, bounds, tms.crs):
-            raise TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
+        bounds = self.check_tile(tms, z, x, y)
         matrix = tms.matrix(z)
         grid = Grid(crs=tms.crs, bounds=bounds, width=width or matrix.tile_width, height=height or matrix.tile_height)
         return self._read(grid, options, buffer=buffer, padding=padding)
@@ -359,6 +368,14 @@ class Reader:
         """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
         if buffer:
             grid = widened(grid, buffer)
+        limit = settings.get().max_pixels
+        if grid.width * grid.height > limit:
+            raise TooMuchWork(
+                f"The picture would have {grid.width} × {grid.height} pixels; at most {limit} pixels are allowed. Give a "
+                "max_size, or a width and height.",
+                parameter="max_size",
+                limit=limit,
+            )
         if not padding or self._aligned(grid):
             return self._fill(grid, options)
         raster = self._fill(widened(grid, padding), options)
