@@ -43,43 +43,53 @@ class Parser:
         """``lower_case``: names are taken whatever their case."""
         self.parameters = parameters
         self.lower_case = lower_case
-        self._spellings: dict[str, Parameter] = {}
-        for parameter in parameters:
-            if parameter.where == "query":
-                for name in (parameter.name, *parameter.old):
-                    self._spellings[name.lower() if lower_case else name] = parameter
+        self._of_path = tuple(parameter for parameter in parameters if parameter.where == "path")
+        self._of_query = tuple(parameter for parameter in parameters if parameter.where == "query")
+        self._spellings = {
+            name.lower() if lower_case else name: parameter
+            for parameter in self._of_query
+            for name in (parameter.name, *parameter.old)
+        }
 
-    def parse(self, query: str | bytes, path: Mapping[str, str | None] | None = None) -> Values:
-        """The values of a request.
-
-        Args:
-            query: as it stands in the URL, still encoded.
-            path: texts of the path's parameters, decoded.
+    def query(self, query: str | bytes) -> Values:
+        """The values of a query, as it stands in the URL.
 
         Raises:
             InvalidParameter: some are missing or wrong; ``errors`` has them all.
             OverLimit: the query is longer than any real one.
         """
         texts, ignored = self._texts(query)
-        errors: list[dict[str, Any]] = []
-        briefs: list[str] = []
-        given: dict[str, Any] = {}
-        for parameter in self.parameters:
-            if parameter.where == "path":
-                text = (path or {}).get(parameter.name)
-                found = [] if text is None else [text]
-            else:
-                found = texts.get(parameter.name, [])
-            try:
-                given[parameter.name] = _value(parameter, found)
-            except _AtPosition as found_wrong:
-                errors.append(found_wrong.document(parameter))
-                briefs.append(f"{parameter.name}: {found_wrong.wrong.brief}")
-        if errors:
-            problem = InvalidParameter("; ".join(briefs[:8]) + ".", parameter=str(errors[0]["loc"][1]))
-            problem.errors = tuple(errors)
+        given = _all(self._of_query, texts)
+        return Values(given=given, canonical=_canonical(self._of_query, given), ignored=ignored)
+
+    def path(self, texts: Mapping[str, str | None]) -> dict[str, Any]:
+        """The values of the path's parameters, which are decoded texts.
+
+        Raises:
+            InvalidParameter: some are wrong; ``errors`` has them all.
+        """
+        return _all(self._of_path, {name: [text] for name, text in texts.items() if text is not None})
+
+    def parse(self, query: str | bytes, path: Mapping[str, str | None]) -> tuple[Values, dict[str, Any]]:
+        """The values of both, with everything that is wrong in either said at once.
+
+        Raises:
+            InvalidParameter: see `query` and `path`.
+        """
+        wrong: list[InvalidParameter] = []
+        try:
+            values = self.query(query)
+        except InvalidParameter as error:
+            wrong.append(error)
+        try:
+            places = self.path(path)
+        except InvalidParameter as error:
+            wrong.append(error)
+        if wrong:
+            problem = InvalidParameter(" ".join(error.detail for error in wrong), parameter=wrong[0].parameter)
+            problem.errors = tuple(item for error in wrong for item in error.errors)
             raise problem
-        return Values(given=given, canonical=_canonical(self.parameters, given), ignored=ignored)
+        return values, places
 
     def _texts(self, query: str | bytes) -> tuple[dict[str, list[str]], tuple[str, ...]]:
         """Texts by the name of their parameter, and the names that nobody knows."""
@@ -129,6 +139,24 @@ class _AtPosition(Exception):
         return document
 
 
+def _all(parameters: Group, texts: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The typed value of every parameter, or everything that is wrong with them."""
+    errors: list[dict[str, Any]] = []
+    briefs: list[str] = []
+    given: dict[str, Any] = {}
+    for parameter in parameters:
+        try:
+            given[parameter.name] = _value(parameter, texts.get(parameter.name, []))
+        except _AtPosition as found:
+            errors.append(found.document(parameter))
+            briefs.append(f"{parameter.name}: {found.wrong.brief}")
+    if errors:
+        problem = InvalidParameter("; ".join(briefs[:8]) + ".", parameter=str(errors[0]["loc"][1]))
+        problem.errors = tuple(errors)
+        raise problem
+    return given
+
+
 def _value(parameter: Parameter, texts: list[str]) -> Any:
     """The typed value of the texts given for a parameter: of one that is not repeated, the last counts."""
     if not texts:
@@ -168,5 +196,5 @@ def _canonical(parameters: Group, given: Mapping[str, Any]) -> str:
     return "&".join(
         f"{parameter.name}={given[parameter.name]!r}"
         for parameter in parameters
-        if parameter.where == "query" and given[parameter.name] != parameter.default
+        if given[parameter.name] != parameter.default
     )

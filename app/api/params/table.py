@@ -22,8 +22,8 @@ from app.api.params.kinds import (
     Ranges,
     Text,
 )
+from app.rendering.encoding.formats import FORMATS
 
-FORMATS = ("png", "npy", "tif", "tiff", "jpeg", "jpg", "jp2", "webp", "pngraw")
 RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
 REPROJECT = (
     *("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode"),
@@ -123,7 +123,7 @@ def _path(name: str, kind: Kind, description: str) -> Parameter:
     return Parameter(name=name, kind=kind, description=description, where="path", required=True)
 
 
-_FORMAT = Choice(names=lambda: FORMATS, error="enum", reference="ImageType")
+_FORMAT = Choice(names=lambda: tuple(FORMATS), error="enum", reference="ImageType")
 
 # Paths
 MATRIX_SET = _path("tileMatrixSetId", Choice(names=tms.names), "Name of the tile matrix set.")

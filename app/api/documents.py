@@ -1,0 +1,26 @@
+"""JSON documents as bytes: compact, and with null where a number is not finite, as TiTiler's are."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def encode(document: Any) -> bytes:
+    """The document as UTF-8."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,208 @@
+"""The door of the house: every request comes in here, every answer goes out here.
+
+One plain ASGI layer instead of many, because each costs every tile a little: request id, path prefix, access token,
+CORS, HEAD, the headers that all answers have, and failures turned into problem documents.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import deadline
+from app.api import problems
+from app.api.operation import Lane
+from app.errors import TileryError, Unauthorized
+from app.serving.service import CallerGone
+from app.settings import Settings
+
+logger = logging.getLogger("tilery.request")
+
+Headers = list[tuple[bytes, bytes]]
+
+EXPOSED = b"Content-Bbox, Content-Crs, ETag, Server-Timing, X-Cache, X-Ignored-Parameters, X-Request-ID"
+PREFLIGHT_SECONDS = b"86400"
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_WANTED = frozenset((b"origin", b"x-request-id", b"authorization"))
+_OPEN_PATHS = frozenset(("/healthz",))
+"""What needs no access token: a load balancer has none."""
+
+
+class Door:
+    """The outermost layer of ours."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        """Lead into ``app``."""
+        self.app = app
+        self._settings = settings
+        self._cors = _Cors(settings)
+        self._token = settings.access_token.encode() if settings.access_token else None
+        self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        scope = dict(scope)  # the server goes on using its own
+        headers = {name: value for name, value in scope["headers"] if name in _WANTED}
+        request_id = _request_id(headers.get(b"x-request-id"))
+        scope["path"] = self._path(scope)
+        scope["root_path"] = ""
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        head_only = scope["method"] == "HEAD"
+        if head_only:
+            scope["method"] = "GET"
+        common = [(b"x-request-id", request_id.encode()), *self._cors.headers(headers.get(b"origin"))]
+        begun = False
+
+        async def reply(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                self._finish(scope, message, common, started)
+            elif head_only:
+                if message.get("more_body"):
+                    return
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        try:
+            await self._enter(scope, receive, reply, headers)
+        except CallerGone:
+            logger.debug("%s the caller went away", request_id)
+        except TileryError as error:
+            if begun:
+                raise
+            await problems.of_error(error, request_id)(scope, receive, reply)
+        except Exception as error:
+            if begun:
+                raise
+            await problems.of_surprise(error, request_id)(scope, receive, reply)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        if scope["method"] == "OPTIONS" and b"origin" in headers:
+            preflight = self._cors.preflight(scope, headers[b"origin"])
+            if preflight is not None:
+                await preflight(scope, receive, send)
+                return
+        if self._token is not None and scope["path"] not in _OPEN_PATHS:
+            self._check_token(scope, headers.get(b"authorization"))
+        with deadline.limit(self._settings.deadline):
+            await self.app(scope, receive, send)
+
+    def _path(self, scope: Scope) -> str:
+        """The path without the prefix that a proxy or the server added."""
+        path: str = scope["path"]
+        for prefix in (self._settings.root_path, scope.get("root_path", "")):
+            if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+                path = path[len(prefix) :] or "/"
+        return path
+
+    def _check_token(self, scope: Scope, authorization: bytes | None) -> None:
+        given = b""
+        if authorization is not None and authorization[:7].lower() == b"bearer ":
+            given = authorization[7:].strip()
+        elif b"access_token=" in scope["query_string"]:
+            given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("access_token", "").encode()
+        if not hmac.compare_digest(given, self._token or b""):
+            raise Unauthorized("The access token is missing or wrong.")
+
+    def _finish(self, scope: Scope, message: Message, common: Headers, started: float) -> None:
+        """Add what every answer has to the headers of this one."""
+        headers: Headers = [*message.get("headers", ()), *common]
+        message["headers"] = headers
+        if not any(name == b"cache-control" for name, _ in headers):
+            lasting = scope["method"] == "GET" and message["status"] < 400 and scope["path"] not in _OPEN_PATHS
+            headers.append(self._cacheable if lasting else (b"cache-control", b"no-store"))
+        headers.append((b"server-timing", b"total;dur=%.1f" % ((time.perf_counter() - started) * 1000)))
+
+
+class _Cors:
+    """Which pages of other origins may call us. Credentials are never allowed: the API has no cookies."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._anybody = "*" in settings.cors_origins
+        self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
+        methods = settings.cors_allow_methods
+        if "*" in methods:
+            methods = ("GET", "HEAD", "POST", "OPTIONS")
+        self._methods = ", ".join(methods).encode()
+        self._for_anybody: Headers = [
+            (b"access-control-allow-origin", b"*"),
+            (b"access-control-expose-headers", EXPOSED),
+        ]
+
+    def headers(self, origin: bytes | None) -> Headers:
+        """What every answer says about other origins."""
+        if self._anybody:
+            return self._for_anybody
+        varies = (b"vary", b"Origin")
+        if origin is None or origin not in self._origins:
+            return [varies]
+        return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", EXPOSED), varies]
+
+    def preflight(self, scope: Scope, origin: bytes) -> Response | None:
+        """The answer to a preflight request, or None when it is none."""
+        asked = {name: value for name, value in scope["headers"] if name.startswith(b"access-control-request-")}
+        if b"access-control-request-method" not in asked:
+            return None
+        if not self._anybody and origin not in self._origins:
+            request_id: str = scope["state"]["request_id"]
+            return problems.of_status(400, "This origin may not call the API.", request_id)
+        response = Response(status_code=204)
+        allowed: dict[str, bytes] = {
+            "access-control-allow-methods": self._methods,
+            "access-control-max-age": PREFLIGHT_SECONDS,
+        }
+        wanted = asked.get(b"access-control-request-headers")
+        if wanted is not None and len(wanted) < 4096:
+            allowed["access-control-allow-headers"] = wanted
+        for name, value in allowed.items():
+            response.headers[name] = value.decode("latin-1")
+        response.headers["vary"] = "Access-Control-Request-Headers"
+        return response
+
+
+def _request_id(given: bytes | None) -> str:
+    """The caller's own id where it is harmless, else a new one."""
+    if given is not None and _SANE_ID.fullmatch(given):
+        return given.decode("ascii")
+    return secrets.token_hex(8)
+
+
+class Lanes:
+    """The short way to the routes that are asked for thousands of times: one regular expression, then the handler.
+
+    The handlers are those of the router, which also has these routes: for the document, and for what fits no lane.
+    """
+
+    def __init__(self, app: ASGIApp, *, lanes: Iterable[Lane]) -> None:
+        """Lead into ``app`` where no lane fits."""
+        self.app = app
+        self.lanes = tuple(lanes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            path = scope["path"]
+            for lane in self.lanes:
+                match = lane.pattern.fullmatch(path)
+                if match is not None:
+                    scope["path_params"] = match.groupdict()
+                    response = await lane.handler(Request(scope, receive))
+                    await response(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)

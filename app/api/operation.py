@@ -1,0 +1,119 @@
+"""A route as one value: its path, parameters, handler and documentation; and how it becomes part of the application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.desk import Desk
+from app.api.params.parse import Parser, Values
+from app.api.params.table import Group
+from app.errors import InvalidParameter
+
+P = TypeVar("P")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+KEPT_QUERIES = 512
+"""Parsed queries kept by each route: the tiles of one map all have the same."""
+LONGEST_KEPT_QUERY = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(Generic[P]):
+    """One request, taken apart."""
+
+    request: Request
+    desk: Desk
+    values: Values
+    """The parameters of the query."""
+    path: Mapping[str, Any]
+    """The parameters of the path."""
+    plan: P
+    """What the route made of the query alone."""
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[P]):
+    """One route."""
+
+    id: str
+    """``.cog.getTile``: generated clients are named after it."""
+    paths: tuple[str, ...]
+    """The first is the one in the document; the others are older spellings."""
+    parameters: Group
+    answer: Callable[[Ask[P]], Awaitable[Response]]
+    plan: Callable[[Desk, Values], P]
+    """What can be made of the query alone; made once for all requests with the same query."""
+    method: str = "GET"
+    tag: str = "Cloud Optimized GeoTIFF"
+    summary: str = ""
+    description: str = ""
+    produces: Mapping[int | str, Mapping[str, Any]] = field(default_factory=dict)
+    """Responses as the OpenAPI document has them."""
+    body: Mapping[str, Any] | None = None
+    """Request body as the OpenAPI document has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A path, as one regular expression, that leads straight to a handler, past the router."""
+
+    pattern: re.Pattern[str]
+    handler: Handler
+
+
+def nothing(desk: Desk, values: Values) -> None:  # noqa: ARG001 - it is one of many plans
+    """The plan of a route that has none."""
+
+
+def endpoint(operation: Operation[P], desk: Desk) -> Handler:
+    """The handler of a route: parse, then answer."""
+    parser = Parser(operation.parameters, lower_case=desk.settings.lower_case_query_parameters)
+
+    def planned(query: bytes) -> tuple[Values, P]:
+        values = parser.query(query)
+        return values, operation.plan(desk, values)
+
+    remembered = lru_cache(maxsize=KEPT_QUERIES)(planned)
+
+    async def handle(request: Request) -> Response:
+        query: bytes = request.scope["query_string"]
+        texts: Mapping[str, str | None] = request.path_params
+        try:
+            path = parser.path(texts)
+            values, plan = remembered(query) if len(query) <= LONGEST_KEPT_QUERY else planned(query)
+        except InvalidParameter:
+            parser.parse(query, texts)  # says everything that is wrong, in path and query
+            raise
+        asked = Ask(request=request, desk=desk, values=values, path=path, plan=plan, operation=operation.id)
+        response = await operation.answer(asked)
+        if values.ignored:
+            response.headers["X-Ignored-Parameters"] = _names(values.ignored)
+        return response
+
+    handle.__name__ = operation.id.rpartition(".")[2]
+    handle.__doc__ = operation.description or operation.summary
+    return handle
+
+
+def document(operation: Operation[Any]) -> dict[str, Any]:
+    """What the OpenAPI document says beyond what FastAPI knows."""
+    extra: dict[str, Any] = {
+        "parameters": [parameter.document() for parameter in operation.parameters if not parameter.hidden],
+    }
+    if operation.body is not None:
+        extra["requestBody"] = dict(operation.body)
+    return extra
+
+
+def _names(ignored: tuple[str, ...]) -> str:
+    """Names of unknown parameters as a header can hold them."""
+    return ", ".join(re.sub(r"[^\x21-\x2b\x2d-\x7e]", "?", name)[:64] for name in ignored[:16])

@@ -1,0 +1,66 @@
+"""Failures as documents: ``{"code", "detail", "parameter"?, "limit"?, "errors"?, "request_id"}``.
+
+``detail`` is a sentence, which TiTiler's clients show; ``errors`` has what FastAPI's validation would say, one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from starlette.responses import Response
+
+from app.errors import InvalidParameter, TileryError
+
+logger = logging.getLogger("tilery.request")
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 401: "unauthorized", 400: "bad_request"}
+
+
+def document(error: TileryError, request_id: str) -> dict[str, Any]:
+    """What the caller is told of a failure."""
+    body: dict[str, Any] = {"code": error.code, "detail": error.detail}
+    if error.parameter is not None:
+        body["parameter"] = error.parameter
+    if error.limit is not None:
+        body["limit"] = error.limit
+    if isinstance(error, InvalidParameter):
+        body["errors"] = list(error.errors) or [
+            {"type": "value_error", "loc": ["query", error.parameter or "query"], "msg": error.detail, "input": None}
+        ]
+    body["request_id"] = request_id
+    return body
+
+
+def of_error(error: TileryError, request_id: str) -> Response:
+    """The answer to a request that failed; what only the operator may know goes to the log."""
+    if error.status >= 500 or error.private:
+        level = logging.ERROR if error.status == 500 else logging.WARNING
+        logger.log(level, "%s %s %s: %s", request_id, error.status, error.code, error.private or error.detail)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return answer(error.status, document(error, request_id), headers)
+
+
+def of_surprise(error: Exception, request_id: str) -> Response:
+    """The answer to a request that failed as nobody expected: no word of why, which the log has with the traceback."""
+    logger.error("%s 500 unexpected %s", request_id, type(error).__name__, exc_info=error)
+    return answer(500, document(TileryError(), request_id))
+
+
+def of_status(status: int, detail: str, request_id: str, headers: dict[str, str] | None = None) -> Response:
+    """The answer where no route was found, or not for that method."""
+    code = _CODES.get(status, "bad_request")
+    return answer(status, {"code": code, "detail": detail, "request_id": request_id}, headers)
+
+
+def answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """A problem document as a response that nobody keeps."""
+    return Response(
+        json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type="application/json",
+    )

@@ -1,0 +1,125 @@
+"""What the service made becomes an HTTP response: entity tag, 304, where the picture is, how the answer came about."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive
+
+from app import crs as crs_
+from app.api import documents
+from app.api.operation import Ask
+from app.raster import Crs
+from app.reading.reader import Reader
+from app.serving.encoded import Encoded
+from app.serving.service import Served, Timing
+
+GEOJSON = "application/geo+json"
+JSON = "application/json"
+
+
+async def document(
+    ask: Ask[Any],
+    place: str,
+    work: Callable[[Reader], Any],
+    *,
+    media_type: str = JSON,
+    links: bool = False,
+) -> Response:
+    """The response to a request for a JSON document about the raster that ``url`` names.
+
+    Args:
+        ask: the request.
+        place: canonical text of what the path says.
+        work: makes the document.
+        media_type: of the answer.
+        links: the document has links in it, so their beginning and the query as written are part of the key.
+    """
+    if links:
+        place = f"{place} {ask.desk.links.base(ask.request.scope)} {ask.request.scope['query_string']!r}"
+
+    def encode(reader: Reader) -> Encoded:
+        return Encoded(body=documents.encode(work(reader)), media_type=media_type)
+
+    return await made(ask, place, encode)
+
+
+async def made(
+    ask: Ask[Any],
+    place: str,
+    work: Callable[[Reader], Encoded],
+    *,
+    check: Callable[[Reader], None] | None = None,
+) -> Response:
+    """The response to a request for something made of the raster that ``url`` names.
+
+    Args:
+        ask: the request.
+        place: canonical text of what the path says; with the query's it makes the key of the answer.
+        work: makes the answer.
+        check: see `app.serving.service.Service.answer`.
+    """
+    served = await ask.desk.service.answer(
+        ask.desk.locations.of(ask.values["url"]),
+        f"{ask.operation} {place} {ask.values.canonical}",
+        work,
+        known=if_none_match(ask.request),
+        check=check,
+        gone=gone(ask.request.receive),
+    )
+    return response(served)
+
+
+def response(served: Served) -> Response:
+    """What was served, as a response."""
+    encoded = served.encoded
+    if encoded is None:
+        return Response(status_code=304, headers={"ETag": served.etag})
+    headers = {"ETag": served.etag, "X-Cache": served.how, **described(encoded)}
+    if served.timing is not None:
+        headers["Server-Timing"] = _stages(served.timing)
+    return Response(encoded.body, headers=headers)
+
+
+def described(encoded: Encoded) -> dict[str, str]:
+    """The headers that say what a body is, and where a picture is."""
+    # The type is a header like others: given as media type, Starlette would add a character set to some.
+    headers = {"Content-Type": encoded.media_type}
+    if encoded.bounds is not None:
+        headers["Content-Bbox"] = ",".join(map(str, encoded.bounds))
+        if encoded.crs is not None:
+            headers["Content-Crs"] = _crs_header(encoded.crs)
+    return headers
+
+
+def if_none_match(request: Request) -> str | None:
+    """The entity tags that the caller knows."""
+    for name, value in request.scope["headers"]:
+        if name == b"if-none-match":
+            return str(value.decode("latin-1"))
+    return None
+
+
+def gone(receive: Receive) -> Callable[[], Awaitable[None]]:
+    """A function that returns when the client has gone; for requests whose body nobody wants any more."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    return watch
+
+
+def _stages(timing: Timing) -> str:
+    return f"queue;dur={timing.queue * 1000:.1f}, render;dur={timing.work * 1000:.1f}"
+
+
+@lru_cache(maxsize=256)
+def _crs_header(crs: Crs) -> str:
+    """The CRS in angle brackets: its URI, or its WKT in one line of ASCII."""
+    text = crs_.uri(crs) or " ".join(crs.split())
+    return f"<{text.encode('ascii', 'replace').decode()}>"

@@ -1,0 +1,60 @@
+"""How much of each pixel is inside a polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import crs as crs_
+from app import deadline
+from app.errors import TooMuchWork
+from app.raster import Crs, Raster
+
+MOST_PARTS = 1 << 32
+"""Parts of pixels that one polygon may be drawn on."""
+STRIP_PARTS = 1 << 24
+"""Parts drawn at a time: what bounds the memory."""
+
+
+def of(geometry: Mapping[str, Any], geometry_crs: Crs, raster: Raster, scale: int) -> NDArray[np.float32]:
+    """Shares from 0 to 1, shape (rows, columns): each pixel is cut into ``scale`` × ``scale`` parts, and those that the
+    polygon touches are counted.
+
+    Raises:
+        TooMuchWork: the raster has too many parts at this scale.
+    """
+    from rasterio.features import rasterize
+    from rasterio.transform import Affine
+    from rasterio.warp import transform_geom
+
+    parts = raster.height * raster.width * scale * scale
+    if parts > MOST_PARTS:
+        raise TooMuchWork(
+            "The polygon covers too many pixels at this cover_scale. Give a smaller max_size or cover_scale.",
+            parameter="cover_scale",
+            limit=MOST_PARTS,
+        )
+    shape: Any = geometry
+    if raster.crs is not None and raster.crs != geometry_crs:
+        shape = transform_geom(crs_.to_rasterio(geometry_crs), crs_.to_rasterio(raster.crs), geometry)
+    left, bottom, right, top = raster.bounds
+    dx, dy = (right - left) / raster.width, (bottom - top) / raster.height
+    shares = np.empty((raster.height, raster.width), "float32")
+    rows = max(1, STRIP_PARTS // (raster.width * scale * scale))
+    for first in range(0, raster.height, rows):
+        deadline.check()
+        count = min(rows, raster.height - first)
+        drawn = rasterize(
+            [(shape, 1)],
+            out_shape=(count * scale, raster.width * scale),
+            transform=Affine(dx / scale, 0.0, left, 0.0, dy / scale, top + first * dy),
+            all_touched=True,
+            fill=0,
+            dtype="uint8",
+        )
+        cut = drawn.reshape(count, scale, raster.width, scale)
+        shares[first : first + count] = cut.sum(axis=(1, 3), dtype="float32") / (scale * scale)
+    return shares

@@ -1,0 +1,221 @@
+"""A request and an open raster become a finished answer: reading and rendering put together, once for all routes.
+
+Every function here is plain and blocking; it runs in a render slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from app import tms as tms_
+from app.errors import UpstreamError
+from app.raster import Raster
+from app.reading.byte_sources.protocol import SourceChanged
+from app.reading.location import Location
+from app.reading.reader import Reader, open_reader
+from app.rendering import algorithms, expression, pipeline
+from app.rendering import statistics as statistics_
+from app.rendering.options import RenderOptions
+from app.serving import coverage
+from app.serving.encoded import Encoded
+from app.serving.requests import (
+    FeatureRequest,
+    PartRequest,
+    PointRequest,
+    PreviewRequest,
+    StatisticsRequest,
+    Style,
+    TileRequest,
+)
+
+T = TypeVar("T")
+
+
+def opened(location: Location, work: Callable[[Reader], T]) -> tuple[T, str]:
+    """What ``work`` makes of the raster at a location, and the identity of what it saw.
+
+    A raster that changes meanwhile is opened anew, once, and the work done again.
+
+    Raises:
+        SourceError, UpstreamError: it cannot be opened or read.
+    """
+    try:
+        with open_reader(location) as reader:
+            return work(reader), reader.identity
+    except SourceChanged:
+        pass
+    try:
+        with open_reader(location) as reader:
+            return work(reader), reader.identity
+    except SourceChanged:
+        raise UpstreamError("The source keeps changing while it is read. Try again.", retry_after=5) from None
+
+
+def identity(location: Location) -> str:
+    """The identity of the raster at a location, which is then open."""
+    return opened(location, lambda reader: reader.identity)[0]
+
+
+def check_tile(reader: Reader, request: TileRequest) -> None:
+    """Nothing, when the tile touches the raster. Costs no thread and no read.
+
+    Raises:
+        TileOutsideBounds: it does not.
+    """
+    reader.check_tile(tms_.get(request.matrix_set), request.z, request.x, request.y)
+
+
+def tile(reader: Reader, request: TileRequest) -> Encoded:
+    """One tile as a picture.
+
+    Raises:
+        TileOutsideBounds: it does not touch the raster.
+    """
+    raster = reader.tile(
+        tms_.get(request.matrix_set),
+        request.z,
+        request.x,
+        request.y,
+        request.style.read,
+        width=request.size,
+        height=request.size,
+        buffer=request.buffer,
+        padding=request.padding,
+    )
+    return picture(raster, request.style)
+
+
+def part(reader: Reader, request: PartRequest) -> Encoded:
+    """What is inside a box, as a picture."""
+    raster = reader.part(
+        request.bounds,
+        bounds_crs=request.bounds_crs,
+        dst_crs=request.dst_crs,
+        width=request.size.width,
+        height=request.size.height,
+        max_size=request.size.max_size,
+        options=request.style.read,
+    )
+    return picture(raster, request.style)
+
+
+def preview(reader: Reader, request: PreviewRequest) -> Encoded:
+    """The whole raster as a picture."""
+    return picture(_preview(reader, request), request.style)
+
+
+def feature(reader: Reader, request: FeatureRequest) -> Encoded:
+    """What is inside a polygon, as a picture."""
+    raster = reader.feature(
+        request.geometry,
+        shape_crs=request.geometry_crs,
+        dst_crs=request.dst_crs,
+        width=request.size.width,
+        height=request.size.height,
+        max_size=request.size.max_size,
+        options=request.style.read,
+    )
+    return picture(raster, request.style)
+
+
+def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
+    """The values at a position, None where there are none."""
+    raster = _calculated(
+        reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.style.read),
+        request.style.render,
+    )
+    valid = np.ones(raster.count, bool) if raster.mask is None else np.broadcast_to(raster.mask[:, 0, 0], raster.count)
+    if raster.alpha is not None:
+        valid = valid & bool(raster.alpha[0, 0])
+    values = [
+        value if kept and value == value else None  # noqa: PLR0124 - NaN is the value that is not itself
+        for value, kept in zip(raster.data[:, 0, 0].tolist(), valid.tolist(), strict=True)
+    ]
+    return {
+        "coordinates": [request.lon, request.lat],
+        "values": values,
+        "band_names": list(raster.band_names),
+        "band_descriptions": list(raster.band_descriptions),
+    }
+
+
+def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
+    """Statistics of the whole raster, by band."""
+    raster = _preview(reader, PreviewRequest(style=request.style, size=request.size, dst_crs=request.dst_crs))
+    return _statistics(raster, request, None)
+
+
+def feature_statistics(reader: Reader, request: StatisticsRequest, position: int) -> dict[str, Any]:
+    """Statistics of what is inside one of the request's polygons, by band, each pixel weighted by its part inside."""
+    geometry = request.features[position]
+    raster = reader.feature(
+        geometry,
+        shape_crs=request.coord_crs,
+        dst_crs=request.dst_crs,
+        width=request.size.width,
+        height=request.size.height,
+        max_size=request.size.max_size,
+        options=request.style.read,
+        align=True,
+    )
+    weights = coverage.of(geometry, request.coord_crs, raster, request.cover_scale)
+    return _statistics(raster, request, weights)
+
+
+def picture(raster: Raster, style: Style) -> Encoded:
+    """Pixels as a picture with its place on Earth."""
+    rendered = pipeline.render(raster, style.render, style.format)
+    return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=raster.bounds, crs=raster.crs)
+
+
+def nothing(request: TileRequest) -> Encoded:
+    """A tile with nothing in it: transparent where the format can say so."""
+    matrix_set = tms_.get(request.matrix_set)
+    matrix = matrix_set.matrix(request.z)
+    grown = int(2 * (request.buffer or 0))
+    height, width = (request.size or matrix.tile_height) + grown, (request.size or matrix.tile_width) + grown
+    raster = Raster(
+        data=np.zeros((3, height, width), "uint8"),
+        mask=np.zeros((1, height, width), bool),
+        bounds=matrix_set.tile_bounds(request.z, request.x, request.y),
+        crs=matrix_set.crs,
+        band_names=("b1", "b2", "b3"),
+        band_descriptions=("b1", "b2", "b3"),
+    )
+    style = Style(read=request.style.read, render=RenderOptions(), format=request.style.format or "png")
+    return picture(raster, style)
+
+
+def _preview(reader: Reader, request: PreviewRequest) -> Raster:
+    return reader.preview(
+        width=request.size.width,
+        height=request.size.height,
+        max_size=request.size.max_size,
+        dst_crs=request.dst_crs,
+        options=request.style.read,
+    )
+
+
+def _calculated(raster: Raster, options: RenderOptions) -> Raster:
+    """The raster behind its expression and its algorithm."""
+    if options.expression is not None:
+        raster = expression.apply(expression.parse(options.expression), raster)
+    if options.algorithm is not None:
+        raster = algorithms.apply(options.algorithm, options.algorithm_params, raster)
+    return raster
+
+
+def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:
+    tally = request.tally
+    return statistics_.statistics(
+        _calculated(raster, request.style.render),
+        coverage=weights,
+        categorical=tally.categorical,
+        categories=tally.categories,
+        percentiles=tally.percentiles,
+        bins=tally.bins,
+        range=tally.range,
+    )

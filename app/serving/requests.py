@@ -1,0 +1,113 @@
+"""What is asked for, as values: frozen, hashable, without a word of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.crs import WGS84
+from app.raster import Bounds, Crs
+from app.reading.options import ReadOptions
+from app.rendering.options import RenderOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a picture is to be; nothing given means the raster's own resolution."""
+
+    width: int | None = None
+    height: int | None = None
+    max_size: int | None = None
+    """Longest side; does not count when width or height is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How pixels are read and shown."""
+
+    read: ReadOptions
+    render: RenderOptions
+    format: str | None = None
+    """A suffix: ``png``, ``jpg``… None: PNG where something is missing, else JPEG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileRequest:
+    """One tile."""
+
+    matrix_set: str
+    z: int
+    x: int
+    y: int
+    style: Style
+    size: int | None = None
+    """Pixels along each side. None: what the tile matrix says."""
+    buffer: float | None = None
+    padding: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRequest:
+    """A box."""
+
+    bounds: Bounds
+    bounds_crs: Crs
+    style: Style
+    size: Size
+    dst_crs: Crs | None = None
+    """None: the CRS of the box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewRequest:
+    """The whole raster."""
+
+    style: Style
+    size: Size
+    dst_crs: Crs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureRequest:
+    """What is inside a polygon."""
+
+    geometry: Mapping[str, Any]
+    geometry_crs: Crs
+    style: Style
+    size: Size
+    dst_crs: Crs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointRequest:
+    """The values at one position."""
+
+    lon: float
+    lat: float
+    coord_crs: Crs
+    style: Style
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What is to be counted in statistics."""
+
+    categorical: bool = False
+    categories: tuple[float, ...] | None = None
+    percentiles: tuple[int, ...] = (2, 98)
+    bins: int | tuple[float, ...] = 10
+    range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsRequest:
+    """Statistics of the whole raster, or of what is inside each of some polygons."""
+
+    style: Style
+    size: Size
+    tally: Tally
+    features: tuple[Mapping[str, Any], ...] = field(default=())
+    coord_crs: Crs = WGS84
+    dst_crs: Crs | None = None
+    cover_scale: int = 10

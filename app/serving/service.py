@@ -1,0 +1,163 @@
+"""The way of a request: is its answer known to the caller, in memory, under way? If not, make it, in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from app import budget
+from app.reading import reader as reading
+from app.reading.location import Location
+from app.reading.reader import Reader
+from app.serving import etag, render
+from app.serving.admission import Admission
+from app.serving.encoded import Encoded
+from app.serving.flight import Flights
+from app.serving.tile_cache import TileCache
+from app.settings import Settings
+
+T = TypeVar("T")
+
+DEFAULT_TILE_CACHE = 32 << 20
+"""Bytes of answers kept where nothing says how much memory there is."""
+
+
+class CallerGone(Exception):
+    """The caller went away: there is nobody left to answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds that the stages of one render took."""
+
+    queue: float
+    work: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """An answer and how it came about."""
+
+    encoded: Encoded | None
+    """None: the caller has it already."""
+    etag: str
+    how: Literal["hit", "miss", "wait", "known"]
+    """Found in memory; made now; made now for somebody else; known to the caller."""
+    timing: Timing | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    encoded: Encoded
+    etag: str
+    timing: Timing
+
+
+class Service:
+    """What one process has for serving: slots, flights, answers in memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Room and memory as the settings say."""
+        self.settings = settings
+        self.admission = Admission(settings.render_slots or default_slots(), settings.queue_length)
+        capacity = settings.tile_cache_bytes
+        self.cache = TileCache(DEFAULT_TILE_CACHE if capacity is None else capacity)
+        self._flights: Flights[_Made] = Flights()
+        self._openings: Flights[str] = Flights()
+
+    async def answer(
+        self,
+        location: Location,
+        request: str,
+        work: Callable[[Reader], Encoded],
+        *,
+        known: str | None = None,
+        check: Callable[[Reader], None] | None = None,
+        gone: Callable[[], Awaitable[None]] | None = None,
+    ) -> Served:
+        """The answer to a request about one raster.
+
+        Args:
+            location: where the raster is.
+            request: canonical text of everything asked for: same text, same answer.
+            work: makes the answer, in a render slot.
+            known: ``If-None-Match`` of the request.
+            check: raises what the work would raise, as far as the facts of an open raster tell it without reading.
+            gone: returns when the caller has gone away.
+
+        Raises:
+            CallerGone: the caller went away before there was an answer.
+            Busy, DeadlineExceeded: there was no room or no time.
+            TileryError: what the work raises.
+        """
+        reader = reading.peek(location)
+        if reader is not None:
+            identity = reader.identity
+        else:
+            identity, _ = await wanted(
+                self._openings.join(location, lambda: self.admission.run(lambda: render.identity(location))), gone
+            )
+        tag = etag.make(identity, request)
+        if known is not None and etag.matches(known, tag):
+            return Served(encoded=None, etag=tag, how="known")
+        found = self.cache.get(tag)
+        if found is not None:
+            return Served(encoded=found, etag=tag, how="hit")
+        if check is not None and reader is not None:
+            check(reader)
+        made, joined = await wanted(self._flights.join(tag, lambda: self._make(location, request, work)), gone)
+        return Served(encoded=made.encoded, etag=made.etag, how="wait" if joined else "miss", timing=made.timing)
+
+    async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
+        """What ``work`` returns, done in a render slot and not remembered.
+
+        Raises:
+            CallerGone: the caller went away before there was an answer.
+        """
+        return await wanted(self.admission.run(work), gone)
+
+    async def _make(self, location: Location, request: str, work: Callable[[Reader], Encoded]) -> _Made:
+        asked = time.perf_counter()
+        began = asked
+
+        def do() -> tuple[Encoded, str]:
+            nonlocal began
+            began = time.perf_counter()
+            return render.opened(location, work)
+
+        encoded, identity = await self.admission.run(do)
+        tag = etag.make(identity, request)
+        self.cache.put(tag, encoded)
+        timing = Timing(queue=began - asked, work=time.perf_counter() - began)
+        return _Made(encoded=encoded, etag=tag, timing=timing)
+
+
+async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None]] | None) -> T:
+    """The result of ``work``, which is cancelled when the caller goes away first.
+
+    Raises:
+        CallerGone: it did.
+    """
+    if gone is None:
+        return await work
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise CallerGone
+    finally:
+        watch.cancel()
+        task.cancel()
+
+
+def default_slots() -> int:
+    """Renders at a time where no setting says it: for the cores that this process may run on."""
+    return budget.slots_for(
+        float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    )
