@@ -20,7 +20,7 @@ class LocalSource:
     the source is closed. That one is written into while it is open only `refresh` tells.
     """
 
-    __slots__ = ("__weakref__", "_close", "_descriptor", "_path", "identity", "local_path", "size")
+    __slots__ = ("__weakref__", "_descriptor", "_path", "identity", "local_path", "size")
 
     def __init__(self, location: FileLocation) -> None:
         """Open the file.
@@ -43,10 +43,9 @@ class LocalSource:
             raise SourceDenied("This source may not be read.", private=str(error)) from None
         except OSError as error:
             raise UpstreamError("The source cannot be opened.", private=str(error)) from None
-        self._close = finalize(self, os.close, self._descriptor)
+        finalize(self, os.close, self._descriptor)
         opened = os.fstat(self._descriptor)
         if not stat.S_ISREG(opened.st_mode):
-            self.close()
             raise SourceRefused("This source is not among those that may be read.", private=location.private_name)
         self.identity = _identity(location.path, opened)
         self.size = opened.st_size
@@ -74,8 +73,10 @@ class LocalSource:
             return False
 
     def close(self) -> None:
-        """Nothing: closes the file."""
-        self._close()
+        """Nothing yet: the file is closed when the last thread lets go of the source.
+
+        A descriptor that is closed under a read may be another file's by the time it is used.
+        """
 
     def _rest(self, start: int, length: int) -> bytes:
         """What one ``pread`` left out: it gives 2 GiB at most, and less where the file was cut meanwhile."""
