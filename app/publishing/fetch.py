@@ -1,0 +1,131 @@
+"""A remote raster brought here, because publishing reads every byte of it about once anyway.
+
+What was fetched before an interruption is kept, as long as the object has not changed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from app.errors import SourceError, StoreFull
+from app.publishing.progress import Advance
+
+if TYPE_CHECKING:
+    from app.reading.byte_sources import ByteSource
+
+_PART = 8 << 20
+_AT_A_TIME = 4
+_SPARE = 256 << 20
+"""Bytes to be left on the disk for what follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the raster to publish is."""
+
+    address: str
+    """As the publisher wrote it."""
+    identity: str
+    size: int
+    path: Path | None
+    """Of a local file."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the address, for titles and file names."""
+        return Path(unquote(urlsplit(self.address).path) if "://" in self.address else self.address).name
+
+
+def is_remote(address: str) -> bool:
+    """True for ``https://``, ``http://`` and ``s3://``."""
+    return address.startswith(("https://", "http://", "s3://"))
+
+
+def origin(address: str) -> Origin:
+    """What is at an address.
+
+    Raises:
+        SourceNotFound, SourceDenied, UpstreamError: it cannot be reached.
+    """
+    if is_remote(address):
+        source = _opened(address)
+        try:
+            return Origin(address=address, identity=source.identity, size=source.size, path=None)
+        finally:
+            source.close()
+    from app.errors import SourceNotFound
+    from app.publishing.rasters import identity
+
+    path = Path(address).expanduser().absolute()
+    if not path.exists():
+        raise SourceNotFound("There is no such file.", private=str(path))
+    return Origin(address=str(path), identity=identity(path), size=path.stat().st_size, path=path)
+
+
+def fetch(found: Origin, target: Path, advance: Advance) -> None:
+    """Nothing; the object is at ``target``, whole.
+
+    Raises:
+        SourceError: the object was replaced meanwhile.
+        StoreFull: it does not fit.
+    """
+    from app.reading.byte_sources import SourceChanged
+
+    part = target.with_name(f"{target.name}.part")
+    have = part.stat().st_size // _PART * _PART if part.exists() else 0
+    if shutil.disk_usage(target.parent).free < found.size - have + _SPARE:
+        raise StoreFull(f"There is not enough room here for the source's {found.size >> 20} MB; give another --work.")
+    source = _opened(found.address)
+    try:
+        _need(source.identity == found.identity)
+        with part.open("ab") as file, ThreadPoolExecutor(_AT_A_TIME) as pool:
+            file.truncate(have)
+            advance(have)
+            starts = range(have, found.size, _PART)
+            for at in range(0, len(starts), _AT_A_TIME):
+                group = [(start, min(_PART, found.size - start)) for start in starts[at : at + _AT_A_TIME]]
+                for chunk in pool.map(lambda piece: source.read(*piece), group):
+                    file.write(chunk)
+                    advance(len(chunk))
+        _need(part.stat().st_size == found.size)
+    except SourceChanged:
+        part.unlink(missing_ok=True)
+        raise SourceError("The source changed while it was fetched; publish again.") from None
+    except OSError as error:
+        raise StoreFull("The source cannot be kept here; is the disk full?", private=str(error)) from error
+    finally:
+        source.close()
+    part.replace(target)
+
+
+def _need(same: bool) -> None:
+    from app.reading.byte_sources import SourceChanged
+
+    if not same:
+        raise SourceChanged
+
+
+def check_unchanged(found: Origin) -> None:
+    """Nothing, when the local file is the one that was there at the beginning.
+
+    Raises:
+        SourceError: somebody wrote to it while it was read.
+    """
+    from app.publishing.rasters import identity
+
+    if found.path is not None and (not found.path.exists() or identity(found.path) != found.identity):
+        raise SourceError("The source changed while it was read; publish again.")
+
+
+def _opened(address: str) -> ByteSource:
+    """The object, opened by the service's own reader. The publisher named it, so the list of sources is that name."""
+    from app.reading.byte_sources import open_source
+    from app.reading.policy import Policy
+
+    policy = Policy.from_sources([address.partition("?")[0]])
+    return open_source(policy.locate(address))

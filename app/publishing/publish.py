@@ -1,0 +1,509 @@
+"""A raster to a layer, in steps that can be interrupted anywhere.
+
+    fetch       a remote source is brought here
+    transcode   what can only be read from its top is put into tiles
+    warp        onto the Web Mercator grid (not with ``--grid native``)
+    overviews   smaller copies
+    write       the file to publish
+    check       it is what was meant, every block decodes; statistics
+    upload      into a folder of the new revision's own, beside the old one
+    switch      the layer's document is replaced in one step
+
+Until the last step nobody sees anything of it, and after it everybody sees all of it. A revision's files are never
+written to again. The revision before the current one is kept for those who still read it; older ones are removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from app import __version__
+from app.catalog import document as documents
+from app.catalog import ids
+from app.catalog.stores import Store, open_store
+from app.catalog.stores.directory import DirectoryStore
+from app.errors import BrokenDocument, Conflict, InvalidParameter, NotFound, UnsupportedRaster
+from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, warp, zoom
+from app.publishing.cog import cog
+from app.publishing.kinds import Kind
+from app.publishing.overviews import expected_bytes, factors, overviews
+from app.publishing.profiles import Squeeze
+from app.publishing.progress import Progress, Silent
+from app.publishing.rasters import Placement
+from app.publishing.statistics import limits_for_display, passes, statistics
+from app.publishing.vrt import vrt
+from app.publishing.workplace import Workplace
+from app.publishing.zoom import Rule
+from app.reading.profile import Profile
+
+Grid = Literal["web", "native"]
+Layout = Literal["cog", "legacy"]
+
+DOCUMENT = "index.json"
+_TIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
+_MEDIA = {".tif": _TIFF, ".ovr": "image/tiff", ".vrt": "application/xml", ".json": "application/json"}
+_ORPHANED = 24 * 3600.0
+"""Seconds after which files of a revision that never was switched to are put down to a publish that nobody resumed."""
+_SAMPLE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to publish, and how."""
+
+    source: str
+    """A path, ``https://…`` or ``s3://…``."""
+    to: str
+    """The catalog's address."""
+    id: str
+    placement: Placement = field(default_factory=Placement)
+    kind: Kind | None = None
+    profile: str = "deflate"
+    quality: int | None = None
+    grid: Grid = "web"
+    layout: Layout = "cog"
+    zoom: int | None = None
+    rule: Rule = "upper"
+    work: Path | None = None
+    """Where to work. None: beside the catalog's layers when it is a directory, else the system's temporary folder."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """``name``, ``description``, ``attribution``, ``render``, ``styles`` for the document."""
+
+    def key(self, identity: str) -> str:
+        """What decides the bytes of the published files, as a digest."""
+        parts = [identity, __version__, str(self.placement), self.kind, self.profile, self.quality, self.grid]
+        parts += [self.layout, self.zoom, self.rule]
+        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be done."""
+
+    origin: fetch.Origin
+    profile: Profile
+    kind: Kind
+    squeeze: Squeeze
+    zoom: int
+    minzoom: int
+    width: int
+    height: int
+    bands: int
+    way: warp.Missing | None
+    """How the published raster says what is missing; None where it stays as the source has it."""
+    steps: tuple[str, ...]
+    raw_bytes: int
+    expected_bytes: int
+    tiles: int
+    """Tiles from ``minzoom`` to ``zoom`` that touch the raster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What came of it."""
+
+    id: str
+    revision: str
+    document: Mapping[str, Any]
+    address: str
+    """Of the raster."""
+
+
+def plan(order: Order, path: Path, origin: fetch.Origin) -> Plan:
+    """What publishing would do, from the facts of the raster and a sample of it.
+
+    Args:
+        order: what is wanted.
+        path: the source, here.
+        origin: where it came from.
+
+    Raises:
+        TileryError: it cannot be published in this way; the text says what to do.
+    """
+    profile = rasters.facts(path, order.placement)
+    rasters.crs_of(profile)
+    kind = order.kind or kinds.guess(profile, _sample(path))
+    squeeze = profiles.squeeze(order.profile, profile, kind, order.quality)
+    native = order.grid == "native" or order.layout == "legacy"
+    deepest = zoom.maximum(profile, "lambda" if order.layout == "legacy" and order.rule == "upper" else order.rule)
+    if order.zoom is not None:
+        deepest = order.zoom
+    way = None
+    if native:
+        width, height = profile.width, profile.height
+        bands = profile.count
+        reach = _reach(profile, deepest)
+    else:
+        covered = grid.covering(bounds_of(profile), deepest)
+        width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
+        way = warp.missing(profile, keep_alpha=squeeze.compress != "JPEG")
+        bands = len(profile.data_bands) + way.alpha
+    if native and profile.gcps:
+        raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")
+    in_tiles = profile.gcps or transcode.is_random_access(profile)
+    steps = (
+        *(["fetch"] if origin.path is None else []),
+        *(["transcode"] if native or not in_tiles else []),
+        *([] if native else ["warp"]),
+        "overviews",
+        *(["write"] if order.layout == "cog" else ["vrt"]),
+        "check",
+        "upload",
+        "switch",
+    )
+    minzoom = zoom.minimum(reach, reach, deepest)
+    raw = width * height * bands * np.dtype(profile.dtypes[0]).itemsize
+    return Plan(
+        origin=origin,
+        profile=profile,
+        kind=kind,
+        squeeze=squeeze,
+        zoom=deepest,
+        minzoom=minzoom,
+        width=width,
+        height=height,
+        bands=bands,
+        way=way,
+        steps=steps,
+        raw_bytes=raw,
+        expected_bytes=int(raw * squeeze.ratio * 4 / 3),
+        tiles=count_tiles(bounds_of(profile), minzoom, deepest),
+    )
+
+
+def count_tiles(bounds: tuple[float, float, float, float], minzoom: int, maxzoom: int) -> int:
+    """Tiles of Web Mercator that touch geographic bounds, over a range of zooms."""
+    west, south, east, north = bounds
+    if west > east:
+        return count_tiles((west, south, 180.0, north), minzoom, maxzoom) + count_tiles(
+            (-180.0, south, east, north), minzoom, maxzoom
+        )
+    total = 0
+    for level in range(minzoom, maxzoom + 1):
+        side = 2**level
+        columns = min(side - 1, int((east + 180) / 360 * side)) - max(0, int((west + 180) / 360 * side)) + 1
+        top, bottom = (_row(latitude, side) for latitude in (north, south))
+        total += columns * (bottom - top + 1)
+    return total
+
+
+def _row(latitude: float, side: int) -> int:
+    clipped = min(max(latitude, -grid.LATITUDE), grid.LATITUDE)
+    position = (1 - np.arcsinh(np.tan(np.radians(clipped))) / np.pi) / 2
+    return int(min(max(position * side, 0), side - 1))
+
+
+def bounds_of(profile: Profile) -> tuple[float, float, float, float]:
+    """West, south, east, north of the raster in degrees, cut where a map's world ends."""
+    from app.reading.footprint import geographic_bounds
+
+    west, south, east, north = geographic_bounds(profile)
+    if east - west >= 360:
+        west, east = -180.0, 180.0
+    return (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+
+
+def _reach(profile: Profile, deepest: int) -> int:
+    """Pixels of the deepest zoom along the raster's longer side."""
+    return max(1, round(max(profile.width, profile.height) * _native_over_web(profile, deepest)))
+
+
+def _native_over_web(profile: Profile, deepest: int) -> float:
+    return zoom.mercator_resolution(profile) / zoom.resolution_at(deepest)
+
+
+def _sample(path: Path) -> Any:
+    from rasterio.enums import Resampling
+
+    with rasters.environment(), rasters.reading(path) as dataset, rasters.failures(path.parent):
+        height, width = min(_SAMPLE, dataset.height), min(_SAMPLE, dataset.width)
+        bands = min(dataset.count, 1)
+        return dataset.read(list(range(1, bands + 1)), out_shape=(bands, height, width), resampling=Resampling.nearest)
+
+
+def publish(order: Order, progress: Progress | None = None) -> Published:
+    """The layer, after everybody can see it.
+
+    Args:
+        order: what to publish, and how.
+        progress: is shown each step.
+
+    Raises:
+        TileryError: nothing was published, and whatever was there before is untouched. The same order given again goes
+            on where this one ended.
+    """
+    ids.check(order.id)
+    progress = progress or Silent()
+    store = open_store(order.to)
+    origin = fetch.origin(order.source)
+    with Workplace.opened(_workplace(order, store), order.key(origin.identity)) as place:
+        path = _here(origin, place, progress)
+        planned = plan(order, path, origin)
+        prepared = _prepare(order, planned, path, place, progress)
+        revision, folder = _upload(order, store, place, prepared, progress)
+        with progress.step("switch", 1, "document") as advance:
+            fetch.check_unchanged(origin)
+            written = _switch(order, store, planned, prepared, revision, folder)
+            advance(1)
+        _tidy(store, order.id, written)
+        place.clear()
+    return Published(
+        id=order.id, revision=revision, document=written, address=f"{store.address}{order.id}/{written['source']}"
+    )
+
+
+def _workplace(order: Order, store: Store) -> Path:
+    if order.work is not None:
+        return order.work / order.id
+    if isinstance(store, DirectoryStore):
+        return store.root / ".work" / order.id
+    name = hashlib.sha256(f"{store.address}{order.id}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / "tilery-publish" / f"{order.id}-{name}"
+
+
+def _here(origin: fetch.Origin, place: Workplace, progress: Progress) -> Path:
+    """The source as a local file."""
+    if origin.path is not None:
+        return origin.path
+    name = f"source{Path(origin.name).suffix}"
+    if place.recall("fetch") is None:
+        with progress.step("fetch", origin.size, "B") as advance:
+            fetch.fetch(origin, place.path(name), advance)
+        place.done("fetch", [name])
+    return place.path(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    files: tuple[str, ...]
+    """Names in the workplace, which are the names to publish under."""
+    raster: str
+    width: int
+    height: int
+    bands: int
+    dtype: str
+    statistics: dict[str, Any]
+
+
+def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress: Progress) -> _Prepared:
+    """The files to publish, checked, in the workplace."""
+    facts = place.recall("check")
+    if facts is None:
+        if order.layout == "legacy":
+            files, profile = _make_legacy(planned, path, place, progress)
+        else:
+            files, profile = _make_cog(planned, path, place, progress)
+        size = profile.width * profile.height
+        with progress.step("check", size * passes(profile.dtypes[0]), "px") as advance:
+            found = statistics(place.path("index.tif"), profile, advance)
+        fetch.check_unchanged(planned.origin)
+        facts = {
+            "files": files,
+            "width": profile.width,
+            "height": profile.height,
+            "bands": len(profile.data_bands),
+            "dtype": profile.dtypes[0],
+            "statistics": found,
+        }
+        place.done("check", files, facts)
+        place.drop("tiled.tif", "tiled.tif.msk", "warped.tif", "warped.tif.msk", "warped.tif.ovr", "warped.tif.msk.ovr")
+    return _Prepared(
+        files=tuple(facts["files"]),
+        raster="index.tif",
+        width=facts["width"],
+        height=facts["height"],
+        bands=facts["bands"],
+        dtype=facts["dtype"],
+        statistics=facts["statistics"],
+    )
+
+
+def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:
+    """A raster that can be read anywhere: the source itself, or a copy of it in tiles."""
+    if "transcode" not in planned.steps:
+        return path, planned.profile
+    profile = planned.profile
+    tiled = place.path("tiled.tif")
+    if place.recall("transcode") is None:
+        with progress.step("transcode", profile.width * profile.height, "px") as advance:
+            transcode.transcode(path, tiled, profile, transcode.WORKING, advance)
+        fetch.check_unchanged(planned.origin)
+        place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
+    return tiled, rasters.facts(tiled)
+
+
+def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
+    ready, profile = _tiled(planned, path, place, progress)
+    if planned.way is not None:
+        warped = place.path("warped.tif")
+        if place.recall("warp") is None:
+            covered = grid.covering(bounds_of(planned.profile), planned.zoom)
+            with progress.step("warp", covered.width * covered.height, "px") as advance:
+                warp.warp(ready, warped, profile, covered, planned.way, kinds.WARP[planned.kind], advance)
+            fetch.check_unchanged(planned.origin)
+            place.done("warp", ["warped.tif", "warped.tif.msk"])
+        ready = warped
+    name = ready.name
+    if place.recall("overviews") is None:
+        with progress.step("overviews", expected_bytes(ready), "B") as advance:
+            overviews(ready, factors(planned.width, planned.height), kinds.OVERVIEWS[planned.kind], advance)
+        place.done("overviews", [f"{name}.ovr", f"{name}.msk.ovr"])
+    target = place.path("index.tif")
+    dtype = profile.dtypes[0]
+    if place.recall("write") is None:
+        with progress.step("write", planned.expected_bytes, "B") as advance:
+            cog(ready, target, planned.squeeze, dtype, planned.expected_bytes, advance)
+        place.done("write", ["index.tif"])
+    found = check.check(target, width=planned.width, height=planned.height, bands=planned.bands, dtype=dtype)
+    return ["index.tif"], found
+
+
+def _make_legacy(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
+    """The Lambda tiler's four files: the raster in its own CRS, overviews beside it, the VRT."""
+    profile, dtype = planned.profile, planned.profile.dtypes[0]
+    target = place.path("index.tif")
+    if place.recall("transcode") is None:
+        with progress.step("transcode", profile.width * profile.height, "px") as advance:
+            options = transcode.final(planned.squeeze, dtype)
+            transcode.transcode(path, target, profile, options, advance, mask_inside=True)
+        fetch.check_unchanged(planned.origin)
+        place.done("transcode", ["index.tif"])
+    if place.recall("overviews") is None:
+        with progress.step("overviews", expected_bytes(target), "B") as advance:
+            settings = {f"{name}_OVERVIEW": value for name, value in planned.squeeze.strip_options(dtype).items()}
+            overviews(target, factors(planned.width, planned.height), kinds.OVERVIEWS[planned.kind], advance, settings)
+        place.done("overviews", ["index.tif.ovr"])
+    vrt(target, place.path("index.vrt"), rasters.facts(target), planned.zoom, kinds.WARP[planned.kind])
+    found = check.check(
+        target,
+        width=planned.width,
+        height=planned.height,
+        bands=planned.bands,
+        dtype=dtype,
+        cloud_optimized=False,
+    )
+    with_overviews = ["index.tif.ovr"] if place.path("index.tif.ovr").exists() else []
+    return ["index.tif", *with_overviews, "index.vrt"], found
+
+
+def _upload(order: Order, store: Store, place: Workplace, prepared: _Prepared, progress: Progress) -> tuple[str, str]:
+    """The new revision and its folder, its files in the store."""
+    facts = place.recall("revision")
+    if facts is None:
+        facts = {"revision": f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"}
+        place.done("revision", [], facts)
+    revision: str = facts["revision"]
+    sizes = {name: place.path(name).stat().st_size for name in prepared.files}
+    present = {entry.key: entry.size for entry in store.entries(f"{order.id}/{revision}/")}
+    with progress.step("upload", sum(sizes.values()), "B") as advance:
+        for name, size in sizes.items():
+            key = f"{order.id}/{revision}/{name}"
+            if present.get(key) == size:  # a store shows an upload only when it is complete
+                advance(size)
+                continue
+            store.upload(key, place.path(name), media_type=_MEDIA[Path(name).suffix], progress=advance)
+    return revision, f"{revision}/"
+
+
+def _switch(
+    order: Order, store: Store, planned: Plan, prepared: _Prepared, revision: str, folder: str
+) -> Mapping[str, Any]:
+    """The document, after it took the place of the one before. Whoever changed that one meanwhile is not overwritten:
+    the new document is made again from theirs.
+    """
+    key = f"{order.id}/{DOCUMENT}"
+    for _attempt in range(5):
+        before, version = _before(store, key)
+        given = dict(order.given)
+        ranges = limits_for_display(prepared.statistics, prepared.dtype)
+        if "render" not in given and ranges and not (before or {}).get("render") and planned.kind != "classes":
+            given["render"] = {"rescale": ranges}
+        written = metadata.document(
+            layer_id=order.id,
+            bounds=bounds_of(planned.profile),
+            minzoom=planned.minzoom,
+            maxzoom=planned.zoom,
+            bands=prepared.bands,
+            width=prepared.width,
+            height=prepared.height,
+            source=f"{folder}{prepared.raster}",
+            meta_source=f"{folder}{'index.vrt' if order.layout == 'legacy' else prepared.raster}",
+            revision=revision,
+            published=datetime.now(UTC).isoformat(timespec="seconds"),
+            statistics=prepared.statistics,
+            given=given,
+            before=before,
+        )
+        body = documents.encode(written)
+        documents.parse(order.id, body, version=revision, folder=f"{store.address}{order.id}/")
+        try:
+            store.write(key, body, media_type="application/json", cache_control="no-cache", expected=version)
+        except Conflict:
+            continue
+        return written
+    raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
+
+
+def _before(store: Store, key: str) -> tuple[dict[str, Any] | None, str]:
+    """The document there is and its version; a broken one is taken the place of."""
+    try:
+        blob = store.read(key)
+    except NotFound:
+        return None, "new"
+    if blob is None:
+        return None, "new"
+    try:
+        found = json.loads(blob.body)
+    except ValueError:
+        return None, blob.version
+    return (found if isinstance(found, dict) else None), blob.version
+
+
+def _tidy(store: Store, layer_id: str, written: Mapping[str, Any]) -> None:
+    """Nothing; revisions before the last one are removed, and what interrupted publishes left long ago."""
+    history = written.get("history", [])
+    keep = {written["revision"], *history[-1:]}
+    old = set(history[:-1])
+    files: dict[str, list[Any]] = {}
+    for entry in store.entries(f"{layer_id}/"):
+        parts = entry.key.split("/")
+        if len(parts) > 2:
+            files.setdefault(parts[1], []).append(entry)
+    for revision, entries in files.items():
+        if revision in keep or not _is_revision(revision):
+            continue
+        youngest = max(entry.modified for entry in entries)
+        if revision in old or time.time() - youngest > _ORPHANED:
+            for entry in entries:
+                store.remove(entry.key)
+
+
+def _is_revision(name: str) -> bool:
+    return len(name) == 22 and name[8] == "t" and name[15] == "-"
+
+
+def dry_run(order: Order) -> Plan:
+    """What publishing would do; of a remote source only the head is read, by fetching nothing else.
+
+    Raises:
+        TileryError: it cannot be published in this way.
+    """
+    ids.check(order.id)
+    origin = fetch.origin(order.source)
+    if origin.path is None:
+        raise InvalidParameter("A dry run needs the source on this machine.", parameter="source")
+    return plan(order, origin.path, origin)
+
+
+__all__ = ["BrokenDocument", "Order", "Plan", "Published", "dry_run", "plan", "publish", "replace"]

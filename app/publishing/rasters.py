@@ -1,0 +1,215 @@
+"""Rasters of the publisher's own: opened for reading whatever their format, and written.
+
+The service opens rasters in `app.reading.gdal` only, which takes nothing but the formats that it serves. A publisher
+names a file on purpose, so here every format that GDAL knows is taken, sidecars and all.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app import crs as crs_
+from app.errors import BrokenRaster, NotARaster, SourceNotFound, StoreFull, TileryError, UnsupportedRaster
+from app.raster import Bounds, Crs
+from app.reading.profile import Profile
+
+if TYPE_CHECKING:
+    import rasterio
+    from rasterio.io import DatasetReader, DatasetWriter
+
+BLOCK = 512
+CACHE_MB = 256
+"""GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
+_ROOM = 32 << 20
+"""Free bytes below which a failed write is put down to a full disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a raster is, for one that does not say it."""
+
+    crs: Crs | None = None
+    bounds: Bounds | None = None
+    """Left, bottom, right, top in that CRS."""
+    nodata: float | None = None
+
+    def __bool__(self) -> bool:
+        """True when it says anything."""
+        return self.crs is not None or self.bounds is not None or self.nodata is not None
+
+
+def environment(**options: Any) -> rasterio.Env:
+    """GDAL's settings while publishing: sidecars are read, all cores compress, memory stays bounded."""
+    import rasterio
+
+    return rasterio.Env(
+        **{
+            "GDAL_CACHEMAX": CACHE_MB,
+            "GDAL_NUM_THREADS": "ALL_CPUS",
+            "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
+            "GDAL_TIFF_INTERNAL_MASK": False,
+            "GDAL_PAM_ENABLED": False,
+            **options,
+        }
+    )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[DatasetReader]:
+    """An open dataset.
+
+    Raises:
+        SourceNotFound, NotARaster: what the path turned out to be.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    if not path.exists():
+        raise SourceNotFound("There is no such file.", private=str(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(path, sharing=False)
+    except RasterioIOError as error:
+        raise NotARaster("GDAL cannot open this as a raster.", private=str(error)) from None
+    try:  # no `with`: rasterio's belongs to one thread, and a handle may be closed by another than opened it
+        if dataset.count == 0:
+            raise UnsupportedRaster("The file holds several rasters or none; name one of them.")
+        yield dataset
+    finally:
+        dataset.close()
+
+
+@contextmanager
+def writing(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
+    """A new GeoTIFF, of tiles of 512 pixels unless the profile says otherwise."""
+    import rasterio
+
+    profile = {
+        "driver": "GTiff",
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "IF_SAFER",
+    } | profile
+    with rasterio.open(path, "w", **profile) as dataset:
+        yield dataset
+
+
+@contextmanager
+def updating(path: Path) -> Iterator[DatasetWriter]:
+    """An existing GeoTIFF, to build overviews of."""
+    import rasterio
+
+    with rasterio.open(path, "r+") as dataset:
+        yield dataset
+
+
+def discard(path: Path) -> None:
+    """Nothing; the file is gone, with what stands beside it."""
+    for suffix in ("", ".msk", ".ovr", ".msk.ovr", ".aux.xml"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
+@contextmanager
+def failures(folder: Path) -> Iterator[None]:
+    """What GDAL raises while it reads and writes, as errors that say what to do."""
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except TileryError:
+        raise
+    except (RasterioError, OSError) as error:
+        text = f"{error} {error.__cause__ or ''}"
+        if "No space left" in text or shutil.disk_usage(folder).free < _ROOM:
+            raise StoreFull("The disk is full; nothing was published.", private=text) from error
+        raise BrokenRaster("A part of the raster cannot be read or written.", private=text) from error
+
+
+class Handles:
+    """Open datasets over one file, each lent to one thread at a time: GDAL's are not to be shared."""
+
+    def __init__(self, opening: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Nothing is opened yet; ``opening`` opens one more."""
+        self._opening = opening
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._all = ExitStack()
+
+    @contextmanager
+    def borrow(self) -> Iterator[Any]:
+        """A dataset for this thread alone."""
+        try:
+            opened = self._idle.get_nowait()
+        except queue.Empty:
+            opened = self._all.enter_context(self._opening())
+        try:
+            yield opened
+        finally:
+            self._idle.put(opened)
+
+    def close(self) -> None:
+        """Nothing; every dataset is closed. No thread may hold one."""
+        self._all.close()
+
+
+def facts(path: Path, placement: Placement | None = None) -> Profile:
+    """What the raster says of itself, with the placement taken for what it does not say.
+
+    Raises:
+        UnsupportedRaster: complex numbers, or bands of several types.
+    """
+    from dataclasses import replace
+
+    from app.reading.gdal import profile_of
+
+    with reading(path) as dataset:
+        found = profile_of(dataset)
+    if any(dtype.startswith("complex") for dtype in found.dtypes):
+        raise UnsupportedRaster("Complex numbers cannot be shown; publish their amplitude or phase.")
+    if len(set(found.dtypes)) > 1:
+        raise UnsupportedRaster("The bands have several data types; publish them apart.")
+    if not placement:
+        return found
+    transform = found.transform
+    if placement.bounds is not None:
+        left, bottom, right, top = placement.bounds
+        transform = ((right - left) / found.width, 0.0, left, 0.0, (bottom - top) / found.height, top)
+    return replace(
+        found,
+        crs=placement.crs or found.crs,
+        transform=transform,
+        nodata=found.nodata if placement.nodata is None else placement.nodata,
+    )
+
+
+def identity(path: Path) -> str:
+    """Text that changes when the file does."""
+    found = path.stat()
+    return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
+
+
+def crs_of(profile: Profile) -> Crs:
+    """The raster's CRS.
+
+    Raises:
+        UnsupportedRaster: it has none.
+    """
+    if profile.crs is None:
+        raise UnsupportedRaster(
+            "The raster does not say where it is. Give --crs (as EPSG:4326) and, where it has no georeference at all, "
+            "--bounds (left,bottom,right,top in that CRS)."
+        )
+    return profile.crs
+
+
+def rasterio_crs(crs: Crs) -> Any:
+    """Rasterio's object."""
+    return crs_.to_rasterio(crs)

@@ -1,0 +1,66 @@
+"""Rasters in pieces that fit into memory, worked on by all cores and finished in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rasterio.windows import Window
+
+PIECE = 32 << 20
+"""Bytes of pixels in a piece, about; as many pieces as threads and as many again wait for their turn."""
+
+_Result = TypeVar("_Result")
+
+
+def threads() -> int:
+    """Threads to work with: the cores that this process may run on."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_only: bool = False) -> Iterator[Window]:
+    """Windows that cover the raster row by row, their sides whole blocks, about `PIECE` bytes each.
+
+    Args:
+        width: columns of the raster.
+        height: rows of the raster.
+        pixel_bytes: bytes of one pixel, all bands.
+        block: side of a block.
+        rows_only: full rows, for files that are kept in rows; a few rows at a time when they are long.
+    """
+    from rasterio.windows import Window
+
+    if rows_only:
+        rows = max(1, min(height, PIECE // max(1, width * pixel_bytes)))
+        rows = rows // block * block or rows
+        columns = width
+    else:
+        side = max(1, int((PIECE / (pixel_bytes * block * block)) ** 0.5))
+        rows = columns = side * block
+    for row in range(0, height, rows):
+        for column in range(0, width, columns):
+            yield Window(column, row, min(columns, width - column), min(rows, height - row))
+
+
+def in_order(
+    windows: Iterable[Window], work: Callable[[Window], _Result], workers: int | None = None
+) -> Iterator[tuple[Window, _Result]]:
+    """Each window with what ``work`` made of it, in the order given, a few in advance."""
+    workers = workers or threads()
+    waiting: deque[tuple[Window, Future[_Result]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="publish")
+    try:
+        for window in windows:
+            waiting.append((window, pool.submit(work, window)))
+            if len(waiting) > workers * 2:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
