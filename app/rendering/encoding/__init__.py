@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from app.raster import Picture
 from app.rendering.encoding.formats import Format
+from app.rendering.encoding.palette import expanded
 
 
 def encode(picture: Picture, row: Format) -> bytes:
     """The picture's bytes in that format. The caller has seen to the data type and the number of channels."""
+    if row.codec != "png":
+        picture = expanded(picture)
     match row.codec:
         case "png":
             from app.rendering.encoding import png

@@ -11,13 +11,8 @@ def bands_of(picture: Picture) -> tuple[Array, Array | None]:
     """(bands, mask): shape (bands, rows, columns) and, if there is one, (rows, columns) in the same type.
 
     The mask follows rio-tiler's convention, which clients of npy and GeoTIFF know: the most that the type holds where
-    valid, the least where not (0 for unsigned types). Alpha values in between are kept. A palette becomes RGB and
-    opacity.
+    valid, the least where not (0 for unsigned types). Alpha values in between are kept.
     """
-    if picture.palette is not None:
-        rgba = picture.palette.take(picture.data[..., 0], axis=0)
-        mask = rgba[..., 3] if picture.mask is None else np.where(picture.mask == 0, np.uint8(0), rgba[..., 3])
-        return rgba[..., :3].transpose(2, 0, 1), mask
     bands = picture.data.transpose(2, 0, 1)
     if picture.mask is None:
         return bands, None

@@ -25,7 +25,7 @@ _HEADER = 620
 
 def encode(picture: Picture) -> bytes:
     """Baseline JPEG of one (gray), three (RGB) or four (CMYK) channels of uint8. Opacity is left out."""
-    pixels = picture.data if picture.palette is None else picture.palette[..., :3].take(picture.data[..., 0], axis=0)
+    pixels = picture.data
     channels = pixels.shape[2]
     if channels == 1:
         pixels = pixels[..., 0]

@@ -16,6 +16,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from app.raster import Picture
+from app.rendering.encoding.palette import expanded
 
 Bytes = NDArray[np.uint8]
 Filter = Literal[0, 1, 2]
@@ -41,7 +42,8 @@ def encode(picture: Picture, *, fast: bool = False) -> bytes:
     if palette is not None:
         indexes, palette = _with_transparent(picture, palette)
         if indexes is None:
-            return encode(_expanded(picture, palette), fast=fast)
+            # all 256 entries are in use and pixels are masked besides
+            return encode(expanded(picture), fast=fast)
         pixels, color = indexes[..., np.newaxis], _PALETTE
     else:
         pixels = _interleaved(picture)
@@ -81,13 +83,6 @@ def _interleaved(picture: Picture) -> NDArray[Any]:
     pixels[..., :channels] = picture.data
     pixels[..., channels] = picture.mask
     return pixels
-
-
-def _expanded(picture: Picture, palette: Bytes) -> Picture:
-    """The same picture in RGBA, for the rare one that uses all 256 entries and is masked besides."""
-    rgba = palette.take(picture.data[..., 0], axis=0)
-    mask = rgba[..., 3] if picture.mask is None else np.where(picture.mask == 0, 0, rgba[..., 3])
-    return Picture(data=rgba[..., :3], mask=mask.astype(np.uint8))
 
 
 def _with_transparent(picture: Picture, palette: Bytes) -> tuple[Bytes | None, Bytes]:

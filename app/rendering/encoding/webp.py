@@ -20,19 +20,11 @@ def encode(picture: Picture) -> bytes:
     from imagecodecs import webp_encode
 
     pixels = picture.data
-    mask = picture.mask
-    if picture.palette is not None:
-        pixels = picture.palette.take(pixels[..., 0], axis=0)
-        if mask is not None:
-            pixels[..., 3][mask == 0] = 0
-        mask = None
-        if (pixels[..., 3] == 255).all():
-            pixels = pixels[..., :3]
-    elif pixels.shape[2] == 1:
+    if pixels.shape[2] == 1:
         pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    if mask is not None:
+    if picture.mask is not None and picture.mask.min() < 255:
         whole = np.empty((*pixels.shape[:2], 4), dtype=np.uint8)
         whole[..., :3] = pixels
-        whole[..., 3] = mask
+        whole[..., 3] = picture.mask
         pixels = whole
     return bytes(webp_encode(np.ascontiguousarray(pixels), level=QUALITY, lossless=False, method=METHOD))

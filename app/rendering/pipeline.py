@@ -1,0 +1,170 @@
+"""Pixels to the bytes of a picture: expression, algorithm, rescale, colour formula, colormap, encoder, in this order.
+
+The pixels are TiTiler's. What differs is how they are written: opaque pictures have no alpha channel, a colormapped PNG
+has a palette, half-transparent pixels make a PNG and not a JPEG when no format is asked for, and data that a format
+cannot hold are rescaled as `app.rendering.rescale.automatic` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidColormap
+from app.raster import Array, Picture, Raster
+from app.rendering import colormap as colormap_
+from app.rendering import rescale
+from app.rendering.colormap import Colormap
+from app.rendering.encoding import encode, formats
+from app.rendering.encoding.formats import Format
+from app.rendering.options import RenderOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A finished picture."""
+
+    body: bytes
+    media_type: str
+    format: str
+    """Name of the format, as it was asked for or as it was chosen: ``png`` or ``jpeg``."""
+
+
+def render(raster: Raster, options: RenderOptions, format_name: str | None = None) -> Rendered:
+    """The picture of a raster. Without a format: PNG where anything is masked or transparent, else JPEG, both of uint8.
+
+    Raises:
+        RequestError: an option does not fit the data (see the modules that apply them).
+        InvalidFormat: the format cannot hold this number of bands.
+    """
+    asked = None if format_name is None else formats.get(format_name)
+    raster = calculated(raster, options)
+    colormap = _colormap(raster, options)
+    if options.rescale:
+        raster = rescale.linear(raster, options.rescale)
+    if options.color_formula:
+        from app.rendering import color_formula
+
+        raster = color_formula.apply(raster, options.color_formula)
+    if colormap is None:
+        picture, row = _plain(raster, asked, return_mask=options.return_mask)
+    else:
+        picture, row = _mapped(raster, colormap, asked, return_mask=options.return_mask)
+    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name)
+
+
+def calculated(raster: Raster, options: RenderOptions) -> Raster:
+    """The raster after band maths and algorithm: the values that statistics and points tell of."""
+    if options.expression:
+        from app.rendering import expression
+
+        raster = expression.apply(expression.parse(options.expression), raster)
+    if options.algorithm:
+        from app.rendering import algorithms
+
+        raster = algorithms.apply(options.algorithm, options.algorithm_params, raster)
+    return raster
+
+
+def _colormap(raster: Raster, options: RenderOptions) -> Colormap | None:
+    """The caller's colormap, else the source's palette as long as the values are still the source's."""
+    if options.colormap is not None:
+        return options.colormap
+    if raster.colormap and raster.count == 1 and not (options.expression or options.algorithm):
+        return colormap_.from_palette(raster.colormap)
+    return None
+
+
+def _plain(raster: Raster, asked: Format | None, *, return_mask: bool) -> tuple[Picture, Format]:
+    if asked is None:
+        row = formats.get("jpeg" if _opacity(raster, np.dtype(np.uint8)) is None else "png")
+        fits = raster.data.dtype == np.uint8
+    else:
+        row = asked
+        fits = formats.holds(row, raster.data.dtype)
+    formats.check_channels(row, raster.count, masked=return_mask)
+    if not fits:
+        raster = rescale.automatic(raster)
+    data = raster.data.view(np.uint8) if raster.data.dtype == np.bool_ else raster.data
+    pixels = data.transpose(1, 2, 0)
+    mask = _opacity(raster, data.dtype) if return_mask and row.mask else None
+    if mask is None and return_mask and _has_mask_band(row, raster.count):
+        mask = np.full(pixels.shape[:2], _most(data.dtype), dtype=data.dtype)
+    if mask is not None and raster.count == 2 and row.channels:
+        # two bands and a mask are three channels: TiTiler makes red, green and blue of them
+        pixels = np.concatenate([pixels, mask[..., np.newaxis]], axis=2)
+        mask = None
+    return _picture(raster, pixels, mask), row
+
+
+def _mapped(raster: Raster, colormap: Colormap, asked: Format | None, *, return_mask: bool) -> tuple[Picture, Format]:
+    if raster.count != 1:
+        raise InvalidColormap(
+            f"A colormap needs one band, and there are {raster.count}. Choose one with bidx or expression.",
+            parameter="colormap",
+        )
+    indexes, palette = colormap_.apply(colormap, raster.data[0])
+    mask = _opacity(raster, np.dtype(np.uint8))
+    row = asked
+    if row is None:
+        clear = mask is not None or (palette[:, 3].min() < 255 and palette[:, 3].take(indexes).min() < 255)
+        row = formats.get("png" if clear else "jpeg")
+    if row.codec == "png" and indexes.dtype == np.uint8:
+        if not return_mask:
+            mask, palette = None, _opaque(palette)
+        return _picture(raster, indexes[..., np.newaxis], mask, palette), row
+    rgba = colormap_.colors_of(indexes, palette)
+    opacity: NDArray[np.uint8] | None = None
+    if return_mask and row.mask:
+        opacity = rgba[..., 3] if mask is None else np.where(mask == 0, np.uint8(0), rgba[..., 3])
+    return _picture(raster, rgba[..., :3], opacity), row
+
+
+def _picture(raster: Raster, pixels: Array, mask: Array | None, palette: NDArray[np.uint8] | None = None) -> Picture:
+    return Picture(
+        data=pixels,
+        mask=mask,
+        palette=palette,
+        bounds=raster.bounds,
+        crs=raster.crs,
+        nodata=raster.nodata,
+        band_names=raster.band_names,
+        band_descriptions=raster.band_descriptions if palette is None else (),
+    )
+
+
+def _opaque(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    palette = palette.copy()
+    palette[:, 3] = 255
+    return palette
+
+
+def _has_mask_band(row: Format, count: int) -> bool:
+    """True where the mask is a band of its own right, opaque or not: data formats, and two bands in a picture."""
+    return not row.channels or (count == 2 and row.mask)
+
+
+def _opacity(raster: Raster, kind: np.dtype[Any]) -> Array | None:
+    """0 where masked, else the source's alpha or the most that the type holds; None when everything is opaque.
+
+    A pixel is masked when all its bands are: rio-tiler's rule.
+    """
+    mask = raster.mask
+    valid = None
+    if mask is not None and not mask.all():
+        valid = mask[0] if len(mask) == 1 else np.logical_or.reduce(mask, axis=0)
+        if valid.all():
+            valid = None
+    if raster.alpha is None:
+        return None if valid is None else np.where(valid, _most(kind), kind.type(0))
+    alpha = raster.alpha.astype(kind) if kind.kind == "f" else rescale.opacity(raster.alpha, kind)
+    if valid is not None:
+        return np.where(valid, alpha, kind.type(0))
+    return None if kind.kind != "f" and alpha.min() == _most(kind) else alpha
+
+
+def _most(kind: np.dtype[Any]) -> Any:
+    return kind.type(np.finfo(kind).max if kind.kind == "f" else np.iinfo(kind).max)
