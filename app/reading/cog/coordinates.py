@@ -1,0 +1,416 @@
+"""Where in the raster the centre of each pixel of a grid lies.
+
+Asking PROJ for each of 65,536 pixels takes longer than all the rest of a tile. The way from one CRS to another is
+smooth, so it is asked for 49 places, at Chebyshev nodes, and a polynomial through them gives the others: to a small
+part of a pixel, or the grid is cut in four and each quarter tried again. The size of the last coefficients tells how
+good it is (Trefethen, *Approximation Theory and Approximation Practice*, chapter 4). What is not smooth to the end
+(the edge of a projection, the antimeridian) is asked for pixel by pixel.
+
+Where x depends on the column alone and y on the row alone, as between degrees and Web Mercator, two short arrays say
+it all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import crs as crs_
+from app.raster import Bounds, Crs, Grid
+from app.reading.profile import Affine, Profile
+
+Floats = NDArray[np.floating[Any]]
+
+_NODES = 7
+_TOLERANCE = 0.002
+"""Pixels by which a polynomial may miss, of the raster or of the output, whichever are larger."""
+_SMALLEST = 16
+"""Pixels along a side below which a piece is not cut any more."""
+_STRAIGHT = 1e-6
+"""Pixels by which x may differ along a column to count as the same."""
+_MARGIN = 0.05
+"""Share of its size by which a raster's bounds in another CRS are widened, because they come from few points."""
+
+Extent = tuple[float, float, float, float]
+"""Least and largest x, least and largest y, in pixels of the raster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """A part of the grid whose columns and rows run along those of the raster."""
+
+    rows: slice
+    columns: slice
+    xs: Floats
+    """Of each column, in pixels of the full raster: 0.5 is the middle of the first one."""
+    ys: Floats
+
+    @property
+    def extent(self) -> Extent:
+        """What it covers."""
+        return (float(self.xs.min()), float(self.xs.max()), float(self.ys.min()), float(self.ys.max()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smooth:
+    """A part of the grid whose positions a polynomial gives."""
+
+    rows: slice
+    columns: slice
+    x: Floats
+    """Chebyshev coefficients, shape (rows, columns)."""
+    y: Floats
+
+    @property
+    def extent(self) -> Extent:
+        """What it covers at most: no Chebyshev polynomial exceeds 1."""
+        spread_x = float(np.abs(self.x).sum()) - abs(float(self.x[0, 0]))
+        spread_y = float(np.abs(self.y).sum()) - abs(float(self.y[0, 0]))
+        x, y = float(self.x[0, 0]), float(self.y[0, 0])
+        return (x - spread_x, x + spread_x, y - spread_y, y + spread_y)
+
+    def positions(self, scale: tuple[float, float], origin: tuple[float, float]) -> tuple[Floats, Floats]:
+        """The x and y of all pixels, scaled and then counted from an origin: shapes (rows, columns)."""
+        down = _basis(self.rows.stop - self.rows.start)
+        across = _basis(self.columns.stop - self.columns.start).T
+        x, y = self.x * scale[0], self.y * scale[1]
+        x[0, 0] -= origin[0]
+        y[0, 0] -= origin[1]
+        return (down @ x) @ across, (down @ y) @ across
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scattered:
+    """A part of the grid whose positions are known one by one; not a number where there is none."""
+
+    rows: slice
+    columns: slice
+    x: Floats
+    y: Floats
+
+    @property
+    def extent(self) -> Extent:
+        """What it covers."""
+        known = np.isfinite(self.x)
+        if not known.any():
+            return (math.inf, -math.inf, math.inf, -math.inf)
+        x, y = self.x[known], self.y[known]
+        return (float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+
+    def positions(self, scale: tuple[float, float], origin: tuple[float, float]) -> tuple[Floats, Floats]:
+        """The x and y of all pixels, scaled and then counted from an origin: shapes (rows, columns)."""
+        return self.x * scale[0] - origin[0], self.y * scale[1] - origin[1]
+
+
+Piece = Axes | Smooth | Scattered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A grid laid over a raster."""
+
+    pieces: tuple[Piece, ...]
+    """Together they hold every pixel of the grid that may lie on the raster."""
+    scale: tuple[float, float]
+    """Pixels of the raster to one of the grid, across and down."""
+    same_crs: bool
+
+
+class Placer:
+    """Lays grids over one raster."""
+
+    def __init__(self, profile: Profile) -> None:
+        """Take the raster's place on Earth from its profile."""
+        self._crs = profile.crs
+        self._size = (profile.width, profile.height)
+        self._bounds = profile.bounds
+        self._inverse = _inverted(profile.transform)
+        self._period = _period(profile.crs)
+        self._footprints: dict[Crs, Bounds | None] = {}
+
+    def place(self, grid: Grid) -> Placement:
+        """Where the pixels of the grid lie on the raster."""
+        same = grid.crs is None or self._crs is None or grid.crs == self._crs
+        area = (slice(0, grid.height), slice(0, grid.width))
+        if same:
+            if self._north_up:
+                return self._along_axes(grid, same=True)
+        else:
+            found = self._restricted(grid)
+            if found is None:
+                return Placement(pieces=(), scale=(1.0, 1.0), same_crs=False)
+            area = found
+        with np.errstate(invalid="ignore", over="ignore"):
+            x, y = self._nodes(grid, [area])
+            if _is_straight(x[0], y[0]):
+                return self._along_axes(grid, same=same, area=area)
+            rows, columns = area
+            if rows.stop - rows.start < 2 or columns.stop - columns.start < 2:
+                scale = self._scale_at(grid, area)
+            else:
+                scale = _scale(x[0], y[0], area)
+            return Placement(pieces=tuple(self._pieces(grid, area, x, y)), scale=scale, same_crs=same)
+
+    @property
+    def _north_up(self) -> bool:
+        return self._inverse[1] == 0.0 and self._inverse[3] == 0.0
+
+    def _to_pixels(self, grid: Grid, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
+        """Pixels of the raster from coordinates of the grid's CRS."""
+        wrap = self._period
+        if grid.crs is not None and self._crs is not None and grid.crs != self._crs:
+            xs, ys = crs_.transform_points(grid.crs, self._crs, xs, ys)
+        elif wrap and self._bounds[0] >= -wrap / 2 and self._bounds[2] <= wrap / 2:
+            wrap = 0.0  # a raster and a grid in one CRS, neither beyond the antimeridian
+        if wrap:
+            middle = (self._bounds[0] + self._bounds[2]) / 2
+            xs = xs + wrap * np.round((middle - xs) / wrap)
+        a, b, c, d, e, f = self._inverse
+        if b == 0.0 and d == 0.0:
+            return a * xs + c, e * ys + f
+        return a * xs + b * ys + c, d * xs + e * ys + f
+
+    def _along_axes(self, grid: Grid, *, same: bool, area: tuple[slice, slice] | None = None) -> Placement:
+        """A placement by one array of columns and one of rows."""
+        rows, columns = area or (slice(0, grid.height), slice(0, grid.width))
+        grid_x, grid_y = _centres(grid)
+        grid_x, grid_y = grid_x[columns], grid_y[rows]
+        xs, _ = self._to_pixels(grid, grid_x, np.full(grid_x.shape, grid_y[grid_y.size // 2]))
+        _, ys = self._to_pixels(grid, np.full(grid_y.shape, grid_x[grid_x.size // 2]), grid_y)
+        scale = (_step(xs), _step(ys)) if min(xs.size, ys.size) > 1 else self._scale_at(grid, (rows, columns))
+        # Beyond the antimeridian columns start anew: a piece for each side.
+        cuts = [0, *(np.flatnonzero(np.abs(np.diff(xs)) > 2 * scale[0] + 1) + 1).tolist(), xs.size]
+        pieces = tuple(
+            Axes(
+                rows=rows,
+                columns=slice(columns.start + start, columns.start + stop),
+                xs=xs[start:stop],
+                ys=ys,
+            )
+            for start, stop in pairwise(cuts)
+        )
+        return Placement(pieces=pieces, scale=scale, same_crs=same)
+
+    def _scale_at(self, grid: Grid, area: tuple[slice, slice]) -> tuple[float, float]:
+        """Pixels of the raster to the one of the grid in the middle of an area."""
+        left, _, _, top = grid.bounds
+        dx, dy = _pixel(grid)
+        x = left + (area[1].start + area[1].stop) / 2 * dx + np.array([-0.5, 0.5, 0.0, 0.0]) * dx
+        y = top + (area[0].start + area[0].stop) / 2 * dy + np.array([0.0, 0.0, -0.5, 0.5]) * dy
+        x, y = self._to_pixels(grid, x, y)
+        scale = (math.hypot(x[1] - x[0], y[1] - y[0]), math.hypot(x[3] - x[2], y[3] - y[2]))
+        return scale if all(map(math.isfinite, scale)) and min(scale) > 0 else (1.0, 1.0)
+
+    def _restricted(self, grid: Grid) -> tuple[slice, slice] | None:
+        """Rows and columns of the grid that may lie on the raster; None when none do."""
+        left, bottom, right, top = grid.bounds
+        rows, columns = slice(0, grid.height), slice(0, grid.width)
+        footprint = self._footprint(grid.crs)
+        if footprint is None:
+            return rows, columns
+        west, south, east, north = footprint
+        if west <= east:
+            columns = _between(west, east, left, right, grid.width)
+        rows = _between(south, north, top, bottom, grid.height)
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            return None
+        return rows, columns
+
+    def _footprint(self, crs: Crs | None) -> Bounds | None:
+        """The raster's bounds in the grid's CRS, on the safe side; None when they cannot be told."""
+        if crs is None or self._crs is None:
+            return None
+        if crs not in self._footprints:
+            left, bottom, right, top = self._bounds
+            found = crs_.transform_bounds(self._crs, crs, (left, min(bottom, top), right, max(bottom, top)))
+            if not all(map(math.isfinite, found)) or self._crosses(found, crs):
+                self._footprints[crs] = None
+            else:
+                wide = _MARGIN * max(abs(found[2] - found[0]), abs(found[3] - found[1]))
+                self._footprints[crs] = (found[0] - wide, found[1] - wide, found[2] + wide, found[3] + wide)
+        return self._footprints[crs]
+
+    def _crosses(self, found: Bounds, crs: Crs) -> bool:
+        """True when the raster goes beyond the antimeridian, so that bounds in a CRS that ends there mislead."""
+        half, own = _period(crs) / 2, self._period / 2
+        return bool(half) and (
+            found[0] > found[2]
+            or found[0] < -half
+            or found[2] > half
+            or bool(own and (self._bounds[0] < -own or self._bounds[2] > own))
+            or found[2] - found[0] > half
+        )
+
+    def _nodes(self, grid: Grid, areas: Sequence[tuple[slice, slice]]) -> tuple[Floats, Floats]:
+        """Positions at the Chebyshev nodes of each area: two arrays of shape (areas, nodes, nodes)."""
+        left, _, _, top = grid.bounds
+        dx, dy = _pixel(grid)
+        nodes = _nodes()
+        starts = np.array([(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in areas], float)
+        y0, y1, x0, x1 = starts[:, :, None].transpose(1, 0, 2)
+        columns = (x0 + x1) / 2 + (x1 - x0 - 1) / 2 * nodes
+        rows = (y0 + y1) / 2 + (y1 - y0 - 1) / 2 * nodes
+        shape = (len(areas), _NODES, _NODES)
+        xs = np.broadcast_to((left + columns * dx)[:, None, :], shape).ravel()
+        ys = np.broadcast_to((top + rows * dy)[:, :, None], shape).ravel()
+        x, y = self._to_pixels(grid, xs, ys)
+        return x.reshape(shape), y.reshape(shape)
+
+    def _pieces(self, grid: Grid, area: tuple[slice, slice], x: Floats, y: Floats) -> list[Piece]:
+        """Polynomials where they are good enough, each area cut in four where they are not."""
+        found: list[Piece] = []
+        areas = [area]
+        small: list[tuple[slice, slice]] = []
+        while areas:
+            smooth, cx, cy = _fit(x, y, areas)
+            rest: list[tuple[slice, slice]] = []
+            for index, (rows, columns) in enumerate(areas):
+                if smooth[index]:
+                    found.append(Smooth(rows=rows, columns=columns, x=cx[index], y=cy[index]))
+                elif max(rows.stop - rows.start, columns.stop - columns.start) <= _SMALLEST:
+                    small.append((rows, columns))
+                else:
+                    rest += _quarters(rows, columns)
+            areas = rest
+            if areas:
+                x, y = self._nodes(grid, areas)
+        if small:
+            found += self._scattered(grid, small)
+        return found
+
+    def _scattered(self, grid: Grid, areas: Sequence[tuple[slice, slice]]) -> list[Piece]:
+        """Positions of all pixels of some areas, asked for one by one."""
+        grid_x, grid_y = _centres(grid)
+        meshes = [np.meshgrid(grid_x[columns], grid_y[rows]) for rows, columns in areas]
+        x, y = self._to_pixels(
+            grid, np.concatenate([m[0].ravel() for m in meshes]), np.concatenate([m[1].ravel() for m in meshes])
+        )
+        known = np.isfinite(x) & np.isfinite(y)
+        x, y = np.where(known, x, np.nan), np.where(known, y, np.nan)
+        pieces: list[Piece] = []
+        at = 0
+        for (rows, columns), (mesh, _) in zip(areas, meshes, strict=True):
+            part = slice(at, at + mesh.size)
+            at += mesh.size
+            pieces.append(
+                Scattered(rows=rows, columns=columns, x=x[part].reshape(mesh.shape), y=y[part].reshape(mesh.shape))
+            )
+        return pieces
+
+
+def _inverted(transform: Affine) -> Affine:
+    """The affine transform from coordinates to pixels."""
+    a, b, c, d, e, f = transform
+    if b == 0.0 and d == 0.0:
+        return (1 / a, 0.0, -c / a, 0.0, 1 / e, -f / e)
+    determinant = a * e - b * d
+    ia, ib, id_, ie = e / determinant, -b / determinant, -d / determinant, a / determinant
+    return (ia, ib, -ia * c - ib * f, id_, ie, -id_ * c - ie * f)
+
+
+def _period(crs: Crs | None) -> float:
+    """After how many units of x a CRS comes back to the same place; 0 when it does not."""
+    if crs is None:
+        return 0.0
+    if crs == crs_.WEB_MERCATOR:
+        return 2 * math.pi * 6378137.0
+    return 360.0 if crs_.is_geographic(crs) else 0.0
+
+
+def _pixel(grid: Grid) -> tuple[float, float]:
+    """Width and (negative) height of a pixel of the grid."""
+    left, bottom, right, top = grid.bounds
+    return (right - left) / grid.width, (bottom - top) / grid.height
+
+
+def _centres(grid: Grid) -> tuple[Floats, Floats]:
+    """The x of all columns and the y of all rows, in the grid's CRS."""
+    left, _, _, top = grid.bounds
+    dx, dy = _pixel(grid)
+    return left + (np.arange(grid.width) + 0.5) * dx, top + (np.arange(grid.height) + 0.5) * dy
+
+
+def _between(low: float, high: float, first: float, last: float, count: int) -> slice:
+    """Which of ``count`` pixels from ``first`` to ``last`` may touch what lies between low and high."""
+    step = (last - first) / count
+    ends = sorted(((low - first) / step, (high - first) / step))
+    start = max(0.0, min(float(count), ends[0] - 2))
+    stop = max(0.0, min(float(count), ends[1] + 2))
+    return slice(math.floor(start), math.ceil(stop))
+
+
+def _step(values: Floats) -> float:
+    """How far neighbours are apart."""
+    return float(np.median(np.abs(np.diff(values))))
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> Floats:
+    return -np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))
+
+
+@lru_cache(maxsize=1)
+def _to_coefficients() -> Floats:
+    return np.linalg.inv(np.polynomial.chebyshev.chebvander(_nodes(), _NODES - 1))
+
+
+@lru_cache(maxsize=256)
+def _basis(count: int) -> Floats:
+    """The Chebyshev polynomials at the centres of ``count`` pixels, the first one at -1 and the last one at 1."""
+    at = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
+    return np.ascontiguousarray(np.polynomial.chebyshev.chebvander(at, _NODES - 1))
+
+
+def _is_straight(x: Floats, y: Floats) -> bool:
+    """True when x does not change along columns of nodes, nor y along rows."""
+    return bool((np.ptp(x, axis=0) < _STRAIGHT).all() and (np.ptp(y, axis=1) < _STRAIGHT).all())
+
+
+def _fit(x: Floats, y: Floats, areas: Sequence[tuple[slice, slice]]) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """For each area: whether polynomials through its nodes are good, and their coefficients."""
+    to = _to_coefficients()
+    with np.errstate(invalid="ignore", over="ignore"):
+        cx, cy = to @ x @ to.T, to @ y @ to.T
+        rest = np.zeros(len(areas))
+        size = np.zeros(len(areas))
+        for c in (cx, cy):
+            magnitude = np.abs(c)
+            rest += magnitude[:, -2:, :].sum(axis=(1, 2)) + magnitude[:, :-2, -2:].sum(axis=(1, 2))
+            size = np.maximum(size, magnitude[:, 1, 0] + magnitude[:, 0, 1])
+        longest = np.array([max(r.stop - r.start, c.stop - c.start) for r, c in areas], float)
+        smooth: NDArray[np.bool_] = rest <= _TOLERANCE * np.maximum(1.0, 2 * size / longest)
+    return smooth, cx, cy
+
+
+def _quarters(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
+    """An area cut in four, or in two where a side is short."""
+
+    def halves(side: slice) -> list[slice]:
+        if side.stop - side.start <= _SMALLEST // 2:
+            return [side]
+        middle = (side.start + side.stop) // 2
+        return [slice(side.start, middle), slice(middle, side.stop)]
+
+    return [(down, across) for down in halves(rows) for across in halves(columns)]
+
+
+def _scale(x: Floats, y: Floats, area: tuple[slice, slice]) -> tuple[float, float]:
+    """Pixels of the raster to one of the grid: the side of the median area between nodes, as there is no axis to it."""
+    rows, columns = area
+    spacing = np.diff(_nodes())
+    across = np.maximum((columns.stop - columns.start - 1) / 2 * spacing, 1e-12)
+    down = np.maximum((rows.stop - rows.start - 1) / 2 * spacing, 1e-12)
+    with np.errstate(invalid="ignore", over="ignore"):
+        xu, yu = np.diff(x, axis=1)[:-1] / across, np.diff(y, axis=1)[:-1] / across
+        xv, yv = np.diff(x, axis=0)[:, :-1] / down[:, None], np.diff(y, axis=0)[:, :-1] / down[:, None]
+        parts = np.abs(xu * yv - xv * yu)
+    parts = parts[np.isfinite(parts)]
+    side = math.sqrt(float(np.median(parts))) if parts.size else 1.0
+    return (side, side) if side > 0 else (1.0, 1.0)

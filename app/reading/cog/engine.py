@@ -1,0 +1,296 @@
+"""Grids filled from a tiled GeoTIFF by our own reader: see `app.reading.engine.Engine`."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
+from app.raster import Array, Grid
+from app.reading import footprint
+from app.reading.byte_sources.protocol import ByteSource
+from app.reading.cog import blocks, codecs, sampling
+from app.reading.cog import header as header_
+from app.reading.cog.coordinates import Placement, Placer
+from app.reading.cog.header import Header, Image, Level
+from app.reading.cog.windows import BlockReader, Patch, Window
+from app.reading.engine import Pixels
+from app.reading.profile import Profile
+
+METHODS = frozenset({"nearest"})
+"""Resamplings that are done here; GDAL knows the others."""
+
+
+def open_engine(source: ByteSource, profile: Profile) -> CogEngine | None:
+    """An engine for a raster that GDAL has opened, or None where it has to be read by GDAL."""
+    try:
+        header = header_.parse(source)
+    except (NotARaster, UnsupportedRaster, BrokenRaster):
+        return None  # GDAL made something of it; let it read it
+    return CogEngine(source, profile, header) if supports(header, profile) else None
+
+
+def supports(header: Header, profile: Profile, method: str = "nearest") -> bool:
+    """True when the header agrees with what GDAL made of the file, and all of it can be read here."""
+    main = header.levels[0].image
+    overviews = [level.image for level in header.levels[1:]]
+    a, b, _, d, e, _ = profile.transform
+    return (
+        method in METHODS
+        and not profile.gcps
+        and a * e - b * d != 0
+        and (profile.width, profile.height, profile.count) == (main.width, main.height, main.samples)
+        and all(dtype == main.dtype.name for dtype in profile.dtypes)
+        and len(overviews) == len(profile.overviews)
+        and all(
+            abs(main.width / image.width - factor) < 1 or abs(main.height / image.height - factor) < 1
+            for image, factor in zip(overviews, profile.overviews, strict=True)
+        )
+        and all(codecs.supports(level.image) for level in header.levels)
+        and all(level.mask is None or _is_mask(level.mask) for level in header.levels)
+        and _agrees_on_mask(header, profile)
+    )
+
+
+def _is_mask(image: Image) -> bool:
+    return image.samples == 1 and image.dtype == np.uint8 and codecs.supports(image)
+
+
+def _agrees_on_mask(header: Header, profile: Profile) -> bool:
+    """False where GDAL sees a mask that is not in the file (in a file beside it), or one is missing at some levels."""
+    masked = {level.mask is not None for level in header.levels}
+    if len(masked) > 1:
+        return False
+    return profile.has_mask == (masked == {True} or profile.alpha_band is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filling:
+    """Values for a part of the grid."""
+
+    rows: slice
+    columns: slice
+    data: Array
+    """Shape (rows, columns, bands)."""
+    valid: NDArray[np.bool_] | None
+    """True where the raster has a pixel and its mask, if any, says it is valid. None: everywhere."""
+
+
+class CogEngine:
+    """Fills grids from one tiled GeoTIFF. Safe under threads."""
+
+    def __init__(
+        self, source: ByteSource, profile: Profile, header: Header, cache: blocks.BlockCache = blocks.cache
+    ) -> None:
+        """Read the raster of a source whose header was parsed and agrees with its profile."""
+        self.header = header
+        self._profile = profile
+        self._reader = BlockReader(source, cache)
+        self._placer = Placer(profile)
+        self._sparse = _sparse_value(header)
+        self._last = threading.local()
+
+    def takes(self, method: str) -> bool:
+        """True when a resampling is done here."""
+        return method in METHODS
+
+    def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
+        """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""
+        placement = self._place(grid)
+        level = self._level(placement, method)
+        alpha_band = self._profile.alpha_band if nodata is None else None
+        wanted = bands if alpha_band is None else (*bands, alpha_band)
+        fillings = self._fill_nearest(placement, level, wanted, use_mask=nodata is None)
+        fill = 0.0 if nodata is None else nodata
+        data, mask = _put_together(fillings, grid, len(wanted), level.image.dtype, fill)
+        alpha = None
+        if alpha_band is not None:
+            data, alpha = data[:-1], data[-1]
+            opaque = alpha == _maximum(alpha.dtype)
+            mask = None if opaque.all() else opaque[None]
+        elif nodata is not None:
+            mask = _valid(data, nodata)
+        return Pixels(data=data, mask=mask, alpha=alpha)
+
+    def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
+        """Bytes of the blocks that the grid needs, decoded, from the header alone."""
+        placement = self._place(grid)
+        level = self._level(placement, "average")
+        image = level.image
+        planes = len(set(bands)) if image.planar else 1
+        scale = self._scale_of(image)
+        total = 0
+        for piece in placement.pieces:
+            low_x, high_x, low_y, high_y = piece.extent
+            ends = (low_x * scale[0], high_x * scale[0], low_y * scale[1], high_y * scale[1])
+            if not all(map(math.isfinite, ends)):
+                continue
+            across = _blocks_between(ends[0] - 4, ends[1] + 4, image.tile_width, image.width)
+            down = _blocks_between(ends[2] - 4, ends[3] + 4, image.tile_height, image.height)
+            total += across * down * planes * image.block_bytes
+        return total
+
+    def _place(self, grid: Grid) -> Placement:
+        """Where the grid lies on the raster; kept for the next call of this thread, which is mostly for the same
+        grid.
+        """
+        last: tuple[Grid, Placement] | None = getattr(self._last, "placed", None)
+        if last is not None and last[0] == grid:
+            return last[1]
+        placement = self._placer.place(grid)
+        self._last.placed = (grid, placement)
+        return placement
+
+    def _level(self, placement: Placement, method: str) -> Level:
+        """The level that GDAL would read from."""
+        levels = self.header.levels
+        if not placement.same_crs:
+            chosen = footprint.overview(self._profile, math.sqrt(placement.scale[0] * placement.scale[1]), method)
+            return levels[0 if chosen is None else chosen + 1]
+        limit = min(placement.scale) * (1.2 if method == "nearest" else 1.0) + 0.1
+        best, best_factor = levels[0], 1.0
+        for level in levels[1:]:
+            across, down = self._scale_of(level.image)
+            factor = min(1 / across, 1 / down)
+            if best_factor < factor < limit:
+                best, best_factor = level, factor
+        return best
+
+    def _scale_of(self, image: Image) -> tuple[float, float]:
+        """Pixels of an image to one of the full raster, across and down."""
+        return (image.width / self._profile.width, image.height / self._profile.height)
+
+    def _fill_nearest(
+        self, placement: Placement, level: Level, bands: tuple[int, ...], *, use_mask: bool
+    ) -> list[_Filling]:
+        """Each part of the grid with its nearest pixels."""
+        image, mask = level.image, level.mask if use_mask else None
+        scale = self._scale_of(image)
+        found = [
+            nearest for piece in placement.pieces if (nearest := sampling.nearest(piece, image, scale)) is not None
+        ]
+        planes = tuple(dict.fromkeys(band - 1 for band in bands)) if image.planar else (0,)
+        windows = [_window(nearest, image, planes, self._sparse) for nearest in found]
+        if mask is not None:
+            windows += [_window(nearest, mask, (0,), 0.0) for nearest in found]
+        patches = self._reader.read(windows) if windows else []
+        fillings = []
+        for index, nearest in enumerate(found):
+            valid = nearest.inside
+            if mask is not None:
+                valid = _and(valid, _mask_at(nearest, patches[len(found) + index][0]))
+            fillings.append(
+                _Filling(
+                    rows=nearest.rows,
+                    columns=nearest.columns,
+                    data=_bands_at(nearest, patches[index], planes, bands),
+                    valid=valid,
+                )
+            )
+        return fillings
+
+
+def _bands_at(
+    nearest: sampling.Nearest, patches: list[Patch], planes: tuple[int, ...], bands: tuple[int, ...]
+) -> Array:
+    """The bands asked for at the nearest pixels: shape (rows, columns, bands)."""
+    if len(patches) == 1 and planes == (0,) and patches[0].data.shape[2] >= max(bands):
+        return sampling.pick(nearest, patches[0], tuple(band - 1 for band in bands))
+    by_plane = {
+        plane: sampling.pick(nearest, patch, (0,))[:, :, 0] for plane, patch in zip(planes, patches, strict=True)
+    }
+    return np.stack([by_plane[band - 1] for band in bands]).transpose(1, 2, 0)
+
+
+def _mask_at(nearest: sampling.Nearest, patch: Patch) -> NDArray[np.bool_] | None:
+    """True where a mask image says valid; None when it does so everywhere."""
+    top, left = nearest.top - patch.top, nearest.left - patch.left
+    height, width = nearest.bottom - nearest.top, nearest.right - nearest.left
+    if patch.data[top : top + height, left : left + width].all():
+        return None
+    valid: NDArray[np.bool_] = sampling.pick(nearest, patch, (0,))[:, :, 0] != 0
+    return None if valid.all() else valid
+
+
+def _window(nearest: sampling.Nearest, image: Image, planes: tuple[int, ...], fill: float) -> Window:
+    return Window(
+        image=image,
+        top=nearest.top,
+        left=nearest.left,
+        bottom=nearest.bottom,
+        right=nearest.right,
+        planes=planes,
+        fill=fill,
+    )
+
+
+def _put_together(
+    fillings: list[_Filling], grid: Grid, bands: int, dtype: np.dtype[Any], fill: float
+) -> tuple[Array, NDArray[np.bool_] | None]:
+    """Data of shape (bands, rows, columns) and, where some pixels have none, a mask of shape (1, rows, columns)."""
+    if len(fillings) == 1:
+        (only,) = fillings
+        if only.data.shape[:2] == (grid.height, grid.width):
+            if only.valid is None:
+                return only.data.transpose(2, 0, 1), None
+            data = only.data if only.data.flags.writeable else only.data.copy()
+            data[~only.valid] = fill
+            return data.transpose(2, 0, 1), only.valid[None]
+    data = np.full((grid.height, grid.width, bands), fill, dtype)
+    mask = np.zeros((grid.height, grid.width), bool)
+    for part in fillings:
+        area = (part.rows, part.columns)
+        if part.valid is None:
+            data[area] = part.data
+            mask[area] = True
+        else:
+            np.copyto(data[area], part.data, where=part.valid[:, :, None])
+            mask[area] = part.valid
+    return data.transpose(2, 0, 1), mask[None]
+
+
+def _valid(data: Array, nodata: float) -> NDArray[np.bool_] | None:
+    """True where values are not nodata; None when none is."""
+    if math.isnan(nodata):
+        valid = ~np.isnan(data)
+    elif data.dtype.kind in "iu" and not (
+        float(nodata).is_integer() and np.iinfo(data.dtype).min <= nodata <= np.iinfo(data.dtype).max
+    ):
+        return None
+    else:
+        valid = data != data.dtype.type(nodata)
+    return None if valid.all() else valid
+
+
+def _and(first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
+
+
+def _maximum(dtype: np.dtype[Any]) -> float:
+    return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)
+
+
+def _sparse_value(header: Header) -> float:
+    """What blocks that are not stored hold."""
+    try:
+        value = float(header.nodata) if header.nodata is not None else 0.0
+    except ValueError:
+        return 0.0
+    dtype = header.levels[0].image.dtype
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return value if math.isfinite(value) and limits.min <= value <= limits.max else 0.0
+    return value
+
+
+def _blocks_between(low: float, high: float, block: int, size: int) -> int:
+    """Number of blocks along a side that a range of pixels touches."""
+    first, last = max(0.0, low), min(size - 1.0, high)
+    return 0 if last < first else int(last // block) - int(first // block) + 1
