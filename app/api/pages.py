@@ -1,0 +1,130 @@
+"""HTML pages: templates that escape what they are given, and the headers that every page carries.
+
+A page names its scripts and styles relative to itself, so that it works under any path prefix, known to us or not. No
+page holds a script of its own: what a script needs to know stands in a JSON element, which browsers do not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from app import __version__, settings
+from app.api import static_files
+
+_OURS: Mapping[str, str] = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "connect-src": "'self'",
+    "font-src": "'self' data:",
+    "worker-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+}
+"""What a page may load: our own scripts and styles, pictures, and answers of our own API."""
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates: those of the operator's folder, then ours. Everything put into one is escaped."""
+    folders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(Path(__file__).parent / "templates")]
+    own = settings.get().template_directory
+    if own:
+        folders.insert(0, jinja2.FileSystemLoader(own))
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader(folders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def root(request: Request) -> str:
+    """The way from the page that is asked for to the root of the service: ``./``, ``../``, ``../../``…"""
+    path: str = request.scope["path"]
+    prefix: str = request.scope.get("root_path", "")
+    if prefix and path.startswith(f"{prefix}/"):
+        path = path[len(prefix) :]
+    return "../" * (path.count("/") - 1) or "./"
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    policy: Mapping[str, str] | None = None,
+    data: Mapping[str, Any] | None = None,
+    **context: Any,
+) -> HTMLResponse:
+    """A page made from a template.
+
+    Args:
+        request: what asked for it.
+        template: file name in ``templates/``.
+        status: of the answer.
+        policy: directives of the content security policy that differ from the usual.
+        data: what the page's script is to know, written as JSON. ``root`` is added to it.
+        context: what the template shows.
+    """
+    way = root(request)
+    configured = settings.get()
+    body = (
+        environment()
+        .get_template(template)
+        .render(
+            static=lambda name: way + static_files.address(name),
+            to=_addresses(request, way),
+            service=configured.name,
+            version=__version__,
+            data={"root": way, **(data or {})},
+            **context,
+        )
+    )
+    return HTMLResponse(body, status_code=status, headers=_headers(policy or {}))
+
+
+def _addresses(request: Request, way: str) -> Callable[..., str]:
+    """Makes addresses below the root for a template, with the access token that the page itself was asked for with."""
+    token = request.query_params.get("access_token")
+
+    def to(path: str, **query: str) -> str:
+        if token is not None:
+            query["access_token"] = token
+        return f"{way}{path}?{urlencode(query)}" if query else way + path
+
+    return to
+
+
+def _headers(policy: Mapping[str, str]) -> dict[str, str]:
+    directives = dict(_OURS)
+    # Where tiles come by another address than the page, the page must be allowed to fetch them there.
+    elsewhere = _origin(settings.get().public_url)
+    if elsewhere:
+        for name in ("img-src", "connect-src"):
+            directives[name] = f"{directives[name]} {elsewhere}"
+    directives |= policy
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in directives.items()),
+        "X-Content-Type-Options": "nosniff",
+        # An access token may stand in the page's own address: no other site learns it.
+        "Referrer-Policy": "same-origin",
+        "Vary": "Accept",
+    }
+
+
+def _origin(address: str | None) -> str | None:
+    if not address:
+        return None
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
