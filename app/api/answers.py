@@ -1,0 +1,88 @@
+"""The two shapes of a document's answer: JSON for programs, a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import documents, negotiation, pages
+from app.api.desk import Desk
+from app.api.operation import Ask
+from app.api.params.parse import Values
+from app.api.params.table import PAGE_FORMAT
+
+JSON = "application/json"
+HTML = "text/html"
+
+PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
+    200: {"description": "Successful Response", "content": {JSON: {}, HTML: {"schema": {"type": "string"}}}}
+}
+"""Responses of a route with a document and a page, as the OpenAPI document has them."""
+
+
+def no_plan(_desk: Desk, _values: Values) -> None:
+    """The plan of a route that needs none."""
+
+
+def link(asked: Ask[Any], path: str) -> str:
+    """The address of a path of ours, as the caller of this request can reach it."""
+    return asked.desk.links.to(asked.request.scope, path)
+
+
+def wants_page(asked: Ask[Any]) -> bool:
+    """True when the caller prefers HTML: by ``f``, else by the Accept header."""
+    given = asked.values.get(PAGE_FORMAT.name)
+    if given is not None:
+        return bool(given == "html")
+    return negotiation.preferred(asked.request.headers.get("accept", ""), (JSON, HTML)) == HTML
+
+
+def as_json(body: Any) -> Response:
+    """A document as JSON."""
+    return Response(documents.encode(body), media_type=JSON, headers={"Vary": "Accept"})
+
+
+def document(
+    asked: Ask[Any],
+    body: Mapping[str, Any],
+    *,
+    title: str,
+    description: str | None = None,
+    entries: Sequence[Mapping[str, str]] | None = None,
+    template: str = "document.html",
+    **context: Any,
+) -> Response:
+    """A document, as JSON or as a page.
+
+    Args:
+        asked: the request.
+        body: the document.
+        title: of the page.
+        description: a sentence under the title.
+        entries: for a list of things, ``name`` of each and ``path`` below the root, or ``href`` elsewhere; the page
+            shows these instead of the document.
+        template: of the page.
+        context: what else the template shows.
+    """
+    if not wants_page(asked):
+        return as_json(body)
+    return pages.page(
+        asked.request,
+        template,
+        title=title,
+        description=description,
+        document=body,
+        entries=entries,
+        json_address=json_address(asked.request),
+        **context,
+    )
+
+
+def json_address(request: Request) -> str:
+    """Where the same document is as JSON, relative to the page."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "f"]
+    return f"?{urlencode([*query, ('f', 'json')])}"

@@ -1,0 +1,160 @@
+"""``/colorMaps``: the named colormaps, their colours, and pictures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import answers, negotiation, pages
+from app.api.operation import Ask, Operation
+from app.api.params.kinds import Choice, Integer
+from app.api.params.parse import Values
+from app.api.params.table import PAGE_FORMAT, Group, Parameter
+from app.rendering import colormap as colormaps
+from app.rendering import encoding
+from app.rendering.colormap import Colormap
+from app.rendering.encoding import formats
+
+TAG = "ColorMaps"
+
+COLORMAP_ID = Parameter(
+    name="colorMapId",
+    kind=Choice(names=colormaps.names, listed_at="/colorMaps"),
+    description="Name of the colormap.",
+    where="path",
+    required=True,
+)
+PICTURE: Group = (
+    Parameter(
+        name="f",
+        kind=Choice(names=lambda: ("html", "json", *formats.FORMATS)),
+        description="Format of the answer; wins over the Accept header.",
+    ),
+    Parameter(
+        name="orientation",
+        kind=Choice(names=lambda: ("vertical", "horizontal")),
+        description="Which way the colours run in a picture. Defaults to `horizontal`.",
+    ),
+    Parameter(
+        name="height",
+        kind=Integer(above=0),
+        description="Height of the picture in pixels: 20 by default, or 256 for a vertical one.",
+    ),
+    Parameter(
+        name="width",
+        kind=Integer(above=0),
+        description="Width of the picture in pixels: 256 by default, or 20 for a vertical one.",
+    ),
+)
+
+_PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
+    200: {
+        "description": "Successful Response",
+        "content": {**answers.PRODUCES[200]["content"], **{row.media_type: {} for row in formats.FORMATS.values()}},
+    }
+}
+_PICTURE_TYPES = {
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/jpeg": "jpeg",
+    "image/jp2": "jp2",
+    "image/tiff": "tif",
+}
+
+
+async def colormap_list(asked: Ask[None]) -> Response:
+    """The list of colormaps, and their bare names under ``colorMaps`` for clients of TiTiler before 0.24."""
+    names = colormaps.names()
+    body: dict[str, Any] = {
+        "colormaps": [
+            {
+                "id": name,
+                "links": [
+                    {
+                        "href": answers.link(asked, f"/colorMaps/{name}"),
+                        "rel": "item",
+                        "type": "application/json",
+                        "title": f"Definition of {name} ColorMap",
+                    }
+                ],
+            }
+            for name in names
+        ],
+        "colorMaps": list(names),
+    }
+    return answers.document(asked, body, title="Colormaps", template="colormaps.html", names=names)
+
+
+async def colormap(asked: Ask[None]) -> Response:
+    """A colormap: its colours as JSON or as a page, or a picture of them."""
+    name = asked.path["colorMapId"]
+    found = colormaps.get(name)
+    kind = asked.values.get("f") or _by_accept(asked.request.headers.get("accept", ""))
+    if kind in formats.FORMATS:
+        return _picture(found, asked.values, kind)
+    if kind == "json":
+        return answers.as_json(colormaps.to_json(found))
+    return pages.page(
+        asked.request,
+        "colormap.html",
+        name=name,
+        entries=_swatches(found),
+        json_address=answers.json_address(asked.request),
+    )
+
+
+def _by_accept(accept: str) -> str:
+    """json, html or the name of a picture format: an image element says that it wants pictures."""
+    chosen = negotiation.preferred(accept, (answers.JSON, answers.HTML, *_PICTURE_TYPES))
+    return {answers.HTML: "html", **_PICTURE_TYPES}.get(chosen or "", "json")
+
+
+def _picture(found: Colormap, values: Values, name: str) -> Response:
+    bar = colormaps.bar(
+        found,
+        orientation=values.get("orientation", "horizontal"),
+        width=values.get("width"),
+        height=values.get("height"),
+    )
+    row = formats.get(name)
+    return Response(encoding.encode(bar, row), media_type=row.media_type, headers={"Vary": "Accept"})
+
+
+def _swatches(found: Colormap) -> list[dict[str, str]]:
+    """Value, colour and opacity of each entry, as a page shows them."""
+    if found.kind == "interval":
+        labels = [f"{low:g} to {high:g}" for low, high in zip(found.keys, found.upper, strict=True)]
+    elif found.kind == "discrete":
+        labels = [f"{key:g}" for key in found.keys]
+    else:
+        labels = [str(value) for value in range(256)]
+    return [
+        {"value": label, "color": f"#{red:02x}{green:02x}{blue:02x}", "opacity": f"{alpha / 255:.3g}"}
+        for label, (red, green, blue, alpha) in zip(labels, found.rgba.tolist(), strict=True)
+    ]
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id="getColorMapList",
+        paths=("/colorMaps",),
+        parameters=(PAGE_FORMAT,),
+        answer=colormap_list,
+        plan=answers.no_plan,
+        tag=TAG,
+        summary="Retrieve the list of available colormaps.",
+        produces=answers.PRODUCES,
+    ),
+    Operation(
+        id="getColorMap",
+        paths=("/colorMaps/{colorMapId}",),
+        parameters=(COLORMAP_ID, *PICTURE),
+        answer=colormap,
+        plan=answers.no_plan,
+        tag=TAG,
+        summary="Retrieve the colorMap metadata or image.",
+        produces=_PRODUCES,
+    ),
+)

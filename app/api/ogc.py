@@ -1,0 +1,116 @@
+"""What OGC API Common asks for: the landing page and the list of standards that are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import answers
+from app.api.operation import Ask, Operation
+from app.api.params.table import PAGE_FORMAT
+
+TAG = "OGC Common"
+OPENAPI_TYPE = "application/vnd.oai.openapi+json;version=3.0"
+
+_COMMON = "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf"
+_TILES = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
+_MAPS = "https://www.opengis.net/spec/ogcapi-maps-1/1.0/conf"
+
+CONFORMS_TO = (
+    *(f"{_COMMON}/{name}" for name in ("core", "html", "json", "landing-page", "oas30")),
+    *(f"{_TILES}/{name}" for name in ("core", "jpeg", "png", "tiff", "tileset", "tilesets-list")),
+    *(
+        f"{_MAPS}/{name}"
+        for name in (
+            "core",
+            "crs",
+            "jpeg",
+            "png",
+            "scaling",
+            "scaling/height-definition",
+            "scaling/width-definition",
+            "spatial-subsetting",
+            "spatial-subsetting/bbox-crs",
+            "spatial-subsetting/bbox-definition",
+            "spatial-subsetting/crs-curie",
+            "tiff",
+        )
+    ),
+)
+
+_LINKS = (
+    ("/", "self", "application/json", "Landing page"),
+    ("/api", "service-desc", OPENAPI_TYPE, "The API definition (JSON)"),
+    ("/api.html", "service-doc", "text/html", "The API documentation"),
+    (
+        "/conformance",
+        "http://www.opengis.net/def/rel/ogc/1.0/conformance",
+        "application/json",
+        "Conformance Declaration",
+    ),
+    (
+        "/tileMatrixSets",
+        "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes",
+        "application/json",
+        "List of Available TileMatrixSets",
+    ),
+    ("/algorithms", "data", "application/json", "List of Available Algorithms"),
+    ("/colorMaps", "data", "application/json", "List of Available ColorMaps"),
+    ("/layers", "data", "application/json", "List of Available Layers"),
+    ("/wmts", "data", "application/xml", "WMTS of all Layers"),
+    ("/map", "preview", "text/html", "Map of all Layers"),
+    ("/redoc", "doc", "text/html", "The API documentation (ReDoc)"),
+)
+
+
+async def landing(asked: Ask[None]) -> Response:
+    """The way to everything else."""
+    settings = asked.desk.settings
+    body: dict[str, Any] = {
+        "title": settings.name,
+        "description": settings.description,
+        "links": [
+            {"href": answers.link(asked, path), "rel": relation, "type": media_type, "title": title}
+            for path, relation, media_type, title in _LINKS
+        ],
+    }
+    return answers.document(
+        asked,
+        body,
+        title=settings.name,
+        description=settings.description,
+        template="landing.html",
+        links=body["links"][1:],
+    )
+
+
+async def conformance(asked: Ask[None]) -> Response:
+    """The parts of OGC's standards that are kept."""
+    body = {"conformsTo": list(CONFORMS_TO)}
+    entries = [{"name": address.partition("/spec/")[2], "href": address} for address in CONFORMS_TO]
+    return answers.document(asked, body, title="Conformance", entries=entries)
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id="landing__get",
+        paths=("/",),
+        parameters=(PAGE_FORMAT,),
+        answer=landing,
+        plan=answers.no_plan,
+        tag=TAG,
+        summary="Landing",
+        produces=answers.PRODUCES,
+    ),
+    Operation(
+        id="conformance_conformance_get",
+        paths=("/conformance",),
+        parameters=(PAGE_FORMAT,),
+        answer=conformance,
+        plan=answers.no_plan,
+        tag=TAG,
+        summary="Conformance",
+        produces=answers.PRODUCES,
+    ),
+)

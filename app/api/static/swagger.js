@@ -1,0 +1,17 @@
+// Swagger UI, told where our description is and not to ask anybody else about it.
+import { address, data } from "./common.js";
+
+if (window.SwaggerUIBundle) {
+  window.SwaggerUIBundle({
+    url: address("api"),
+    dom_id: "#swagger",
+    deepLinking: true,
+    docExpansion: "none",
+    defaultModelsExpandDepth: -1,
+    validatorUrl: null,
+    oauth2RedirectUrl: new URL(`${data.root}docs/oauth2-redirect`, location.href).href,
+    presets: [window.SwaggerUIBundle.presets.apis],
+  });
+} else {
+  document.getElementById("swagger").textContent = "The page's scripts are missing: run “npm ci” and “npm run build”.";
+}

@@ -1,0 +1,77 @@
+"""``/tileMatrixSets``: the grids that tiles may be asked for in (OGC 17-083r4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from app import tms
+from app.api import answers
+from app.api.operation import Ask, Operation
+from app.api.params.table import MATRIX_SET, PAGE_FORMAT
+
+TAG = "Tiling Schemes"
+
+
+async def tile_matrix_sets(asked: Ask[None]) -> Response:
+    """The list of tile matrix sets."""
+    body: dict[str, Any] = {
+        "tileMatrixSets": [
+            {
+                "id": name,
+                "links": [
+                    {
+                        "href": answers.link(asked, f"/tileMatrixSets/{name}"),
+                        "rel": "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme",
+                        "type": "application/json",
+                        "title": f"Definition of {name} tileMatrixSet",
+                    }
+                ],
+            }
+            for name in tms.names()
+        ]
+    }
+    return answers.document(
+        asked,
+        body,
+        title="Tile matrix sets",
+        description="The grids that tiles can be asked for in.",
+        entries=[{"name": name, "path": f"tileMatrixSets/{name}"} for name in tms.names()],
+    )
+
+
+async def tile_matrix_set(asked: Ask[None]) -> Response:
+    """The definition of a tile matrix set, as OGC publishes it."""
+    found = tms.get(asked.path["tileMatrixSetId"])
+    return answers.document(asked, _whole(found.document), title=found.id, description=found.title)
+
+
+def _whole(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition with what the standard takes for granted written out, because not all clients know it."""
+    matrices = [{"cornerOfOrigin": "topLeft", **matrix} for matrix in definition["tileMatrices"]]
+    return {**definition, "tileMatrices": matrices}
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id="getTileMatrixSetsList",
+        paths=("/tileMatrixSets",),
+        parameters=(PAGE_FORMAT,),
+        answer=tile_matrix_sets,
+        plan=answers.no_plan,
+        tag=TAG,
+        summary="Retrieve the list of available tiling schemes (tile matrix sets).",
+        produces=answers.PRODUCES,
+    ),
+    Operation(
+        id="getTileMatrixSet",
+        paths=("/tileMatrixSets/{tileMatrixSetId}",),
+        parameters=(MATRIX_SET, PAGE_FORMAT),
+        answer=tile_matrix_set,
+        plan=answers.no_plan,
+        tag=TAG,
+        summary="Retrieve the definition of the specified tiling scheme (tile matrix set).",
+        produces=answers.PRODUCES,
+    ),
+)

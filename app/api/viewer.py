@@ -1,0 +1,134 @@
+"""The maps: the whole catalog, one raster with all its controls, one raster in one tile matrix set."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app import crs as crs_
+from app import tms as tms_
+from app.api import pages
+from app.api.static_files import static_file
+from app.raster import Bounds, Crs
+from app.tms import TileMatrixSet
+
+Query = Sequence[tuple[str, str]]
+
+router = APIRouter(include_in_schema=False)
+
+
+def map_of_layers(request: Request, layer: str | None = None) -> Response:
+    """The page that shows the catalog's layers on one map; with ``layer`` only that one is on at first."""
+    return pages.page(request, "map.html", data={"layer": layer} if layer else {})
+
+
+def viewer_of_raster(request: Request, base: str = "cog", *, needs_url: bool = True) -> Response:
+    """The page on which one decides how a raster is shown.
+
+    Args:
+        request: what asked for it.
+        base: path of the routes that it asks, below the root: ``cog``, ``layers/{id}``.
+        needs_url: False where ``base`` says which raster it is.
+    """
+    return pages.page(request, "viewer.html", data={"base": base, "needs_url": needs_url})
+
+
+def map_of_raster(
+    request: Request,
+    tms: TileMatrixSet,
+    *,
+    title: str,
+    base: str,
+    query: Query,
+    bounds: Bounds,
+    zooms: tuple[int, int],
+    fallback_zooms: tuple[int, int] | None = None,
+    suffix: str = "",
+    attribution: str | None = None,
+    point_query: Query | None = None,
+) -> Response:
+    """The page that shows one raster in one tile matrix set.
+
+    Args:
+        request: what asked for it.
+        tms: the tile matrix set.
+        title: of the page.
+        base: path of the raster's routes, below the root: ``cog``, ``layers/{id}``.
+        query: what every tile is asked for with, decoded.
+        bounds: west, south, east, north in degrees.
+        zooms: shallowest and deepest zoom that there are tiles of.
+        fallback_zooms: the same in WebMercatorQuad, for sets that Leaflet cannot show. None: ``zooms``.
+        suffix: of a tile, as ``.png``.
+        attribution: credits.
+        point_query: what a value is asked for with. None: ``query``.
+    """
+    note = None
+    if not _is_even(tms):
+        note = f"{tms.id} cannot be shown by this page: its tiles are not all of one width. This is {tms_.DEFAULT}."
+        tms, zooms = tms_.get(tms_.DEFAULT), fallback_zooms or zooms
+    return pages.page(
+        request,
+        "leaflet.html",
+        title=title,
+        data={
+            "set": _described(tms),
+            "tiles": {"path": f"{base}/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", "query": list(query)},
+            "point": f"{base}/point",
+            "pointQuery": list(query if point_query is None else point_query),
+            "bounds": bounds,
+            "minzoom": zooms[0],
+            "maxzoom": zooms[1],
+            "attribution": attribution,
+            "note": note,
+        },
+    )
+
+
+def _is_even(tms: TileMatrixSet) -> bool:
+    """True when all tiles have one size and all matrices one corner: what Leaflet can show."""
+    first = tms.matrices[0]
+    return all(
+        not matrix.coalesce
+        and not matrix.bottom_left
+        and (matrix.tile_width, matrix.tile_height) == (first.tile_width, first.tile_height)
+        and matrix.origin == first.origin
+        for matrix in tms.matrices
+    )
+
+
+def _described(tms: TileMatrixSet) -> dict[str, Any]:
+    """What the page's script needs to know of a tile matrix set."""
+    first = tms.matrices[0]
+    return {
+        "id": tms.id,
+        "proj4": _proj4(tms.crs),
+        "left": first.origin[0],
+        "top": first.origin[1],
+        "bounds": tms.bounds,
+        "minzoom": tms.minzoom,
+        "cells": [matrix.cell_size for matrix in tms.matrices],
+        "tileWidth": first.tile_width,
+        "tileHeight": first.tile_height,
+    }
+
+
+@lru_cache(maxsize=64)
+def _proj4(crs: Crs) -> str:
+    """A CRS in PROJ's old words, the only ones that the browser's library knows."""
+    with warnings.catch_warnings():
+        # pyproj warns that these words cannot say everything: for a map on a screen they say enough.
+        warnings.simplefilter("ignore", UserWarning)
+        return str(crs_.to_pyproj(crs).to_proj4())
+
+
+async def _map(request: Request) -> Response:
+    return map_of_layers(request)
+
+
+router.add_api_route("/map", _map, methods=["GET"])
+router.add_api_route("/static/{version}/{name:path}", static_file, methods=["GET"])
