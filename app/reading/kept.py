@@ -18,6 +18,7 @@ from app.errors import TileryError
 from app.reading import gdal
 from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
+from app.reading.cog.engine import CogEngine, open_engine
 from app.reading.location import Location
 from app.reading.profile import Profile
 
@@ -38,6 +39,8 @@ class Opened:
             self.profile: Profile = gdal.profile_of(dataset)
             self.gdal = gdal.GdalEngine(source, self.profile)
             self.gdal.adopt(dataset)
+            self.cog: CogEngine | None = open_engine(source, self.profile)
+            """None: GDAL alone can read this raster."""
         except BaseException:
             dataset.close()
             raise

@@ -371,7 +371,7 @@ class Reader:
         limit = settings.get().max_pixels
         if grid.width * grid.height > limit:
             raise TooMuchWork(
-                f"The picture would have {grid.width} × {grid.height} pixels; at most {limit} pixels are allowed. Give a "
+                f"The picture would have {grid.width} × {grid.height} pixels; at most {limit} are allowed. Give a "
                 "max_size, or a width and height.",
                 parameter="max_size",
                 limit=limit,
@@ -404,13 +404,14 @@ class Reader:
         bands = self._bands(options)
         nodata = self._nodata(options)
         method = self._method(grid, options)
-        engine: Engine = self._opened.gdal
+        cog = self._opened.cog
+        engine: Engine = cog if cog is not None and cog.takes(method) else self._opened.gdal
         limit = settings.get().max_decoded_bytes
         needed = engine.estimate(grid, bands=bands)
         if needed > limit:
             raise TooMuchWork(
-                f"This would decode about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less area "
-                "or a deeper zoom, or give the raster overviews and tiles.",
+                f"This would decode about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
+                "area or a deeper zoom, or give the raster overviews and tiles.",
                 limit=limit,
             )
         pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
