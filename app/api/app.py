@@ -2,13 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
-from app.api import health
+from app import __version__
+from app import settings as settings_
+from app.api import algorithms, colormaps, health, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api.cog import routes as cog
+from app.api.cog import tiles
+from app.api.compression import Compression
+from app.api.desk import Desk, Locations
+from app.api.links import Links
+from app.api.middleware import Door, Lanes
+from app.api.operation import Lane, Operation, document, endpoint
+from app.errors import InvalidParameter
+from app.reading.policy import Policy
+from app.serving.service import Service
+from app.settings import Settings
 
 
-def create_app() -> FastAPI:
-    """The application, ready to serve."""
-    app = FastAPI()
-    app.add_api_route("/healthz", health.healthz, methods=["GET", "HEAD"], tags=["Health Check"])
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, ready to serve, for these settings or those of the environment."""
+    chosen = settings or settings_.get()
+    desk = Desk(
+        settings=chosen,
+        locations=Locations(Policy.from_sources(chosen.sources), chosen.revalidate_seconds),
+        links=Links(chosen),
+        service=Service(chosen),
+    )
+    app = FastAPI(
+        title=chosen.name,
+        description=chosen.description,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(Door, settings=chosen),
+            Middleware(Compression),
+            Middleware(Lanes, lanes=_lanes(desk)),
+        ],
+        exception_handlers={HTTPException: _no_route, RequestValidationError: _not_valid},
+    )
+    app.state.desk = desk
+    _mount(app, desk, _operations(chosen))
+    app.add_api_route(
+        "/healthz",
+        health.healthz,
+        methods=["GET"],
+        operation_id="healthCheck",
+        tags=["Health Check"],
+        summary="Health Check",
+        response_class=Response,
+        responses={200: {"description": "Successful Response", "content": {"application/json": {"schema": {}}}}},
+    )
+    app.add_api_route("/ping", health.healthz, methods=["GET"], include_in_schema=False)
+    app.include_router(openapi_pages.router(desk.links))
+    app.include_router(viewer.router)
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
+
+
+def _operations(settings: Settings) -> list[Operation[Any]]:
+    operations: list[Operation[Any]] = []
+    if not settings.disable_cog:
+        operations += cog.OPERATIONS
+    return [*operations, *tms.OPERATIONS, *algorithms.OPERATIONS, *colormaps.OPERATIONS, *ogc.OPERATIONS]
+
+
+def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> None:
+    """Add every operation under all its paths; the first path is the one in the document."""
+    for operation in operations:
+        handler = endpoint(operation, desk)
+        for number, path in enumerate(operation.paths):
+            app.add_api_route(
+                path,
+                handler,
+                methods=[operation.method],
+                operation_id=operation.id,
+                tags=[operation.tag],
+                summary=operation.summary,
+                description=operation.description,
+                response_class=Response,
+                responses={422: openapi.problem("Validation Error"), **operation.produces},
+                openapi_extra=document(operation),
+                include_in_schema=operation.documented and not number,
+            )
+
+
+def _lanes(desk: Desk) -> list[Lane]:
+    if desk.settings.disable_cog:
+        return []
+    return [Lane(pattern=tiles.LANE, handler=endpoint(tiles.ANY_TILE, desk))]
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """The answer where no route was found; a path that only has a slash too many is led to the right one."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path: str = request.scope["path"]
+    desk: Desk = request.app.state.desk
+    if status == 404 and path.endswith("/") and path.strip("/"):
+        query = request.scope["query_string"].decode("latin-1")
+        address = desk.links.prefix(request.scope) + "/" + path.strip("/")
+        return RedirectResponse(f"{address}?{query}" if query else address, status_code=307)
+    detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problems.of_status(status, detail, request.state.request_id, headers)
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    """Validation errors of routes that leave their parameters to FastAPI, in our shape."""
+    items = error.errors() if isinstance(error, RequestValidationError) else ()
+    problem = InvalidParameter("; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in items))
+    problem.errors = tuple({key: item[key] for key in ("type", "loc", "msg", "input")} for item in items)
+    return problems.of_error(problem, request.state.request_id)

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from starlette.requests import Request
+from starlette.responses import Response
+
 from app import __version__
+from app.api import documents
 
 
-async def healthz() -> dict[str, dict[str, str]]:
+async def healthz(request: Request) -> Response:  # noqa: ARG001 - the shape of a handler
     """The versions that are running."""
-    return {"versions": {"tilery": __version__}}
+    return Response(_body(), media_type="application/json")
+
+
+@cache
+def _body() -> bytes:
+    versions = {"tilery": __version__}
+    for package in ("rasterio", "rio-tiler", "fastapi", "starlette"):
+        try:
+            versions[package.replace("-", "_")] = version(package)
+        except PackageNotFoundError:
+            continue
+    return documents.encode({"versions": versions | _native()})
+
+
+def _native() -> dict[str, str]:
+    """Versions of the C libraries that rasterio brings along."""
+    import rasterio
+
+    return {
+        "gdal": rasterio.__gdal_version__,
+        "proj": rasterio.__proj_version__,
+        "geos": rasterio.__geos_version__,
+    }

@@ -1,9 +1,9 @@
 """Links that are right behind any proxy, and into which no forged header gets.
 
-An address of our own is made from the setting ``public_url``. Without it, from the request: the scheme and prefix that a
-trusted proxy says, and a host that may be believed: one of ``allowed_hosts``, ``localhost``, or an address that nobody
-could forge to any use (loopback, private, the very one that was connected to). For any other Host header links have
-none and begin with a slash.
+An address of our own is made from the setting ``public_url``. Without it, from the request: the scheme and prefix that
+a trusted proxy says, and a host that may be believed: one of ``allowed_hosts``, ``localhost``, or an address that
+nobody could forge to any use (loopback, private, the very one that was connected to). For any other Host header links
+have none and begin with a slash.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from app.settings import Settings
 
@@ -53,6 +53,11 @@ class Links:
             prefix = prefix or _path_prefix(_first(headers.get(b"x-forwarded-prefix")))
         name = self._host(_first(host), scope)
         return f"{scheme}://{name}{prefix}" if name else prefix
+
+    def prefix(self, scope: Scope) -> str:
+        """The path that all of ours are below, as the caller sees it; nothing, or ``/maps``."""
+        base = self.base(scope)
+        return urlsplit(base).path if "://" in base else base
 
     def trusts(self, scope: Scope) -> bool:
         """True when the request came through a proxy that may be believed."""

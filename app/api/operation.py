@@ -37,7 +37,6 @@ class Ask(Generic[P]):
     """The parameters of the path."""
     plan: P
     """What the route made of the query alone."""
-    operation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +59,8 @@ class Operation(Generic[P]):
     """Responses as the OpenAPI document has them."""
     body: Mapping[str, Any] | None = None
     """Request body as the OpenAPI document has it."""
+    documented: bool = True
+    """In the OpenAPI document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Lane:
     handler: Handler
 
 
-def nothing(desk: Desk, values: Values) -> None:  # noqa: ARG001 - it is one of many plans
+def nothing(desk: Desk, values: Values) -> None:
     """The plan of a route that has none."""
 
 
@@ -93,7 +94,7 @@ def endpoint(operation: Operation[P], desk: Desk) -> Handler:
         except InvalidParameter:
             parser.parse(query, texts)  # says everything that is wrong, in path and query
             raise
-        asked = Ask(request=request, desk=desk, values=values, path=path, plan=plan, operation=operation.id)
+        asked = Ask(request=request, desk=desk, values=values, path=path, plan=plan)
         response = await operation.answer(asked)
         if values.ignored:
             response.headers["X-Ignored-Parameters"] = _names(values.ignored)

@@ -22,6 +22,11 @@ GEOJSON = "application/geo+json"
 JSON = "application/json"
 
 
+def produces(media_type: str = JSON) -> dict[int | str, Any]:
+    """Responses of a route with one kind of document, as the OpenAPI document has them."""
+    return {200: {"description": "Successful Response", "content": {media_type: {"schema": {}}}}}
+
+
 async def document(
     ask: Ask[Any],
     place: str,
@@ -34,7 +39,7 @@ async def document(
 
     Args:
         ask: the request.
-        place: canonical text of what the path says.
+        place: name of the verb and canonical text of what the path says.
         work: makes the document.
         media_type: of the answer.
         links: the document has links in it, so their beginning and the query as written are part of the key.
@@ -59,13 +64,13 @@ async def made(
 
     Args:
         ask: the request.
-        place: canonical text of what the path says; with the query's it makes the key of the answer.
+        place: name of the verb and canonical text of what the path says; with the query's it makes the answer's key.
         work: makes the answer.
         check: see `app.serving.service.Service.answer`.
     """
     served = await ask.desk.service.answer(
         ask.desk.locations.of(ask.values["url"]),
-        f"{ask.operation} {place} {ask.values.canonical}",
+        f"{place} {ask.values.canonical}",
         work,
         known=if_none_match(ask.request),
         check=check,

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from app import deadline
@@ -70,7 +71,7 @@ class Admission:
                 _tell(loop, self._finish, done, result, None)
 
         try:
-            self._pool.submit(deadline.carried(do))
+            self._pool.submit(copy_context().run, do)  # the deadline in force goes with it
         except RuntimeError:
             self._release()
             raise Busy("The server is stopping.", retry_after=RETRY_AFTER) from None

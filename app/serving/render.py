@@ -16,8 +16,7 @@ from app.raster import Raster
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.location import Location
 from app.reading.reader import Reader, open_reader
-from app.rendering import algorithms, expression, pipeline
-from app.rendering import statistics as statistics_
+from app.rendering import pipeline
 from app.rendering.options import RenderOptions
 from app.serving import coverage
 from app.serving.encoded import Encoded
@@ -123,7 +122,7 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
 
 def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
     """The values at a position, None where there are none."""
-    raster = _calculated(
+    raster = pipeline.calculated(
         reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.style.read),
         request.style.render,
     )
@@ -199,19 +198,12 @@ def _preview(reader: Reader, request: PreviewRequest) -> Raster:
     )
 
 
-def _calculated(raster: Raster, options: RenderOptions) -> Raster:
-    """The raster behind its expression and its algorithm."""
-    if options.expression is not None:
-        raster = expression.apply(expression.parse(options.expression), raster)
-    if options.algorithm is not None:
-        raster = algorithms.apply(options.algorithm, options.algorithm_params, raster)
-    return raster
-
-
 def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:
+    from app.rendering import statistics as statistics_
+
     tally = request.tally
     return statistics_.statistics(
-        _calculated(raster, request.style.render),
+        pipeline.calculated(raster, request.style.render),
         coverage=weights,
         categorical=tally.categorical,
         categories=tally.categories,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 from app.api.params.parse import Values
@@ -12,7 +13,10 @@ from app.reading.options import ReadOptions
 from app.rendering import colormap, expression
 from app.rendering.colormap import Colormap
 from app.rendering.options import RenderOptions
+from app.serving.requests import Tally
 from app.settings import Settings
+
+MOST_BINS = 10_000
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -70,6 +74,42 @@ def expression_text(values: Values) -> str | None:
         depth += (character in "([") - (character in ")]")
         characters.append(";" if character == "," and depth == 0 else character)
     return "".join(characters)
+
+
+def tally(values: Values) -> Tally:
+    """What is to be counted in statistics.
+
+    Raises:
+        InvalidParameter: the bins or percentiles have no meaning.
+        OverLimit: there are more bins than anybody looks at.
+    """
+    percentiles = values.get("p", (2, 98))
+    if not all(0 <= percentile <= 100 for percentile in percentiles):
+        raise InvalidParameter("A percentile is a number from 0 to 100.", parameter="p")
+    span = values.get("histogram_range")
+    if span is not None and span[0] > span[1]:
+        raise InvalidParameter("The minimum of histogram_range is above its maximum.", parameter="histogram_range")
+    return Tally(
+        categorical=values.get("categorical", False),
+        categories=values.get("c"),
+        percentiles=percentiles,
+        bins=_bins(values.get("histogram_bins", (10.0,))),
+        range=span,
+    )
+
+
+def _bins(numbers: tuple[float, ...]) -> int | tuple[float, ...]:
+    """Number of bins, or their edges."""
+    if len(numbers) > 1:
+        if any(low > high for low, high in pairwise(numbers)):
+            raise InvalidParameter("The edges of histogram_bins must rise.", parameter="histogram_bins")
+        return numbers
+    bins = int(numbers[0])
+    if bins != numbers[0] or bins < 1:
+        raise InvalidParameter("histogram_bins is a whole number above 0.", parameter="histogram_bins")
+    if bins > MOST_BINS:
+        raise OverLimit(f"histogram_bins is at most {MOST_BINS}.", parameter="histogram_bins", limit=MOST_BINS)
+    return bins
 
 
 def check_size(limits: Settings, **sizes: float | None) -> None:

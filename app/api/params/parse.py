@@ -86,7 +86,9 @@ class Parser:
         except InvalidParameter as error:
             wrong.append(error)
         if wrong:
-            problem = InvalidParameter(" ".join(error.detail for error in wrong), parameter=wrong[0].parameter)
+            problem = InvalidParameter(
+                "; ".join(error.detail.rstrip(".") for error in wrong) + ".", parameter=wrong[0].parameter
+            )
             problem.errors = tuple(item for error in wrong for item in error.errors)
             raise problem
         return values, places

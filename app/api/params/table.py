@@ -125,6 +125,22 @@ def _path(name: str, kind: Kind, description: str) -> Parameter:
 
 _FORMAT = Choice(names=lambda: tuple(FORMATS), error="enum", reference="ImageType")
 
+
+def optional(parameter: Parameter) -> Parameter:
+    """The parameter as one that need not be given."""
+    return replace(parameter, required=False)
+
+
+def with_default(parameter: Parameter, default: Any) -> Parameter:
+    """The parameter with another default."""
+    return replace(parameter, default=default)
+
+
+def picture_types() -> tuple[str, ...]:
+    """Media types of pictures, as the OpenAPI document lists them."""
+    return tuple(dict.fromkeys(row.media_type for row in FORMATS.values()))
+
+
 # Paths
 MATRIX_SET = _path("tileMatrixSetId", Choice(names=tms.names), "Name of the tile matrix set.")
 MATRIX_SET_OLD = Parameter(

@@ -1,0 +1,1 @@
+"""``/cog``: one raster, named by ``url``, as tiles, pictures, documents and numbers."""

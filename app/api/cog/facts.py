@@ -1,0 +1,226 @@
+"""What a raster says of itself: info, bounds, TileJSON, the values at a point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from app import crs as crs_
+from app import tms as tms_
+from app.api import results
+from app.api.cog import plans
+from app.api.cog.plans import Look
+from app.api.links import query_of
+from app.api.operation import Ask, Operation, nothing
+from app.api.params import options, table
+from app.crs import WGS84
+from app.raster import Bounds, Crs
+from app.reading.reader import Reader
+from app.rendering.options import RenderOptions
+from app.serving import render
+from app.serving.requests import PointRequest, Size, StatisticsRequest, Style, Tally
+
+Json = dict[str, Any]
+
+DEFAULT_TILESIZE = 512
+"""Size of a TileJSON's tiles in pixels, where the request does not say it: TiTiler's since 2.0."""
+
+
+async def info(ask: Ask[None]) -> Response:
+    """Bounds, CRS, bands, data type, nodata, overviews…"""
+    return await results.document(ask, "info", lambda reader: reader.info())
+
+
+async def info_geojson(ask: Ask[None]) -> Response:
+    """The same as properties of a GeoJSON Feature that covers the raster's bounds."""
+    crs: Crs = ask.values.get("crs", WGS84)
+    return await results.document(
+        ask,
+        "info.geojson",
+        lambda reader: feature(reader.geographic_bounds(crs), reader.info()),
+        media_type=results.GEOJSON,
+    )
+
+
+def feature(bounds: Bounds, properties: Json) -> Json:
+    """A GeoJSON Feature of a box; two polygons where the box crosses the antimeridian (RFC 7946, 3.1.9)."""
+    west, south, east, north = bounds
+    if west > east:
+        geometry: Json = {
+            "type": "MultiPolygon",
+            "coordinates": [[_ring((-180.0, south, east, north))], [_ring((west, south, 180.0, north))]],
+        }
+    else:
+        geometry = {"type": "Polygon", "coordinates": [_ring(bounds)]}
+    return {"bbox": list(bounds), "type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _ring(bounds: Bounds) -> list[list[float]]:
+    west, south, east, north = bounds
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+async def bounds(ask: Ask[None]) -> Response:
+    """The geographic bounds, as TiTiler answered until 0.25."""
+    crs: Crs = ask.values.get("crs", WGS84)
+    return await results.document(
+        ask,
+        "bounds",
+        lambda reader: {"bounds": list(reader.geographic_bounds(crs)), "crs": crs_.uri(crs) or crs},
+    )
+
+
+async def metadata(ask: Ask[Look]) -> Response:
+    """Info and statistics in one document, as TiTiler answered until 0.4."""
+    request = StatisticsRequest(
+        style=Style(read=ask.plan.read, render=RenderOptions()),
+        size=Size(max_size=1024),
+        tally=Tally(),
+    )
+
+    def work(reader: Reader) -> Json:
+        bands = render.statistics(reader, request)
+        for band in bands.values():
+            band["percentiles"] = [band["percentile_2"], band["percentile_98"]]
+        return {**reader.info(), "statistics": {name.removeprefix("b"): band for name, band in bands.items()}}
+
+    return await results.document(ask, "metadata", work)
+
+
+async def tilejson(ask: Ask[Look]) -> Response:
+    """A TileJSON document whose tiles are asked for with the parameters of this request."""
+    values, scope = ask.values, ask.request.scope
+    matrix_set = tms_.get(ask.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT))
+    scale = values.get("tile_scale")
+    tilesize = 256 * scale if scale and values["tilesize"] == DEFAULT_TILESIZE else values["tilesize"]
+    options.check_tile(ask.desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
+    own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
+    query = [*query_of(scope, without=own), ("tilesize", str(tilesize))]
+    suffix = f".{values['tile_format']}" if values["tile_format"] else ""
+    tiles = ask.desk.links.to(scope, f"/cog/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)
+    attribution = ask.desk.settings.default_attribution
+
+    def work(reader: Reader) -> Json:
+        lowest, highest = reader.zooms(matrix_set)
+        minzoom, maxzoom = values.get("minzoom", lowest), values.get("maxzoom", highest)
+        place = reader.geographic_bounds()
+        facts = reader.info()
+        return {
+            "tilejson": "3.0.0",
+            "version": "1.0.0",
+            "scheme": "xyz",
+            "tiles": [tiles],
+            "minzoom": minzoom,
+            "maxzoom": maxzoom,
+            "bounds": list(place),
+            "center": [*_centre(place), minzoom],
+            **({"attribution": attribution} if attribution else {}),
+            "raster_layers": {},
+            "band_descriptions": facts["band_descriptions"],
+            "data_type": facts["dtype"],
+            **({"minmax": facts["minmax"]} if "minmax" in facts else {}),
+        }
+
+    return await results.document(ask, f"tilejson {matrix_set.id}", work, links=True)
+
+
+def _centre(place: Bounds) -> tuple[float, float]:
+    """The middle of geographic bounds, also across the antimeridian."""
+    west, south, east, north = place
+    middle = (west + east) / 2
+    if west > east:
+        middle += -180.0 if middle > 0 else 180.0
+    return (middle, (south + north) / 2)
+
+
+async def point(ask: Ask[Look]) -> Response:
+    """The values at a position."""
+    request = PointRequest(
+        lon=ask.path["lon"],
+        lat=ask.path["lat"],
+        coord_crs=ask.values.get("coord_crs", WGS84),
+        style=Style(read=ask.plan.read, render=ask.plan.render),
+    )
+    return await results.document(
+        ask, f"point {request.lon},{request.lat}", lambda reader: render.point(reader, request)
+    )
+
+
+_TILEJSON_QUERY: table.Group = (
+    table.with_default(table.TILESIZE, DEFAULT_TILESIZE),
+    table.TILE_FORMAT,
+    *table.ZOOMS,
+    *table.DATASET,
+    *table.TILE_EDGES,
+    *table.LAYER,
+    *table.PICTURE,
+    table.TILE_SCALE,
+)
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    Operation(
+        id=".cog.getInfo",
+        paths=("/cog/info",),
+        parameters=table.DATASET,
+        plan=nothing,
+        answer=info,
+        summary="Info",
+        description="What the raster says of itself.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id=".cog.getInfoGeoJSON",
+        paths=("/cog/info.geojson",),
+        parameters=(*table.DATASET, table.CRS),
+        plan=nothing,
+        answer=info_geojson,
+        summary="Info Geojson",
+        description="What the raster says of itself, as a GeoJSON Feature.",
+        produces=results.produces(results.GEOJSON),
+    ),
+    Operation(
+        id=".cog.getTileJSON",
+        paths=("/cog/{tileMatrixSetId}/tilejson.json",),
+        parameters=(table.MATRIX_SET, *_TILEJSON_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tilejson,
+        summary="Tilejson",
+        description="A TileJSON document of the raster.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id=".cog.getTileJSONWithoutMatrixSet",
+        paths=("/cog/tilejson.json",),
+        parameters=(table.MATRIX_SET_OLD, *_TILEJSON_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tilejson,
+        documented=False,
+    ),
+    Operation(
+        id=".cog.getDataForPoint",
+        paths=("/cog/point/{lon},{lat}",),
+        parameters=(*table.POSITION, *table.DATASET, table.COORD_CRS, *table.LAYER),
+        plan=plans.look,
+        answer=point,
+        summary="Point",
+        description="The values at a position.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id=".cog.getBounds",
+        paths=("/cog/bounds",),
+        parameters=(*table.DATASET, table.CRS),
+        plan=nothing,
+        answer=bounds,
+        documented=False,
+    ),
+    Operation(
+        id=".cog.getMetadata",
+        paths=("/cog/metadata",),
+        parameters=(*table.DATASET, *table.LAYER),
+        plan=plans.look,
+        answer=metadata,
+        documented=False,
+    ),
+)

@@ -1,0 +1,211 @@
+"""Pictures that are no tiles: a preview, a box, a polygon, a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import body, negotiation, results
+from app.api.cog import plans
+from app.api.cog.plans import Framed
+from app.api.cog.tiles import PICTURE
+from app.api.desk import Desk
+from app.api.operation import Ask, Operation
+from app.api.params import options, table
+from app.api.params.parse import Values
+from app.crs import WGS84
+from app.raster import Bounds
+from app.reading.reader import Reader
+from app.rendering.encoding import formats
+from app.serving import render
+from app.serving.encoded import Encoded
+from app.serving.requests import FeatureRequest, PartRequest, PreviewRequest, Size, Style
+
+MAP_SIZE = 1024
+"""Longest side of a map when nothing says how large it is to be."""
+
+
+async def preview(ask: Ask[Framed]) -> Response:
+    """The whole raster."""
+    request = PreviewRequest(style=plans.style(ask, ask.plan.look), size=plans.size(ask), dst_crs=ask.plan.dst_crs)
+    place = f"preview {request.style.format} {request.size}"
+    return await results.made(ask, place, lambda reader: render.preview(reader, request))
+
+
+async def box(ask: Ask[Framed]) -> Response:
+    """What is inside a box."""
+    path = ask.path
+    request = PartRequest(
+        bounds=(path["minx"], path["miny"], path["maxx"], path["maxy"]),
+        bounds_crs=ask.plan.coord_crs,
+        dst_crs=ask.plan.dst_crs,
+        style=plans.style(ask, ask.plan.look),
+        size=plans.size(ask),
+    )
+    place = f"bbox {request.bounds} {request.style.format} {request.size}"
+    return await results.made(ask, place, lambda reader: render.part(reader, request))
+
+
+async def feature(ask: Ask[Framed]) -> Response:
+    """What is inside the polygon of the body."""
+    found = await body.feature(ask.request, ask.desk.settings)
+    request = FeatureRequest(
+        geometry=found["geometry"],
+        geometry_crs=ask.plan.coord_crs,
+        dst_crs=ask.plan.dst_crs,
+        style=plans.style(ask, ask.plan.look),
+        size=plans.size(ask),
+    )
+    location = ask.desk.locations.of(ask.values["url"])
+    encoded, _ = await ask.desk.service.once(
+        lambda: render.opened(location, lambda reader: render.feature(reader, request)),
+        results.gone(ask.request.receive),
+    )
+    return Response(encoded.body, headers=results.described(encoded))
+
+
+def plan_map(desk: Desk, values: Values) -> Framed:
+    """The look and size of a map; its CRSs have names of their own."""
+    width, height = values["width"], values["height"]
+    options.check_size(desk.settings, width=width, height=height)
+    return Framed(
+        look=plans.look(desk, values),
+        size=Size(width=width, height=height, max_size=None if width or height else MAP_SIZE),
+        coord_crs=values.get("bbox-crs", WGS84),
+        dst_crs=values["crs"],
+    )
+
+
+async def map_(ask: Ask[Framed]) -> Response:
+    """A map (OGC API - Maps): of a box, or of the whole raster."""
+    accepted = ask.request.headers.get("accept", "")
+    style = Style(read=ask.plan.look.read, render=ask.plan.look.render, format=ask.values["f"] or _by_accept(accepted))
+    bounds = _box(ask.values["bbox"])
+
+    def work(reader: Reader) -> Encoded:
+        target = ask.plan.dst_crs or reader.profile.crs
+        if bounds is None:
+            return render.preview(reader, PreviewRequest(style=style, size=ask.plan.size, dst_crs=target))
+        part = PartRequest(
+            bounds=bounds, bounds_crs=ask.plan.coord_crs, dst_crs=target, style=style, size=ask.plan.size
+        )
+        return render.part(reader, part)
+
+    response = await results.made(ask, f"map {style.format}", work)
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def _box(numbers: tuple[float, ...] | None) -> Bounds | None:
+    """The box of four or six numbers; of six, the heights are left out."""
+    if numbers is None:
+        return None
+    left, bottom, right, top = numbers if len(numbers) == 4 else (numbers[0], numbers[1], numbers[3], numbers[4])
+    return (left, bottom, right, top)
+
+
+def _by_accept(accept: str) -> str:
+    offered = tuple(dict.fromkeys(row.media_type.partition(";")[0] for row in formats.FORMATS.values()))
+    ordered = ("image/png", *(media_type for media_type in offered if media_type != "image/png"))
+    found = formats.by_media_type(negotiation.preferred(accept, ordered) or "image/png")
+    return "png" if found is None else found.name
+
+
+def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
+    return Operation(
+        id=f".cog.{name}",
+        paths=paths,
+        parameters=(*path, *query, *table.DATASET, *table.LAYER, *table.sizes(1024), table.DST_CRS, *table.PICTURE),
+        plan=plans.framed,
+        answer=preview,
+        summary="Preview",
+        description="The whole raster as a picture.",
+        produces=PICTURE,
+    )
+
+
+def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[Framed]:
+    return Operation(
+        id=f".cog.{name}",
+        paths=paths,
+        parameters=(
+            *table.BOX,
+            *path,
+            *table.DATASET,
+            *table.LAYER,
+            *table.sizes(None),
+            table.DST_CRS,
+            table.COORD_CRS,
+            *table.PICTURE,
+        ),
+        plan=plans.framed,
+        answer=box,
+        summary="Bbox",
+        description="What is inside a box, as a picture.",
+        produces=PICTURE,
+    )
+
+
+def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
+    return Operation(
+        id=f".cog.{name}",
+        paths=paths,
+        method="POST",
+        parameters=(
+            *path,
+            *query,
+            *table.DATASET,
+            *table.LAYER,
+            *table.sizes(None),
+            table.COORD_CRS,
+            table.DST_CRS,
+            *table.PICTURE,
+        ),
+        plan=plans.framed,
+        answer=feature,
+        summary="Feature",
+        description="What is inside a polygon, as a picture.",
+        produces=PICTURE,
+        body=body.FEATURE,
+    )
+
+
+_SIZED: table.Group = (table.PATH_FORMAT, *table.PATH_SIZE)
+_CORNERS = "{minx},{miny},{maxx},{maxy}"
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    _preview("getPreviewWithSizeAndFormat", "/cog/preview/{width}x{height}.{format}", path=_SIZED),
+    _preview("getPreviewWithFormat", "/cog/preview.{format}", path=(table.PATH_FORMAT,)),
+    _preview("getPreview", "/cog/preview", query=(table.FORMAT,)),
+    _box_operation(
+        "getDataForBoundingBoxWithSizesAndFormat",
+        f"/cog/bbox/{_CORNERS}/{{width}}x{{height}}.{{format}}",
+        f"/cog/crop/{_CORNERS}/{{width}}x{{height}}.{{format}}",
+        path=_SIZED,
+    ),
+    _box_operation(
+        "getDataForBoundingBoxWithFormat",
+        f"/cog/bbox/{_CORNERS}.{{format}}",
+        f"/cog/crop/{_CORNERS}.{{format}}",
+        path=(table.PATH_FORMAT,),
+    ),
+    _feature(
+        "postDataForGeoJSONWithSizesAndFormat",
+        "/cog/feature/{width}x{height}.{format}",
+        "/cog/crop/{width}x{height}.{format}",
+        path=_SIZED,
+    ),
+    _feature("postDataForGeoJSONWithFormat", "/cog/feature.{format}", "/cog/crop.{format}", path=(table.PATH_FORMAT,)),
+    _feature("postDataForGeoJSON", "/cog/feature", "/cog/crop", query=(table.FORMAT,)),
+    Operation(
+        id=".cog.getMap",
+        paths=("/cog/map",),
+        parameters=(*table.DATASET, *table.MAP, *table.LAYER, *table.PICTURE),
+        plan=plan_map,
+        answer=map_,
+        summary="OGC Maps API",
+        description="A map of a box, or of the whole raster (OGC API - Maps).",
+        produces=PICTURE,
+    ),
+)

@@ -1,0 +1,259 @@
+"""The raster's tilesets, its WMTS document, and the pages that show it on a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from app import tms as tms_
+from app.api import answers, results, tilesets, viewer, wmts
+from app.api.cog import plans
+from app.api.cog.plans import Look
+from app.api.desk import Desk
+from app.api.links import query_of
+from app.api.operation import Ask, Operation, nothing
+from app.api.params import table
+from app.api.params.parse import Values
+from app.api.tilesets import Addresses, Place
+from app.crs import WGS84
+from app.raster import Crs
+from app.reading.reader import Reader
+from app.rendering.encoding import formats
+from app.serving import render
+from app.serving.encoded import Encoded
+from app.tms import TileMatrixSet
+
+Json = dict[str, Any]
+
+_OF_TILES = ("f", "crs", "minzoom", "maxzoom", "tile_format", "use_epsg", "zooms", "TileMatrixSetId", "tile_scale")
+"""Parameters of these documents that are none of the tiles'."""
+
+
+def place_of(reader: Reader) -> Place:
+    """Where a raster is."""
+    profile = reader.profile
+    return Place(bounds=profile.bounds, crs=profile.crs or WGS84, geographic=reader.geographic_bounds())
+
+
+def _addresses(ask: Ask[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = "") -> Addresses:
+    to, scope = ask.desk.links.to, ask.request.scope
+    return Addresses(
+        tileset=to(scope, f"/cog/tiles/{tms.id}", query),
+        tiles=to(scope, f"/cog/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", query),
+        scheme=to(scope, f"/tileMatrixSets/{tms.id}"),
+        viewer=to(scope, f"/cog/{tms.id}/map.html", query),
+    )
+
+
+async def tileset_list(ask: Ask[None]) -> Response:
+    """Every tile matrix set that the raster's tiles may be asked for in."""
+    crs: Crs = ask.values.get("crs", WGS84)
+    query = query_of(ask.request.scope, without=_OF_TILES)
+
+    def work(reader: Reader) -> Json:
+        return tilesets.tileset_list(
+            (tms_.get(name) for name in tms_.names()),
+            addresses=lambda tms: _addresses(ask, tms, query),
+            geographic=reader.geographic_bounds(crs),
+            crs=crs,
+            attribution=ask.desk.settings.default_attribution,
+        )
+
+    return await _document(ask, "tilesets", work, title="Tilesets")
+
+
+async def tileset(ask: Ask[None]) -> Response:
+    """The raster's tiles in one tile matrix set: zooms, limits, links."""
+    tms = tms_.get(ask.path["tileMatrixSetId"])
+    query = query_of(ask.request.scope, without=_OF_TILES)
+
+    def work(reader: Reader) -> Json:
+        lowest, highest = reader.zooms(tms)
+        return tilesets.tileset(
+            tms,
+            addresses=_addresses(ask, tms, query),
+            place=place_of(reader),
+            zooms=(ask.values.get("minzoom", lowest), ask.values.get("maxzoom", highest)),
+            attribution=ask.desk.settings.default_attribution,
+        )
+
+    return await _document(ask, f"tileset {tms.id}", work, title=tms.title or tms.id)
+
+
+async def _document(ask: Ask[None], place: str, work: Any, *, title: str) -> Response:
+    """The document as JSON, or as a page for a person."""
+    if not answers.wants_page(ask):
+        response = await results.document(ask, place, work, links=True)
+        response.headers["Vary"] = "Accept"
+        return response
+    location = ask.desk.locations.of(ask.values["url"])
+    body, _ = await ask.desk.service.once(lambda: render.opened(location, work))
+    return answers.document(ask, body, title=title)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a WMTS document is made of."""
+
+    look: Look
+    zooms: dict[str, tuple[int, int]]
+
+
+def plan_wmts(desk: Desk, values: Values) -> Described:
+    """The look of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
+    return Described(look=plans.look(desk, values), zooms=wmts.parse_zooms(values.get("zooms", ()), tms_.names()))
+
+
+async def capabilities(ask: Ask[Described]) -> Response:
+    """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
+    only = ask.path.get("tileMatrixSetId") or ask.values.get("TileMatrixSetId")
+    row = formats.get(ask.values["tile_format"])
+    to, scope = ask.desk.links.to, ask.request.scope
+    query = query_of(scope, without=_OF_TILES)
+    url: str = ask.values["url"]
+    settings = ask.desk.settings
+    address = to(scope, scope["path"], query_of(scope))
+
+    def tiles(tms: TileMatrixSet) -> str:
+        path = f"/cog/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
+        return to(scope, path, query)
+
+    def work(reader: Reader) -> Encoded:
+        layers = wmts.layers(
+            (tms_.get(name) for name in ([only] if only else tms_.names())),
+            title=url,
+            place=place_of(reader),
+            zooms=lambda tms: ask.plan.zooms.get(tms.id) or reader.zooms(tms),
+            tiles=tiles,
+            media_type=row.media_type,
+        )
+        text = wmts.capabilities(
+            layers,
+            address=address,
+            title=settings.name,
+            provider=settings.name,
+            use_epsg=ask.values["use_epsg"],
+        )
+        return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
+
+    key = f"wmts {only} {ask.desk.links.base(scope)} {scope['path']} {scope['query_string']!r}"
+    return await results.made(ask, key, work)
+
+
+async def map_page(ask: Ask[Look]) -> Response:
+    """A page that shows the raster's tiles on a map."""
+    tms = tms_.get(ask.path.get("tileMatrixSetId") or tms_.DEFAULT)
+    location = ask.desk.locations.of(ask.values["url"])
+    mercator = tms_.get(tms_.DEFAULT)
+
+    def work(reader: Reader) -> tuple[Any, tuple[int, int], tuple[int, int]]:
+        return reader.geographic_bounds(), reader.zooms(tms), reader.zooms(mercator)
+
+    (bounds, (lowest, highest), in_mercator), _ = await ask.desk.service.once(lambda: render.opened(location, work))
+    values = ask.values
+    own = (*_OF_TILES, "tilesize")
+    query = [*query_of(ask.request.scope, without=own), ("tilesize", str(values["tilesize"]))]
+    token = ask.request.query_params.get("access_token")
+    if token is not None:
+        query.append(("access_token", token))
+    return viewer.map_of_raster(
+        ask.request,
+        tms,
+        title=ask.desk.settings.name,
+        base="cog",
+        query=query,
+        bounds=bounds,
+        zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
+        fallback_zooms=in_mercator,
+        suffix=f".{values['tile_format']}" if values["tile_format"] else "",
+        attribution=ask.desk.settings.default_attribution,
+    )
+
+
+async def viewer_page(ask: Ask[None]) -> Response:
+    """A page on which one decides how a raster is shown."""
+    return viewer.viewer_of_raster(ask.request)
+
+
+_HTML: dict[int | str, Any] = {
+    200: {"description": "A page.", "content": {answers.HTML: {"schema": {"type": "string"}}}}
+}
+_XML: dict[int | str, Any] = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
+_WMTS_QUERY: table.Group = (
+    *table.WMTS,
+    *table.DATASET,
+    table.WMTS_ZOOMS,
+    *table.TILE_EDGES,
+    *table.LAYER,
+    *table.PICTURE,
+)
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    Operation(
+        id=".cog.getTileSetList",
+        paths=("/cog/tiles",),
+        parameters=(table.PAGE_FORMAT, *table.DATASET, table.CRS),
+        plan=nothing,
+        answer=tileset_list,
+        summary="Retrieve a list of available raster tilesets for the specified dataset.",
+        produces=answers.PRODUCES,
+    ),
+    Operation(
+        id=".cog.getTileSet",
+        paths=("/cog/tiles/{tileMatrixSetId}",),
+        parameters=(table.MATRIX_SET, *table.ZOOMS, table.PAGE_FORMAT, *table.DATASET),
+        plan=nothing,
+        answer=tileset,
+        summary="Retrieve the raster tileset metadata for the specified dataset and tiling scheme.",
+        produces=answers.PRODUCES,
+    ),
+    Operation(
+        id=".cog.getMapViewer",
+        paths=("/cog/{tileMatrixSetId}/map.html", "/cog/{tileMatrixSetId}/map"),
+        parameters=(
+            table.MATRIX_SET,
+            table.TILE_FORMAT,
+            table.with_default(table.TILESIZE, 256),
+            *table.ZOOMS,
+            *table.DATASET,
+            *table.TILE_EDGES,
+            *table.LAYER,
+            *table.PICTURE,
+        ),
+        plan=plans.look_of_tiles,
+        answer=map_page,
+        summary="Map Viewer",
+        description="The raster's tiles on a map.",
+        produces=_HTML,
+    ),
+    Operation(
+        id=".cog.getViewer",
+        paths=("/cog/viewer",),
+        parameters=(),
+        plan=nothing,
+        answer=viewer_page,
+        summary="Viewer",
+        description="A page on which one decides how a raster is shown.",
+        produces=_HTML,
+    ),
+    Operation(
+        id=".cog.getWMTS",
+        paths=("/cog/WMTSCapabilities.xml",),
+        parameters=(*_WMTS_QUERY, table.MATRIX_SET_OLD),
+        plan=plan_wmts,
+        answer=capabilities,
+        summary="WMTS",
+        description="A WMTS document of the raster.",
+        produces=_XML,
+    ),
+    Operation(
+        id=".cog.getWMTSOfMatrixSet",
+        paths=("/cog/{tileMatrixSetId}/WMTSCapabilities.xml",),
+        parameters=(table.MATRIX_SET, *_WMTS_QUERY),
+        plan=plan_wmts,
+        answer=capabilities,
+        documented=False,
+    ),
+)

@@ -1,0 +1,98 @@
+"""A STAC Item that describes the raster."""
+
+from __future__ import annotations
+
+import datetime as datetime_
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import results
+from app.api.operation import Ask, Operation, nothing
+from app.api.params import options, table
+from app.api.params.parse import Values
+from app.errors import InvalidParameter
+from app.reading.options import ReadOptions
+from app.reading.reader import Reader
+
+Json = dict[str, Any]
+Moment = datetime_.datetime
+
+
+async def stac(ask: Ask[None]) -> Response:
+    """A STAC Item with the raster as its asset."""
+    values = ask.values
+    options.check_size(ask.desk.settings, max_size=values["max_size"])
+    times = _times(values.get("datetime"))
+    return await results.document(ask, "stac", lambda reader: _item(reader, values, times))
+
+
+def _item(reader: Reader, values: Values, times: tuple[Moment, ...]) -> Json:
+    from rio_stac.stac import create_stac_item
+
+    # Says no where taking the statistics would decode more than one request may.
+    reader.preview(options=ReadOptions(), width=1, height=1)
+    url: str = values["url"]
+    with reader.dataset() as dataset:
+        item = create_stac_item(
+            dataset,
+            input_datetime=times[0] if len(times) == 1 else None,
+            properties=_properties(times),
+            extensions=list(values.get("extensions", ())),
+            collection=values["collection"],
+            collection_url=values["collection_url"],
+            id=values["id"] or url.partition("?")[0].rstrip("/").rpartition("/")[2],
+            asset_name=values["asset_name"],
+            asset_roles=list(values.get("asset_roles", ())),
+            asset_media_type=values["asset_media_type"],
+            asset_href=values["asset_href"] or url,
+            with_proj=values["with_proj"],
+            with_raster=values["with_raster"],
+            with_eo=values["with_eo"],
+            raster_max_size=values["max_size"],
+            geom_densify_pts=values["geometry_densify"],
+            geom_precision=values["geometry_precision"],
+        )
+    document: Json = item.to_dict()
+    return document
+
+
+def _times(text: str | None) -> tuple[Moment, ...]:
+    """No, one or two moments: that of the data, or start and end."""
+    if text is None:
+        return ()
+    from pystac.utils import str_to_datetime
+
+    parts = text.split("/")
+    if len(parts) > 2:
+        raise _no_time()
+    try:
+        return tuple(str_to_datetime(part) for part in parts)
+    except (ValueError, OverflowError):
+        raise _no_time() from None
+
+
+def _no_time() -> InvalidParameter:
+    return InvalidParameter("datetime is a moment as 2020-01-01T00:00:00Z, or start/end.", parameter="datetime")
+
+
+def _properties(times: tuple[Moment, ...]) -> Json:
+    if len(times) < 2:
+        return {}
+    from pystac.utils import datetime_to_str
+
+    return {"start_datetime": datetime_to_str(times[0]), "end_datetime": datetime_to_str(times[1])}
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id=".cog.createSTAC",
+        paths=("/cog/stac",),
+        parameters=(*table.STAC, *table.DATASET),
+        plan=nothing,
+        answer=stac,
+        summary="Create STAC Item",
+        description="A STAC Item that describes the raster.",
+        produces=results.produces(),
+    ),
+)

@@ -1,0 +1,122 @@
+"""Tiles: the requests that come by the thousand."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.responses import Response
+
+from app import tms as tms_
+from app.api import results
+from app.api.cog import plans
+from app.api.cog.plans import Look
+from app.api.operation import Ask, Operation
+from app.api.params import options, table
+from app.errors import TileOutsideBounds
+from app.serving import render
+from app.serving.requests import TileRequest
+
+PICTURE: dict[int | str, Any] = {
+    200: {"description": "Return an image.", "content": {media_type: {} for media_type in table.picture_types()}}
+}
+
+_QUERY = (table.TILESIZE, *table.DATASET, *table.TILE_EDGES, *table.LAYER, *table.PICTURE)
+_SUFFIX = r"(?:@(?P<scale>[0-9]{1,2})x)?(?:\.(?P<format>[a-z0-9]{1,8}))?"
+
+LANE = re.compile(
+    r"/cog/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{1,64}))?"
+    rf"/(?P<z>-?[0-9]{{1,3}})/(?P<x>-?[0-9]{{1,10}})/(?P<y>-?[0-9]{{1,10}}){_SUFFIX}"
+)
+"""Every spelling of a tile's path, old ones included."""
+
+
+async def tile(ask: Ask[Look]) -> Response:
+    """One tile as a picture."""
+    path, values = ask.path, ask.values
+    request = TileRequest(
+        matrix_set=path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT),
+        z=path["z"],
+        x=path["x"],
+        y=path["y"],
+        size=values["tilesize"] or _scaled(ask),
+        buffer=values["buffer"],
+        padding=values["padding"],
+        style=plans.style(ask, ask.plan),
+    )
+    place = f"tile {request.matrix_set}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
+    try:
+        return await results.made(
+            ask,
+            place,
+            lambda reader: render.tile(reader, request),
+            check=lambda reader: render.check_tile(reader, request),
+        )
+    except TileOutsideBounds:
+        wish = ask.desk.settings.empty_tile
+        if wish == "404":
+            raise
+        if wish == "204":
+            return Response(status_code=204)
+    encoded = await ask.desk.service.once(lambda: render.nothing(request))
+    return Response(encoded.body, headers=results.described(encoded))
+
+
+def _scaled(ask: Ask[Any]) -> int | None:
+    """The size that ``@2x`` says, or None."""
+    scale: int | None = ask.path.get("scale")
+    if scale is None:
+        return None
+    size = 256 * scale
+    options.check_tile(ask.desk.settings, tilesize=size, buffer=ask.values["buffer"], padding=ask.values["padding"])
+    return size
+
+
+OPERATIONS: tuple[Operation[Look], ...] = (
+    Operation(
+        id=".cog.getTileWithFormat",
+        paths=(
+            "/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}.{format}",
+            "/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x.{format}",
+        ),
+        parameters=(*table.TILE, table.MATRIX_SET, table.PATH_FORMAT, table.SCALE, *_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tile,
+        summary="Tile",
+        description="One tile as a picture of the format that its suffix says.",
+        produces=PICTURE,
+    ),
+    Operation(
+        id=".cog.getTile",
+        paths=("/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}", "/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x"),
+        parameters=(*table.TILE, table.MATRIX_SET, table.FORMAT, table.SCALE, *_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tile,
+        summary="Tile",
+        description="One tile as a picture.",
+        produces=PICTURE,
+    ),
+)
+
+ANY_TILE: Operation[Look] = Operation(
+    id=".cog.anyTile",
+    paths=(
+        "/cog/tiles/{z}/{x}/{y}.{format}",
+        "/cog/tiles/{z}/{x}/{y}@{scale}x.{format}",
+        "/cog/tiles/{z}/{x}/{y}@{scale}x",
+        "/cog/tiles/{z}/{x}/{y}",
+    ),
+    parameters=(
+        *table.TILE,
+        table.optional(table.MATRIX_SET),
+        table.optional(table.PATH_FORMAT),
+        table.SCALE,
+        table.FORMAT,
+        table.MATRIX_SET_OLD,
+        *_QUERY,
+    ),
+    plan=plans.look_of_tiles,
+    answer=tile,
+    documented=False,
+)
+"""A tile in any spelling: what the short way leads to, and the router for old paths without a tile matrix set."""
