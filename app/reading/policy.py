@@ -229,7 +229,7 @@ def _bucket(text: str) -> _Bucket:
         raise ValueError("has a wildcard: name each bucket, and a prefix as s3://bucket/prefix/")
     bucket, prefix = _bucket_and_key(text)
     _check_segments(prefix)
-    if "" in prefix.removesuffix("/").split("/")[:-1] or prefix.startswith("/"):
+    if prefix and "" in prefix.removesuffix("/").split("/"):
         raise ValueError("has an empty part between slashes")
     return _Bucket(bucket=bucket, prefix=prefix)
 

@@ -22,6 +22,8 @@ WHOLE = 512 << 10
 """Bytes of an object that may be taken as a whole from a server that knows no ranges."""
 IDLE = 20.0
 """Seconds after which an unused connection is not used again; many servers close theirs about then."""
+PAUSE = 0.05
+"""Seconds before the second try at most, half of it on average; each further pause may be twice as long."""
 _SERVERS = 256
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
@@ -183,7 +185,7 @@ class HttpOrigin:
                     if answer.status not in _AGAIN:
                         return answer, body
                     failure = self._failure(answer)
-                pause = random.uniform(0, 0.05 * 2**number)  # noqa: S311  spreads the tries, keeps no secret
+                pause = random.uniform(0, PAUSE * 2 ** (number - 1))  # noqa: S311  spreads the tries, keeps no secret
                 if number == tries or pause >= deadline.remaining():
                     raise failure
                 time.sleep(pause)

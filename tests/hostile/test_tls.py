@@ -1,0 +1,132 @@
+"""TLS: the server has to prove that it is the host of the URL, whatever address it was found at."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from app.errors import SourceRefused, UpstreamError
+from app.reading.byte_sources import ByteSource, connection, open_source
+from app.reading.policy import Policy
+from app.settings import Settings
+from tests.support.upstream import Upstream
+
+DATA = os.urandom(100_000)
+
+
+def certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS with a certificate for these names, and the file of the authority that signed it: itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    now = dt.datetime.now(dt.UTC)
+    alternatives: list[x509.GeneralName] = [
+        x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name) for name in names
+    ]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / f"{names[0]}.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, file
+
+
+@pytest.fixture(autouse=True)
+def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name is this machine."""
+
+    def getaddrinfo(_: str, port: int, *__: Any, **___: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture
+def trust(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Trusts an authority for the rest of the test."""
+
+    def install(file: Path) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        connection._tls.cache_clear()
+
+    yield install
+    connection._tls.cache_clear()
+
+
+def opened(upstream: Upstream, host: str) -> ByteSource:
+    entry = f"https://{host}:{upstream.port}/"
+    settings = Settings(deadline=5.0, fetch_retries=0, connect_timeout=1.0)
+    return open_source(Policy.from_sources([entry]).locate(f"{entry}a.tif"), settings)
+
+
+def test_a_server_that_proves_its_name(tmp_path: Path, trust: Any) -> None:
+    context, authority = certificate(tmp_path, "tiles.example", "127.0.0.1")
+    trust(authority)
+    with Upstream(tls=context) as upstream:
+        upstream.put("/a.tif", DATA)
+        for host in ("tiles.example", "127.0.0.1"):
+            source = opened(upstream, host)
+            assert source.read(0, len(DATA)) == DATA
+            assert source.read(70_000, 30_000) == DATA[70_000:]
+        assert len({request.port for request in upstream.requests}) == 2
+
+
+def test_a_server_with_another_name(tmp_path: Path, trust: Any) -> None:
+    context, authority = certificate(tmp_path, "tiles.example")
+    trust(authority)
+    with Upstream(tls=context) as upstream:
+        upstream.put("/a.tif", DATA)
+        for host in ("other.example", "127.0.0.1"):
+            with pytest.raises(UpstreamError, match="no valid certificate") as caught:
+                opened(upstream, host)
+            assert host not in caught.value.detail
+        assert upstream.requests == []
+
+
+def test_a_server_that_nobody_vouches_for(tmp_path: Path) -> None:
+    context, _ = certificate(tmp_path, "tiles.example")
+    with Upstream(tls=context) as upstream, pytest.raises(UpstreamError, match="no valid certificate"):
+        opened(upstream, "tiles.example")
+    assert upstream.requests == []
+
+
+def test_a_server_without_tls(tmp_path: Path) -> None:
+    with Upstream() as upstream, pytest.raises(UpstreamError):
+        opened(upstream, "tiles.example")
+
+
+def test_no_downgrade(tmp_path: Path, trust: Any) -> None:
+    context, authority = certificate(tmp_path, "tiles.example")
+    trust(authority)
+    with Upstream(tls=context) as upstream, Upstream() as plain:
+        from tests.support.upstream import Fault
+
+        upstream.always = Fault(status=302, location=plain.url("/a.tif"))
+        plain.put("/a.tif", DATA)
+        with pytest.raises(SourceRefused):
+            opened(upstream, "tiles.example")
+        assert plain.requests == []

@@ -1,0 +1,105 @@
+"""A server of the S3 protocol on a loopback address, one for a whole run of tests.
+
+from tests.support.s3 import s3  # noqa: F401  a fixture
+
+def test_something(s3: S3) -> None:
+    s3.bucket("rasters")
+    s3.put("rasters", "a.tif", data)
+    settings = Settings(s3_endpoint=s3.endpoint)
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "secret-of-tests", "AWS_REGION": "us-east-1"}
+"""What to put into the environment so that requests can be signed. The server takes any keys."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3:
+    """The server."""
+
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def bucket(self, name: str) -> None:
+        """Make a bucket; it may exist."""
+        self._request("PUT", f"/{name}")
+
+    def put(self, bucket: str, key: str, data: bytes) -> None:
+        """Store an object."""
+        assert self._request("PUT", f"/{bucket}/{quote(key)}", data) == 200
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object."""
+        assert self._request("DELETE", f"/{bucket}/{quote(key)}") == 204
+
+    def _request(self, method: str, path: str, body: bytes | None = None) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **KEYS},
+        )
+    try:
+        _wait_for(port, server, log)
+        yield S3(port=port)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3:
+    """The server, and an environment in which requests to it are signed and nothing of the machine's own is used."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    return s3_server
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            break
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"the S3 server of the tests did not start: {log.read_text()[-2000:]}")
