@@ -1,0 +1,59 @@
+# The service. Builds with any Docker or Podman, for amd64 and arm64: docker build -t tilery .
+ARG PYTHON_VERSION=3.13
+
+# rasterio's wheels take the XML parser from the system, and the slim image has none
+FROM python:${PYTHON_VERSION}-slim AS base
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libexpat1 >/dev/null && rm -rf /var/lib/apt/lists/*
+
+# Scripts and styles of the map and API pages
+FROM base AS pages
+ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+WORKDIR /build
+COPY docker/requirements-pages.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements-pages.txt
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY web web
+RUN node web/build.mjs
+
+# Python packages, exactly those of the lock file, without what a running service never opens
+FROM base AS packages
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null
+RUN python -m venv --without-pip /srv/venv
+COPY requirements.txt docker/trim.py ./
+RUN pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements.txt \
+    && python trim.py --strip "$(echo /srv/venv/lib/python3.*/site-packages)" \
+    && python -m compileall -q -j 0 /srv/venv/lib
+
+FROM base
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Tilery" \
+      org.opencontainers.image.description="A tile server for rasters" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* \
+    && useradd --system --no-create-home --home-dir /tmp --shell /usr/sbin/nologin --uid 10001 tilery
+WORKDIR /srv/tilery
+COPY --from=packages /srv/venv /srv/venv
+COPY docker/gunicorn_conf.py docker/healthcheck.py docker/
+COPY app app
+COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
+# an image whose libraries were trimmed too far is not made
+RUN /srv/venv/bin/python -m compileall -q app && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, color_operations, pyproj, app.reading.reader; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
+ENV PATH=/srv/venv/bin:$PATH \
+    PYTHONPATH=/srv/tilery \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2 \
+    HOST=0.0.0.0 \
+    PORT=80 \
+    DRAIN_DELAY=5
+USER 10001:10001
+# the one place that is written to; the rest of the file system may be read-only
+VOLUME ["/tmp"]
+EXPOSE 80
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-IS", "docker/healthcheck.py"]
+CMD ["gunicorn", "-c", "docker/gunicorn_conf.py", "app.main:app"]

@@ -1,0 +1,1 @@
+"""Tilery on AWS: the stacks, what they are made from, and what they cost."""

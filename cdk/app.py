@@ -1,0 +1,36 @@
+"""The stacks of the settings in the environment; what ``cdk synth`` and ``cdk deploy`` run."""
+
+from __future__ import annotations
+
+import sys
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from cdk import config as configuration
+from cdk.acknowledged import acknowledge
+from cdk.config import StackConfig
+from cdk.ecs_stack import EcsStack
+
+
+def make_app(config: StackConfig, *, checks: bool = True, outdir: str | None = None) -> App:
+    """The application with its stacks; with ``checks`` AWS's own rules are run over them while they are synthesised."""
+    app = App(analytics_reporting=False, outdir=outdir)
+    ecs_stack = EcsStack(app, config)
+    acknowledge(ecs_stack, config)
+    if checks:
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return app
+
+
+def main() -> None:
+    """Synthesise, or end with one line for each setting that is wrong."""
+    try:
+        config = configuration.load()
+    except configuration.ConfigurationError as problem:
+        sys.exit(f"The settings of the stack are wrong.\n{problem}")
+    make_app(config).synth()
+
+
+if __name__ == "__main__":
+    main()

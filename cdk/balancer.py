@@ -1,0 +1,144 @@
+"""The load balancer: health checks, timeouts that fit the service's, HTTPS when there is a domain, access logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as route53_targets
+from constructs import Construct
+
+from cdk import timing
+from cdk.buckets import make_bucket
+from cdk.config import StackConfig
+from cdk.network import Network
+
+PORT = 8080
+"""Where the service listens in its container: a user that is not root may."""
+CONTAINER = "tiles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balancer:
+    """The load balancer and the targets behind it."""
+
+    alb: elb.ApplicationLoadBalancer
+    targets: elb.ApplicationTargetGroup
+    group: ec2.SecurityGroup
+    public_url: str | None
+    """Address that users see; None when CloudFront decides it."""
+
+
+def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Balancer:
+    """A load balancer without targets; the service registers its tasks."""
+    group = ec2.SecurityGroup(
+        scope, "BalancerGroup", vpc=network.vpc, description="Load balancer of the tiles", allow_all_outbound=False
+    )
+    alb = elb.ApplicationLoadBalancer(
+        scope,
+        "Balancer",
+        vpc=network.vpc,
+        vpc_subnets=network.balancer,
+        internet_facing=not config.cloudfront,
+        security_group=group,
+        idle_timeout=Duration.seconds(timing.IDLE_TIMEOUT),
+        drop_invalid_header_fields=True,
+        desync_mitigation_mode=elb.DesyncMitigationMode.DEFENSIVE,
+        deletion_protection=config.protected,
+        http2_enabled=True,
+    )
+    targets = elb.ApplicationTargetGroup(
+        scope,
+        "Targets",
+        vpc=network.vpc,
+        port=PORT,
+        protocol=elb.ApplicationProtocol.HTTP,
+        target_type=elb.TargetType.IP,
+        deregistration_delay=Duration.seconds(timing.DEREGISTRATION),
+        load_balancing_algorithm_type=elb.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+        health_check=elb.HealthCheck(
+            path="/healthz",
+            healthy_http_codes="200",
+            interval=Duration.seconds(timing.HEALTH_INTERVAL),
+            timeout=Duration.seconds(timing.HEALTH_TIMEOUT),
+            healthy_threshold_count=2,
+            unhealthy_threshold_count=3,
+        ),
+    )
+    if config.access_logs:
+        _log_access(scope, config, alb)
+    url = _listen(scope, config, alb, targets)
+    return Balancer(alb=alb, targets=targets, group=group, public_url=url)
+
+
+def _listen(
+    scope: Construct,
+    config: StackConfig,
+    alb: elb.ApplicationLoadBalancer,
+    targets: elb.ApplicationTargetGroup,
+) -> str | None:
+    """The listeners, and the address that they are reached by. Behind CloudFront it is plain HTTP inside the VPC."""
+    if config.cloudfront:
+        listener = alb.add_listener("Http", port=80, open=False, default_target_groups=[targets])
+        listener.connections.allow_from(
+            ec2.Peer.ipv4(config.vpc_cidr), ec2.Port.tcp(80), "CloudFront, from its interfaces in this VPC"
+        )
+        return None
+    if not config.domain:
+        alb.add_listener("Http", port=80, default_target_groups=[targets])
+        return f"http://{alb.load_balancer_dns_name}"
+    zone = make_zone(scope, config)
+    certificate: acm.ICertificate
+    if config.certificate_arn:
+        certificate = acm.Certificate.from_certificate_arn(scope, "Certificate", config.certificate_arn)
+    else:
+        certificate = acm.Certificate(
+            scope,
+            "Certificate",
+            domain_name=config.domain,
+            validation=acm.CertificateValidation.from_dns(zone),
+        )
+    alb.add_listener(
+        "Https",
+        port=443,
+        certificates=[certificate],
+        ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+        default_target_groups=[targets],
+    )
+    alb.add_redirect(open=True)
+    if zone:
+        alias = route53.RecordTarget.from_alias(route53_targets.LoadBalancerTarget(alb))
+        route53.ARecord(scope, "Record", zone=zone, record_name=config.domain, target=alias)
+    return f"https://{config.domain}"
+
+
+def make_zone(scope: Construct, config: StackConfig) -> route53.IHostedZone | None:
+    """The hosted zone of the domain, by its id: no look-up."""
+    if not (config.hosted_zone_id and config.hosted_zone_name):
+        return None
+    return route53.HostedZone.from_hosted_zone_attributes(
+        scope, "Zone", hosted_zone_id=config.hosted_zone_id, zone_name=config.hosted_zone_name
+    )
+
+
+def _log_access(scope: Construct, config: StackConfig, alb: elb.ApplicationLoadBalancer) -> None:
+    """Write access logs. By hand, because CDK's way wants to know the region while it synthesises."""
+    stack = Stack.of(scope)
+    bucket = make_bucket(scope, "AccessLogs", days=config.log_retention_days)
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[bucket.arn_for_objects(f"alb/AWSLogs/{stack.account}/*")],
+        )
+    )
+    alb.set_attribute("access_logs.s3.enabled", "true")
+    alb.set_attribute("access_logs.s3.bucket", bucket.bucket_name)
+    alb.set_attribute("access_logs.s3.prefix", "alb")
+    if bucket.policy:
+        alb.node.add_dependency(bucket.policy)  # the load balancer writes a test object while it is made

@@ -1,0 +1,27 @@
+"""Buckets: nobody's but ours, encrypted, over TLS, and empty again after a while."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+
+def make_bucket(scope: Construct, name: str, *, days: int) -> s3.Bucket:
+    """A private bucket whose objects expire after so many days.
+
+    It outlives its stack: CloudFormation cannot delete a bucket with something in it, and emptying one would take a
+    function of its own. ``docs/deploy-ecs.md`` has the command.
+    """
+    return s3.Bucket(
+        scope,
+        name,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        removal_policy=RemovalPolicy.RETAIN,
+        lifecycle_rules=[
+            s3.LifecycleRule(expiration=Duration.days(days), abort_incomplete_multipart_upload_after=Duration.days(1))
+        ],
+    )

@@ -1,0 +1,89 @@
+"""The stack ``<name>-ecs-<stage>``: tasks in Fargate behind a load balancer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Annotations, CfnOutput, Stack, Tags
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.balancer import make_balancer
+from cdk.buckets import make_bucket
+from cdk.config import SECRETS, StackConfig
+from cdk.edge import make_distribution, make_firewall
+from cdk.network import make_network
+from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
+from cdk.service import make_service
+
+
+class EcsStack(Stack):
+    """Network, load balancer, service, alarms; and what the settings ask for beside them."""
+
+    def __init__(self, scope: Construct, config: StackConfig, **kwargs: Any) -> None:
+        """Put the parts together."""
+        super().__init__(
+            scope,
+            config.ecs_stack_name,
+            description="Tilery: map tiles from rasters, in Fargate behind a load balancer",
+            termination_protection=config.protected,
+            **kwargs,
+        )
+        for tag, value in (
+            ("Project", config.name),
+            ("Stage", config.stage),
+            ("Owner", config.owner),
+            ("Client", config.client),
+        ):
+            if value:
+                Tags.of(self).add(tag, value)
+        store: s3.Bucket | None = make_bucket(self, "TileStore", days=90) if config.tile_store else None
+        network = make_network(self, config, (store.bucket_arn,) if store else ())
+        balancer = make_balancer(self, config, network)
+        url = balancer.public_url
+        if config.cloudfront:
+            distribution = make_distribution(self, config, balancer.alb)
+            url = f"https://{config.domain or distribution.distribution_domain_name}"
+        if config.waf:
+            make_firewall(self, config, balancer.alb)
+        service = make_service(self, config, network, balancer, public_url=url or "", tile_store=store)
+        rollback = make_rollback_alarms(self, balancer)
+        service.fargate.enable_deployment_alarms(
+            [alarm.alarm_name for alarm in rollback], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+        )
+        alarms = make_alarms(self, config, balancer, service, rollback)
+        make_dashboard(self, config, balancer, service, alarms)
+        self._warn(config)
+        self._tell(config, url or "", service.log_group.log_group_name, store)
+
+    def _warn(self, config: StackConfig) -> None:
+        """Say while deploying what the settings allow and an operator might not want."""
+        note = Annotations.of(self)
+        if named := sorted(set(config.env) & set(SECRETS)):
+            note.add_warning_v2(
+                "tilery:secret",
+                f"{', '.join(named)} would stand in the task definition, where many may read it: "
+                "use TILERY_STACK_ACCESS_TOKEN_SECRET or a role.",
+            )
+        if not config.all_sources() and not config.catalog:
+            note.add_warning_v2(
+                "tilery:sources", "Neither TILERY_STACK_SOURCES nor TILERY_STACK_CATALOG is set: nothing can be read."
+            )
+        if config.min_ecs_instances < 2:
+            note.add_warning_v2(
+                "tilery:one-task", "With fewer than two tasks the service is away while its zone or its task is."
+            )
+
+    def _tell(self, config: StackConfig, url: str, log_group: str, store: s3.Bucket | None) -> None:
+        """Outputs: where it is, where to look."""
+        console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
+        outputs = {
+            "Url": url,
+            "DashboardUrl": f"{console}#dashboards/dashboard/{config.ecs_stack_name}",
+            "LogGroup": log_group,
+        }
+        if store:
+            outputs["TileStoreBucket"] = store.bucket_name
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)
