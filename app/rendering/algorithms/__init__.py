@@ -1,0 +1,51 @@
+"""The 18 algorithms that ``algorithm=`` names, in TiTiler's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.errors import InvalidParameter
+from app.raster import Raster
+from app.rendering.algorithms import across, casts, image, index, terrain
+from app.rendering.algorithms.declaration import Algorithm
+
+_ORDER = (
+    "hillshade", "slope", "contours", "normalizedIndex", "terrarium", "terrainrgb", "cast", "ceil", "floor", "min",
+    "max", "median", "mean", "std", "var", "sum", "grayscale", "bitonal",
+)  # fmt: skip
+_KNOWN: dict[str, Algorithm] = {
+    algorithm.name: algorithm for module in (terrain, index, casts, across, image) for algorithm in module.ALGORITHMS
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every name, in the order in which they are listed."""
+    return _ORDER
+
+
+def describe(name: str) -> dict[str, Any]:
+    """The JSON document at ``/algorithms/{id}``: title, description, inputs, outputs, parameters."""
+    return _get(name).document()
+
+
+def check(name: str, params: Mapping[str, Any]) -> None:
+    """Nothing, or InvalidParameter when there is no such algorithm or it does not take these parameters."""
+    _get(name).values(params)
+
+
+def apply(name: str, params: Mapping[str, Any], raster: Raster) -> Raster:
+    """The raster after the algorithm.
+
+    Raises:
+        InvalidParameter: there is no such algorithm, or it does not take these parameters.
+        InvalidBand: the raster has too few bands for it.
+    """
+    return _get(name).apply(params, raster)
+
+
+def _get(name: str) -> Algorithm:
+    algorithm = _KNOWN.get(name)
+    if algorithm is None:
+        raise InvalidParameter(f"algorithm must be one of {', '.join(_ORDER)}.", parameter="algorithm")
+    return algorithm

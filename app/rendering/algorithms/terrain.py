@@ -1,0 +1,216 @@
+"""Algorithms on elevation: shading, slope, contours, and heights packed into colours.
+
+The sums, and the types in which they are done, are TiTiler's, so that the bytes are: its masked arrays take every
+number for a float64, where plain arrays of float32 stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidBand, InvalidParameter
+from app.raster import Array, Raster
+from app.rendering import colormap
+from app.rendering.algorithms.declaration import Algorithm, Parameter
+from app.rendering.algorithms.results import Mask, result, to_bytes, valid
+
+
+def _hillshade(raster: Raster, values: Mapping[str, Any]) -> Raster:
+    x, y, mask = _gradient(raster, values["z_exaggeration"])
+    slope = np.float64(np.pi / 2.0) - np.arctan(np.sqrt(x * x + y * y))
+    aspect = np.arctan2(-x, y)
+    azimuth = np.deg2rad(360.0 - values["azimuth"])
+    altitude = np.deg2rad(values["angle_altitude"])
+    shaded = np.sin(altitude) * np.sin(slope) + np.cos(altitude) * np.cos(slope) * np.cos(azimuth - aspect)
+    shaded = 255 * (shaded + 1) / 2
+    np.maximum(shaded, 0, out=shaded)
+    inside = result(raster, to_bytes(shaded)[np.newaxis], mask, ["hillshade"])
+    return _without_buffer(inside, values["buffer"])
+
+
+def _slope(raster: Raster, values: Mapping[str, Any]) -> Raster:
+    x, y, mask = _gradient(raster, values["z_exaggeration"])
+    left, bottom, right, top = raster.bounds
+    # a raster without place has pixels of size 1
+    dx = x / np.float64(abs(right - left) / raster.width or 1.0)
+    dy = y / np.float64(abs(top - bottom) / raster.height or 1.0)
+    slope = np.rad2deg(np.arctan(np.sqrt(dx * dx + dy * dy))).astype(np.float32)
+    inside = result(raster, slope[np.newaxis], mask, ["slope"], statistics=((0.0, 90.0),))
+    return _without_buffer(inside, values["buffer"])
+
+
+def _gradient(raster: Raster, exaggeration: float) -> tuple[Array, Array, Mask | None]:
+    """Change from row to row and from column to column, and where both are known."""
+    if raster.height < 2 or raster.width < 2:
+        raise InvalidParameter("This algorithm needs a picture of at least 2 by 2 pixels.", parameter="algorithm")
+    x, y = np.gradient(raster.data[0])
+    x *= exaggeration
+    y *= exaggeration
+    mask = valid(raster)
+    if mask is None:
+        return x, y, None
+    known = mask[0]
+    both = np.empty_like(known)
+    # the difference at a pixel is taken between its two neighbours, at the edge between it and the one neighbour
+    both[1:-1] = known[2:] & known[:-2]
+    both[0] = known[0] & known[1]
+    both[-1] = known[-1] & known[-2]
+    both[:, 1:-1] &= known[:, 2:] & known[:, :-2]
+    both[:, 0] &= known[:, 0] & known[:, 1]
+    both[:, -1] &= known[:, -1] & known[:, -2]
+    return x, y, both[np.newaxis]
+
+
+def _without_buffer(raster: Raster, buffer: int) -> Raster:
+    """The raster less ``buffer`` pixels on each side."""
+    if not buffer:
+        return raster
+    if 2 * buffer >= min(raster.width, raster.height):
+        raise InvalidParameter(
+            "algorithm_params: buffer leaves nothing of a picture of this size.", parameter="algorithm_params"
+        )
+    left, bottom, right, top = raster.bounds
+    x, y = buffer * (right - left) / raster.width, buffer * (top - bottom) / raster.height
+    inside = slice(buffer, -buffer)
+    return replace(
+        raster,
+        data=raster.data[:, inside, inside],
+        mask=None if raster.mask is None else raster.mask[:, inside, inside],
+        cutline=None if raster.cutline is None else raster.cutline[inside, inside],
+        bounds=(left + x, bottom + y, right - x, top - y),
+    )
+
+
+def _contours(raster: Raster, values: Mapping[str, Any]) -> Raster:
+    if raster.count != 1:
+        raise InvalidBand("contours needs one band. Choose one with bidx or expression.", parameter="algorithm")
+    heights = raster.data[0].astype(np.float64)
+    low, high = values["minz"], values["maxz"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = to_bytes((np.clip(heights, low, high) - low) / np.float64(high - low) * 254.0 + 1.0)
+        lines = heights % values["increment"] < values["thickness"]
+    _, palette = colormap.apply(colormap.get("terrain"), steps)
+    colors = palette[:, :3].take(steps, axis=0)
+    colors[lines] = 0
+    return result(raster, colors.transpose(2, 0, 1), valid(raster), ["contours_r", "contours_g", "contours_b"])
+
+
+def _terrarium(raster: Raster, values: Mapping[str, Any]) -> Raster:
+    heights = np.clip(raster.data[0] + np.float64(32768.0), 0.0, 65535.0)
+    mask = _filled(heights, raster, values["nodata_height"], lambda height: min(max(height + 32768.0, 0.0), 65535.0))
+    colors = np.stack([to_bytes(heights / 256), to_bytes(heights % 256), to_bytes((heights * 256) % 256)], axis=-1)
+    return result(raster, colors.transpose(2, 0, 1), mask, ["terranium_r", "terranium_g", "terranium_b"])
+
+
+def _terrainrgb(raster: Raster, values: Mapping[str, Any]) -> Raster:
+    base, interval = values["baseval"], values["interval"]
+    if interval == 0:
+        raise InvalidParameter("algorithm_params: interval must be above 0.", parameter="algorithm_params")
+    steps = raster.data[0].astype(np.float64)
+    steps -= base
+    steps /= interval
+    np.around(steps, out=steps)
+    known = valid(raster)
+    usable = steps if known is None else steps[known[0]]
+    if usable.size and usable.max() - usable.min() > 256**3:
+        raise InvalidParameter(
+            "algorithm_params: the heights differ by more than 256³ intervals. Take a larger interval.",
+            parameter="algorithm_params",
+        )
+    mask = _filled(steps, raster, values["nodata_height"], lambda height: (height - base) / interval)
+    with np.errstate(invalid="ignore"):
+        whole = steps.astype(np.int64)
+    colors = np.stack([to_bytes(whole >> 16), to_bytes(whole >> 8), to_bytes(whole)], axis=-1)
+    return result(raster, colors.transpose(2, 0, 1), mask, ["terrain_r", "terrain_g", "terrain_b"])
+
+
+def _filled(heights: NDArray[Any], raster: Raster, nodata_height: float | None, encode: Any) -> Mask | None:
+    """The mask that is left: none at all where masked pixels take the height that was given for them."""
+    mask = valid(raster)
+    if mask is None:
+        return None
+    if nodata_height is None:
+        return mask[:1]
+    heights[~mask[0]] = encode(nodata_height)
+    return None
+
+
+_BUFFER = Parameter(name="buffer", kind="integer", default=3, minimum=0, maximum=99)
+_EXAGGERATION = Parameter(name="z_exaggeration", kind="number", default=1.0, minimum=1e-6, maximum=1e6)
+_NODATA_HEIGHT = Parameter(
+    name="nodata_height", kind="number", default=None, minimum=-99999.0, maximum=99999.0, nullable=True
+)
+
+ALGORITHMS = (
+    Algorithm(
+        name="hillshade",
+        title="Hillshade",
+        description="Create hillshade from DEM dataset.",
+        run=_hillshade,
+        parameters=(
+            Parameter(name="azimuth", kind="integer", default=45, minimum=0, maximum=360),
+            Parameter(name="angle_altitude", kind="number", default=45.0, minimum=-90.0, maximum=90.0),
+            _BUFFER,
+            _EXAGGERATION,
+        ),
+        input_bands=1,
+        output_bands=1,
+        output_dtype="uint8",
+    ),
+    Algorithm(
+        name="slope",
+        title="Slope",
+        description="Calculate degrees of slope from DEM dataset.",
+        run=_slope,
+        parameters=(replace(_BUFFER, description="Buffer size for edge effects"), _EXAGGERATION),
+        input_bands=1,
+        output_bands=1,
+        output_dtype="float32",
+        output_min=(0.0,),
+        output_max=(90.0,),
+    ),
+    Algorithm(
+        name="contours",
+        title="Contours",
+        description="Create contours from DEM dataset.",
+        run=_contours,
+        parameters=(
+            Parameter(name="increment", kind="integer", default=35, minimum=0, maximum=999),
+            Parameter(name="thickness", kind="integer", default=1, minimum=0, maximum=10),
+            Parameter(name="minz", kind="integer", default=-12000, minimum=-99999, maximum=99999),
+            Parameter(name="maxz", kind="integer", default=8000, minimum=-99999, maximum=99999),
+        ),
+        input_bands=1,
+        output_bands=3,
+        output_dtype="uint8",
+    ),
+    Algorithm(
+        name="terrarium",
+        title="Terrarium",
+        description="Encode DEM into RGB (Mapzen Terrarium).",
+        run=_terrarium,
+        parameters=(_NODATA_HEIGHT,),
+        input_bands=1,
+        output_bands=3,
+        output_dtype="uint8",
+    ),
+    Algorithm(
+        name="terrainrgb",
+        title="TerrainRGB",
+        description="Encode DEM into RGB (Mapbox Terrain RGB).",
+        run=_terrainrgb,
+        parameters=(
+            Parameter(name="interval", kind="number", default=0.1, minimum=0.0, maximum=1.0),
+            Parameter(name="baseval", kind="number", default=-10000.0, minimum=-99999.0, maximum=99999.0),
+            _NODATA_HEIGHT,
+        ),
+        input_bands=1,
+        output_bands=3,
+        output_dtype="uint8",
+    ),
+)
