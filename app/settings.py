@@ -191,6 +191,11 @@ def get() -> Settings:
     return Settings()
 
 
+def process_environment() -> dict[str, str]:
+    """All variables of this process, to hand on to one that it starts."""
+    return dict(os.environ)
+
+
 def environment(name: str, default: str | None = None) -> str | None:
     """A variable that belongs to somebody else (AWS, GDAL, the container). The one door to the environment."""
     return os.environ.get(name, default)

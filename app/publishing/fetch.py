@@ -38,7 +38,12 @@ class Origin:
     @property
     def name(self) -> str:
         """The last part of the address, for titles and file names."""
-        return Path(unquote(urlsplit(self.address).path) if "://" in self.address else self.address).name
+        return name_of(self.address)
+
+
+def name_of(address: str) -> str:
+    """The last part of an address, without a query."""
+    return Path(unquote(urlsplit(address).path) if "://" in address else address).name
 
 
 def is_remote(address: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
+from app.publishing import rasters
 from app.raster import Array
 from app.reading.profile import Profile
 
@@ -20,6 +22,7 @@ OVERVIEWS: Mapping[Kind, str] = {"imagery": "cubic", "continuous": "average", "c
 
 _MOST_CLASSES = 32
 _HIGHEST_CLASS = 255
+_SAMPLE = 256
 
 
 def guess(profile: Profile, sample: Array) -> Kind:
@@ -42,3 +45,12 @@ def guess(profile: Profile, sample: Array) -> Kind:
         if values.size <= _MOST_CLASSES and int(values[-1]) <= _HIGHEST_CLASS and sample[0].size > 4 * values.size:
             return "classes"
     return "imagery" if dtype == np.uint8 else "continuous"
+
+
+def sample(path: Path) -> Array:
+    """Values from all over the first band, shape (1, rows, columns), none of them mixed."""
+    from rasterio.enums import Resampling
+
+    with rasters.environment(), rasters.reading(path) as dataset, rasters.failures(path.parent):
+        shape = (1, min(_SAMPLE, dataset.height), min(_SAMPLE, dataset.width))
+        return np.asarray(dataset.read([1], out_shape=shape, resampling=Resampling.nearest))

@@ -21,7 +21,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -33,8 +33,9 @@ from app.catalog import document as documents
 from app.catalog import ids
 from app.catalog.stores import Store, open_store
 from app.catalog.stores.directory import DirectoryStore
-from app.errors import BrokenDocument, Conflict, InvalidParameter, NotFound, UnsupportedRaster
+from app.errors import Conflict, InvalidParameter, NotFound, UnsupportedRaster
 from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, warp, zoom
+from app.publishing.bounds import bounds_of, count_tiles
 from app.publishing.cog import cog
 from app.publishing.kinds import Kind
 from app.publishing.overviews import expected_bytes, factors, overviews
@@ -55,7 +56,6 @@ _TIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MEDIA = {".tif": _TIFF, ".ovr": "image/tiff", ".vrt": "application/xml", ".json": "application/json"}
 _ORPHANED = 24 * 3600.0
 """Seconds after which files of a revision that never was switched to are put down to a publish that nobody resumed."""
-_SAMPLE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ def plan(order: Order, path: Path, origin: fetch.Origin) -> Plan:
     """
     profile = rasters.facts(path, order.placement)
     rasters.crs_of(profile)
-    kind = order.kind or kinds.guess(profile, _sample(path))
+    kind = order.kind or kinds.guess(profile, kinds.sample(path))
     squeeze = profiles.squeeze(order.profile, profile, kind, order.quality)
     native = order.grid == "native" or order.layout == "legacy"
     deepest = zoom.maximum(profile, "lambda" if order.layout == "legacy" and order.rule == "upper" else order.rule)
@@ -143,7 +143,7 @@ def plan(order: Order, path: Path, origin: fetch.Origin) -> Plan:
     if native:
         width, height = profile.width, profile.height
         bands = profile.count
-        reach = _reach(profile, deepest)
+        reach = max(zoom.size_at(profile, deepest))
     else:
         covered = grid.covering(bounds_of(profile), deepest)
         width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
@@ -180,56 +180,6 @@ def plan(order: Order, path: Path, origin: fetch.Origin) -> Plan:
         expected_bytes=int(raw * squeeze.ratio * 4 / 3),
         tiles=count_tiles(bounds_of(profile), minzoom, deepest),
     )
-
-
-def count_tiles(bounds: tuple[float, float, float, float], minzoom: int, maxzoom: int) -> int:
-    """Tiles of Web Mercator that touch geographic bounds, over a range of zooms."""
-    west, south, east, north = bounds
-    if west > east:
-        return count_tiles((west, south, 180.0, north), minzoom, maxzoom) + count_tiles(
-            (-180.0, south, east, north), minzoom, maxzoom
-        )
-    total = 0
-    for level in range(minzoom, maxzoom + 1):
-        side = 2**level
-        columns = min(side - 1, int((east + 180) / 360 * side)) - max(0, int((west + 180) / 360 * side)) + 1
-        top, bottom = (_row(latitude, side) for latitude in (north, south))
-        total += columns * (bottom - top + 1)
-    return total
-
-
-def _row(latitude: float, side: int) -> int:
-    clipped = min(max(latitude, -grid.LATITUDE), grid.LATITUDE)
-    position = (1 - np.arcsinh(np.tan(np.radians(clipped))) / np.pi) / 2
-    return int(min(max(position * side, 0), side - 1))
-
-
-def bounds_of(profile: Profile) -> tuple[float, float, float, float]:
-    """West, south, east, north of the raster in degrees, cut where a map's world ends."""
-    from app.reading.footprint import geographic_bounds
-
-    west, south, east, north = geographic_bounds(profile)
-    if east - west >= 360:
-        west, east = -180.0, 180.0
-    return (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
-
-
-def _reach(profile: Profile, deepest: int) -> int:
-    """Pixels of the deepest zoom along the raster's longer side."""
-    return max(1, round(max(profile.width, profile.height) * _native_over_web(profile, deepest)))
-
-
-def _native_over_web(profile: Profile, deepest: int) -> float:
-    return zoom.mercator_resolution(profile) / zoom.resolution_at(deepest)
-
-
-def _sample(path: Path) -> Any:
-    from rasterio.enums import Resampling
-
-    with rasters.environment(), rasters.reading(path) as dataset, rasters.failures(path.parent):
-        height, width = min(_SAMPLE, dataset.height), min(_SAMPLE, dataset.width)
-        bands = min(dataset.count, 1)
-        return dataset.read(list(range(1, bands + 1)), out_shape=(bands, height, width), resampling=Resampling.nearest)
 
 
 def publish(order: Order, progress: Progress | None = None) -> Published:
@@ -504,6 +454,3 @@ def dry_run(order: Order) -> Plan:
     if origin.path is None:
         raise InvalidParameter("A dry run needs the source on this machine.", parameter="source")
     return plan(order, origin.path, origin)
-
-
-__all__ = ["BrokenDocument", "Order", "Plan", "Published", "dry_run", "plan", "publish", "replace"]

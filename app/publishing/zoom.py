@@ -88,3 +88,9 @@ def minimum(width: int, height: int, maxzoom: int, tile: int = 256) -> int:
     """The deepest zoom at which a raster of that size at ``maxzoom`` fits into one tile."""
     levels = math.ceil(math.log2(max(width, height, tile) / tile))
     return max(0, maxzoom - levels)
+
+
+def size_at(profile: Profile, zoom: int) -> tuple[int, int]:
+    """About how many pixels of a zoom the raster covers, across and down."""
+    factor = mercator_resolution(profile) / resolution_at(zoom)
+    return max(1, round(profile.width * factor)), max(1, round(profile.height * factor))

@@ -1,0 +1,56 @@
+"""Where a raster is in degrees, and how many tiles that makes."""
+
+from __future__ import annotations
+
+import math
+
+from app.publishing.grid import LATITUDE
+from app.raster import Bounds
+from app.reading.profile import Profile
+
+
+def bounds_of(profile: Profile) -> Bounds:
+    """West, south, east, north of the raster in degrees, cut where a map's world ends; west > east across the
+    antimeridian.
+    """
+    from app.reading.footprint import geographic_bounds
+
+    west, south, east, north = geographic_bounds(profile)
+    if west <= east and east - west >= 360:
+        west, east = -180.0, 180.0
+    return (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+
+
+def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:
+    """First column, first row, last column and last row of the tiles of Web Mercator that touch bounds which do not
+    cross the antimeridian.
+    """
+    west, south, east, north = bounds
+    side = 2**zoom
+    first = min(side - 1, max(0, math.floor((west + 180) / 360 * side)))
+    last = max(first, min(side - 1, math.ceil((east + 180) / 360 * side) - 1))
+    top = min(side - 1, max(0, math.floor(_down(north) * side)))
+    bottom = max(top, min(side - 1, math.ceil(_down(south) * side) - 1))
+    return first, top, last, bottom
+
+
+def parts(bounds: Bounds) -> tuple[Bounds, ...]:
+    """The bounds in pieces that do not cross the antimeridian."""
+    west, south, east, north = bounds
+    return (bounds,) if west <= east else ((west, south, 180.0, north), (-180.0, south, east, north))
+
+
+def count_tiles(bounds: Bounds, minzoom: int, maxzoom: int) -> int:
+    """Tiles that touch bounds, over a range of zooms."""
+    total = 0
+    for zoom in range(minzoom, maxzoom + 1):
+        for part in parts(bounds):
+            first, top, last, bottom = tile_range(part, zoom)
+            total += (last - first + 1) * (bottom - top + 1)
+    return total
+
+
+def _down(latitude: float) -> float:
+    """Part of the map's height north of a latitude."""
+    clipped = math.radians(min(max(latitude, -LATITUDE), LATITUDE))
+    return (1 - math.asinh(math.tan(clipped)) / math.pi) / 2

@@ -1,0 +1,56 @@
+"""The layer document of a raster as it is, without publishing anything."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.catalog import ids
+from app.publishing import metadata, rasters, zoom
+from app.publishing.bounds import bounds_of
+from app.publishing.progress import Progress
+from app.publishing.rasters import Placement
+from app.publishing.statistics import limits_for_display, passes, statistics
+
+
+def slug(text: str) -> str:
+    """A layer's id made from a file's name.
+
+    Raises:
+        InvalidParameter: nothing of the name can be used.
+    """
+    return ids.check(re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64])
+
+
+def describe(path: Path, layer_id: str, placement: Placement, progress: Progress) -> dict[str, Any]:
+    """The document, its source being the file itself.
+
+    Args:
+        path: a raster.
+        layer_id: the id to write.
+        placement: what the raster does not say.
+        progress: is shown the reading.
+    """
+    profile = rasters.facts(path, placement)
+    rasters.crs_of(profile)
+    deepest = zoom.maximum(profile, "nearest")
+    with progress.step("statistics", profile.width * profile.height * passes(profile.dtypes[0]), "px") as advance:
+        found = statistics(path, profile, advance)
+    ranges = limits_for_display(found, profile.dtypes[0])
+    return metadata.document(
+        layer_id=layer_id,
+        bounds=bounds_of(profile),
+        minzoom=zoom.minimum(*zoom.size_at(profile, deepest), deepest),
+        maxzoom=deepest,
+        bands=len(profile.data_bands),
+        width=profile.width,
+        height=profile.height,
+        source=str(path.absolute()),
+        meta_source=str(path.absolute()),
+        revision=rasters.identity(path),
+        published=datetime.now(UTC).isoformat(timespec="seconds"),
+        statistics=found,
+        given={"render": {"rescale": ranges}} if ranges else {},
+    )
