@@ -92,7 +92,10 @@ def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> No
                 summary=operation.summary,
                 description=operation.description,
                 response_class=Response,
-                responses={422: openapi.problem("Validation Error"), **operation.produces},
+                responses={
+                    422: openapi.problem("Validation Error"),
+                    **{key: dict(value) for key, value in operation.produces.items()},
+                },
                 openapi_extra=document(operation),
                 include_in_schema=operation.documented and not number,
             )
