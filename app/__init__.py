@@ -1,8 +1,4 @@
 """Tilery: a tile server for rasters."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("tilery")
-except PackageNotFoundError:  # run from a checkout that was not installed
-    __version__ = "0.0.0"
+__version__ = "0.1.0"
+"""Also part of every ETag: a new version may answer with other bytes."""
