@@ -38,6 +38,9 @@ _STRAIGHT = 1e-6
 _MARGIN = 0.05
 """Share of its size by which a raster's bounds in another CRS are widened, because they come from few points."""
 
+_NOWHERE = 1e6
+"""Pixels outside of any window, for positions that nobody knows."""
+
 Extent = tuple[float, float, float, float]
 """Least and largest x, least and largest y, in pixels of the raster."""
 
@@ -76,14 +79,20 @@ class Smooth:
         x, y = float(self.x[0, 0]), float(self.y[0, 0])
         return (x - spread_x, x + spread_x, y - spread_y, y + spread_y)
 
-    def positions(self, scale: tuple[float, float], origin: tuple[float, float]) -> tuple[Floats, Floats]:
-        """The x and y of all pixels, scaled and then counted from an origin: shapes (rows, columns)."""
-        down = _basis(self.rows.stop - self.rows.start)
-        across = _basis(self.columns.stop - self.columns.start).T
-        x, y = self.x * scale[0], self.y * scale[1]
-        x[0, 0] -= origin[0]
-        y[0, 0] -= origin[1]
-        return (down @ x) @ across, (down @ y) @ across
+    def positions(
+        self, scale: tuple[float, float], origin: tuple[float, float], rows: slice, out: tuple[Floats, Floats]
+    ) -> None:
+        """Fill ``out`` with the x and y of some rows of the piece, scaled and then counted from an origin.
+
+        The arrays have shape (rows, columns) and are float32 or float64.
+        """
+        dtype = out[0].dtype
+        down = _basis(self.rows.stop - self.rows.start, dtype)[rows]
+        across = _basis_across(self.columns.stop - self.columns.start, dtype)
+        for coefficients, factor, start, into in zip((self.x, self.y), scale, origin, out, strict=True):
+            moved = coefficients * factor
+            moved[0, 0] -= start
+            np.matmul(down @ moved.astype(dtype), across, out=into)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +113,13 @@ class Scattered:
         x, y = self.x[known], self.y[known]
         return (float(x.min()), float(x.max()), float(y.min()), float(y.max()))
 
-    def positions(self, scale: tuple[float, float], origin: tuple[float, float]) -> tuple[Floats, Floats]:
-        """The x and y of all pixels, scaled and then counted from an origin: shapes (rows, columns)."""
-        return self.x * scale[0] - origin[0], self.y * scale[1] - origin[1]
+    def positions(
+        self, scale: tuple[float, float], origin: tuple[float, float], rows: slice, out: tuple[Floats, Floats]
+    ) -> None:
+        """Fill ``out`` as `Smooth.positions` does. Where nothing is known the positions are far outside."""
+        for positions, factor, start, into in zip((self.x, self.y), scale, origin, out, strict=True):
+            np.subtract(positions[rows] * factor, start, out=into, casting="unsafe")
+            np.nan_to_num(into, copy=False, nan=-_NOWHERE)
 
 
 Piece = Axes | Smooth | Scattered
@@ -253,15 +266,14 @@ class Placer:
         left, _, _, top = grid.bounds
         dx, dy = _pixel(grid)
         nodes = _nodes()
-        starts = np.array([(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in areas], float)
-        y0, y1, x0, x1 = starts[:, :, None].transpose(1, 0, 2)
-        columns = (x0 + x1) / 2 + (x1 - x0 - 1) / 2 * nodes
-        rows = (y0 + y1) / 2 + (y1 - y0 - 1) / 2 * nodes
-        shape = (len(areas), _NODES, _NODES)
-        xs = np.broadcast_to((left + columns * dx)[:, None, :], shape).ravel()
-        ys = np.broadcast_to((top + rows * dy)[:, :, None], shape).ravel()
-        x, y = self._to_pixels(grid, xs, ys)
-        return x.reshape(shape), y.reshape(shape)
+        xs, ys = np.empty((2, len(areas), _NODES, _NODES))
+        for index, (rows, columns) in enumerate(areas):
+            middle, half = (columns.start + columns.stop) / 2, (columns.stop - columns.start - 1) / 2
+            xs[index] = nodes * (half * dx) + (left + middle * dx)
+            middle, half = (rows.start + rows.stop) / 2, (rows.stop - rows.start - 1) / 2
+            ys[index] = (nodes * (half * dy) + (top + middle * dy))[:, None]
+        x, y = self._to_pixels(grid, xs.ravel(), ys.ravel())
+        return x.reshape(xs.shape), y.reshape(xs.shape)
 
     def _pieces(self, grid: Grid, area: tuple[slice, slice], x: Floats, y: Floats) -> list[Piece]:
         """Polynomials where they are good enough, each area cut in four where they are not."""
@@ -362,31 +374,43 @@ def _to_coefficients() -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _basis(count: int) -> Floats:
+def _basis(count: int, dtype: np.dtype[Any]) -> Floats:
     """The Chebyshev polynomials at the centres of ``count`` pixels, the first one at -1 and the last one at 1."""
     at = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
-    return np.ascontiguousarray(np.polynomial.chebyshev.chebvander(at, _NODES - 1))
+    return np.ascontiguousarray(np.polynomial.chebyshev.chebvander(at, _NODES - 1), dtype)
+
+
+@lru_cache(maxsize=256)
+def _basis_across(count: int, dtype: np.dtype[Any]) -> Floats:
+    return np.ascontiguousarray(_basis(count, dtype).T)
 
 
 def _is_straight(x: Floats, y: Floats) -> bool:
     """True when x does not change along columns of nodes, nor y along rows."""
-    return bool((np.ptp(x, axis=0) < _STRAIGHT).all() and (np.ptp(y, axis=1) < _STRAIGHT).all())
+    return bool((np.abs(x - x[0]) < _STRAIGHT).all() and (np.abs(y - y[:, :1]) < _STRAIGHT).all())
 
 
-def _fit(x: Floats, y: Floats, areas: Sequence[tuple[slice, slice]]) -> tuple[NDArray[np.bool_], Floats, Floats]:
+def _fit(x: Floats, y: Floats, areas: Sequence[tuple[slice, slice]]) -> tuple[list[bool], Floats, Floats]:
     """For each area: whether polynomials through its nodes are good, and their coefficients."""
     to = _to_coefficients()
-    with np.errstate(invalid="ignore", over="ignore"):
-        cx, cy = to @ x @ to.T, to @ y @ to.T
-        rest = np.zeros(len(areas))
-        size = np.zeros(len(areas))
-        for c in (cx, cy):
-            magnitude = np.abs(c)
-            rest += magnitude[:, -2:, :].sum(axis=(1, 2)) + magnitude[:, :-2, -2:].sum(axis=(1, 2))
-            size = np.maximum(size, magnitude[:, 1, 0] + magnitude[:, 0, 1])
-        longest = np.array([max(r.stop - r.start, c.stop - c.start) for r, c in areas], float)
-        smooth: NDArray[np.bool_] = rest <= _TOLERANCE * np.maximum(1.0, 2 * size / longest)
-    return smooth, cx, cy
+    coefficients = to @ np.stack((x, y)) @ to.T
+    magnitude = np.abs(coefficients)
+    rest = (magnitude * _last_ones()).sum(axis=(0, 2, 3)).tolist()
+    size = (magnitude[:, :, 1, 0] + magnitude[:, :, 0, 1]).max(axis=0).tolist()
+    smooth = [
+        rest[index]
+        <= _TOLERANCE * max(1.0, 2 * size[index] / max(rows.stop - rows.start, columns.stop - columns.start))
+        for index, (rows, columns) in enumerate(areas)
+    ]
+    return smooth, coefficients[0], coefficients[1]
+
+
+@lru_cache(maxsize=1)
+def _last_ones() -> Floats:
+    """1 for the coefficients of the two highest degrees either way, 0 for the others."""
+    weights = np.zeros((_NODES, _NODES))
+    weights[-2:] = weights[:, -2:] = 1
+    return weights
 
 
 def _quarters(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
@@ -404,13 +428,21 @@ def _quarters(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
 def _scale(x: Floats, y: Floats, area: tuple[slice, slice]) -> tuple[float, float]:
     """Pixels of the raster to one of the grid: the side of the median area between nodes, as there is no axis to it."""
     rows, columns = area
-    spacing = np.diff(_nodes())
-    across = np.maximum((columns.stop - columns.start - 1) / 2 * spacing, 1e-12)
-    down = np.maximum((rows.stop - rows.start - 1) / 2 * spacing, 1e-12)
-    with np.errstate(invalid="ignore", over="ignore"):
-        xu, yu = np.diff(x, axis=1)[:-1] / across, np.diff(y, axis=1)[:-1] / across
-        xv, yv = np.diff(x, axis=0)[:, :-1] / down[:, None], np.diff(y, axis=0)[:, :-1] / down[:, None]
-        parts = np.abs(xu * yv - xv * yu)
-    parts = parts[np.isfinite(parts)]
-    side = math.sqrt(float(np.median(parts))) if parts.size else 1.0
+    down, across = np.diff(x, axis=0), np.diff(x, axis=1)
+    parts = np.abs(across[:-1] * np.diff(y, axis=0)[:, :-1] - down[:, :-1] * np.diff(y, axis=1)[:-1])
+    parts = (parts / _areas()).ravel()
+    if not np.isfinite(parts).all():
+        parts = parts[np.isfinite(parts)]
+    if not parts.size:
+        return (1.0, 1.0)
+    parts.sort()
+    pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1) / 4
+    side = math.sqrt(float(parts[parts.size // 2]) / pixels)
     return (side, side) if side > 0 else (1.0, 1.0)
+
+
+@lru_cache(maxsize=1)
+def _areas() -> Floats:
+    """Areas between nodes."""
+    spacing = np.diff(_nodes())
+    return spacing[:, None] * spacing

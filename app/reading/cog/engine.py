@@ -171,59 +171,53 @@ class CogEngine:
         """Each part of the grid with its nearest pixels."""
         image, mask = level.image, level.mask if use_mask else None
         scale = self._scale_of(image)
-        found = [
-            nearest for piece in placement.pieces if (nearest := sampling.nearest(piece, image, scale)) is not None
-        ]
+        found = [needed for piece in placement.pieces if (needed := sampling.target(piece, image, scale)) is not None]
         planes = tuple(dict.fromkeys(band - 1 for band in bands)) if image.planar else (0,)
-        windows = [_window(nearest, image, planes, self._sparse) for nearest in found]
+        windows = [_window(needed, image, planes, self._sparse) for needed in found]
         if mask is not None:
-            windows += [_window(nearest, mask, (0,), 0.0) for nearest in found]
+            windows += [_window(needed, mask, (0,), 0.0) for needed in found]
         patches = self._reader.read(windows) if windows else []
         fillings = []
-        for index, nearest in enumerate(found):
-            valid = nearest.inside
-            if mask is not None:
-                valid = _and(valid, _mask_at(nearest, patches[len(found) + index][0]))
-            fillings.append(
-                _Filling(
-                    rows=nearest.rows,
-                    columns=nearest.columns,
-                    data=_bands_at(nearest, patches[index], planes, bands),
-                    valid=valid,
-                )
-            )
+        for index, needed in enumerate(found):
+            sources = _sources(patches[index], planes, bands)
+            masked = mask is not None and not _all_valid(needed, patches[len(found) + index][0])
+            if masked:
+                sources.append(sampling.Wanted(patch=patches[len(found) + index][0], samples=(0,)))
+            pixels, valid = sampling.nearest(needed, sources)
+            if masked:
+                valid = _and(valid, pixels.pop()[:, :, 0] != 0)
+            data = pixels[0] if len(pixels) == 1 else _stacked(pixels, planes, bands)
+            fillings.append(_Filling(rows=needed.rows, columns=needed.columns, data=data, valid=valid))
         return fillings
 
 
-def _bands_at(
-    nearest: sampling.Nearest, patches: list[Patch], planes: tuple[int, ...], bands: tuple[int, ...]
-) -> Array:
-    """The bands asked for at the nearest pixels: shape (rows, columns, bands)."""
-    if len(patches) == 1 and planes == (0,) and patches[0].data.shape[2] >= max(bands):
-        return sampling.pick(nearest, patches[0], tuple(band - 1 for band in bands))
-    by_plane = {
-        plane: sampling.pick(nearest, patch, (0,))[:, :, 0] for plane, patch in zip(planes, patches, strict=True)
-    }
+def _sources(patches: list[Patch], planes: tuple[int, ...], bands: tuple[int, ...]) -> list[sampling.Wanted]:
+    """Which samples to take from which patch."""
+    if len(patches) == 1 and planes == (0,):
+        return [sampling.Wanted(patch=patches[0], samples=tuple(band - 1 for band in bands))]
+    return [sampling.Wanted(patch=patch, samples=(0,)) for patch in patches]
+
+
+def _stacked(pixels: list[Array], planes: tuple[int, ...], bands: tuple[int, ...]) -> Array:
+    """Bands that were read apart as one array of shape (rows, columns, bands)."""
+    by_plane = {plane: part[:, :, 0] for plane, part in zip(planes, pixels, strict=True)}
     return np.stack([by_plane[band - 1] for band in bands]).transpose(1, 2, 0)
 
 
-def _mask_at(nearest: sampling.Nearest, patch: Patch) -> NDArray[np.bool_] | None:
-    """True where a mask image says valid; None when it does so everywhere."""
-    top, left = nearest.top - patch.top, nearest.left - patch.left
-    height, width = nearest.bottom - nearest.top, nearest.right - nearest.left
-    if patch.data[top : top + height, left : left + width].all():
-        return None
-    valid: NDArray[np.bool_] = sampling.pick(nearest, patch, (0,))[:, :, 0] != 0
-    return None if valid.all() else valid
+def _all_valid(needed: sampling.Target, patch: Patch) -> bool:
+    """True when a mask image says so of a whole window."""
+    top, left = needed.top - patch.top, needed.left - patch.left
+    height, width = needed.bottom - needed.top, needed.right - needed.left
+    return bool(patch.data[top : top + height, left : left + width].all())
 
 
-def _window(nearest: sampling.Nearest, image: Image, planes: tuple[int, ...], fill: float) -> Window:
+def _window(needed: sampling.Target, image: Image, planes: tuple[int, ...], fill: float) -> Window:
     return Window(
         image=image,
-        top=nearest.top,
-        left=nearest.left,
-        bottom=nearest.bottom,
-        right=nearest.right,
+        top=needed.top,
+        left=needed.left,
+        bottom=needed.bottom,
+        right=needed.right,
         planes=planes,
         fill=fill,
     )

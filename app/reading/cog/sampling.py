@@ -1,14 +1,16 @@
-"""Pixels of a grid from pixels of a raster: which one is nearest, or what a kernel makes of those around.
+"""Pixels of a grid from pixels of a raster: which one is nearest.
 
-The kernels and their widening are those of GDAL's warper (https://gdal.org/programs/gdalwarp.html, ``-r``): where the
-output is coarser than the raster, a kernel reaches as far as its pixels are wide, so that none is left out. A pixel
-that is not valid has no weight, and what is left is made whole again.
+Every array that is only needed on the way lives in buffers that a thread keeps: fresh memory costs more than what is
+computed in it.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +20,24 @@ from app.reading.cog.coordinates import Axes, Floats, Piece
 from app.reading.cog.header import Image
 from app.reading.cog.windows import Patch
 
-_WHOLE_CHUNKS = (1, 2, 4, 8, 16, 32)
+_WHOLE_CHUNKS = (2, 4, 8, 16, 32)
 """Bytes of a pixel that numpy's ``take`` moves in one step; others cost four times as much."""
 _ON_THE_LINE = 1e-6
 """Pixels by which a position may miss the line between two pixels and still be taken to be on it."""
+_AT_A_TIME = 1 << 16
+"""Output pixels that are worked on at a time: those of a tile. It bounds the buffers."""
+_FLOAT32_SPAN = 1024
+"""Pixels along a window's side up to which float32 tells positions apart finely enough: to 1/16,000 of a pixel."""
 
 Bools = NDArray[np.bool_]
 Indexes = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nearest:
-    """Which pixel of an image is nearest to each one of a piece of the grid."""
+class Target:
+    """A part of the grid, and the window of an image that it needs."""
 
+    piece: Piece
     rows: slice
     """Of the grid, those that may have a pixel."""
     columns: slice
@@ -39,122 +46,193 @@ class Nearest:
     left: int
     bottom: int
     right: int
-    x: Indexes
-    """Columns of the image counted from ``left``: shape (rows, columns), or (columns,) along axes."""
-    y: Indexes
-    """Rows of the image counted from ``top``: shape (rows, columns), or (rows, 1) along axes."""
-    inside: Bools | None
-    """True where the pixel lies on the image. None: all do."""
+    scale: tuple[float, float]
+    inside: bool
+    """True when every position is known to lie on the image."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the part."""
+        return (self.rows.stop - self.rows.start, self.columns.stop - self.columns.start)
 
 
-def nearest(piece: Piece, image: Image, scale: tuple[float, float]) -> Nearest | None:
-    """The nearest pixels of an image, ``scale`` times the size of the full raster; None when none lies on it."""
-    if isinstance(piece, Axes):
-        return _nearest_along_axes(piece, image, scale)
-    low_x, high_x, low_y, high_y = _scaled(piece.extent, scale)
+def target(piece: Piece, image: Image, scale: tuple[float, float], reach: tuple[int, int] = (0, 0)) -> Target | None:
+    """What a piece needs of an image, ``scale`` times the size of the full raster; None when it needs nothing.
+
+    Args:
+        piece: a part of the grid.
+        image: where pixels are to come from.
+        scale: pixels of the image to one of the full raster.
+        reach: columns and rows that are needed around each position.
+    """
+    low_x, high_x, low_y, high_y = piece.extent
+    low_x, high_x, low_y, high_y = low_x * scale[0], high_x * scale[0], low_y * scale[1], high_y * scale[1]
     if not (high_x >= 0 and low_x < image.width and high_y >= 0 and low_y < image.height):
         return None
-    left, right = max(0, math.floor(low_x)), min(image.width, math.floor(high_x) + 1)
-    top, bottom = max(0, math.floor(low_y)), min(image.height, math.floor(high_y) + 1)
-    x, y = piece.positions(scale, (left, top))
-    if low_x >= 0 and low_y >= 0 and high_x < image.width and high_y < image.height and np.isfinite(x[0, 0]):
-        inside = None
-    else:
-        inside = (x >= 0) & (x < right - left) & (y >= 0) & (y < bottom - top)
-        if inside.all():
-            inside = None
-        elif not inside.any():
+    rows, columns = piece.rows, piece.columns
+    if isinstance(piece, Axes):
+        columns, low_x, high_x = _on(columns, piece.xs * scale[0], image.width)
+        rows, low_y, high_y = _on(rows, piece.ys * scale[1], image.height)
+        if columns.start == columns.stop or rows.start == rows.stop:
             return None
-        else:
-            x, y = np.where(inside, x, 0.0), np.where(inside, y, 0.0)
-    return Nearest(
-        rows=piece.rows,
-        columns=piece.columns,
-        top=top,
-        left=left,
-        bottom=bottom,
-        right=right,
-        x=x.astype(np.intp),
-        y=y.astype(np.intp),
-        inside=inside,
-    )
-
-
-def _nearest_along_axes(piece: Axes, image: Image, scale: tuple[float, float]) -> Nearest | None:
-    columns, x = _on(piece.columns, piece.xs * scale[0], image.width)
-    rows, y = _on(piece.rows, piece.ys * scale[1], image.height)
-    if not (x.size and y.size):
-        return None
-    left, right, top, bottom = int(x.min()), int(x.max()) + 1, int(y.min()), int(y.max()) + 1
-    return Nearest(
+    return Target(
+        piece=piece,
         rows=rows,
         columns=columns,
-        top=top,
-        left=left,
-        bottom=bottom,
-        right=right,
-        x=x - left,
-        y=(y - top)[:, None],
-        inside=None,
+        top=max(0, math.floor(low_y) - reach[1]),
+        left=max(0, math.floor(low_x) - reach[0]),
+        bottom=min(image.height, math.floor(high_y) + 1 + reach[1]),
+        right=min(image.width, math.floor(high_x) + 1 + reach[0]),
+        scale=scale,
+        inside=low_x >= 0 and low_y >= 0 and high_x < image.width and high_y < image.height,
     )
 
 
-def _on(side: slice, positions: Floats, size: int) -> tuple[slice, Indexes]:
-    """Those of a side's positions that lie on an image, as whole pixels. They are one run: positions only rise or
-    fall.
+def _on(side: slice, positions: Floats, size: int) -> tuple[slice, float, float]:
+    """Those of a side's positions that lie on an image, and the least and largest. They are one run: positions along an
+    axis only rise or only fall.
     """
-    positions = positions + _ON_THE_LINE
-    on = np.flatnonzero((positions >= 0) & (positions < size))
+    moved = positions + _ON_THE_LINE
+    on = np.flatnonzero((moved >= 0) & (moved < size))
     if not on.size:
-        return side, np.empty(0, np.intp)
-    first, last = int(on[0]), int(on[-1]) + 1
-    return slice(side.start + first, side.start + last), positions[first:last].astype(np.intp)
+        return slice(side.start, side.start), 0.0, 0.0
+    first, last = int(on[0]), int(on[-1])
+    low, high = sorted((float(moved[first]), float(moved[last])))
+    return slice(side.start + first, side.start + last + 1), low, high
 
 
-def _scaled(extent: tuple[float, float, float, float], scale: tuple[float, float]) -> tuple[float, float, float, float]:
-    return (extent[0] * scale[0], extent[1] * scale[0], extent[2] * scale[1], extent[3] * scale[1])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Samples to be taken from a patch."""
+
+    patch: Patch
+    samples: tuple[int, ...]
 
 
-def pick(found: Nearest, patch: Patch, samples: tuple[int, ...]) -> Array:
-    """The samples asked for at the nearest pixels: shape (rows, columns, samples).
+def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bools | None]:
+    """For each source its nearest pixels, shape (rows, columns, samples), and where the image has pixels at all.
 
-    A view of the patch where the grid runs along its pixels one by one.
+    The pixels are a view of the patch, not to be written to, where the grid runs along its pixels one by one. The mask is
+    None when all pixels lie on the image.
     """
-    data = patch.data
-    across, down = _run(found.x), _run(found.y)
-    if across is not None and down is not None:
-        left, top = found.left - patch.left, found.top - patch.top
-        window = data[_moved(down, top), _moved(across, left)]
-        return _chosen(window, samples)
-    width, count = data.shape[1], data.shape[2]
-    flat = found.y * width
-    flat += (found.top - patch.top) * width + found.left - patch.left
-    flat = flat + found.x if flat.shape != found.x.shape else np.add(flat, found.x, out=flat)
-    if count == 1:
-        return _chosen(data.ravel().take(flat, mode="clip")[:, :, None], samples)
-    if data.itemsize * count in _WHOLE_CHUNKS and len(samples) > 1:
-        return _chosen(data.reshape(-1, count).take(flat, axis=0, mode="clip"), samples)
-    values = data.ravel()
+    if isinstance(found.piece, Axes):
+        return _nearest_along_axes(found, found.piece, sources), None
+    shape = found.shape
+    outputs = [np.empty((*shape, len(source.samples)), source.patch.data.dtype) for source in sources]
+    inside = None if found.inside else np.empty(shape, bool)
+    height, width = found.bottom - found.top, found.right - found.left
+    dtype = np.float32 if max(height, width) <= _FLOAT32_SPAN else np.float64
+    for rows in _strips(*shape):
+        x, y, columns, lines = _buffers(rows.stop - rows.start, shape[1], dtype)
+        found.piece.positions(found.scale, (found.left, found.top), rows, (x, y))
+        if inside is not None:
+            np.logical_and(x >= 0, x < width, out=inside[rows])
+            inside[rows] &= y >= 0
+            inside[rows] &= y < height
+        np.copyto(columns, x, casting="unsafe")
+        np.copyto(lines, y, casting="unsafe")
+        for source, out in zip(sources, outputs, strict=True):
+            patch = source.patch
+            across = patch.data.shape[1]
+            flat = np.multiply(lines, across, out=_spare(lines.shape))
+            flat += columns
+            flat += (found.top - patch.top) * across + found.left - patch.left
+            _take(patch.data, flat, source.samples, out[rows])
+    if inside is not None and inside.all():
+        inside = None
+    return outputs, inside
+
+
+def _nearest_along_axes(found: Target, piece: Axes, sources: Sequence[Wanted]) -> list[Array]:
+    first, start = found.columns.start - piece.columns.start, found.rows.start - piece.rows.start
+    shape = found.shape
+    x = (piece.xs[first : first + shape[1]] * found.scale[0] + _ON_THE_LINE).astype(np.intp)
+    y = (piece.ys[start : start + shape[0]] * found.scale[1] + _ON_THE_LINE).astype(np.intp)
+    across, down = _run(x), _run(y)
+    outputs = []
+    for source in sources:
+        data, top, left = source.patch.data, source.patch.top, source.patch.left
+        if across is not None and down is not None:
+            outputs.append(_chosen(data[_moved(down, -top), _moved(across, -left)], source.samples))
+            continue
+        out = np.empty((*shape, len(source.samples)), data.dtype)
+        for rows in _strips(*shape):
+            flat = _spare((rows.stop - rows.start, shape[1]))
+            np.add(((y[rows] - top) * data.shape[1])[:, None], x - left, out=flat)
+            _take(data, flat, source.samples, out[rows])
+        outputs.append(out)
+    return outputs
+
+
+def _take(data: Array, flat: Indexes, samples: tuple[int, ...], out: Array) -> None:
+    """Fill ``out`` with samples of the pixels that ``flat`` counts. Spoils ``flat``."""
+    count = data.shape[2]
+    if (
+        len(samples) == count
+        and samples == tuple(range(count))
+        and (count == 1 or data.itemsize * count in _WHOLE_CHUNKS)
+    ):
+        data.reshape(-1, count).take(flat, axis=0, mode="clip", out=out)
+        return
+    values = data.reshape(-1)
     flat *= count
-    out = np.empty((*flat.shape, len(samples)), data.dtype)
+    one = out[:, :, 0] if len(samples) == 1 else np.empty(flat.shape, data.dtype)
     at = 0
     for place, sample in enumerate(samples):
         flat += sample - at
         at = sample
-        out[:, :, place] = values.take(flat, mode="clip")
-    return out
+        values.take(flat, mode="clip", out=one)
+        if len(samples) > 1:
+            out[:, :, place] = one
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Rows to work on at a time."""
+    step = max(1, _AT_A_TIME // width)
+    return (slice(start, min(start + step, height)) for start in range(0, height, step))
+
+
+class _Buffers(threading.local):
+    """Memory that a thread works in, kept from one call to the next."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Array] = {}
+
+    def part(self, name: str, shape: tuple[int, int], dtype: Any) -> Array:
+        """An array of some shape; what it held before is lost."""
+        size = shape[0] * shape[1]
+        if size > _AT_A_TIME:
+            return np.empty(shape, dtype)
+        kept = self.parts.get(name)
+        if kept is None:
+            kept = self.parts[name] = np.empty(_AT_A_TIME, np.float64)
+        return cast("Array", kept.view(dtype)[:size].reshape(shape))
+
+
+_kept = _Buffers()
+
+
+def _buffers(height: int, width: int, dtype: Any) -> tuple[Floats, Floats, Indexes, Indexes]:
+    shape = (height, width)
+    return (
+        _kept.part("x", shape, dtype),
+        _kept.part("y", shape, dtype),
+        _kept.part("columns", shape, np.intp),
+        _kept.part("lines", shape, np.intp),
+    )
+
+
+def _spare(shape: tuple[int, int]) -> Indexes:
+    return _kept.part("flat", shape, np.intp)
 
 
 def _run(indexes: Indexes) -> slice | None:
-    """Indexes along an axis as a slice, where each is one more, or one less, than the one before."""
-    if indexes.ndim == 2 and indexes.shape[1] > 1:
-        return None
-    line = indexes.ravel()
-    if line.size == 1:
-        return slice(int(line[0]), int(line[0]) + 1)
-    step = int(line[1] - line[0])
-    first, last = int(line[0]), int(line[-1])
-    if step not in (1, -1) or last - first != step * (line.size - 1) or not (np.diff(line) == step).all():
+    """Indexes as a slice, where each is one more, or one less, than the one before."""
+    first, last = int(indexes[0]), int(indexes[-1])
+    if indexes.size == 1:
+        return slice(first, first + 1)
+    step = int(indexes[1]) - first
+    if step not in (1, -1) or last - first != step * (indexes.size - 1) or not (np.diff(indexes) == step).all():
         return None
     return slice(first, last + step, step)
 
@@ -166,8 +244,6 @@ def _moved(run: slice, by: int) -> slice:
 
 def _chosen(pixels: Array, samples: tuple[int, ...]) -> Array:
     """Some samples of pixels, without a copy where they are a run."""
-    if len(samples) == pixels.shape[2] and samples == tuple(range(len(samples))):
-        return pixels
     if samples == tuple(range(samples[0], samples[0] + len(samples))):
         return pixels[:, :, samples[0] : samples[0] + len(samples)]
     return pixels[:, :, list(samples)]
