@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
+from obstore.store import S3Store
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "secret-of-tests", "AWS_REGION": "us-east-1"}
 """What to put into the environment so that requests can be signed. The server takes any keys."""
@@ -39,25 +39,38 @@ class S3:
 
     def bucket(self, name: str) -> None:
         """Make a bucket; it may exist."""
-        self._request("PUT", f"/{name}")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("PUT", f"/{name}")
+            connection.getresponse().read()
+        finally:
+            connection.close()
 
     def put(self, bucket: str, key: str, data: bytes) -> None:
         """Store an object."""
-        assert self._request("PUT", f"/{bucket}/{quote(key)}", data) == 200
+        self._store(bucket).put(key, data)
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove an object."""
-        assert self._request("DELETE", f"/{bucket}/{quote(key)}") == 204
+        self._store(bucket).delete(key)
 
-    def _request(self, method: str, path: str, body: bytes | None = None) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        finally:
-            connection.close()
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """The keys that the bucket has."""
+        return sorted(found["path"] for found in self._store(bucket).list(prefix or None).collect())
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """An object's bytes."""
+        return bytes(self._store(bucket).get(key).bytes())
+
+    def _store(self, bucket: str) -> S3Store:
+        return S3Store(
+            bucket,
+            endpoint=self.endpoint,
+            region=KEYS["AWS_REGION"],
+            access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            client_options={"allow_http": True},
+        )
 
 
 @pytest.fixture(scope="session")
