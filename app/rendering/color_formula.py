@@ -24,7 +24,7 @@ Operation = Callable[[Array], Array]
 
 
 def apply(raster: Raster, formula: str) -> Raster:
-    """The raster as uint8 after the formula. Integers count from 0 to the most of their type, floats are rescaled first.
+    """The raster as uint8 after the formula. Integers count from 0 to the most of their type; floats are rescaled.
 
     Raises:
         InvalidParameter: the formula does not parse.

@@ -9,7 +9,8 @@ import numpy as np
 
 from app.raster import Array, Raster
 from app.rendering.algorithms.declaration import Algorithm, Run
-from app.rendering.algorithms.results import Mask, result, valid
+from app.rendering.algorithms.results import result
+from app.rendering.validity import Mask, valid
 
 Reduce = Callable[[Array, Mask], tuple[Array, Mask]]
 """(values, valid) of all bands to (values, valid) of one, shape (rows, columns)."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from app.raster import Array, Raster
 from app.rendering.algorithms.declaration import Algorithm, Run
-from app.rendering.algorithms.results import result, to_bytes, valid
+from app.rendering.algorithms.results import result, to_bytes
+from app.rendering.validity import valid
 
 
 def _each(function: Callable[[Array], Array] | None) -> Run:

@@ -10,7 +10,8 @@ import numpy as np
 from app.errors import InvalidBand
 from app.raster import Array, Raster
 from app.rendering.algorithms.declaration import Algorithm
-from app.rendering.algorithms.results import Mask, result, to_bytes, valid
+from app.rendering.algorithms.results import result, to_bytes
+from app.rendering.validity import Mask, valid
 
 
 def _luma(raster: Raster) -> tuple[Array, Mask | None]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from app.raster import Raster
 from app.rendering.algorithms.declaration import Algorithm
-from app.rendering.algorithms.results import result, valid
+from app.rendering.algorithms.results import result
+from app.rendering.validity import valid
 
 
 def _normalized_index(raster: Raster, _values: Mapping[str, Any]) -> Raster:

@@ -9,17 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.raster import Array, Raster
-
-Mask = NDArray[np.bool_]
-
-
-def valid(raster: Raster) -> Mask | None:
-    """The raster's mask with what its alpha band leaves out, shape (1 or bands, rows, columns). None: all valid."""
-    mask = raster.mask
-    if raster.alpha is not None:
-        opaque = (raster.alpha > 0)[np.newaxis]
-        mask = opaque if mask is None else mask & opaque
-    return mask
+from app.rendering.validity import Mask
 
 
 def result(

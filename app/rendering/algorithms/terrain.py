@@ -17,7 +17,8 @@ from app.errors import InvalidBand, InvalidParameter
 from app.raster import Array, Raster
 from app.rendering import colormap
 from app.rendering.algorithms.declaration import Algorithm, Parameter
-from app.rendering.algorithms.results import Mask, result, to_bytes, valid
+from app.rendering.algorithms.results import result, to_bytes
+from app.rendering.validity import Mask, valid
 
 
 def _hillshade(raster: Raster, values: Mapping[str, Any]) -> Raster:
