@@ -20,6 +20,7 @@ function graticule(step) {
 
 const style = {
   version: 8,
+  sky: { "atmosphere-blend": ["interpolate", ["linear"], ["zoom"], 0, 0.9, 5, 0.9, 7, 0] },
   sources: {
     coarse: { type: "geojson", data: graticule(30) },
     fine: { type: "geojson", data: graticule(5) },

@@ -187,6 +187,12 @@ function foldable() {
   fold(window.innerWidth < 600);
 }
 
+/** The zoom at which the globe fills most of the window. */
+function wholeEarth() {
+  const room = Math.min(window.innerHeight, window.innerWidth);
+  return Math.log2((room * 0.86) / 144);
+}
+
 async function start() {
   foldable();
   let layers;
@@ -204,7 +210,7 @@ async function start() {
   const on = new Set(wanted != null ? wanted.split(",") : [first]);
   const states = layers.map((layer) => ({ layer, on: on.has(layer.id), opacity: 1, style: "" }));
   const placed = hash().has("map");
-  const map = makeMap({ hash: "map", center: [10, 25], zoom: 1.6 });
+  const map = makeMap({ hash: "map", center: [12, 24], zoom: wholeEarth() });
   if (!map) {
     say("This browser has no WebGL, which the map needs.");
     return;
@@ -214,6 +220,7 @@ async function start() {
   followPosition(map);
   list.append(...states.map((state) => row(map, states, state)));
   map.on("load", () => {
+    map.setProjection({ type: "globe" });
     states.filter((state) => state.on).forEach((state) => show(map, states, state));
     if (!placed && wanted != null) {
       const state = states.find((candidate) => candidate.on);
