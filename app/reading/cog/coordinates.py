@@ -60,6 +60,13 @@ class Axes:
         """What it covers."""
         return (float(self.xs.min()), float(self.xs.max()), float(self.ys.min()), float(self.ys.max()))
 
+    def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
+        """Width and height of a pixel of the grid, in pixels of the full raster; ``scale`` is for the whole grid."""
+        return (
+            _step(self.xs) if self.xs.size > 1 else scale[0],
+            _step(self.ys) if self.ys.size > 1 else scale[1],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smooth:
@@ -78,6 +85,16 @@ class Smooth:
         spread_y = float(np.abs(self.y).sum()) - abs(float(self.y[0, 0]))
         x, y = float(self.x[0, 0]), float(self.y[0, 0])
         return (x - spread_x, x + spread_x, y - spread_y, y + spread_y)
+
+    def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
+        """Width and height of the box around a pixel of the grid, in pixels of the full raster."""
+        columns, rows = self.columns.stop - self.columns.start - 1, self.rows.stop - self.rows.start - 1
+        if columns < 1 or rows < 1:
+            return scale
+        return (
+            2 * float(abs(self.x[0, 1]) / columns + abs(self.x[1, 0]) / rows),
+            2 * float(abs(self.y[0, 1]) / columns + abs(self.y[1, 0]) / rows),
+        )
 
     def positions(
         self, scale: tuple[float, float], origin: tuple[float, float], rows: slice, out: tuple[Floats, Floats]
@@ -112,6 +129,10 @@ class Scattered:
             return (math.inf, -math.inf, math.inf, -math.inf)
         x, y = self.x[known], self.y[known]
         return (float(x.min()), float(x.max()), float(y.min()), float(y.max()))
+
+    def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
+        """Width and height of a pixel of the grid, in pixels of the full raster."""
+        return scale
 
     def positions(
         self, scale: tuple[float, float], origin: tuple[float, float], rows: slice, out: tuple[Floats, Floats]
@@ -446,3 +467,44 @@ def _areas() -> Floats:
     """Areas between nodes."""
     spacing = np.diff(_nodes())
     return spacing[:, None] * spacing
+
+
+def along_rows(
+    piece: Smooth, scale: tuple[float, float], origin: tuple[float, float], height: int, most_shear: float
+) -> Floats | None:
+    """Where the columns of a piece cross the rows of a window: x at [row of the window, column of the piece].
+
+    None where the piece is turned too much against the raster, or does not run straight enough, to tell.
+
+    Args:
+        piece: a part of the grid.
+        scale: pixels of the image to one of the full raster.
+        origin: first column and row of the window, in the image.
+        height: rows of the window.
+        most_shear: columns that may lie between the crossings of one row and the next.
+    """
+    x, y = piece.x * scale[0], piece.y * scale[1]
+    x[0, 0] -= origin[0]
+    y[0, 0] -= origin[1]
+    if abs(y[1, 0]) < 1e-9 or abs(x[1, 0] / y[1, 0]) > most_shear or abs(y[0, 1]) > most_shear * abs(x[0, 1]):
+        return None
+    nodes = np.polynomial.chebyshev.chebvander(_nodes(), _NODES - 1)
+    known_x, known_y = nodes @ x @ nodes.T, nodes @ y @ nodes.T
+    reach = np.ptp(known_y, axis=0)
+    if (np.abs(known_y[-1] - known_y[0]) < 0.999 * reach).any() or height > 1.5 * reach.min() + 16:
+        return None
+    # For each of the columns at nodes, x as a polynomial of y: Lagrange's, through the places that are known.
+    wanted = height / 2 + (height - 1) / 2 * _nodes()
+    crossing = np.empty((_NODES, _NODES))
+    for column in range(_NODES):
+        at = known_y[:, column]
+        apart = at[:, None] - at
+        np.fill_diagonal(apart, 1.0)
+        away = wanted[:, None] - at
+        product = np.stack([np.delete(away, k, axis=1).prod(axis=1) for k in range(_NODES)], axis=1)
+        crossing[:, column] = (product / apart.prod(axis=1)) @ known_x[:, column]
+    coefficients = _to_coefficients() @ crossing @ _to_coefficients().T
+    dtype = np.dtype(np.float32)
+    columns = piece.columns.stop - piece.columns.start
+    found: Floats = _basis(height, dtype) @ coefficients.astype(dtype) @ _basis_across(columns, dtype)
+    return found

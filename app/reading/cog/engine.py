@@ -14,7 +14,7 @@ from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Array, Grid
 from app.reading import footprint
 from app.reading.byte_sources.protocol import ByteSource
-from app.reading.cog import blocks, codecs, sampling
+from app.reading.cog import blocks, codecs, kernels, sampling
 from app.reading.cog import header as header_
 from app.reading.cog.coordinates import Placement, Placer
 from app.reading.cog.header import Header, Image, Level
@@ -22,7 +22,7 @@ from app.reading.cog.windows import BlockReader, Patch, Window
 from app.reading.engine import Pixels
 from app.reading.profile import Profile
 
-METHODS = frozenset({"nearest"})
+METHODS = frozenset({"nearest"}) | kernels.METHODS
 """Resamplings that are done here; GDAL knows the others."""
 
 
@@ -105,7 +105,10 @@ class CogEngine:
         level = self._level(placement, method)
         alpha_band = self._profile.alpha_band if nodata is None else None
         wanted = bands if alpha_band is None else (*bands, alpha_band)
-        fillings = self._fill_nearest(placement, level, wanted, use_mask=nodata is None)
+        if method == "nearest":
+            fillings = self._fill_nearest(placement, level, wanted, use_mask=nodata is None)
+        else:
+            fillings = self._fill_by_kernel(placement, level, wanted, nodata, alpha_band, method)
         fill = 0.0 if nodata is None else nodata
         data, mask = _put_together(fillings, grid, len(wanted), level.image.dtype, fill)
         alpha = None
@@ -173,10 +176,7 @@ class CogEngine:
         scale = self._scale_of(image)
         found = [needed for piece in placement.pieces if (needed := sampling.target(piece, image, scale)) is not None]
         planes = tuple(dict.fromkeys(band - 1 for band in bands)) if image.planar else (0,)
-        windows = [_window(needed, image, planes, self._sparse) for needed in found]
-        if mask is not None:
-            windows += [_window(needed, mask, (0,), 0.0) for needed in found]
-        patches = self._reader.read(windows) if windows else []
+        patches = self._patches(found, image, mask, planes)
         fillings = []
         for index, needed in enumerate(found):
             sources = _sources(patches[index], planes, bands)
@@ -189,6 +189,134 @@ class CogEngine:
             data = pixels[0] if len(pixels) == 1 else _stacked(pixels, planes, bands)
             fillings.append(_Filling(rows=needed.rows, columns=needed.columns, data=data, valid=valid))
         return fillings
+
+    def _patches(
+        self, found: list[sampling.Target], image: Image, mask: Image | None, planes: tuple[int, ...]
+    ) -> list[list[Patch]]:
+        """The windows of all targets, a patch a plane; then, where there is a mask image, theirs in it."""
+        windows = [_window(needed, image, planes, self._sparse) for needed in found]
+        if mask is not None:
+            windows += [_window(needed, mask, (0,), 0.0) for needed in found]
+        return self._reader.read(windows) if windows else []
+
+    def _fill_by_kernel(
+        self,
+        placement: Placement,
+        level: Level,
+        bands: tuple[int, ...],
+        nodata: float | None,
+        alpha_band: int | None,
+        method: str,
+    ) -> list[_Filling]:
+        """Each part of the grid with what a kernel makes of the pixels around."""
+        image, mask = level.image, level.mask if nodata is None else None
+        scale = self._scale_of(image)
+        found = []
+        chosen = []
+        for piece in placement.pieces:
+            across, down = piece.stretch(placement.scale)
+            kernel = kernels.kernel(method, (across * scale[0], down * scale[1]))
+            needed = sampling.target(piece, image, scale, kernel.reach)
+            if needed is not None:
+                found.append(needed)
+                chosen.append(kernel)
+        planes = tuple(dict.fromkeys(band - 1 for band in bands)) if image.planar else (0,)
+        patches = self._patches(found, image, mask, planes)
+        fillings = []
+        for index, (needed, kernel) in enumerate(zip(found, chosen, strict=True)):
+            shared = _inside_of(needed, image)
+            if mask is not None and not _all_valid(needed, patches[len(found) + index][0]):
+                shared = _and(shared, _window_of(needed, patches[len(found) + index][0], 0) != 0)
+            values = {
+                band: _window_of(needed, patches[index][planes.index(band - 1) if image.planar else 0], band - 1)
+                for band in dict.fromkeys(bands)
+            }
+            fillings.append(_resampled(needed, kernel, bands, values, shared, nodata, alpha_band))
+        return fillings
+
+
+def _inside_of(needed: sampling.Target, image: Image) -> NDArray[np.bool_] | None:
+    """True for pixels of a window that are pixels of the image. None: all are."""
+    if needed.top >= 0 and needed.left >= 0 and needed.bottom <= image.height and needed.right <= image.width:
+        return None
+    inside = np.zeros((needed.bottom - needed.top, needed.right - needed.left), bool)
+    inside[
+        max(0, -needed.top) : image.height - needed.top,
+        max(0, -needed.left) : image.width - needed.left,
+    ] = True
+    return inside
+
+
+def _window_of(needed: sampling.Target, patch: Patch, sample: int) -> Array:
+    """One band of a window: shape (rows, columns). What lies outside of the image is 0."""
+    data = patch.data[:, :, sample if patch.data.shape[2] > 1 else 0]
+    top, left = needed.top - patch.top, needed.left - patch.left
+    height, width = needed.bottom - needed.top, needed.right - needed.left
+    part = data[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+    if part.shape == (height, width):
+        return part
+    padded = np.zeros((height, width), data.dtype)
+    padded[max(0, -top) : max(0, -top) + part.shape[0], max(0, -left) : max(0, -left) + part.shape[1]] = part
+    return padded
+
+
+def _resampled(
+    needed: sampling.Target,
+    kernel: kernels.Kernel,
+    bands: tuple[int, ...],
+    values: dict[int, Array],
+    shared: NDArray[np.bool_] | None,
+    nodata: float | None,
+    alpha_band: int | None,
+) -> _Filling:
+    """A part of the grid from the windows of its bands.
+
+    A pixel is valid where the nearest one of the raster is, as in GDAL's warper.
+    """
+    weights: dict[int, Array | None] = dict.fromkeys(values, shared)
+    if nodata is not None:
+        weights = {band: _and(shared, _valid(window, nodata)) for band, window in values.items()}
+    elif alpha_band is not None and not (values[alpha_band] == _maximum(values[alpha_band].dtype)).all():
+        opacity = values[alpha_band].astype(np.float32) / np.float32(_maximum(values[alpha_band].dtype))
+        opacity = opacity if shared is None else opacity * shared
+        weights = {band: opacity if band != alpha_band else shared for band in values}
+    order = list(values)
+    results = kernels.resample(
+        needed, kernel, [kernels.Layer(values=values[band], weights=weights[band]) for band in order]
+    )
+    dtype = values[order[0]].dtype
+    by_band: dict[int, Array] = {}
+    for band, result in zip(order, results, strict=True):
+        by_band[band] = kernels.rounded(result.values, dtype)
+        if nodata is not None:
+            valid = _nearest_of(needed, weights[band])
+            _set_nodata(by_band[band], nodata, valid)
+    data = np.stack([by_band[band] for band in bands], axis=-1)
+    valid = None if nodata is not None else _nearest_of(needed, shared)
+    return _Filling(rows=needed.rows, columns=needed.columns, data=data, valid=valid)
+
+
+def _nearest_of(needed: sampling.Target, weights: Array | None) -> NDArray[np.bool_] | None:
+    """Whether the nearest pixel counts, for each of a part of the grid. None: all do."""
+    if weights is None and needed.inside:
+        return None
+    if weights is None:
+        weights = np.ones((needed.bottom - needed.top, needed.right - needed.left), bool)
+    patch = Patch(data=np.ascontiguousarray(weights)[:, :, None], top=needed.top, left=needed.left)
+    (counts,), inside = sampling.nearest(needed, [sampling.Wanted(patch=patch, samples=(0,))])
+    valid = _and(inside, counts[:, :, 0] > 0)
+    return None if valid is None or valid.all() else valid
+
+
+def _set_nodata(data: Array, nodata: float, valid: NDArray[np.bool_] | None) -> None:
+    """Put nodata where nothing is valid, and see that no valid value comes out as nodata by chance."""
+    if data.dtype.kind in "iu":
+        limits = np.iinfo(data.dtype)
+        if not (float(nodata).is_integer() and limits.min <= nodata <= limits.max):
+            return
+        data[data == data.dtype.type(nodata)] = int(nodata) + (1 if nodata == limits.min else -1)
+    if valid is not None:
+        data[~valid] = nodata
 
 
 def _sources(patches: list[Patch], planes: tuple[int, ...], bands: tuple[int, ...]) -> list[sampling.Wanted]:
@@ -208,16 +336,16 @@ def _all_valid(needed: sampling.Target, patch: Patch) -> bool:
     """True when a mask image says so of a whole window."""
     top, left = needed.top - patch.top, needed.left - patch.left
     height, width = needed.bottom - needed.top, needed.right - needed.left
-    return bool(patch.data[top : top + height, left : left + width].all())
+    return bool(patch.data[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)].all())
 
 
 def _window(needed: sampling.Target, image: Image, planes: tuple[int, ...], fill: float) -> Window:
     return Window(
         image=image,
-        top=needed.top,
-        left=needed.left,
-        bottom=needed.bottom,
-        right=needed.right,
+        top=max(0, needed.top),
+        left=max(0, needed.left),
+        bottom=min(image.height, needed.bottom),
+        right=min(image.width, needed.right),
         planes=planes,
         fill=fill,
     )

@@ -42,7 +42,7 @@ class Target:
     """Of the grid, those that may have a pixel."""
     columns: slice
     top: int
-    """First row of the image that is needed, and so on: a window inside of the image."""
+    """First row of the image that is needed, and so on. Where a kernel reaches over an edge, so does the window."""
     left: int
     bottom: int
     right: int
@@ -79,10 +79,10 @@ def target(piece: Piece, image: Image, scale: tuple[float, float], reach: tuple[
         piece=piece,
         rows=rows,
         columns=columns,
-        top=max(0, math.floor(low_y) - reach[1]),
-        left=max(0, math.floor(low_x) - reach[0]),
-        bottom=min(image.height, math.floor(high_y) + 1 + reach[1]),
-        right=min(image.width, math.floor(high_x) + 1 + reach[0]),
+        top=max(0, math.floor(low_y)) - reach[1],
+        left=max(0, math.floor(low_x)) - reach[0],
+        bottom=min(image.height, math.floor(high_y) + 1) + reach[1],
+        right=min(image.width, math.floor(high_x) + 1) + reach[0],
         scale=scale,
         inside=low_x >= 0 and low_y >= 0 and high_x < image.width and high_y < image.height,
     )
@@ -112,8 +112,8 @@ class Wanted:
 def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bools | None]:
     """For each source its nearest pixels, shape (rows, columns, samples), and where the image has pixels at all.
 
-    The pixels are a view of the patch, not to be written to, where the grid runs along its pixels one by one. The mask is
-    None when all pixels lie on the image.
+    The pixels are a view of the patch, not to be written to, where the grid runs along its pixels one by one. The mask
+    is None when all pixels lie on the image.
     """
     if isinstance(found.piece, Axes):
         return _nearest_along_axes(found, found.piece, sources), None
