@@ -14,14 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from app import __version__
 from app import settings as settings_
-from app.api import algorithms, colormaps, health, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api import algorithms, colormaps, health, layers, ogc, openapi, openapi_pages, problems, tms, viewer
 from app.api.cog import routes as cog
-from app.api.cog import tiles
 from app.api.compression import Compression
 from app.api.desk import Desk, Locations
 from app.api.links import Links
 from app.api.middleware import Door, Lanes
 from app.api.operation import Lane, Operation, document, endpoint
+from app.catalog.catalog import open_catalog
 from app.errors import InvalidParameter
 from app.reading.policy import Policy
 from app.serving.service import Service
@@ -31,12 +31,7 @@ from app.settings import Settings
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, ready to serve, for these settings or those of the environment."""
     chosen = settings or settings_.get()
-    desk = Desk(
-        settings=chosen,
-        locations=Locations(Policy.from_sources(chosen.sources), chosen.revalidate_seconds),
-        links=Links(chosen),
-        service=Service(chosen),
-    )
+    desk = _desk(chosen)
     app = FastAPI(
         title=chosen.name,
         description=chosen.description,
@@ -67,15 +62,36 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/ping", health.healthz, methods=["GET"], include_in_schema=False)
     app.include_router(openapi_pages.router(desk.links))
     app.include_router(viewer.router)
+    _mount(app, desk, layers.SHORT)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
+
+
+def _desk(settings: Settings) -> Desk:
+    catalog = open_catalog(settings.catalog, revalidate=settings.revalidate_seconds) if settings.catalog else None
+    of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
+    return Desk(
+        settings=settings,
+        locations=Locations(Policy.from_sources(settings.sources), settings.revalidate_seconds),
+        links=Links(settings),
+        service=Service(settings),
+        catalog=catalog,
+        layer_locations=Locations(Policy.from_sources(of_layers), settings.revalidate_seconds),
+    )
 
 
 def _operations(settings: Settings) -> list[Operation[Any]]:
     operations: list[Operation[Any]] = []
     if not settings.disable_cog:
         operations += cog.OPERATIONS
-    return [*operations, *tms.OPERATIONS, *algorithms.OPERATIONS, *colormaps.OPERATIONS, *ogc.OPERATIONS]
+    return [
+        *operations,
+        *tms.OPERATIONS,
+        *algorithms.OPERATIONS,
+        *colormaps.OPERATIONS,
+        *ogc.OPERATIONS,
+        *layers.OPERATIONS,
+    ]
 
 
 def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> None:
@@ -102,9 +118,7 @@ def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> No
 
 
 def _lanes(desk: Desk) -> list[Lane]:
-    if desk.settings.disable_cog:
-        return []
-    return [Lane(pattern=tiles.LANE, handler=endpoint(tiles.ANY_TILE, desk))]
+    return [*([] if desk.settings.disable_cog else cog.lanes(desk)), *layers.lanes(desk)]
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

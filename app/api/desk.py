@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from app.api.links import Links
+from app.catalog.catalog import Catalog
 from app.reading.location import Location
 from app.reading.policy import Policy
 from app.serving.service import Service
@@ -16,8 +17,10 @@ KEPT_LOCATIONS = 4096
 
 
 class Locations:
-    """Where sources are, by the address that callers give; asked of the policy again every few seconds, because a
-    symbolic link may lead somewhere else by then. Used from the event loop."""
+    """Where sources are, by the address that callers give. Used from the event loop.
+
+    The policy is asked again every few seconds, because a symbolic link may lead somewhere else by then.
+    """
 
     def __init__(self, policy: Policy, seconds: float) -> None:
         """Remember what the policy says for ``seconds``."""
@@ -50,5 +53,9 @@ class Desk:
 
     settings: Settings
     locations: Locations
+    """Of what callers name by ``url``."""
     links: Links
     service: Service
+    catalog: Catalog | None
+    layer_locations: Locations
+    """Of what layers are made of: that of the catalog too."""

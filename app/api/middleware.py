@@ -34,8 +34,9 @@ PREFLIGHT_SECONDS = b"86400"
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _WANTED = frozenset((b"origin", b"x-request-id", b"authorization"))
-_OPEN_PATHS = frozenset(("/healthz",))
-"""What needs no access token: a load balancer has none."""
+_HEALTH = frozenset(("/healthz", "/ping"))
+_OPEN = re.compile(r"/(?:healthz|ping|api|api\.html|openapi\.json|docs|docs/oauth2-redirect|redoc|static/.*)")
+"""What needs no access token: a load balancer has none, and a page's scripts cannot carry one along."""
 
 
 class Door:
@@ -54,43 +55,19 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
-        scope = dict(scope)  # the server goes on using its own
-        headers = {name: value for name, value in scope["headers"] if name in _WANTED}
-        request_id = _request_id(headers.get(b"x-request-id"))
-        scope["path"] = self._path(scope)
-        scope["root_path"] = ""
-        state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        head_only = scope["method"] == "HEAD"
-        if head_only:
-            scope["method"] = "GET"
-        common = [(b"x-request-id", request_id.encode()), *self._cors.headers(headers.get(b"origin"))]
-        begun = False
-
-        async def reply(message: Message) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                self._finish(scope, message, common, started)
-            elif head_only:
-                if message.get("more_body"):
-                    return
-                message = {"type": "http.response.body", "body": b"", "more_body": False}
-            await send(message)
-
+        visit = _Visit(self, scope, send)
         try:
-            await self._enter(scope, receive, reply, headers)
+            await self._enter(visit.scope, receive, visit.send, visit.headers)
         except CallerGone:
-            logger.debug("%s the caller went away", request_id)
+            logger.debug("%s the caller went away", visit.request_id)
         except TileryError as error:
-            if begun:
+            if visit.begun:
                 raise
-            await problems.of_error(error, request_id)(scope, receive, reply)
+            await problems.of_error(error, visit.request_id)(visit.scope, receive, visit.send)
         except Exception as error:
-            if begun:
+            if visit.begun:
                 raise
-            await problems.of_surprise(error, request_id)(scope, receive, reply)
+            await problems.of_surprise(error, visit.request_id)(visit.scope, receive, visit.send)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         if scope["method"] == "OPTIONS" and b"origin" in headers:
@@ -98,13 +75,13 @@ class Door:
             if preflight is not None:
                 await preflight(scope, receive, send)
                 return
-        if self._token is not None and scope["path"] not in _OPEN_PATHS:
+        if self._token is not None and not _OPEN.fullmatch(scope["path"]):
             self._check_token(scope, headers.get(b"authorization"))
         with deadline.limit(self._settings.deadline):
             await self.app(scope, receive, send)
 
-    def _path(self, scope: Scope) -> str:
-        """The path without the prefix that a proxy or the server added."""
+    def path(self, scope: Scope) -> str:
+        """The path of a request without the prefix that a proxy or the server added."""
         path: str = scope["path"]
         for prefix in (self._settings.root_path, scope.get("root_path", "")):
             if prefix and (path == prefix or path.startswith(f"{prefix}/")):
@@ -120,14 +97,51 @@ class Door:
         if not hmac.compare_digest(given, self._token or b""):
             raise Unauthorized("The access token is missing or wrong.")
 
-    def _finish(self, scope: Scope, message: Message, common: Headers, started: float) -> None:
-        """Add what every answer has to the headers of this one."""
-        headers: Headers = [*message.get("headers", ()), *common]
-        message["headers"] = headers
-        if not any(name == b"cache-control" for name, _ in headers):
-            lasting = scope["method"] == "GET" and message["status"] < 400 and scope["path"] not in _OPEN_PATHS
-            headers.append(self._cacheable if lasting else (b"cache-control", b"no-store"))
-        headers.append((b"server-timing", b"total;dur=%.1f" % ((time.perf_counter() - started) * 1000)))
+    def common(self, request_id: str, origin: bytes | None) -> Headers:
+        """Headers that every answer has, whatever it is."""
+        return [(b"x-request-id", request_id.encode()), *self._cors.headers(origin)]
+
+    def caching(self, scope: Scope, status: int) -> tuple[bytes, bytes]:
+        """How long an answer may be kept that does not say it itself: success as set, failure never."""
+        lasting = scope["method"] == "GET" and status < 400 and scope["path"] not in _HEALTH
+        return self._cacheable if lasting else (b"cache-control", b"no-store")
+
+
+class _Visit:
+    """One request on its way through the door."""
+
+    __slots__ = ("_door", "_head_only", "_send", "_started", "begun", "headers", "request_id", "scope")
+
+    def __init__(self, door: Door, scope: Scope, send: Send) -> None:
+        self._started = time.perf_counter()
+        self._door = door
+        self._send = send
+        self.begun = False
+        """The answer is on its way: nothing else can be said any more."""
+        self.headers = {name: value for name, value in scope["headers"] if name in _WANTED}
+        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.scope = dict(scope)  # the server goes on using its own
+        self.scope["path"] = door.path(scope)
+        self.scope["root_path"] = ""
+        self.scope["state"] = {**scope.get("state", {}), "request_id": self.request_id}
+        self._head_only = scope["method"] == "HEAD"
+        if self._head_only:
+            self.scope["method"] = "GET"
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer, with the headers that all answers have, and without a body for HEAD."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            headers = [*message.get("headers", ()), *self._door.common(self.request_id, self.headers.get(b"origin"))]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append(self._door.caching(self.scope, message["status"]))
+            headers.append((b"server-timing", b"total;dur=%.1f" % ((time.perf_counter() - self._started) * 1000)))
+            message["headers"] = headers
+        elif self._head_only:
+            if message.get("more_body"):
+                return
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
 
 
 class _Cors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,9 @@ from starlette.responses import Response
 from app.api.desk import Desk
 from app.api.params.parse import Parser, Values
 from app.api.params.table import Group
+from app.catalog.layer import Layer
 from app.errors import InvalidParameter
+from app.reading.location import Location
 
 P = TypeVar("P")
 
@@ -23,6 +25,43 @@ Handler = Callable[[Request], Awaitable[Response]]
 KEPT_QUERIES = 512
 """Parsed queries kept by each route: the tiles of one map all have the same."""
 LONGEST_KEPT_QUERY = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The raster that a request is about."""
+
+    location: Location
+    base: str
+    """Path of its routes: ``/cog``, ``/layers/dem``."""
+    source: str
+    """Its address, as the caller or the catalog wrote it."""
+    name: str
+    """What it is called: the last part of its address, or the layer's id."""
+    title: str
+    """What stands for it in documents."""
+    key: str = ""
+    """What else than location and parameters decides the answers: the revision of a layer."""
+    layer: Layer | None = None
+
+
+Resolved = tuple[bytes, Callable[[Values], Subject]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One way to name a raster, and so one set of routes for it."""
+
+    name: str
+    """In operation ids: ``cog``."""
+    path: str
+    """What its routes begin with: ``/cog``."""
+    tag: str
+    parameters: Group
+    """What names the raster."""
+    resolve: Callable[[Desk, Mapping[str, Any], bytes], Awaitable[Resolved]]
+    """From the path's parameters and the query: the query to parse, and what then tells the subject."""
+    documented: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +76,14 @@ class Ask(Generic[P]):
     """The parameters of the path."""
     plan: P
     """What the route made of the query alone."""
+    found: Subject | None
+
+    @property
+    def subject(self) -> Subject:
+        """The raster that this is about."""
+        if self.found is None:
+            raise RuntimeError("this route is about no raster")
+        return self.found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +91,15 @@ class Operation(Generic[P]):
     """One route."""
 
     id: str
-    """``.cog.getTile``: generated clients are named after it."""
+    """``getTile``, and ``.cog.getTile`` once it is bound to a family: generated clients are named after it."""
     paths: tuple[str, ...]
-    """The first is the one in the document; the others are older spellings."""
+    """The first is the one in the document; the others are older spellings. Below the family's path, if it has one."""
     parameters: Group
     answer: Callable[[Ask[P]], Awaitable[Response]]
     plan: Callable[[Desk, Values], P]
     """What can be made of the query alone; made once for all requests with the same query."""
     method: str = "GET"
-    tag: str = "Cloud Optimized GeoTIFF"
+    tag: str = ""
     summary: str = ""
     description: str = ""
     produces: Mapping[int | str, Mapping[str, Any]] = field(default_factory=dict)
@@ -61,6 +108,8 @@ class Operation(Generic[P]):
     """Request body as the OpenAPI document has it."""
     documented: bool = True
     """In the OpenAPI document."""
+    family: Family | None = None
+    """None: it is about no raster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +118,19 @@ class Lane:
 
     pattern: re.Pattern[str]
     handler: Handler
+
+
+def bound(family: Family, operation: Operation[P]) -> Operation[P]:
+    """The operation as one of a family's: with its paths, names and parameters."""
+    return replace(
+        operation,
+        id=f".{family.name}.{operation.id}",
+        paths=tuple(f"{family.path}{path}" for path in operation.paths),
+        parameters=(*family.parameters, *operation.parameters),
+        tag=family.tag,
+        documented=operation.documented and family.documented,
+        family=family,
+    )
 
 
 def nothing(desk: Desk, values: Values) -> None:
@@ -88,13 +150,17 @@ def endpoint(operation: Operation[P], desk: Desk) -> Handler:
     async def handle(request: Request) -> Response:
         query: bytes = request.scope["query_string"]
         texts: Mapping[str, str | None] = request.path_params
+        subject_of: Callable[[Values], Subject] | None = None
         try:
             path = parser.path(texts)
+            if operation.family is not None:
+                query, subject_of = await operation.family.resolve(desk, path, query)
             values, plan = remembered(query) if len(query) <= LONGEST_KEPT_QUERY else planned(query)
         except InvalidParameter:
             parser.parse(query, texts)  # says everything that is wrong, in path and query
             raise
-        asked = Ask(request=request, desk=desk, values=values, path=path, plan=plan)
+        subject = None if subject_of is None else subject_of(values)
+        asked = Ask(request=request, desk=desk, values=values, path=path, plan=plan, found=subject)
         response = await operation.answer(asked)
         if values.ignored:
             response.headers["X-Ignored-Parameters"] = _names(values.ignored)

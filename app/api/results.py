@@ -35,7 +35,7 @@ async def document(
     media_type: str = JSON,
     links: bool = False,
 ) -> Response:
-    """The response to a request for a JSON document about the raster that ``url`` names.
+    """The response to a request for a JSON document about the raster.
 
     Args:
         ask: the request.
@@ -60,7 +60,7 @@ async def made(
     *,
     check: Callable[[Reader], None] | None = None,
 ) -> Response:
-    """The response to a request for something made of the raster that ``url`` names.
+    """The response to a request for something made of the raster.
 
     Args:
         ask: the request.
@@ -69,8 +69,8 @@ async def made(
         check: see `app.serving.service.Service.answer`.
     """
     served = await ask.desk.service.answer(
-        ask.desk.locations.of(ask.values["url"]),
-        f"{place} {ask.values.canonical}",
+        ask.subject.location,
+        f"{place} {ask.subject.key} {ask.values.canonical}",
         work,
         known=if_none_match(ask.request),
         check=check,

@@ -98,7 +98,7 @@ async def tilejson(ask: Ask[Look]) -> Response:
     own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
     query = [*query_of(scope, without=own), ("tilesize", str(tilesize))]
     suffix = f".{values['tile_format']}" if values["tile_format"] else ""
-    tiles = ask.desk.links.to(scope, f"/cog/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)
+    tiles = ask.desk.links.to(scope, f"{ask.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)
     attribution = ask.desk.settings.default_attribution
 
     def work(reader: Reader) -> Json:
@@ -114,7 +114,7 @@ async def tilejson(ask: Ask[Look]) -> Response:
             "minzoom": minzoom,
             "maxzoom": maxzoom,
             "bounds": list(place),
-            "center": [*_centre(place), minzoom],
+            "center": [*centre(place), minzoom],
             **({"attribution": attribution} if attribution else {}),
             "raster_layers": {},
             "band_descriptions": facts["band_descriptions"],
@@ -125,7 +125,7 @@ async def tilejson(ask: Ask[Look]) -> Response:
     return await results.document(ask, f"tilejson {matrix_set.id}", work, links=True)
 
 
-def _centre(place: Bounds) -> tuple[float, float]:
+def centre(place: Bounds) -> tuple[float, float]:
     """The middle of geographic bounds, also across the antimeridian."""
     west, south, east, north = place
     middle = (west + east) / 2
@@ -151,7 +151,6 @@ _TILEJSON_QUERY: table.Group = (
     table.with_default(table.TILESIZE, DEFAULT_TILESIZE),
     table.TILE_FORMAT,
     *table.ZOOMS,
-    *table.DATASET,
     *table.TILE_EDGES,
     *table.LAYER,
     *table.PICTURE,
@@ -160,9 +159,9 @@ _TILEJSON_QUERY: table.Group = (
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
-        id=".cog.getInfo",
-        paths=("/cog/info",),
-        parameters=table.DATASET,
+        id="getInfo",
+        paths=("/info",),
+        parameters=(),
         plan=nothing,
         answer=info,
         summary="Info",
@@ -170,9 +169,9 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         produces=results.produces(),
     ),
     Operation(
-        id=".cog.getInfoGeoJSON",
-        paths=("/cog/info.geojson",),
-        parameters=(*table.DATASET, table.CRS),
+        id="getInfoGeoJSON",
+        paths=("/info.geojson",),
+        parameters=(table.CRS,),
         plan=nothing,
         answer=info_geojson,
         summary="Info Geojson",
@@ -180,8 +179,8 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         produces=results.produces(results.GEOJSON),
     ),
     Operation(
-        id=".cog.getTileJSON",
-        paths=("/cog/{tileMatrixSetId}/tilejson.json",),
+        id="getTileJSON",
+        paths=("/{tileMatrixSetId}/tilejson.json",),
         parameters=(table.MATRIX_SET, *_TILEJSON_QUERY),
         plan=plans.look_of_tiles,
         answer=tilejson,
@@ -190,17 +189,17 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         produces=results.produces(),
     ),
     Operation(
-        id=".cog.getTileJSONWithoutMatrixSet",
-        paths=("/cog/tilejson.json",),
+        id="getTileJSONWithoutMatrixSet",
+        paths=("/tilejson.json",),
         parameters=(table.MATRIX_SET_OLD, *_TILEJSON_QUERY),
         plan=plans.look_of_tiles,
         answer=tilejson,
         documented=False,
     ),
     Operation(
-        id=".cog.getDataForPoint",
-        paths=("/cog/point/{lon},{lat}",),
-        parameters=(*table.POSITION, *table.DATASET, table.COORD_CRS, *table.LAYER),
+        id="getDataForPoint",
+        paths=("/point/{lon},{lat}",),
+        parameters=(*table.POSITION, table.COORD_CRS, *table.LAYER),
         plan=plans.look,
         answer=point,
         summary="Point",
@@ -208,17 +207,17 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         produces=results.produces(),
     ),
     Operation(
-        id=".cog.getBounds",
-        paths=("/cog/bounds",),
-        parameters=(*table.DATASET, table.CRS),
+        id="getBounds",
+        paths=("/bounds",),
+        parameters=(table.CRS,),
         plan=nothing,
         answer=bounds,
         documented=False,
     ),
     Operation(
-        id=".cog.getMetadata",
-        paths=("/cog/metadata",),
-        parameters=(*table.DATASET, *table.LAYER),
+        id="getMetadata",
+        paths=("/metadata",),
+        parameters=table.LAYER,
         plan=plans.look,
         answer=metadata,
         documented=False,

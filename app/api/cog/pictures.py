@@ -57,7 +57,7 @@ async def feature(ask: Ask[Framed]) -> Response:
         style=plans.style(ask, ask.plan.look),
         size=plans.size(ask),
     )
-    location = ask.desk.locations.of(ask.values["url"])
+    location = ask.subject.location
     encoded, _ = await ask.desk.service.once(
         lambda: render.opened(location, lambda reader: render.feature(reader, request)),
         results.gone(ask.request.receive),
@@ -114,9 +114,9 @@ def _by_accept(accept: str) -> str:
 
 def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
     return Operation(
-        id=f".cog.{name}",
+        id=name,
         paths=paths,
-        parameters=(*path, *query, *table.DATASET, *table.LAYER, *table.sizes(1024), table.DST_CRS, *table.PICTURE),
+        parameters=(*path, *query, *table.LAYER, *table.sizes(1024), table.DST_CRS, *table.PICTURE),
         plan=plans.framed,
         answer=preview,
         summary="Preview",
@@ -127,12 +127,11 @@ def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group 
 
 def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[Framed]:
     return Operation(
-        id=f".cog.{name}",
+        id=name,
         paths=paths,
         parameters=(
             *table.BOX,
             *path,
-            *table.DATASET,
             *table.LAYER,
             *table.sizes(None),
             table.DST_CRS,
@@ -149,13 +148,12 @@ def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[
 
 def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
     return Operation(
-        id=f".cog.{name}",
+        id=name,
         paths=paths,
         method="POST",
         parameters=(
             *path,
             *query,
-            *table.DATASET,
             *table.LAYER,
             *table.sizes(None),
             table.COORD_CRS,
@@ -175,33 +173,33 @@ _SIZED: table.Group = (table.PATH_FORMAT, *table.PATH_SIZE)
 _CORNERS = "{minx},{miny},{maxx},{maxy}"
 
 OPERATIONS: tuple[Operation[Any], ...] = (
-    _preview("getPreviewWithSizeAndFormat", "/cog/preview/{width}x{height}.{format}", path=_SIZED),
-    _preview("getPreviewWithFormat", "/cog/preview.{format}", path=(table.PATH_FORMAT,)),
-    _preview("getPreview", "/cog/preview", query=(table.FORMAT,)),
+    _preview("getPreviewWithSizeAndFormat", "/preview/{width}x{height}.{format}", path=_SIZED),
+    _preview("getPreviewWithFormat", "/preview.{format}", path=(table.PATH_FORMAT,)),
+    _preview("getPreview", "/preview", query=(table.FORMAT,)),
     _box_operation(
         "getDataForBoundingBoxWithSizesAndFormat",
-        f"/cog/bbox/{_CORNERS}/{{width}}x{{height}}.{{format}}",
-        f"/cog/crop/{_CORNERS}/{{width}}x{{height}}.{{format}}",
+        f"/bbox/{_CORNERS}/{{width}}x{{height}}.{{format}}",
+        f"/crop/{_CORNERS}/{{width}}x{{height}}.{{format}}",
         path=_SIZED,
     ),
     _box_operation(
         "getDataForBoundingBoxWithFormat",
-        f"/cog/bbox/{_CORNERS}.{{format}}",
-        f"/cog/crop/{_CORNERS}.{{format}}",
+        f"/bbox/{_CORNERS}.{{format}}",
+        f"/crop/{_CORNERS}.{{format}}",
         path=(table.PATH_FORMAT,),
     ),
     _feature(
         "postDataForGeoJSONWithSizesAndFormat",
-        "/cog/feature/{width}x{height}.{format}",
-        "/cog/crop/{width}x{height}.{format}",
+        "/feature/{width}x{height}.{format}",
+        "/crop/{width}x{height}.{format}",
         path=_SIZED,
     ),
-    _feature("postDataForGeoJSONWithFormat", "/cog/feature.{format}", "/cog/crop.{format}", path=(table.PATH_FORMAT,)),
-    _feature("postDataForGeoJSON", "/cog/feature", "/cog/crop", query=(table.FORMAT,)),
+    _feature("postDataForGeoJSONWithFormat", "/feature.{format}", "/crop.{format}", path=(table.PATH_FORMAT,)),
+    _feature("postDataForGeoJSON", "/feature", "/crop", query=(table.FORMAT,)),
     Operation(
-        id=".cog.getMap",
-        paths=("/cog/map",),
-        parameters=(*table.DATASET, *table.MAP, *table.LAYER, *table.PICTURE),
+        id="getMap",
+        paths=("/map",),
+        parameters=(*table.MAP, *table.LAYER, *table.PICTURE),
         plan=plan_map,
         answer=map_,
         summary="OGC Maps API",

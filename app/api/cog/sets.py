@@ -40,10 +40,10 @@ def place_of(reader: Reader) -> Place:
 def _addresses(ask: Ask[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = "") -> Addresses:
     to, scope = ask.desk.links.to, ask.request.scope
     return Addresses(
-        tileset=to(scope, f"/cog/tiles/{tms.id}", query),
-        tiles=to(scope, f"/cog/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", query),
+        tileset=to(scope, f"{ask.subject.base}/tiles/{tms.id}", query),
+        tiles=to(scope, f"{ask.subject.base}/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", query),
         scheme=to(scope, f"/tileMatrixSets/{tms.id}"),
-        viewer=to(scope, f"/cog/{tms.id}/map.html", query),
+        viewer=to(scope, f"{ask.subject.base}/{tms.id}/map.html", query),
     )
 
 
@@ -88,7 +88,7 @@ async def _document(ask: Ask[None], place: str, work: Any, *, title: str) -> Res
         response = await results.document(ask, place, work, links=True)
         response.headers["Vary"] = "Accept"
         return response
-    location = ask.desk.locations.of(ask.values["url"])
+    location = ask.subject.location
     body, _ = await ask.desk.service.once(lambda: render.opened(location, work))
     return answers.document(ask, body, title=title)
 
@@ -112,22 +112,22 @@ async def capabilities(ask: Ask[Described]) -> Response:
     row = formats.get(ask.values["tile_format"])
     to, scope = ask.desk.links.to, ask.request.scope
     query = query_of(scope, without=_OF_TILES)
-    url: str = ask.values["url"]
     settings = ask.desk.settings
     address = to(scope, scope["path"], query_of(scope))
 
     def tiles(tms: TileMatrixSet) -> str:
-        path = f"/cog/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
+        path = f"{ask.subject.base}/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
         return to(scope, path, query)
 
     def work(reader: Reader) -> Encoded:
         layers = wmts.layers(
             (tms_.get(name) for name in ([only] if only else tms_.names())),
-            title=url,
+            title=ask.subject.title,
             place=place_of(reader),
             zooms=lambda tms: ask.plan.zooms.get(tms.id) or reader.zooms(tms),
             tiles=tiles,
             media_type=row.media_type,
+            old_names=only is not None,
         )
         text = wmts.capabilities(
             layers,
@@ -145,13 +145,13 @@ async def capabilities(ask: Ask[Described]) -> Response:
 async def map_page(ask: Ask[Look]) -> Response:
     """A page that shows the raster's tiles on a map."""
     tms = tms_.get(ask.path.get("tileMatrixSetId") or tms_.DEFAULT)
-    location = ask.desk.locations.of(ask.values["url"])
+    location = ask.subject.location
     mercator = tms_.get(tms_.DEFAULT)
 
-    def work(reader: Reader) -> tuple[Any, tuple[int, int], tuple[int, int]]:
-        return reader.geographic_bounds(), reader.zooms(tms), reader.zooms(mercator)
+    def work(reader: Reader) -> tuple[Place, tuple[int, int], tuple[int, int]]:
+        return place_of(reader), reader.zooms(tms), reader.zooms(mercator)
 
-    (bounds, (lowest, highest), in_mercator), _ = await ask.desk.service.once(lambda: render.opened(location, work))
+    (place, (lowest, highest), in_mercator), _ = await ask.desk.service.once(lambda: render.opened(location, work))
     values = ask.values
     own = (*_OF_TILES, "tilesize")
     query = [*query_of(ask.request.scope, without=own), ("tilesize", str(values["tilesize"]))]
@@ -162,9 +162,9 @@ async def map_page(ask: Ask[Look]) -> Response:
         ask.request,
         tms,
         title=ask.desk.settings.name,
-        base="cog",
+        base=ask.subject.base.strip("/"),
         query=query,
-        bounds=bounds,
+        place=place,
         zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
         fallback_zooms=in_mercator,
         suffix=f".{values['tile_format']}" if values["tile_format"] else "",
@@ -172,18 +172,12 @@ async def map_page(ask: Ask[Look]) -> Response:
     )
 
 
-async def viewer_page(ask: Ask[None]) -> Response:
-    """A page on which one decides how a raster is shown."""
-    return viewer.viewer_of_raster(ask.request)
-
-
-_HTML: dict[int | str, Any] = {
+HTML: dict[int | str, Any] = {
     200: {"description": "A page.", "content": {answers.HTML: {"schema": {"type": "string"}}}}
 }
 _XML: dict[int | str, Any] = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
 _WMTS_QUERY: table.Group = (
     *table.WMTS,
-    *table.DATASET,
     table.WMTS_ZOOMS,
     *table.TILE_EDGES,
     *table.LAYER,
@@ -192,32 +186,35 @@ _WMTS_QUERY: table.Group = (
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
-        id=".cog.getTileSetList",
-        paths=("/cog/tiles",),
-        parameters=(table.PAGE_FORMAT, *table.DATASET, table.CRS),
+        id="getTileSetList",
+        paths=("/tiles",),
+        parameters=(table.PAGE_FORMAT, table.CRS),
         plan=nothing,
         answer=tileset_list,
         summary="Retrieve a list of available raster tilesets for the specified dataset.",
         produces=answers.PRODUCES,
     ),
     Operation(
-        id=".cog.getTileSet",
-        paths=("/cog/tiles/{tileMatrixSetId}",),
-        parameters=(table.MATRIX_SET, *table.ZOOMS, table.PAGE_FORMAT, *table.DATASET),
+        id="getTileSet",
+        paths=("/tiles/{tileMatrixSetId}",),
+        parameters=(
+            table.MATRIX_SET,
+            *table.ZOOMS,
+            table.PAGE_FORMAT,
+        ),
         plan=nothing,
         answer=tileset,
         summary="Retrieve the raster tileset metadata for the specified dataset and tiling scheme.",
         produces=answers.PRODUCES,
     ),
     Operation(
-        id=".cog.getMapViewer",
-        paths=("/cog/{tileMatrixSetId}/map.html", "/cog/{tileMatrixSetId}/map"),
+        id="getMapViewer",
+        paths=("/{tileMatrixSetId}/map.html", "/{tileMatrixSetId}/map"),
         parameters=(
             table.MATRIX_SET,
             table.TILE_FORMAT,
             table.with_default(table.TILESIZE, 256),
             *table.ZOOMS,
-            *table.DATASET,
             *table.TILE_EDGES,
             *table.LAYER,
             *table.PICTURE,
@@ -226,21 +223,11 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=map_page,
         summary="Map Viewer",
         description="The raster's tiles on a map.",
-        produces=_HTML,
+        produces=HTML,
     ),
     Operation(
-        id=".cog.getViewer",
-        paths=("/cog/viewer",),
-        parameters=(),
-        plan=nothing,
-        answer=viewer_page,
-        summary="Viewer",
-        description="A page on which one decides how a raster is shown.",
-        produces=_HTML,
-    ),
-    Operation(
-        id=".cog.getWMTS",
-        paths=("/cog/WMTSCapabilities.xml",),
+        id="getWMTS",
+        paths=("/WMTSCapabilities.xml",),
         parameters=(*_WMTS_QUERY, table.MATRIX_SET_OLD),
         plan=plan_wmts,
         answer=capabilities,
@@ -249,8 +236,8 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         produces=_XML,
     ),
     Operation(
-        id=".cog.getWMTSOfMatrixSet",
-        paths=("/cog/{tileMatrixSetId}/WMTSCapabilities.xml",),
+        id="getWMTSOfMatrixSet",
+        paths=("/{tileMatrixSetId}/WMTSCapabilities.xml",),
         parameters=(table.MATRIX_SET, *_WMTS_QUERY),
         plan=plan_wmts,
         answer=capabilities,

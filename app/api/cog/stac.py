@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as datetime_
+import datetime as dt
 from typing import Any
 
 from starlette.responses import Response
 
 from app.api import results
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Ask, Operation, Subject, nothing
 from app.api.params import options, table
 from app.api.params.parse import Values
 from app.errors import InvalidParameter
@@ -16,7 +16,7 @@ from app.reading.options import ReadOptions
 from app.reading.reader import Reader
 
 Json = dict[str, Any]
-Moment = datetime_.datetime
+Moment = dt.datetime
 
 
 async def stac(ask: Ask[None]) -> Response:
@@ -24,15 +24,15 @@ async def stac(ask: Ask[None]) -> Response:
     values = ask.values
     options.check_size(ask.desk.settings, max_size=values["max_size"])
     times = _times(values.get("datetime"))
-    return await results.document(ask, "stac", lambda reader: _item(reader, values, times))
+    return await results.document(ask, "stac", lambda reader: _item(reader, ask.subject, values, times))
 
 
-def _item(reader: Reader, values: Values, times: tuple[Moment, ...]) -> Json:
+def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment, ...]) -> Json:
     from rio_stac.stac import create_stac_item
 
     # Says no where taking the statistics would decode more than one request may.
     reader.preview(options=ReadOptions(), width=1, height=1)
-    url: str = values["url"]
+    source = subject.source
     with reader.dataset() as dataset:
         item = create_stac_item(
             dataset,
@@ -41,11 +41,11 @@ def _item(reader: Reader, values: Values, times: tuple[Moment, ...]) -> Json:
             extensions=list(values.get("extensions", ())),
             collection=values["collection"],
             collection_url=values["collection_url"],
-            id=values["id"] or url.partition("?")[0].rstrip("/").rpartition("/")[2],
+            id=values["id"] or subject.name,
             asset_name=values["asset_name"],
             asset_roles=list(values.get("asset_roles", ())),
             asset_media_type=values["asset_media_type"],
-            asset_href=values["asset_href"] or url,
+            asset_href=values["asset_href"] or source,
             with_proj=values["with_proj"],
             with_raster=values["with_raster"],
             with_eo=values["with_eo"],
@@ -86,9 +86,9 @@ def _properties(times: tuple[Moment, ...]) -> Json:
 
 OPERATIONS: tuple[Operation[None], ...] = (
     Operation(
-        id=".cog.createSTAC",
-        paths=("/cog/stac",),
-        parameters=(*table.STAC, *table.DATASET),
+        id="createSTAC",
+        paths=("/stac",),
+        parameters=(*table.STAC,),
         plan=nothing,
         answer=stac,
         summary="Create STAC Item",

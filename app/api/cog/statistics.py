@@ -28,7 +28,7 @@ async def of_features(ask: Ask[Counted]) -> Response:
     """The body's Feature or FeatureCollection, with statistics in the properties."""
     document, items = await body.features(ask.request, ask.desk.settings)
     request = _request(ask, tuple(item["geometry"] for item in items))
-    location = ask.desk.locations.of(ask.values["url"])
+    location = ask.subject.location
 
     def work(reader: Reader) -> bytes:
         counted = [
@@ -62,10 +62,9 @@ def _request(ask: Ask[Counted], features: tuple[Json, ...] = ()) -> StatisticsRe
 
 OPERATIONS: tuple[Operation[Counted], ...] = (
     Operation(
-        id=".cog.getStatistics",
-        paths=("/cog/statistics",),
+        id="getStatistics",
+        paths=("/statistics",),
         parameters=(
-            *table.DATASET,
             *table.LAYER,
             *table.sizes(1024),
             *table.ALGORITHM,
@@ -79,11 +78,10 @@ OPERATIONS: tuple[Operation[Counted], ...] = (
         produces=results.produces(),
     ),
     Operation(
-        id=".cog.postStatisticsForGeoJSON",
-        paths=("/cog/statistics",),
+        id="postStatisticsForGeoJSON",
+        paths=("/statistics",),
         method="POST",
         parameters=(
-            *table.DATASET,
             table.COORD_CRS,
             table.DST_CRS,
             *table.LAYER,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from starlette.responses import Response
@@ -21,13 +20,12 @@ PICTURE: dict[int | str, Any] = {
     200: {"description": "Return an image.", "content": {media_type: {} for media_type in table.picture_types()}}
 }
 
-_QUERY = (table.TILESIZE, *table.DATASET, *table.TILE_EDGES, *table.LAYER, *table.PICTURE)
+_QUERY = (table.TILESIZE, *table.TILE_EDGES, *table.LAYER, *table.PICTURE)
 _SUFFIX = r"(?:@(?P<scale>[0-9]{1,2})x)?(?:\.(?P<format>[a-z0-9]{1,8}))?"
 
-LANE = re.compile(
-    r"/cog/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{1,64}))?"
-    rf"/(?P<z>-?[0-9]{{1,3}})/(?P<x>-?[0-9]{{1,10}})/(?P<y>-?[0-9]{{1,10}}){_SUFFIX}"
-)
+PLACE = rf"/(?P<z>-?[0-9]{{1,3}})/(?P<x>-?[0-9]{{1,10}})/(?P<y>-?[0-9]{{1,10}}){_SUFFIX}"
+"""Where a tile is in its set, as a regular expression: ``/7/66/45@2x.png``."""
+LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 """Every spelling of a tile's path, old ones included."""
 
 
@@ -74,10 +72,10 @@ def _scaled(ask: Ask[Any]) -> int | None:
 
 OPERATIONS: tuple[Operation[Look], ...] = (
     Operation(
-        id=".cog.getTileWithFormat",
+        id="getTileWithFormat",
         paths=(
-            "/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}.{format}",
-            "/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x.{format}",
+            "/tiles/{tileMatrixSetId}/{z}/{x}/{y}.{format}",
+            "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x.{format}",
         ),
         parameters=(*table.TILE, table.MATRIX_SET, table.PATH_FORMAT, table.SCALE, *_QUERY),
         plan=plans.look_of_tiles,
@@ -87,8 +85,8 @@ OPERATIONS: tuple[Operation[Look], ...] = (
         produces=PICTURE,
     ),
     Operation(
-        id=".cog.getTile",
-        paths=("/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}", "/cog/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x"),
+        id="getTile",
+        paths=("/tiles/{tileMatrixSetId}/{z}/{x}/{y}", "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x"),
         parameters=(*table.TILE, table.MATRIX_SET, table.FORMAT, table.SCALE, *_QUERY),
         plan=plans.look_of_tiles,
         answer=tile,
@@ -98,23 +96,24 @@ OPERATIONS: tuple[Operation[Look], ...] = (
     ),
 )
 
+SHORT: table.Group = (
+    *table.TILE,
+    table.optional(table.PATH_FORMAT),
+    table.SCALE,
+    table.FORMAT,
+    *_QUERY,
+)
+"""Parameters of a tile whose path names no tile matrix set."""
+
 ANY_TILE: Operation[Look] = Operation(
-    id=".cog.anyTile",
+    id="anyTile",
     paths=(
-        "/cog/tiles/{z}/{x}/{y}.{format}",
-        "/cog/tiles/{z}/{x}/{y}@{scale}x.{format}",
-        "/cog/tiles/{z}/{x}/{y}@{scale}x",
-        "/cog/tiles/{z}/{x}/{y}",
+        "/tiles/{z}/{x}/{y}.{format}",
+        "/tiles/{z}/{x}/{y}@{scale}x.{format}",
+        "/tiles/{z}/{x}/{y}@{scale}x",
+        "/tiles/{z}/{x}/{y}",
     ),
-    parameters=(
-        *table.TILE,
-        table.optional(table.MATRIX_SET),
-        table.optional(table.PATH_FORMAT),
-        table.SCALE,
-        table.FORMAT,
-        table.MATRIX_SET_OLD,
-        *_QUERY,
-    ),
+    parameters=(table.optional(table.MATRIX_SET), table.MATRIX_SET_OLD, *SHORT),
     plan=plans.look_of_tiles,
     answer=tile,
     documented=False,

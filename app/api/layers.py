@@ -1,0 +1,273 @@
+"""Layers: rasters that the catalog names, with short addresses and everything that ``/cog`` offers.
+
+A layer brings its render parameters along, and its styles further ones; what the request says wins over both. So the
+query that is parsed is the layer's, then the style's, then the request's, and no verb knows the difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.responses import Response
+
+from app import tms as tms_
+from app.api import answers, results, tilesets, viewer, wmts
+from app.api.cog import facts, routes, sets, tiles
+from app.api.cog.plans import Look
+from app.api.desk import Desk
+from app.api.links import query_of
+from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, endpoint, nothing
+from app.api.params import table
+from app.api.params.kinds import Text
+from app.api.params.table import Parameter
+from app.catalog import ids
+from app.catalog.layer import Layer, Query
+from app.crs import WGS84
+from app.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
+from app.rendering.encoding import formats
+
+Json = dict[str, Any]
+
+TAG = "Layers"
+
+LAYER = Parameter(
+    name="layer",
+    kind=Text(longest=64),
+    description="Id of the layer.",
+    where="path",
+    required=True,
+)
+STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
+
+_RIVALS = (
+    frozenset(("bidx", "expression")),
+    frozenset(("colormap", "colormap_name")),
+    frozenset(("algorithm", "algorithm_params")),
+    frozenset(("resampling", "resampling_method")),
+)
+"""Parameters of which a request that gives one does not want the layer's other."""
+
+
+async def of(desk: Desk, layer_id: str) -> Layer:
+    """The layer of that id.
+
+    Raises:
+        LayerNotFound: there is none.
+    """
+    catalog = desk.catalog
+    if catalog is None:
+        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+    layer = catalog.fresh(layer_id)
+    if layer is None:
+        layer = await desk.service.once(lambda: catalog.get(layer_id))
+    return layer
+
+
+async def resolve(desk: Desk, path: Mapping[str, Any], query: bytes) -> Resolved:
+    """The layer's query with the request's over it; the raster is the layer's."""
+    layer = await of(desk, path["layer"])
+    subject = Subject(
+        location=desk.layer_locations.of(layer.source),
+        base=f"/layers/{layer.id}",
+        source=layer.source,
+        name=layer.id,
+        title=layer.id,
+        key=f"{layer.id} {layer.revision}",
+        layer=layer,
+    )
+    return merged(layer.render, layer.styles, query), lambda _: subject
+
+
+@lru_cache(maxsize=1024)
+def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
+    """A layer's parameters, those of the style that the query names, and the query's own, encoded.
+
+    Raises:
+        InvalidParameter: there is no such style.
+    """
+    own = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=2048)
+    name = dict(own).get("style")
+    chosen: Query = ()
+    if name:
+        found = next((style for style in styles if style.name == name), None)
+        if found is None:
+            known = ", ".join(style.name for style in styles) or "none"
+            raise InvalidParameter(f"The layer has no style of that name. Its styles: {known}.", parameter="style")
+        chosen = found.render
+    pairs = _over(chosen, render)
+    return urlencode(_over(tuple(own), pairs)).encode("ascii")
+
+
+def _over(upper: Query, lower: Query) -> Query:
+    """The pairs of ``upper``, and those of ``lower`` that they leave alone."""
+    names = {name for name, _ in upper}
+    hidden = names.union(*(rivals for rivals in _RIVALS if rivals & names))
+    return (*(pair for pair in lower if pair[0] not in hidden), *upper)
+
+
+async def listing(ask: Ask[None]) -> Response:
+    """Every layer of the catalog."""
+    catalog = ask.desk.catalog
+    layers = () if catalog is None else await ask.desk.service.once(catalog.layers)
+    body = {"layers": [described(ask, layer) for layer in layers]}
+    entries = [{"name": layer.name, "href": f"{layer.id}/map"} for layer in layers]
+    return answers.document(ask, body, title="Layers", entries=entries)
+
+
+def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
+    """A layer as a TileJSON document."""
+    to, scope = ask.desk.links.to, ask.request.scope
+    document: Json = {
+        "tilejson": "3.0.0",
+        "id": layer.id,
+        "name": layer.name,
+        "description": layer.description,
+        "attribution": layer.attribution or ask.desk.settings.default_attribution,
+        "version": "1.0.0",
+        "scheme": "xyz",
+        "tiles": [to(scope, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)],
+        "minzoom": layer.minzoom,
+        "maxzoom": layer.maxzoom,
+        "bounds": list(layer.bounds),
+        "center": [*facts.centre(layer.bounds), layer.minzoom],
+        "revision": layer.revision,
+        "styles": [{"name": style.name, "title": style.title or style.name} for style in layer.styles],
+        "published": layer.published,
+        "statistics": dict(layer.statistics) or None,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+async def tilejson(ask: Ask[None]) -> Response:
+    """The layer as a TileJSON document."""
+    layer = await of(ask.desk, ask.path["layer"])
+    merged(layer.render, layer.styles, ask.request.scope["query_string"])  # a style that is not there is said so here
+    return answers.as_json(described(ask, layer, tuple(query_of(ask.request.scope, without=("f",)))))
+
+
+async def short_tile(ask: Ask[Look]) -> Response:
+    """One tile of a layer by its short address; beyond the layer's zooms there is none."""
+    layer = ask.subject.layer
+    z = ask.path["z"]
+    if layer is not None and not layer.minzoom <= z <= layer.maxzoom:
+        message = f"The layer has zooms {layer.minzoom} to {layer.maxzoom}; {z} is not one of them."
+        raise TileOutsideBounds(message, parameter="z", limit=layer.maxzoom)
+    return await tiles.tile(ask)
+
+
+async def short_map(ask: Ask[None]) -> Response:
+    """The map with this layer on it."""
+    layer = await of(ask.desk, ask.path["layer"])
+    return viewer.map_of_layers(ask.request, layer.id)
+
+
+async def viewer_page(ask: Ask[None]) -> Response:
+    """The page on which one decides how the layer is shown."""
+    layer = await of(ask.desk, ask.path["layer"])
+    return viewer.viewer_of_raster(ask.request, f"layers/{layer.id}", needs_url=False)
+
+
+async def capabilities(ask: Ask[None]) -> Response:
+    """A WMTS document of one layer, or of the whole catalog."""
+    catalog = ask.desk.catalog
+    if "layer" in ask.path:
+        found: tuple[Layer, ...] = (await of(ask.desk, ask.path["layer"]),)
+    else:
+        found = () if catalog is None else await ask.desk.service.once(catalog.layers)
+    tms = tms_.get(tms_.DEFAULT)
+    to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
+    query = query_of(scope)
+    layers = [
+        wmts.Layer(
+            identifier=layer.id,
+            title=layer.name,
+            tile_matrix_set=tms.id,
+            limits=_limits(layer),
+            geographic=layer.bounds,
+            tiles=to(scope, f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}", query),
+            media_type=row.media_type,
+            abstract=layer.description,
+        )
+        for layer in found
+    ]
+    settings = ask.desk.settings
+    text = wmts.capabilities(
+        layers, address=to(scope, scope["path"], query), title=settings.name, provider=settings.name
+    )
+    return Response(text, headers={"Content-Type": wmts.MEDIA_TYPE})
+
+
+def _limits(layer: Layer) -> tuple[tilesets.Limits, ...]:
+    tms = tms_.get(tms_.DEFAULT)
+    place = tilesets.Place(bounds=layer.bounds, crs=WGS84, geographic=layer.bounds)
+    return tilesets.limits(tms, tilesets.covered(tms, place), layer.minzoom, layer.maxzoom)
+
+
+FAMILY = Family(
+    name="layers",
+    path="/layers/{layer}",
+    tag=TAG,
+    parameters=(LAYER, STYLE),
+    resolve=resolve,
+)
+
+_SHORT_FAMILY = replace(FAMILY, name="layer", path="/{layer}", documented=True)
+_SHORT_TILE: Operation[Look] = replace(
+    bound(_SHORT_FAMILY, tiles.ANY_TILE),
+    id=".layer.getTile",
+    paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
+    parameters=(LAYER, STYLE, *tiles.SHORT),
+    answer=short_tile,
+    summary="Tile of a layer",
+    description="One tile of a layer as a picture.",
+    documented=True,
+)
+
+
+def _page(name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter) -> Operation[None]:
+    named = (LAYER,) if "{layer}" in path else ()
+    return Operation(
+        id=name,
+        paths=(path,),
+        parameters=(*named, *more),
+        plan=nothing,
+        answer=answer,
+        tag=TAG,
+        summary=summary,
+        produces=produces,
+    )
+
+
+_XML = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT),
+    _page("getLayersWMTS", "/wmts", capabilities, "WMTS of all layers", _XML),
+    _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
+    *(bound(FAMILY, verb) for verb in routes.VERBS),
+    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
+)
+SHORT: tuple[Operation[Any], ...] = (
+    _SHORT_TILE,
+    _page(".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE),
+    _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
+    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
+)
+"""Routes that begin with the layer's id: they come after all others."""
+
+
+def lanes(desk: Desk) -> list[Lane]:
+    """The short ways to tiles of layers."""
+    layer = rf"(?P<layer>{ids.PATTERN})"
+    return [
+        Lane(pattern=re.compile(f"/{layer}{tiles.PLACE}"), handler=endpoint(_SHORT_TILE, desk)),
+        Lane(
+            pattern=re.compile(f"/layers/{layer}{tiles.LANE}"),
+            handler=endpoint(bound(FAMILY, tiles.ANY_TILE), desk),
+        ),
+    ]
