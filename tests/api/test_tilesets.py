@@ -1,0 +1,130 @@
+"""Tileset documents: the limits hold every tile that touches the raster and no row or column more."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import crs, tms
+from app.api import tilesets
+from app.api.tilesets import Addresses, Place
+from app.raster import Bounds, Crs
+
+WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
+
+
+def place(bounds: Bounds, code: str) -> Place:
+    name = Crs(code)
+    return Place(bounds=bounds, crs=name, geographic=crs.transform_bounds(name, crs.WGS84, bounds))
+
+
+def touching(name: str, zoom: int, bounds: Bounds) -> tuple[int, int, int, int]:
+    """First and last row and column of the tiles that share an area with the bounds, by looking at each tile."""
+    grid = tms.get(name)
+    matrix = grid.matrix(zoom)
+    found = []
+    for x in range(matrix.width):
+        for y in range(matrix.height):
+            left, bottom, right, top = grid.tile_bounds(zoom, x, y)
+            if left < bounds[2] and right > bounds[0] and bottom < bounds[3] and top > bounds[1]:
+                found.append((x, y))
+    return (min(y for _, y in found), max(y for _, y in found), min(x for x, _ in found), max(x for x, _ in found))
+
+
+@pytest.mark.parametrize("zoom", range(7))
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (1e6, 2e6, 3e6, 5e6),
+        (-20037508.342789244, -20037508.342789244, 20037508.342789244, 20037508.342789244),
+        (-5009377.085697311, 0.0, 0.0, 5009377.085697311),  # on the seams of zoom 3 and deeper
+        (-1.0, -1.0, 1.0, 1.0),
+    ],
+)
+def test_limits_are_those_of_the_tiles_that_touch(zoom: int, bounds: Bounds) -> None:
+    grid = tms.get("WebMercatorQuad")
+    (found,) = tilesets.limits(grid, tilesets.covered(grid, place(bounds, "EPSG:3857")), zoom, zoom)
+    assert (found.first_row, found.last_row, found.first_column, found.last_column) == touching(grid.id, zoom, bounds)
+
+
+@pytest.mark.parametrize("name", tms.names())
+def test_the_world_fills_every_matrix(name: str) -> None:
+    grid = tms.get(name)
+    world = Place(bounds=WORLD, crs=crs.WGS84, geographic=WORLD)
+    covered = tilesets.covered(grid, world)
+    assert covered == pytest.approx(grid.bounds, rel=1e-6)
+    zoom = grid.minzoom + 2
+    (found,) = tilesets.limits(grid, covered, zoom, zoom)
+    matrix = grid.matrix(zoom)
+    assert (found.first_row, found.first_column) == (0, 0)
+    assert (found.last_row, found.last_column) == (matrix.height - 1, matrix.width - 1)
+
+
+def test_a_raster_elsewhere_has_no_tiles_in_a_regional_set() -> None:
+    greenland = place((373185.0, 8019284.9, 639014.9, 8286015.0), "EPSG:32621")
+    for name in ("EuropeanETRS89_LAEAQuad", "NZTM2000Quad", "UPSAntarcticWGS84Quad", "LINZAntarticaMapTilegrid"):
+        assert tilesets.covered(tms.get(name), greenland) is None
+    assert tilesets.limits(tms.get("NZTM2000Quad"), None, 0, 5) == ()
+
+
+def test_a_polar_raster_covers_the_pole_in_its_own_set_and_the_whole_width_of_a_cylinder() -> None:
+    half = 2_000_000.0
+    pole = place((2e6 - half, 2e6 - half, 2e6 + half, 2e6 + half), "EPSG:5041")
+    own = tms.get("UPSArcticWGS84Quad")
+    assert tilesets.covered(own, pole) == (0.0, 0.0, 4e6, 4e6)
+    degrees = tilesets.covered(tms.get("WGS1984Quad"), pole)
+    assert degrees is not None
+    assert (degrees[0], degrees[2], degrees[3]) == (-180.0, 180.0, 90.0)
+    assert 60 < degrees[1] < 72
+
+
+def test_a_raster_across_the_antimeridian_covers_both_ends() -> None:
+    west, east = 177.99, -178.51
+    raster = Place(
+        bounds=(0.0, 5600000.0, 250000.0, 5850000.0), crs=Crs("EPSG:32660"), geographic=(west, 50.58, east, 52.77)
+    )
+    grid = tms.get("WebMercatorQuad")
+    (found,) = tilesets.limits(grid, tilesets.covered(grid, raster), 5, 5)
+    assert (found.first_column, found.last_column) == (0, 31)
+    assert found.first_row == found.last_row == grid.tile_at(0.0, crs.transform_points(
+        crs.WGS84, crs.WEB_MERCATOR, [180.0], [51.6]
+    )[1][0], 5)[1]
+
+
+def test_reversed_zooms_give_no_limits() -> None:
+    grid = tms.get("WebMercatorQuad")
+    assert tilesets.limits(grid, grid.bounds, 4, 2) == ()
+
+
+def test_a_tileset_has_its_links_limits_and_bounds() -> None:
+    grid = tms.get("WebMercatorQuad")
+    document = tilesets.tileset(
+        grid,
+        addresses=Addresses(
+            tileset="http://a/tiles/WebMercatorQuad?url=x",
+            tiles="http://a/tiles/WebMercatorQuad/{z}/{x}/{y}?url=x",
+            scheme="http://a/tileMatrixSets/WebMercatorQuad",
+            viewer="http://a/WebMercatorQuad/map.html?url=x",
+        ),
+        place=Place(bounds=(0.0, 0.0, 10.0, 10.0), crs=crs.WGS84, geographic=(0.0, 0.0, 10.0, 10.0)),
+        zooms=(2, 3),
+        attribution="somebody",
+    )
+    assert [item["rel"] for item in document["links"]] == [
+        "self",
+        "tile",
+        "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme",
+        "data",
+    ]
+    assert document["links"][1]["href"].count("{") == 3
+    assert document["links"][1]["templated"] is True
+    assert document["tileMatrixSetLimits"] == [
+        {"tileMatrix": "2", "minTileRow": 1, "maxTileRow": 1, "minTileCol": 2, "maxTileCol": 2},
+        {"tileMatrix": "3", "minTileRow": 3, "maxTileRow": 3, "minTileCol": 4, "maxTileCol": 4},
+    ]
+    assert document["boundingBox"] == {
+        "lowerLeft": [0.0, 0.0],
+        "upperRight": [10.0, 10.0],
+        "crs": "http://www.opengis.net/def/crs/EPSG/0/4326",
+    }
+    assert document["crs"] == "http://www.opengis.net/def/crs/EPSG/0/3857"
+    assert document["attribution"] == "somebody"
