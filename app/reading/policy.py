@@ -22,7 +22,7 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from app.errors import InvalidParameter, SourceRefused
-from app.reading.byte_sources.addresses import is_allowed
+from app.reading.addresses import is_allowed
 from app.reading.location import FileLocation, HttpLocation, Location, S3Location
 
 LONGEST = 4096

@@ -130,6 +130,26 @@ def test_good_interim_answers_are_skipped(upstream: Upstream, source: ByteSource
     assert source.read(PLACE, 10) == body
 
 
+def test_what_a_server_says_unasked_is_not_an_answer(upstream: Upstream, source: ByteSource) -> None:
+    """A second answer right behind the first would be taken for that of the next request on the connection."""
+    false = DATA[:10][::-1]
+    head = f"HTTP/1.1 206 OK\r\nETag: {upstream.objects['/a.tif'].etag}\r\nContent-Length: 10\r\n"
+    here = f"Content-Range: bytes {PLACE}-{PLACE + 9}/{len(DATA)}\r\n\r\n"
+    first = (head + here).encode() + DATA[PLACE : PLACE + 10]
+    upstream.play(Fault(raw=first + (head + here).encode() + false, keep_open=True))
+    for _ in range(2):
+        assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
+    assert len({request.port for request in upstream.requests}) == 2
+
+
+def test_the_body_of_an_error_is_not_waited_for(upstream: Upstream, source: ByteSource) -> None:
+    upstream.always = Fault(raw=b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n", keep_open=True)
+    for _ in range(3):
+        with pytest.raises(SourceChanged):
+            source.read(PLACE, 10)
+    assert not source.refresh()
+
+
 def test_five_of_a_hundred_requests_failing_disturbs_nobody(upstream: Upstream, source: ByteSource) -> None:
     bad = [Fault(status=503), Fault(reset=True), Fault(drop_after=10)]
     upstream.play(*(bad[place // 20 % 3] if place % 20 == 0 else None for place in range(300)))

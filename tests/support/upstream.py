@@ -60,6 +60,8 @@ class Fault:
     """Further headers, in the place of those of the same name."""
     raw: bytes | None = None
     """Send exactly this instead of an answer, and close."""
+    keep_open: bool = False
+    """Do not close after ``raw``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         elif fault.raw is not None:
             self.wfile.write(fault.raw)
-            self.close_connection = True
+            self.close_connection = not fault.keep_open
         elif fault.location is not None:
             self._plain(fault.status or 302, {"Location": fault.location, **fault.headers})
         elif fault.status is not None:

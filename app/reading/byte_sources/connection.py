@@ -20,7 +20,7 @@ from typing import Final
 
 from app import deadline
 from app.errors import DeadlineExceeded, SourceRefused, UpstreamError, UpstreamTimeout
-from app.reading.byte_sources.addresses import is_allowed
+from app.reading.addresses import is_allowed
 from app.reading.byte_sources.fetching import elsewhere
 from app.reading.location import HttpLocation
 
@@ -28,6 +28,7 @@ _LINE = 8 << 10
 _LINES = 100
 _DRAIN: Final = 16 << 10
 """Bytes of an unwanted body that are read to keep the connection; longer ones close it."""
+_DRAIN_SECONDS = 0.2
 _ADDRESSES = 3
 """Addresses of a host that are tried at most."""
 _RESOLVERS = 32
@@ -64,11 +65,15 @@ class _Timed(io.RawIOBase):
         self._socket = connected
         self._patience = patience
         self.received = False
+        self.quiet = False
+        """Whether to receive nothing for now, as if there were nothing to receive."""
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # BufferedReader gives nothing else
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]  # what BufferedReader gives
+        if self.quiet:
+            return None
         self._socket.settimeout(min(self._patience, deadline.remaining()))
         count = self._socket.recv_into(buffer)
         self.received = self.received or count > 0
@@ -115,7 +120,15 @@ class Connection:
         return not self._close_after
 
     def fresh(self) -> bool:
-        """Whether the connection is still as it was left: open and silent."""
+        """Whether the connection is still as it was left: open and silent.
+
+        A server that said more than the answers to what it was asked would have its surplus taken for the next one.
+        """
+        self._raw.quiet = True
+        surplus = self._reader.peek(1)
+        self._raw.quiet = False
+        if surplus or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return False
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
@@ -155,10 +168,14 @@ class Connection:
         return data if len(data) <= limit else None
 
     def skip(self, answer: Answer) -> None:
-        """Nothing: reads an unwanted body away, or gives the connection up where that would take long."""
-        if answer.status == 304 or answer.length == 0:
+        """Nothing: reads an unwanted body away, or gives the connection up where that is not done at once."""
+        if answer.status in {204, 304}:
             return
-        if self.whole(answer, _DRAIN) is None:
+        try:
+            with deadline.limit(_DRAIN_SECONDS):
+                if self.whole(answer, _DRAIN) is None:
+                    self._close_after = True
+        except (Broken, OSError, DeadlineExceeded):
             self._close_after = True
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.reading.byte_sources.addresses import is_allowed
+from app.reading.addresses import is_allowed
 
 PUBLIC = [
     "9.9.9.9",
