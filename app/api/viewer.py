@@ -12,12 +12,16 @@ from starlette.responses import Response
 
 from app import crs as crs_
 from app import tms as tms_
-from app.api import pages
+from app.api import pages, tilesets
 from app.api.static_files import static_file
-from app.raster import Bounds, Crs
+from app.api.tilesets import Place
+from app.raster import Crs
 from app.tms import TileMatrixSet
 
 Query = Sequence[tuple[str, str]]
+
+_OF_VALUES = ("url", "bidx", "expression", "nodata", "unscale")
+"""What a point's values depend on."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,12 +49,11 @@ def map_of_raster(
     title: str,
     base: str,
     query: Query,
-    bounds: Bounds,
+    place: Place,
     zooms: tuple[int, int],
     fallback_zooms: tuple[int, int] | None = None,
     suffix: str = "",
     attribution: str | None = None,
-    point_query: Query | None = None,
 ) -> Response:
     """The page that shows one raster in one tile matrix set.
 
@@ -60,17 +63,17 @@ def map_of_raster(
         title: of the page.
         base: path of the raster's routes, below the root: ``cog``, ``layers/{id}``.
         query: what every tile is asked for with, decoded.
-        bounds: west, south, east, north in degrees.
+        place: where the raster is.
         zooms: shallowest and deepest zoom that there are tiles of.
         fallback_zooms: the same in WebMercatorQuad, for sets that Leaflet cannot show. None: ``zooms``.
         suffix: of a tile, as ``.png``.
         attribution: credits.
-        point_query: what a value is asked for with. None: ``query``.
     """
     note = None
     if not _is_even(tms):
-        note = f"{tms.id} cannot be shown by this page: its tiles are not all of one width. This is {tms_.DEFAULT}."
+        note = f"The tiles of {tms.id} are not all of one width, which this page cannot show. This is {tms_.DEFAULT}."
         tms, zooms = tms_.get(tms_.DEFAULT), fallback_zooms or zooms
+    covered = tilesets.covered(tms, place)
     return pages.page(
         request,
         "leaflet.html",
@@ -78,9 +81,12 @@ def map_of_raster(
         data={
             "set": _described(tms),
             "tiles": {"path": f"{base}/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", "query": list(query)},
-            "point": f"{base}/point",
-            "pointQuery": list(query if point_query is None else point_query),
-            "bounds": bounds,
+            "point": {"path": f"{base}/point", "query": [pair for pair in query if pair[0] in _OF_VALUES]},
+            "extent": covered or tms.bounds,
+            "limits": {
+                limit.zoom: (limit.first_column, limit.first_row, limit.last_column, limit.last_row)
+                for limit in tilesets.limits(tms, covered, *zooms)
+            },
             "minzoom": zooms[0],
             "maxzoom": zooms[1],
             "attribution": attribution,
@@ -109,7 +115,6 @@ def _described(tms: TileMatrixSet) -> dict[str, Any]:
         "proj4": _proj4(tms.crs),
         "left": first.origin[0],
         "top": first.origin[1],
-        "bounds": tms.bounds,
         "minzoom": tms.minzoom,
         "cells": [matrix.cell_size for matrix in tms.matrices],
         "tileWidth": first.tile_width,

@@ -15,6 +15,7 @@ from functools import lru_cache
 from app import tms as tms_
 from app.api import pages, tilesets
 from app.api.tilesets import Limits, Place
+from app.crs import WGS84
 from app.errors import InvalidParameter
 from app.raster import Bounds
 from app.tms import TileMatrix, TileMatrixSet
@@ -52,8 +53,12 @@ def layers(
     tiles: Callable[[TileMatrixSet], str],
     media_type: str,
     render: str = "default",
+    old_names: bool = False,
 ) -> list[Layer]:
     """A raster's layers, one for each tile matrix set with tiles of it, named ``{title}_{set}_{render}`` as TiTiler's.
+
+    WebMercatorQuad comes first: some clients take the first layer. Sets that merge tiles near the poles have none: WMTS
+    1.0.0 cannot say so, and clients would show their tiles squeezed.
 
     Args:
         sets: the tile matrix sets to look at.
@@ -63,14 +68,17 @@ def layers(
         tiles: the template of tile addresses in a set, see `Layer.tiles`.
         media_type: of the tiles.
         render: name of the render parameters.
+        old_names: name layers by ``render`` alone, as TiTiler before 1.0 did in its documents of one set.
     """
     found = []
-    for tms in sets:
+    for tms in sorted(sets, key=lambda tms: tms.id != tms_.DEFAULT):
+        if any(matrix.coalesce for matrix in tms.matrices):
+            continue
         covered = tilesets.covered(tms, place)
         limits = tilesets.limits(tms, covered, *zooms(tms)) if covered is not None else ()
         if not limits:
             continue
-        name = f"{title}_{tms.id}_{render}"
+        name = render if old_names else f"{title}_{tms.id}_{render}"
         found.append(
             Layer(
                 identifier=name,
@@ -80,10 +88,48 @@ def layers(
                 geographic=place.geographic,
                 tiles=tiles(tms),
                 media_type=media_type,
-                styles=(name,),
+                styles=("default" if old_names else name,),
             )
         )
     return found
+
+
+def layer(
+    *,
+    identifier: str,
+    title: str,
+    geographic: Bounds,
+    zooms: tuple[int, int],
+    tiles: str,
+    media_type: str,
+    styles: Sequence[str] = (),
+    abstract: str | None = None,
+) -> Layer:
+    """The entry of a catalog's layer, whose tiles are in WebMercatorQuad.
+
+    Args:
+        identifier: its id.
+        title: its name for people.
+        geographic: west, south, east, north in degrees.
+        zooms: (minzoom, maxzoom).
+        tiles: the template of tile addresses, see `Layer.tiles`.
+        media_type: of the tiles.
+        styles: names of its styles beside the default one.
+        abstract: a sentence about it.
+    """
+    tms = tms_.get(tms_.DEFAULT)
+    place = Place(bounds=geographic, crs=WGS84, geographic=geographic)
+    return Layer(
+        identifier=identifier,
+        title=title,
+        tile_matrix_set=tms.id,
+        limits=tilesets.limits(tms, tilesets.covered(tms, place), *zooms),
+        geographic=geographic,
+        tiles=tiles,
+        media_type=media_type,
+        styles=("default", *styles),
+        abstract=abstract,
+    )
 
 
 def capabilities(

@@ -2,24 +2,23 @@
 import { address, credits, data, element, json, say, short } from "./common.js";
 
 const { L, proj4 } = window;
+const { set, limits } = data;
+const deepest = set.minzoom + set.cells.length - 1;
 
 /** Leaflet's CRS of a tile matrix set: projection by proj4, scales and corner from the definition. */
-function coordinateSystem(set) {
+function coordinateSystem() {
   if (set.id === "WebMercatorQuad") return L.CRS.EPSG3857;
-  const project = proj4("EPSG:4326", set.proj4);
-  const { left, top } = set;
-  const [west, south, east, north] = set.bounds;
-  const projection = {
-    project: ({ lat, lng }) => L.point(...project.forward([lng, lat])),
-    unproject: ({ x, y }) => L.latLng(...project.inverse([x, y]).reverse()),
-    bounds: L.bounds([west, south], [east, north]),
-  };
+  const projection = proj4("EPSG:4326", set.proj4);
   const scales = set.cells.map((cell) => 1 / cell);
   const at = (zoom) => scales[Math.min(Math.max(zoom - set.minzoom, 0), scales.length - 1)];
-  return L.extend({}, L.CRS, {
+  return L.extend({}, L.CRS.Earth, {
     code: set.id,
-    projection,
-    transformation: new L.Transformation(1, -left, -1, top),
+    wrapLng: undefined,
+    projection: {
+      project: ({ lat, lng }) => L.point(...projection.forward([lng, lat])),
+      unproject: ({ x, y }) => L.latLng(...projection.inverse([x, y]).reverse()),
+    },
+    transformation: new L.Transformation(1, -set.left, -1, set.top),
     infinite: true,
     // Between two zooms the scale goes on smoothly, so that a zoom by hand stays where it is.
     scale(zoom) {
@@ -27,40 +26,49 @@ function coordinateSystem(set) {
       return at(below) * (at(below + 1) / at(below)) ** (zoom - below);
     },
     zoom(scale) {
-      const first = scales.findIndex((known) => known >= scale * (1 - 1e-9));
-      if (first <= 0) return set.minzoom + (first === 0 ? 0 : scales.length - 1);
-      const [low, high] = [scales[first - 1], scales[first]];
-      return set.minzoom + first - 1 + Math.log(scale / low) / Math.log(high / low);
+      const above = scales.findIndex((known) => known >= scale * (1 - 1e-9));
+      if (above <= 0) return above === 0 ? set.minzoom : deepest;
+      const [low, high] = [scales[above - 1], scales[above]];
+      return set.minzoom + above - 1 + Math.log(scale / low) / Math.log(high / low);
     },
   });
 }
 
+/** Tiles that asks only for those that there can be: the limits of each zoom, whatever the projection. */
+const Tiles = L?.TileLayer.extend({
+  _isValidTile({ x, y, z }) {
+    const found = limits[z];
+    if (!found) return false;
+    const [firstColumn, firstRow, lastColumn, lastRow] = found;
+    const around = set.id === "WebMercatorQuad" ? 2 ** z : Infinity;
+    const column = Number.isFinite(around) ? ((x % around) + around) % around : x;
+    return column >= firstColumn && column <= lastColumn && y >= firstRow && y <= lastRow;
+  },
+});
+
 function start() {
-  const { set, tiles, minzoom, maxzoom } = data;
-  const [west, south, east, north] = data.bounds;
-  const crs = coordinateSystem(set);
-  const bounds = L.latLngBounds([south, west], [north, west > east ? east + 360 : east]);
-  const map = L.map("map", {
-    crs,
-    minZoom: set.minzoom,
-    maxZoom: set.minzoom + set.cells.length - 1,
-    worldCopyJump: false,
-    center: bounds.getCenter(),
-    zoom: Math.min(Math.max(minzoom, set.minzoom), maxzoom),
-  });
+  const crs = coordinateSystem();
+  const map = L.map("map", { crs, minZoom: set.minzoom, maxZoom: deepest });
+  const [left, bottom, right, top] = data.extent;
+  const size = map.getSize();
+  const wanted = Math.max((right - left) / size.x, (top - bottom) / size.y) * 1.1;
+  const step = set.cells.findIndex((cell) => cell < wanted);
+  const zoom = set.minzoom + (step < 0 ? set.cells.length - 1 : Math.max(step - 1, 0));
+  map.setView(crs.projection.unproject(L.point((left + right) / 2, (bottom + top) / 2)), zoom);
   map.attributionControl.setPrefix(false);
   L.control.scale({ imperial: false }).addTo(map);
-  L.tileLayer(address(tiles.path, tiles.query).replaceAll("%7B", "{").replaceAll("%7D", "}"), {
-    minNativeZoom: minzoom,
-    maxNativeZoom: maxzoom,
+  // The names in braces are Leaflet's to fill in; the query may hold percent signs of its own.
+  new Tiles(address("TILES", data.tiles.query).replace("TILES", () => data.tiles.path), {
+    minNativeZoom: data.minzoom,
+    maxNativeZoom: data.maxzoom,
     minZoom: set.minzoom,
-    maxZoom: set.minzoom + set.cells.length - 1,
+    maxZoom: deepest,
     tileSize: L.point(set.tileWidth, set.tileHeight),
     noWrap: set.id !== "WebMercatorQuad",
     attribution: credits(data.attribution),
   }).addTo(map);
-  if (set.id === "WebMercatorQuad") map.fitBounds(bounds);
-  if (data.note) L.control.attribution({ position: "topright", prefix: false }).addAttribution(data.note).addTo(map);
+  if (data.note) document.getElementById("note").append(data.note);
+  document.getElementById("note").hidden = !data.note;
   readout(map);
   map.on("click", (event) => ask(map, event.latlng));
   document.documentElement.dataset.ready = "yes";
@@ -69,7 +77,7 @@ function start() {
 function readout(map) {
   const line = document.getElementById("readout");
   const write = ({ lat, lng }) => {
-    line.textContent = `${lat.toFixed(4)}°  ${lng.toFixed(4)}°  ${data.set.id}  zoom ${map.getZoom()}`;
+    line.textContent = `${lat.toFixed(4)}°  ${lng.toFixed(4)}°  ${set.id}  zoom ${map.getZoom()}`;
   };
   map.on("mousemove", (event) => write(event.latlng));
   map.on("moveend zoomend", () => write(map.getCenter()));
@@ -79,13 +87,18 @@ function readout(map) {
 async function ask(map, where) {
   const { lat, lng } = where.wrap();
   const content = element("div", { className: "values" }, "…");
-  L.popup().setLatLng(where).setContent(content).openOn(map);
+  const popup = L.popup().setLatLng(where).setContent(content).openOn(map);
   try {
-    const { values, band_names: names } = await json(`${data.point}/${lng.toFixed(6)},${lat.toFixed(6)}`, data.pointQuery);
-    content.replaceChildren(...values.map((value, band) => element("div", {}, `${names[band]} `, element("code", {}, short(value)))));
+    const path = `${data.point.path}/${lng.toFixed(6)},${lat.toFixed(6)}`;
+    const { values, band_names: names } = await json(path, data.point.query);
+    const rows = values.map((value, band) =>
+      element("tr", {}, element("th", { scope: "row" }, names[band]), element("td", {}, short(value))),
+    );
+    content.replaceChildren(element("table", {}, element("tbody", {}, ...rows)));
   } catch (error) {
     content.textContent = error.message;
   }
+  popup.update();
 }
 
 if (L && proj4) start();
