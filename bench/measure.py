@@ -1,0 +1,90 @@
+"""One list of tiles against one server, started anew for it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from bench import client, processes, rasters, servers, tiles
+from bench.cases import CASES, Case
+
+WARM = 12
+"""Tiles of another file that each server makes first: what it imports and allocates once is not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one server did with one list."""
+
+    tiles_per_second: float
+    p50: float
+    """Milliseconds."""
+    p99: float
+    cpu_ms: float
+    """CPU of the server's processes for one tile."""
+    megabytes: float
+    """Memory of the server's processes after the list, shared pages once."""
+    kilobytes: float
+    """Bytes of a tile."""
+    client_share: float
+    """Part of the time in which the load generator used a core."""
+
+
+def address(raster: str, folder: Path, store: str | None) -> str:
+    """What ``url=`` says."""
+    return f"{store}/{raster}.tif" if store else str(folder / f"{raster}.tif")
+
+
+def paths(case: Case, folder: Path, count: int, store: str | None) -> list[str]:
+    """The requests of a case."""
+    make = {"pan": tiles.pan, "scattered": tiles.scattered, "outside": tiles.outside}[case.tiles]
+    found = make(folder / f"{case.raster}.tif", max(8, int(count * case.count)))
+    url = address(case.raster, folder, store)
+    return [case.path(tile, url) for tile in found]
+
+
+def warm(server: servers.Running, case: Case, folder: Path, store: str | None, workers: int) -> None:
+    """The same kind of tile of another file, a few times for each worker."""
+    colours = "colormap_name" in dict(case.params)  # which are for one band, and the other file has three
+    other = replace(case, params=(*case.params, ("bidx", "1"))) if colours else case
+    found = tiles.scattered(folder / "warm.tif", WARM * workers, seed=9)
+    url = address("warm", folder, store)
+    load = client.run(server.port, [other.path(tile, url) for tile in found], connections=4 * workers)
+    if set(load.statuses) != {200}:
+        raise RuntimeError(f"{case.name}: warming gave {dict(load.statuses)}")
+
+
+def once(name: str, case: Case, folder: Path, count: int, workers: int, store: str | None) -> Result:
+    """One server, started, warmed with another file, measured over the case's list, stopped."""
+    wanted = paths(case, folder, count, store)
+    rasters.read_once(folder / f"{case.raster}.tif")
+    with servers.running(name, workers=workers) as server:
+        warm(server, case, folder, store, workers)
+        before = processes.cpu_seconds(server.pid)
+        load = client.run(server.port, wanted, connections=case.connections)
+        used = processes.cpu_seconds(server.pid) - before
+        wrong = {status: number for status, number in load.statuses.items() if status != case.expect}
+        if wrong:
+            raise RuntimeError(f"{name}, {case.name}: {wrong} instead of {case.expect}")
+        return Result(
+            tiles_per_second=load.per_second,
+            p50=load.percentile(0.5),
+            p99=load.percentile(0.99),
+            cpu_ms=1000 * used / len(wanted),
+            megabytes=processes.memory_bytes(server.pid) / 1e6,
+            kilobytes=load.body_bytes / len(wanted) / 1000,
+            client_share=load.client_seconds / load.seconds,
+        )
+
+
+def medians(results: Sequence[Result]) -> Result:
+    """The median of each number over the rounds."""
+    rounds = [asdict(result) for result in results]
+    return Result(**{key: statistics.median(found[key] for found in rounds) for key in rounds[0]})
+
+
+def case_of(name: str) -> Case:
+    """The case of that name."""
+    return next(case for case in CASES if case.name == name)

@@ -1,0 +1,75 @@
+"""Lists of tiles as people ask for them, the same for both servers: from a seed, each tile once."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import rasterio
+from rasterio.warp import transform_bounds
+
+Tile = tuple[int, int, int]
+HALF = 20037508.342789244
+NATIVE = 17
+"""The zoom whose pixels are about as large as the rasters' own."""
+
+
+def bounds(path: Path) -> tuple[float, float, float, float]:
+    """Bounds in web mercator, drawn in by a little: no tile of a list is empty."""
+    with rasterio.open(path) as source:
+        left, bottom, right, top = transform_bounds(source.crs, "EPSG:3857", *source.bounds)
+    across, down = 0.04 * (right - left), 0.04 * (top - bottom)
+    return left + across, bottom + down, right - across, top - down
+
+
+def at(x: float, y: float, zoom: int) -> Tile:
+    """The tile that holds a position."""
+    side = 2 * HALF / 2**zoom
+    return zoom, int((x + HALF) / side), int((HALF - y) / side)
+
+
+def scattered(path: Path, count: int, seed: int = 1) -> list[Tile]:
+    """Tiles anywhere on the raster, from four zooms over its own to one under it: hardly a block is read twice."""
+    rng = random.Random(seed)  # noqa: S311
+    left, bottom, right, top = bounds(path)
+    found: dict[Tile, None] = {}
+    while len(found) < count:
+        zoom = rng.choices((NATIVE - 4, NATIVE - 3, NATIVE - 2, NATIVE - 1, NATIVE, NATIVE + 1), (1, 2, 4, 8, 16, 8))[0]
+        found[at(rng.uniform(left, right), rng.uniform(bottom, top), zoom)] = None
+    return list(found)
+
+
+def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
+    """What a map of 6 by 4 tiles asks for while it is moved and zoomed: only tiles that it has not shown yet."""
+    rng = random.Random(seed)  # noqa: S311
+    left, bottom, right, top = bounds(path)
+    found: dict[Tile, None] = {}
+    while len(found) < count:
+        x, y = rng.uniform(left, right), rng.uniform(bottom, top)
+        zoom = rng.choice((NATIVE - 2, NATIVE - 1, NATIVE, NATIVE + 1))
+        for _ in range(12):
+            side = 2 * HALF / 2**zoom
+            x = min(max(x + rng.uniform(-2, 2) * side, left), right)
+            y = min(max(y + rng.uniform(-2, 2) * side, bottom), top)
+            if rng.random() < 0.2:
+                zoom = min(max(zoom + rng.choice((-1, 1)), NATIVE - 3), NATIVE + 1)
+            _, column, row = at(x, y, zoom)
+            low, high = at(left, top, zoom), at(right, bottom, zoom)
+            for line in range(row - 2, row + 2):
+                for place in range(column - 3, column + 3):
+                    if low[1] <= place <= high[1] and low[2] <= line <= high[2]:
+                        found[(zoom, place, line)] = None
+    return list(found)[:count]
+
+
+def outside(path: Path, count: int, seed: int = 3) -> list[Tile]:
+    """Tiles beside the raster, as a map asks for them that does not know its bounds."""
+    rng = random.Random(seed)  # noqa: S311
+    left, bottom, right, top = bounds(path)
+    width, height = right - left, top - bottom
+    found = []
+    while len(found) < count:
+        x, y = left + rng.uniform(-6, 6) * width, bottom + rng.uniform(-6, 6) * height
+        if not (left - width / 2 < x < right + width / 2 or bottom - height / 2 < y < top + height / 2):
+            found.append(at(x, y, rng.choice((NATIVE - 2, NATIVE - 1, NATIVE))))
+    return found
