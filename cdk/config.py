@@ -118,7 +118,7 @@ class StackConfig(BaseSettings):
     """``public``: tasks have public addresses, reachable from the load balancer only; every source works; nothing to
     pay but the addresses. ``private``: no way to the internet at all, only S3 works, 44 dollars a month for endpoints.
     ``nat``: as private with a NAT gateway, 33 dollars a month and 4.5 cents for each GB."""
-    vpc_id: str | None = Field(None, pattern=r"^vpc-[0-9a-f]+$", validation_alias=_stack("VPC_ID"))
+    vpc_id: str | None = Field(None, pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", validation_alias=_stack("VPC_ID"))
     """A VPC that exists. Not set: one is made over two zones."""
     vpc_cidr: str = Field("10.0.0.0/16", pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$", validation_alias=_stack("VPC_CIDR"))
     """Addresses of the VPC, of the one that is made or the one that exists."""
@@ -243,7 +243,7 @@ class StackConfig(BaseSettings):
             if subnets:
                 raise ValueError("TILERY_STACK_PUBLIC_SUBNETS and _PRIVATE_SUBNETS go with TILERY_STACK_VPC_ID")
             return
-        if wrong := [name for name in subnets if not re.fullmatch(r"subnet-[0-9a-f]+", name)]:
+        if wrong := [name for name in subnets if not re.fullmatch(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})", name)]:
             raise ValueError(f"TILERY_STACK_PUBLIC_SUBNETS and _PRIVATE_SUBNETS: {wrong[0]} is not the id of a subnet")
         if len(self.public_subnets) < 2 and not (self.cloudfront and self.network != "public"):
             raise ValueError("TILERY_STACK_PUBLIC_SUBNETS: a load balancer needs two, in different zones")
@@ -367,4 +367,5 @@ def _line(error: Any) -> str:
     ours, theirs = name, name.replace("TILERY_STACK_", "TITILER_STACK_")
     if ours not in os.environ and theirs in os.environ:
         name = theirs
-    return f"{name}={error['input']!r}: {message}"
+    value = "" if "SECRET" in name else f"={error['input']!r}"
+    return f"{name}{value}: {message}"

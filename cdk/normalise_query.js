@@ -1,6 +1,6 @@
 // Keeps the query parameters that the service has, sorted, so that one tile has one key in the cache.
 // A parameter that is not in the list never reaches the cache nor the service. Values keep their encoding and their order.
-var PARAMETERS = {};
+var PARAMETERS = Object.create(null);
 [
   'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'assets', 'bbox', 'bidx', 'buffer', 'c', 'categorical',
   'color_formula', 'colormap', 'colormap_name', 'coord_crs', 'dst_crs', 'dst-crs', 'coord-crs', 'bounds-crs', 'bounds_crs',

@@ -1,0 +1,22 @@
+"""Tests of the stacks. What needs aws-cdk-lib runs in its own environment: `make test-cdk`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+
+if importlib.util.find_spec("aws_cdk") is None:
+    collect_ignore = ["test_stack.py", "test_checks.py", "test_deploy.py"]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither variables nor a ``.env`` of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(("TILERY_", "TITILER_")):
+            monkeypatch.delenv(name)
+    from cdk.config import StackConfig
+
+    monkeypatch.setitem(StackConfig.model_config, "env_file", None)

@@ -1,0 +1,117 @@
+"""Settings of several deployments, and what is synthesised from them: once each, with AWS's checks on."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "1"
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "plain": {"STAGE": "dev", "SOURCES": "s3://imagery/cogs/"},
+    "production": {
+        "OWNER": "maps",
+        "CLIENT": "city",
+        "SOURCES": "s3://imagery/cogs/,https://*",
+        "DOMAIN": "tiles.example.com",
+        "HOSTED_ZONE_ID": "Z0123456789",
+        "HOSTED_ZONE_NAME": "example.com",
+        "ALARM_EMAIL": "maps@example.com",
+        "BUDGET": "200",
+        "SPOT_PERCENT": "50",
+        "ARCHITECTURE": "ARM64",
+        "TASK_CPU": "1024",
+        "TASK_MEMORY": "2048",
+    },
+    "private": {
+        "STAGE": "dev",
+        "NETWORK": "private",
+        "BUCKETS": "imagery",
+        "KEY": "cogs/*.tif",
+        "TILE_STORE": "1",
+        "ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf",
+        "ACCESS_LOGS": "0",
+        "WORKERS_PER_CORE": "1",
+    },
+    "edge": {
+        "STAGE": "dev",
+        "CLOUDFRONT": "1",
+        "WAF": "1",
+        "CATALOG": "s3://maps/layers/",
+        "DOMAIN": "tiles.example.com",
+        "CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1",
+        "HOSTED_ZONE_ID": "Z0123456789",
+        "HOSTED_ZONE_NAME": "example.com",
+    },
+    "imported": {
+        "STAGE": "dev",
+        "NETWORK": "nat",
+        "VPC_ID": "vpc-0a1b2c3d",
+        "PUBLIC_SUBNETS": "subnet-0000000a,subnet-0000000b",
+        "PRIVATE_SUBNETS": "subnet-0000000c,subnet-0000000d",
+        "IMAGE": "registry.example.com/tilery@sha256:0000",
+        "SOURCES": "s3://imagery/",
+    },
+}
+
+
+class Template:
+    """Resources by type."""
+
+    def __init__(self, text: str) -> None:
+        self.whole = json.loads(text)
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        return [r.get("Properties", {}) for r in self.whole["Resources"].values() if r["Type"] == f"AWS::{kind}"]
+
+    def one(self, kind: str) -> dict[str, Any]:
+        found = self.all(kind)
+        assert len(found) == 1, (kind, len(found))
+        return found[0]
+
+    def kinds(self) -> set[str]:
+        return {r["Type"] for r in self.whole["Resources"].values()}
+
+    def container(self) -> dict[str, Any]:
+        (found,) = self.one("ECS::TaskDefinition")["ContainerDefinitions"]
+        return found
+
+    def environment(self) -> dict[str, Any]:
+        return {entry["Name"]: entry["Value"] for entry in self.container()["Environment"]}
+
+    def role_statements(self, part: str) -> list[dict[str, Any]]:
+        return [
+            statement
+            for name, r in self.whole["Resources"].items()
+            if r["Type"] == "AWS::IAM::Policy" and part in name
+            for statement in r["Properties"]["PolicyDocument"]["Statement"]
+        ]
+
+
+@cache
+def assembly(name: str) -> Path:
+    """The folder that `cdk synth` makes from these settings; it fails on a finding that nobody has answered."""
+    from cdk.app import make_app
+    from cdk.config import load
+
+    before = dict(os.environ)
+    os.environ.update({f"TILERY_STACK_{key}": value for key, value in SETTINGS[name].items()})
+    try:
+        folder = tempfile.mkdtemp(prefix="tilery-cdk-")
+        make_app(load(), outdir=folder).synth()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return Path(folder)
+
+
+@cache
+def synthesised(name: str) -> Template:
+    """The template of the stack."""
+    (found,) = assembly(name).glob("*-ecs-*.template.json")
+    return Template(found.read_text())

@@ -1,0 +1,199 @@
+"""Settings of the stacks: TiTiler's names work, and whatever is wrong is refused with the name of its variable."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk import config, fargate
+from cdk.config import ConfigurationError, load
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, **environ: str) -> config.StackConfig:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def test_the_defaults_are_two_small_tasks_in_a_public_network() -> None:
+    found = load()
+    assert (found.name, found.stage, found.ecs_stack_name) == ("tilery", "production", "tilery-ecs-production")
+    assert (found.task_cpu, found.task_memory, found.min_ecs_instances) == (512, 1024, 2)
+    assert found.protected
+    assert found.all_sources() == ()
+
+
+def test_the_environment_of_a_titiler_deployment_works_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set_all(
+        monkeypatch,
+        TITILER_STACK_NAME="mytiler",
+        TITILER_STACK_STAGE="dev",
+        TITILER_STACK_OWNER="maps",
+        TITILER_STACK_CLIENT="city",
+        TITILER_STACK_MIN_ECS_INSTANCES="5",
+        TITILER_STACK_MAX_ECS_INSTANCES="50",
+        TITILER_STACK_TASK_CPU="1024",
+        TITILER_STACK_TASK_MEMORY="2048",
+        TITILER_STACK_WORKERS_PER_CORE="1",
+        TITILER_STACK_MAX_WORKERS="1",
+        TITILER_STACK_WEB_CONCURRENCY="1",
+        TITILER_STACK_BUCKETS='["imagery", "elevation"]',
+        TITILER_STACK_KEY="my_data/*.tif",
+        TITILER_STACK_ENV='{"GDAL_CACHEMAX": "75%", "VSI_CACHE": true, "GDAL_HTTP_MAX_RETRY": 3}',
+        TITILER_STACK_TIMEOUT="10",
+        TITILER_STACK_MEMORY="1536",
+        TITILER_STACK_MAX_CONCURRENT="100",
+        TITILER_STACK_ALARM_EMAIL="maps@example.com",
+        TITILER_STACK_IMAGE_VERSION="latest",
+    )
+    assert (found.ecs_stack_name, found.lambda_stack_name) == ("mytiler-ecs-dev", "mytiler-lambda-dev")
+    assert (found.owner, found.client) == ("maps", "city")
+    assert (found.min_ecs_instances, found.max_ecs_instances) == (5, 50)
+    assert (found.timeout, found.memory, found.max_concurrent) == (10, 1536, 100)
+    assert found.all_sources() == ("s3://imagery/my_data/", "s3://elevation/my_data/")
+    assert found.environment() == {
+        "TILERY_SOURCES": "s3://imagery/my_data/,s3://elevation/my_data/",
+        "WORKERS_PER_CORE": "1",
+        "MAX_WORKERS": "1",
+        "WEB_CONCURRENCY": "1",
+        "GDAL_CACHEMAX": "75%",
+        "VSI_CACHE": "true",
+        "GDAL_HTTP_MAX_RETRY": "3",
+    }
+    objects = [statement for statement in found.read_statements("aws") if statement["Action"] == ["s3:GetObject"]]
+    assert [statement["Resource"] for statement in objects] == [
+        ["arn:aws:s3:::imagery/my_data/*.tif"],
+        ["arn:aws:s3:::elevation/my_data/*.tif"],
+    ]
+
+
+def test_our_name_wins_over_titilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set_all(monkeypatch, TITILER_STACK_STAGE="old", TILERY_STACK_STAGE="new").stage == "new"
+
+
+def test_sources_are_the_services_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set_all(
+        monkeypatch,
+        TILERY_STACK_SOURCES="s3://imagery/2024/, https://data.example.com/cogs/",
+        TILERY_STACK_CATALOG="s3://maps/layers/",
+        TILERY_STACK_BUCKETS="elevation",
+    )
+    assert found.environment()["TILERY_SOURCES"] == (
+        "s3://imagery/2024/,https://data.example.com/cogs/,s3://elevation/"
+    )
+    resources = [name for statement in found.read_statements("aws-cn") for name in statement["Resource"]]
+    assert resources == [
+        "arn:aws-cn:s3:::imagery/2024/*",
+        "arn:aws-cn:s3:::imagery",
+        "arn:aws-cn:s3:::elevation/*",
+        "arn:aws-cn:s3:::elevation",
+        "arn:aws-cn:s3:::maps/layers/*",
+        "arn:aws-cn:s3:::maps",
+    ]
+    assert all(
+        set(statement["Action"]) <= {"s3:GetObject", "s3:ListBucket"} for statement in found.read_statements("aws")
+    )
+
+
+WRONG = [
+    ({"TILERY_STACK_NAME": "My Tiler"}, "TILERY_STACK_NAME='My Tiler'"),
+    ({"TILERY_STACK_STAGE": ""}, "TILERY_STACK_STAGE=''"),
+    ({"TILERY_STACK_TASK_CPU": "300"}, "has 256, 512, 1024, 2048, 4096, 8192 and 16384"),
+    (
+        {"TITILER_STACK_TASK_CPU": "256", "TITILER_STACK_TASK_MEMORY": "4096"},
+        "with 256 units go 512, 1024 and 2048 MiB",
+    ),
+    ({"TILERY_STACK_TASK_CPU": "lots"}, "TILERY_STACK_TASK_CPU='lots'"),
+    ({"TITILER_STACK_TASK_MEMORY": "lots"}, "TITILER_STACK_TASK_MEMORY='lots'"),
+    ({"TILERY_STACK_MIN_ECS_INSTANCES": "20"}, "TILERY_STACK_MIN_ECS_INSTANCES (20) is more than"),
+    ({"TILERY_STACK_MAX_ECS_INSTANCES": "0"}, "TILERY_STACK_MAX_ECS_INSTANCES='0'"),
+    ({"TILERY_STACK_MIN_ECS_INSTANCES": "-1"}, "TILERY_STACK_MIN_ECS_INSTANCES='-1'"),
+    ({"TILERY_STACK_WORKERS_PER_CORE": "0"}, "TILERY_STACK_WORKERS_PER_CORE='0'"),
+    ({"TILERY_STACK_MAX_WORKERS": "no"}, "TILERY_STACK_MAX_WORKERS='no'"),
+    ({"TILERY_STACK_WEB_CONCURRENCY": "9"}, "set WEB_CONCURRENCY to at most 3"),
+    ({"TILERY_STACK_BUCKETS": "*"}, "TILERY_STACK_BUCKETS: '*'"),
+    ({"TILERY_STACK_BUCKETS": "[1"}, "TILERY_STACK_BUCKETS='[1'"),
+    ({"TILERY_STACK_BUCKETS": "Not_A_Bucket"}, "s3://Not_A_Bucket/"),
+    ({"TILERY_STACK_KEY": "/x"}, "TILERY_STACK_KEY='/x'"),
+    ({"TILERY_STACK_ENV": "A=b"}, "TILERY_STACK_ENV='A=b'"),
+    ({"TILERY_STACK_ENV": '{"A": [1]}'}, "TILERY_STACK_ENV"),
+    ({"TILERY_STACK_SOURCES": "ftp://host/"}, "'ftp://host/' is none of"),
+    ({"TILERY_STACK_SOURCES": "s3://*"}, "has a wildcard"),
+    ({"TILERY_STACK_CATALOG": "maps"}, "'maps' is none of"),
+    ({"TILERY_STACK_ARCHITECTURE": "MIPS"}, "TILERY_STACK_ARCHITECTURE='MIPS'"),
+    ({"TILERY_STACK_SPOT_PERCENT": "101"}, "TILERY_STACK_SPOT_PERCENT='101'"),
+    ({"TILERY_STACK_NETWORK": "open"}, "TILERY_STACK_NETWORK='open'"),
+    ({"TILERY_STACK_VPC_ID": "mine"}, "TILERY_STACK_VPC_ID='mine'"),
+    ({"TILERY_STACK_VPC_ID": "vpc-0a1b2c3d"}, "TILERY_STACK_PUBLIC_SUBNETS: a load balancer needs two"),
+    ({"TILERY_STACK_PUBLIC_SUBNETS": "subnet-0a1b2c3d,subnet-0a1b2c3e"}, "go with TILERY_STACK_VPC_ID"),
+    ({"TILERY_STACK_DOMAIN": "tiles"}, "TILERY_STACK_DOMAIN='tiles'"),
+    ({"TILERY_STACK_DOMAIN": "tiles.example.com"}, "TILERY_STACK_DOMAIN needs TILERY_STACK_HOSTED_ZONE_ID"),
+    ({"TILERY_STACK_HOSTED_ZONE_ID": "Z123"}, "go together"),
+    ({"TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:us-east-1:1:certificate/1"}, "go with TILERY_STACK_DOMAIN"),
+    (
+        {
+            "TILERY_STACK_DOMAIN": "tiles.example.com",
+            "TILERY_STACK_HOSTED_ZONE_ID": "Z123",
+            "TILERY_STACK_HOSTED_ZONE_NAME": "example.org",
+        },
+        "tiles.example.com is not in the zone example.org",
+    ),
+    (
+        {
+            "TILERY_STACK_CLOUDFRONT": "1",
+            "TILERY_STACK_DOMAIN": "tiles.example.com",
+            "TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:eu-west-1:1:certificate/1",
+        },
+        "CloudFront takes certificates of us-east-1 only",
+    ),
+    ({"TILERY_STACK_LOG_RETENTION_DAYS": "2"}, "logs are kept for 1, 3, 5, 7, 14"),
+    ({"TILERY_STACK_ALARM_EMAIL": "me"}, "TILERY_STACK_ALARM_EMAIL='me'"),
+    ({"TILERY_STACK_BUDGET": "100"}, "TILERY_STACK_BUDGET needs TILERY_STACK_ALARM_EMAIL"),
+    ({"TILERY_STACK_ACCESS_TOKEN_SECRET": "hunter2"}, "TILERY_STACK_ACCESS_TOKEN_SECRET"),
+    ({"TILERY_STACK_WAF_RATE": "1"}, "TILERY_STACK_WAF_RATE='1'"),
+    ({"TILERY_STACK_CPU_TARGET": "100"}, "TILERY_STACK_CPU_TARGET='100'"),
+    ({"TILERY_STACK_TIMEOUT": "901"}, "TILERY_STACK_TIMEOUT='901'"),
+    ({"TILERY_STACK_MEMORY": "64"}, "TILERY_STACK_MEMORY='64'"),
+    ({"TILERY_STACK_TASK_CPUS": "256"}, "TILERY_STACK_TASK_CPUS: there is no such setting"),
+]
+
+
+@pytest.mark.parametrize(("environ", "words"), WRONG, ids=[words for _, words in WRONG])
+def test_wrong_settings_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        set_all(monkeypatch, **environ)
+    assert words in str(refused.value)
+
+
+def test_a_secret_is_not_repeated_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        set_all(monkeypatch, TILERY_STACK_ACCESS_TOKEN_SECRET="hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "right"),
+    [
+        (256, 512, True),
+        (256, 3072, False),
+        (512, 4096, True),
+        (1024, 1024, False),
+        (4096, 30720, True),
+        (8192, 16384, True),
+        (8192, 17408, False),
+        (16384, 122880, True),
+        (16384, 36864, False),
+    ],
+)
+def test_the_table_of_fargate(cpu: int, memory: int, right: bool) -> None:
+    assert (fargate.wrong_size(cpu, memory) is None) is right
+
+
+def test_every_setting_is_explained_and_stands_in_the_example() -> None:
+    from pathlib import Path
+
+    example = (Path(__file__).parents[2] / ".env.example").read_text()
+    for name, field in config.StackConfig.model_fields.items():
+        assert field.description, name
+        assert f"TILERY_STACK_{name.upper()}=" in example, f"{name} is not in .env.example"
