@@ -281,9 +281,9 @@ class Reader:
         return self._read(Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
 
     @contextmanager
-    def dataset(self) -> Iterator[Any]:
-        """An open GDAL dataset of the raster, for libraries that take one."""
-        with self._opened.gdal.handle() as handle:
+    def dataset(self, overview: int | None = None) -> Iterator[Any]:
+        """An open GDAL dataset of the raster, or of one of its overviews (from 0), for libraries that take one."""
+        with self._opened.gdal.handle(overview) as handle:
             yield handle
 
     def info(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from app.crs import WGS84
 from app.raster import Bounds, Crs
 from app.reading.reader import Reader
 from app.rendering.options import RenderOptions
-from app.serving import render
+from app.serving import render, validation
 from app.serving.requests import PointRequest, Size, StatisticsRequest, Style, Tally
 
 Json = dict[str, Any]
@@ -134,6 +134,13 @@ def centre(place: Bounds) -> tuple[float, float]:
     return (middle, (south + north) / 2)
 
 
+async def validate(ask: Ask[None]) -> Response:
+    """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
+    strict: bool = ask.values["strict"]
+    path = ask.subject.source
+    return await results.document(ask, "validate", lambda reader: validation.validate(reader, path=path, strict=strict))
+
+
 async def point(ask: Ask[Look]) -> Response:
     """The values at a position."""
     request = PointRequest(
@@ -204,6 +211,16 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=point,
         summary="Point",
         description="The values at a position.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id="validate",
+        paths=("/validate",),
+        parameters=(table.STRICT,),
+        plan=nothing,
+        answer=validate,
+        summary="Validate",
+        description="Whether the raster is a Cloud-Optimized GeoTIFF.",
         produces=results.produces(),
     ),
     Operation(
