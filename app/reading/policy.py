@@ -28,6 +28,8 @@ from app.reading.location import FileLocation, HttpLocation, Location, S3Locatio
 LONGEST = 4096
 """Characters of a source's address at most. Signed URLs have about 1,500."""
 
+_LONGEST_KEY = 1024
+"""Bytes of an S3 key at most, says S3."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HTTP = re.compile(r"(https?)://([^/?#]*)([^?#]*)(?:\?([^#]*))?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -174,6 +176,8 @@ class Policy:
         _check_segments(key)
         if "" in key.split("/"):
             raise _not_a_location("a key with an empty part between slashes is not supported")
+        if len(key.encode()) > _LONGEST_KEY:
+            raise _not_a_location("there are no keys as long as this")
         for entry in self.entries:
             if isinstance(entry, _Bucket) and entry.bucket == bucket and _is_under(key, entry.prefix):
                 return S3Location(bucket=bucket, key=key)

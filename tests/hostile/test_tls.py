@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.errors import SourceRefused, UpstreamError
+from app.errors import SourceRefused, UpstreamError, UpstreamTimeout
 from app.reading.byte_sources import ByteSource, connection, open_source
 from app.reading.policy import Policy
 from app.settings import Settings
-from tests.support.upstream import Upstream
+from tests.support.upstream import Fault, Upstream
 
 DATA = os.urandom(100_000)
 
@@ -119,12 +119,18 @@ def test_a_server_without_tls(tmp_path: Path) -> None:
         opened(upstream, "tiles.example")
 
 
+def test_a_handshake_that_stalls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        entry = f"https://tiles.example:{server.getsockname()[1]}/"
+        settings = Settings(deadline=5.0, fetch_retries=0, connect_timeout=0.3)
+        with pytest.raises(UpstreamTimeout):
+            open_source(Policy.from_sources([entry]).locate(f"{entry}a.tif"), settings)
+
+
 def test_no_downgrade(tmp_path: Path, trust: Any) -> None:
     context, authority = certificate(tmp_path, "tiles.example")
     trust(authority)
     with Upstream(tls=context) as upstream, Upstream() as plain:
-        from tests.support.upstream import Fault
-
         upstream.always = Fault(status=302, location=plain.url("/a.tif"))
         plain.put("/a.tif", DATA)
         with pytest.raises(SourceRefused):

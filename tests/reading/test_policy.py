@@ -422,7 +422,10 @@ def test_locations_are_their_own_normal_form() -> None:
 
 
 def test_the_longest_address() -> None:
-    policy = Policy.from_sources(["s3://bucket/"])
-    assert policy.locate("s3://bucket/".ljust(LONGEST, "a")).kind == "s3"
+    policy = Policy.from_sources(["https://host/", "s3://bucket/"])
+    assert policy.locate("https://host/".ljust(LONGEST, "a")).kind == "http"
     with pytest.raises(InvalidParameter, match="longer"):
-        policy.locate("s3://bucket/".ljust(LONGEST + 1, "a"))
+        policy.locate("https://host/".ljust(LONGEST + 1, "a"))
+    assert policy.locate(f"s3://bucket/{512 * 'ü'}").kind == "s3"
+    with pytest.raises(InvalidParameter, match="as long as this"):
+        policy.locate(f"s3://bucket/{512 * 'ü'}a")

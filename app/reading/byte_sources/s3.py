@@ -7,11 +7,13 @@ is no address to check here. One store object a bucket is kept, with its connect
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import (
     BaseError,
@@ -35,8 +37,8 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from obstore import GetOptions
 
-T = TypeVar("T")
-
+_SEARCH_AGAIN = 60.0
+"""Seconds before a bucket's region is asked for again: buckets do not move, but asking may fail."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _ELSEWHERE = re.compile(r"incorrectly configured region|AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocation")
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
@@ -60,17 +62,17 @@ class Bucket:
         self._settings = settings
         self._lock = Lock()
         self._region = region()
-        self._searched = settings.s3_endpoint is not None
+        self._search_after = math.inf if settings.s3_endpoint else 0.0
         self.bulkhead = Bulkhead(share(settings.fetch_threads))
         self.store = self._made()
 
     def found_elsewhere(self) -> bool:
         """Whether the bucket was in another region than was thought, and the store has been made anew for that one."""
         with self._lock:
-            if self._searched:
+            if time.monotonic() < self._search_after:
                 return False
             found = find_region(self._name, self._region, self._settings)
-            self._searched = True
+            self._search_after = time.monotonic() + _SEARCH_AGAIN
             if found is None or found == self._region:
                 return False
             self._region = found

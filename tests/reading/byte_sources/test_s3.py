@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -292,6 +293,30 @@ def test_requests_are_signed_with_the_profiles_keys(home: Path, upstream: Upstre
         upstream.put("/rasters/a.tif", DATA)
         opened("s3://rasters/a.tif", Settings(s3_endpoint=upstream.root.rstrip("/"), deadline=5.0))
         assert "KEYOFPROFILE" in upstream.requests[0].headers["authorization"]
+
+
+def test_requests_are_signed_with_the_keys_of_the_task(
+    home: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"AccessKeyId": "KEYOFTASK", "SecretAccessKey": "B", "Token": "T", "Expiration": "2099-01-01T00:00:00Z"}
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", upstream.url("/task"))
+    (home / "token").write_text("of the task")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(home / "token"))
+    with upstream:
+        upstream.put("/task", json.dumps(keys).encode())
+        upstream.put("/rasters/a.tif", DATA)
+        opened("s3://rasters/a.tif", Settings(s3_endpoint=upstream.root.rstrip("/"), deadline=5.0))
+        assert [request.target for request in upstream.requests] == ["/task", "/rasters/a.tif"]
+        assert "KEYOFTASK" in upstream.requests[1].headers["authorization"]
+        assert upstream.requests[1].headers["x-amz-security-token"] == "T"
+
+
+def test_no_credentials_anywhere(home: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    with upstream, pytest.raises(UpstreamError) as caught:
+        opened("s3://rasters/a.tif", Settings(s3_endpoint=upstream.root.rstrip("/"), deadline=3.0, fetch_retries=0))
+    assert "127.0.0.1" not in caught.value.detail
+    assert upstream.requests == []
 
 
 def test_requester_pays_by_its_variable(s3: S3, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
