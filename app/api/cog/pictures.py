@@ -112,11 +112,16 @@ def _by_accept(accept: str) -> str:
     return "png" if found is None else found.name
 
 
+def _sizes(path: table.Group, max_size: int | None) -> table.Group:
+    """Sizes in the query; where the path has them, only the one that does not count then."""
+    return table.sizes(max_size)[:1] if path == _SIZED else table.sizes(max_size)
+
+
 def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
     return Operation(
         id=name,
         paths=paths,
-        parameters=(*path, *query, *table.LAYER, *table.sizes(1024), table.DST_CRS, *table.PICTURE),
+        parameters=(*path, *query, *table.LAYER, *_sizes(path, 1024), table.DST_CRS, *table.PICTURE),
         plan=plans.framed,
         answer=preview,
         summary="Preview",
@@ -133,7 +138,7 @@ def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[
             *table.BOX,
             *path,
             *table.LAYER,
-            *table.sizes(None),
+            *_sizes(path, None),
             table.DST_CRS,
             table.COORD_CRS,
             *table.PICTURE,
@@ -155,7 +160,7 @@ def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group 
             *path,
             *query,
             *table.LAYER,
-            *table.sizes(None),
+            *_sizes(path, None),
             table.COORD_CRS,
             table.DST_CRS,
             *table.PICTURE,
