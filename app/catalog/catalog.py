@@ -18,6 +18,7 @@ from app.catalog import document, ids
 from app.catalog.layer import Layer
 from app.catalog.stores import Store
 from app.errors import BrokenDocument, LayerNotFound, NotFound, UpstreamError
+from app.settings import Settings
 
 DOCUMENT = "index.json"
 _READERS = 16
@@ -32,6 +33,9 @@ class _Kept:
     version: str | None
     checked: float
     problem: str | None = None
+    """What is wrong with the document."""
+    unreachable: str | None = None
+    """What was wrong with the store when it was asked last."""
 
 
 class Catalog:
@@ -102,7 +106,8 @@ class Catalog:
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with the documents that could not be read, by id; the last good layer may still be served."""
-        return {layer_id: kept.problem for layer_id, kept in sorted(self._kept.items()) if kept.problem}
+        found = {layer_id: kept.problem or kept.unreachable for layer_id, kept in sorted(self._kept.items())}
+        return {layer_id: problem for layer_id, problem in found.items() if problem}
 
     def _begin(self, layer_id: str) -> bool:
         """True when nobody else checks this layer now. Where nothing is kept to go on with, all of them check."""
@@ -129,10 +134,10 @@ class Catalog:
         except UpstreamError as error:
             if kept is None:
                 raise
-            kept.checked, kept.problem = now, error.detail
+            kept.checked, kept.unreachable = now, error.detail
             return kept
         if blob is None and kept is not None:
-            kept.checked = now
+            kept.checked, kept.unreachable = now, None
             return kept
         if blob is None:  # a store that answers "unchanged" to a question without a version
             return None
@@ -166,10 +171,10 @@ class Catalog:
                 with self._lock:
                     for layer_id in set(self._kept) - present:
                         del self._kept[layer_id]
-                self._listed = now
                 new = present - set(self._kept)
+                listed = now
             else:
-                new = set()
+                new, listed = set(), self._listed
             stale = {name for name, kept in list(self._kept.items()) if now - kept.checked >= self._revalidate}
             wanted = sorted(new | (stale if check else set()))
             if len(wanted) <= 2:
@@ -178,10 +183,11 @@ class Catalog:
             else:
                 with ThreadPoolExecutor(_READERS, thread_name_prefix="catalog") as pool:
                     list(pool.map(self._check, wanted))
+            self._listed = listed  # only now: whoever finds it set asks what is kept
 
 
-def open_catalog(address: str, *, revalidate: float = 5.0) -> Catalog:
+def open_catalog(address: str, *, revalidate: float = 5.0, settings: Settings | None = None) -> Catalog:
     """The catalog at an address: a directory or ``s3://bucket/sources/``."""
     from app.catalog.stores import open_store
 
-    return Catalog(open_store(address), revalidate=revalidate)
+    return Catalog(open_store(address, settings), revalidate=revalidate)

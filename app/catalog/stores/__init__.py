@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from app.catalog.stores.protocol import Blob, Entry, Store
+from app.settings import Settings
 
 __all__ = ["Blob", "Entry", "Store", "open_store"]
 
 
-def open_store(address: str) -> Store:
+def open_store(address: str, settings: Settings | None = None) -> Store:
     """The store at an address: ``s3://bucket/prefix/`` or a directory.
+
+    Args:
+        address: where it is.
+        settings: of S3. None: those of the process.
 
     Raises:
         InvalidParameter: another scheme.
@@ -16,7 +21,7 @@ def open_store(address: str) -> Store:
     if address.startswith("s3://"):
         from app.catalog.stores.s3 import S3Store
 
-        return S3Store.at(address)
+        return S3Store.at(address, settings)
     if "://" in address:
         from app.errors import InvalidParameter
 

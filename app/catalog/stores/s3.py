@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from obstore.store import S3Store as Bucket
 
 _PART = 8 << 20
+_LONGEST = timedelta(minutes=5)
+"""Time for one request: a part of an upload over a slow line."""
 
 
 class S3Store:
@@ -28,43 +31,51 @@ class S3Store:
         self._address = address
 
     @classmethod
-    def at(cls, address: str) -> S3Store:
-        """The store of ``s3://bucket/prefix/``.
+    def at(cls, address: str, found: settings.Settings | None = None) -> S3Store:
+        """The store of ``s3://bucket/prefix/``, for these settings or those of the process.
 
         Raises:
             InvalidParameter: no bucket is named.
         """
-        from datetime import timedelta
-
         from obstore.store import S3Store as Bucket
+
+        from app.reading.byte_sources.s3_environment import credentials_of_profile, region
+        from app.reading.byte_sources.s3_region import find_region
 
         name, _, prefix = address.removeprefix("s3://").partition("/")
         prefix = prefix.strip("/")
         if not name:
             raise InvalidParameter("The address names no bucket.", parameter="address")
-        found = settings.get()
-        options: dict[str, Any] = {}
+        found = found or settings.get()
+        where = region()
+        if found.s3_endpoint is None:
+            where = find_region(name, where, found) or where
+        config: dict[str, Any] = {"skip_signature": found.s3_anonymous}
         if found.s3_endpoint:
-            options["endpoint"] = found.s3_endpoint
-            options["virtual_hosted_style_request"] = False
-        if found.s3_anonymous:
-            options["skip_signature"] = True
-        region = settings.environment("AWS_REGION") or settings.environment("AWS_DEFAULT_REGION")
+            config["endpoint"] = found.s3_endpoint
+        if where:
+            config["region"] = where
         bucket = Bucket(
             name,
             prefix=prefix or None,
-            region=region or "us-east-1",
+            config=config,  # type: ignore[arg-type]  # a TypedDict that is made key by key
             client_options={
-                "allow_http": bool(found.s3_endpoint and found.s3_endpoint.startswith("http://")),
+                "allow_http": (found.s3_endpoint or "").startswith("http://"),
                 "connect_timeout": timedelta(seconds=found.connect_timeout),
-                "timeout": timedelta(seconds=max(found.read_timeout, 30.0)),
+                "read_timeout": timedelta(seconds=found.read_timeout),
+                "timeout": _LONGEST,
+                "user_agent": "Tilery",
             },
             retry_config={
-                "max_retries": found.fetch_retries,
-                "retry_timeout": timedelta(seconds=found.read_timeout * (found.fetch_retries + 1)),
-                "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2},
+                "max_retries": max(found.fetch_retries, 4),
+                "retry_timeout": _LONGEST,
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(seconds=2),
+                    "base": 2,
+                },
             },
-            **options,
+            credential_provider=None if found.s3_anonymous else credentials_of_profile(),  # type: ignore[arg-type]
         )
         return cls(bucket, f"s3://{name}/{prefix}/" if prefix else f"s3://{name}/")
 

@@ -1,0 +1,218 @@
+"""The catalog as the service uses it: fresh, cheap, and never broken by a document."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.catalog.catalog import Catalog
+from app.catalog.stores import Blob, Entry
+from app.catalog.stores.directory import DirectoryStore
+from app.errors import LayerNotFound, UpstreamError
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counting(DirectoryStore):
+    """A directory that counts what is asked of it, and can be down."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads = self.listings = 0
+        self.down = False
+
+    def read(self, key: str, *, unless: str | None = None) -> Blob | None:
+        self.reads += 1
+        if self.down:
+            raise UpstreamError("down")
+        return super().read(key, unless=unless)
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        self.listings += 1
+        if self.down:
+            raise UpstreamError("down")
+        return super().folders(prefix)
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        return super().entries(prefix)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Counting:
+    return Counting(tmp_path)
+
+
+@pytest.fixture
+def catalog(store: Counting, clock: Clock) -> Catalog:
+    return Catalog(store, revalidate=5.0, clock=clock)
+
+
+def put(store: Counting, layer_id: str, **changes: Any) -> None:
+    body = json.dumps({"name": layer_id, "revision": "r1"} | changes).encode()
+    store.write(f"{layer_id}/index.json", body, media_type="application/json")
+
+
+def test_layers_are_listed_by_id(catalog: Catalog, store: Counting) -> None:
+    for layer_id in ("b", "a", "c"):
+        put(store, layer_id)
+    (store.root / "not-a-layer").mkdir()
+    (store.root / ".work").mkdir()
+    (store.root / "UPPER").mkdir()
+    assert [layer.id for layer in catalog.layers()] == ["a", "b", "c"]
+
+
+def test_an_empty_or_missing_directory_has_no_layers(tmp_path: Path) -> None:
+    assert Catalog(DirectoryStore(tmp_path / "none")).layers() == ()
+
+
+def test_a_layer_is_read_once_in_a_while(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "a")
+    catalog.get("a")
+    before = store.reads, store.listings
+    for _ in range(100):
+        catalog.get("a")
+    assert (store.reads, store.listings) == before
+    assert catalog.fresh("a") is not None
+    clock.now = 6.0
+    assert catalog.fresh("a") is None
+    catalog.get("a")
+    assert store.reads == before[0] + 1
+    assert store.listings == before[1]
+
+
+def test_a_new_revision_is_seen_without_a_restart(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "a")
+    assert catalog.get("a").revision == "r1"
+    put(store, "a", revision="r2")
+    assert catalog.get("a").revision == "r1"
+    clock.now = 5.0
+    assert catalog.get("a").revision == "r2"
+
+
+def test_new_and_removed_layers_are_seen(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "a")
+    assert len(catalog.layers()) == 1
+    put(store, "b")
+    clock.now = 5.0
+    assert catalog.get("b").id == "b"
+    store.remove("a/index.json")
+    clock.now = 10.0
+    with pytest.raises(LayerNotFound):
+        catalog.get("a")
+    assert [layer.id for layer in catalog.layers()] == ["b"]
+
+
+def test_unknown_ids_cost_one_listing_in_a_while(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "a")
+    for number in range(50):
+        with pytest.raises(LayerNotFound):
+            catalog.get(f"guess-{number}")
+    assert store.listings == 1
+    assert store.reads <= 1
+    clock.now = 5.0
+    for number in range(50):
+        with pytest.raises(LayerNotFound):
+            catalog.get(f"guess-{number}")
+    assert store.listings == 2
+
+
+def test_what_cannot_be_an_id_never_reaches_the_store(catalog: Catalog, store: Counting) -> None:
+    for text in ("../etc", "a/b", "", "cog", "x" * 100, "a\x00"):
+        with pytest.raises(LayerNotFound):
+            catalog.get(text)
+    assert (store.reads, store.listings) == (0, 0)
+
+
+def test_the_last_good_document_is_kept(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "a", name="good")
+    put(store, "b")
+    assert catalog.get("a").name == "good"
+    store.write("a/index.json", b'{"name": "half a docu', media_type="application/json")
+    clock.now = 5.0
+    assert catalog.get("a").name == "good"
+    assert [layer.id for layer in catalog.layers()] == ["a", "b"]
+    assert list(catalog.problems()) == ["a"]
+    put(store, "a", name="repaired")
+    clock.now = 10.0
+    assert catalog.get("a").name == "repaired"
+    assert not catalog.problems()
+
+
+def test_a_document_that_never_was_good_is_left_out(catalog: Catalog, store: Counting) -> None:
+    put(store, "good")
+    put(store, "future", format=99)
+    assert [layer.id for layer in catalog.layers()] == ["good"]
+    with pytest.raises(LayerNotFound):
+        catalog.get("future")
+    assert "format" in catalog.problems()["future"]
+
+
+def test_a_store_that_is_down_changes_nothing(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "a")
+    catalog.layers()
+    store.down = True
+    clock.now = 100.0
+    assert catalog.get("a").id == "a"
+    assert [layer.id for layer in catalog.layers()] == ["a"]
+    store.down = False
+    clock.now = 200.0
+    assert catalog.get("a").id == "a"
+    assert not catalog.problems()
+
+
+def test_a_store_that_was_never_up_is_an_upstream_failure(catalog: Catalog, store: Counting) -> None:
+    store.down = True
+    with pytest.raises(UpstreamError):
+        catalog.layers()
+    with pytest.raises(UpstreamError):
+        catalog.get("a")
+
+
+def test_many_layers_are_read_once_and_then_only_looked_at(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    for number in range(300):
+        put(store, f"layer-{number}")
+    assert len(catalog.layers()) == 300
+    assert store.reads == 300
+    assert len(catalog.layers()) == 300
+    assert store.reads == 300
+
+
+def test_from_many_threads(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    for number in range(20):
+        put(store, f"layer-{number}")
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                clock.now += 1.0
+                assert catalog.get("layer-7").id == "layer-7"
+                assert len(catalog.layers()) == 20
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        put(store, "layer-7", revision=f"r{number}")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
