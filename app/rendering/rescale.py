@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidParameter
 from app.raster import Array, Raster
+from app.rendering.pixels import clear
 
 Range = tuple[float, float]
 _BLOCK = 1 << 18
@@ -43,7 +44,7 @@ def linear(raster: Raster, ranges: Sequence[Range]) -> Raster:
         for band, one in enumerate(each):
             _scale(raster.data[band], one, out[..., band])
     if raster.mask is not None:
-        out *= raster.mask.transpose(1, 2, 0)
+        clear(out, raster.mask)
     alpha = None if raster.alpha is None else opacity(raster.alpha, np.dtype(np.uint8))
     return replace(
         raster, data=out.transpose(2, 0, 1), alpha=alpha, scales=(), offsets=(), statistics=None, nodata=None

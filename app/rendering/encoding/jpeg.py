@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from app.raster import Picture
+from app.rendering.pixels import interleaved
 
 QUALITY = 85
 _RICH = 0.45
@@ -25,7 +25,7 @@ _HEADER = 620
 
 def encode(picture: Picture) -> bytes:
     """Baseline JPEG of one (gray), three (RGB) or four (CMYK) channels of uint8. Opacity is left out."""
-    pixels = picture.data
+    pixels = interleaved(picture.data)
     channels = pixels.shape[2]
     if channels == 1:
         pixels = pixels[..., 0]
@@ -46,7 +46,7 @@ def _jpeg(pixels: NDArray[Any], *, cmyk: bool, optimize: bool) -> bytes:
     space = "CMYK" if cmyk else None
     return bytes(
         jpeg8_encode(
-            np.ascontiguousarray(pixels),
+            pixels,
             level=QUALITY,
             subsampling="420" if pixels.ndim == 3 and not cmyk else None,
             optimize=optimize,

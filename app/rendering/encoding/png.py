@@ -9,7 +9,7 @@ through libdeflate, which makes less of it than zlib does. See RFC 2083 for the 
 from __future__ import annotations
 
 import struct
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from isal import isal_zlib
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.raster import Picture
 from app.rendering.encoding.palette import expanded
+from app.rendering.pixels import interleaved
 
 Bytes = NDArray[np.uint8]
 Filter = Literal[0, 1, 2]
@@ -25,7 +26,7 @@ Filter = Literal[0, 1, 2]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _COLOR_TYPES = {1: _GRAY, 2: _GRAY_ALPHA, 3: _RGB, 4: _RGBA}
-_STRIP = 8
+_STRIP = 5
 """Rows of one strip of the sample; three strips are taken."""
 _FLAT = 0.12
 """Below this ratio of the sample libdeflate's better level costs no more time than its first one elsewhere."""
@@ -46,7 +47,7 @@ def encode(picture: Picture, *, fast: bool = False) -> bytes:
             return encode(expanded(picture), fast=fast)
         pixels, color = indexes[..., np.newaxis], _PALETTE
     else:
-        pixels = _interleaved(picture)
+        pixels = interleaved(picture.data, picture.mask)
         color = _COLOR_TYPES[pixels.shape[2]]
     rows, columns, channels = pixels.shape
     if pixels.dtype.itemsize == 2:
@@ -74,33 +75,24 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return b"".join((struct.pack(">I", len(body)), name, body, struct.pack(">I", crc)))
 
 
-def _interleaved(picture: Picture) -> NDArray[Any]:
-    """Pixels with their opacity as last channel, or as they are when there is none."""
-    if picture.mask is None:
-        return picture.data
-    rows, columns, channels = picture.data.shape
-    pixels = np.empty((rows, columns, channels + 1), dtype=picture.data.dtype)
-    pixels[..., :channels] = picture.data
-    pixels[..., channels] = picture.mask
-    return pixels
-
-
 def _with_transparent(picture: Picture, palette: Bytes) -> tuple[Bytes | None, Bytes]:
     """(indexes, palette) where masked pixels have an index of their own, or None for indexes when none is free."""
     indexes: Bytes = picture.data[..., 0]
     if picture.mask is None:
         return indexes, palette
     visible = picture.mask != 0
-    count = np.bincount(indexes[visible], minlength=256)
-    free = np.flatnonzero(count == 0)
-    if not free.size:
-        return None, palette
-    own = int(free[0])
-    if own >= len(palette):
-        palette = np.concatenate([palette, np.zeros((own + 1 - len(palette), 4), dtype=np.uint8)])
+    if np.min(indexes, where=visible, initial=255) > 0:
+        own = 0
+    elif np.max(indexes, where=visible, initial=0) < 255:
+        # all move up by one: the transparent entry is best the first, where it costs one byte
+        return (indexes + np.uint8(1)) * visible, np.concatenate([np.zeros((1, 4), dtype=np.uint8), palette[:255]])
     else:
-        palette = palette.copy()
-        palette[own] = 0
+        free = np.flatnonzero(np.bincount(indexes[visible], minlength=256) == 0)
+        if not free.size:
+            return None, palette
+        own = int(free[0])
+    palette = palette.copy()
+    palette[own] = 0
     return np.where(visible, indexes, np.uint8(own)), palette
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.raster import Picture
+from app.rendering.pixels import interleaved
 
 QUALITY = 73
 METHOD = 2
@@ -22,9 +23,6 @@ def encode(picture: Picture) -> bytes:
     pixels = picture.data
     if pixels.shape[2] == 1:
         pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    if picture.mask is not None and picture.mask.min() < 255:
-        whole = np.empty((*pixels.shape[:2], 4), dtype=np.uint8)
-        whole[..., :3] = pixels
-        whole[..., 3] = picture.mask
-        pixels = whole
-    return bytes(webp_encode(np.ascontiguousarray(pixels), level=QUALITY, lossless=False, method=METHOD))
+    opaque = picture.mask is None or picture.mask.min() == 255
+    pixels = interleaved(pixels, None if opaque else picture.mask)
+    return bytes(webp_encode(pixels, level=QUALITY, lossless=False, method=METHOD))

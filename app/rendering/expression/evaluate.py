@@ -97,9 +97,17 @@ def evaluate(expression: Expression, bands: dict[int, Array]) -> Array:
             for position, block in enumerate(expression.blocks):
                 result = _run(block, part)
                 if result.dtype.kind == "f" and not np.isfinite(result).all():
-                    result = np.nan_to_num(result)
+                    result = _finite(result)
                 out[position, start : start + step] = result
     return out
+
+
+def _finite(values: Array) -> Array:
+    """What ``nan_to_num`` gives, in half its time."""
+    most = np.finfo(values.dtype).max
+    bounded = np.clip(values, -most, most)
+    np.copyto(bounded, 0, where=np.isnan(values))
+    return bounded
 
 
 def _numeric(values: Array) -> Array:
