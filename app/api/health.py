@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from app import __version__
-from app.api import documents
+from app.api import documents, results
+from app.api.operation import Ask, Operation, nothing
 
 
-async def healthz(request: Request) -> Response:  # noqa: ARG001 - the shape of a handler
+async def healthz(ask: Ask[None]) -> Response:  # noqa: ARG001 - it needs none of it
     """The versions that are running."""
     return Response(_body(), media_type="application/json")
 
@@ -37,3 +37,18 @@ def _native() -> dict[str, str]:
         "proj": rasterio.__proj_version__,
         "geos": rasterio.__geos_version__,
     }
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id="healthCheck",
+        paths=("/healthz", "/ping"),
+        parameters=(),
+        plan=nothing,
+        answer=healthz,
+        tag="Health Check",
+        summary="Health Check",
+        description="Health Check.",
+        produces=results.produces(),
+    ),
+)

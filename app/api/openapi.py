@@ -1,17 +1,16 @@
-"""The OpenAPI document: what FastAPI knows of the routes, and the components that ours refer to."""
+"""The OpenAPI document, made from the same operations and parameters as the routes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
+from app.api.operation import Operation
 from app.rendering.encoding.formats import FORMATS
 
 Json = dict[str, Any]
-
-PROBLEM_REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 _PROBLEM: Json = {
     "type": "object",
@@ -41,28 +40,47 @@ _VALIDATION_ERROR: Json = {
 }
 
 
-def describe(app: FastAPI) -> Json:
+def describe(app: FastAPI, operations: Iterable[Operation[Any]]) -> Json:
     """The document, made once."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-        )
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["ImageType"] = {
-            "type": "string",
-            "title": "ImageType",
-            "description": "Format of a picture.",
-            "enum": list(FORMATS),
+        paths: dict[str, Json] = {}
+        for operation in operations:
+            if operation.documented:
+                paths.setdefault(operation.paths[0], {})[operation.method.lower()] = _operation(operation)
+        app.openapi_schema = {
+            "openapi": "3.1.0",
+            "info": {"title": app.title, "description": app.description, "version": app.version},
+            "paths": paths,
+            "components": {
+                "schemas": {"ImageType": _image_type(), "Problem": _PROBLEM, "ValidationError": _VALIDATION_ERROR}
+            },
         }
-        schemas["Problem"] = _PROBLEM
-        schemas["ValidationError"] = _VALIDATION_ERROR
-        app.openapi_schema = document
     return app.openapi_schema
 
 
-def problem(description: str) -> Json:
-    """A response that says why a request failed."""
-    return {"description": description, "content": {"application/json": {"schema": PROBLEM_REFERENCE}}}
+def _operation(operation: Operation[Any]) -> Json:
+    document: Json = {
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description or operation.summary,
+        "operationId": operation.id,
+        "parameters": [parameter.document() for parameter in operation.parameters if not parameter.hidden],
+        "responses": {str(status): dict(answer) for status, answer in operation.produces.items()},
+    }
+    if operation.parameters:
+        document["responses"]["422"] = _problem("Validation Error")
+    document["responses"]["default"] = _problem("Why the request failed.")
+    if operation.body is not None:
+        document["requestBody"] = dict(operation.body)
+    return document
+
+
+def _image_type() -> Json:
+    return {"type": "string", "title": "ImageType", "description": "Format of a picture.", "enum": list(FORMATS)}
+
+
+def _problem(description: str) -> Json:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }

@@ -171,16 +171,6 @@ def endpoint(operation: Operation[P], desk: Desk) -> Handler:
     return handle
 
 
-def document(operation: Operation[Any]) -> dict[str, Any]:
-    """What the OpenAPI document says beyond what FastAPI knows."""
-    extra: dict[str, Any] = {
-        "parameters": [parameter.document() for parameter in operation.parameters if not parameter.hidden],
-    }
-    if operation.body is not None:
-        extra["requestBody"] = dict(operation.body)
-    return extra
-
-
 def _names(ignored: tuple[str, ...]) -> str:
     """Names of unknown parameters as a header can hold them."""
     return ", ".join(re.sub(r"[^\x21-\x2b\x2d-\x7e]", "?", name)[:64] for name in ignored[:16])

@@ -142,18 +142,29 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
     Raises:
         CallerGone: it did.
     """
-    if gone is None:
+    task = asyncio.current_task()
+    if gone is None or task is None:
         return await work
-    task = asyncio.ensure_future(work)
+    has_gone = False
+
+    def leave(watch: asyncio.Future[None]) -> None:
+        nonlocal has_gone
+        if not watch.cancelled():
+            has_gone = True
+            task.cancel()
+
     watch = asyncio.ensure_future(gone())
+    watch.add_done_callback(leave)
     try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise CallerGone
+        return await work
+    except asyncio.CancelledError:
+        if not has_gone:
+            raise
+        task.uncancel()
+        raise CallerGone from None
     finally:
+        watch.remove_done_callback(leave)
         watch.cancel()
-        task.cancel()
 
 
 def default_slots() -> int:
