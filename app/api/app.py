@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from app import __version__
 from app import settings as settings_
-from app.api import algorithms, colormaps, layers, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api import algorithms, colormaps, health, layers, ogc, openapi, openapi_pages, problems, tms, viewer
 from app.api.cog import routes as cog
 from app.api.compression import Compression
 from app.api.desk import Desk, Locations
