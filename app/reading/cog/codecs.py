@@ -54,7 +54,8 @@ def supports(image: Image) -> bool:
     if image.compression == _LERC:
         # With a band of opacity the block's own mask may stand for it, which only GDAL puts back.
         additional = image.lerc[1] if len(image.lerc) > 1 else 0
-        return not image.extra_samples and additional in (0, 1, 2) and image.predictor == 1 and image.bits >= 8
+        opacity = any(kind in (1, 2) for kind in image.extra_samples)
+        return not opacity and additional in (0, 1, 2) and image.predictor == 1 and image.bits >= 8
     if image.predictor == 3 and image.dtype.kind != "f":
         return False
     if image.predictor != 1 and image.bits < 8:

@@ -493,16 +493,10 @@ def along_rows(
     reach = np.ptp(known_y, axis=0)
     if (np.abs(known_y[-1] - known_y[0]) < 0.999 * reach).any() or height > 1.5 * reach.min() + 16:
         return None
-    # For each of the columns at nodes, x as a polynomial of y: Lagrange's, through the places that are known.
-    wanted = height / 2 + (height - 1) / 2 * _nodes()
-    crossing = np.empty((_NODES, _NODES))
-    for column in range(_NODES):
-        at = known_y[:, column]
-        apart = at[:, None] - at
-        np.fill_diagonal(apart, 1.0)
-        away = wanted[:, None] - at
-        product = np.stack([np.delete(away, k, axis=1).prod(axis=1) for k in range(_NODES)], axis=1)
-        crossing[:, column] = (product / apart.prod(axis=1)) @ known_x[:, column]
+    # For each of the columns at nodes, x as a polynomial of y through the places that are known.
+    half = (height - 1) / 2
+    powers = np.polynomial.chebyshev.chebvander((known_y.T - height / 2) / half, _NODES - 1)
+    crossing = nodes @ np.linalg.solve(powers, known_x.T[:, :, None])[:, :, 0].T
     coefficients = _to_coefficients() @ crossing @ _to_coefficients().T
     dtype = np.dtype(np.float32)
     columns = piece.columns.stop - piece.columns.start

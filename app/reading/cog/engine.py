@@ -26,13 +26,13 @@ METHODS = frozenset({"nearest"}) | kernels.METHODS
 """Resamplings that are done here; GDAL knows the others."""
 
 
-def open_engine(source: ByteSource, profile: Profile) -> CogEngine | None:
+def open_engine(source: ByteSource, profile: Profile, cache: blocks.BlockCache = blocks.cache) -> CogEngine | None:
     """An engine for a raster that GDAL has opened, or None where it has to be read by GDAL."""
     try:
         header = header_.parse(source)
     except (NotARaster, UnsupportedRaster, BrokenRaster):
         return None  # GDAL made something of it; let it read it
-    return CogEngine(source, profile, header) if supports(header, profile) else None
+    return CogEngine(source, profile, header, cache) if supports(header, profile) else None
 
 
 def supports(header: Header, profile: Profile, method: str = "nearest") -> bool:
@@ -105,7 +105,7 @@ class CogEngine:
         level = self._level(placement, method)
         alpha_band = self._profile.alpha_band if nodata is None else None
         wanted = bands if alpha_band is None else (*bands, alpha_band)
-        if method == "nearest":
+        if method == "nearest" or (method in kernels.INTERPOLATING and self._on_centres(placement, level)):
             fillings = self._fill_nearest(placement, level, wanted, use_mask=nodata is None)
         else:
             fillings = self._fill_by_kernel(placement, level, wanted, nodata, alpha_band, method)
@@ -167,6 +167,12 @@ class CogEngine:
     def _scale_of(self, image: Image) -> tuple[float, float]:
         """Pixels of an image to one of the full raster, across and down."""
         return (image.width / self._profile.width, image.height / self._profile.height)
+
+    def _on_centres(self, placement: Placement, level: Level) -> bool:
+        """True when the grid's pixels are those of the level, so that interpolation has nothing to do."""
+        scale = self._scale_of(level.image)
+        targets = (sampling.target(piece, level.image, scale) for piece in placement.pieces)
+        return all(found is None or sampling.on_centres(found) for found in targets)
 
     def _fill_nearest(
         self, placement: Placement, level: Level, bands: tuple[int, ...], *, use_mask: bool

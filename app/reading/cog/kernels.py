@@ -70,6 +70,8 @@ _KERNELS: dict[str, tuple[int, Callable[[Floats], Floats]]] = {
 """Radius in pixels, and weight at a distance."""
 
 METHODS = frozenset(_KERNELS)
+INTERPOLATING = METHODS - {"cubic_spline"}
+"""Those that give a pixel's own value at its centre."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ _WHOLE_CHUNKS = (2, 4, 8, 16, 32)
 """Bytes of a pixel that numpy's ``take`` moves in one step; others cost four times as much."""
 _ON_THE_LINE = 1e-6
 """Pixels by which a position may miss the line between two pixels and still be taken to be on it."""
+_ON_CENTRE = 1e-4
+"""The same for a position and the centre of a pixel."""
 _AT_A_TIME = 1 << 16
 """Output pixels that are worked on at a time: those of a tile. It bounds the buffers."""
 _FLOAT32_SPAN = 1024
@@ -141,6 +143,19 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
     if inside is not None and inside.all():
         inside = None
     return outputs, inside
+
+
+def on_centres(found: Target) -> bool:
+    """True when the grid's positions are the centres of the image's pixels, one by one: nothing is to be resampled."""
+    piece = found.piece
+    if not isinstance(piece, Axes):
+        return False
+    for positions, scale in ((piece.xs, found.scale[0]), (piece.ys, found.scale[1])):
+        if np.abs(positions * scale % 1.0 - 0.5).max() > _ON_CENTRE:
+            return False
+        if positions.size > 1 and abs(abs(positions[1] - positions[0]) * scale - 1) > 0.5:
+            return False
+    return True
 
 
 def _nearest_along_axes(found: Target, piece: Axes, sources: Sequence[Wanted]) -> list[Array]:
