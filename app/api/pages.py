@@ -16,8 +16,9 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from app import __version__, settings
+from app import __version__
 from app.api import static_files
+from app.settings import Settings
 
 _OURS: Mapping[str, str] = {
     "default-src": "'none'",
@@ -34,12 +35,11 @@ _OURS: Mapping[str, str] = {
 
 
 @cache
-def environment() -> jinja2.Environment:
+def environment(folder: str | None) -> jinja2.Environment:
     """The templates: those of the operator's folder, then ours. Everything put into one is escaped."""
     folders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(Path(__file__).parent / "templates")]
-    own = settings.get().template_directory
-    if own:
-        folders.insert(0, jinja2.FileSystemLoader(own))
+    if folder:
+        folders.insert(0, jinja2.FileSystemLoader(folder))
     return jinja2.Environment(
         loader=jinja2.ChoiceLoader(folders),
         autoescape=True,
@@ -78,20 +78,20 @@ def page(
         context: what the template shows.
     """
     way = root(request)
-    configured = settings.get()
+    settings: Settings = request.app.state.desk.settings
     body = (
-        environment()
+        environment(settings.template_directory)
         .get_template(template)
         .render(
             static=lambda name: way + static_files.address(name),
             to=_addresses(request, way),
-            service=configured.name,
+            service=settings.name,
             version=__version__,
             data={"root": way, **(data or {})},
             **context,
         )
     )
-    return HTMLResponse(body, status_code=status, headers=_headers(policy or {}))
+    return HTMLResponse(body, status_code=status, headers=_headers(settings, policy or {}))
 
 
 def _addresses(request: Request, way: str) -> Callable[..., str]:
@@ -106,10 +106,10 @@ def _addresses(request: Request, way: str) -> Callable[..., str]:
     return to
 
 
-def _headers(policy: Mapping[str, str]) -> dict[str, str]:
+def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
     directives = dict(_OURS)
     # Where tiles come by another address than the page, the page must be allowed to fetch them there.
-    elsewhere = _origin(settings.get().public_url)
+    elsewhere = _origin(settings.public_url)
     if elsewhere:
         for name in ("img-src", "connect-src"):
             directives[name] = f"{directives[name]} {elsewhere}"

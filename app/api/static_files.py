@@ -16,6 +16,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from app.api import negotiation
 from app.errors import NotFound
 
 FOLDER = Path(__file__).parent / "static"
@@ -27,7 +28,9 @@ _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/sv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Files:
+class Files:
+    """What can be asked for."""
+
     version: str
     paths: dict[str, Path]
     """By name; compressed copies are not among them."""
@@ -36,7 +39,8 @@ class _Files:
 
 
 @cache
-def _files() -> _Files:
+def listed() -> Files:
+    """The files that there are, read once."""
     paths: dict[str, Path] = {}
     compressed: dict[tuple[str, str], Path] = {}
     digest = hashlib.sha256()
@@ -52,17 +56,17 @@ def _files() -> _Files:
             paths[name] = path
             digest.update(name.encode())
             digest.update(path.read_bytes())
-    return _Files(version=digest.hexdigest()[:12], paths=paths, compressed=compressed)
+    return Files(version=digest.hexdigest()[:12], paths=paths, compressed=compressed)
 
 
 def address(name: str) -> str:
     """Where a file is, relative to the root of the service: ``static/{version}/{name}``."""
-    return f"static/{_files().version}/{name}"
+    return f"static/{listed().version}/{name}"
 
 
 def exists(name: str) -> bool:
     """True when there is such a file: those of npm packages are there only after ``npm run build``."""
-    return name in _files().paths
+    return name in listed().paths
 
 
 async def static_file(request: Request) -> Response:
@@ -74,7 +78,7 @@ async def static_file(request: Request) -> Response:
     Raises:
         NotFound: there is no such file.
     """
-    files = _files()
+    files = listed()
     name = request.path_params["name"]
     path = files.paths.get(name)
     if path is None:
@@ -85,9 +89,9 @@ async def static_file(request: Request) -> Response:
         "Vary": "Accept-Encoding",
     }
     media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    accepted = {part.split(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")}
-    for encoding in _ENCODINGS:
-        found = files.compressed.get((name, encoding))
-        if found is not None and encoding in accepted:
-            return FileResponse(found, media_type=media_type, headers={**headers, "Content-Encoding": encoding})
+    offered = [encoding for encoding in _ENCODINGS if (name, encoding) in files.compressed]
+    chosen = negotiation.encoding(request.headers.get("accept-encoding", ""), offered)
+    if chosen is not None:
+        found = files.compressed[(name, chosen)]
+        return FileResponse(found, media_type=media_type, headers={**headers, "Content-Encoding": chosen})
     return FileResponse(path, media_type=media_type, headers=headers)

@@ -79,7 +79,7 @@ def map_of_raster(
         "leaflet.html",
         title=title,
         data={
-            "set": _described(tms),
+            "set": described(tms),
             "tiles": {"path": f"{base}/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", "query": list(query)},
             "point": {"path": f"{base}/point", "query": [pair for pair in query if pair[0] in _OF_VALUES]},
             "extent": covered or tms.bounds,
@@ -107,7 +107,7 @@ def _is_even(tms: TileMatrixSet) -> bool:
     )
 
 
-def _described(tms: TileMatrixSet) -> dict[str, Any]:
+def described(tms: TileMatrixSet) -> dict[str, Any]:
     """What the page's script needs to know of a tile matrix set."""
     first = tms.matrices[0]
     return {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from app import settings
 from app import tms as tms_
 from app.api import pages, tilesets
 from app.api.tilesets import Limits, Place
@@ -153,7 +154,7 @@ def capabilities(
     """
     names = dict.fromkeys(layer.tile_matrix_set for layer in layers)
     return (
-        pages.environment()
+        pages.environment(settings.get().template_directory)
         .get_template("wmts.xml")
         .render(
             layers=layers,

@@ -85,9 +85,11 @@ def test_a_raster_across_the_antimeridian_covers_both_ends() -> None:
     grid = tms.get("WebMercatorQuad")
     (found,) = tilesets.limits(grid, tilesets.covered(grid, raster), 5, 5)
     assert (found.first_column, found.last_column) == (0, 31)
-    assert found.first_row == found.last_row == grid.tile_at(0.0, crs.transform_points(
-        crs.WGS84, crs.WEB_MERCATOR, [180.0], [51.6]
-    )[1][0], 5)[1]
+    assert (
+        found.first_row
+        == found.last_row
+        == grid.tile_at(0.0, crs.transform_points(crs.WGS84, crs.WEB_MERCATOR, [180.0], [51.6])[1][0], 5)[1]
+    )
 
 
 def test_reversed_zooms_give_no_limits() -> None:

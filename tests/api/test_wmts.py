@@ -19,7 +19,9 @@ XLINK = "{http://www.w3.org/1999/xlink}"
 EUROPE = Place(bounds=(0.0, 40.0, 20.0, 55.0), crs=crs.WGS84, geographic=(0.0, 40.0, 20.0, 55.0))
 
 
-def document(*, title: str = "image.tif", use_epsg: bool = False, old_names: bool = False, place: Place = EUROPE) -> str:
+def document(
+    *, title: str = "image.tif", use_epsg: bool = False, old_names: bool = False, place: Place = EUROPE
+) -> str:
     def tiles(grid: TileMatrixSet) -> str:
         return f"http://a/cog/tiles/{grid.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.png?url=a&b=c"
 
