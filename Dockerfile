@@ -3,7 +3,9 @@ ARG PYTHON_VERSION=3.13
 
 # rasterio's wheels take the XML parser from the system, and the slim image has none
 FROM python:${PYTHON_VERSION}-slim AS base
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libexpat1 >/dev/null && rm -rf /var/lib/apt/lists/*
+RUN ldconfig -p | grep -q libexpat.so.1 \
+    || (apt-get update -qq && apt-get install -y -qq --no-install-recommends libexpat1 >/dev/null \
+        && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin)
 
 # Scripts and styles of the map and API pages
 FROM base AS pages

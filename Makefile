@@ -24,7 +24,7 @@ DEMO := .demo/.made
 export HOST PORT
 
 help: ## explain the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo 'Settings are variables: PORT=8080 make serve; TILERY_SOURCES=/my/rasters make serve; PYTHON=python3.12 make test'
 
@@ -46,7 +46,7 @@ settings: $(VENV)/.service ## every setting, its value and where that came from
 	@$(RUN) -m app settings
 
 lock: ## work the locks out again, from requirements*.in and package.json
-	for name in $(basename $(wildcard requirements*.in)); do $(LOCK) $$name.in -o $$name.txt; done
+	for name in $(basename $(wildcard requirements*.in docker/requirements*.in)); do $(LOCK) $$name.in -o $$name.txt; done
 	npm install --package-lock-only --no-audit --no-fund
 
 clean: ## remove all that make has made

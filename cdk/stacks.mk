@@ -1,0 +1,17 @@
+# The stacks on AWS: an environment of their own, because aws-cdk-lib is as large as everything else together.
+
+.venv-cdk/.made: requirements-cdk.txt | $(VENV)/.python
+	@echo 'Setting up the environment of the stacks; the first time this takes two minutes.'
+	$(RUN) -m venv .venv-cdk
+	.venv-cdk/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-cdk.txt
+	@touch $@
+
+cdk: .venv-cdk/.made node_modules/.made ## what deploying needs: aws-cdk-lib and the cdk command
+
+cost: $(VENV)/.service ## what the stacks cost in a month: make cost COST="--tiles 5e6"
+	@$(RUN) -m cdk.cost $(COST)
+
+test-cdk: .venv-cdk/.made ## the stacks: each safeguard on the synthesised template
+	.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk
+
+.PHONY: cdk cost test-cdk
