@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +12,6 @@ from starlette.types import Receive
 from app import crs as crs_
 from app.api import documents
 from app.api.operation import Ask
-from app.raster import Crs
 from app.reading.reader import Reader
 from app.serving.encoded import Encoded
 from app.serving.service import Served, Timing
@@ -96,8 +94,9 @@ def described(encoded: Encoded) -> dict[str, str]:
     headers = {"Content-Type": encoded.media_type}
     if encoded.bounds is not None:
         headers["Content-Bbox"] = ",".join(map(str, encoded.bounds))
-        if encoded.crs is not None:
-            headers["Content-Crs"] = _crs_header(encoded.crs)
+        uri = crs_.uri(encoded.crs) if encoded.crs is not None else None
+        if uri is not None:  # a CRS without a code is left out: its WKT would be a header of kilobytes
+            headers["Content-Crs"] = f"<{uri}>"
     return headers
 
 
@@ -121,10 +120,3 @@ def gone(receive: Receive) -> Callable[[], Awaitable[None]]:
 
 def _stages(timing: Timing) -> str:
     return f"queue;dur={timing.queue * 1000:.1f}, render;dur={timing.work * 1000:.1f}"
-
-
-@lru_cache(maxsize=256)
-def _crs_header(crs: Crs) -> str:
-    """The CRS in angle brackets: its URI, or its WKT in one line of ASCII."""
-    text = crs_.uri(crs) or " ".join(crs.split())
-    return f"<{text.encode('ascii', 'replace').decode()}>"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidColormap
-from app.raster import Array, Picture, Raster
+from app.raster import Array, Bounds, Picture, Raster
 from app.rendering import colormap as colormap_
 from app.rendering import rescale
 from app.rendering.colormap import Colormap
@@ -31,6 +31,8 @@ class Rendered:
     media_type: str
     format: str
     """Name of the format, as it was asked for or as it was chosen: ``png`` or ``jpeg``."""
+    bounds: Bounds
+    """Where the picture lies: an algorithm may have cut off its edges."""
 
 
 def render(raster: Raster, options: RenderOptions, format_name: str | None = None) -> Rendered:
@@ -53,7 +55,7 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
         picture, row = _plain(raster, asked, return_mask=options.return_mask)
     else:
         picture, row = _mapped(raster, colormap, asked, return_mask=options.return_mask)
-    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name)
+    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=picture.bounds)
 
 
 def calculated(raster: Raster, options: RenderOptions) -> Raster:
@@ -150,7 +152,8 @@ def _has_mask_band(row: Format, count: int) -> bool:
 def _opacity(raster: Raster, kind: np.dtype[Any]) -> Array | None:
     """0 where masked, else the source's alpha or the most that the type holds; None when everything is opaque.
 
-    A pixel is masked when all its bands are: rio-tiler's rule.
+    A pixel is masked when all its bands are: rio-tiler's rule. Readers mask what their alpha band shows in part; such a
+    pixel keeps its alpha, unless it is outside of the geometry that was asked for.
     """
     mask = raster.mask
     valid = None
@@ -162,7 +165,10 @@ def _opacity(raster: Raster, kind: np.dtype[Any]) -> Array | None:
         return None if valid is None else np.where(valid, _most(kind), kind.type(0))
     alpha = raster.alpha.astype(kind) if kind.kind == "f" else rescale.opacity(raster.alpha, kind)
     if valid is not None:
-        return np.where(valid, alpha, kind.type(0))
+        shown = valid | (raster.alpha != _most(raster.alpha.dtype))
+        if raster.cutline is not None:
+            shown &= raster.cutline
+        return np.where(shown, alpha, kind.type(0))
     return None if kind.kind != "f" and alpha.min() == _most(kind) else alpha
 
 

@@ -167,7 +167,7 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
 def picture(raster: Raster, style: Style) -> Encoded:
     """Pixels as a picture with its place on Earth."""
     rendered = pipeline.render(raster, style.render, style.format)
-    return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=raster.bounds, crs=raster.crs)
+    return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
 
 
 def nothing(request: TileRequest) -> Encoded:
