@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app import deadline
 from app.raster import Array
 from app.rendering.expression.steps import Band, Block, Constant, Expression, Number, invalid
 
@@ -48,7 +49,7 @@ FUNCTIONS: dict[str, _Function] = {
         for name in ("hypot", "nextafter", "copysign", "maximum", "minimum")
     },
     "trunc": _Function(np.trunc, least=_DOUBLE),
-    "round": _Function(np.rint, least=_DOUBLE, whole=True),
+    "round": _Function(np.round, least=_DOUBLE, whole=True),
     "sign": _Function(np.sign, least=_DOUBLE, whole=True),
     "copy": _Function(np.positive, least=_INT, whole=True),
     "ones_like": _Function(np.ones_like, least=_BOOL, whole=True),
@@ -85,7 +86,7 @@ _TABLE_OF_POWERS = 50
 
 
 def evaluate(expression: Expression, bands: dict[int, Array]) -> Array:
-    """Results of all blocks, shape (blocks, rows, columns)."""
+    """Results of all blocks, shape (blocks, rows, columns). DeadlineExceeded when the time is up before they are."""
     with np.errstate(all="ignore"):
         nothing = {number: values[:0] for number, values in bands.items()}
         kinds = [_run(block, nothing).dtype for block in expression.blocks]
@@ -94,6 +95,7 @@ def evaluate(expression: Expression, bands: dict[int, Array]) -> Array:
         step = max(1, _CHUNK // max(columns, 1))
         for start in range(0, rows, step):
             part = {number: _numeric(values[start : start + step]) for number, values in bands.items()}
+            deadline.check()
             for position, block in enumerate(expression.blocks):
                 result = _run(block, part)
                 if result.dtype.kind == "f" and not np.isfinite(result).all():
