@@ -1,0 +1,132 @@
+"""The way of a request through memory, flights and slots, with real rasters."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from app.reading.location import FileLocation
+from app.reading.reader import Reader
+from app.serving.encoded import Encoded
+from app.serving.service import CallerGone, Service
+from app.settings import Settings
+from tests.support import rasters
+
+
+def service(**settings: object) -> Service:
+    return Service(Settings(_env_file=None, **settings))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> FileLocation:
+    return FileLocation(path=str(rasters.constant(tmp_path / "raster.tif", 5).resolve()))
+
+
+class Maker:
+    """Work that counts how often it is done."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, reader: Reader) -> Encoded:
+        self.count += 1
+        return Encoded(body=f"{reader.profile.width} {self.count}".encode(), media_type="text/plain")
+
+
+def test_made_once_then_found_then_known(location: FileLocation) -> None:
+    async def main() -> None:
+        of, make = service(), Maker()
+        first = await of.answer(location, "a", make)
+        second = await of.answer(location, "a", make)
+        third = await of.answer(location, "a", make, known=first.etag)
+        other = await of.answer(location, "b", make)
+        assert [served.how for served in (first, second, third, other)] == ["miss", "hit", "known", "miss"]
+        assert first.encoded is second.encoded
+        assert third.encoded is None
+        assert first.etag == second.etag == third.etag != other.etag
+        assert make.count == 2
+
+    asyncio.run(main())
+
+
+def test_one_render_for_five_hundred(location: FileLocation) -> None:
+    async def main() -> None:
+        of, make = service(tile_cache_bytes=0), Maker()
+        answers = await asyncio.gather(*(of.answer(location, "a", make) for _ in range(500)))
+        assert make.count == 1
+        assert sorted({served.how for served in answers}) == ["miss", "wait"]
+
+    asyncio.run(main())
+
+
+def test_a_source_that_changed_has_another_tag_and_is_made_anew(location: FileLocation) -> None:
+    async def main() -> None:
+        of, make = service(), Maker()
+        before = await of.answer(location, "a", make)
+        replacement = Path(location.path).with_suffix(".new")
+        rasters.constant(replacement, 6, size=32)
+        os.replace(replacement, location.path)
+        from app.reading.kept import kept
+
+        kept().clear()  # what the check in the background does within seconds
+        after = await of.answer(location, "a", make, known=before.etag)
+        assert after.how == "miss"
+        assert after.etag != before.etag
+        assert after.encoded is not None
+        assert after.encoded.body.startswith(b"32 ")
+
+    asyncio.run(main())
+
+
+def test_what_the_facts_refuse_takes_no_slot(location: FileLocation) -> None:
+    async def main() -> None:
+        of = service(render_slots=1, queue_length=0)
+        await of.answer(location, "a", Maker())
+
+        def refuse(reader: Reader) -> None:
+            raise ValueError("no")
+
+        for _ in range(3):
+            with pytest.raises(ValueError, match="no"):
+                await of.answer(location, "b", Maker(), check=refuse)
+
+    asyncio.run(main())
+
+
+def test_nobody_works_for_a_caller_who_has_gone(location: FileLocation) -> None:
+    async def main() -> None:
+        of, make = service(), Maker()
+        await of.answer(location, "a", make)
+
+        async def at_once() -> None:
+            return
+
+        async def never() -> None:
+            await asyncio.sleep(3600)
+
+        with pytest.raises(CallerGone):
+            await of.answer(location, "b", make, gone=at_once)
+        assert (await of.answer(location, "c", make, gone=never)).how == "miss"
+
+    asyncio.run(main())
+
+
+def test_a_failure_is_not_kept(location: FileLocation) -> None:
+    async def main() -> None:
+        of = service()
+        failing = True
+
+        def work(reader: Reader) -> Encoded:
+            if failing:
+                raise RuntimeError("broken")
+            return Encoded(body=b"good", media_type="text/plain")
+
+        with pytest.raises(RuntimeError):
+            await of.answer(location, "a", work)
+        failing = False
+        assert (await of.answer(location, "a", work)).how == "miss"
+
+    asyncio.run(main())
