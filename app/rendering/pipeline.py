@@ -55,7 +55,7 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
         picture, row = _plain(raster, asked, return_mask=options.return_mask)
     else:
         picture, row = _mapped(raster, colormap, asked, return_mask=options.return_mask)
-    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=picture.bounds)
+    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=raster.bounds)
 
 
 def calculated(raster: Raster, options: RenderOptions) -> Raster:
