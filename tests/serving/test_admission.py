@@ -41,9 +41,11 @@ def gate() -> Iterator[Gate]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came to that")
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_a_source_that_changed_has_another_tag_and_is_made_anew(location: FileLo
         before = await of.answer(location, "a", make)
         replacement = Path(location.path).with_suffix(".new")
         rasters.constant(replacement, 6, size=32)
-        os.replace(replacement, location.path)
+        replacement.replace(location.path)
         from app.reading.kept import kept
 
         kept().clear()  # what the check in the background does within seconds

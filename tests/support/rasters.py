@@ -6,6 +6,7 @@ place: band 1 counts columns (or holds x), band 2 counts rows (or holds y).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 
@@ -73,7 +75,13 @@ def write(
             left, bottom, right, top = bounds
             transform = Affine((right - left) / width, 0.0, left, 0.0, (bottom - top) / height, top)
         profile["transform"] = transform
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile, **creation) as dataset:
+    with (
+        warnings.catch_warnings(),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(path, "w", **profile, **creation)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), dataset:
         if gcps is not None:
             dataset.gcps = gcps
         if colorinterp:
@@ -137,6 +145,7 @@ def position(path: Path, crs: str = "EPSG:4326", bounds: Bounds | None = None, s
     """A float64 raster whose two bands are the coordinates of each pixel; ``bounds`` default to the Alps in ``crs``."""
     if bounds is None:
         bounds = transform_bounds("EPSG:4326", crs, *ALPS)
+    options.setdefault("resampling", Resampling.average)  # so that overviews too hold their own positions
     return write(path, coordinates(bounds, size, size), crs=crs, bounds=bounds, **options)
 
 
@@ -184,9 +193,9 @@ def half_masked(path: Path, kind: str, size: int = 256, dtype: str = "uint8", **
 
 
 def palette(path: Path, size: int = 256, **options: Any) -> Path:
-    """A paletted raster: values 0 to 3 in vertical quarters, red, green, blue and transparent."""
+    """A paletted raster: values 0 to 3 in vertical quarters, red, green, blue and black."""
     values = (np.arange(size) * 4 // size).astype("uint8")
-    colours = {0: (255, 0, 0, 255), 1: (0, 255, 0, 255), 2: (0, 0, 255, 255), 3: (0, 0, 0, 0)}
+    colours = {0: (255, 0, 0, 255), 1: (0, 255, 0, 255), 2: (0, 0, 255, 255), 3: (0, 0, 0, 255)}
     return write(path, np.broadcast_to(values, (1, size, size)).copy(), palette=colours, **options)
 
 

@@ -29,7 +29,7 @@ def pixels(body: bytes) -> NDArray[Any]:
     return np.asarray(image)
 
 
-def array(body: bytes) -> NDArray[Any]:
-    """The array of an npy body: bands and, last, the mask."""
+def array(body: bytes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The bands of an npy body, and its last one, the mask, as True where valid."""
     found: NDArray[Any] = np.load(io.BytesIO(body))
-    return found
+    return found[:-1], found[-1] > 0
