@@ -30,12 +30,16 @@ class Tolerance:
     """Part of the pixels that may have another value at all: both read samples, but not always the same ones."""
     step: float = math.inf
     """What such a pixel may differ by at most."""
+    around: bool = False
+    """A pixel is also the same when its value lies among those around its place in the other answer: a sample taken a
+    fraction of a pixel away, where values change slowly."""
     mean: float | None = None
     """For lossy formats and for interpolation: the mean difference allowed, instead of `share`."""
     relative: float = 1e-6
     """For the numbers of a JSON document."""
     ignore: tuple[str, ...] = ()
-    """Keys of a JSON document that are not compared; ``a.b`` for b inside a, ``*`` for any one key or index."""
+    """Keys of a JSON document that are not compared; ``a.b`` for b inside a, ``*`` for any one key or index. Of XML:
+    parts of lines that are not."""
 
 
 EXACT = Tolerance()
@@ -89,7 +93,8 @@ def _plain(pixels: Pixels, kind: str) -> tuple[np.ndarray, np.ndarray]:
     data = pixels.data
     alpha = pixels.alpha
     if alpha is None:
-        alpha = np.full(data.shape[1:], np.iinfo(data.dtype).max if data.dtype.kind == "u" else 1, data.dtype)
+        most = np.finfo(data.dtype).max if data.dtype.kind == "f" else np.iinfo(data.dtype).max
+        alpha = np.full(data.shape[1:], most, data.dtype)
     if kind in ("image/png", "image/webp") and data.shape[0] == 1:
         data = np.repeat(data, 3, axis=0)
     return data, alpha
@@ -110,10 +115,17 @@ def compare_pixels(ours: httpx.Response, theirs: httpx.Response, tolerance: Tole
         return [*found, f"shape {a.shape} for {b.shape}"]
     if a.dtype != b.dtype:
         return found
-    apart = np.mean(alpha_a != alpha_b)
-    if apart > max(tolerance.share, 0.002 if kind in LOSSY else 0):
-        found.append(f"opacity differs in {apart:.2%} of the pixels")
-    both = (alpha_a != 0) & (alpha_b != 0)
+    opacity = alpha_a != alpha_b
+    if tolerance.around:
+        opacity &= ~_beside(alpha_a[None], alpha_b[None])
+    if np.mean(opacity) > max(tolerance.share, 0.002 if kind in LOSSY else 0):
+        found.append(f"opacity differs in {np.mean(opacity):.2%} of the pixels")
+    return found + _compare_values(a, b, (alpha_a > _least(alpha_a)) & (alpha_b > _least(alpha_b)), kind, tolerance)
+
+
+def _compare_values(a: np.ndarray, b: np.ndarray, both: np.ndarray, kind: str, tolerance: Tolerance) -> list[str]:
+    """What differs between the values where both show something."""
+    found: list[str] = []
     if not both.any():
         return found
     x, y = a[:, both].astype("float64"), b[:, both].astype("float64")
@@ -125,12 +137,32 @@ def compare_pixels(ours: httpx.Response, theirs: httpx.Response, tolerance: Tole
         if not distance.mean() <= mean:
             found.append(f"mean difference {distance.mean():.4g}, at most {distance.max():.4g}")
         return found
-    share = np.mean(~same.all(axis=0))
+    other_value = ~same.all(axis=0)
+    if tolerance.around:
+        other_value &= ~_beside(a, b)[both]
+    share = np.mean(other_value)
     if share > tolerance.share:
         found.append(f"{share:.2%} of the pixels differ, mean {distance.mean():.4g}, at most {distance.max():.4g}")
     elif distance.max() > tolerance.step:
         found.append(f"a pixel differs by {distance.max():.4g}")
     return found
+
+
+def _least(alpha: np.ndarray) -> Any:
+    """The value that says masked: TiTiler stretches a mask over the range of the type."""
+    return np.finfo(alpha.dtype).min if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).min
+
+
+def _beside(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """True where every channel's value of ``a`` lies among those within one pixel of its place in ``b``, give or take a
+    tenth of their range. Shape (rows, columns)."""
+    rows, columns = a.shape[1:]
+    padded = np.pad(b.astype("float64"), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    around = [padded[:, down : down + rows, right : right + columns] for down in range(3) for right in range(3)]
+    low, high = np.fmin.reduce(around), np.fmax.reduce(around)
+    slack = 0.1 * (high - low)
+    missing = np.isnan(a) & np.any([np.isnan(layer) for layer in around], axis=0) if a.dtype.kind == "f" else False
+    return np.asarray((((a >= low - slack) & (a <= high + slack)) | missing).all(axis=0))
 
 
 def _close(a: Any, b: Any) -> bool:
@@ -175,7 +207,7 @@ def compare_json(ours: Any, theirs: Any, tolerance: Tolerance, at: tuple[str, ..
     return [] if ours == theirs and type(ours) is type(theirs) else [f"{where}: {ours!r:.200} for {theirs!r:.200}"]
 
 
-def compare_xml(ours: str, theirs: str) -> list[str]:
+def compare_xml(ours: str, theirs: str, ignore: tuple[str, ...] = ()) -> list[str]:
     """What differs between two XML documents: elements, attributes, text, in order."""
 
     def lines(text: str) -> list[str]:
@@ -192,7 +224,7 @@ def compare_xml(ours: str, theirs: str) -> list[str]:
         walk(root, "")
         return found
 
-    a, b = lines(ours), lines(theirs)
+    a, b = ([line for line in lines(text) if not any(part in line for part in ignore)] for text in (ours, theirs))
     missing = [line for line in b if line not in set(a)]
     further = [line for line in a if line not in set(b)]
     found = [f"missing {line:.300}" for line in missing[:5]] + [f"further {line:.300}" for line in further[:5]]
@@ -211,7 +243,10 @@ def _text(response: httpx.Response, address: str) -> str:
 def compare_headers(ours: httpx.Response, theirs: httpx.Response) -> list[str]:
     """What differs in the headers that clients read."""
     found = []
-    for name in ("content-type", "content-bbox", "content-crs", "cache-control"):
+    names = ["content-type", "content-bbox", "content-crs"]
+    if ours.request.method == "GET":
+        names.append("cache-control")
+    for name in names:
         a, b = ours.headers.get(name), theirs.headers.get(name)
         if name == "content-bbox" and a and b:
             a, b = (tuple(float(value) for value in text.split(",")) for text in (a, b))
@@ -240,5 +275,5 @@ def differences(
     if "json" in kind:
         return found + compare_json(json.loads(_text(mine, address)), json.loads(_text(other, peer)), tolerance)
     if kind.endswith("xml"):
-        return found + compare_xml(_text(mine, address), _text(other, peer))
+        return found + compare_xml(_text(mine, address), _text(other, peer), tolerance.ignore)
     return found
