@@ -123,6 +123,7 @@ SPELLINGS = [
 ]
 SCHEMES = [
     "http://data.example.com/a.tif",
+    "http://data.example.com:443/a.tif",
     "https://data.example.com:22/a.tif",
     "https://data.example.com:8443/a.tif",
     "https://data.example.com:80/a.tif",
