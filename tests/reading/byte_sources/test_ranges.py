@@ -43,3 +43,7 @@ def test_every_range_is_in_exactly_one_request(ranges: list[tuple[int, int]]) ->
         assert max(offset + length for _, offset, length in fetch.wanted) == fetch.length
     for one, next_one in itertools.pairwise(fetches):
         assert one.start <= next_one.start
+
+
+def test_what_is_inside_a_long_range_is_not_fetched_twice() -> None:
+    assert [(fetch.start, fetch.length) for fetch in plan([(0, 2 * LONGEST), (LONGEST + 5, 10)])] == [(0, 2 * LONGEST)]
