@@ -1,0 +1,248 @@
+"""Documents of /cog: info, bounds, TileJSON, points, statistics, validation, STAC, tilesets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+
+def get(client: TestClient, path: str, url: Path | str, **query: Any) -> Any:
+    answer = client.get(path, params={"url": str(url), **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_info(client: TestClient, folder: Path) -> None:
+    info = get(client, "/cog/info", folder / "gradient-uint16.tif")
+    assert info == {
+        "bounds": [8.0, 46.0, 9.0, 47.0],
+        "crs": "http://www.opengis.net/def/crs/EPSG/0/4326",
+        "band_metadata": [["b1", {}], ["b2", {}]],
+        "band_descriptions": [["b1", "b1"], ["b2", "b2"]],
+        "dtype": "uint16",
+        "nodata_type": "None",
+        "colorinterp": ["gray", "undefined"],
+        "scales": [1.0, 1.0],
+        "offsets": [0.0, 0.0],
+        "driver": "GTiff",
+        "count": 2,
+        "width": 512,
+        "height": 512,
+        "overviews": [2, 4],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "nodata_type"),
+    [("half-nodata", "Nodata"), ("half-mask", "Mask"), ("half-alpha", "Alpha"), ("rgb", "None")],
+)
+def test_how_missing_data_are_said(client: TestClient, folder: Path, name: str, nodata_type: str) -> None:
+    assert get(client, "/cog/info", folder / f"{name}.tif")["nodata_type"] == nodata_type
+
+
+def test_info_of_nan_is_json(client: TestClient, folder: Path) -> None:
+    info = get(client, "/cog/info", folder / "half-nan.tif")
+    assert info["nodata_type"] == "Nodata"
+    assert info["nodata_value"] is None
+
+
+def test_scale_offset_and_description(client: TestClient, folder: Path) -> None:
+    info = get(client, "/cog/info", folder / "scaled.tif")
+    assert (info["scales"], info["offsets"], info["band_descriptions"]) == ([0.5], [10.0], [["b1", "green"]])
+
+
+def test_info_geojson(client: TestClient, folder: Path) -> None:
+    answer = client.get("/cog/info.geojson", params={"url": f"{folder}/rgb.tif"})
+    assert answer.headers["content-type"] == "application/geo+json"
+    body = answer.json()
+    assert body["type"] == "Feature"
+    assert body["bbox"] == [8.0, 46.0, 9.0, 47.0]
+    assert body["geometry"]["type"] == "Polygon"
+    assert body["geometry"]["coordinates"][0][0] == body["geometry"]["coordinates"][0][-1] == [8.0, 46.0]
+    assert body["properties"]["count"] == 3
+    in_metres = get(client, "/cog/info.geojson", folder / "rgb.tif", crs="EPSG:3857")
+    assert in_metres["bbox"][0] == pytest.approx(890555.926)
+
+
+def test_two_polygons_across_the_antimeridian(client: TestClient, folder: Path) -> None:
+    body = get(client, "/cog/info.geojson", folder / "antimeridian.tif")
+    assert body["geometry"]["type"] == "MultiPolygon"
+    east, west = body["geometry"]["coordinates"]
+    assert {x for x, _ in east[0]} == {-180.0, body["bbox"][2]}
+    assert {x for x, _ in west[0]} == {body["bbox"][0], 180.0}
+
+
+def test_tilejson(client: TestClient, folder: Path) -> None:
+    url = f"{folder}/gradient-uint16.tif"
+    body = get(
+        client, "/cog/WebMercatorQuad/tilejson.json", url, rescale="0,100", tile_format="png", minzoom=5, foo="bar"
+    )
+    assert body["tilejson"] == "3.0.0"
+    assert (body["minzoom"], body["scheme"], body["version"]) == (5, "xyz", "1.0.0")
+    assert body["bounds"] == [8.0, 46.0, 9.0, 47.0]
+    assert body["center"] == [8.5, 46.5, 5]
+    assert body["band_descriptions"] == [["b1", "b1"], ["b2", "b2"]]
+    (tiles,) = body["tiles"]
+    address, _, query = tiles.partition("?")
+    assert address == "http://localhost/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.png"
+    assert query.endswith("&rescale=0%2C100&foo=bar&tilesize=512")
+
+
+def test_a_tilejson_leads_to_tiles(client: TestClient, folder: Path) -> None:
+    from tests.support.service import pixels
+
+    body = get(client, "/cog/WebMercatorQuad/tilejson.json", f"{folder}/rgb.tif", tile_format="png")
+    zoom = body["maxzoom"]
+    x, y = int((8.5 + 180) / 360 * 2**zoom), 0
+    import math
+
+    y = int((1 - math.asinh(math.tan(math.radians(46.5))) / math.pi) / 2 * 2**zoom)
+    answer = client.get(body["tiles"][0].format(z=zoom, x=x, y=y))
+    assert answer.status_code == 200
+    assert pixels(answer.content).shape[:2] == (512, 512)
+
+
+def test_the_centre_across_the_antimeridian(client: TestClient, folder: Path) -> None:
+    body = get(client, "/cog/WebMercatorQuad/tilejson.json", folder / "antimeridian.tif")
+    west, _, east, _ = body["bounds"]
+    assert west > east
+    assert abs(abs(body["center"][0]) - 180) < 1
+
+
+def test_signed_addresses_survive_a_tilejson(client: TestClient, folder: Path) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
+    url = f"{folder}/rgb.tif"
+    body = get(client, "/cog/WebMercatorQuad/tilejson.json", url, foo="a=1&b=2%3D")
+    query = parse_qs(urlsplit(body["tiles"][0]).query)
+    assert query["url"] == [url]
+    assert query["foo"] == ["a=1&b=2%3D"]
+
+
+def test_point(client: TestClient, folder: Path) -> None:
+    body = get(client, "/cog/point/8.25,46.75", folder / "gradient-uint16.tif")
+    assert body == {
+        "coordinates": [8.25, 46.75],
+        "values": [128, 128],
+        "band_names": ["b1", "b2"],
+        "band_descriptions": ["b1", "b2"],
+    }
+
+
+def test_point_with_an_expression_and_in_another_crs(client: TestClient, folder: Path) -> None:
+    body = get(client, "/cog/point/8.25,46.75", folder / "gradient-uint16.tif", expression="b1+b2;b1*2")
+    assert body["values"] == [256, 256]
+    assert body["band_names"] == ["b1", "b2"] or body["band_names"] == ["b1+b2", "b1*2"]
+    metres = get(client, "/cog/point/946251,5862000", folder / "position.tif", coord_crs="EPSG:3857")
+    assert metres["values"][0] == pytest.approx(8.5003, abs=1 / 512)
+
+
+@pytest.mark.parametrize("kind", ["nodata", "nan", "mask", "alpha"])
+def test_a_point_without_data_is_null(client: TestClient, folder: Path, kind: str) -> None:
+    assert get(client, "/cog/point/8.1,46.5", folder / f"half-{kind}.tif")["values"][0] is None
+    assert get(client, "/cog/point/8.9,46.5", folder / f"half-{kind}.tif")["values"][0] == 100
+
+
+def test_statistics(client: TestClient, folder: Path) -> None:
+    body = get(client, "/cog/statistics", folder / "gradient-uint16.tif", p=50, histogram_bins=4)
+    columns = np.broadcast_to(np.arange(512), (512, 512))
+    band = body["b1"]
+    assert (band["min"], band["max"], band["count"], band["sum"]) == (0, 511, 512 * 512, columns.sum())
+    assert band["mean"] == pytest.approx(columns.mean())
+    assert band["std"] == pytest.approx(columns.std())
+    assert band["percentile_50"] == pytest.approx(np.percentile(columns, 50), abs=0.5)
+    assert band["histogram"][0] == [65536, 65536, 65536, 65536]
+    assert band["valid_percent"] == 100
+    assert "percentile_2" not in band
+
+
+def test_statistics_of_a_polygon_are_weighted(client: TestClient, folder: Path) -> None:
+    # Half of each pixel at the left edge of the box is inside it.
+    west = 8.0 + 128.5 / 512
+    ring = [[west, 46.25], [8.5, 46.25], [8.5, 46.5], [west, 46.5], [west, 46.25]]
+    feature = {
+        "type": "Feature",
+        "id": "field",
+        "properties": {"crop": "wheat"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    answer = client.post("/cog/statistics", params={"url": f"{folder}/gradient-uint16.tif"}, json=feature)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/geo+json"
+    body = answer.json()
+    assert body["id"] == "field"
+    assert body["properties"]["crop"] == "wheat"
+    band = body["properties"]["statistics"]["b1"]
+    rows = 128
+    # GDAL burns the parts that a polygon touches, so those on its edge count too.
+    assert band["count"] == pytest.approx(127.5 * rows, rel=0.01)
+    assert band["mean"] == pytest.approx((128 * 0.5 + sum(range(129, 256))) / 127.5, rel=0.005)
+    many = client.post(
+        "/cog/statistics",
+        params={"url": f"{folder}/gradient-uint16.tif"},
+        json={"type": "FeatureCollection", "features": [feature, feature]},
+    ).json()
+    assert [item["properties"]["statistics"]["b1"] for item in many["features"]] == [band, band]
+
+
+def test_validate(client: TestClient, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    url = f"{folder}/rgb.tif"
+    body = get(client, "/cog/validate", url)
+    assert body["Path"] == url
+    assert body["Profile"]["Bands"] == 3
+    assert body["GEO"]["CRS"] == "EPSG:4326"
+    assert [level["Decimation"] for level in body["IFD"]] == [0, 2, 4]
+    assert body["COG"] is (body["COG_errors"] is None)
+
+
+def test_stac(client: TestClient, folder: Path) -> None:
+    url = f"{folder}/rgb.tif"
+    body = get(client, "/cog/stac", url, datetime="2020-01-01T00:00:00Z/2021-01-01", collection="all", asset_name="cog")
+    assert body["type"] == "Feature"
+    assert body["id"] == "rgb.tif"
+    assert body["properties"]["start_datetime"] == "2020-01-01T00:00:00Z"
+    assert body["assets"]["cog"]["href"] == url
+    assert body["properties"]["proj:epsg"] == 4326
+    wrong = client.get("/cog/stac", params={"url": url, "datetime": "yesterday"})
+    assert (wrong.status_code, wrong.json()["parameter"]) == (422, "datetime")
+
+
+def test_tilesets(client: TestClient, folder: Path) -> None:
+    url = f"{folder}/rgb.tif"
+    listing = get(client, "/cog/tiles", url, rescale="0,9")
+    assert len(listing["tilesets"]) == 13
+    first = listing["tilesets"][0]["links"]
+    assert {link["rel"] for link in first} >= {"self", "tile"}
+    tileset = get(client, "/cog/tiles/WebMercatorQuad", url, rescale="0,9", minzoom=7, maxzoom=8)
+    assert [limit["tileMatrix"] for limit in tileset["tileMatrixSetLimits"]] == ["7", "8"]
+    tile = next(link["href"] for link in tileset["links"] if link["rel"] == "tile")
+    assert "rescale=0%2C9" in tile
+    page = client.get("/cog/tiles/WebMercatorQuad", params={"url": url}, headers={"accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_wmts_of_all_sets_and_of_one(client: TestClient, folder: Path) -> None:
+    url = f"{folder}/rgb.tif"
+    everything = client.get("/cog/WMTSCapabilities.xml", params={"url": url})
+    assert everything.headers["content-type"] == "application/xml"
+    one = client.get("/cog/WebMercatorQuad/WMTSCapabilities.xml", params={"url": url, "tile_format": "jpg"})
+    assert one.text.count("<Layer>") == 1 < everything.text.count("<Layer>")
+    assert "{TileMatrix}/{TileCol}/{TileRow}.jpg" in one.text
+    wrong = client.get("/cog/WMTSCapabilities.xml", params={"url": url, "expression": "b1+"})
+    assert wrong.status_code == 400
+
+
+def test_pages(client: TestClient, folder: Path) -> None:
+    for path, query in (("/cog/viewer", {}), ("/cog/WebMercatorQuad/map.html", {"url": f"{folder}/rgb.tif"})):
+        answer = client.get(path, params=query)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_map_of_nothing_says_so(client: TestClient, folder: Path) -> None:
+    answer = client.get("/cog/WebMercatorQuad/map.html", params={"url": f"{folder}/missing.tif"})
+    assert answer.status_code == 404

@@ -1,0 +1,248 @@
+"""Headers: caching, entity tags, HEAD, CORS, compression, request ids, tokens."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import cramjam
+import pytest
+from starlette.testclient import TestClient
+
+from tests.support import service
+
+TILE = "/cog/tiles/WebMercatorQuad/8/134/90.png"
+
+
+@pytest.fixture
+def url(folder: Path) -> str:
+    return f"{folder}/rgb.tif"
+
+
+def test_a_tile_the_second_time(folder: Path, url: str) -> None:
+    with service.client(folder) as client:
+        first, second = client.get(TILE, params={"url": url}), client.get(TILE, params={"url": url})
+    assert first.headers["x-cache"] == "miss"
+    assert second.headers["x-cache"] == "hit"
+    assert "render;dur=" in first.headers["server-timing"]
+    assert "total;dur=" in second.headers["server-timing"]
+    assert first.content == second.content
+    for name in ("etag", "cache-control", "content-type", "content-bbox", "content-crs", "content-length"):
+        assert first.headers[name] == second.headers[name]
+    assert first.headers["cache-control"] == "public, max-age=3600"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/cog/info", TILE, "/cog/WebMercatorQuad/tilejson.json", "/cog/statistics", "/cog/preview", "/cog/point/8.5,46.5"],
+)
+def test_what_the_client_has_is_not_sent_again(client: TestClient, url: str, path: str) -> None:
+    first = client.get(path, params={"url": url})
+    again = client.get(path, params={"url": url}, headers={"if-none-match": f'"other", {first.headers["etag"]}'})
+    assert again.status_code == 304
+    assert again.content == b""
+    assert again.headers["etag"].removeprefix("W/") == first.headers["etag"].removeprefix("W/")
+    assert again.headers["cache-control"] == "public, max-age=3600"
+    assert again.headers["access-control-allow-origin"] == "*"
+    other = client.get(path, params={"url": url, "nodata": 5}, headers={"if-none-match": first.headers["etag"]})
+    assert other.status_code == (304 if path in ("/cog/info",) else 200)
+
+
+def test_known_tiles_are_known_before_any_work(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.serving import render
+
+    with service.client(folder) as client:
+        tag = client.get(TILE, params={"url": url}).headers["etag"]
+    monkeypatch.setattr(render, "tile", None)
+    with service.client(folder) as client:
+        assert client.get(TILE, params={"url": url}, headers={"if-none-match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz",
+        "/cog/info",
+        TILE,
+        "/cog/preview",
+        "/",
+        "/conformance",
+        "/tileMatrixSets",
+        "/colorMaps",
+        "/algorithms",
+        "/api",
+    ],
+)
+def test_head_says_what_get_says(client: TestClient, url: str, path: str) -> None:
+    query = {"url": url} if path.startswith("/cog") else {}
+    get, head = client.get(path, params=query), client.head(path, params=query)
+    assert head.status_code == get.status_code == 200
+    assert head.content == b""
+    varying = {"x-request-id", "server-timing", "x-cache"}
+    assert {k: v for k, v in head.headers.items() if k not in varying} == {
+        k: v for k, v in get.headers.items() if k not in varying
+    }
+
+
+def test_head_of_a_failure(client: TestClient, folder: Path) -> None:
+    answer = client.head("/cog/info", params={"url": f"{folder}/missing.tif"})
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_health_is_never_kept(client: TestClient) -> None:
+    answer = client.get("/healthz")
+    assert answer.headers["cache-control"] == "no-store"
+    assert set(answer.json()["versions"]) >= {"tilery", "rasterio", "gdal", "proj"}
+
+
+class TestCors:
+    def test_anybody_may_read_and_nobody_with_credentials(self, client: TestClient, url: str) -> None:
+        for headers in ({"origin": "https://map.example"}, {"origin": "null"}, {}):
+            answer = client.get(TILE, params={"url": url}, headers=headers)
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert "access-control-allow-credentials" not in answer.headers
+            assert "ETag" in answer.headers["access-control-expose-headers"]
+
+    @pytest.mark.parametrize("path", ["/cog/statistics", "/cog/feature.png", TILE, "/cog/info", "/nothing"])
+    def test_preflight(self, client: TestClient, path: str) -> None:
+        answer = client.options(
+            path,
+            headers={
+                "origin": "https://map.example",
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "content-type",
+            },
+        )
+        assert answer.status_code == 204
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        assert answer.headers["access-control-allow-headers"] == "content-type"
+
+    def test_listed_origins_only(self, folder: Path, url: str) -> None:
+        with service.client(folder, cors_origins="https://a.example,https://b.example") as client:
+            good = client.get(TILE, params={"url": url}, headers={"origin": "https://b.example"})
+            bad = client.get(TILE, params={"url": url}, headers={"origin": "https://c.example"})
+            refused = client.options(
+                TILE, headers={"origin": "https://c.example", "access-control-request-method": "GET"}
+            )
+        assert good.headers["access-control-allow-origin"] == "https://b.example"
+        assert "access-control-allow-origin" not in bad.headers
+        assert "Origin" in good.headers["vary"]
+        assert "Origin" in bad.headers["vary"]
+        assert refused.status_code == 400
+        assert "access-control-allow-origin" not in refused.headers
+
+    def test_failures_can_be_read_too(self, client: TestClient) -> None:
+        answer = client.get("/cog/info", headers={"origin": "https://map.example"})
+        assert answer.status_code == 422
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
+class TestCompression:
+    @pytest.mark.parametrize(
+        ("accept", "coding"),
+        [
+            ("gzip", "gzip"),
+            ("deflate", "deflate"),
+            ("br", "br"),
+            ("zstd", "zstd"),
+            ("gzip, deflate, br, zstd", "zstd"),
+            ("gzip;q=1.0, br;q=0.1", "gzip"),
+            ("gzip;q=0, identity", None),
+            ("", None),
+            ("*", "zstd"),
+        ],
+    )
+    def test_documents(self, client: TestClient, accept: str, coding: str | None) -> None:
+        plain = client.get("/colorMaps", headers={"accept-encoding": "identity"})
+        with client.stream("GET", "/colorMaps", headers={"accept-encoding": accept}) as answer:
+            body = b"".join(answer.iter_raw())
+        assert answer.headers.get("content-encoding") == coding
+        assert int(answer.headers["content-length"]) == len(body)
+        assert "Accept-Encoding" in answer.headers["vary"]
+        decode = {
+            "gzip": gzip.decompress,
+            "deflate": zlib.decompress,
+            "br": lambda data: bytes(cramjam.brotli.decompress(data)),
+            "zstd": lambda data: bytes(cramjam.zstd.decompress(data)),
+            None: bytes,
+        }
+        assert decode[coding](body) == plain.content
+
+    def test_what_cannot_be_made_smaller_is_left_alone(self, client: TestClient, url: str) -> None:
+        for suffix, coded in (("png", False), ("jpg", False), ("webp", False), ("tif", True), ("npy", True)):
+            answer = client.get(f"/cog/preview.{suffix}", params={"url": url}, headers={"accept-encoding": "gzip"})
+            assert ("content-encoding" in answer.headers) is coded, suffix
+
+    def test_a_compressed_answer_has_a_weak_tag(self, client: TestClient, url: str) -> None:
+        path = "/cog/preview.npy"
+        plain = client.get(path, params={"url": url}, headers={"accept-encoding": "identity"})
+        coded = client.get(path, params={"url": url}, headers={"accept-encoding": "gzip"})
+        assert coded.headers["etag"] == f"W/{plain.headers['etag']}"
+        assert coded.content == plain.content
+        again = client.get(path, params={"url": url}, headers={"if-none-match": coded.headers["etag"]})
+        assert again.status_code == 304
+
+
+class TestRequestId:
+    def test_given_or_made(self, client: TestClient) -> None:
+        assert (
+            client.get("/healthz", headers={"x-request-id": "Root=1-67-abc"}).headers["x-request-id"] == "Root=1-67-abc"
+        )
+        made = {client.get("/healthz").headers["x-request-id"] for _ in range(3)}
+        assert len(made) == 3
+
+    @pytest.mark.parametrize("evil", ["a b", "x" * 200, "<script>", 'a"b'])
+    def test_a_harmful_one_is_replaced(self, client: TestClient, evil: str) -> None:
+        assert client.get("/healthz", headers={"x-request-id": evil}).headers["x-request-id"] != evil
+
+
+class TestToken:
+    @pytest.fixture
+    def guarded(self, folder: Path) -> TestClient:
+        return service.client(folder, access_token="öpen sesame")
+
+    def test_needed_everywhere_but_for_health_and_documentation(self, guarded: TestClient, url: str) -> None:
+        for path in ("/cog/info", TILE, "/tileMatrixSets", "/", "/layers"):
+            answer = guarded.get(path, params={"url": url})
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        for path in ("/healthz", "/api", "/api.html", "/redoc"):
+            assert guarded.get(path).status_code == 200
+
+    def test_in_the_query_or_as_bearer(self, guarded: TestClient, url: str) -> None:
+        assert guarded.get(TILE, params={"url": url, "access_token": "öpen sesame"}).status_code == 200
+        bearer = {"authorization": "Bearer öpen sesame".encode()}
+        assert guarded.get(TILE, params={"url": url}, headers=bearer).status_code == 200
+        for wrong in ("", "open sesame", "öpen sesam", "öpen sesamee"):
+            assert guarded.get(TILE, params={"url": url, "access_token": wrong}).status_code == 401
+
+    def test_carried_into_links_and_nowhere_else(
+        self, guarded: TestClient, url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        query = {"url": url, "access_token": "öpen sesame"}
+        answer = guarded.get("/cog/WebMercatorQuad/tilejson.json", params=query)
+        assert answer.json()["tiles"][0].count("access_token=%C3%B6pen+sesame") == 1
+        assert "x-ignored-parameters" not in answer.headers
+        guarded.get("/cog/preview.png", params=query | {"expression": "nonsense("})
+        assert "sesame" not in caplog.text
+
+
+def test_names_that_mean_nothing_are_answered(client: TestClient, url: str) -> None:
+    answer = client.get(TILE, params={"url": url, "rescal": "0,1", "_": "123", "ü": "1"})
+    assert answer.status_code == 200
+    assert answer.headers["x-ignored-parameters"] == "rescal, _, ?"
+
+
+@pytest.mark.parametrize(("setting", "status"), [("404", 404), ("204", 204), ("transparent", 200)])
+def test_tiles_with_nothing_in_them(folder: Path, url: str, setting: str, status: int) -> None:
+    with service.client(folder, empty_tile=setting) as client:
+        answer = client.get("/cog/tiles/WebMercatorQuad/8/0/0@2x.png", params={"url": url})
+    assert answer.status_code == status
+    if status == 204:
+        assert answer.content == b""
+    if status == 200:
+        found = service.pixels(answer.content)
+        assert found.shape == (512, 512, 4)
+        assert (found[..., 3] == 0).all()

@@ -1,0 +1,60 @@
+"""The OpenAPI document against the facts of TiTiler 2.4.0's: generated clients must not notice the change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.api.app import create_app
+from app.settings import Settings
+
+THEIRS: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "titiler-2.4.0.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def ours() -> dict[str, Any]:
+    document: dict[str, Any] = create_app(Settings(_env_file=None)).openapi()
+    return document
+
+
+@pytest.mark.parametrize("name", sorted(THEIRS))
+def test_every_operation_of_theirs_is_ours(ours: dict[str, Any], name: str) -> None:
+    method, path = name.split()
+    expected, found = THEIRS[name], ours["paths"][path][method]
+    assert found["operationId"] == expected["operationId"]
+    assert found["tags"] == expected["tags"]
+    parameters = {}
+    for item in found["parameters"]:
+        facts = {"required": item["required"]}
+        if item["schema"].get("default") is not None:
+            facts["default"] = item["schema"]["default"]
+        parameters[f"{item['in']} {item['name']}"] = facts
+    assert parameters == expected["parameters"]
+    # a .jpg is image/jpeg, which is what it always was
+    assert set(expected["media_types"]) - {"image/jpg"} <= set(found["responses"]["200"]["content"])
+
+
+def test_operation_ids_are_unique(ours: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for item in ours["paths"].values() for operation in item.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_leads_somewhere(ours: dict[str, Any]) -> None:
+    text = json.dumps(ours)
+    for part in text.split('"$ref": "#/components/schemas/')[1:]:
+        assert part.partition('"')[0] in ours["components"]["schemas"]
+
+
+def test_every_parameter_of_a_path_is_described(ours: dict[str, Any]) -> None:
+    for path, item in ours["paths"].items():
+        for operation in item.values():
+            named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+            assert named == {part.partition("}")[0] for part in path.split("{")[1:]}, path
+
+
+def test_the_cog_routes_can_be_left_out() -> None:
+    document = create_app(Settings(_env_file=None, disable_cog=True)).openapi()
+    assert not any(path.startswith("/cog") for path in document["paths"])

@@ -1,0 +1,259 @@
+"""Failures: each error's code and status, and that nothing is said which only the operator may know."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app import errors
+from app.api import problems
+from app.errors import InvalidParameter, TileryError
+from tests.support import rasters, service
+
+
+def leaves(of: type[TileryError] = TileryError) -> Iterator[type[TileryError]]:
+    below = of.__subclasses__()
+    yield of
+    for kind in below:
+        yield from leaves(kind)
+
+
+STATUSES = {
+    "internal_error": 500,
+    "bad_request": 400,
+    "invalid_parameter": 422,
+    "invalid_expression": 400,
+    "invalid_colormap": 400,
+    "invalid_band": 400,
+    "invalid_format": 400,
+    "invalid_geometry": 400,
+    "over_limit": 400,
+    "too_much_work": 413,
+    "unauthorized": 401,
+    "not_found": 404,
+    "layer_not_found": 404,
+    "tile_outside_bounds": 404,
+    "point_outside_bounds": 404,
+    "source_error": 400,
+    "source_refused": 403,
+    "source_denied": 403,
+    "source_not_found": 404,
+    "not_a_raster": 415,
+    "unsupported_raster": 415,
+    "broken_raster": 422,
+    "upstream_failed": 502,
+    "upstream_timeout": 504,
+    "deadline_exceeded": 504,
+    "busy": 503,
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in leaves() if kind.__module__ == errors.__name__], ids=lambda k: k.code
+)
+def test_every_error_as_an_answer(kind: type[TileryError]) -> None:
+    error = kind("What went wrong.", parameter="url", limit=7, private="s3://bucket/secret", retry_after=3)
+    answer = problems.of_error(error, "an-id")
+    assert answer.status_code == STATUSES.get(kind.code, kind.status)
+    assert answer.headers["retry-after"] == "3"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"] == "application/json"
+    assert b"secret" not in answer.body
+    import json
+
+    body = json.loads(answer.body)
+    expected = {"code": kind.code, "detail": "What went wrong.", "parameter": "url", "limit": 7, "request_id": "an-id"}
+    assert {name: value for name, value in body.items() if name != "errors"} == expected
+    assert ("errors" in body) is issubclass(kind, InvalidParameter)
+
+
+def test_every_error_has_a_status_in_the_table() -> None:
+    codes = {kind.code for kind in leaves() if kind.__module__ == errors.__name__}
+    assert set(STATUSES) <= codes
+
+
+def ask(client: TestClient, path: str, **query: Any) -> Any:
+    answer = client.get(path, params=query)
+    body = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert isinstance(body["detail"], str)
+    return answer.status_code, body["code"], body
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("missing.tif", 404, "source_not_found"),
+        ("text.tif", 415, "not_a_raster"),
+        ("empty.tif", 415, "not_a_raster"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/cog/info", "/cog/tiles/WebMercatorQuad/8/134/90.png", "/cog/statistics"])
+def test_sources_that_are_no_rasters(
+    client: TestClient, folder: Path, path: str, name: str, status: int, code: str
+) -> None:
+    found, named, body = ask(client, path, url=f"{folder}/{name}")
+    assert (found, named) == (status, code)
+    assert str(folder) not in str(body)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/etc/passwd",
+        "s3://other/key.tif",
+        "https://example.com/x.tif",
+        "http://169.254.169.254/latest/meta-data",
+        "<VRTDataset></VRTDataset>",
+        "/vsicurl/http://127.0.0.1/x.tif",
+        "vrt://x.tif",
+    ],
+)
+def test_sources_that_are_not_listed(client: TestClient, url: str) -> None:
+    status, code, body = ask(client, "/cog/info", url=url)
+    assert (status, code) in ((403, "source_refused"), (422, "invalid_parameter"))
+    assert "169.254" not in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "code", "parameter"),
+    [
+        ("/cog/tiles/WebMercatorQuad/8/0/0.png", {}, 404, "tile_outside_bounds", None),
+        ("/cog/tiles/WebMercatorQuad/99/0/0.png", {}, 404, "tile_outside_bounds", "z"),
+        ("/cog/tiles/WebMercatorQuad/2/9/0.png", {}, 404, "tile_outside_bounds", "x"),
+        ("/cog/tiles/WebMercatorQuad/2/0/-1.png", {}, 404, "tile_outside_bounds", "y"),
+        ("/cog/tiles/Nonsense/2/0/0.png", {}, 422, "invalid_parameter", "tileMatrixSetId"),
+        ("/cog/tiles/WebMercatorQuad/2/0/0.gif", {}, 422, "invalid_parameter", "format"),
+        ("/cog/tiles/WebMercatorQuad/8/a/90.png", {}, 422, "invalid_parameter", "x"),
+        ("/cog/point/100,46", {}, 404, "point_outside_bounds", None),
+        ("/cog/point/nan,46", {}, 422, "invalid_parameter", "lon"),
+        ("/cog/bbox/9,47,8,46.png", {}, 422, "invalid_parameter", "bbox"),
+        ("/cog/bbox/nan,46,9,47.png", {}, 422, "invalid_parameter", "minx"),
+        ("/cog/preview.png", {"bidx": 9}, 400, "invalid_band", "bidx"),
+        ("/cog/preview.png", {"bidx": 0}, 400, "invalid_band", "bidx"),
+        ("/cog/preview.png", {"expression": "b9"}, 400, "invalid_band", "bidx"),
+        ("/cog/preview.png", {"expression": "b1+"}, 400, "invalid_expression", None),
+        ("/cog/preview.png", {"expression": "__import__('os')"}, 400, "invalid_expression", None),
+        ("/cog/preview.png", {"expression": "b1+9**9**9"}, 400, "over_limit", "expression"),
+        ("/cog/preview.png", {"colormap": "{"}, 400, "invalid_colormap", None),
+        (
+            "/cog/preview.png",
+            {"algorithm": "hillshade", "algorithm_params": "[1]"},
+            422,
+            "invalid_parameter",
+            "algorithm_params",
+        ),
+        ("/cog/preview.png", {"width": 100000}, 400, "over_limit", "width"),
+        ("/cog/preview/4096x4096.png", {}, 400, "over_limit", None),
+        ("/cog/preview.png", {"max_size": 100000}, 400, "over_limit", "max_size"),
+        ("/cog/preview.png", {"dst_crs": "nonsense"}, 422, "invalid_parameter", "dst_crs"),
+        ("/cog/statistics", {"histogram_bins": 50000000}, 400, "over_limit", "histogram_bins"),
+        ("/cog/map", {"bbox": "1,2,3"}, 422, "invalid_parameter", "bbox"),
+        ("/cog/bbox/8,46,9,47.png", {"nodata": 1e300}, 422, "invalid_parameter", "nodata"),
+        ("/cog/WebMercatorQuad/tilejson.json", {"tilesize": 99999}, 400, "over_limit", "tilesize"),
+    ],
+)
+def test_requests_that_mean_nothing(
+    client: TestClient, folder: Path, path: str, query: dict[str, Any], status: int, code: str, parameter: str | None
+) -> None:
+    found, named, body = ask(client, path, url=f"{folder}/rgb.tif", **query)
+    assert (found, named) == (status, code), body
+    if parameter is not None:
+        assert body["parameter"] == parameter
+
+
+def test_a_limit_is_named_with_its_number(client: TestClient, folder: Path) -> None:
+    _, _, body = ask(client, "/cog/preview.png", url=f"{folder}/rgb.tif", width=100000)
+    assert body["limit"] == 4096
+    assert "4096" in body["detail"]
+
+
+def test_more_bands_than_a_picture_holds(client: TestClient, folder: Path) -> None:
+    status, code, _ = ask(client, "/cog/preview.png", url=f"{folder}/many.tif")
+    assert (status, code) == (400, "invalid_format")
+
+
+def test_a_raster_without_a_place(client: TestClient, folder: Path) -> None:
+    status, code, _ = ask(client, "/cog/tiles/WebMercatorQuad/0/0/0.png", url=f"{folder}/placeless.tif")
+    assert (status, code) == (415, "unsupported_raster")
+    assert client.get("/cog/preview.png", params={"url": f"{folder}/placeless.tif"}).status_code == 200
+    assert client.get("/cog/info", params={"url": f"{folder}/placeless.tif"}).json()["crs"] is None
+
+
+RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 422, "invalid_parameter"),
+        (b"{", 422, "invalid_parameter"),
+        (b"[1]", 422, "invalid_parameter"),
+        (b'{"type":"Polygon"}', 422, "invalid_parameter"),
+        (b'{"type":"Feature"}', 422, "invalid_parameter"),
+        (b'{"type":"Feature","geometry":null}', 400, "invalid_geometry"),
+        (b'{"type":"Feature","geometry":{"type":"Point","coordinates":[8,46]}}', 400, "invalid_geometry"),
+        (b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[]}}', 400, "invalid_geometry"),
+        (b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[1,2]]]}}', 400, "invalid_geometry"),
+        (
+            b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[8,46],[9,46],[9,NaN],[8,46]]]}}',
+            400,
+            "invalid_geometry",
+        ),
+        (b'{"type":"Feature","geometry":' + b'{"a":' * 100_000, 422, "invalid_parameter"),
+        (b" " * (3 << 20), 400, "over_limit"),
+        (
+            b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[' + b"[8,46]," * 150_000 + b"[8,46]]]}}",
+            400,
+            "over_limit",
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["/cog/feature.png", "/cog/statistics"])
+def test_bodies_that_are_no_polygon(
+    client: TestClient, folder: Path, path: str, body: bytes, status: int, code: str
+) -> None:
+    answer = client.post(
+        path, params={"url": f"{folder}/rgb.tif"}, content=body, headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_surprise_is_logged_and_not_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from app.serving import render
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(f"secret of {folder}")
+
+    monkeypatch.setattr(render, "tile", fail)
+    with service.client(folder) as client, caplog.at_level(logging.ERROR, "tilery.request"):
+        answer = client.get("/cog/tiles/WebMercatorQuad/8/134/90.png", params={"url": f"{folder}/rgb.tif"})
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert "secret" not in answer.text
+    assert answer.headers["access-control-allow-origin"] == "*"
+    (record,) = [record for record in caplog.records if record.name == "tilery.request"]
+    assert answer.headers["x-request-id"] in record.getMessage()
+    assert record.exc_info is not None
+
+
+def test_paths_and_methods_that_do_not_exist(client: TestClient) -> None:
+    assert client.get("/no/such/path").json()["code"] == "not_found"
+    answer = client.delete("/cog/info")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["allow"]
+
+
+def test_a_picture_of_too_many_pixels(folder: Path, tmp_path: Path) -> None:
+    rasters.constant(tmp_path / "large.tif", 1, size=2100)
+    with service.client(tmp_path.resolve()) as client:
+        status, code, body = ask(client, "/cog/bbox/8,46,9,47.png", url=f"{tmp_path.resolve()}/large.tif")
+    assert (status, code, body["parameter"]) == (413, "too_much_work", "max_size")
