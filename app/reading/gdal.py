@@ -32,7 +32,8 @@ from app import crs as crs_
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Array, Crs, Grid
 from app.reading import footprint
-from app.reading.byte_sources.protocol import ByteSource
+from app.reading.byte_sources.file_object import SourceFile, file_object
+from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.engine import Pixels
 from app.reading.profile import Profile
 
@@ -65,43 +66,77 @@ def driver_of(head: bytes) -> str:
     )
 
 
-def open_handle(source: ByteSource, *, overview: int | None = None) -> DatasetReader:
-    """An open GDAL dataset over a byte source, of the full raster or of one overview level (from 0).
+class Handle:
+    """One open GDAL dataset and the files it reads from. For one thread at a time."""
 
-    Raises:
-        NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
-    """
-    driver = driver_of(source.read(0, 16))
-    options: dict[str, Any] = {"driver": driver, "sharing": False}
-    if overview is not None:
-        options["overview_level"] = overview
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            if source.local_path is not None:
-                dataset = rasterio.open(source.local_path, **options)
-            else:
-                dataset = rasterio.open("raster", opener=_opener(source), **options)
-    except RasterioIOError as error:
-        raise BrokenRaster(
-            "The raster is damaged, cut short or of a kind that cannot be read.", parameter="url", private=str(error)
-        ) from None
-    if dataset.count == 0 or dataset.count > _MAX_BANDS or max(dataset.width, dataset.height) > _MAX_SIDE:
-        dataset.close()
-        raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
-    return dataset
+    def __init__(self, source: ByteSource, *, overview: int | None = None) -> None:
+        """Open the raster of a byte source: the full one, or one overview level (from 0).
 
+        Raises:
+            NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
+            SourceChanged: the file was replaced while it was opened.
+        """
+        driver = driver_of(source.read(0, 16))
+        self._files: list[SourceFile] = []
+        options: dict[str, Any] = {"driver": driver, "sharing": False}
+        if overview is not None:
+            options["overview_level"] = overview
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                if source.local_path is not None:
+                    self.dataset: DatasetReader = rasterio.open(source.local_path, **options)
+                else:
+                    self.dataset = rasterio.open("raster", opener=self._opener(source), **options)
+        except RasterioIOError as error:
+            self.check()
+            raise BrokenRaster(
+                "The raster is damaged, cut short or of a kind that cannot be read.",
+                parameter="url",
+                private=str(error),
+            ) from None
+        try:
+            self.check()
+            self._agree_with(source)
+        except BaseException:
+            self.dataset.close()
+            raise
 
-def _opener(source: ByteSource) -> Callable[..., io.RawIOBase]:
-    """What rasterio asks for files. It gets the one raster; a sidecar of any name does not exist."""
-    from app.reading.byte_sources.file_object import file_object
+    def _agree_with(self, source: ByteSource) -> None:
+        if source.local_path is not None and not source.refresh():
+            raise SourceChanged  # GDAL opened the file by its name: it may be another than the source's
+        if not 0 < self.dataset.count <= _MAX_BANDS or max(self.dataset.shape) > _MAX_SIDE:
+            raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
 
-    def opener(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
-        if path.rsplit("/", 1)[-1] != "raster" or mode not in ("r", "rb"):
-            raise FileNotFoundError(path)
-        return file_object(source)
+    def check(self) -> None:
+        """Nothing when all bytes arrived.
 
-    return opener
+        GDAL loses the exceptions of its files, and some drivers paint over what they could not read: this is asked
+        after every use of the handle, also after one that seemed to go well.
+
+        Raises:
+            SourceChanged, TileryError: why they did not.
+        """
+        for file in self._files:
+            if file.failure is not None:
+                failure, file.failure = file.failure, None
+                raise failure
+
+    def close(self) -> None:
+        """Close the dataset."""
+        self.dataset.close()
+
+    def _opener(self, source: ByteSource) -> Callable[..., io.RawIOBase]:
+        """What rasterio asks for files. It gets the one raster; a sidecar of any name does not exist."""
+
+        def opener(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
+            if path.rsplit("/", 1)[-1] != "raster" or mode not in ("r", "rb"):
+                raise FileNotFoundError(path)
+            file = file_object(source, quiet=True)
+            self._files.append(file)
+            return file
+
+        return opener
 
 
 def profile_of(dataset: DatasetReader) -> Profile:
@@ -163,43 +198,46 @@ class GdalEngine:
     def __init__(self, source: ByteSource, profile: Profile) -> None:
         self._source = source
         self._profile = profile
-        self._idle: dict[int | None, list[DatasetReader]] = defaultdict(list)
+        self._idle: dict[int | None, list[Handle]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
 
     @contextmanager
     def handle(self, overview: int | None = None) -> Iterator[DatasetReader]:
-        """A dataset that no other thread uses meanwhile."""
+        """A dataset that no other thread uses meanwhile. What is done with it fails when its bytes did not arrive."""
         with self._lock:
             idle = self._idle[overview]
-            dataset = idle.pop() if idle else None
-        if dataset is None:
-            dataset = open_handle(self._source, overview=overview)
+            handle = idle.pop() if idle else None
+        if handle is None:
+            handle = Handle(self._source, overview=overview)
         healthy = False
         try:
-            yield dataset
+            try:
+                yield handle.dataset
+            finally:
+                handle.check()
             healthy = True
         finally:
             with self._lock:
                 keep = healthy and not self._closed and len(self._idle[overview]) < self._most_idle
                 if keep:
-                    self._idle[overview].append(dataset)
+                    self._idle[overview].append(handle)
             if not keep:
-                dataset.close()
+                handle.close()
 
-    def adopt(self, dataset: DatasetReader) -> None:
+    def adopt(self, handle: Handle) -> None:
         """Take over a handle of the full raster that is already open."""
         with self._lock:
-            self._idle[None].append(dataset)
+            self._idle[None].append(handle)
 
     def close(self) -> None:
         """Close all idle handles, and those in use when they come back."""
         with self._lock:
             self._closed = True
-            handles = [dataset for idle in self._idle.values() for dataset in idle]
+            handles = [handle for idle in self._idle.values() for handle in idle]
             self._idle.clear()
-        for dataset in handles:
-            dataset.close()
+        for handle in handles:
+            handle.close()
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
         """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""

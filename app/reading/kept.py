@@ -26,6 +26,10 @@ LATELY = 60.0
 """Seconds: a raster that nobody asked for during so long is checked before it is used again, not behind its back."""
 
 
+_CHECKS = 4
+"""Checks for changes at a time: a host that does not answer holds up one, not all."""
+
+
 class Opened:
     """One raster, open: its bytes, its facts and the engines that fill grids from it."""
 
@@ -34,15 +38,15 @@ class Opened:
         self.location = location
         self.source = source
         self.identity = source.identity
-        dataset = gdal.open_handle(source)
+        handle = gdal.Handle(source)
         try:
-            self.profile: Profile = gdal.profile_of(dataset)
+            self.profile: Profile = gdal.profile_of(handle.dataset)
             self.gdal = gdal.GdalEngine(source, self.profile)
-            self.gdal.adopt(dataset)
+            self.gdal.adopt(handle)
             self.cog: CogEngine | None = open_engine(source, self.profile)
             """None: GDAL alone can read this raster."""
         except BaseException:
-            dataset.close()
+            handle.close()
             raise
         self.derived: dict[Any, Any] = {}
         """What was worked out from the profile (zooms, bounds in a CRS), by the name of the sum and its arguments."""
@@ -71,7 +75,7 @@ class Kept:
         self._opened: OrderedDict[Location, Opened] = OrderedDict()
         self._opening: dict[Location, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._checker = ThreadPoolExecutor(1, thread_name_prefix="revalidate")
+        self._checker = ThreadPoolExecutor(_CHECKS, thread_name_prefix="revalidate")
 
     def get(self, location: Location) -> Opened:
         """The raster at a location, open. Opened once, however many threads ask for it at a time.
