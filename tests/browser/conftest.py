@@ -1,0 +1,196 @@
+"""A real server with rasters of known colours, and Chromium to look at its pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support import rasters
+
+ROOT = Path(__file__).parents[2]
+WORLD = (-180.0, -90.0, 180.0, 90.0)
+RED, BLUE = (200, 40, 30), (20, 60, 180)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running server."""
+
+    address: str
+    rasters: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a visit came to."""
+
+    results: list[Any]
+    pixels: Any
+    """RGB, shape (rows, columns, 3), as the window showed it at the end."""
+    failed: list[tuple[int, str]]
+
+
+Visit = Callable[..., Seen]
+
+
+def _chromium() -> str | None:
+    return next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+
+
+def _missing() -> str | None:
+    """Why there can be no visit, or None."""
+    if _chromium() is None:
+        return "Chromium is not installed: apt-get install chromium"
+    if shutil.which("node") is None or not (ROOT / "node_modules" / "playwright-core").is_dir():
+        return "playwright-core is not installed: npm ci"
+    if not (ROOT / "app" / "api" / "static" / "vendor" / "maplibre-gl").is_dir():
+        return "the pages' scripts are not built: npm run build"
+    return None
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def _layer(catalog: Path, name: str, source: Path, **more: Any) -> None:
+    document = {
+        "tilejson": "3.0.0",
+        "name": name.title(),
+        "tiles": [],
+        "bounds": [-180, -85, 180, 85],
+        "minzoom": 0,
+        "maxzoom": 3,
+        "source": str(source),
+        "revision": "1",
+        **more,
+    }
+    (catalog / name).mkdir(parents=True)
+    (catalog / name / "index.json").write_text(json.dumps(document))
+
+
+def _colour(path: Path, colour: tuple[int, int, int]) -> Path:
+    data = np.empty((3, 256, 512), dtype=np.uint8)
+    data[:] = np.array(colour, dtype=np.uint8)[:, None, None]
+    return rasters.write(path, data, bounds=WORLD)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    reason = _missing()
+    if reason is not None:
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("browser")
+    data = folder / "rasters"
+    data.mkdir()
+    red = _colour(data / "red.tif", RED)
+    blue = _colour(data / "blue.tif", BLUE)
+    rasters.write(data / "half.tif", np.full((1, 64, 64), 128, dtype=np.uint8), bounds=WORLD)
+    ramp = np.broadcast_to(np.linspace(1000, 3000, 256, dtype=np.uint16), (1, 256, 256))
+    rasters.write(data / "ramp.tif", np.ascontiguousarray(ramp), bounds=(0.0, 0.0, 10.0, 10.0))
+    rasters.write(
+        data / "polar.tif", np.full((1, 128, 128), 200, dtype=np.uint8), crs="EPSG:5041", bounds=(0, 0, 4e6, 4e6)
+    )
+    catalog = folder / "catalog"
+    _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
+    _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})
+    port = _free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TILERY_", "TITILER_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--log-level", "warning"],
+        cwd=ROOT,
+        env=environ | {"TILERY_CATALOG": str(catalog), "TILERY_SOURCES": f"{data}/"},
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(address, process)
+        yield Site(address=address, rasters=data)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        try:
+            with urlopen(f"{address}/healthz") as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    pytest.fail("the server did not start")
+
+
+@pytest.fixture(scope="session")
+def chromium(site: Site) -> Iterator[Callable[[Any], Any]]:
+    """Sends an order to the browser and returns its report."""
+    process = subprocess.Popen(
+        ["node", "tests/browser/visit.mjs", _chromium() or ""],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    into, out = process.stdin, process.stdout
+
+    def send(order: Any) -> Any:
+        into.write(json.dumps(order) + "\n")
+        into.flush()
+        line = out.readline()
+        assert line, "the browser went away"
+        return json.loads(line)
+
+    yield send
+    into.close()
+    out.close()
+    process.wait(60)
+
+
+@pytest.fixture
+def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
+    """Open a page, do some steps, and look: no complaint, and nothing asked of anybody else."""
+
+    def go(path: str, *steps: tuple[Any, ...], width: int = 800, height: int = 480, allowed: int | None = None) -> Seen:
+        picture = tmp_path / "seen.png"
+        order = {
+            "url": site.address + path,
+            "width": width,
+            "height": height,
+            "steps": steps,
+            "screenshot": str(picture),
+        }
+        report = chromium(order)
+        failed = [(status, url) for status, url in report["failed"] if status != allowed]
+        assert report["elsewhere"] == []
+        assert failed == []
+        assert [text for text in report["errors"] if not (allowed and f"status of {allowed}" in text)] == []
+        with Image.open(picture) as image:
+            pixels = np.asarray(image.convert("RGB")).astype(int)
+        return Seen(results=report["results"], pixels=pixels, failed=report["failed"])
+
+    return go
