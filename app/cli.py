@@ -233,15 +233,20 @@ def transcode(
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--kind", type=click.Choice(["imagery", "continuous", "classes"]), help="Else guessed from the data.")
 def overviews(file: Path, kind: Any) -> None:
-    """Write FILE.ovr: as many overviews as the size needs, resampled as the kind of data needs."""
+    """Write FILE.ovr: as many overviews as the size needs, resampled as the kind of data needs.
+
+    They go into FILE itself when it has its mask inside.
+    """
     from app.publishing import kinds, rasters
     from app.publishing import overviews as step
 
     facts = rasters.facts(file)
     kind = kind or kinds.guess(facts, kinds.sample(file))
     chosen = step.factors(facts.width, facts.height)
+    inside = facts.has_mask and facts.nodata is None and not file.with_name(f"{file.name}.msk").exists()
     with _step("overviews", step.expected_bytes(file), "B") as advance:
-        step.overviews(file, chosen, kinds.OVERVIEWS[kind], advance, {"COMPRESS_OVERVIEW": "DEFLATE"})
+        options = {"COMPRESS_OVERVIEW": "DEFLATE"}
+        step.overviews(file, chosen, kinds.OVERVIEWS[kind], advance, options, inside=inside)
     click.echo(f"{len(chosen)} overviews, {kinds.OVERVIEWS[kind]}", err=True)
 
 

@@ -9,9 +9,21 @@ import multiprocessing
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from app.errors import TileryError
+
+WORTH_IT = 8 << 20
+"""Bytes of a file from which on a process of its own, which takes a second to start, is worth it."""
+
+
+def apart_if_large(path: Path, function: Callable[..., None], *arguments: Any) -> None:
+    """The same as `apart` for a large file; for a small one the function runs here."""
+    if path.stat().st_size >= WORTH_IT:
+        apart(function, *arguments)
+    else:
+        function(*arguments)
 
 
 def apart(function: Callable[..., None], *arguments: Any) -> None:

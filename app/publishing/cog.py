@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.publishing import rasters
-from app.publishing.apart import apart
+from app.publishing.apart import apart_if_large
 from app.publishing.profiles import Squeeze
 from app.publishing.progress import Advance, growth
 from app.publishing.rasters import BLOCK
@@ -27,7 +27,7 @@ def cog(source: Path, target: Path, squeeze: Squeeze, dtype: str, expected: int,
     """
     target.unlink(missing_ok=True)
     with growth([target], expected, advance):
-        apart(_write, source, target, squeeze.options(dtype))
+        apart_if_large(source, _write, source, target, squeeze.options(dtype))
 
 
 def _write(source: Path, target: Path, options: dict[str, str]) -> None:

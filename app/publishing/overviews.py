@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.publishing import rasters
-from app.publishing.apart import apart
+from app.publishing.apart import apart_if_large
 from app.publishing.progress import Advance, growth
 from app.publishing.rasters import BLOCK
+
+_WORKING = {"COMPRESS_OVERVIEW": "ZSTD", "ZSTD_LEVEL_OVERVIEW": "1"}
 
 
 def factors(width: int, height: int, block: int = BLOCK) -> tuple[int, ...]:
@@ -26,6 +28,8 @@ def overviews(
     resampling: str,
     advance: Advance,
     options: dict[str, str] | None = None,
+    *,
+    inside: bool = False,
 ) -> None:
     """Nothing; ``path.ovr`` (and ``path.msk.ovr`` where it has a mask beside it) was written.
 
@@ -35,6 +39,7 @@ def overviews(
         resampling: GDAL's name of a method for overviews.
         advance: called with bytes, `expected_bytes` of them in all.
         options: GDAL's settings for how overviews are compressed. None: for a file of one publish.
+        inside: put them into the file itself, which a mask inside the file needs to get overviews too.
 
     Raises:
         BrokenRaster, StoreFull: a part cannot be read or written.
@@ -44,9 +49,10 @@ def overviews(
         leftover.unlink(missing_ok=True)
     if not chosen:
         return
-    settings = options or {"COMPRESS_OVERVIEW": "ZSTD", "ZSTD_LEVEL_OVERVIEW": "1", "SPARSE_OK_OVERVIEW": "ON"}
-    with growth(beside, expected_bytes(path), advance):
-        apart(_build, path, chosen, resampling, settings)
+    settings = dict(options or _WORKING)
+    settings |= {"TIFF_USE_OVR": "NO" if inside else "YES"}
+    with growth([path] if inside else beside, expected_bytes(path), advance):
+        apart_if_large(path, _build, path, chosen, resampling, settings)
 
 
 def expected_bytes(path: Path) -> int:
@@ -57,6 +63,6 @@ def expected_bytes(path: Path) -> int:
 def _build(path: Path, chosen: tuple[int, ...], resampling: str, options: dict[str, str]) -> None:
     from rasterio.enums import Resampling
 
-    settings = {"TIFF_USE_OVR": "YES", "GDAL_OVR_BLOCKSIZE": str(BLOCK), "BIGTIFF_OVERVIEW": "IF_SAFER"}
+    settings = {"GDAL_OVR_BLOCKSIZE": str(BLOCK), "BIGTIFF_OVERVIEW": "IF_SAFER"}
     with rasters.failures(path.parent), rasters.environment(**settings, **options), rasters.updating(path) as dataset:
         dataset.build_overviews(list(chosen), Resampling[resampling])

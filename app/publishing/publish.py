@@ -157,7 +157,8 @@ def plan(order: Order, path: Path, origin: fetch.Origin) -> Plan:
         *(["transcode"] if native or not in_tiles else []),
         *([] if native else ["warp"]),
         "overviews",
-        *(["write"] if order.layout == "cog" else ["vrt"]),
+        "write",
+        *(["vrt"] if order.layout == "legacy" else []),
         "check",
         "upload",
         "switch",
@@ -289,6 +290,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
         with progress.step("transcode", profile.width * profile.height, "px") as advance:
             transcode.transcode(path, tiled, profile, transcode.WORKING, advance)
         fetch.check_unchanged(planned.origin)
+        check.whole(tiled)
         place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
     return tiled, rasters.facts(tiled)
 
@@ -302,12 +304,16 @@ def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -
             with progress.step("warp", covered.width * covered.height, "px") as advance:
                 warp.warp(ready, warped, profile, covered, planned.way, kinds.WARP[planned.kind], advance)
             fetch.check_unchanged(planned.origin)
+            check.whole(warped)
             place.done("warp", ["warped.tif", "warped.tif.msk"])
         ready = warped
     name = ready.name
     if place.recall("overviews") is None:
         with progress.step("overviews", expected_bytes(ready), "B") as advance:
-            overviews(ready, factors(planned.width, planned.height), kinds.OVERVIEWS[planned.kind], advance)
+            chosen = factors(planned.width, planned.height)
+            settings = {"COMPRESS_OVERVIEW": "DEFLATE"} if "vrt" in planned.steps else None
+            overviews(ready, chosen, kinds.OVERVIEWS[planned.kind], advance, settings)
+        check.whole(ready)
         place.done("overviews", [f"{name}.ovr", f"{name}.msk.ovr"])
     target = place.path("index.tif")
     dtype = profile.dtypes[0]
@@ -320,31 +326,21 @@ def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -
 
 
 def _make_legacy(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
-    """The Lambda tiler's four files: the raster in its own CRS, overviews beside it, the VRT."""
-    profile, dtype = planned.profile, planned.profile.dtypes[0]
-    target = place.path("index.tif")
-    if place.recall("transcode") is None:
-        with progress.step("transcode", profile.width * profile.height, "px") as advance:
-            options = transcode.final(planned.squeeze, dtype)
-            transcode.transcode(path, target, profile, options, advance, mask_inside=True)
-        fetch.check_unchanged(planned.origin)
-        place.done("transcode", ["index.tif"])
-    if place.recall("overviews") is None:
-        with progress.step("overviews", expected_bytes(target), "B") as advance:
-            settings = {f"{name}_OVERVIEW": value for name, value in planned.squeeze.strip_options(dtype).items()}
-            overviews(target, factors(planned.width, planned.height), kinds.OVERVIEWS[planned.kind], advance, settings)
-        place.done("overviews", ["index.tif.ovr"])
-    vrt(target, place.path("index.vrt"), rasters.facts(target), planned.zoom, kinds.WARP[planned.kind])
-    found = check.check(
-        target,
-        width=planned.width,
-        height=planned.height,
-        bands=planned.bands,
-        dtype=dtype,
-        cloud_optimized=False,
-    )
-    with_overviews = ["index.tif.ovr"] if place.path("index.tif.ovr").exists() else []
-    return ["index.tif", *with_overviews, "index.vrt"], found
+    """The Lambda tiler's files: the raster in its own CRS, overviews beside it, the VRT.
+
+    The raster is a Cloud-Optimized GeoTIFF all the same, mask and overviews inside, because that is what we read.
+    """
+    files, found = _make_cog(planned, path, place, progress)
+    target, beside = place.path("index.tif"), place.path("index.tif.ovr")
+    working = place.path("tiled.tif.ovr")
+    if working.exists():
+        beside.unlink(missing_ok=True)
+        beside.hardlink_to(working)
+        files.append(beside.name)
+    with progress.step("vrt", 1, "file") as advance:
+        vrt(target, place.path("index.vrt"), found, planned.zoom, kinds.WARP[planned.kind])
+        advance(1)
+    return [*files, "index.vrt"], found
 
 
 def _upload(order: Order, store: Store, place: Workplace, prepared: _Prepared, progress: Progress) -> tuple[str, str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader, DatasetWriter
 
 BLOCK = 512
-CACHE_MB = 256
+CACHE_MB = 128
 """GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
 _ROOM = 32 << 20
 """Free bytes below which a failed write is put down to a full disk."""
@@ -121,13 +121,14 @@ def discard(path: Path) -> None:
 @contextmanager
 def failures(folder: Path) -> Iterator[None]:
     """What GDAL raises while it reads and writes, as errors that say what to do."""
+    from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
     try:
         yield
     except TileryError:
         raise
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         text = f"{error} {error.__cause__ or ''}"
         if "No space left" in text or shutil.disk_usage(folder).free < _ROOM:
             raise StoreFull("The disk is full; nothing was published.", private=text) from error

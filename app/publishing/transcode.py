@@ -108,7 +108,7 @@ def describe(written: Any, profile: Profile, bands: Sequence[int]) -> None:
             written.set_band_description(number, description)
 
 
-WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1", "SPARSE_OK": "TRUE"}
+WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1"}
 """Creation options of files that live for one publish: quick to write."""
 
 
