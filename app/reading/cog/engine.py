@@ -185,14 +185,14 @@ class CogEngine:
         patches = self._patches(found, image, mask, planes)
         fillings = []
         for index, needed in enumerate(found):
-            sources = _sources(patches[index], planes, bands)
+            sources = _sources(patches[index], bands, planar=image.planar)
             masked = mask is not None and not _all_valid(needed, patches[len(found) + index][0])
             if masked:
                 sources.append(sampling.Wanted(patch=patches[len(found) + index][0], samples=(0,)))
             pixels, valid = sampling.nearest(needed, sources)
             if masked:
                 valid = _and(valid, pixels.pop()[:, :, 0] != 0)
-            data = pixels[0] if len(pixels) == 1 else _stacked(pixels, planes, bands)
+            data = _stacked(pixels, planes, bands) if image.planar else pixels[0]
             fillings.append(_Filling(rows=needed.rows, columns=needed.columns, data=data, valid=valid))
         return fillings
 
@@ -325,11 +325,11 @@ def _set_nodata(data: Array, nodata: float, valid: NDArray[np.bool_] | None) -> 
         data[~valid] = nodata
 
 
-def _sources(patches: list[Patch], planes: tuple[int, ...], bands: tuple[int, ...]) -> list[sampling.Wanted]:
+def _sources(patches: list[Patch], bands: tuple[int, ...], *, planar: bool) -> list[sampling.Wanted]:
     """Which samples to take from which patch."""
-    if len(patches) == 1 and planes == (0,):
-        return [sampling.Wanted(patch=patches[0], samples=tuple(band - 1 for band in bands))]
-    return [sampling.Wanted(patch=patch, samples=(0,)) for patch in patches]
+    if planar:
+        return [sampling.Wanted(patch=patch, samples=(0,)) for patch in patches]
+    return [sampling.Wanted(patch=patches[0], samples=tuple(band - 1 for band in bands))]
 
 
 def _stacked(pixels: list[Array], planes: tuple[int, ...], bands: tuple[int, ...]) -> Array:

@@ -78,9 +78,9 @@ INTERPOLATING = METHODS - {"cubic_spline"}
 class Kernel:
     """A kernel stretched to the pixels of a grid, across and down."""
 
-    across: NDArray[np.float32]
+    across: Floats
     """Weights: shape (parts of a pixel, taps)."""
-    down: NDArray[np.float32]
+    down: Floats
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -98,14 +98,14 @@ def _rounded(stretch: float) -> float:
 
 
 @lru_cache(maxsize=512)
-def _table(method: str, stretch: float) -> NDArray[np.float32]:
+def _table(method: str, stretch: float) -> Floats:
     """Weights of the pixels around a position, for each part of a pixel that it may lie at."""
     radius, weight = _KERNELS[method]
     half = math.ceil(radius * stretch)
     taps = np.arange(2 * half) - (half - 1)
     parts = (np.arange(_STEPS + 1) / _STEPS)[:, None]
     weights = weight((taps - parts) / stretch)
-    return np.asfortranarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +162,7 @@ def resample(found: Target, chosen: Kernel, layers: Sequence[Layer]) -> list[Res
 def _passes(found: Target, chosen: Kernel, planes: list[Array]) -> list[Array]:
     """Planes resampled without regard to what is valid."""
     piece, origin = found.piece, (found.left, found.top)
+    chosen = Kernel(across=chosen.across.astype(planes[0].dtype), down=chosen.down.astype(planes[0].dtype))
     if isinstance(piece, Axes):
         first, start = found.columns.start - piece.columns.start, found.rows.start - piece.rows.start
         rows, columns = found.shape
@@ -182,7 +183,7 @@ def _passes(found: Target, chosen: Kernel, planes: list[Array]) -> list[Array]:
     return _square(x, y, chosen, planes)
 
 
-def _by_rows(positions: Floats, table: NDArray[np.float32], planes: Sequence[Array]) -> list[Array]:
+def _by_rows(positions: Floats, table: Floats, planes: Sequence[Array]) -> list[Array]:
     """Planes whose rows are resampled to positions along the columns: whole rows are weighted and summed."""
     base, part = _split(positions)
     base -= table.shape[1] // 2 - 1
@@ -198,7 +199,7 @@ def _by_rows(positions: Floats, table: NDArray[np.float32], planes: Sequence[Arr
     return results
 
 
-def _scattered_pass(x: Array, y: Array | None, table: NDArray[np.float32], planes: Sequence[Array]) -> list[Array]:
+def _scattered_pass(x: Array, y: Array | None, table: Floats, planes: Sequence[Array]) -> list[Array]:
     """Planes resampled along one direction, at a position of its own for each pixel.
 
     Along rows with ``y`` None: pixel (i, j) of the result is at ``x[i, j]`` in row i. Else along columns: it is at
@@ -217,7 +218,7 @@ def _scattered_pass(x: Array, y: Array | None, table: NDArray[np.float32], plane
     base -= (table.shape[1] // 2 - 1) * step
     summed = [np.zeros(part.shape, plane.dtype) for plane in planes]
     for tap in range(table.shape[1]):
-        weights = table[:, tap].take(part, mode="clip")
+        weights = np.ascontiguousarray(table[:, tap]).take(part, mode="clip")
         for index, plane in enumerate(planes):
             values = plane.reshape(-1).take(base, mode="clip")
             values *= weights

@@ -85,7 +85,7 @@ def write(
         "tiled": True,
         "blockxsize": 64,
         "blockysize": 64,
-        "compress": "deflate",
+        "compress": "none",
         **options,
     }
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True, **(environment or {})):
