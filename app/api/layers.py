@@ -74,7 +74,7 @@ async def resolve(desk: Desk, path: Mapping[str, Any], query: bytes) -> Resolved
     subject = Subject(
         location=desk.layer_locations.of(layer.source),
         base=f"/layers/{layer.id}",
-        source=layer.source,
+        source=f"/layers/{layer.id}",
         name=layer.id,
         title=layer.id,
         key=f"{layer.id} {layer.revision}",
@@ -115,8 +115,7 @@ async def listing(ask: Ask[None]) -> Response:
     catalog = ask.desk.catalog
     layers = () if catalog is None else await ask.desk.service.once(catalog.layers)
     body = {"layers": [described(ask, layer) for layer in layers]}
-    entries = [{"name": layer.name, "href": f"{layer.id}/map"} for layer in layers]
-    return answers.document(ask, body, title="Layers", entries=entries)
+    return answers.document(ask, body, title="Layers", template="layers.html")
 
 
 def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:

@@ -35,7 +35,7 @@ class Subject:
     base: str
     """Path of its routes: ``/cog``, ``/layers/dem``."""
     source: str
-    """Its address, as the caller or the catalog wrote it."""
+    """Its address as far as callers may know it: what they wrote, or that of the layer."""
     name: str
     """What it is called: the last part of its address, or the layer's id."""
     title: str

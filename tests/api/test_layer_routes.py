@@ -1,0 +1,186 @@
+"""Layers: short addresses, styles, and everything that /cog offers, without a url."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.support import rasters, service
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog of two layers: numbers with styles, and a picture."""
+    found = tmp_path_factory.mktemp("catalog").resolve()
+    for name in ("numbers", "picture"):
+        (found / name).mkdir()
+    rasters.gradient(found / "numbers" / "raster.tif", dtype="uint16")
+    rasters.rgb(found / "picture" / "raster.tif")
+    numbers = {
+        "tilejson": "3.0.0",
+        "name": "Numbers",
+        "description": "Columns and rows.",
+        "attribution": "Nobody",
+        "bounds": [8, 46, 9, 47],
+        "minzoom": 5,
+        "maxzoom": 9,
+        "source": "raster.tif",
+        "revision": "r1",
+        "render": {"bidx": 1, "rescale": "0,511", "colormap_name": "viridis"},
+        "styles": {"rows": {"title": "Rows", "render": {"bidx": 2}}, "gray": {"render": {"colormap_name": "gray"}}},
+    }
+    (found / "numbers" / "index.json").write_text(json.dumps(numbers))
+    picture = {"name": "Picture", "bounds": [8, 46, 9, 47], "minzoom": 0, "maxzoom": 9, "source": "raster.tif"}
+    (found / "picture" / "index.json").write_text(json.dumps(picture))
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(catalog: Path) -> Iterator[TestClient]:
+    with service.client(catalog=str(catalog)) as found:
+        yield found
+
+
+TILE = "8/134/90"
+
+
+def test_the_list(client: TestClient) -> None:
+    layers = client.get("/layers").json()["layers"]
+    assert [(layer["id"], layer["name"]) for layer in layers] == [("numbers", "Numbers"), ("picture", "Picture")]
+    page = client.get("/layers", headers={"accept": "text/html"})
+    assert "Numbers" in page.text
+
+
+def test_a_layer_is_a_tilejson(client: TestClient) -> None:
+    body = client.get("/numbers").json()
+    assert body == client.get("/layers/numbers").json()
+    assert body["tiles"] == ["http://localhost/numbers/{z}/{x}/{y}@2x.png"]
+    assert (body["minzoom"], body["maxzoom"], body["bounds"]) == (5, 9, [8, 46, 9, 47])
+    assert body["attribution"] == "Nobody"
+    assert [style["name"] for style in body["styles"]] == ["rows", "gray"] or len(body["styles"]) == 2
+    tile = client.get(body["tiles"][0].replace("{z}/{x}/{y}", TILE))
+    assert service.pixels(tile.content).shape[:2] == (512, 512)
+
+
+def shown(client: TestClient, path: str, **query: Any) -> bytes:
+    answer = client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def test_a_tile_looks_as_the_layer_says(client: TestClient, catalog: Path) -> None:
+    short = shown(client, f"/numbers/{TILE}.png")
+    assert short == shown(client, f"/layers/numbers/tiles/WebMercatorQuad/{TILE}.png")
+    with service.client(catalog) as other:
+        same = shown(
+            other,
+            f"/cog/tiles/WebMercatorQuad/{TILE}.png",
+            url=f"{catalog}/numbers/raster.tif",
+            bidx=1,
+            rescale="0,511",
+            colormap_name="viridis",
+        )
+    assert short == same
+
+
+def test_styles_and_the_request_win_over_the_layer(client: TestClient) -> None:
+    plain = shown(client, f"/numbers/{TILE}.png")
+    rows = shown(client, f"/numbers/{TILE}.png", style="rows")
+    gray = shown(client, f"/numbers/{TILE}.png", style="gray")
+    assert len({plain, rows, gray}) == 3
+    assert shown(client, f"/numbers/{TILE}.png", bidx=2) == rows
+    assert shown(client, f"/numbers/{TILE}.png", style="gray", colormap_name="viridis") == plain
+    assert shown(client, f"/numbers/{TILE}.png", expression="b2") == rows
+    wrong = client.get(f"/numbers/{TILE}.png", params={"style": "nonsense"})
+    assert (wrong.status_code, wrong.json()["parameter"]) == (422, "style")
+    assert "rows" in wrong.json()["detail"]
+
+
+def test_styles_have_tags_of_their_own(client: TestClient) -> None:
+    tags = {client.get(f"/numbers/{TILE}.png", params=query).headers["etag"] for query in ({}, {"style": "gray"})}
+    assert len(tags) == 2
+    answer = client.get(f"/numbers/{TILE}.png")
+    assert client.get(f"/numbers/{TILE}.png", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "info",
+        "info.geojson",
+        "statistics",
+        "preview.png",
+        "point/8.5,46.5",
+        "bbox/8.2,46.2,8.4,46.4.png",
+        "WebMercatorQuad/tilejson.json",
+        "tiles",
+        "tiles/WebMercatorQuad",
+        "WMTSCapabilities.xml",
+        "WebMercatorQuad/map.html",
+        "viewer",
+        "validate",
+        "stac",
+        "map?f=png",
+    ],
+)
+def test_everything_that_cog_offers(client: TestClient, path: str) -> None:
+    answer = client.get(f"/layers/picture/{path}")
+    assert answer.status_code == 200, answer.text
+    assert "raster.tif" not in answer.text
+
+
+def test_links_of_a_layer_lead_to_its_own_routes(client: TestClient) -> None:
+    body = client.get("/layers/numbers/WebMercatorQuad/tilejson.json", params={"style": "rows"}).json()
+    assert body["tiles"][0].startswith("http://localhost/layers/numbers/tiles/WebMercatorQuad/{z}/{x}/{y}?style=rows")
+    tileset = client.get("/layers/numbers/tiles/WebMercatorQuad").text
+    assert "/layers/numbers/tiles/WebMercatorQuad" in tileset
+    assert "/cog/" not in tileset
+
+
+def test_beyond_the_zooms_there_is_nothing(client: TestClient) -> None:
+    answer = client.get("/numbers/10/536/362.png")
+    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (404, "tile_outside_bounds", 9)
+    assert client.get("/numbers/8/0/0.png").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", f"/nothing/{TILE}.png", "/layers/nothing/info", "/nothing/wmts", "/nothing/map"]
+)
+def test_layers_that_are_not_there(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "layer_not_found")
+
+
+@pytest.mark.parametrize(
+    "path", [f"/..%2f..%2fetc/{TILE}.png", f"/Numbers/{TILE}.png", f"/num%00bers/{TILE}.png", "/a" * 40]
+)
+def test_names_that_no_layer_can_have(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code in (404, 422)
+
+
+def test_wmts_of_a_layer_and_of_the_catalog(client: TestClient) -> None:
+    one, everything = client.get("/numbers/wmts").text, client.get("/wmts").text
+    assert one.count("<Layer>") == 1
+    assert everything.count("<Layer>") == 2
+    template = re.search(r'template="([^"]+)"', one)
+    assert template is not None
+    z, x, y = TILE.split("/")
+    address = template[1].replace("{TileMatrix}", z).replace("{TileCol}", x).replace("{TileRow}", y)
+    assert client.get(address.replace("{Style}", "default")).status_code == 200
+
+
+def test_cog_does_not_read_what_only_the_catalog_may(client: TestClient, catalog: Path) -> None:
+    answer = client.get("/cog/info", params={"url": f"{catalog}/numbers/raster.tif"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "source_refused")
+
+
+def test_without_a_catalog_there_are_no_layers() -> None:
+    with service.client() as client:
+        assert client.get("/layers").json() == {"layers": []}
+        assert client.get("/numbers").status_code == 404
