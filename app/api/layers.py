@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import Response
 
 from app import tms as tms_
-from app.api import answers, results, tilesets, viewer, wmts
+from app.api import answers, results, stored, tilesets, viewer, wmts
 from app.api.cog import facts, routes, sets, tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
@@ -112,10 +112,15 @@ def _over(upper: Query, lower: Query) -> Query:
 
 async def listing(ask: Ask[None]) -> Response:
     """Every layer of the catalog."""
+    body = {"layers": await documents(ask)}
+    return answers.document(ask, body, title="Layers", template="layers.html")
+
+
+async def documents(ask: Ask[Any]) -> list[Json]:
+    """The TileJSON documents of all layers."""
     catalog = ask.desk.catalog
     layers = () if catalog is None else await ask.desk.service.once(catalog.layers)
-    body = {"layers": [described(ask, layer) for layer in layers]}
-    return answers.document(ask, body, title="Layers", template="layers.html")
+    return [described(ask, layer) for layer in layers]
 
 
 def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
@@ -156,7 +161,7 @@ async def short_tile(ask: Ask[Look]) -> Response:
     if layer is not None and not layer.minzoom <= z <= layer.maxzoom:
         message = f"The layer has zooms {layer.minzoom} to {layer.maxzoom}; {z} is not one of them."
         raise TileOutsideBounds(message, parameter="z", limit=layer.maxzoom)
-    return await tiles.tile(ask)
+    return await stored.tile(ask)
 
 
 async def short_map(ask: Ask[None]) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import answers
+from app.api import answers, layers
 from app.api.operation import Ask, Operation
 from app.api.params.table import PAGE_FORMAT
 
@@ -75,6 +75,8 @@ async def landing(asked: Ask[None]) -> Response:
             for path, relation, media_type, title in _LINKS
         ],
     }
+    if not answers.wants_page(asked):
+        return answers.as_json(body)
     return answers.document(
         asked,
         body,
@@ -82,6 +84,7 @@ async def landing(asked: Ask[None]) -> Response:
         description=settings.description,
         template="landing.html",
         links=body["links"][1:],
+        layers=await layers.documents(asked),
     )
 
 

@@ -140,7 +140,6 @@ def capabilities(
     title: str,
     provider: str,
     use_epsg: bool = False,
-    zooms: tuple[int, int] | None = None,
 ) -> str:
     """The capabilities document of these layers, XML text.
 
@@ -150,7 +149,6 @@ def capabilities(
         title: of the service.
         provider: who serves it.
         use_epsg: write ``EPSG:3857`` instead of the URN, for ArcMap.
-        zooms: describe only these zooms of the tile matrix sets. None: all of them.
     """
     names = dict.fromkeys(layer.tile_matrix_set for layer in layers)
     return (
@@ -161,7 +159,7 @@ def capabilities(
             address=address,
             title=title,
             provider=provider,
-            matrix_sets=[_described(name, use_epsg, zooms) for name in names],
+            matrix_sets=[_described(name, use_epsg) for name in names],
             corners=_corners,
         )
     )
@@ -209,16 +207,12 @@ class _Described:
 
 
 @lru_cache(maxsize=128)
-def _described(name: str, use_epsg: bool, zooms: tuple[int, int] | None) -> _Described:
+def _described(name: str, use_epsg: bool) -> _Described:
     tms = tms_.get(name)
     return _Described(
         identifier=tms.id,
         crs=supported_crs(tms, use_epsg=use_epsg),
-        matrices=tuple(
-            (matrix, _top_left(tms, matrix))
-            for matrix in tms.matrices
-            if zooms is None or zooms[0] <= matrix.zoom <= zooms[1]
-        ),
+        matrices=tuple((matrix, _top_left(tms, matrix)) for matrix in tms.matrices),
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages: nothing of the caller's gets into them unescaped, nothing is fetched from elsewhere, links hold under a prefix."""
+"""Pages: nothing of the caller's gets in unescaped, nothing is fetched from elsewhere, links hold under a prefix."""
 
 from __future__ import annotations
 
@@ -224,3 +224,39 @@ def test_an_operators_template_takes_the_place_of_ours(tmp_path: Path) -> None:
     with TestClient(create_app(Settings(template_directory=str(tmp_path), name="<Mine>"))) as client:
         assert client.get("/map").text == "<p>&lt;Mine&gt;</p>"
         assert client.get("/cog/viewer").status_code == 200
+
+
+def test_layers_have_cards_that_escape_their_documents(tmp_path: Path) -> None:
+    document = {
+        "name": ATTACK,
+        "description": ATTACK,
+        "attribution": f"<a href='https://example.com'>Somebody</a>{ATTACK}",
+        "source": "/nowhere/image.tif",
+        "bounds": [0, 0, 1, 1],
+        "minzoom": 0,
+        "maxzoom": 1,
+        "revision": "1",
+    }
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "index.json").write_text(json.dumps(document))
+    with TestClient(create_app(Settings(catalog=str(tmp_path)))) as client:
+        for path in ("/?f=html", "/layers?f=html"):
+            text = client.get(path).text
+            assert "<script>alert" not in text
+            assert "Somebody" in text
+            assert Page(text).inline_scripts == 0
+            assert "./map#layers=one" in Page(text).links
+    with TestClient(create_app(Settings())) as client:
+        assert "The catalog is empty" in client.get("/layers?f=html").text
+
+
+def test_old_wmts_documents_take_zooms_of_their_own(client: TestClient, folder: Path) -> None:
+    query = f"url={folder}/image.tif&minzoom=3&maxzoom=4"
+    for path in (
+        "/cog/WebMercatorQuad/WMTSCapabilities.xml?",
+        "/cog/WMTSCapabilities.xml?TileMatrixSetId=WebMercatorQuad&",
+    ):
+        answer = client.get(path + query)
+        assert "x-ignored-parameters" not in answer.headers
+        assert re.findall(r"<TileMatrix>(\d+)</TileMatrix>", answer.text) == ["3", "4"]
+        assert "<ows:Identifier>default</ows:Identifier>" in answer.text

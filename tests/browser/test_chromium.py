@@ -78,9 +78,9 @@ def test_the_map_fits_a_telephone(visit: Visit) -> None:
 def test_the_landing_page_has_a_card_with_a_picture_for_each_layer(visit: Visit) -> None:
     seen = visit(
         "/",
-        ("wait", "#layers img"),
-        ("waitUntil", "[...document.querySelectorAll('#layers img')].every((image) => image.naturalWidth > 0)"),
-        ("evaluate", "[...document.querySelectorAll('#layers h3')].map((title) => title.textContent)"),
+        ("wait", ".cards img"),
+        ("waitUntil", "[...document.querySelectorAll('.cards img')].every((image) => image.naturalWidth > 0)"),
+        ("evaluate", "[...document.querySelectorAll('.cards h3')].map((title) => title.textContent)"),
         ("fill", "#url", "/nowhere/image.tif"),
         ("click", "form button"),
         ("wait", "#error:not([hidden])"),

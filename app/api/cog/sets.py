@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.responses import Response
@@ -119,12 +119,16 @@ async def capabilities(ask: Ask[Described]) -> Response:
         path = f"{ask.subject.base}/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
         return to(scope, path, query)
 
+    def zooms(reader: Reader, tms: TileMatrixSet) -> tuple[int, int]:
+        lowest, highest = ask.plan.zooms.get(tms.id) or reader.zooms(tms)
+        return ask.values.get("minzoom", lowest), ask.values.get("maxzoom", highest)
+
     def work(reader: Reader) -> Encoded:
         layers = wmts.layers(
             (tms_.get(name) for name in ([only] if only else tms_.names())),
             title=ask.subject.title,
             place=place_of(reader),
-            zooms=lambda tms: ask.plan.zooms.get(tms.id) or reader.zooms(tms),
+            zooms=lambda tms: zooms(reader, tms),
             tiles=tiles,
             media_type=row.media_type,
             old_names=only is not None,
@@ -183,6 +187,8 @@ _WMTS_QUERY: table.Group = (
     *table.LAYER,
     *table.PICTURE,
 )
+_OLD_ZOOMS: table.Group = tuple(replace(parameter, hidden=True) for parameter in table.ZOOMS)
+"""TiTiler before 1.0 took these where it now takes ``zooms``."""
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
@@ -228,7 +234,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
         id="getWMTS",
         paths=("/WMTSCapabilities.xml",),
-        parameters=(*_WMTS_QUERY, table.MATRIX_SET_OLD),
+        parameters=(*_WMTS_QUERY, table.MATRIX_SET_OLD, *_OLD_ZOOMS),
         plan=plan_wmts,
         answer=capabilities,
         summary="WMTS",
@@ -238,7 +244,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
         id="getWMTSOfMatrixSet",
         paths=("/{tileMatrixSetId}/WMTSCapabilities.xml",),
-        parameters=(table.MATRIX_SET, *_WMTS_QUERY),
+        parameters=(table.MATRIX_SET, *_WMTS_QUERY, *_OLD_ZOOMS),
         plan=plan_wmts,
         answer=capabilities,
         documented=False,
