@@ -19,9 +19,11 @@ def interleaved(pixels: Array, extra: Array | None = None) -> Array:
 
     They are not copied when they are contiguous and nothing is to be added.
     """
-    if extra is None and pixels.flags.c_contiguous:
-        return pixels
     rows, columns, channels = pixels.shape
+    size = pixels.itemsize
+    # asked of the strides themselves: numpy calls a single row or column contiguous whatever they are, codecs do not
+    if extra is None and pixels.strides == (columns * channels * size, channels * size, size):
+        return pixels
     out = np.empty((rows, columns, channels + (extra is not None)), dtype=pixels.dtype)
     for channel in range(channels):
         out[..., channel] = pixels[..., channel]

@@ -92,7 +92,8 @@ def test_mask_and_opacity_stay() -> None:
 @pytest.mark.parametrize(
     "formula",
     ["", " ", "gamma", "gamma RGB", "gamma X 1", "gamma 4 1", "gamma RGB nan", "gamma RGB -1", "gamma RGB 0",
-     "blur RGB 1", "sigmoidal RGB 5", "sigmoidal RGB 5 2", "saturation", "saturation x", "gamma RGB 1.5 saturation", "gamma  RGB 1"],
+     "blur RGB 1", "sigmoidal RGB 5", "sigmoidal RGB 5 2", "saturation", "saturation x",
+     "gamma RGB 1.5 saturation", "gamma  RGB 1"],
 )  # fmt: skip
 def test_what_is_no_formula(formula: str) -> None:
     with pytest.raises(InvalidParameter) as caught:

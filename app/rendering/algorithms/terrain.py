@@ -37,7 +37,8 @@ def _hillshade(raster: Raster, values: Mapping[str, Any]) -> Raster:
 def _slope(raster: Raster, values: Mapping[str, Any]) -> Raster:
     x, y, mask = _gradient(raster, values["z_exaggeration"])
     left, bottom, right, top = raster.bounds
-    # a raster without place has pixels of size 1
+    # a raster without place has pixels of size 1. As in TiTiler the change from row to row is divided by the width of a
+    # pixel, which is right for square ones: those of every tile
     dx = x / np.float64(abs(right - left) / raster.width or 1.0)
     dy = y / np.float64(abs(top - bottom) / raster.height or 1.0)
     slope = np.rad2deg(np.arctan(np.sqrt(dx * dx + dy * dy))).astype(np.float32)
