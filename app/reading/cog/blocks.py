@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from app.errors import BrokenRaster
 from app.raster import Array
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -114,6 +115,8 @@ class BlockCache:
                     self._keep(key, block)
                     del self._flights[key]
                 flight.landed.set()
+            if mine:
+                raise BrokenRaster("A block of the raster is missing.", parameter="url")
         finally:
             if mine:
                 with self._lock:

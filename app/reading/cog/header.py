@@ -267,9 +267,9 @@ class _Reader:
     def bytes_at(self, start: int, length: int) -> bytes:
         if start < 0 or start + length > self.size:
             raise BrokenRaster("The header of the raster leads outside of its file.", parameter="url")
-        for begin, window in self._windows:
-            if begin <= start and start + length <= begin + len(window):
-                return window[start - begin : start - begin + length]
+        held = self._held(start, length)
+        if held is not None:
+            return held
         # What belongs to a directory lies close to it: read on a bit, the next look will find it here.
         ahead = self._source.read(start, min(max(length, _READ_ON), self.size - start))
         self._spent += len(ahead)
@@ -277,6 +277,13 @@ class _Reader:
             raise UnsupportedRaster("The header of the raster is too large.", parameter="url")
         self._windows.append((start, ahead))
         return ahead[:length]
+
+    def _held(self, start: int, length: int) -> bytes | None:
+        """Bytes that were read already."""
+        for begin, window in self._windows:
+            if begin <= start and start + length <= begin + len(window):
+                return window[start - begin : start - begin + length]
+        return None
 
     def unpack(self, form: str, start: int) -> tuple[Any, ...]:
         return struct.unpack(self.order + form, self.bytes_at(start, struct.calcsize(self.order + form)))
@@ -402,11 +409,12 @@ class _Reader:
         )
 
     def _pages(self, table: Table) -> _Pages:
-        """A table, already read where the first bytes of the file hold it whole."""
+        """A table, already read where what was read of the header holds it whole."""
         pages = _Pages(table=table)
         length = table.count * table.dtype.itemsize
-        if length <= _TABLE_AT_ONCE and table.offset + length <= len(self._head):
-            pages.add(0, self._head[table.offset : table.offset + length])
+        held = self._held(table.offset, length) if length <= _TABLE_AT_ONCE else None
+        if held is not None:
+            pages.add(0, held)
         return pages
 
     def _sample_type(self, entries: dict[int, _Entry], samples: int) -> tuple[int, np.dtype[Any]]:
