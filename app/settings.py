@@ -1,7 +1,7 @@
 """Every setting that the service reads from its environment: typed, explained, and printed by ``tilery settings``.
 
-Ours begin with ``TILERY_``. Where TiTiler documents a setting of the same meaning its name is read as fallback, so that an
-environment written for TiTiler works as it is. No other module reads the environment.
+Ours begin with ``TILERY_``. Where TiTiler documents a setting of the same meaning its name is read as fallback, so that
+an environment written for TiTiler works as it is. No other module reads the environment.
 """
 
 from __future__ import annotations
@@ -31,9 +31,20 @@ class Settings(BaseSettings):
     # What may be read
     sources: CommaList = Field((), validation_alias=_names("SOURCES"))
     """Comma list of what ``url=`` may name: ``s3://bucket/prefix/``, ``https://host/path/``, ``https://*`` (any public
-    address), ``http://127.0.0.1:9000/`` (exactly this host and port), ``/directory/``. Empty: layers of the catalog only."""
+    address), ``http://127.0.0.1:9000/`` (exactly this host and port), ``/directory/``. Empty: layers of the catalog
+    only."""
     catalog: str | None = Field(None, validation_alias=_names("CATALOG"))
     """Where the layers are: a directory or ``s3://bucket/sources/``."""
+    tile_store: str | None = Field(None, validation_alias=_names("TILE_STORE"))
+    """Where finished tiles of layers are kept: a directory or ``s3://bucket/tiles/``. Not set: in memory only."""
+    tile_store_mode: Literal["serve", "redirect"] = Field("serve", validation_alias=_names("TILE_STORE_MODE"))
+    """``serve``: a stored tile is answered by us. ``redirect``: with 302 to ``tile_store_url``, as the AWS Lambda tiler
+    did."""
+    tile_store_url: str | None = Field(None, validation_alias=_names("TILE_STORE_URL"))
+    """Public address of the tile store, for redirects."""
+    tile_store_layout: Literal["revision", "plain"] = Field("revision", validation_alias=_names("TILE_STORE_LAYOUT"))
+    """``revision``: keys change with a layer's data and style, so that no old tile is ever found. ``plain``:
+    ``{id}/{z}/{x}/{y}.png``, for an S3 website in front; ``tilery purge`` removes them after publishing again."""
     s3_endpoint: str | None = Field(
         None, validation_alias=_names("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     )
@@ -56,8 +67,8 @@ class Settings(BaseSettings):
     trusted_proxies: CommaList = Field((), validation_alias=_names("TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"))
     """Addresses or networks whose ``X-Forwarded-*`` are believed, as ``10.0.0.0/8``; ``*`` believes everybody."""
     allowed_hosts: CommaList = Field((), validation_alias=_names("ALLOWED_HOSTS"))
-    """Host names that a link may be made from when ``public_url`` is not set. Not set: addresses and ``localhost`` only;
-    for any other Host header links are relative."""
+    """Host names that a link may be made from when ``public_url`` is not set. Not set: addresses and ``localhost``
+    only; for any other Host header links are relative."""
     cors_origins: CommaList = Field(("*",), validation_alias=_names("CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"))
     """Origins whose pages may call the API."""
     cors_allow_methods: CommaList = Field(
@@ -72,7 +83,8 @@ class Settings(BaseSettings):
     access_token: str | None = Field(
         None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), repr=False
     )
-    """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need none."""
+    """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need
+    none."""
     default_attribution: str | None = Field(
         None, validation_alias=_names("DEFAULT_ATTRIBUTION", "TITILER_DEFAULT_ATTRIBUTION")
     )
@@ -97,7 +109,8 @@ class Settings(BaseSettings):
     colormap_directory: str | None = Field(None, validation_alias=_names("COLORMAP_DIRECTORY", "COLORMAP_DIRECTORY"))
     """Folder of further colormaps (``.npy`` or ``.json``)."""
     empty_tile: Literal["404", "204", "transparent"] = Field("404", validation_alias=_names("EMPTY_TILE"))
-    """Answer for a tile outside the raster: the 404 that TiTiler gives, 204 without a body, or a transparent picture."""
+    """Answer for a tile outside the raster: the 404 that TiTiler gives, 204 without a body, or a transparent
+    picture."""
 
     # Limits of one request
     deadline: float = Field(25.0, gt=0, validation_alias=_names("DEADLINE"))
@@ -175,11 +188,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic's signature)
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The process environment wins over ``.env``; there is no third place."""
         return init_settings, env_settings, dotenv_settings

@@ -24,14 +24,17 @@ from app.api.middleware import Door, Lanes
 from app.api.operation import Lane, Operation, endpoint
 from app.catalog.catalog import open_catalog
 from app.errors import InvalidParameter
+from app.observing import redaction
 from app.reading.policy import Policy
 from app.serving.service import Service
+from app.serving.tile_store import open_tile_store
 from app.settings import Settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, ready to serve, for these settings or those of the environment."""
     chosen = settings or settings_.get()
+    redaction.install("uvicorn.access", "tilery.request")
     desk = _desk(chosen)
     app = FastAPI(
         title=chosen.name,
@@ -70,6 +73,7 @@ def _desk(settings: Settings) -> Desk:
         service=Service(settings),
         catalog=catalog,
         layer_locations=Locations(Policy.from_sources(of_layers), settings.revalidate_seconds),
+        tile_store=open_tile_store(settings),
     )
 
 

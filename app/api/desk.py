@@ -11,6 +11,7 @@ from app.catalog.catalog import Catalog
 from app.reading.location import Location
 from app.reading.policy import Policy
 from app.serving.service import Service
+from app.serving.tile_store import TileStore
 from app.settings import Settings
 
 KEPT_LOCATIONS = 4096
@@ -59,3 +60,4 @@ class Desk:
     catalog: Catalog | None
     layer_locations: Locations
     """Of what layers are made of: that of the catalog too."""
+    tile_store: TileStore | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -13,8 +14,12 @@ from app.api.cog.plans import Look
 from app.api.operation import Ask, Operation
 from app.api.params import options, table
 from app.errors import TileOutsideBounds
+from app.reading.reader import Reader
 from app.serving import render
+from app.serving.encoded import Encoded
 from app.serving.requests import TileRequest
+
+Work = Callable[[Reader], Encoded]
 
 PICTURE: dict[int | str, Any] = {
     200: {"description": "Return an image.", "content": {media_type: {} for media_type in table.picture_types()}}
@@ -29,8 +34,8 @@ LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 """Every spelling of a tile's path, old ones included."""
 
 
-async def tile(ask: Ask[Look]) -> Response:
-    """One tile as a picture."""
+async def tile(ask: Ask[Look], through: Callable[[Work], Work] = lambda work: work) -> Response:
+    """One tile as a picture; ``through`` is put around its making."""
     path, values = ask.path, ask.values
     request = TileRequest(
         matrix_set=path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT),
@@ -47,7 +52,7 @@ async def tile(ask: Ask[Look]) -> Response:
         return await results.made(
             ask,
             place,
-            lambda reader: render.tile(reader, request),
+            through(lambda reader: render.tile(reader, request)),
             check=lambda reader: render.check_tile(reader, request),
         )
     except TileOutsideBounds:

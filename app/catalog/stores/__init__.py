@@ -8,12 +8,14 @@ from app.settings import Settings
 __all__ = ["Blob", "Entry", "Store", "open_store"]
 
 
-def open_store(address: str, settings: Settings | None = None) -> Store:
+def open_store(address: str, settings: Settings | None = None, *, patient: bool = True) -> Store:
     """The store at an address: ``s3://bucket/prefix/`` or a directory.
 
     Args:
         address: where it is.
         settings: of S3. None: those of the process.
+        patient: wait and try again, and see to it that what is written survives a power failure. Not so for tiles,
+            which are soon made again.
 
     Raises:
         InvalidParameter: another scheme.
@@ -21,11 +23,11 @@ def open_store(address: str, settings: Settings | None = None) -> Store:
     if address.startswith("s3://"):
         from app.catalog.stores.s3 import S3Store
 
-        return S3Store.at(address, settings)
+        return S3Store.at(address, settings, patient=patient)
     if "://" in address:
         from app.errors import InvalidParameter
 
         raise InvalidParameter("A store is a directory or s3://bucket/prefix/.", parameter="address")
     from app.catalog.stores.directory import DirectoryStore
 
-    return DirectoryStore.at(address)
+    return DirectoryStore.at(address, durable=patient)

@@ -19,14 +19,15 @@ _PART = 8 << 20
 class DirectoryStore:
     """Files below a directory, which need not exist before the first write."""
 
-    def __init__(self, root: Path) -> None:
-        """Nothing is touched yet."""
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        """Nothing is touched yet; ``durable`` files are flushed to disk before they count as written."""
         self.root = root
+        self._durable = durable
 
     @classmethod
-    def at(cls, address: str) -> DirectoryStore:
+    def at(cls, address: str, *, durable: bool = True) -> DirectoryStore:
         """The store of a directory, by any way of writing its path."""
-        return cls(Path(os.path.abspath(Path(address).expanduser())))  # noqa: PTH100 (links stay as they are written)
+        return cls(Path(os.path.abspath(Path(address).expanduser())), durable=durable)  # noqa: PTH100 (links stay as they are written)
 
     @property
     def address(self) -> str:
@@ -69,7 +70,8 @@ class DirectoryStore:
                 with part.open("wb") as file:
                     file.write(body)
                     file.flush()
-                    os.fsync(file.fileno())
+                    if self._durable:
+                        os.fsync(file.fileno())
                 if expected == "any":
                     part.replace(path)
                 else:
@@ -78,7 +80,8 @@ class DirectoryStore:
                         if found != expected:
                             raise Conflict("Somebody else wrote this in between.")
                         part.replace(path)
-            _flush(path.parent)
+            if self._durable:
+                _flush(path.parent)
             return _version(path.stat())
 
     def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:  # noqa: ARG002
@@ -100,6 +103,11 @@ class DirectoryStore:
                         os.fsync(copy.fileno())
                 part.replace(target)
             _flush(target.parent)
+
+    def has(self, key: str) -> bool:
+        """True when there is a file."""
+        with _failures():
+            return self.path(key).is_file()
 
     def remove(self, key: str) -> None:
         """Nothing; folders that have become empty go too."""

@@ -71,6 +71,10 @@ class Store(Protocol):
         """Nothing, after a file was copied under the key in one step; ``progress`` gets the bytes of each part."""
         ...
 
+    def has(self, key: str) -> bool:
+        """True when something is under the key."""
+        ...
+
     def remove(self, key: str) -> None:
         """Nothing; also when there was nothing."""
         ...

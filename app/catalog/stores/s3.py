@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _PART = 8 << 20
 _LONGEST = timedelta(minutes=5)
 """Time for one request: a part of an upload over a slow line."""
+_SHORT = timedelta(seconds=3)
+"""The same for what a caller waits for."""
 
 
 class S3Store:
@@ -31,7 +33,7 @@ class S3Store:
         self._address = address
 
     @classmethod
-    def at(cls, address: str, found: settings.Settings | None = None) -> S3Store:
+    def at(cls, address: str, found: settings.Settings | None = None, *, patient: bool = True) -> S3Store:
         """The store of ``s3://bucket/prefix/``, for these settings or those of the process.
 
         Raises:
@@ -62,13 +64,13 @@ class S3Store:
             client_options={
                 "allow_http": (found.s3_endpoint or "").startswith("http://"),
                 "connect_timeout": timedelta(seconds=found.connect_timeout),
-                "read_timeout": timedelta(seconds=found.read_timeout),
-                "timeout": _LONGEST,
+                "read_timeout": timedelta(seconds=found.read_timeout if patient else min(found.read_timeout, 2.0)),
+                "timeout": _LONGEST if patient else _SHORT,
                 "user_agent": "Tilery",
             },
             retry_config={
-                "max_retries": max(found.fetch_retries, 4),
-                "retry_timeout": _LONGEST,
+                "max_retries": max(found.fetch_retries, 4) if patient else 0,
+                "retry_timeout": _LONGEST if patient else _SHORT,
                 "backoff": {
                     "init_backoff": timedelta(milliseconds=100),
                     "max_backoff": timedelta(seconds=2),
@@ -137,6 +139,17 @@ class S3Store:
                 chunk_size=_chunk_size(path.stat().st_size),
                 max_concurrency=4,
             )
+
+    def has(self, key: str) -> bool:
+        """True when there is an object."""
+        import obstore
+
+        try:
+            with _failures():
+                obstore.head(self._bucket, key)
+        except NotFound:
+            return False
+        return True
 
     def remove(self, key: str) -> None:
         """Nothing; S3 does not tell whether there was something."""

@@ -1,0 +1,195 @@
+"""Finished tiles kept beyond the process: in a directory or a bucket, found again by everybody who uses it.
+
+It helps and never harms: a store that is down, slow, full or read-only costs a tile a moment at most, and after a few
+failures in a row it is left alone for a while. What did not render well is never written.
+
+    serve       a tile is looked for before it is rendered, and written after, by threads of the store's own
+    redirect    a tile is written before the answer, which is 302 to the store's public address
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Literal
+
+from app.catalog.layer import Layer, Query
+from app.catalog.stores import Store, open_store
+from app.errors import NotFound, TileryError
+from app.serving.encoded import Encoded
+from app.serving.etag import code_version
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["serve", "redirect"]
+Layout = Literal["revision", "plain"]
+
+_WRITERS = 2
+_WAITING = 256
+"""Tiles that wait to be written at most; further ones are not kept."""
+_FAILURES = 3
+"""Failures in a row after which the store is left alone."""
+_PAUSE = 15.0
+"""Seconds for which it is."""
+
+
+class Breaker:
+    """Says whether a store is worth asking. Safe to use from many threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Closed: the store is asked."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._until = 0.0
+
+    @property
+    def allows(self) -> bool:
+        """False while the store is left alone."""
+        return self._clock() >= self._until
+
+    def note(self, *, failed: bool) -> None:
+        """Nothing; the outcome of one question counts."""
+        with self._lock:
+            self._failures = self._failures + 1 if failed else 0
+            if self._failures >= _FAILURES:
+                self._until = self._clock() + _PAUSE
+                self._failures = 0
+
+
+class TileStore:
+    """Tiles by key."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        mode: Mode = "serve",
+        layout: Layout = "revision",
+        public_url: str | None = None,
+        cache_control: str = "public, max-age=3600",
+        breaker: Breaker | None = None,
+    ) -> None:
+        """Nothing is asked of the store yet.
+
+        Args:
+            store: where tiles are.
+            mode: see above.
+            layout: ``revision``: keys change with the data and the style. ``plain``: they are as short as the Lambda
+                tiler's, and have to be removed when the data change.
+            public_url: what stands before a key in the address that callers are sent to.
+            cache_control: kept with each tile, where the store can.
+            breaker: for tests.
+        """
+        self.mode = mode
+        self._store = store
+        self._layout = layout
+        self._public_url = (public_url or "").rstrip("/")
+        self._cache_control = cache_control
+        self._breaker = breaker or Breaker()
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="tile-store")
+        self._room = threading.BoundedSemaphore(_WAITING)
+
+    def key(self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str) -> str | None:
+        """Where a tile is kept; None where the layout has no place for it.
+
+        Args:
+            layer: the layer.
+            style: name of the style that was asked for.
+            z: zoom.
+            x: column.
+            y: row.
+            suffix: ``.png``, ``@2x.jpg``.
+        """
+        if self._layout == "plain":
+            return None if style else f"{layer.id}/{z}/{x}/{y}{suffix}"
+        found = layer.style(style) if style else None
+        return f"{layer.id}/{variant(layer, found.render if found else ())}/{z}/{x}/{y}{suffix}"
+
+    def address(self, key: str) -> str:
+        """The public address of a key."""
+        return f"{self._public_url}/{key}"
+
+    def find(self, key: str) -> bytes | None:
+        """The tile's bytes, or None where it is not there or nobody can tell."""
+        if not self._breaker.allows:
+            return None
+        try:
+            blob = self._store.read(key)
+        except NotFound:
+            self._breaker.note(failed=False)
+            return None
+        except TileryError as error:
+            self._failed("read", error)
+            return None
+        self._breaker.note(failed=False)
+        return blob.body if blob and blob.body else None
+
+    def has(self, key: str) -> bool:
+        """True when the tile is there; False also where nobody can tell."""
+        if not self._breaker.allows:
+            return False
+        try:
+            there = self._store.has(key)
+        except TileryError as error:
+            self._failed("look", error)
+            return False
+        self._breaker.note(failed=False)
+        return there
+
+    def keep(self, key: str, encoded: Encoded) -> bool:
+        """True when the tile is in the store now."""
+        if not self._breaker.allows:
+            return False
+        try:
+            self._store.write(key, encoded.body, media_type=encoded.media_type, cache_control=self._cache_control)
+        except TileryError as error:
+            self._failed("write", error)
+            return False
+        self._breaker.note(failed=False)
+        return True
+
+    def keep_later(self, key: str, encoded: Encoded) -> None:
+        """Nothing; the tile is written by and by, or not at all when too many wait."""
+        if not self._breaker.allows or not self._room.acquire(blocking=False):
+            return
+
+        def write() -> None:
+            try:
+                self.keep(key, encoded)
+            finally:
+                self._room.release()
+
+        self._writers.submit(write)
+
+    def close(self) -> None:
+        """Nothing; tiles that wait were written."""
+        self._writers.shutdown()
+
+    def _failed(self, verb: str, error: TileryError) -> None:
+        self._breaker.note(failed=True)
+        log.warning("tile store: could not %s: %s", verb, error.private or error.detail)
+
+
+def variant(layer: Layer, style: Query) -> str:
+    """The part of a key that stands for a layer's data, how they are shown, and the code that shows them."""
+    digest = blake2b(repr((layer.render, style)).encode(), digest_size=5, key=code_version()).hexdigest()
+    return f"{layer.revision}-{digest}"
+
+
+def open_tile_store(settings: Settings) -> TileStore | None:
+    """The store that the settings name, or None."""
+    if not settings.tile_store:
+        return None
+    return TileStore(
+        open_store(settings.tile_store, settings, patient=False),
+        mode=settings.tile_store_mode,
+        layout=settings.tile_store_layout,
+        public_url=settings.tile_store_url,
+        cache_control=settings.cache_control,
+    )
