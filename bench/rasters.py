@@ -139,7 +139,7 @@ def _source(path: Path, size: int, make: _Maker, bands: int, dtype: str) -> None
         "count": bands,
         "dtype": dtype,
         "crs": CRS,
-        "transform": from_origin(*ORIGIN, METRES * 10_240 / size, METRES * 10_240 / size),
+        "transform": from_origin(*ORIGIN, METRES, METRES),
         "tiled": True,
         "blockxsize": 512,
         "blockysize": 512,
