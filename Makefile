@@ -31,8 +31,9 @@ help: ## explain the targets
 serve: $(VENV)/.service $(PAGES) $(DEMO) ## a map in the browser: sets up what is missing, makes the demo layers, starts the server
 	@TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}" exec $(RUN) -m app serve
 
-test: $(VENV)/.develop $(PAGES) ## every test
+test: $(VENV)/.develop $(PAGES) .venv-cdk/.made ## every test; TESTS="…" chooses
 	$(RUN) -m pytest $(TESTS)
+	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 
 lint: $(VENV)/.develop ## ruff and mypy --strict
 	$(RUN) -m ruff check .
@@ -50,7 +51,7 @@ lock: ## work the locks out again, from requirements*.in and package.json
 	npm install --package-lock-only --no-audit --no-fund
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .venv-cdk .peer .demo .bench node_modules $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
+	rm -rf $(VENV) .venv-cdk .venv-emulator .peer .demo .bench node_modules $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 
