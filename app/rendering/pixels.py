@@ -32,6 +32,19 @@ def interleaved(pixels: Array, extra: Array | None = None) -> Array:
     return out
 
 
+def planar(pixels: Array, extra: Array | None = None) -> Array:
+    """Bands (channels, rows, columns) contiguous in memory, with ``extra`` (rows, columns) as a further band."""
+    rows, columns, channels = pixels.shape
+    if extra is None and pixels.transpose(2, 0, 1).flags.c_contiguous:
+        return pixels.transpose(2, 0, 1)
+    out = np.empty((channels + (extra is not None), rows, columns), dtype=pixels.dtype)
+    for channel in range(channels):
+        out[channel] = pixels[..., channel]
+    if extra is not None:
+        out[channels] = extra
+    return out
+
+
 def clear(pixels: Array, valid: NDArray[np.bool_]) -> None:
     """Set what is not valid to 0, in place. ``valid`` has the bands first: one for each channel, or one for all."""
     outside: Any = None

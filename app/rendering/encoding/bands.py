@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from app.raster import Array, Picture
+from app.rendering.pixels import planar
 
 
-def bands_of(picture: Picture) -> tuple[Array, Array | None]:
-    """(bands, mask): shape (bands, rows, columns) and, if there is one, (rows, columns) in the same type.
+def bands_of(picture: Picture) -> Array:
+    """The picture's bands and, if it has one, its mask as the last of them; shape (bands, rows, columns), contiguous.
 
     The mask follows rio-tiler's convention, which clients of npy and GeoTIFF know: the most that the type holds where
     valid, the least where not (0 for unsigned types). Alpha values in between are kept.
     """
-    bands = picture.data.transpose(2, 0, 1)
-    if picture.mask is None:
-        return bands, None
-    kind = bands.dtype
-    if kind.kind == "u":
-        return bands, picture.mask
+    kind = picture.data.dtype
+    if picture.mask is None or kind.kind == "u":
+        return planar(picture.data, picture.mask)
     least = np.finfo(kind).min if kind.kind == "f" else np.iinfo(kind).min
-    return bands, np.where(picture.mask == 0, least, picture.mask).astype(kind, copy=False)
+    return planar(picture.data, np.where(picture.mask == 0, least, picture.mask))

@@ -35,36 +35,35 @@ def _write(picture: Picture, driver: str, name: str) -> bytes:
     import rasterio.errors
     from rasterio.enums import ColorInterp
 
-    data, mask = bands_of(picture)
-    count = len(data)
-    profile = _profile(picture, driver, data, masked=mask is not None)
+    bands = bands_of(picture)
+    masked = picture.mask is not None
+    count = len(bands) - masked
+    profile = _profile(picture, driver, bands, masked=masked)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             with rasterio.MemoryFile() as memory:
                 with memory.open(**profile) as target:
-                    target.write(np.ascontiguousarray(data), indexes=list(range(1, count + 1)))
                     if driver == "GTiff":
                         _describe(target, picture, count)
-                    if mask is not None:
-                        if ColorInterp.alpha not in target.colorinterp:
-                            target.colorinterp = (*target.colorinterp[:-1], ColorInterp.alpha)
-                        target.write(mask, indexes=count + 1)
+                    if masked and ColorInterp.alpha not in target.colorinterp:
+                        target.colorinterp = (*target.colorinterp[:-1], ColorInterp.alpha)
+                    target.write(bands)
                 return bytes(memory.read())
     except (rasterio.errors.RasterioError, TypeError, ValueError) as error:
         raise InvalidFormat(
-            f"A picture of {count} bands of type {data.dtype.name} cannot be written as {name}.",
+            f"A picture of {count} bands of type {bands.dtype.name} cannot be written as {name}.",
             parameter="format",
             private=str(error),
         ) from error
 
 
-def _profile(picture: Picture, driver: str, data: Array, *, masked: bool) -> dict[str, Any]:
-    count, rows, columns = data.shape
+def _profile(picture: Picture, driver: str, bands: Array, *, masked: bool) -> dict[str, Any]:
+    count, rows, columns = bands.shape
     profile: dict[str, Any] = {
         "driver": driver,
-        "dtype": data.dtype.name,
-        "count": count + masked,
+        "dtype": bands.dtype.name,
+        "count": count,
         "height": rows,
         "width": columns,
     }
@@ -76,7 +75,7 @@ def _profile(picture: Picture, driver: str, data: Array, *, masked: bool) -> dic
         profile["transform"] = from_bounds(*picture.bounds, columns, rows)
     if picture.crs is not None:
         profile["crs"] = crs_.to_rasterio(picture.crs)
-    if not masked and picture.nodata is not None and _fits(picture.nodata, data.dtype):
+    if not masked and picture.nodata is not None and _fits(picture.nodata, bands.dtype):
         profile["nodata"] = picture.nodata
     return profile
 

@@ -12,9 +12,6 @@ from app.rendering.encoding.bands import bands_of
 
 def encode(picture: Picture) -> bytes:
     """A ``.npy`` file of shape (bands, rows, columns), or (bands + 1, rows, columns) with a mask."""
-    data, mask = bands_of(picture)
-    if mask is not None:
-        data = np.concatenate([data, mask[np.newaxis]])
     with BytesIO() as file:
-        np.save(file, np.ascontiguousarray(data), allow_pickle=False)
+        np.save(file, bands_of(picture), allow_pickle=False)
         return file.getvalue()

@@ -101,7 +101,7 @@ def _deflate(lines: Bytes, step: int, *, indexed: bool, fast: bool) -> bytes:
         return bytes(isal_zlib.compress(_filtered(lines, step, 2), 1))
     kind, ratio = _try_filters(lines, step)
     filtered = _filtered(lines, step, kind)
-    if indexed or ratio < _SMOOTH:
+    if ratio < _SMOOTH:
         from imagecodecs import deflate_encode
 
         level = 6 if indexed else 4 if ratio < _FLAT else 1
