@@ -1,4 +1,4 @@
-"""Request bodies: GeoJSON with a polygon in it, read up to a limit and looked through before anybody computes with it."""
+"""Request bodies: GeoJSON with a polygon in it, read up to a limit and looked through before it is used."""
 
 from __future__ import annotations
 

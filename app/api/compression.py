@@ -1,7 +1,7 @@
 """Answers made smaller on their way out, where they can be and the client understands it.
 
-Pictures are compressed already; documents, pages, GeoTIFFs and arrays are not. What has an entity tag of its own gets a weak
-one, because its bytes are no longer those the tag was made of.
+Pictures are compressed already; documents, pages, GeoTIFFs and arrays are not. What has an entity tag of its own gets a
+weak one, because its bytes are no longer those the tag was made of.
 """
 
 from __future__ import annotations

@@ -99,7 +99,17 @@ class Door:
 
     def common(self, request_id: str, origin: bytes | None) -> Headers:
         """Headers that every answer has, whatever it is."""
-        return [(b"x-request-id", request_id.encode()), *self._cors.headers(origin)]
+        return [
+            (b"x-request-id", request_id.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            *self._cors.headers(origin),
+        ]
+
+    def note(self, scope: Scope, status: int, milliseconds: float) -> None:
+        """Log the request, when the operator wants to see each; never its query, which may hold secrets."""
+        if self._settings.debug:
+            request_id, method, path = scope["state"]["request_id"], scope["method"], scope["path"]
+            logger.info("%s %s %r %d %.1f ms", request_id, method, path, status, milliseconds)
 
     def caching(self, scope: Scope, status: int) -> tuple[bytes, bytes]:
         """How long an answer may be kept that does not say it itself: success as set, failure never."""
@@ -135,8 +145,10 @@ class _Visit:
             headers = [*message.get("headers", ()), *self._door.common(self.request_id, self.headers.get(b"origin"))]
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(self._door.caching(self.scope, message["status"]))
-            headers.append((b"server-timing", b"total;dur=%.1f" % ((time.perf_counter() - self._started) * 1000)))
+            milliseconds = (time.perf_counter() - self._started) * 1000
+            headers.append((b"server-timing", b"total;dur=%.1f" % milliseconds))
             message["headers"] = headers
+            self._door.note(self.scope, message["status"], milliseconds)
         elif self._head_only:
             if message.get("more_body"):
                 return

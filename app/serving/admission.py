@@ -28,8 +28,25 @@ RETRY_AFTER = 1
 class Admission:
     """The render slots of this process. Used from one event loop at a time."""
 
-    def __init__(self, slots: int, queue_length: int) -> None:
-        """Run up to ``slots`` pieces of work at a time and let ``queue_length`` more wait."""
+    def __init__(
+        self,
+        slots: int,
+        queue_length: int,
+        *,
+        patience: float = math.inf,
+        stuck: Callable[[], None] | None = None,
+    ) -> None:
+        """Run up to ``slots`` pieces of work at a time and let ``queue_length`` more wait.
+
+        Args:
+            slots: threads.
+            queue_length: places in the queue.
+            patience: seconds after which work is taken to hang: a thread cannot be ended from outside.
+            stuck: called, once, when every slot hangs and somebody had to be refused for it.
+        """
+        self._patience = patience
+        self._stuck = stuck
+        self._begun: list[float] = []
         self.slots = slots
         self.queue_length = queue_length
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="render")
@@ -62,17 +79,21 @@ class Admission:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
+        began = time.monotonic()
+        self._begun.append(began)
+
         def do() -> None:
             try:
                 result = work()
             except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
-                _tell(loop, self._finish, done, None, error)
+                _tell(loop, self._finish, began, done, None, error)
             else:
-                _tell(loop, self._finish, done, result, None)
+                _tell(loop, self._finish, began, done, result, None)
 
         try:
             self._pool.submit(copy_context().run, do)  # the deadline in force goes with it
         except RuntimeError:
+            self._begun.remove(began)
             self._release()
             raise Busy("The server is stopping.", retry_after=RETRY_AFTER) from None
         return await _in_time(done)
@@ -84,6 +105,7 @@ class Admission:
     async def _wait_in_line(self) -> None:
         """Return with a slot taken."""
         if len(self._queue) >= self.queue_length:
+            self._look_for_life()
             raise Busy("The server is busy. Try again in a moment.", retry_after=RETRY_AFTER)
         turn = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
@@ -100,7 +122,14 @@ class Admission:
             with contextlib.suppress(ValueError):
                 self._queue.remove(turn)
 
-    def _finish(self, done: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    def _look_for_life(self) -> None:
+        """Tell whoever wants to know when no slot will ever be free again."""
+        if self._stuck is not None and time.monotonic() - max(self._begun, default=math.inf) > self._patience:
+            stuck, self._stuck = self._stuck, None
+            stuck()
+
+    def _finish(self, began: float, done: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+        self._begun.remove(began)
         self._release()
         if done.done():
             return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ from app.settings import Settings
 
 T = TypeVar("T")
 
+logger = logging.getLogger("tilery.request")
+
+HANGING = 3.0
+"""Deadlines after which work that has not come back is taken to hang."""
 DEFAULT_TILE_CACHE = 32 << 20
 """Bytes of answers kept where nothing says how much memory there is."""
 
@@ -63,7 +69,12 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Room and memory as the settings say."""
         self.settings = settings
-        self.admission = Admission(settings.render_slots or default_slots(), settings.queue_length)
+        self.admission = Admission(
+            settings.render_slots or default_slots(),
+            settings.queue_length,
+            patience=HANGING * settings.deadline,
+            stuck=leave,
+        )
         capacity = settings.tile_cache_bytes
         self.cache = TileCache(DEFAULT_TILE_CACHE if capacity is None else capacity)
         self._flights: Flights[_Made] = Flights()
@@ -134,6 +145,12 @@ class Service:
         self.cache.put(tag, encoded)
         timing = Timing(queue=began - asked, work=time.perf_counter() - began)
         return _Made(encoded=encoded, etag=tag, timing=timing)
+
+
+def leave() -> None:
+    """End this process, which hangs; whoever keeps it starts another."""
+    logger.critical("every render slot hangs: leaving for a new worker")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None]] | None) -> T:

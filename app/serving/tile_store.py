@@ -182,6 +182,11 @@ def variant(layer: Layer, style: Query) -> str:
     return f"{layer.revision}-{digest}"
 
 
+def variants(layer: Layer) -> tuple[str, ...]:
+    """The parts of keys that stand for what is served of a layer now."""
+    return tuple(variant(layer, render) for render in ((), *(style.render for style in layer.styles)))
+
+
 def open_tile_store(settings: Settings) -> TileStore | None:
     """The store that the settings name, or None."""
     if not settings.tile_store:
