@@ -54,7 +54,7 @@ export function makeMap(options = {}) {
 
 /** Keeps the readout at the bottom up to date: position and zoom. */
 export function followPosition(map) {
-  const readout = document.getElementById("readout");
+  const readout = document.getElementById("readout").appendChild(document.createElement("span"));
   let at = null;
   const write = () => {
     const { lng, lat } = at ?? map.getCenter();

@@ -175,6 +175,25 @@ async function ask(map, states, { lngLat }) {
   );
 }
 
+/** Says how long the server took for the latest tiles, from the request to the first byte. */
+function clock() {
+  const times = [];
+  const line = element("span", { title: "Tiles of this map, and the server's time for half of the latest" });
+  document.getElementById("readout").append(line);
+  let count = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      if (!/\/\d+\/\d+\/\d+@2x\./.test(entry.name)) continue;
+      count += 1;
+      if (entry.requestStart) times.push(entry.responseStart - entry.requestStart);
+    }
+    if (!times.length) return;
+    times.splice(0, times.length - 40);
+    const middle = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)];
+    line.textContent = `${count} tiles, ${middle.toFixed(0)} ms`;
+  }).observe({ type: "resource", buffered: true });
+}
+
 function foldable() {
   const button = document.getElementById("fold");
   const drawer = document.getElementById("drawer");
@@ -218,6 +237,7 @@ async function start() {
   map.addControl(new maplibre.GlobeControl(), "top-right");
   map.addControl(new maplibre.FullscreenControl(), "top-right");
   followPosition(map);
+  clock();
   list.append(...states.map((state) => row(map, states, state)));
   map.on("load", () => {
     map.setProjection({ type: "globe" });

@@ -19,6 +19,7 @@ const choice = {
   format: "",
   nodata: "",
   algorithm: "",
+  buffer: "",
   colorFormula: "",
   unscale: false,
 };
@@ -50,6 +51,7 @@ function rendering() {
     ...source(),
     ...reading(),
     ["algorithm", choice.algorithm],
+    ["buffer", choice.buffer],
     ...(choice.ranges ?? []).map(([low, high]) => ["rescale", `${low},${high}`]),
     ["color_formula", choice.colorFormula],
     ["colormap_name", one ? choice.colormap : ""],
@@ -80,6 +82,14 @@ function recall() {
   choice.unscale = given.get("unscale") === "true";
 }
 
+/** Algorithms that look at neighbours need some pixels beyond each tile's edge: they say how many. */
+async function neighbours() {
+  choice.buffer = "";
+  if (!choice.algorithm) return;
+  const { parameters } = await json(`algorithms/${encodeURIComponent(choice.algorithm)}`);
+  choice.buffer = String(parameters.buffer?.default ?? "");
+}
+
 /** Opens the raster that `choice.url` names. */
 async function open() {
   running?.abort();
@@ -99,7 +109,7 @@ async function open() {
     facts();
     for (const id of ["controls", "results"]) by(id).hidden = false;
     by("hint").hidden = true;
-    await measure(signal);
+    await Promise.all([measure(signal), neighbours()]);
     if (choice.ranges == null && wantsStretch()) stretch("percentiles");
     fillRanges();
     fitTo(map, tilejson.bounds);
@@ -118,7 +128,7 @@ function firstLook() {
   const meaning = info.colorinterp ?? [];
   const rgb = ["red", "green", "blue"].map((name) => meaning.indexOf(name) + 1);
   const visible = meaning.filter((name) => name !== "alpha").length || info.count;
-  Object.assign(choice, { ranges: null, colormap: "", expression: "", nodata: "", algorithm: "", unscale: false });
+  Object.assign(choice, { ranges: null, colormap: "", expression: "", nodata: "", algorithm: "", buffer: "", unscale: false });
   if (rgb.every((band) => band > 0)) Object.assign(choice, { mode: "rgb", bands: rgb });
   else if (visible >= 3) Object.assign(choice, { mode: "rgb", bands: [1, 2, 3] });
   else Object.assign(choice, { mode: "one", bands: [1] });
@@ -249,7 +259,7 @@ async function chosen() {
   running = new AbortController();
   try {
     fail(null);
-    await measure(running.signal);
+    await Promise.all([measure(running.signal), neighbours()]);
     choice.ranges = null;
     if (wantsStretch()) stretch("percentiles");
     fillRanges();
