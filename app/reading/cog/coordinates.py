@@ -57,8 +57,9 @@ class Axes:
 
     @property
     def extent(self) -> Extent:
-        """What it covers."""
-        return (float(self.xs.min()), float(self.xs.max()), float(self.ys.min()), float(self.ys.max()))
+        """What it covers: positions along an axis only rise or only fall."""
+        x, y = (float(self.xs[0]), float(self.xs[-1])), (float(self.ys[0]), float(self.ys[-1]))
+        return (min(x), max(x), min(y), max(y))
 
     def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
         """Width and height of a pixel of the grid, in pixels of the full raster; ``scale`` is for the whole grid."""
@@ -175,7 +176,7 @@ class Placer:
         area = (slice(0, grid.height), slice(0, grid.width))
         if same:
             if self._north_up:
-                return self._along_axes(grid, same=True)
+                return self._along_axes(grid, same=True) if self._beyond else self._scaled(grid)
         else:
             found = self._restricted(grid)
             if found is None:
@@ -185,12 +186,39 @@ class Placer:
             x, y = self._nodes(grid, [area])
             if _is_straight(x[0], y[0]):
                 return self._along_axes(grid, same=same, area=area)
+            smooth, cx, cy = _fit(x, y, [area])
             rows, columns = area
-            if rows.stop - rows.start < 2 or columns.stop - columns.start < 2:
+            pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1)
+            if not pixels:
                 scale = self._scale_at(grid, area)
+            elif smooth[0]:
+                scale = _linear_scale(cx[0], cy[0], pixels)
             else:
-                scale = _scale(x[0], y[0], area)
-            return Placement(pieces=tuple(self._pieces(grid, area, x, y)), scale=scale, same_crs=same)
+                scale = _scale(x[0], y[0], pixels)
+            if smooth[0]:
+                pieces: list[Piece] = [Smooth(rows=rows, columns=columns, x=cx[0], y=cy[0])]
+            else:
+                pieces = self._pieces(grid, area)
+            return Placement(pieces=tuple(pieces), scale=scale, same_crs=same)
+
+    def _scaled(self, grid: Grid) -> Placement:
+        """A placement in the raster's own CRS: pixels of the grid are the raster's, scaled and moved."""
+        left, _, _, top = grid.bounds
+        dx, dy = _pixel(grid)
+        a, _, c, _, e, f = self._inverse
+        piece = Axes(
+            rows=slice(0, grid.height),
+            columns=slice(0, grid.width),
+            xs=_counted(grid.width) * (dx * a) + (left * a + c),
+            ys=_counted(grid.height) * (dy * e) + (top * e + f),
+        )
+        return Placement(pieces=(piece,), scale=(abs(dx * a), abs(dy * e)), same_crs=True)
+
+    @property
+    def _beyond(self) -> bool:
+        """True when the raster goes beyond the antimeridian, in a CRS that ends there."""
+        half = self._period / 2
+        return bool(half) and (self._bounds[0] < -half or self._bounds[2] > half)
 
     @property
     def _north_up(self) -> bool:
@@ -201,8 +229,8 @@ class Placer:
         wrap = self._period
         if grid.crs is not None and self._crs is not None and grid.crs != self._crs:
             xs, ys = crs_.transform_points(grid.crs, self._crs, xs, ys)
-        elif wrap and self._bounds[0] >= -wrap / 2 and self._bounds[2] <= wrap / 2:
-            wrap = 0.0  # a raster and a grid in one CRS, neither beyond the antimeridian
+        elif not self._beyond:
+            wrap = 0.0
         if wrap:
             middle = (self._bounds[0] + self._bounds[2]) / 2
             xs = xs + wrap * np.round((middle - xs) / wrap)
@@ -296,13 +324,13 @@ class Placer:
         x, y = self._to_pixels(grid, xs.ravel(), ys.ravel())
         return x.reshape(xs.shape), y.reshape(xs.shape)
 
-    def _pieces(self, grid: Grid, area: tuple[slice, slice], x: Floats, y: Floats) -> list[Piece]:
-        """Polynomials where they are good enough, each area cut in four where they are not."""
+    def _pieces(self, grid: Grid, area: tuple[slice, slice]) -> list[Piece]:
+        """An area cut in four, and again, until polynomials are good enough for each part."""
         found: list[Piece] = []
-        areas = [area]
+        areas = _quarters(*area)
         small: list[tuple[slice, slice]] = []
         while areas:
-            smooth, cx, cy = _fit(x, y, areas)
+            smooth, cx, cy = _fit(*self._nodes(grid, areas), areas)
             rest: list[tuple[slice, slice]] = []
             for index, (rows, columns) in enumerate(areas):
                 if smooth[index]:
@@ -312,8 +340,6 @@ class Placer:
                 else:
                     rest += _quarters(rows, columns)
             areas = rest
-            if areas:
-                x, y = self._nodes(grid, areas)
         if small:
             found += self._scattered(grid, small)
         return found
@@ -367,7 +393,13 @@ def _centres(grid: Grid) -> tuple[Floats, Floats]:
     """The x of all columns and the y of all rows, in the grid's CRS."""
     left, _, _, top = grid.bounds
     dx, dy = _pixel(grid)
-    return left + (np.arange(grid.width) + 0.5) * dx, top + (np.arange(grid.height) + 0.5) * dy
+    return left + _counted(grid.width) * dx, top + _counted(grid.height) * dy
+
+
+@lru_cache(maxsize=64)
+def _counted(count: int) -> Floats:
+    """The middle of each of some pixels, in pixels."""
+    return np.arange(count) + 0.5
 
 
 def _between(low: float, high: float, first: float, last: float, count: int) -> slice:
@@ -446,19 +478,21 @@ def _quarters(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
     return [(down, across) for down in halves(rows) for across in halves(columns)]
 
 
-def _scale(x: Floats, y: Floats, area: tuple[slice, slice]) -> tuple[float, float]:
+def _linear_scale(cx: Floats, cy: Floats, pixels: int) -> tuple[float, float]:
+    """Pixels of the raster to one of the grid where a polynomial tells: the side of the area that its slopes span."""
+    area = abs(float(cx[0, 1] * cy[1, 0] - cx[1, 0] * cy[0, 1])) * 4 / pixels
+    return (math.sqrt(area), math.sqrt(area)) if area > 0 else (1.0, 1.0)
+
+
+def _scale(x: Floats, y: Floats, pixels: int) -> tuple[float, float]:
     """Pixels of the raster to one of the grid: the side of the median area between nodes, as there is no axis to it."""
-    rows, columns = area
     down, across = np.diff(x, axis=0), np.diff(x, axis=1)
     parts = np.abs(across[:-1] * np.diff(y, axis=0)[:, :-1] - down[:, :-1] * np.diff(y, axis=1)[:-1])
     parts = (parts / _areas()).ravel()
-    if not np.isfinite(parts).all():
-        parts = parts[np.isfinite(parts)]
+    parts = parts[np.isfinite(parts)]
     if not parts.size:
         return (1.0, 1.0)
-    parts.sort()
-    pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1) / 4
-    side = math.sqrt(float(parts[parts.size // 2]) / pixels)
+    side = math.sqrt(float(np.median(parts)) * 4 / pixels)
     return (side, side) if side > 0 else (1.0, 1.0)
 
 

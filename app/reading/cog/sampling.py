@@ -122,23 +122,29 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
     shape = found.shape
     outputs = [np.empty((*shape, len(source.samples)), source.patch.data.dtype) for source in sources]
     inside = None if found.inside else np.empty(shape, bool)
-    height, width = found.bottom - found.top, found.right - found.left
-    dtype = np.float32 if max(height, width) <= _FLOAT32_SPAN else np.float64
+    size = (found.right - found.left, found.bottom - found.top)
+    first = sources[0].patch
+    # Counted from the corner of the first patch, so that nothing has to be added afterwards; sources mostly share it.
+    left, top = found.left - first.left, found.top - first.top
+    dtype = np.float32 if max(size[0] + left, size[1] + top) <= _FLOAT32_SPAN else np.float64
     for rows in _strips(*shape):
         x, y, columns, lines = _buffers(rows.stop - rows.start, shape[1], dtype)
-        found.piece.positions(found.scale, (found.left, found.top), rows, (x, y))
+        found.piece.positions(found.scale, (first.left, first.top), rows, (x, y))
         if inside is not None:
-            np.logical_and(x >= 0, x < width, out=inside[rows])
-            inside[rows] &= y >= 0
-            inside[rows] &= y < height
+            np.logical_and(x >= left, x < left + size[0], out=inside[rows])
+            inside[rows] &= y >= top
+            inside[rows] &= y < top + size[1]
         np.copyto(columns, x, casting="unsafe")
         np.copyto(lines, y, casting="unsafe")
         for source, out in zip(sources, outputs, strict=True):
             patch = source.patch
-            across = patch.data.shape[1]
-            flat = np.multiply(lines, across, out=_spare(lines.shape))
-            flat += columns
-            flat += (found.top - patch.top) * across + found.left - patch.left
+            across, count = patch.data.shape[1:]
+            each = 1 if _whole(patch.data, source.samples) else count
+            flat = np.multiply(lines, across * each, out=_spare(lines.shape))
+            flat += columns if each == 1 else np.multiply(columns, each, out=_kept.part("scaled", lines.shape, np.intp))
+            moved = ((first.top - patch.top) * across + first.left - patch.left) * each
+            if moved:
+                flat += moved
             _take(patch.data, flat, source.samples, out[rows])
     if inside is not None and inside.all():
         inside = None
@@ -173,32 +179,32 @@ def _nearest_along_axes(found: Target, piece: Axes, sources: Sequence[Wanted]) -
         out = np.empty((*shape, len(source.samples)), data.dtype)
         for rows in _strips(*shape):
             flat = _spare((rows.stop - rows.start, shape[1]))
-            np.add(((y[rows] - top) * data.shape[1])[:, None], x - left, out=flat)
+            each = 1 if _whole(data, source.samples) else data.shape[2]
+            np.add(((y[rows] - top) * (data.shape[1] * each))[:, None], (x - left) * each, out=flat)
             _take(data, flat, source.samples, out[rows])
         outputs.append(out)
     return outputs
 
 
-def _take(data: Array, flat: Indexes, samples: tuple[int, ...], out: Array) -> None:
-    """Fill ``out`` with samples of the pixels that ``flat`` counts. Spoils ``flat``."""
+def _whole(data: Array, samples: tuple[int, ...]) -> bool:
+    """True when whole pixels are to be taken, and ``take`` is quick with pixels of that size."""
     count = data.shape[2]
-    if (
-        len(samples) == count
-        and samples == tuple(range(count))
-        and (count == 1 or data.itemsize * count in _WHOLE_CHUNKS)
-    ):
-        data.reshape(-1, count).take(flat, axis=0, mode="clip", out=out)
+    return samples == tuple(range(count)) and (count == 1 or data.itemsize * count in _WHOLE_CHUNKS)
+
+
+def _take(data: Array, flat: Indexes, samples: tuple[int, ...], out: Array) -> None:
+    """Fill ``out`` with samples of pixels. ``flat`` counts pixels where these are taken whole, else samples."""
+    if _whole(data, samples):
+        data.reshape(-1, data.shape[2]).take(flat, axis=0, mode="clip", out=out)
         return
     values = data.reshape(-1)
-    flat *= count
-    one = out[:, :, 0] if len(samples) == 1 else np.empty(flat.shape, data.dtype)
-    at = 0
+    if len(samples) == 1:
+        values[samples[0] :].take(flat, mode="clip", out=out[:, :, 0])
+        return
+    one = np.empty(flat.shape, data.dtype)
     for place, sample in enumerate(samples):
-        flat += sample - at
-        at = sample
-        values.take(flat, mode="clip", out=one)
-        if len(samples) > 1:
-            out[:, :, place] = one
+        values[sample:].take(flat, mode="clip", out=one)
+        out[:, :, place] = one
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
