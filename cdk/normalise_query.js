@@ -2,13 +2,16 @@
 // A parameter that is not in the list never reaches the cache nor the service. Values keep their encoding and their order.
 var PARAMETERS = Object.create(null);
 [
-  'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'assets', 'bbox', 'bidx', 'buffer', 'c', 'categorical',
-  'color_formula', 'colormap', 'colormap_name', 'coord_crs', 'dst_crs', 'dst-crs', 'coord-crs', 'bounds-crs', 'bounds_crs',
-  'expires', 'expression', 'f', 'format', 'geom-densify-pixels', 'height', 'histogram_bins', 'histogram_range', 'layers',
-  'limit', 'max_size', 'maxzoom', 'minzoom', 'nodata', 'offset', 'p', 'padding', 'pixel_selection', 'request', 'reproject',
-  'resampling', 'rescale', 'return_mask', 'service', 'signature', 'sort', 'style', 'styles', 'tile_format', 'tile_scale',
-  'tilesize', 'tilematrix', 'tilematrixset', 'tilecol', 'tilerow', 'layer', 'unscale', 'url', 'use_epsg', 'version', 'width',
-  'with_zooms', 'wkt', 'numberMatched', 'crs', 'v'
+  'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'asset_bidx', 'asset_expression', 'asset_href',
+  'asset_media_type', 'asset_name', 'asset_roles', 'assets', 'bbox', 'bbox-crs', 'bidx', 'bounds-crs', 'bounds_crs',
+  'buffer', 'c', 'categorical', 'collection', 'collection_url', 'color_formula', 'colormap', 'colormap_name',
+  'coord-crs', 'coord_crs', 'cover_scale', 'crs', 'datetime', 'dst-crs', 'dst_crs', 'expires', 'expression',
+  'extensions', 'f', 'format', 'geom-densify-pixels', 'geometry_densify', 'geometry_precision', 'height',
+  'histogram_bins', 'histogram_range', 'id', 'layer', 'layers', 'limit', 'max_size', 'maxzoom', 'minzoom', 'nodata',
+  'offset', 'orientation', 'p', 'padding', 'pixel_selection', 'post_process', 'reproject', 'request', 'resampling',
+  'rescale', 'return_mask', 'service', 'signature', 'sort', 'strict', 'style', 'styles', 'tile_format',
+  'tile_scale', 'tilecol', 'tilematrix', 'tilematrixset', 'tilerow', 'tilesize', 'unscale', 'url', 'use_epsg',
+  'version', 'width', 'with_eo', 'with_proj', 'with_raster', 'with_zooms', 'wkt', 'zooms'
 ].forEach(function (name) { PARAMETERS[name] = true; });
 
 function handler(event) {

@@ -1,0 +1,27 @@
+"""The list at the edge has every query parameter that the service has, or CloudFront would drop it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "cdk" / "normalise_query.js"
+
+
+def test_no_parameter_of_the_service_is_dropped_at_the_edge() -> None:
+    pytest.importorskip("rasterio", reason="needs the service's own environment")
+    from app.main import app
+
+    listed = set(re.findall(r"'([^']+)'", SCRIPT.read_text().partition("].forEach")[0]))
+    document = app.openapi()
+    names = {
+        parameter["name"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for parameter in [*operation.get("parameters", []), *methods.get("parameters", [])]
+        if isinstance(operation, dict) and parameter.get("in") == "query"
+    }
+    assert {"url", "bidx", "rescale", "colormap_name"} <= names
+    assert names - listed == set()
