@@ -407,10 +407,11 @@ class Reader:
         cog = self._opened.cog
         engine: Engine = cog if cog is not None and cog.takes(method) else self._opened.gdal
         limit = settings.get().max_decoded_bytes
-        needed = engine.estimate(grid, bands=bands)
+        made = grid.width * grid.height * len(bands) * np.dtype(self.profile.dtypes[0]).itemsize
+        needed = max(made, engine.estimate(grid, bands=bands))
         if needed > limit:
             raise TooMuchWork(
-                f"This would decode about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
+                f"This would take about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
                 "area or a deeper zoom, or give the raster overviews and tiles.",
                 limit=limit,
             )

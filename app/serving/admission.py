@@ -63,10 +63,14 @@ class Admission:
         """Requests in the queue."""
         return len(self._queue)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], after: Callable[[T], None] | None = None) -> T:
         """What ``work`` returns, done in a slot's thread under the deadline in force.
 
         A caller that stops waiting does not free the slot: the thread does, when it is done.
+
+        Args:
+            work: blocks; runs in the thread.
+            after: gets the result on the event loop, also when nobody waits for it any more.
 
         Raises:
             Busy: every slot is taken and the queue is full.
@@ -86,9 +90,9 @@ class Admission:
             try:
                 result = work()
             except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
-                _tell(loop, self._finish, began, done, None, error)
+                _tell(loop, self._fail, began, done, error)
             else:
-                _tell(loop, self._finish, began, done, result, None)
+                _tell(loop, self._finish, began, done, result, after)
 
         try:
             self._pool.submit(copy_context().run, do)  # the deadline in force goes with it
@@ -128,14 +132,20 @@ class Admission:
             stuck, self._stuck = self._stuck, None
             stuck()
 
-    def _finish(self, began: float, done: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    def _finish(
+        self, began: float, done: asyncio.Future[Any], result: Any, after: Callable[[Any], None] | None
+    ) -> None:
         self._begun.remove(began)
         self._release()
-        if done.done():
-            return
-        if error is None:
+        if after is not None:
+            after(result)
+        if not done.done():
             done.set_result(result)
-        else:
+
+    def _fail(self, began: float, done: asyncio.Future[Any], error: BaseException) -> None:
+        self._begun.remove(began)
+        self._release()
+        if not done.done():
             done.set_exception(error)
 
     def _release(self) -> None:

@@ -77,6 +77,7 @@ class Service:
         )
         capacity = settings.tile_cache_bytes
         self.cache = TileCache(DEFAULT_TILE_CACHE if capacity is None else capacity)
+        self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
 
@@ -112,7 +113,7 @@ class Service:
             identity, _ = await wanted(
                 self._openings.join(location, lambda: self.admission.run(lambda: render.identity(location))), gone
             )
-        tag = etag.make(identity, request)
+        tag = self._tag(identity, request)
         if known is not None and etag.matches(known, tag):
             return Served(encoded=None, etag=tag, how="known")
         found = self.cache.get(tag)
@@ -133,18 +134,31 @@ class Service:
 
     async def _make(self, location: Location, request: str, work: Callable[[Reader], Encoded]) -> _Made:
         asked = time.perf_counter()
-        began = asked
 
-        def do() -> tuple[Encoded, str]:
-            nonlocal began
+        def do() -> _Made:
             began = time.perf_counter()
-            return render.opened(location, work)
+            encoded, identity = render.opened(location, work)
+            timing = Timing(queue=began - asked, work=time.perf_counter() - began)
+            return _Made(encoded=encoded, etag=self._tag(identity, request), timing=timing)
 
-        encoded, identity = await self.admission.run(do)
-        tag = etag.make(identity, request)
-        self.cache.put(tag, encoded)
-        timing = Timing(queue=began - asked, work=time.perf_counter() - began)
-        return _Made(encoded=encoded, etag=tag, timing=timing)
+        # What is made is kept even when its caller has gone by then: he may come back, as maps do.
+        return await self.admission.run(do, lambda made: self.cache.put(made.etag, made.encoded))
+
+    def _tag(self, identity: str, request: str) -> str:
+        return etag.make(identity, f"{self._version}\0{request}")
+
+
+def _version(settings: Settings) -> str:
+    """What of the settings has a say in the bytes of answers."""
+    return repr(
+        (
+            settings.name,
+            settings.default_attribution,
+            settings.colormap_directory,
+            settings.tile_matrix_set_directory,
+            settings.template_directory,
+        )
+    )
 
 
 def leave() -> None:

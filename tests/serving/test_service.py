@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -127,5 +128,38 @@ def test_a_failure_is_not_kept(location: FileLocation) -> None:
             await of.answer(location, "a", work)
         failing = False
         assert (await of.answer(location, "a", work)).how == "miss"
+
+    asyncio.run(main())
+
+
+def test_what_was_begun_is_kept_for_a_caller_who_comes_back(location: FileLocation) -> None:
+    async def main() -> None:
+        of = service(render_slots=1)
+        await of.answer(location, "a", Maker())
+        begun, go = threading.Event(), threading.Event()
+
+        def work(reader: Reader) -> Encoded:
+            begun.set()
+            assert go.wait(10)
+            return Encoded(body=b"late", media_type="text/plain")
+
+        caller = asyncio.create_task(of.answer(location, "b", work))
+        await asyncio.to_thread(begun.wait, 10)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        go.set()
+        await of.once(lambda: None)  # the only slot is free again
+        assert (await of.answer(location, "b", work)).how == "hit"
+
+    asyncio.run(main())
+
+
+def test_settings_that_show_in_answers_are_part_of_the_tag(location: FileLocation) -> None:
+    async def main() -> None:
+        tags = {
+            (await service(default_attribution=credits).answer(location, "a", Maker())).etag for credits in ("A", "B")
+        }
+        assert len(tags) == 2
 
     asyncio.run(main())
