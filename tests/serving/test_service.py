@@ -157,9 +157,7 @@ def test_what_was_begun_is_kept_for_a_caller_who_comes_back(location: FileLocati
 
 def test_settings_that_show_in_answers_are_part_of_the_tag(location: FileLocation) -> None:
     async def main() -> None:
-        tags = {
-            (await service(default_attribution=credits).answer(location, "a", Maker())).etag for credits in ("A", "B")
-        }
+        tags = {(await service(default_attribution=name).answer(location, "a", Maker())).etag for name in ("A", "B")}
         assert len(tags) == 2
 
     asyncio.run(main())
