@@ -20,8 +20,8 @@ from app.reading.cog.coordinates import Axes, Floats, Piece
 from app.reading.cog.header import Image
 from app.reading.cog.windows import Patch
 
-_WHOLE_CHUNKS = (2, 4, 8, 16, 32)
-"""Bytes of a pixel that numpy's ``take`` moves in one step; others cost four times as much."""
+_QUICK_SIZES = (2, 4, 8, 16)
+"""Bytes of a pixel that numpy's ``take`` moves in one step."""
 _ON_THE_LINE = 1e-6
 """Pixels by which a position may miss the line between two pixels and still be taken to be on it."""
 _ON_CENTRE = 1e-4
@@ -120,7 +120,7 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
     if isinstance(found.piece, Axes):
         return _nearest_along_axes(found, found.piece, sources), None
     shape = found.shape
-    outputs = [np.empty((*shape, len(source.samples)), source.patch.data.dtype) for source in sources]
+    outputs = [_empty(source.patch.data, source.samples, shape) for source in sources]
     inside = None if found.inside else np.empty(shape, bool)
     size = (found.right - found.left, found.bottom - found.top)
     first = sources[0].patch
@@ -148,7 +148,11 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
             _take(patch.data, flat, source.samples, out[rows])
     if inside is not None and inside.all():
         inside = None
-    return outputs, inside
+    taken = [
+        _chosen(out, source.samples) if _whole(source.patch.data, source.samples) else out
+        for source, out in zip(sources, outputs, strict=True)
+    ]
+    return taken, inside
 
 
 def on_centres(found: Target) -> bool:
@@ -176,20 +180,27 @@ def _nearest_along_axes(found: Target, piece: Axes, sources: Sequence[Wanted]) -
         if across is not None and down is not None:
             outputs.append(_chosen(data[_moved(down, -top), _moved(across, -left)], source.samples))
             continue
-        out = np.empty((*shape, len(source.samples)), data.dtype)
+        out = _empty(data, source.samples, shape)
         for rows in _strips(*shape):
             flat = _spare((rows.stop - rows.start, shape[1]))
             each = 1 if _whole(data, source.samples) else data.shape[2]
             np.add(((y[rows] - top) * (data.shape[1] * each))[:, None], (x - left) * each, out=flat)
             _take(data, flat, source.samples, out[rows])
-        outputs.append(out)
+        outputs.append(_chosen(out, source.samples) if _whole(data, source.samples) else out)
     return outputs
 
 
 def _whole(data: Array, samples: tuple[int, ...]) -> bool:
-    """True when whole pixels are to be taken, and ``take`` is quick with pixels of that size."""
+    """True when it is quicker to take whole pixels, even where not all of their samples are wanted."""
     count = data.shape[2]
-    return samples == tuple(range(count)) and (count == 1 or data.itemsize * count in _WHOLE_CHUNKS)
+    if samples == tuple(range(count)):
+        return True
+    return 2 * len(samples) > count and data.itemsize * count in _QUICK_SIZES
+
+
+def _empty(data: Array, samples: tuple[int, ...], shape: tuple[int, int]) -> Array:
+    """An array that `_take` can fill."""
+    return np.empty((*shape, data.shape[2] if _whole(data, samples) else len(samples)), data.dtype)
 
 
 def _take(data: Array, flat: Indexes, samples: tuple[int, ...], out: Array) -> None:
