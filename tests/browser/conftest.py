@@ -48,13 +48,21 @@ Visit = Callable[..., Seen]
 
 
 def _chromium() -> str | None:
-    return next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def _install() -> None:
+    """In CI, as root on Debian: Debian's Chromium."""
+    if os.environ.get("CI") and not os.geteuid() and shutil.which("apt-get"):
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+            subprocess.run(["apt-get", *command], check=False, capture_output=True, timeout=900)
 
 
 def _missing() -> str | None:
     """Why there can be no visit, or None."""
+    if _chromium() is None:
+        _install()
     if _chromium() is None:
         return "Chromium is not installed: apt-get install chromium"
     if shutil.which("node") is None or not (ROOT / "node_modules" / "playwright-core").is_dir():
