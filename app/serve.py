@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,11 +15,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-MAP = "/viewer"
-"""Path of the page that shows a new user something."""
+MAP = "/map"
+"""Path of the page that shows a new user something: all layers on a map."""
 _CONFIGURATION = Path(__file__).parent.parent / "docker" / "gunicorn_conf.py"
 _FLAGS = ("-k", "uvicorn_worker.UvicornWorker", "--no-control-socket")
 """What is needed where there is no configuration, as in an installed wheel."""
+EXIT_TAKEN = 2
+"""Exit status when the port is taken."""
 
 
 def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[str], None]) -> int:
@@ -29,6 +33,9 @@ def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[s
         environment: of the server process.
         say: shows a line to the person who waits.
     """
+    if not _is_free(host, port):
+        say(f"Error: something listens at {host}:{port} already. Choose another port, as PORT={port + 1} make serve.")
+        return EXIT_TAKEN
     command = [sys.executable, "-m", "gunicorn"]
     command += ["-c", str(_CONFIGURATION)] if _CONFIGURATION.exists() else list(_FLAGS)
     command += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "app.main:app"]
@@ -45,6 +52,18 @@ def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[s
         threading.Thread(target=_announce, args=(host, port, server, say), daemon=True).start()
         status = server.wait()
     return 0 if stopping.is_set() else status
+
+
+def _is_free(host: str, port: int) -> bool:
+    """False when something listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
 
 
 def _announce(host: str, port: int, server: subprocess.Popen[bytes], say: Callable[[str], None]) -> None:

@@ -6,6 +6,7 @@ names a file on purpose, so here every format that GDAL knows is taken, sidecars
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import warnings
@@ -56,6 +57,7 @@ def environment(**options: Any) -> rasterio.Env:
             "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
             "GDAL_TIFF_INTERNAL_MASK": False,
             "GDAL_PAM_ENABLED": False,
+            "CPL_LOG": os.devnull,  # what GDAL's own threads would write to the terminal
             **options,
         }
     )

@@ -24,6 +24,9 @@ STEPS = 65536
 BINS = 64
 """Bins of the histogram that goes into the document."""
 
+_COUNTING = 32
+"""Bytes that counting needs for each pixel of the band that is being counted: NumPy widens what it counts."""
+
 Statistics = dict[str, dict[str, Any]]
 
 
@@ -98,7 +101,7 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
     results = []
     with rasters.failures(path.parent), rasters.environment():
         try:
-            windows = pieces(profile.width, profile.height, (len(bands) * 2) * dtype.itemsize)
+            windows = pieces(profile.width, profile.height, len(bands) * (dtype.itemsize + 1) + _COUNTING)
             for window, made in in_order(windows, read):
                 results.append(made)
                 advance(int(window.width * window.height))

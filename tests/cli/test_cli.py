@@ -1,0 +1,245 @@
+"""The command line: what it prints, what it returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+from click.testing import CliRunner, Result
+
+from app import settings
+from app.cli import exit_status, tilery
+from app.errors import Conflict, InvalidParameter, LayerNotFound, NotARaster, StoreFull, TileryError, UpstreamError
+from app.provenance import rows
+from app.publishing.seed import Part, tiles
+from tests.support import rasters as made
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    for name in list(os.environ):
+        if name.startswith(("TILERY_", "TITILER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    settings.get.cache_clear()
+    yield
+    settings.get.cache_clear()
+
+
+def run(*arguments: str | Path) -> Result:
+    settings.get.cache_clear()
+    found = CliRunner().invoke(tilery, [str(argument) for argument in arguments])
+    if isinstance(found.exception, TileryError):
+        raise found.exception
+    return found
+
+
+def command(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TITILER_API_NAME", "Mine")
+    monkeypatch.setenv("TILERY_ACCESS_TOKEN", "very-secret")
+    monkeypatch.setenv("TILERY_S3_ENDPOINT", "http://user:password@127.0.0.1:9000")
+    (tmp_path / ".env").write_text("TILERY_MAX_SIZE=1000\nTITILER_API_NAME=Other\n")
+    settings.get.cache_clear()
+    found = {row.variable: row for row in rows()}
+    assert (found["TILERY_NAME"].value, found["TILERY_NAME"].origin) == ("Mine", "environment TITILER_API_NAME")
+    assert (found["TILERY_MAX_SIZE"].value, found["TILERY_MAX_SIZE"].origin) == ("1000", ".env TILERY_MAX_SIZE")
+    assert found["TILERY_DEADLINE"].origin == "default"
+    assert found["TILERY_SOURCES"].value == "(not set)"
+    output = run("settings").output
+    for secret in ("very-secret", "password"):
+        assert secret not in output
+        assert secret not in run("settings", "--json").output
+    assert "TILERY_ACCESS_TOKEN = ********" in output
+
+
+def test_every_setting_is_explained() -> None:
+    for row in rows():
+        assert row.variable.startswith("TILERY_")
+        assert row.explanation.endswith("."), row.variable
+    assert len(json.loads(run("settings", "--json").output)) == len(rows())
+    assert run("settings", "--changed").output == ""
+
+
+def test_a_wrong_setting_is_said_with_its_name() -> None:
+    found = command("settings", TILERY_MAX_SIZE="many")
+    assert found.returncode == 2
+    assert "TILERY_MAX_SIZE" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_zoom(tmp_path: Path) -> None:
+    path = made.gradient(tmp_path / "a.tif", size=512)
+    assert run("zoom", path).output.strip() == "10"
+    assert run("zoom", path, "--rule", "nearest").output.strip() == "9"
+    assert run("zoom", path, "--rule", "lambda").output.strip() == "10"
+
+
+def test_transcode_overviews_vrt(tmp_path: Path) -> None:
+    source = made.gradient(tmp_path / "a.tif", size=1100, overviews=())
+    target = tmp_path / "index.tif"
+    assert run("transcode", source, target, "--profile", "zstd").exit_code == 0
+    assert run("overviews", target).exit_code == 0
+    assert run("vrt", target, tmp_path / "index.vrt").exit_code == 0
+    with rasterio.open(target) as dataset:
+        assert dataset.overviews(1) == [2, 4]
+        assert dataset.block_shapes[0] == (512, 512)
+    with rasterio.open(tmp_path / "index.vrt") as dataset:
+        assert dataset.width == 256 * 2 ** int(run("zoom", target, "--rule", "lambda").output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "index.tif", "index.tif.ovr", "index.vrt"]
+
+
+def test_metadata(tmp_path: Path) -> None:
+    found = CliRunner().invoke(tilery, ["metadata", str(made.gradient(tmp_path / "My file.tif", size=300))])
+    document = json.loads(found.stdout)
+    assert document["id"] == "my-file"
+    assert document["statistics"]["b1"]["max"] == 299
+
+
+def test_publish_list_style_show_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made.gradient(tmp_path / "My Alps.tif", size=300)
+    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
+    assert "/my-alps/{z}/{x}/{y}.png" in run("publish", source, "--render", "rescale=0,300", "--quiet").stdout
+    assert run("publish", source, "--to", tmp_path / "catalog" / "other", "--quiet", "--name", "Other").exit_code == 0
+    listed = run("layers", "list").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["my-alps", "other"]
+    assert json.loads(run("layers", "list", "--json").stdout)[1]["name"] == "Other"
+    run("layers", "style", "my-alps", "hot", "colormap_name=hot&bidx=1", "--title", "Hot")
+    run("layers", "style", "my-alps", "default", "rescale=1,2")
+    document = json.loads(run("layers", "show", "my-alps").stdout)
+    assert document["styles"] == {"hot": {"title": "Hot", "render": {"colormap_name": "hot", "bidx": ["1"]}}}
+    assert document["render"] == {"rescale": ["1,2"]}
+    run("layers", "style", "my-alps", "hot", "--remove")
+    assert json.loads(run("layers", "show", "my-alps").stdout)["styles"] == {}
+    assert run("layers", "remove", "my-alps", "--yes").exit_code == 0
+    with pytest.raises(LayerNotFound):
+        run("layers", "show", "my-alps")
+    with pytest.raises(InvalidParameter):
+        run("layers", "style", "other", "x", "url=/etc/passwd")
+
+
+def test_a_dry_run_says_what_it_would_do(tmp_path: Path) -> None:
+    source = made.rgb(tmp_path / "a.tif", size=1000)
+    output = run("publish", source, "--to", tmp_path / "catalog" / "alps", "--dry-run").output
+    for word in ("imagery", "zooms", "tiles", "warp", "on this machine"):
+        assert word in output
+    assert not (tmp_path / "catalog").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NotARaster("x"), 3),
+        (LayerNotFound("x"), 3),
+        (StoreFull("x"), 4),
+        (UpstreamError("x"), 4),
+        (Conflict("x"), 5),
+        (InvalidParameter("x"), 2),
+        (TileryError("x"), 1),
+    ],
+)
+def test_exit_status(error: TileryError, status: int) -> None:
+    assert exit_status(error) == status
+
+
+def test_failures_end_with_a_sentence_and_a_status(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_text("no raster")
+    found = command("publish", tmp_path / "a.tif", "--to", tmp_path / "catalog" / "alps")
+    assert found.returncode == 3
+    assert found.stderr.startswith("Error: ")
+    assert "Traceback" not in found.stderr
+    assert command("publish").returncode == 2
+    assert command("publish", tmp_path / "a.tif", "--to", tmp_path / "cog").returncode == 2
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_says_where_the_map_is_and_ends_cleanly(tmp_path: Path, number: int) -> None:
+    port = free_port()
+    arguments = [sys.executable, "-m", "app", "serve", "--port", str(port), "--catalog", str(tmp_path)]
+    with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as server:
+        assert server.stderr is not None
+        lines = []
+        for line in server.stderr:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        address = next(line.split()[-1] for line in lines if "The map:" in line)
+        assert address.startswith(f"http://127.0.0.1:{port}/")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+        taken = command("serve", "--port", str(port))
+        assert taken.returncode == 2
+        assert "already" in taken.stderr
+        server.send_signal(number)
+        rest = server.stderr.read()
+        assert server.wait(30) == 0, rest
+    for _ in range(50):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("the port is still taken")
+
+
+def test_seeding_fills_the_store_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
+    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
+    run("publish", made.rgb(tmp_path / "a.tif", size=900), "--id", "alps", "--quiet")
+    first = command("seed", "alps", "--zooms", "7-9", "--formats", "png,@2x.webp")
+    assert first.returncode == 0, first.stderr
+    kept = sorted((tmp_path / "tiles").rglob("*.*"))
+    assert kept
+    assert {path.suffix for path in kept} == {".png", ".webp"}
+    assert kept[0].read_bytes()[:4] in (b"\x89PNG", b"RIFF")
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert command("seed", "alps", "--zooms", "7-9", "--formats", "png,@2x.webp").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    run("publish", made.rgb(tmp_path / "a.tif", size=900), "--id", "alps", "--quiet")
+    assert command("seed", "alps", "--zooms", "7").returncode == 0
+    assert run("purge", "alps", "--old").exit_code == 0
+    left = list((tmp_path / "tiles").rglob("*.*"))
+    assert left
+    assert not set(left) & set(kept)
+    assert run("purge", "alps").exit_code == 0
+    assert not (tmp_path / "tiles" / "alps").exists()
+
+
+def test_parts_share_the_tiles() -> None:
+    world = (-180.0, -85.0, 180.0, 85.0)
+    everything = list(tiles(world, 0, 6))
+    assert len(everything) == len(set(everything)) == sum(4**zoom for zoom in range(7))
+    shares = [set(tiles(world, 0, 6, Part(number=number, of=3))) for number in (1, 2, 3)]
+    assert set().union(*shares) == set(everything)
+    assert sum(map(len, shares)) == len(everything)
+    for wrong in ("0/3", "4/3", "a/b", "3", ""):
+        with pytest.raises(InvalidParameter):
+            Part.parse(wrong)
