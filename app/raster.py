@@ -51,8 +51,9 @@ class Raster:
     bounds: Bounds = (0.0, 0.0, 0.0, 0.0)
     crs: Crs | None = None
     band_names: tuple[str, ...] = ()
-    """``b1``, ``b2``… or, behind an expression, the text of each block."""
+    """``b1``, ``b2``…; behind an expression counted anew."""
     band_descriptions: tuple[str, ...] = ()
+    """What the dataset calls its bands; behind an expression the text of each block."""
     nodata: float | None = None
     scales: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
