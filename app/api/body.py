@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -14,6 +15,10 @@ from app.errors import InvalidGeometry, InvalidParameter, OverLimit
 from app.settings import Settings
 
 Json = dict[str, Any]
+T = TypeVar("T")
+
+LARGE = 32 * 1024
+"""Bytes of a body from which looking through it takes too long for the event loop."""
 
 _FEATURE_SCHEMA: Json = {
     "type": "object",
@@ -58,10 +63,7 @@ async def feature(request: Request, settings: Settings) -> Json:
         InvalidGeometry: its geometry is no polygon.
         OverLimit: it is too long or has too many vertices.
     """
-    found = await _document(request, settings)
-    _check(found, "Feature")
-    _check_vertices([found], settings)
-    return found
+    return await _looked_through(request, settings, _feature)
 
 
 async def features(request: Request, settings: Settings) -> tuple[Json, list[Json]]:
@@ -70,7 +72,36 @@ async def features(request: Request, settings: Settings) -> tuple[Json, list[Jso
     Raises:
         InvalidParameter, InvalidGeometry, OverLimit: as `feature`.
     """
-    found = await _document(request, settings)
+    return await _looked_through(request, settings, _features)
+
+
+async def _looked_through(request: Request, settings: Settings, look: Callable[[bytes, Settings], T]) -> T:
+    body = await _read(request, settings.max_body_bytes)
+    if len(body) < LARGE:
+        return look(body, settings)
+    return await asyncio.to_thread(look, body, settings)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise OverLimit(f"The body has more than {limit} bytes.", parameter="body", limit=limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _feature(body: bytes, settings: Settings) -> Json:
+    found = _document(body)
+    _check(found, "Feature")
+    _check_vertices([found], settings)
+    return found
+
+
+def _features(body: bytes, settings: Settings) -> tuple[Json, list[Json]]:
+    found = _document(body)
     if found.get("type") != "FeatureCollection":
         _check(found, "Feature")
         _check_vertices([found], settings)
@@ -90,19 +121,11 @@ async def features(request: Request, settings: Settings) -> tuple[Json, list[Jso
     return found, items
 
 
-async def _document(request: Request, settings: Settings) -> Json:
-    limit = settings.max_body_bytes
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise OverLimit(f"The body has more than {limit} bytes.", parameter="body", limit=limit)
-        parts.append(part)
-    if not size:
+def _document(body: bytes) -> Json:
+    if not body:
         raise _wrong([], Wrong("missing", "Field required"), None)
     try:
-        found = json.loads(b"".join(parts))
+        found = json.loads(body)
     except (ValueError, RecursionError):
         raise _wrong([], Wrong("json_invalid", "JSON decode error"), None) from None
     if not isinstance(found, dict):

@@ -257,3 +257,9 @@ def test_a_picture_of_too_many_pixels(folder: Path, tmp_path: Path) -> None:
     with service.client(tmp_path.resolve()) as client:
         status, code, body = ask(client, "/cog/bbox/8,46,9,47.png", url=f"{tmp_path.resolve()}/large.tif")
     assert (status, code, body["parameter"]) == (413, "too_much_work", "max_size")
+
+
+def test_a_deadline_that_passes(folder: Path) -> None:
+    with service.client(folder, deadline=1e-9) as client:
+        status, code, _ = ask(client, "/cog/info", url=f"{folder}/half-mask.tif")
+    assert (status, code) == (504, "deadline_exceeded")
