@@ -239,7 +239,7 @@ async function start() {
   followPosition(map);
   clock();
   list.append(...states.map((state) => row(map, states, state)));
-  map.on("load", () => {
+  map.once("style.load", () => {
     map.setProjection({ type: "globe" });
     states.filter((state) => state.on).forEach((state) => show(map, states, state));
     if (!placed && wanted != null) {

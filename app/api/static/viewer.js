@@ -480,7 +480,7 @@ function start() {
     if (error?.status && error.status !== 404) fail(`A tile could not be made (${error.status}).`);
   });
   map.on("click", ask);
-  map.on("load", async () => {
+  map.once("style.load", async () => {
     if (!data.needs_url || choice.url) await open();
     document.documentElement.dataset.ready = "yes";
   });
