@@ -26,7 +26,8 @@ from bench.servers import ROOT, WORK
 CRS = "EPSG:32632"
 ORIGIN = (640_000.0, 5_240_000.0)
 """Upper left corner in UTM zone 32, in the Alps."""
-METRES = 1.0
+METRES = 0.9
+"""Side of a pixel: no zoom asks for a resolution at which one server would take one overview and the other the next."""
 STRIP = 512
 PATCH = 2560
 NAMES = ("rgb_deflate", "rgb_jpeg", "dem", "sentinel", "web256", "web512")
