@@ -101,7 +101,6 @@ class Door:
         """Headers that every answer has, whatever it is."""
         return [
             (b"x-request-id", request_id.encode()),
-            (b"x-content-type-options", b"nosniff"),
             *self._cors.headers(origin),
         ]
 
@@ -143,8 +142,11 @@ class _Visit:
         if message["type"] == "http.response.start":
             self.begun = True
             headers = [*message.get("headers", ()), *self._door.common(self.request_id, self.headers.get(b"origin"))]
-            if not any(name == b"cache-control" for name, _ in headers):
+            names = {name for name, _ in headers}
+            if b"cache-control" not in names:
                 headers.append(self._door.caching(self.scope, message["status"]))
+            if b"x-content-type-options" not in names:
+                headers.append((b"x-content-type-options", b"nosniff"))
             milliseconds = (time.perf_counter() - self._started) * 1000
             headers.append((b"server-timing", b"total;dur=%.1f" % milliseconds))
             message["headers"] = headers
