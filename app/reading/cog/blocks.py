@@ -6,6 +6,7 @@ time is fetched and decoded by one of them; the others wait for it.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from app import deadline
 from app.errors import BrokenRaster
 from app.raster import Array
 
@@ -32,6 +34,14 @@ class _Flight:
 
     landed: threading.Event = field(default_factory=threading.Event)
     block: Array | None = None
+
+
+def _landed(flight: _Flight) -> Array | None:
+    """What another thread has made, waited for; None when it failed."""
+    left = deadline.remaining()
+    if not flight.landed.wait(None if left == math.inf else left):
+        raise deadline.exceeded()
+    return flight.block
 
 
 class BlockCache:
@@ -73,32 +83,39 @@ class BlockCache:
         found: dict[_Key, Array] = {}
         wanted: Iterable[_Key] = keys
         while True:
-            mine: dict[_Key, _Flight] = {}
-            others: dict[_Key, _Flight] = {}
-            with self._lock:
-                for key in wanted:
-                    block = self._blocks.get(key)
-                    if block is not None:
-                        self._blocks.move_to_end(key)
-                        found[key] = block
-                    elif key not in mine:
-                        flight = self._flights.get(key)
-                        if flight is None:
-                            mine[key] = self._flights[key] = _Flight()
-                        else:
-                            others[key] = flight
+            mine, others = self._claim(wanted, found)
             if mine:
                 # Own work first, so that two threads never wait for each other.
                 self._load(mine, load, found)
             wanted = []
             for key, flight in others.items():
-                flight.landed.wait()
-                if flight.block is None:
+                block = _landed(flight)
+                if block is None:
                     wanted.append(key)
                 else:
-                    found[key] = flight.block
+                    found[key] = block
             if not wanted:
                 return found
+
+    def _claim(
+        self, wanted: Iterable[_Key], found: dict[_Key, Array]
+    ) -> tuple[dict[_Key, _Flight], dict[_Key, _Flight]]:
+        """Put into ``found`` what is kept; the flights that are the caller's from now on, and those of others."""
+        mine: dict[_Key, _Flight] = {}
+        others: dict[_Key, _Flight] = {}
+        with self._lock:
+            for key in wanted:
+                block = self._blocks.get(key)
+                if block is not None:
+                    self._blocks.move_to_end(key)
+                    found[key] = block
+                elif key not in mine:
+                    flight = self._flights.get(key)
+                    if flight is None:
+                        mine[key] = self._flights[key] = _Flight()
+                    else:
+                        others[key] = flight
+        return mine, others
 
     def _load(
         self,

@@ -26,6 +26,12 @@ METHODS = frozenset({"nearest"}) | kernels.METHODS
 """Resamplings that are done here; GDAL knows the others."""
 
 
+_AT_ONCE = 64 << 20
+"""Bytes of decoded blocks that a grid may need; one that needs more is filled in parts to bound memory."""
+_SMALL = 1024
+"""Pixels of a grid that is not cut any more."""
+
+
 def open_engine(source: ByteSource, profile: Profile, cache: blocks.BlockCache = blocks.cache) -> CogEngine | None:
     """An engine for a raster that GDAL has opened, or None where it has to be read by GDAL."""
     try:
@@ -103,6 +109,32 @@ class CogEngine:
         """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""
         placement = self._place(grid)
         level = self._level(placement, method)
+        if self._bytes_of(placement, level, bands) > _AT_ONCE and grid.width * grid.height > _SMALL:
+            return self._by_halves(grid, level, bands, nodata, method)
+        return self._fill(grid, placement, level, bands, nodata, method)
+
+    def _by_halves(self, grid: Grid, level: Level, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
+        """A grid that is too large to be filled at once, cut along its longer side, again and again."""
+        halves, axis = _halves(grid)
+        parts = []
+        for half in halves:
+            placement = self._placer.place(half)
+            if self._bytes_of(placement, level, bands) > _AT_ONCE and half.width * half.height > _SMALL:
+                parts.append(self._by_halves(half, level, bands, nodata, method))
+            else:
+                parts.append(self._fill(half, placement, level, bands, nodata, method))
+        return _joined(parts, axis)
+
+    def _fill(
+        self,
+        grid: Grid,
+        placement: Placement,
+        level: Level,
+        bands: tuple[int, ...],
+        nodata: float | None,
+        method: str,
+    ) -> Pixels:
+        """The grid filled from a level."""
         alpha_band = self._profile.alpha_band if nodata is None else None
         wanted = bands if alpha_band is None else (*bands, alpha_band)
         if method == "nearest" or (method in kernels.INTERPOLATING and self._on_centres(placement, level)):
@@ -123,7 +155,10 @@ class CogEngine:
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         """Bytes of the blocks that the grid needs, decoded, from the header alone."""
         placement = self._place(grid)
-        level = self._level(placement, "average")
+        return self._bytes_of(placement, self._level(placement, "average"), bands)
+
+    def _bytes_of(self, placement: Placement, level: Level, bands: tuple[int, ...]) -> int:
+        """Bytes of a level's blocks that a grid needs, decoded."""
         image = level.image
         planes = len(set(bands)) if image.planar else 1
         scale = self._scale_of(image)
@@ -354,6 +389,41 @@ def _window(needed: sampling.Target, image: Image, planes: tuple[int, ...], fill
         right=min(image.width, needed.right),
         planes=planes,
         fill=fill,
+    )
+
+
+def _halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
+    """A grid cut in two along its longer side, and the axis of arrays that this is."""
+    left, bottom, right, top = grid.bounds
+    if grid.width >= grid.height:
+        first = grid.width // 2
+        middle = left + (right - left) * first / grid.width
+        one = Grid(crs=grid.crs, bounds=(left, bottom, middle, top), width=first, height=grid.height)
+        other = Grid(crs=grid.crs, bounds=(middle, bottom, right, top), width=grid.width - first, height=grid.height)
+        return (one, other), -1
+    first = grid.height // 2
+    middle = top + (bottom - top) * first / grid.height
+    one = Grid(crs=grid.crs, bounds=(left, middle, right, top), width=grid.width, height=first)
+    other = Grid(crs=grid.crs, bounds=(left, bottom, right, middle), width=grid.width, height=grid.height - first)
+    return (one, other), -2
+
+
+def _joined(parts: list[Pixels], axis: int) -> Pixels:
+    """Two halves of a grid put together again."""
+    mask = None
+    if any(part.mask is not None for part in parts):
+        bands = max(1 if part.mask is None else part.mask.shape[0] for part in parts)
+        shapes = [(bands, *part.data.shape[1:]) for part in parts]
+        masks = [
+            np.ones(shape, bool) if part.mask is None else np.broadcast_to(part.mask, shape)
+            for part, shape in zip(parts, shapes, strict=True)
+        ]
+        mask = np.concatenate(masks, axis=axis)
+    alphas = [part.alpha for part in parts if part.alpha is not None]
+    return Pixels(
+        data=np.concatenate([part.data for part in parts], axis=axis),
+        mask=mask,
+        alpha=np.concatenate(alphas, axis=axis) if alphas else None,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app import deadline
 from app.raster import Array
 from app.reading.byte_sources.protocol import ByteSource
 from app.reading.cog import codecs
@@ -107,6 +108,7 @@ class BlockReader:
         jobs = [(images[key[1]], packed) for (key, _), packed in zip(stored, data, strict=True)]
         for (key, _), block in zip(stored, in_parallel(codecs.decode, jobs), strict=True):
             yield key, block
+            deadline.check()
 
     def _assemble(self, window: Window, plane: int, blocks: dict[_Key, Array]) -> Patch:
         """The pixels of one plane of a window."""

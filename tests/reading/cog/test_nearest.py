@@ -422,3 +422,54 @@ def test_a_raster_without_crs_and_one_in_web_mercator(
     grid = Grid(crs=profile.crs, bounds=(0.0, 0.0, 256.0, 256.0), width=256, height=256)
     pixels = engine.read(grid, bands=(1,), nodata=None, method=resampling)
     np.testing.assert_array_equal(pixels.data, data)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+@pytest.mark.parametrize("kind", ["plain", "mask", "alpha", "nodata"])
+def test_large_reads_are_done_in_parts(
+    path: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, kind: str, method: str
+) -> None:
+    from app.reading.cog import engine as module
+
+    data = noise(4, 500, 700, seed=12)
+    options: dict[str, object] = {}
+    nodata = None
+    if kind == "mask":
+        options["mask"] = np.where(data[0] > 20, 255, 0).astype("uint8")
+    if kind == "alpha":
+        data[3] = np.where(np.arange(700) > 350, 255, 0)
+        options |= {"photometric": "RGB", "ALPHA": "YES"}
+    if kind == "nodata":
+        data[:, 100:200, 100:200], nodata = 9, 9.0
+    if kind != "alpha":
+        options["photometric"] = "MINISBLACK"
+    file = write(path(), data, **options)
+    profile = profile_of(file)
+    grids = [
+        web_grid_at(profile, 12),
+        Grid(crs=profile.crs, bounds=profile.bounds, width=301, height=222),
+        Grid(crs=profile.crs, bounds=profile.bounds, width=100, height=500),
+    ]
+    for grid in grids:
+        monkeypatch.setattr(module, "_AT_ONCE", 1 << 30)
+        whole = engine_of(file).read(grid, bands=(1, 2), nodata=nodata, method=method)
+        monkeypatch.setattr(module, "_AT_ONCE", 100_000)
+        engine = engine_of(file, capacity=0)
+        parts = engine.read(grid, bands=(1, 2), nodata=nodata, method=method)
+        assert len(engine._reader._source.requests) > 8
+        assert (np.abs(parts.data.astype(int) - whole.data) <= (0 if method == "nearest" else 2)).mean() > 0.999
+        assert (parts.mask is None) == (whole.mask is None)
+        if parts.mask is not None and whole.mask is not None:
+            assert (parts.mask == whole.mask).mean() > 0.999
+        assert (parts.alpha is None) == (whole.alpha is None)
+
+
+def test_a_late_read_is_stopped(path: Callable[[], Path]) -> None:
+    from app import deadline
+    from app.errors import DeadlineExceeded
+
+    file = write(path(), noise(1, 300, 300))
+    profile, engine = profile_of(file), engine_of(file)
+    with deadline.limit(0), pytest.raises(DeadlineExceeded):
+        engine.read(web_grid_at(profile, 14), bands=(1,), nodata=None, method="nearest")
+    assert engine.read(web_grid_at(profile, 14), bands=(1,), nodata=None, method="nearest").data.any()
