@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import Response
 
-from app import tms as tms_
-from app.api import answers, results, stored, tilesets, viewer, wmts
+from app.api import answers, results, stored, viewer, wmts
 from app.api.cog import facts, routes, sets, tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
@@ -27,7 +26,6 @@ from app.api.params.kinds import Text
 from app.api.params.table import Parameter
 from app.catalog import ids
 from app.catalog.layer import Layer, Query
-from app.crs import WGS84
 from app.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
 from app.rendering.encoding import formats
 
@@ -43,6 +41,8 @@ LAYER = Parameter(
     required=True,
 )
 STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
+DEFAULT_STYLE = "default"
+"""What WMTS clients call the look without a style."""
 
 _RIVALS = (
     frozenset(("bidx", "expression")),
@@ -95,10 +95,10 @@ def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
     chosen: Query = ()
     if name:
         found = next((style for style in styles if style.name == name), None)
-        if found is None:
+        if found is None and name != DEFAULT_STYLE:
             known = ", ".join(style.name for style in styles) or "none"
             raise InvalidParameter(f"The layer has no style of that name. Its styles: {known}.", parameter="style")
-        chosen = found.render
+        chosen = found.render if found else ()
     pairs = _over(chosen, render)
     return urlencode(_over(tuple(own), pairs)).encode("ascii")
 
@@ -183,33 +183,31 @@ async def capabilities(ask: Ask[None]) -> Response:
         found: tuple[Layer, ...] = (await of(ask.desk, ask.path["layer"]),)
     else:
         found = () if catalog is None else await ask.desk.service.once(catalog.layers)
-    tms = tms_.get(tms_.DEFAULT)
     to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
     query = query_of(scope)
-    layers = [
-        wmts.Layer(
-            identifier=layer.id,
-            title=layer.name,
-            tile_matrix_set=tms.id,
-            limits=_limits(layer),
-            geographic=layer.bounds,
-            tiles=to(scope, f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}", query),
-            media_type=row.media_type,
-            abstract=layer.description,
+    layers = []
+    for layer in found:
+        # A style that the caller chose is in the addresses; else the client chooses one of all.
+        styles = () if ask.values.get("style") else tuple(style.name for style in layer.styles)
+        chosen = [*query, ("style", "{Style}")] if styles else query
+        path = f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
+        layers.append(
+            wmts.layer(
+                identifier=layer.id,
+                title=layer.name,
+                geographic=layer.bounds,
+                zooms=(layer.minzoom, layer.maxzoom),
+                tiles=to(scope, path, chosen, template=("Style",)),
+                media_type=row.media_type,
+                styles=styles,
+                abstract=layer.description,
+            )
         )
-        for layer in found
-    ]
     settings = ask.desk.settings
     text = wmts.capabilities(
         layers, address=to(scope, scope["path"], query), title=settings.name, provider=settings.name
     )
     return Response(text, headers={"Content-Type": wmts.MEDIA_TYPE})
-
-
-def _limits(layer: Layer) -> tuple[tilesets.Limits, ...]:
-    tms = tms_.get(tms_.DEFAULT)
-    place = tilesets.Place(bounds=layer.bounds, crs=WGS84, geographic=layer.bounds)
-    return tilesets.limits(tms, tilesets.covered(tms, place), layer.minzoom, layer.maxzoom)
 
 
 FAMILY = Family(

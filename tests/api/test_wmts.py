@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from app.api import wmts
 from app.api.tilesets import Place
 from app.errors import InvalidParameter
 from app.tms import TileMatrixSet
+from tests.support import rasters, service
 
 W = "{http://www.opengis.net/wmts/1.0}"
 OWS = "{http://www.opengis.net/ows/1.1}"
@@ -191,3 +194,33 @@ def test_other_zooms_are_refused(text: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         wmts.parse_zooms([text], ("WebMercatorQuad",))
     assert caught.value.parameter == "zooms"
+
+
+def test_a_layers_styles_are_styles_of_its_wmts(tmp_path: Path) -> None:
+    (tmp_path / "numbers").mkdir()
+    rasters.gradient(tmp_path / "numbers" / "raster.tif", dtype="uint8")
+    document = {
+        "name": "Numbers",
+        "bounds": [8, 46, 9, 47],
+        "minzoom": 5,
+        "maxzoom": 9,
+        "source": "raster.tif",
+        "render": {"bidx": 1},
+        "styles": {"rows": {"render": {"bidx": 2}}},
+    }
+    (tmp_path / "numbers" / "index.json").write_text(json.dumps(document))
+    with service.client(catalog=str(tmp_path.resolve())) as client:
+        layer = layers_of(parsed(client.get("/wmts").text))["WebMercatorQuad"]
+        names = [style.findtext(f"{OWS}Identifier", "") for style in layer.findall(f"{W}Style")]
+        assert names == ["default", "rows"]
+        resource = layer.find(f"{W}ResourceURL")
+        assert resource is not None
+        template = resource.get("template", "").replace("{TileMatrix}", "8")
+        template = template.replace("{TileCol}", "134").replace("{TileRow}", "90")
+        shown = {name: client.get(template.replace("{Style}", name)).content for name in names}
+        assert shown["default"] == client.get("/numbers/8/134/90.png").content
+        assert shown["rows"] == client.get("/numbers/8/134/90.png?style=rows").content
+        assert shown["rows"] != shown["default"]
+        fixed = client.get("/numbers/wmts?style=rows").text
+        assert "{Style}" not in fixed
+        assert "style=rows" in fixed
