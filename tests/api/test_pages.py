@@ -14,9 +14,7 @@ from fastapi.testclient import TestClient
 
 from app import tms
 from app.api import static_files, viewer
-from app.api.app import create_app
-from app.settings import Settings
-from tests.support import rasters
+from tests.support import rasters, service
 
 ATTACK = """"><script>alert('x')</script>&{{7*7}}"""
 
@@ -64,8 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[TestClient]:
-    settings = Settings(name=f"Tiles {ATTACK}", description=ATTACK, sources=(f"{folder}/",))
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as found:
+    with service.client(f"{folder}/", name=f"Tiles {ATTACK}", description=ATTACK) as found:
         yield found
 
 
@@ -99,8 +96,8 @@ def test_a_page_may_load_only_our_own(client: TestClient, path: str) -> None:
     assert page.inline_scripts == 0
     assert page.handlers == []
     for address in page.addresses:
-        absolute = urljoin(f"http://127.0.0.1{path}", address)
-        assert urlsplit(absolute).netloc == "127.0.0.1"
+        absolute = urljoin(f"http://localhost{path}", address)
+        assert urlsplit(absolute).netloc == "localhost"
         if "/vendor/" not in absolute:
             assert client.get(absolute).status_code == 200, address
 
@@ -123,9 +120,7 @@ def test_every_page_has_a_title_a_language_and_a_viewport(client: TestClient, pa
 
 @pytest.mark.parametrize("prefix", ["", "/maps/v1"])
 def test_pages_find_their_parts_under_any_prefix(folder: Path, prefix: str) -> None:
-    with TestClient(
-        create_app(Settings(root_path=prefix, sources=(f"{folder}/",))), base_url="http://127.0.0.1"
-    ) as client:
+    with service.client(f"{folder}/", root_path=prefix) as client:
         for path in ("/", "/map", "/cog/viewer", f"/cog/WGS1984Quad/map.html?url={folder}/image.tif", "/api.html"):
             for way in {prefix, ""}:
                 separator = "&" if "?" in path else "?"
@@ -135,13 +130,13 @@ def test_pages_find_their_parts_under_any_prefix(folder: Path, prefix: str) -> N
                 own = [address for address in page.addresses if "/static/" in f"/{address}" and "vendor" not in address]
                 assert own
                 for address in own:
-                    absolute = urljoin(f"http://127.0.0.1{way}{path}", address)
+                    absolute = urljoin(f"http://localhost{way}{path}", address)
                     assert urlsplit(absolute).path.startswith(f"{way}/static/")
                     assert client.get(absolute).status_code == 200
 
 
 def test_a_public_address_may_be_asked_from_the_pages() -> None:
-    with TestClient(create_app(Settings(public_url="https://tiles.example.com/maps"))) as client:
+    with service.client(public_url="https://tiles.example.com/maps") as client:
         policy = client.get("/map").headers["content-security-policy"]
     assert "connect-src 'self' https://tiles.example.com;" in policy
     assert "script-src 'self';" in policy
@@ -208,7 +203,7 @@ def test_a_compressed_copy_is_sent_to_who_takes_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(static_files, "FOLDER", tmp_path)
     static_files.listed.cache_clear()
     try:
-        with TestClient(create_app(Settings())) as client:
+        with service.client() as client:
             for accepted, encoding in (("gzip, br", "br"), ("gzip", "gzip"), ("identity", None), ("br;q=0", None)):
                 with client.stream("GET", "/static/x/big.js", headers={"Accept-Encoding": accepted}) as answer:
                     body = b"".join(answer.iter_raw())
@@ -221,7 +216,7 @@ def test_a_compressed_copy_is_sent_to_who_takes_it(monkeypatch: pytest.MonkeyPat
 
 def test_an_operators_template_takes_the_place_of_ours(tmp_path: Path) -> None:
     (tmp_path / "map.html").write_text("<p>{{ service }}</p>")
-    with TestClient(create_app(Settings(template_directory=str(tmp_path), name="<Mine>"))) as client:
+    with service.client(template_directory=str(tmp_path), name="<Mine>") as client:
         assert client.get("/map").text == "<p>&lt;Mine&gt;</p>"
         assert client.get("/cog/viewer").status_code == 200
 
@@ -239,14 +234,14 @@ def test_layers_have_cards_that_escape_their_documents(tmp_path: Path) -> None:
     }
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "index.json").write_text(json.dumps(document))
-    with TestClient(create_app(Settings(catalog=str(tmp_path)))) as client:
+    with service.client(catalog=str(tmp_path)) as client:
         for path in ("/?f=html", "/layers?f=html"):
             text = client.get(path).text
             assert "<script>alert" not in text
             assert "Somebody" in text
             assert Page(text).inline_scripts == 0
             assert "./map#layers=one" in Page(text).links
-    with TestClient(create_app(Settings())) as client:
+    with service.client() as client:
         assert "The catalog is empty" in client.get("/layers?f=html").text
 
 

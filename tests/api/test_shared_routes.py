@@ -11,9 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.api.app import create_app
 from app.rendering import colormap as colormaps
-from app.settings import Settings
+from tests.support import service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 IMAGE_ELEMENT = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
@@ -31,7 +30,7 @@ DOCUMENTS = (
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(name="Tiles & <more>")), base_url="http://127.0.0.1") as found:
+    with service.client(name="Tiles & <more>") as found:
         yield found
 
 
@@ -72,7 +71,7 @@ def test_landing_links_lead_somewhere(client: TestClient) -> None:
         "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes",
     } <= relations
     for link in body["links"]:
-        assert link["href"].startswith("http://127.0.0.1/")
+        assert link["href"].startswith("http://localhost/")
         answer = client.get(link["href"])
         assert answer.status_code == 200, link
         assert answer.headers["content-type"].startswith(link["type"].partition(";")[0]), link
@@ -190,7 +189,7 @@ def test_algorithms_describe_themselves(client: TestClient) -> None:
     listed = client.get("/algorithms").json()["algorithms"]
     assert len(listed) == 18
     assert listed[0]["id"] == "hillshade"
-    assert listed[0]["links"][0]["href"] == "http://127.0.0.1/algorithms/hillshade"
+    assert listed[0]["links"][0]["href"] == "http://localhost/algorithms/hillshade"
     for item in listed:
         body = client.get(item["links"][0]["href"]).json()
         assert set(body) == {"title", "description", "inputs", "outputs", "parameters"}
@@ -198,7 +197,7 @@ def test_algorithms_describe_themselves(client: TestClient) -> None:
 
 
 def test_links_carry_the_access_token() -> None:
-    with TestClient(create_app(Settings(access_token="s3cret")), base_url="http://127.0.0.1") as client:
+    with service.client(access_token="s3cret") as client:
         assert client.get("/tileMatrixSets").status_code == 401
         body = client.get("/tileMatrixSets?access_token=s3cret").json()
         assert body["tileMatrixSets"][0]["links"][0]["href"].endswith("?access_token=s3cret")
@@ -210,7 +209,7 @@ def test_the_description_of_the_api_has_the_media_type_and_the_operation_ids(cli
     answer = client.get("/api")
     assert answer.headers["content-type"] == "application/vnd.oai.openapi+json;version=3.0"
     document = json.loads(answer.content)
-    assert document["servers"] == [{"url": "http://127.0.0.1"}]
+    assert document["servers"] == [{"url": "http://localhost"}]
     ids = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
     assert {
         "getTileMatrixSetsList",
