@@ -11,7 +11,7 @@ from rasterio.warp import transform_bounds
 Tile = tuple[int, int, int]
 HALF = 20037508.342789244
 NATIVE = 17
-"""The zoom whose pixels are about as large as the rasters' own: the deepest that TileJSON offers, so maps go no deeper."""
+"""The zoom whose pixels are about as large as the rasters' own: the deepest that TileJSON offers to maps."""
 
 
 def bounds(path: Path) -> tuple[float, float, float, float]:
@@ -29,7 +29,7 @@ def at(x: float, y: float, zoom: int) -> Tile:
 
 
 def scattered(path: Path, count: int, seed: int = 1) -> list[Tile]:
-    """Tiles anywhere on the raster, from its own zoom and four above, few from one below: hardly a block is read twice."""
+    """Tiles anywhere on the raster, of its own zoom and four above, few of one below: few blocks are read twice."""
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     found: dict[Tile, None] = {}
