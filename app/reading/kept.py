@@ -6,6 +6,7 @@ few seconds, in the background: a request is never made to wait for it, and a ra
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import OrderedDict
@@ -173,4 +174,7 @@ class Kept:
 def kept() -> Kept:
     """The open rasters of this process."""
     chosen = settings.get()
-    return Kept(chosen.kept_datasets, chosen.revalidate_seconds)
+    opened = Kept(chosen.kept_datasets, chosen.revalidate_seconds)
+    # GDAL closes what is open when the process ends, and then calls our Python files when there is no Python any more.
+    atexit.register(opened.clear)
+    return opened
