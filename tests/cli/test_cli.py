@@ -23,6 +23,7 @@ from app.errors import Conflict, InvalidParameter, LayerNotFound, NotARaster, St
 from app.provenance import rows
 from app.publishing.seed import Part, tiles
 from tests.support import rasters as made
+from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 
@@ -208,6 +209,28 @@ def test_serve_says_where_the_map_is_and_ends_cleanly(tmp_path: Path, number: in
                 return
         time.sleep(0.1)
     pytest.fail("the port is still taken")
+
+
+def test_a_server_that_reads_from_s3_ends_without_a_crash(s3: S3, tmp_path: Path) -> None:  # noqa: F811
+    """GDAL closes its handles when the process ends, and those of remote files are ours."""
+    s3.bucket("serve")
+    source = made.gradient(tmp_path / "a.tif", size=300)
+    place = {**os.environ, "TILERY_S3_ENDPOINT": s3.endpoint, "TILERY_CATALOG": "s3://serve/layers"}
+    done = command("publish", source, "--to", "s3://serve/layers/alps", "--quiet", **place)
+    assert done.returncode == 0, done.stderr
+    port = free_port()
+    arguments = [sys.executable, "-m", "app", "serve", "--port", str(port)]
+    with subprocess.Popen(
+        arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=place, start_new_session=True
+    ) as server:
+        assert server.stderr is not None
+        assert any("Ctrl-C" in line for line in server.stderr)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/layers/alps/info", timeout=20) as answer:
+            assert json.load(answer)["count"] == 2
+        server.send_signal(signal.SIGTERM)
+        rest = server.stderr.read()
+        assert server.wait(30) == 0
+    assert "SIGSEGV" not in rest
 
 
 def test_seeding_fills_the_store_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
