@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -45,10 +46,10 @@ def test_compose_brings_up_a_map(image: str, python_version: str) -> None:
         assert up.returncode == 0, up.stdout[-2000:] + up.stderr[-2000:]
 
         def get(path: str) -> tuple[int, bytes, str]:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read(), answer.getheader("content-type") or ""
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.read(), answer.getheader("content-type") or ""
 
         limit = time.monotonic() + 60
         while time.monotonic() < limit:
