@@ -76,9 +76,10 @@ def test_a_rolling_replacement_loses_no_request(
     tile = "/cog/tiles/WebMercatorQuad/13/4303/2872.png?url=/data/rgb.tif"
     command = [
         sys.executable, str(HERE / "ecs_local.py"), "--stack", "roll-ecs-test", "--resources", str(resources),
-        "--image", image, "--tasks", "2", "--interval", "2", "--port", "18088", "--load", tile, "--seconds", str(seconds),
-        "--connections", "8", "--roll", "--order", order,
-        "--env", f"DRAIN_DELAY={drain}", "--env", "TILERY_PUBLIC_URL=http://127.0.0.1:18088", "--env", "TILERY_SOURCES=/data/",
+        "--image", image, "--tasks", "2", "--interval", "2", "--port", "18088",
+        "--load", tile, "--seconds", str(seconds), "--connections", "8", "--roll", "--order", order,
+        "--env", f"DRAIN_DELAY={drain}", "--env", "TILERY_SOURCES=/data/",
+        "--env", "TILERY_PUBLIC_URL=http://127.0.0.1:18088",
         f"--docker-arg=--volume={rasters}:/data:ro", "--docker-arg=--read-only", "--docker-arg=--cap-drop=ALL",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
