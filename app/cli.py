@@ -177,7 +177,7 @@ def demo(catalog: Path, pictures: Path, only_missing: bool) -> None:
     if only_missing:
         click.echo(" ".join(demos.missing(catalog)))
         return
-    for layer_id in demos.make(catalog, pictures, _progress(quiet=False)):
+    for layer_id in demos.make(catalog, pictures, lambda name: _progress(quiet=False, prefix=f"{name:<14}")):
         click.echo(f"Made the layer {layer_id}.", err=True)
 
 

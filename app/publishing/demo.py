@@ -5,6 +5,7 @@ The pictures say nothing of where they are, so they are published as any such pi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +61,13 @@ def missing(catalog: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def make(catalog: Path, pictures: Path, progress: Progress) -> tuple[str, ...]:
+def make(catalog: Path, pictures: Path, progress: Callable[[str], Progress]) -> tuple[str, ...]:
     """Ids of the layers that were made; those that are there already are left as they are.
 
     Args:
         catalog: a directory.
         pictures: the folder with the package's pictures, at any depth.
-        progress: is shown each step.
+        progress: gives for a layer's id what is shown each of its steps.
 
     Raises:
         SourceNotFound: a picture is not there.
@@ -89,6 +90,6 @@ def make(catalog: Path, pictures: Path, progress: Progress) -> tuple[str, ...]:
                 zoom=demo.zoom,
                 given={"name": demo.name, "description": demo.description, "attribution": demo.attribution},
             ),
-            progress,
+            progress(demo.id),
         )
     return made
