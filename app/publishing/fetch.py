@@ -6,7 +6,9 @@ What was fetched before an interruption is kept, as long as the object has not c
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +127,16 @@ def check_unchanged(found: Origin) -> None:
 
     if found.path is not None and (not found.path.exists() or identity(found.path) != found.identity):
         raise SourceError("The source changed while it was read; publish again.")
+
+
+@contextmanager
+def opened(address: str) -> Iterator[ByteSource]:
+    """The object while it is open."""
+    source = _opened(address)
+    try:
+        yield source
+    finally:
+        source.close()
 
 
 def _opened(address: str) -> ByteSource:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from app.publishing import rasters
 from app.raster import Array
 from app.reading.profile import Profile
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 Kind = Literal["imagery", "continuous", "classes"]
 """``imagery``: colours to look at. ``continuous``: measured values. ``classes``: numbers that stand for something,
@@ -23,6 +26,8 @@ OVERVIEWS: Mapping[Kind, str] = {"imagery": "cubic", "continuous": "average", "c
 _MOST_CLASSES = 32
 _HIGHEST_CLASS = 255
 _SAMPLE = 256
+_ALL = 32_000_000
+"""Pixels up to which a sample is taken from all of a raster."""
 
 
 def guess(profile: Profile, sample: Array) -> Kind:
@@ -48,9 +53,23 @@ def guess(profile: Profile, sample: Array) -> Kind:
 
 
 def sample(path: Path) -> Array:
-    """Values from all over the first band, shape (1, rows, columns), none of them mixed."""
-    from rasterio.enums import Resampling
-
+    """Values from all over the first band of a file, shape (1, rows, columns), none of them mixed."""
     with rasters.environment(), rasters.reading(path) as dataset, rasters.failures(path.parent):
-        shape = (1, min(_SAMPLE, dataset.height), min(_SAMPLE, dataset.width))
-        return np.asarray(dataset.read([1], out_shape=shape, resampling=Resampling.nearest))
+        return sample_of(dataset)
+
+
+def sample_of(dataset: DatasetReader) -> Array:
+    """The same of an open dataset; of a large one without overviews nine pieces, so as not to read all of it."""
+    from rasterio.enums import Resampling
+    from rasterio.windows import Window
+
+    height, width = min(_SAMPLE, dataset.height), min(_SAMPLE, dataset.width)
+    if dataset.overviews(1) or dataset.height * dataset.width <= _ALL:
+        return np.asarray(dataset.read([1], out_shape=(1, height, width), resampling=Resampling.nearest))
+    side = _SAMPLE // 3
+    pieces = [
+        dataset.read([1], window=Window(int((dataset.width - side) * x), int((dataset.height - side) * y), side, side))
+        for x in (0.2, 0.5, 0.8)
+        for y in (0.2, 0.5, 0.8)
+    ]
+    return np.concatenate(pieces, axis=2)

@@ -33,7 +33,7 @@ from app.catalog import document as documents
 from app.catalog import ids
 from app.catalog.stores import Store, open_store
 from app.catalog.stores.directory import DirectoryStore
-from app.errors import Conflict, InvalidParameter, NotFound, UnsupportedRaster
+from app.errors import Conflict, NotFound, UnsupportedRaster
 from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, warp, zoom
 from app.publishing.bounds import bounds_of, count_tiles
 from app.publishing.cog import cog
@@ -46,6 +46,7 @@ from app.publishing.statistics import limits_for_display, passes, statistics
 from app.publishing.vrt import vrt
 from app.publishing.workplace import Workplace
 from app.publishing.zoom import Rule
+from app.raster import Array
 from app.reading.profile import Profile
 
 Grid = Literal["web", "native"]
@@ -120,20 +121,21 @@ class Published:
     """Of the raster."""
 
 
-def plan(order: Order, path: Path, origin: fetch.Origin) -> Plan:
+def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> Plan:
     """What publishing would do, from the facts of the raster and a sample of it.
 
     Args:
         order: what is wanted.
-        path: the source, here.
-        origin: where it came from.
+        found: facts of the source.
+        sample: of `app.publishing.kinds.sample`.
+        origin: where it is.
 
     Raises:
         TileryError: it cannot be published in this way; the text says what to do.
     """
-    profile = rasters.facts(path, order.placement)
+    profile = rasters.placed(found, order.placement)
     rasters.crs_of(profile)
-    kind = order.kind or kinds.guess(profile, kinds.sample(path))
+    kind = order.kind or kinds.guess(profile, sample)
     squeeze = profiles.squeeze(order.profile, profile, kind, order.quality)
     native = order.grid == "native" or order.layout == "legacy"
     deepest = zoom.maximum(profile, "lambda" if order.layout == "legacy" and order.rule == "upper" else order.rule)
@@ -200,7 +202,7 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
     origin = fetch.origin(order.source)
     with Workplace.opened(_workplace(order, store), order.key(origin.identity)) as place:
         path = _here(origin, place, progress)
-        planned = plan(order, path, origin)
+        planned = plan(order, rasters.facts(path), kinds.sample(path), origin)
         prepared = _prepare(order, planned, path, place, progress)
         revision, folder = _upload(order, store, place, prepared, progress)
         with progress.step("switch", 1, "document") as advance:
@@ -440,13 +442,16 @@ def _is_revision(name: str) -> bool:
 
 
 def dry_run(order: Order) -> Plan:
-    """What publishing would do; of a remote source only the head is read, by fetching nothing else.
+    """What publishing would do; of a remote source only the head and a sample are read.
 
     Raises:
         TileryError: it cannot be published in this way.
     """
     ids.check(order.id)
     origin = fetch.origin(order.source)
-    if origin.path is None:
-        raise InvalidParameter("A dry run needs the source on this machine.", parameter="source")
-    return plan(order, origin.path, origin)
+    if origin.path is not None:
+        return plan(order, rasters.facts(origin.path), kinds.sample(origin.path), origin)
+    from app.reading.gdal import profile_of
+
+    with fetch.opened(origin.address) as source, rasters.reading_remote(source) as dataset:
+        return plan(order, profile_of(dataset), kinds.sample_of(dataset), origin)

@@ -6,6 +6,7 @@ names a file on purpose, so here every format that GDAL knows is taken, sidecars
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import shutil
@@ -24,6 +25,8 @@ from app.reading.profile import Profile
 if TYPE_CHECKING:
     import rasterio
     from rasterio.io import DatasetReader, DatasetWriter
+
+    from app.reading.byte_sources import ByteSource
 
 BLOCK = 512
 CACHE_MB = 128
@@ -84,6 +87,35 @@ def reading(path: Path) -> Iterator[DatasetReader]:
     try:  # no `with`: rasterio's belongs to one thread, and a handle may be closed by another than opened it
         if dataset.count == 0:
             raise UnsupportedRaster("The file holds several rasters or none; name one of them.")
+        yield dataset
+    finally:
+        dataset.close()
+
+
+@contextmanager
+def reading_remote(source: ByteSource) -> Iterator[DatasetReader]:
+    """An open dataset over a remote source, of which only the parts are fetched that are asked for.
+
+    Raises:
+        NotARaster: GDAL cannot open it in this way.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    from app.reading.byte_sources import file_object
+
+    def opener(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
+        if path.rsplit("/", 1)[-1] != "source" or mode not in ("r", "rb"):
+            raise FileNotFoundError(path)
+        return file_object(source)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open("source", opener=opener, sharing=False)
+    except RasterioIOError as error:
+        raise NotARaster("GDAL cannot open this as a raster.", private=str(error)) from None
+    try:
         yield dataset
     finally:
         dataset.close()
@@ -169,12 +201,20 @@ def facts(path: Path, placement: Placement | None = None) -> Profile:
     Raises:
         UnsupportedRaster: complex numbers, or bands of several types.
     """
-    from dataclasses import replace
-
     from app.reading.gdal import profile_of
 
     with reading(path) as dataset:
-        found = profile_of(dataset)
+        return placed(profile_of(dataset), placement)
+
+
+def placed(found: Profile, placement: Placement | None = None) -> Profile:
+    """The facts, with the placement taken for what the raster does not say.
+
+    Raises:
+        UnsupportedRaster: complex numbers, or bands of several types.
+    """
+    from dataclasses import replace
+
     if any(dtype.startswith("complex") for dtype in found.dtypes):
         raise UnsupportedRaster("Complex numbers cannot be shown; publish their amplitude or phase.")
     if len(set(found.dtypes)) > 1:

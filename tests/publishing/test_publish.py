@@ -435,11 +435,13 @@ def test_from_http(tmp_path: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         address = f"http://127.0.0.1:{server.server_address[1]}/data/a.tif?token=x"
+        planned = dry_run(order(address, tmp_path / "catalog"))
         done = publish(order(address, tmp_path / "catalog"))
     finally:
         server.shutdown()
         server.server_close()
-    assert done.document["meta"]["bandCount"] == 2
+    assert done.document["meta"]["bandCount"] == planned.bands == 2
+    assert planned.steps[0] == "fetch"
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
