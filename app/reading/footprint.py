@@ -47,6 +47,39 @@ def covers(profile: Profile, bounds: Bounds, crs: Crs) -> bool:
     )
 
 
+def extent(profile: Profile, crs: Crs) -> tuple[Bounds, Bounds] | None:
+    """(bounds that hold the raster, bounds that lie inside of it) in another CRS: with them nearly every question
+    whether a tile touches is four comparisons. None where the raster's shape there is not nearly a rectangle.
+    """
+    if profile.crs is None:
+        return None
+    left, bottom, right, top = profile.bounds
+    bottom, top = min(bottom, top), max(bottom, top)
+    if crs_.is_geographic(profile.crs) and not (left >= WORLD[0] and right <= WORLD[2]):
+        return None
+    xs, ys = np.meshgrid(np.linspace(left, right, 21), np.linspace(top, bottom, 21))
+    x, y = crs_.transform_points(profile.crs, crs, xs, ys)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    outer = (float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+    inner = (float(x[:, 0].max()), float(y[-1].max()), float(x[:, -1].min()), float(y[0].min()))
+    wide, high = outer[2] - outer[0], outer[3] - outer[1]
+    if inner[2] - inner[0] < 0.7 * wide or inner[3] - inner[1] < 0.7 * high:
+        return None
+    return outer, inner
+
+
+def surely(bounds: Bounds, extent: tuple[Bounds, Bounds]) -> bool | None:
+    """True when bounds touch what lies inside, False when they are well away from what holds it, else None."""
+    left, bottom, right, top = bounds
+    outer, inner = extent
+    if left < inner[2] and right > inner[0] and bottom < inner[3] and top > inner[1]:
+        return True
+    room = max(right - left, top - bottom) / 4 + (outer[2] - outer[0] + outer[3] - outer[1]) / 40
+    away = left > outer[2] + room or right < outer[0] - room or bottom > outer[3] + room or top < outer[1] - room
+    return False if away else None
+
+
 def scale(profile: Profile, grid: Grid) -> float:
     """Pixels of the raster that one pixel of the grid stands for, along one side: the median over nine places."""
     if profile.crs is None or grid.crs is None:

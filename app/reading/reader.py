@@ -114,7 +114,11 @@ class Reader:
         """
         self._need_crs()
         bounds = tms.tile_bounds(z, x, y)
-        if not footprint.covers(self.profile, bounds, tms.crs):
+        extent = self._derive(("extent", tms.crs), lambda: footprint.extent(self.profile, tms.crs))
+        touches = footprint.surely(bounds, extent) if extent else None
+        if touches is None:
+            touches = footprint.covers(self.profile, bounds, tms.crs)
+        if not touches:
             raise TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
         return bounds
 

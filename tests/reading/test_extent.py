@@ -1,0 +1,66 @@
+"""The short way to know whether a tile touches agrees with the long one; shapes that are no rectangles have none."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app import tms
+from app.crs import WEB_MERCATOR, WGS84
+from app.raster import Crs
+from app.reading import footprint
+from app.reading.profile import Profile
+
+
+def profile(crs: str, left: float, top: float, cell: float, size: int = 1000) -> Profile:
+    return Profile(
+        driver="GTiff",
+        width=size,
+        height=size,
+        count=1,
+        dtypes=("uint8",),
+        crs=Crs(crs),
+        transform=(cell, 0.0, left, 0.0, -cell, top),
+        nodata=None,
+        colorinterp=("gray",),
+        has_mask=False,
+        scales=(1.0,),
+        offsets=(0.0,),
+        descriptions=(None,),
+        overviews=(),
+        block_shapes=((256, 256),),
+        palette=None,
+    )
+
+
+UTM = profile("EPSG:32632", 640_000, 5_240_000, 10)
+
+
+@settings(deadline=None)
+@given(z=st.integers(8, 18), across=st.floats(-1, 2), down=st.floats(-1, 2))
+def test_the_short_way_agrees_with_the_long_one(z: int, across: float, down: float) -> None:
+    found = footprint.extent(UTM, WEB_MERCATOR)
+    assert found is not None
+    left, bottom, right, top = found[0]
+    matrix_set = tms.get("WebMercatorQuad")
+    x, y = matrix_set.tile_at(left + across * (right - left), bottom + down * (top - bottom), z)
+    bounds = matrix_set.tile_bounds(z, x, y)
+    answer = footprint.surely(bounds, found)
+    if answer is not None:
+        assert answer == footprint.covers(UTM, bounds, WEB_MERCATOR)
+
+
+def test_the_middle_and_far_away_are_decided() -> None:
+    found = footprint.extent(UTM, WEB_MERCATOR)
+    assert found is not None
+    (left, bottom, right, top), _ = found
+    middle = ((left + right) / 2, (bottom + top) / 2)
+    assert footprint.surely((*middle, middle[0] + 100, middle[1] + 100), found) is True
+    assert footprint.surely((right + 50_000, bottom, right + 50_100, bottom + 100), found) is False
+    assert footprint.surely((right, bottom, right + 100, bottom + 100), found) is None
+
+
+def test_no_rectangle_no_extent() -> None:
+    assert footprint.extent(profile("EPSG:32660", 600_000, 100_000, 1000), WGS84) is None, "over the antimeridian"
+    assert footprint.extent(profile("EPSG:4326", 175, 5, 0.01), WEB_MERCATOR) is None, "beyond 180 degrees"
+    assert footprint.extent(profile("EPSG:3995", -2e6, 2e6, 4000), WEB_MERCATOR) is None, "around the pole"
