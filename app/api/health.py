@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from starlette.responses import Response
 
 from app import __version__
 from app.api import documents, results
-from app.api.operation import Ask, Operation, nothing
+from app.api.desk import Desk
+from app.api.operation import Ask, Lane, Operation, endpoint, nothing
 
 
 async def healthz(ask: Ask[None]) -> Response:  # noqa: ARG001 - it needs none of it
@@ -19,6 +20,8 @@ async def healthz(ask: Ask[None]) -> Response:  # noqa: ARG001 - it needs none o
 
 @cache
 def _body() -> bytes:
+    from importlib.metadata import PackageNotFoundError, version
+
     versions = {"tilery": __version__}
     for package in ("rasterio", "rio-tiler", "fastapi", "starlette"):
         try:
@@ -52,3 +55,8 @@ OPERATIONS: tuple[Operation[None], ...] = (
         produces=results.produces(),
     ),
 )
+
+
+def lanes(desk: Desk) -> list[Lane]:
+    """The short way to the answer: it must not wait until all other routes are loaded."""
+    return [Lane(pattern=re.compile("/healthz|/ping"), handler=endpoint(OPERATIONS[0], desk))]

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from app import __version__
 from app.api import static_files
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    import jinja2
 
 _OURS: Mapping[str, str] = {
     "default-src": "'none'",
@@ -37,6 +39,8 @@ _OURS: Mapping[str, str] = {
 @cache
 def environment(folder: str | None) -> jinja2.Environment:
     """The templates: those of the operator's folder, then ours. Everything put into one is escaped."""
+    import jinja2
+
     folders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(Path(__file__).parent / "templates")]
     if folder:
         folders.insert(0, jinja2.FileSystemLoader(folder))

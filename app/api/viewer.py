@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from app import crs as crs_
 from app import tms as tms_
@@ -22,8 +23,6 @@ Query = Sequence[tuple[str, str]]
 
 _OF_VALUES = ("url", "bidx", "expression", "nodata", "unscale")
 """What a point's values depend on."""
-
-router = APIRouter(include_in_schema=False)
 
 
 def map_of_layers(request: Request, layer: str | None = None) -> Response:
@@ -135,5 +134,7 @@ async def _map(request: Request) -> Response:
     return map_of_layers(request)
 
 
-router.add_api_route("/map", _map, methods=["GET"])
-router.add_api_route("/static/{version}/{name:path}", static_file, methods=["GET"])
+ROUTES = (
+    Route("/map", _map, methods=["GET"]),
+    Route("/static/{version}/{name:path}", static_file, methods=["GET"]),
+)

@@ -11,7 +11,19 @@ import pytest
 from tests.support import rasters
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("rio_tiler", "morecantile", "xarray", "pandas", "rio_stac", "pystac", "rio_cogeo", "numexpr", "scipy")
+HEAVY = (
+    "fastapi",
+    "jinja2",
+    "rio_tiler",
+    "morecantile",
+    "xarray",
+    "pandas",
+    "rio_stac",
+    "pystac",
+    "rio_cogeo",
+    "numexpr",
+    "scipy",
+)
 
 START = "import app.main"
 FIRST_TILE = """

@@ -43,7 +43,7 @@ def files(folder: Path) -> list[str]:
 
 
 def settle(application: Any) -> None:
-    application.app.state.desk.tile_store.close()
+    application.app.desk.tile_store.close()
 
 
 def test_a_rendered_tile_is_stored_and_found_by_the_next_process(catalog: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class Broken(DirectoryStore):
 def test_a_broken_store_breaks_no_tile(catalog: Path, tmp_path: Path, mode: Any) -> None:
     server: Any = client(catalog, tmp_path)
     broken = Broken(tmp_path)
-    desk = server.app.state.desk
+    desk = server.app.desk
     object.__setattr__(desk, "tile_store", TileStore(broken, mode=mode, public_url="https://x"))
     for x in (132, 133, 132, 133):
         for suffix in ("png", "webp", "jpg", "@2x.png"):

@@ -1,0 +1,103 @@
+"""The rooms behind the door: every route but the short ways to tiles, as one FastAPI application.
+
+FastAPI and all that these routes import take longer to load than a tile takes to make, so this module is loaded when
+the first of them is asked for, or beside the event loop right after the start (see `app.api.app`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from app import __version__
+from app.api import algorithms, colormaps, health, layers, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api.cog import routes as cog
+from app.api.desk import Desk
+from app.api.operation import Operation, endpoint
+from app.errors import InvalidParameter
+from app.settings import Settings
+
+
+def build(desk: Desk) -> FastAPI:
+    """The application with all routes and the OpenAPI document of them."""
+    settings = desk.settings
+    app = FastAPI(
+        title=settings.name,
+        description=settings.description,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={HTTPException: _no_route, RequestValidationError: _not_valid, Exception: _to_the_door},
+    )
+    app.state.desk = desk
+    operations = _operations(settings)
+    _mount(app, desk, operations)
+    app.include_router(openapi_pages.router(desk.links))
+    app.router.routes.extend(viewer.ROUTES)
+    _mount(app, desk, layers.SHORT)
+    described = (*operations, *layers.SHORT)
+    app.openapi = lambda: openapi.describe(app, described)  # type: ignore[method-assign]
+    return app
+
+
+async def _to_the_door(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler gets both
+    """Nothing: failures are answered in one place, the door."""
+    raise error
+
+
+def _operations(settings: Settings) -> list[Operation[Any]]:
+    operations: list[Operation[Any]] = []
+    if not settings.disable_cog:
+        operations += cog.OPERATIONS
+    return [
+        *health.OPERATIONS,
+        *operations,
+        *tms.OPERATIONS,
+        *algorithms.OPERATIONS,
+        *colormaps.OPERATIONS,
+        *ogc.OPERATIONS,
+        *layers.OPERATIONS,
+    ]
+
+
+def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> None:
+    """Add every operation under all its paths.
+
+    As plain routes: parameters are parsed by ours, and FastAPI's own would take a millisecond each to set up.
+    """
+    for operation in operations:
+        handler = endpoint(operation, desk)
+        for path in operation.paths:
+            app.router.routes.append(Route(path, handler, methods=[operation.method]))
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """The answer where no route was found; a path that only has a slash too many is led to the right one."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path: str = request.scope["path"]
+    desk: Desk = request.app.state.desk
+    if status == 404 and path.endswith("/") and path.strip("/"):
+        query = request.scope["query_string"].decode("latin-1")
+        address = desk.links.prefix(request.scope) + "/" + path.strip("/")
+        return RedirectResponse(f"{address}?{query}" if query else address, status_code=307)
+    detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problems.of_status(status, detail, request.state.request_id, headers)
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    """Validation errors of routes that leave their parameters to FastAPI, in our shape."""
+    items = error.errors() if isinstance(error, RequestValidationError) else ()
+    problem = InvalidParameter("; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in items))
+    problem.errors = tuple({key: item[key] for key in ("type", "loc", "msg", "input")} for item in items)
+    return problems.of_error(problem, request.state.request_id)
