@@ -217,7 +217,9 @@ def test_orphans_of_long_ago_are_removed_and_foreign_files_are_not(tmp_path: Pat
     for folder in (old, young, catalog / "alps" / "notes"):
         folder.mkdir()
         (folder / "index.tif").write_text("x")
-    os.utime(old / "index.tif", (0, 0))
+    (old / ".part-of-a-killed-upload").write_text("x")
+    for path in old.iterdir():
+        os.utime(path, (0, 0))
     publish(order(source, catalog))
     assert not old.exists()
     assert young.exists()

@@ -136,7 +136,7 @@ class DirectoryStore:
         yield from names
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Every file below a prefix but for locks and parts."""
+        """Every file below a prefix but for locks. What a writer that was killed left behind is among them."""
         folder = self.path(prefix.rstrip("/")) if prefix else self.root
         with _failures():
             for path in folder.rglob("*"):
@@ -144,7 +144,7 @@ class DirectoryStore:
                     found = path.stat()
                 except FileNotFoundError:
                     continue
-                if path.is_file() and not path.name.startswith("."):
+                if path.is_file() and path.name != ".lock":
                     key = path.relative_to(self.root).as_posix()
                     yield Entry(key=key, size=found.st_size, modified=found.st_mtime)
 
