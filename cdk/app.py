@@ -12,7 +12,6 @@ from cdk.acknowledged import acknowledge
 from cdk.config import StackConfig
 from cdk.ecs_stack import EcsStack
 
-
 FLAGS = {
     "@aws-cdk/core:explicitStackTags": True,
     "@aws-cdk/aws-ecs:removeDefaultDeploymentAlarm": True,

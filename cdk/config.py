@@ -12,6 +12,7 @@ import platform
 import re
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -344,7 +345,9 @@ def load(**overrides: Any) -> StackConfig:
         ConfigurationError: one line for each wrong setting, with the name of its variable.
     """
     known = {str(choice) for field in StackConfig.model_fields.values() for choice in _names(field.validation_alias)}
-    if unknown := sorted(name for name in os.environ if name.startswith("TILERY_STACK_") and name not in known):
+    file = StackConfig.model_config.get("env_file")
+    written = set(os.environ) | set(dotenv_values(str(file)) if file else {})
+    if unknown := sorted(name for name in written if name.startswith("TILERY_STACK_") and name not in known):
         raise ConfigurationError("\n".join(f"{name}: there is no such setting" for name in unknown))
     try:
         return StackConfig(**overrides)

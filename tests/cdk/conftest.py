@@ -8,7 +8,7 @@ import os
 import pytest
 
 if importlib.util.find_spec("aws_cdk") is None:
-    collect_ignore = ["test_stack.py", "test_checks.py", "test_deploy.py"]
+    collect_ignore = ["test_stack.py", "test_checks.py"]
 
 
 @pytest.fixture(autouse=True)

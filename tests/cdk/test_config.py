@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cdk import config, fargate
@@ -166,6 +168,17 @@ def test_wrong_settings_are_refused_by_name(
     assert words in str(refused.value)
 
 
+def test_a_file_is_read_and_checked_like_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    monkeypatch.setitem(config.StackConfig.model_config, "env_file", str(file))
+    file.write_text("TILERY_STACK_STAGE=dev\nTITILER_STACK_TASK_CPU=256\nTILERY_DEBUG=1\n")
+    found = load()
+    assert (found.stage, found.task_cpu) == ("dev", 256)
+    file.write_text("TILERY_STACK_STAGES=dev\n")
+    with pytest.raises(ConfigurationError, match="TILERY_STACK_STAGES: there is no such setting"):
+        load()
+
+
 def test_a_secret_is_not_repeated_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError) as refused:
         set_all(monkeypatch, TILERY_STACK_ACCESS_TOKEN_SECRET="hunter2")
@@ -191,8 +204,6 @@ def test_the_table_of_fargate(cpu: int, memory: int, right: bool) -> None:
 
 
 def test_every_setting_is_explained_and_stands_in_the_example() -> None:
-    from pathlib import Path
-
     example = (Path(__file__).parents[2] / ".env.example").read_text()
     for name, field in config.StackConfig.model_fields.items():
         assert field.description, name
