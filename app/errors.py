@@ -77,7 +77,7 @@ class InvalidParameter(RequestError):
     code = "invalid_parameter"
     status = 422
     errors: tuple[dict[str, Any], ...] = ()
-    """Everything that was wrong, in the shape of FastAPI's validation errors, where parameters were checked together."""
+    """Everything that was wrong, in the shape of FastAPI's validation errors, where several were looked for."""
 
 
 class InvalidExpression(RequestError):

@@ -45,7 +45,7 @@ class Raster:
     data: Array
     """Values, shape (bands, rows, columns), any data type."""
     mask: NDArray[np.bool_] | None = None
-    """True where valid, shape (bands, rows, columns), or (1, rows, columns) when all bands share it. None: all valid."""
+    """True where valid, shape (bands, rows, columns), or (1, rows, columns) when bands share it. None: all valid."""
     alpha: Array | None = None
     """Opacity from the source's own alpha band, shape (rows, columns), data type of the band. None: there is none."""
     bounds: Bounds = (0.0, 0.0, 0.0, 0.0)

@@ -1,8 +1,8 @@
 """Tile matrix sets: the arithmetic that a tile needs, on plain frozen values.
 
-morecantile holds the definitions and everything else about them; importing it costs a quarter of a second, which the first
-tile of a new process should not pay. So this module reads morecantile's JSON documents from its folder and does only the
-sums: size of a matrix, bounds of a tile, zoom for a resolution (OGC 17-083r4, annex on tile indexing).
+morecantile holds the definitions and everything else about them; importing it costs a quarter of a second, which the
+first tile of a new process should not pay. So this module reads morecantile's JSON documents from its folder and does
+only the sums: size of a matrix, bounds of a tile, zoom for a resolution (OGC 17-083r4, annex on tile indexing).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.raster import Bounds, Crs
 
 DEFAULT = "WebMercatorQuad"
 DEEPEST = 30
-"""The deepest zoom that a tile may be asked for: beyond it a cell is smaller than float64 can place on a mercator grid."""
+"""The deepest zoom that a tile may be asked for: beyond it cells are smaller than float64 can place on a mercator grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class TileMatrixSet:
         return min(max(column, 0), matrix.width - 1), min(max(row, 0), matrix.height - 1)
 
     def zoom_for_resolution(self, resolution: float) -> int:
-        """The zoom whose cells are nearest in size to ``resolution`` (units of the CRS), as GDAL's COG driver chooses it."""
+        """The zoom whose cells are nearest in size to ``resolution`` (units of the CRS), as GDAL's COG driver has it."""
         chosen = self.matrices[-1]
         for matrix in self.matrices:
             chosen = matrix

@@ -64,8 +64,8 @@ def test_imports_run_downwards(path: Path) -> None:
 
 
 def test_rasters_are_opened_in_one_file() -> None:
-    """The service opens them in one file, which is where what may be opened is decided. The publisher's tools open what an
-    operator names, in any format, and write; they do so in one file too."""
+    """The service opens them in one file, which is where what may be opened is decided. The publisher's tools open what
+    an operator names, in any format, and write; they do so in one file too."""
     holders = {
         path.relative_to(APP).as_posix()
         for path in APP.rglob("*.py")
