@@ -22,7 +22,7 @@ from app.raster import Bounds, Crs
 
 DEFAULT = "WebMercatorQuad"
 DEEPEST = 30
-"""The deepest zoom that a tile may be asked for: beyond it cells are smaller than float64 can place on a mercator grid."""
+"""The deepest zoom that a tile may be asked for: deeper cells are smaller than float64 can place on a mercator grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class TileMatrixSet:
         return min(max(column, 0), matrix.width - 1), min(max(row, 0), matrix.height - 1)
 
     def zoom_for_resolution(self, resolution: float) -> int:
-        """The zoom whose cells are nearest in size to ``resolution`` (units of the CRS), as GDAL's COG driver has it."""
+        """The zoom whose cells are nearest in size to ``resolution`` (units of the CRS), as GDAL's COG has it."""
         chosen = self.matrices[-1]
         for matrix in self.matrices:
             chosen = matrix
