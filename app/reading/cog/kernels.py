@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.raster import Array
+from app.reading.cog.buffers import buffer, strips
 from app.reading.cog.coordinates import Axes, Floats, Smooth, along_rows
 from app.reading.cog.sampling import Target
 
@@ -138,7 +139,7 @@ def resample(found: Target, chosen: Kernel, layers: Sequence[Layer]) -> list[Res
     for layer in layers:
         if layer.weights is None:
             places.append((len(planes), None))
-            planes.append(layer.values.astype(dtype))
+            planes.append(np.ascontiguousarray(layer.values, layer.values.dtype if _small(layer.values) else dtype))
             continue
         # Layers mostly share one array of weights, which is resampled once.
         if id(layer.weights) not in known:
@@ -147,7 +148,7 @@ def resample(found: Target, chosen: Kernel, layers: Sequence[Layer]) -> list[Res
         at = known[id(layer.weights)]
         places.append((len(planes), at))
         planes.append(np.where(planes[at] > 0, layer.values, 0).astype(dtype) * planes[at])
-    done = _passes(found, chosen, planes)
+    done = _passes(found, chosen, planes, dtype)
     results = []
     for values, weights in places:
         if weights is None:
@@ -159,10 +160,15 @@ def resample(found: Target, chosen: Kernel, layers: Sequence[Layer]) -> list[Res
     return results
 
 
-def _passes(found: Target, chosen: Kernel, planes: list[Array]) -> list[Array]:
+def _small(values: Array) -> bool:
+    """True for types that floating point of 32 bits holds exactly."""
+    return values.dtype.itemsize <= 2
+
+
+def _passes(found: Target, chosen: Kernel, planes: list[Array], dtype: Any) -> list[Array]:
     """Planes resampled without regard to what is valid."""
     piece, origin = found.piece, (found.left, found.top)
-    chosen = Kernel(across=chosen.across.astype(planes[0].dtype), down=chosen.down.astype(planes[0].dtype))
+    chosen = Kernel(across=chosen.across.astype(dtype), down=chosen.down.astype(dtype))
     if isinstance(piece, Axes):
         first, start = found.columns.start - piece.columns.start, found.rows.start - piece.rows.start
         rows, columns = found.shape
@@ -190,9 +196,9 @@ def _by_rows(positions: Floats, table: Floats, planes: Sequence[Array]) -> list[
     weights = table[part]
     results = []
     for plane in planes:
-        summed = np.zeros((positions.size, plane.shape[1]), plane.dtype)
+        summed = np.zeros((positions.size, plane.shape[1]), table.dtype)
         for tap in range(table.shape[1]):
-            rows = plane.take(base + tap, axis=0, mode="clip")
+            rows = plane.take(base + tap, axis=0, mode="clip").astype(table.dtype, copy=False)
             rows *= weights[:, tap, None]
             summed += rows
         results.append(summed)
@@ -206,25 +212,39 @@ def _scattered_pass(x: Array, y: Array | None, table: Floats, planes: Sequence[A
     ``y[i, j]`` in column j.
     """
     width = planes[0].shape[1]
-    if y is None:
-        base, part = _split(x - np.float32(0.5))
-        base += np.arange(x.shape[0])[:, None] * width
-        step = 1
-    else:
-        base, part = _split(y - np.float32(0.5))
-        base *= width
-        base += np.arange(x.shape[1])
-        step = width
-    base -= (table.shape[1] // 2 - 1) * step
-    summed = [np.zeros(part.shape, plane.dtype) for plane in planes]
-    for tap in range(table.shape[1]):
-        weights = np.ascontiguousarray(table[:, tap]).take(part, mode="clip")
-        for index, plane in enumerate(planes):
-            values = plane.reshape(-1).take(base, mode="clip")
-            values *= weights
-            summed[index] += values
-        base += step
-    return summed
+    positions, step = (x, 1) if y is None else (y, width)
+    taps = np.ascontiguousarray(table.T)
+    summed = np.empty((len(planes), *positions.shape), table.dtype)
+    for rows in strips(*positions.shape):
+        shape = (rows.stop - rows.start, positions.shape[1])
+        base, part = _split(positions[rows] - np.float32(0.5))
+        if y is None:
+            base += np.arange(rows.start, rows.stop)[:, None] * width
+        else:
+            base *= width
+            base += np.arange(shape[1])
+        base -= (len(taps) // 2 - 1) * step
+        weights, values = buffer("weights", shape, table.dtype), buffer("values", shape, table.dtype)
+        for number, tap in enumerate(taps):
+            tap.take(part, mode="clip", out=weights)
+            for index, plane in enumerate(planes):
+                total = summed[index, rows]
+                into = values if number else total
+                _gather(plane, base, into)
+                into *= weights
+                if number:
+                    total += into
+            base += step
+    return list(summed)
+
+
+def _gather(plane: Array, flat: Indexes, out: Array) -> None:
+    """Fill ``out`` with the pixels that ``flat`` counts. Small types are gathered as they are, as that is quicker."""
+    if plane.dtype == out.dtype:
+        plane.reshape(-1).take(flat, mode="clip", out=out)
+        return
+    raw = plane.reshape(-1).take(flat, mode="clip", out=buffer("raw", out.shape, plane.dtype))
+    np.copyto(out, raw)
 
 
 def _square(x: Array, y: Array, chosen: Kernel, planes: Sequence[Array]) -> list[Array]:
@@ -234,13 +254,11 @@ def _square(x: Array, y: Array, chosen: Kernel, planes: Sequence[Array]) -> list
     row, part_y = _split(y - np.float32(0.5))
     column -= chosen.across.shape[1] // 2 - 1
     row -= chosen.down.shape[1] // 2 - 1
-    summed = [np.zeros(x.shape, plane.dtype) for plane in planes]
+    summed = [np.zeros(x.shape, chosen.down.dtype) for _ in planes]
     for down, across, base in _taps(row, column, chosen, (height, width)):
         weights = chosen.down[:, down].take(part_y, mode="clip") * chosen.across[:, across].take(part_x, mode="clip")
         for index, plane in enumerate(planes):
-            values = plane.reshape(-1).take(base, mode="clip")
-            values *= weights
-            summed[index] += values
+            summed[index] += plane.reshape(-1).take(base, mode="clip") * weights
     return summed
 
 

@@ -7,15 +7,14 @@ computed in it.
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.raster import Array
+from app.reading.cog.buffers import buffer, strips
 from app.reading.cog.coordinates import Axes, Floats, Piece
 from app.reading.cog.header import Image
 from app.reading.cog.windows import Patch
@@ -26,8 +25,6 @@ _ON_THE_LINE = 1e-6
 """Pixels by which a position may miss the line between two pixels and still be taken to be on it."""
 _ON_CENTRE = 1e-4
 """The same for a position and the centre of a pixel."""
-_AT_A_TIME = 1 << 16
-"""Output pixels that are worked on at a time: those of a tile. It bounds the buffers."""
 _FLOAT32_SPAN = 1024
 """Pixels along a window's side up to which float32 tells positions apart finely enough: to 1/16,000 of a pixel."""
 
@@ -127,8 +124,10 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
     # Counted from the corner of the first patch, so that nothing has to be added afterwards; sources mostly share it.
     left, top = found.left - first.left, found.top - first.top
     dtype = np.float32 if max(size[0] + left, size[1] + top) <= _FLOAT32_SPAN else np.float64
-    for rows in _strips(*shape):
-        x, y, columns, lines = _buffers(rows.stop - rows.start, shape[1], dtype)
+    for rows in strips(*shape):
+        size_here = (rows.stop - rows.start, shape[1])
+        x, y = buffer("x", size_here, dtype), buffer("y", size_here, dtype)
+        columns, lines = buffer("columns", size_here, np.intp), buffer("lines", size_here, np.intp)
         found.piece.positions(found.scale, (first.left, first.top), rows, (x, y))
         if inside is not None:
             np.logical_and(x >= left, x < left + size[0], out=inside[rows])
@@ -140,8 +139,8 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
             patch = source.patch
             across, count = patch.data.shape[1:]
             each = 1 if _whole(patch.data, source.samples) else count
-            flat = np.multiply(lines, across * each, out=_spare(lines.shape))
-            flat += columns if each == 1 else np.multiply(columns, each, out=_kept.part("scaled", lines.shape, np.intp))
+            flat = np.multiply(lines, across * each, out=buffer("flat", size_here, np.intp))
+            flat += columns if each == 1 else np.multiply(columns, each, out=buffer("scaled", size_here, np.intp))
             moved = ((first.top - patch.top) * across + first.left - patch.left) * each
             if moved:
                 flat += moved
@@ -181,8 +180,8 @@ def _nearest_along_axes(found: Target, piece: Axes, sources: Sequence[Wanted]) -
             outputs.append(_chosen(data[_moved(down, -top), _moved(across, -left)], source.samples))
             continue
         out = _empty(data, source.samples, shape)
-        for rows in _strips(*shape):
-            flat = _spare((rows.stop - rows.start, shape[1]))
+        for rows in strips(*shape):
+            flat = buffer("flat", (rows.stop - rows.start, shape[1]), np.intp)
             each = 1 if _whole(data, source.samples) else data.shape[2]
             np.add(((y[rows] - top) * (data.shape[1] * each))[:, None], (x - left) * each, out=flat)
             _take(data, flat, source.samples, out[rows])
@@ -212,50 +211,10 @@ def _take(data: Array, flat: Indexes, samples: tuple[int, ...], out: Array) -> N
     if len(samples) == 1:
         values[samples[0] :].take(flat, mode="clip", out=out[:, :, 0])
         return
-    one = np.empty(flat.shape, data.dtype)
+    one = buffer("one", out.shape[:2], data.dtype)
     for place, sample in enumerate(samples):
         values[sample:].take(flat, mode="clip", out=one)
         out[:, :, place] = one
-
-
-def _strips(height: int, width: int) -> Iterator[slice]:
-    """Rows to work on at a time."""
-    step = max(1, _AT_A_TIME // width)
-    return (slice(start, min(start + step, height)) for start in range(0, height, step))
-
-
-class _Buffers(threading.local):
-    """Memory that a thread works in, kept from one call to the next."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, Array] = {}
-
-    def part(self, name: str, shape: tuple[int, int], dtype: Any) -> Array:
-        """An array of some shape; what it held before is lost."""
-        size = shape[0] * shape[1]
-        if size > _AT_A_TIME:
-            return np.empty(shape, dtype)
-        kept = self.parts.get(name)
-        if kept is None:
-            kept = self.parts[name] = np.empty(_AT_A_TIME, np.float64)
-        return cast("Array", kept.view(dtype)[:size].reshape(shape))
-
-
-_kept = _Buffers()
-
-
-def _buffers(height: int, width: int, dtype: Any) -> tuple[Floats, Floats, Indexes, Indexes]:
-    shape = (height, width)
-    return (
-        _kept.part("x", shape, dtype),
-        _kept.part("y", shape, dtype),
-        _kept.part("columns", shape, np.intp),
-        _kept.part("lines", shape, np.intp),
-    )
-
-
-def _spare(shape: tuple[int, int]) -> Indexes:
-    return _kept.part("flat", shape, np.intp)
 
 
 def _run(indexes: Indexes) -> slice | None:
