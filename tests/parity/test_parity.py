@@ -3,75 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.parity import rasters, servers
+from tests.parity import servers
 from tests.parity.answers import Tolerance, differences, media_type
+from tests.parity.conftest import Pair
 from tests.parity.table import EVERYWHERE, TABLE, Differs, Row, Same
 
-ALONE = httpx.Limits(max_keepalive_connections=0)
-"""A connection for each request: uvicorn closes the one on which an endpoint failed."""
 COMPATIBILITY = servers.ROOT / "docs" / "compatibility.md"
-Answer = tuple[str, httpx.Response]
-
-
-@dataclass(slots=True)
-class Pair:
-    """The two servers, asked ahead of the tests so that both work at the same time."""
-
-    folder: Path
-    titiler: str
-    tilery: str
-    clients: dict[str, httpx.Client]
-    pools: dict[str, ThreadPoolExecutor]
-    asked: dict[tuple[str, str], Future[Answer]]
-
-    def ask(self, address: str, row: Row) -> Future[Answer]:
-        """The answer of one server, under way."""
-        key = (address, row.name)
-        if key not in self.asked:
-            self.asked[key] = self.pools[address].submit(self._fetch, address, row)
-        return self.asked[key]
-
-    def _fetch(self, address: str, row: Row) -> Answer:
-        params = [("url", str(self.folder / row.file)), *row.params] if row.file else list(row.params)
-        response = self.clients[address].request(
-            row.method, address + row.path, params=params, json=row.body, headers=dict(row.headers)
-        )
-        return address, response
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Both servers over the same rasters."""
-    folder = tmp_path_factory.mktemp("rasters")
-    logs = tmp_path_factory.mktemp("logs")
-    rasters.make(folder)
-    with servers.titiler(logs / "titiler.log") as theirs, servers.tilery(logs / "tilery.log", folder) as ours:
-        addresses = (theirs, ours)
-        clients = {address: httpx.Client(timeout=60, limits=ALONE) for address in addresses}
-        pools = {address: ThreadPoolExecutor(2) for address in addresses}
-        both = Pair(folder, theirs, ours, clients, pools, {})
-        wanted = {item.callspec.params["row"].name for item in request.session.items if _asks(item)}
-        for row in TABLE:
-            if row.name in wanted:
-                both.ask(theirs, row)
-                both.ask(ours, row)
-        yield both
-        for pool in pools.values():
-            pool.shutdown(cancel_futures=True)
-        for client in clients.values():
-            client.close()
-
-
-def _asks(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and "row" in item.callspec.params
 
 
 @pytest.mark.peer
@@ -89,6 +29,10 @@ def test_both_answer_as_the_table_says(pair: Pair, row: Row) -> None:
         assert differences(ours, theirs, Tolerance()), "the same now: the line can go"
     else:
         assert (status, media_type(ours[1])) == (theirs[1].status_code, media_type(theirs[1]))
+    if status == theirs[1].status_code == 422 and isinstance(row.expect, Same):
+        named = {tuple(error["loc"][:2]) for error in ours[1].json()["errors"]}
+        assert named, "nothing is named"
+        assert named <= {tuple(error["loc"][:2]) for error in theirs[1].json()["detail"]}
     if status >= 400:
         assert ours[1].headers.get("cache-control", "no-store") == "no-store"
         if row.method != "HEAD":

@@ -1,0 +1,71 @@
+"""The two servers over the same rasters, for all tests that compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.parity import rasters, servers
+from tests.parity.table import TABLE, Row
+
+ALONE = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each request: uvicorn closes the one on which an endpoint failed."""
+Answer = tuple[str, httpx.Response]
+
+
+@dataclass(slots=True)
+class Pair:
+    """The two servers, asked ahead of the tests so that both work at the same time."""
+
+    folder: Path
+    titiler: str
+    tilery: str
+    clients: dict[str, httpx.Client]
+    pools: dict[str, ThreadPoolExecutor]
+    asked: dict[tuple[str, str], Future[Answer]]
+
+    def ask(self, address: str, row: Row) -> Future[Answer]:
+        """The answer of one server, under way."""
+        key = (address, row.name)
+        if key not in self.asked:
+            self.asked[key] = self.pools[address].submit(self._fetch, address, row)
+        return self.asked[key]
+
+    def _fetch(self, address: str, row: Row) -> Answer:
+        params = [("url", str(self.folder / row.file)), *row.params] if row.file else list(row.params)
+        response = self.clients[address].request(
+            row.method, address + row.path, params=params, json=row.body, headers=dict(row.headers)
+        )
+        return address, response
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Both servers over the same rasters."""
+    folder = tmp_path_factory.mktemp("rasters")
+    logs = tmp_path_factory.mktemp("logs")
+    rasters.make(folder)
+    with servers.titiler(logs / "titiler.log") as theirs, servers.tilery(logs / "tilery.log", folder) as ours:
+        addresses = (theirs, ours)
+        clients = {address: httpx.Client(timeout=60, limits=ALONE) for address in addresses}
+        pools = {address: ThreadPoolExecutor(2) for address in addresses}
+        both = Pair(folder, theirs, ours, clients, pools, {})
+        wanted = {item.callspec.params["row"].name for item in request.session.items if _asks(item)}
+        for row in TABLE:
+            if row.name in wanted:
+                both.ask(theirs, row)
+                both.ask(ours, row)
+        yield both
+        for pool in pools.values():
+            pool.shutdown(cancel_futures=True)
+        for client in clients.values():
+            client.close()
+
+
+def _asks(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and "row" in item.callspec.params

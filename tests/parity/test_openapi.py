@@ -1,0 +1,52 @@
+"""The OpenAPI documents compared: clients are generated from operation ids and parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.parity import servers
+from tests.parity.conftest import Pair
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.xdist_group("parity"),
+    pytest.mark.skipif(not servers.PEER.exists(), reason="TiTiler is not installed: make peer"),
+]
+OTHERS = ("/stac", "/mosaicjson", "/zarr")
+"""Prefixes that are TiTiler's other readers."""
+
+
+def operations(address: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every operation of rasters and of the shared routes, by method and path."""
+    document = httpx.get(f"{address}/api", timeout=30).json()
+    return {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        if not path.startswith(OTHERS)
+        for method, operation in methods.items()
+    }
+
+
+def test_every_operation_of_titiler_is_there_by_its_id(pair: Pair) -> None:
+    theirs, ours = operations(pair.titiler), operations(pair.tilery)
+    missing = {
+        key: operation.get("operationId")
+        for key, operation in theirs.items()
+        if ours.get(key, {}).get("operationId") != operation.get("operationId")
+    }
+    assert not missing
+
+
+def test_every_parameter_is_there_as_required_as_there(pair: Pair) -> None:
+    theirs, ours = operations(pair.titiler), operations(pair.tilery)
+    missing = []
+    for key, operation in theirs.items():
+        said = {(p["in"], p["name"]): p for p in ours.get(key, {}).get("parameters", ())}
+        for parameter in operation.get("parameters", ()):
+            found = said.get((parameter["in"], parameter["name"]))
+            if found is None or found.get("required", False) != parameter.get("required", False):
+                missing.append((key[1], parameter["name"]))
+    assert not missing
