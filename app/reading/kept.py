@@ -19,6 +19,7 @@ from app.errors import TileryError
 from app.reading import gdal
 from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
+from app.reading.cog import blocks
 from app.reading.cog.engine import CogEngine, open_engine
 from app.reading.location import Location
 from app.reading.profile import Profile
@@ -174,6 +175,8 @@ class Kept:
 def kept() -> Kept:
     """The open rasters of this process."""
     chosen = settings.get()
+    if chosen.block_cache_bytes is not None:
+        blocks.cache.resize(chosen.block_cache_bytes)
     opened = Kept(chosen.kept_datasets, chosen.revalidate_seconds)
     # GDAL closes what is open when the process ends, and then calls our Python files when there is no Python any more.
     atexit.register(opened.clear)
