@@ -35,3 +35,23 @@ def test_network_drivers_are_gone_and_vrt_stays() -> None:
     drivers = set(json.loads(done.stdout))
     assert not drivers & set(native.GDAL_SECURITY["GDAL_SKIP"].split())
     assert {"GTiff", "VRT", "MEM"} <= drivers
+
+
+def test_freed_memory_of_a_tile_is_kept_and_used_again() -> None:
+    script = (
+        "import json, os, resource\n"
+        "from app import native\n"
+        "print(json.dumps(native.keep_pages(largest=4 << 20, free=16 << 20)))\n"
+        "import numpy\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(50):\n"
+        "        numpy.ones(1 << 18, 'float32')\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "faults()\n"
+        "print(json.dumps(faults()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    taken, faults = map(json.loads, done.stdout.split())
+    if taken:  # glibc
+        assert faults < 50 * 256 / 4  # an array has 256 pages

@@ -118,9 +118,9 @@ def overview(profile: Profile, factor: float, method: str) -> int | None:
     """Index of the overview to read from, or None for the full raster.
 
     GDAL takes an overview that is up to 1.2 times coarser than asked for when it picks nearest neighbours
-    (GDAL_OVERVIEW_OVERSAMPLING_THRESHOLD), and one not coarser than asked for otherwise.
+    (GDAL_OVERVIEW_OVERSAMPLING_THRESHOLD), and one not coarser than asked for otherwise, but for rounding.
     """
-    limit = 1.2 * factor + 0.1 if method == "nearest" else factor
+    limit = 1.2 * factor + 0.1 if method == "nearest" else 1.01 * factor
     chosen = None
     for index, decimation in enumerate(profile.overviews):
         if decimation <= limit:
