@@ -32,7 +32,7 @@ serve: $(VENV)/.service $(PAGES) $(DEMO) ## a map in the browser: sets up what i
 	@TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}" exec $(RUN) -m app serve
 
 test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made ## every test; TESTS="…" chooses
-	$(RUN) -m pytest $(TESTS)
+	$(RUN) -m pytest $(or $(TESTS),-n 2)
 	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 
 lint: $(VENV)/.develop ## ruff and mypy --strict
