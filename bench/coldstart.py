@@ -39,7 +39,11 @@ async def main():
         "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
         "headers": [(b"host", b"localhost")], "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 5), "state": {},
     }
+    asked = []
     async def receive():
+        if asked:
+            await asyncio.Event().wait()  # the client does not go away
+        asked.append(1)
         return {"type": "http.request", "body": b"", "more_body": False}
     status = []
     async def send(message):
