@@ -139,15 +139,16 @@ def test_jp2(kind: str, size: tuple[int, int]) -> None:
             assert np.abs(dataset.read([1, 2]).transpose(1, 2, 0).astype(int) - pixels).mean() < 4
 
 
-@pytest.mark.parametrize("kind", ["float16", "complex64"])
-def test_types_that_gdal_does_not_write_are_told(kind: str) -> None:
-    if kind == "complex64":
-        with opened(encode(Picture(data=ramp(2, 2, 1, kind)), TIF)) as dataset:
-            assert dataset.dtypes == ("complex64",)
-        return
+def test_complex_numbers_are_written() -> None:
+    with opened(encode(Picture(data=ramp(2, 2, 1, "complex64")), TIF)) as dataset:
+        assert dataset.dtypes == ("complex64",)
+
+
+def test_types_that_gdal_does_not_write_are_told() -> None:
+    # GDAL has no type for strings; short floats it has since 3.11.
     with pytest.raises(InvalidFormat) as caught:
-        encode(Picture(data=ramp(2, 2, 1, kind)), TIF)
-    assert "float16" in caught.value.detail
+        encode(Picture(data=np.zeros((2, 2, 1), "datetime64[s]")), TIF)
+    assert "datetime64" in caught.value.detail
 
 
 def test_npy_keeps_any_type_and_layout() -> None:
