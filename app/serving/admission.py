@@ -76,6 +76,7 @@ class Admission:
             Busy: every slot is taken and the queue is full.
             DeadlineExceeded: the time was up, in the queue or in the slot.
         """
+        deadline.check()
         if self._free:
             self._free -= 1
         else:
@@ -166,12 +167,14 @@ async def _in_time(future: asyncio.Future[T]) -> T:
     """
     left = deadline.end() - time.monotonic()
     try:
-        async with asyncio.timeout(None if math.isinf(left) else max(left, 0.0)):
-            return await future
-    except TimeoutError:
-        if future.done() and not future.cancelled():
-            raise
-        raise deadline.exceeded() from None
+        await asyncio.wait((future,), timeout=None if math.isinf(left) else max(left, 0.0))
+    except BaseException:
+        future.cancel()
+        raise
+    if not future.done():
+        future.cancel()
+        raise deadline.exceeded()
+    return future.result()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
