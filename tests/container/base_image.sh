@@ -60,7 +60,7 @@ FROM scratch AS b
 ADD rootfs.tar /
 ADD py.tar /
 ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
-RUN $setup && pip install -q --no-cache-dir --root-user-action ignore -U pip && ln -sf pip3 /usr/local/bin/pip && rm -rf /root/.cache
+RUN $setup && pip install -q --no-cache-dir --root-user-action ignore -U pip && ln -sf pip3 /usr/local/bin/pip && rm -rf "\$HOME/.cache"
 FROM scratch
 COPY --from=b / /
 ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHON_VERSION=$full
