@@ -81,9 +81,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 
     yield start
     for served in running:
-        if served.process.poll() is None:
+        served.process.send_signal(signal.SIGINT)  # a master that is killed would leave its workers behind
+        try:
+            served.process.wait(15)
+        except subprocess.TimeoutExpired:
             served.process.kill()
-        served.process.wait()
+            served.process.wait()
 
 
 def test_the_budget_is_printed_and_ctrl_c_stops_at_once(serve: Callable[..., Served]) -> None:
