@@ -11,7 +11,6 @@ a warp runs once, at the output's size, over few pixels: that is where most of t
 from __future__ import annotations
 
 import io
-import math
 import threading
 import warnings
 from collections import defaultdict
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import rasterio
 from rasterio import transform as rasterio_transform
 from rasterio.enums import MaskFlags, Resampling
@@ -30,8 +28,8 @@ from rasterio.windows import Window
 
 from app import crs as crs_
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
-from app.raster import Array, Crs, Grid
-from app.reading import footprint
+from app.raster import Crs, Grid
+from app.reading import footprint, masks
 from app.reading.byte_sources.file_object import SourceFile, file_object
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.engine import Pixels
@@ -297,12 +295,12 @@ def _read_window(
     if alpha_band is not None and nodata is None:
         data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)
         alpha = dataset.read(alpha_band, out_shape=size, **options)
-        return Pixels(data=data, mask=_opaque(alpha), alpha=alpha)
+        return Pixels(data=data, mask=masks.opaque(alpha), alpha=alpha)
     if boundless:
         options["fill_value"] = nodata
     data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)
     if nodata is not None:
-        return Pixels(data=data, mask=valid(data, nodata), alpha=None)
+        return Pixels(data=data, mask=masks.valid(data, nodata), alpha=None)
     if not boundless and not profile.has_mask:
         return Pixels(data=data, mask=None, alpha=None)
     options.pop("fill_value", None)
@@ -339,31 +337,16 @@ def _read_warped(
     with WarpedVRT(dataset, **options) as warped:
         if nodata is not None:
             data = warped.read(list(bands), out_shape=(len(bands), *size), resampling=Resampling[thin])
-            return Pixels(data=data, mask=valid(data, nodata), alpha=None)
+            return Pixels(data=data, mask=masks.valid(data, nodata), alpha=None)
         alpha_band = profile.alpha_band or warped.count
         values = warped.read([*bands, alpha_band], out_shape=(len(bands) + 1, *size), resampling=Resampling[thin])
     data, alpha = values[:-1], values[-1]
     if profile.alpha_band is not None:
-        return Pixels(data=data, mask=_opaque(alpha), alpha=alpha)
+        return Pixels(data=data, mask=masks.opaque(alpha), alpha=alpha)
     # GDAL writes the alpha of a mask as 0 to 255 whatever the data type, of everything else as the type's maximum.
     top_value = alpha.max()
-    mask = alpha == (255 if top_value == 255 else _maximum(alpha.dtype))
+    mask = alpha == (255 if top_value == 255 else masks.maximum(alpha.dtype))
     return Pixels(data=data, mask=None if mask.all() else mask[None], alpha=None)
-
-
-def _maximum(dtype: np.dtype[Any]) -> float:
-    return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)
-
-
-def _opaque(alpha: Array) -> Array | None:
-    mask = alpha == alpha.dtype.type(_maximum(alpha.dtype))
-    return None if mask.all() else mask[None]
-
-
-def valid(data: Array, nodata: float) -> Array | None:
-    """True where values are not nodata, shape of ``data``; None when all are valid."""
-    mask = ~np.isnan(data) if math.isnan(nodata) else data != data.dtype.type(nodata)
-    return None if mask.all() else mask
 
 
 def default_transform(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Array, Grid
-from app.reading import footprint
+from app.reading import footprint, masks
 from app.reading.byte_sources.protocol import ByteSource
 from app.reading.cog import blocks, codecs, kernels, sampling
 from app.reading.cog import header as header_
@@ -146,10 +146,9 @@ class CogEngine:
         alpha = None
         if alpha_band is not None:
             data, alpha = data[:-1], data[-1]
-            opaque = alpha == _maximum(alpha.dtype)
-            mask = None if opaque.all() else opaque[None]
+            mask = masks.opaque(alpha)
         elif nodata is not None:
-            mask = _valid(data, nodata)
+            mask = masks.valid(data, nodata)
         return Pixels(data=data, mask=mask, alpha=alpha)
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
@@ -316,9 +315,9 @@ def _resampled(
     """
     weights: dict[int, Array | None] = dict.fromkeys(values, shared)
     if nodata is not None:
-        weights = {band: _and(shared, _valid(window, nodata)) for band, window in values.items()}
-    elif alpha_band is not None and not (values[alpha_band] == _maximum(values[alpha_band].dtype)).all():
-        opacity = values[alpha_band].astype(np.float32) / np.float32(_maximum(values[alpha_band].dtype))
+        weights = {band: _and(shared, masks.valid(window, nodata)) for band, window in values.items()}
+    elif alpha_band is not None and not (values[alpha_band] == masks.maximum(values[alpha_band].dtype)).all():
+        opacity = values[alpha_band].astype(np.float32) / np.float32(masks.maximum(values[alpha_band].dtype))
         opacity = opacity if shared is None else opacity * shared
         weights = {band: opacity if band != alpha_band else shared for band in values}
     order = list(values)
@@ -452,27 +451,10 @@ def _put_together(
     return data.transpose(2, 0, 1), mask[None]
 
 
-def _valid(data: Array, nodata: float) -> NDArray[np.bool_] | None:
-    """True where values are not nodata; None when none is."""
-    if math.isnan(nodata):
-        valid = ~np.isnan(data)
-    elif data.dtype.kind in "iu" and not (
-        float(nodata).is_integer() and np.iinfo(data.dtype).min <= nodata <= np.iinfo(data.dtype).max
-    ):
-        return None
-    else:
-        valid = data != data.dtype.type(nodata)
-    return None if valid.all() else valid
-
-
 def _and(first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     if first is None or second is None:
         return second if first is None else first
     return first & second
-
-
-def _maximum(dtype: np.dtype[Any]) -> float:
-    return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)
 
 
 def _sparse_value(header: Header) -> float:
