@@ -2,6 +2,9 @@
 
 A slot is a thread. Who finds them all taken waits in line; who finds the line full is told so at once, because a queue
 that grows only turns load into timeouts. Whoever leaves, by disconnecting or by its deadline, gives up its place.
+
+A tile takes a millisecond or two, so the way to a thread and back counts: whoever waits is told by a call and not by a
+chain of tasks and futures, each of which would cost another turn of the event loop.
 """
 
 from __future__ import annotations
@@ -13,16 +16,49 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from typing import Any, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, Generic, TypeVar
 
 from app import deadline
 from app.errors import Busy
+from app.serving.outcome import Outcome, Tell, awaited
 
 T = TypeVar("T")
 
 RETRY_AFTER = 1
 """Seconds after which a refused client may come again: a queue of 64 tiles is worked off in about that time."""
+
+
+class Job(Generic[T]):
+    """A piece of work in its slot or on the way there."""
+
+    __slots__ = ("_admission", "_tell", "after", "began", "context", "timer", "work")
+
+    def __init__(
+        self, admission: Admission, work: Callable[[], T], tell: Tell[T], after: Callable[[T], None] | None
+    ) -> None:
+        """Made by `Admission.start`."""
+        self._admission = admission
+        self._tell: Tell[T] | None = tell
+        self.work = work
+        self.after = after
+        self.context: Context = copy_context()  # the deadline in force goes with it
+        self.began = math.inf
+        """Moment of `time.monotonic` at which it got its slot."""
+        self.timer: asyncio.TimerHandle | None = None
+
+    def cancel(self) -> None:
+        """Take it out of the queue. Once in its slot it goes on: a thread cannot be ended from outside."""
+        self._admission.leave(self)
+
+    def tell(self, outcome: Outcome[T]) -> None:
+        """Tell whoever waits, the first time."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(outcome)
 
 
 class Admission:
@@ -46,138 +82,109 @@ class Admission:
         """
         self._patience = patience
         self._stuck = stuck
-        self._begun: list[float] = []
+        self._running: set[Job[Any]] = set()
         self.slots = slots
         self.queue_length = queue_length
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="render")
-        self._free = slots
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[Job[Any]] = deque()
 
     @property
     def running(self) -> int:
         """Slots that are taken."""
-        return self.slots - self._free
+        return len(self._running)
 
     @property
     def waiting(self) -> int:
         """Requests in the queue."""
         return len(self._queue)
 
-    async def run(self, work: Callable[[], T], after: Callable[[T], None] | None = None) -> T:
-        """What ``work`` returns, done in a slot's thread under the deadline in force.
+    def start(self, work: Callable[[], T], tell: Tell[T], after: Callable[[T], None] | None = None) -> Job[T]:
+        """Have ``work`` done in a slot's thread under the deadline in force, now or when its turn comes.
 
-        A caller that stops waiting does not free the slot: the thread does, when it is done.
+        The slot is taken until the thread is done, whether anybody still waits or not.
 
         Args:
             work: blocks; runs in the thread.
-            after: gets the result on the event loop, also when nobody waits for it any more.
+            tell: gets the outcome, on the event loop, once: the result, what was raised, or `DeadlineExceeded`.
+            after: gets the result, on the event loop, also when the time was up before.
+
+        Raises:
+            Busy: every slot is taken and the queue is full.
+            DeadlineExceeded: the time is up already.
+        """
+        left = deadline.remaining()
+        job = Job(self, work, tell, after)
+        if len(self._running) < self.slots:
+            self._submit(job)
+        elif len(self._queue) < self.queue_length:
+            self._queue.append(job)
+        else:
+            self._look_for_life()
+            raise Busy("The server is busy. Try again in a moment.", retry_after=RETRY_AFTER)
+        if not math.isinf(left):
+            job.timer = asyncio.get_running_loop().call_later(left, self._late, job)
+        return job
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, done in a slot's thread under the deadline in force.
 
         Raises:
             Busy: every slot is taken and the queue is full.
             DeadlineExceeded: the time was up, in the queue or in the slot.
         """
-        deadline.check()
-        if self._free:
-            self._free -= 1
-        else:
-            await self._wait_in_line()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
+        return await awaited(lambda tell: self.start(work, tell))
 
-        began = time.monotonic()
-        self._begun.append(began)
-
-        def do() -> None:
-            try:
-                result = work()
-            except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
-                _tell(loop, self._fail, began, done, error)
-            else:
-                _tell(loop, self._finish, began, done, result, after)
-
-        try:
-            self._pool.submit(copy_context().run, do)  # the deadline in force goes with it
-        except RuntimeError:
-            self._begun.remove(began)
-            self._release()
-            raise Busy("The server is stopping.", retry_after=RETRY_AFTER) from None
-        return await _in_time(done)
+    def leave(self, job: Job[Any]) -> None:
+        """Forget a piece of work that has not begun."""
+        if job.timer is not None:
+            job.timer.cancel()
+            job.timer = None
+        with contextlib.suppress(ValueError):
+            self._queue.remove(job)
 
     def close(self) -> None:
         """Take no more work; what runs is finished by its threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _wait_in_line(self) -> None:
-        """Return with a slot taken."""
-        if len(self._queue) >= self.queue_length:
-            self._look_for_life()
-            raise Busy("The server is busy. Try again in a moment.", retry_after=RETRY_AFTER)
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            await _in_time(turn)
-        except BaseException:
-            self._leave(turn)
-            raise
+    def _submit(self, job: Job[Any]) -> None:
+        loop = asyncio.get_running_loop()
 
-    def _leave(self, turn: asyncio.Future[None]) -> None:
-        if turn.done() and not turn.cancelled():
-            self._release()  # the slot came in the same moment: pass it on
-        else:
-            with contextlib.suppress(ValueError):
-                self._queue.remove(turn)
+        def do() -> None:
+            outcome: Outcome[Any]
+            try:
+                outcome = Outcome(result=job.work())
+            except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+                outcome = Outcome(error=error)
+            with contextlib.suppress(RuntimeError):  # the loop has gone with its process: nobody is left to tell
+                loop.call_soon_threadsafe(self._finish, job, outcome)
+
+        try:
+            self._pool.submit(job.context.run, do)
+        except RuntimeError:
+            raise Busy("The server is stopping.", retry_after=RETRY_AFTER) from None
+        job.began = time.monotonic()
+        self._running.add(job)
+
+    def _finish(self, job: Job[Any], outcome: Outcome[Any]) -> None:
+        self._running.discard(job)
+        while self._queue and len(self._running) < self.slots:
+            following = self._queue.popleft()
+            try:
+                self._submit(following)
+            except Busy as error:
+                following.tell(Outcome(error=error))
+        if job.after is not None and outcome.error is None:
+            job.after(outcome.result)
+        job.tell(outcome)
+
+    def _late(self, job: Job[Any]) -> None:
+        job.timer = None
+        self.leave(job)
+        job.tell(Outcome(error=deadline.exceeded()))
 
     def _look_for_life(self) -> None:
         """Tell whoever wants to know when no slot will ever be free again."""
-        if self._stuck is not None and time.monotonic() - max(self._begun, default=math.inf) > self._patience:
+        youngest = max((job.began for job in self._running), default=math.inf)
+        if self._stuck is not None and time.monotonic() - youngest > self._patience:
             stuck, self._stuck = self._stuck, None
             stuck()
-
-    def _finish(
-        self, began: float, done: asyncio.Future[Any], result: Any, after: Callable[[Any], None] | None
-    ) -> None:
-        self._begun.remove(began)
-        self._release()
-        if after is not None:
-            after(result)
-        if not done.done():
-            done.set_result(result)
-
-    def _fail(self, began: float, done: asyncio.Future[Any], error: BaseException) -> None:
-        self._begun.remove(began)
-        self._release()
-        if not done.done():
-            done.set_exception(error)
-
-    def _release(self) -> None:
-        """Give the slot to the first in line, or back."""
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
-
-
-async def _in_time(future: asyncio.Future[T]) -> T:
-    """The future's result.
-
-    Raises:
-        DeadlineExceeded: the deadline in force passed first. The future is cancelled then.
-    """
-    left = deadline.end() - time.monotonic()
-    try:
-        await asyncio.wait((future,), timeout=None if math.isinf(left) else max(left, 0.0))
-    except BaseException:
-        future.cancel()
-        raise
-    if not future.done():
-        future.cancel()
-        raise deadline.exceeded()
-    return future.result()
-
-
-def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
-    """Call back on the loop; when it has gone with its process there is nobody left to tell."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(call, *arguments)

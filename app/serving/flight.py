@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import Generic, TypeVar
+
+from app.serving.outcome import Outcome, Start, Work
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
 class _Flight(Generic[T]):
-    task: asyncio.Future[T]
-    passengers: int = 0
+    __slots__ = ("passengers", "work")
+
+    def __init__(self) -> None:
+        self.work: Work | None = None
+        self.passengers: list[asyncio.Future[T]] = []
 
 
 class Flights(Generic[T]):
@@ -23,28 +26,38 @@ class Flights(Generic[T]):
         """No flights."""
         self._flights: dict[Hashable, _Flight[T]] = {}
 
-    async def join(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """The result of ``work``, started now or already under way for this key; and whether it was under way.
+    async def join(self, key: Hashable, start: Start[T]) -> tuple[T, bool]:
+        """The result of what ``start`` begins now, or of what is under way for this key; and whether it was under way.
 
         When the last of those who wait goes away the work is cancelled, so that it leaves the queue. A failure goes to
-        all who wait and is not remembered.
+        all who wait and is not remembered. What ``start`` raises is raised here.
         """
         flight = self._flights.get(key)
         joined = flight is not None
         if flight is None:
-            flight = _Flight(asyncio.ensure_future(work()))
+            flight = _Flight()
+            flight.work = start(lambda outcome: self._land(key, flight, outcome))
             self._flights[key] = flight
-            flight.task.add_done_callback(lambda _: self._land(key, flight))
-        flight.passengers += 1
+        passenger: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        flight.passengers.append(passenger)
         try:
-            return await asyncio.shield(flight.task), joined
-        finally:
-            flight.passengers -= 1
-            if not flight.passengers and not flight.task.done():
-                self._land(key, flight)
-                flight.task.cancel()
+            return await passenger, joined
+        except asyncio.CancelledError:
+            if passenger in flight.passengers:
+                flight.passengers.remove(passenger)
+                if not flight.passengers:
+                    self._forget(key, flight)
+                    if flight.work is not None:
+                        flight.work.cancel()
+            raise
 
-    def _land(self, key: Hashable, flight: _Flight[T]) -> None:
+    def _land(self, key: Hashable, flight: _Flight[T], outcome: Outcome[T]) -> None:
+        self._forget(key, flight)
+        passengers, flight.passengers = flight.passengers, []
+        for passenger in passengers:
+            outcome.settle(passenger)
+
+    def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
 

@@ -16,9 +16,10 @@ from app.reading import reader as reading
 from app.reading.location import Location
 from app.reading.reader import Reader
 from app.serving import etag, render
-from app.serving.admission import Admission
+from app.serving.admission import Admission, Job
 from app.serving.encoded import Encoded
 from app.serving.flight import Flights
+from app.serving.outcome import Tell
 from app.serving.tile_cache import TileCache
 from app.settings import Settings
 
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger("tilery.request")
 
+LOOK_AFTER = 0.05
+"""Seconds of waiting after which a caller may be found gone."""
 HANGING = 3.0
 """Deadlines after which work that has not come back is taken to hang."""
 DEFAULT_TILE_CACHE = 32 << 20
@@ -110,9 +113,7 @@ class Service:
         if reader is not None:
             identity = reader.identity
         else:
-            identity, _ = await wanted(
-                self._openings.join(location, lambda: self.admission.run(lambda: render.identity(location))), gone
-            )
+            identity, _ = await wanted(self._openings.join(location, lambda tell: self._open(location, tell)), gone)
         tag = self._tag(identity, request)
         if known is not None and etag.matches(known, tag):
             return Served(encoded=None, etag=tag, how="known")
@@ -121,7 +122,9 @@ class Service:
             return Served(encoded=found, etag=tag, how="hit")
         if check is not None and reader is not None:
             check(reader)
-        made, joined = await wanted(self._flights.join(tag, lambda: self._make(location, request, work)), gone)
+        made, joined = await wanted(
+            self._flights.join(tag, lambda tell: self._make(location, request, work, tell)), gone
+        )
         return Served(encoded=made.encoded, etag=made.etag, how="wait" if joined else "miss", timing=made.timing)
 
     async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
@@ -132,7 +135,12 @@ class Service:
         """
         return await wanted(self.admission.run(work), gone)
 
-    async def _make(self, location: Location, request: str, work: Callable[[Reader], Encoded]) -> _Made:
+    def _open(self, location: Location, tell: Tell[str]) -> Job[str]:
+        return self.admission.start(lambda: render.identity(location), tell)
+
+    def _make(
+        self, location: Location, request: str, work: Callable[[Reader], Encoded], tell: Tell[_Made]
+    ) -> Job[_Made]:
         asked = time.perf_counter()
 
         def do() -> _Made:
@@ -142,7 +150,7 @@ class Service:
             return _Made(encoded=encoded, etag=self._tag(identity, request), timing=timing)
 
         # What is made is kept even when its caller has gone by then: he may come back, as maps do.
-        return await self.admission.run(do, lambda made: self.cache.put(made.etag, made.encoded))
+        return self.admission.start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
 
     def _tag(self, identity: str, request: str) -> str:
         return etag.make(identity, f"{self._version}\0{request}")
@@ -170,22 +178,30 @@ def leave() -> None:
 async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None]] | None) -> T:
     """The result of ``work``, which is cancelled when the caller goes away first.
 
+    Nobody looks whether he has gone before `LOOK_AFTER` seconds: most answers are there by then, and looking costs a
+    task.
+
     Raises:
-        CallerGone: it did.
+        CallerGone: the caller went away.
     """
     task = asyncio.current_task()
     if gone is None or task is None:
         return await work
     has_gone = False
+    watch: asyncio.Future[None] | None = None
 
-    def leave(watch: asyncio.Future[None]) -> None:
+    def leave(watched: asyncio.Future[None]) -> None:
         nonlocal has_gone
-        if not watch.cancelled():
+        if not watched.cancelled():
             has_gone = True
             task.cancel()
 
-    watch = asyncio.ensure_future(gone())
-    watch.add_done_callback(leave)
+    def look() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(gone())
+        watch.add_done_callback(leave)
+
+    timer = asyncio.get_running_loop().call_later(LOOK_AFTER, look)
     try:
         return await work
     except asyncio.CancelledError:
@@ -194,8 +210,10 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
         task.uncancel()
         raise CallerGone from None
     finally:
-        watch.remove_done_callback(leave)
-        watch.cancel()
+        timer.cancel()
+        if watch is not None:
+            watch.remove_done_callback(leave)
+            watch.cancel()
 
 
 def default_slots() -> int:

@@ -7,44 +7,60 @@ import asyncio
 import pytest
 
 from app.serving.flight import Flights
+from app.serving.outcome import Outcome, Tell
+
+
+class Work:
+    """Work that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.cancelled = 0
+        self._tell: Tell[int] | None = None
+
+    def __call__(self, tell: Tell[int]) -> Work:
+        self.begun += 1
+        self._tell = tell
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def end(self, result: int | None = None, error: BaseException | None = None) -> None:
+        assert self._tell is not None
+        self._tell(Outcome(result=result, error=error))
 
 
 def test_many_wait_for_one() -> None:
     async def main() -> None:
         flights: Flights[int] = Flights()
-        done = 0
-        go = asyncio.Event()
-
-        async def work() -> int:
-            nonlocal done
-            done += 1
-            await go.wait()
-            return done
-
+        work = Work()
         tasks = [asyncio.create_task(flights.join("key", work)) for _ in range(500)]
         await asyncio.sleep(0)
         assert len(flights) == 1
-        go.set()
+        work.end(7)
         results = await asyncio.gather(*tasks)
-        assert done == 1
+        assert work.begun == 1
         assert [joined for _, joined in results] == [False] + [True] * 499
-        assert {value for value, _ in results} == {1}
+        assert {value for value, _ in results} == {7}
         assert len(flights) == 0
-        assert await flights.join("key", work) == (2, False)
+        again = asyncio.create_task(flights.join("key", work))
+        await asyncio.sleep(0)
+        work.end(8)
+        assert await again == (8, False)
 
     asyncio.run(main())
 
 
 def test_different_keys_fly_alone() -> None:
     async def main() -> None:
-        flights: Flights[str] = Flights()
-
-        async def work(name: str) -> str:
-            await asyncio.sleep(0)
-            return name
-
-        results = await asyncio.gather(*(flights.join(name, lambda name=name: work(name)) for name in "abc"))
-        assert results == [("a", False), ("b", False), ("c", False)]
+        flights: Flights[int] = Flights()
+        works = [Work() for _ in range(3)]
+        tasks = [asyncio.create_task(flights.join(number, work)) for number, work in enumerate(works)]
+        await asyncio.sleep(0)
+        for number, work in enumerate(works):
+            work.end(number)
+        assert await asyncio.gather(*tasks) == [(0, False), (1, False), (2, False)]
 
     asyncio.run(main())
 
@@ -52,19 +68,32 @@ def test_different_keys_fly_alone() -> None:
 def test_a_failure_goes_to_all_and_is_forgotten() -> None:
     async def main() -> None:
         flights: Flights[int] = Flights()
-        tries = 0
-
-        async def work() -> int:
-            nonlocal tries
-            tries += 1
-            await asyncio.sleep(0)
-            if tries == 1:
-                raise ValueError("broken")
-            return tries
-
-        results = await asyncio.gather(*(flights.join(1, work) for _ in range(3)), return_exceptions=True)
+        work = Work()
+        tasks = [asyncio.create_task(flights.join(1, work)) for _ in range(3)]
+        await asyncio.sleep(0)
+        work.end(error=ValueError("broken"))
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         assert [str(result) for result in results] == ["broken"] * 3
-        assert await flights.join(1, work) == (2, False)
+        again = asyncio.create_task(flights.join(1, work))
+        await asyncio.sleep(0)
+        assert work.begun == 2
+        work.end(2)
+        assert await again == (2, False)
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_begun_is_no_flight() -> None:
+    async def main() -> None:
+        flights: Flights[int] = Flights()
+
+        def refused(tell: Tell[int]) -> Work:
+            raise ValueError("no room")
+
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no room"):
+                await flights.join(1, refused)
+        assert len(flights) == 0
 
     asyncio.run(main())
 
@@ -72,28 +101,20 @@ def test_a_failure_goes_to_all_and_is_forgotten() -> None:
 def test_one_who_leaves_does_not_stop_the_others_but_the_last_does() -> None:
     async def main() -> None:
         flights: Flights[int] = Flights()
-        cancelled = asyncio.Event()
-
-        async def work() -> int:
-            try:
-                await asyncio.sleep(10)
-            except asyncio.CancelledError:
-                cancelled.set()
-                raise
-            return 1
-
+        work = Work()
         first = asyncio.create_task(flights.join(1, work))
         second = asyncio.create_task(flights.join(1, work))
         await asyncio.sleep(0)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        assert not cancelled.is_set()
+        assert work.cancelled == 0
         assert len(flights) == 1
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
-        await asyncio.wait_for(cancelled.wait(), 5)
+        assert work.cancelled == 1
         assert len(flights) == 0
+        work.end(1)  # what was under way ends all the same, and disturbs nobody
 
     asyncio.run(main())

@@ -98,8 +98,9 @@ def test_what_the_facts_refuse_takes_no_slot(location: FileLocation) -> None:
 
 def test_nobody_works_for_a_caller_who_has_gone(location: FileLocation) -> None:
     async def main() -> None:
-        of, make = service(), Maker()
+        of, make = service(render_slots=1), Maker()
         await of.answer(location, "a", make)
+        go = threading.Event()
 
         async def at_once() -> None:
             return
@@ -107,8 +108,18 @@ def test_nobody_works_for_a_caller_who_has_gone(location: FileLocation) -> None:
         async def never() -> None:
             await asyncio.sleep(3600)
 
-        with pytest.raises(CallerGone):
+        def hold(reader: Reader) -> Encoded:
+            assert go.wait(10)
+            return make(reader)
+
+        holding = asyncio.create_task(of.answer(location, "held", hold))
+        await asyncio.sleep(0)
+        with pytest.raises(CallerGone):  # while it waits for the slot
             await of.answer(location, "b", make, gone=at_once)
+        assert of.admission.waiting == 0
+        go.set()
+        await holding
+        assert make.count == 2
         assert (await of.answer(location, "c", make, gone=never)).how == "miss"
 
     asyncio.run(main())
