@@ -4,7 +4,8 @@ Asking PROJ for each of 65,536 pixels takes longer than all the rest of a tile. 
 smooth, so it is asked for 49 places, at Chebyshev nodes, and a polynomial through them gives the others: to a small
 part of a pixel, or the grid is cut in four and each quarter tried again. The size of the last coefficients tells how
 good it is (Trefethen, *Approximation Theory and Approximation Practice*, chapter 4). What is not smooth to the end
-(the edge of a projection, the antimeridian) is asked for pixel by pixel.
+(the edge of a projection, the antimeridian) is asked for pixel by pixel. Where one polynomial is good for a region of
+four by four tiles, each tile of it takes its part of that, and PROJ is not asked again.
 
 Where x depends on the column alone and y on the row alone, as between degrees and Web Mercator, two short arrays say
 it all.
@@ -33,6 +34,14 @@ _TOLERANCE = 0.002
 """Pixels by which a polynomial may miss, of the raster or of the output, whichever are larger."""
 _SMALLEST = 16
 """Pixels along a side below which a piece is not cut any more."""
+_REGION = 4
+"""Grids along each side of a region. Neighbouring tiles lie in one, and its polynomial serves them all."""
+_LARGEST_REGION = 4096
+"""Pixels along a side of a region."""
+_ASIDE = 1e-4
+"""Pixels by which a grid may lie beside its place in a region: arithmetic is no better."""
+_KEPT_REGIONS = 1024
+"""Regions whose polynomials are kept for a raster: 800 bytes each."""
 _STRAIGHT = 1e-6
 """Pixels by which x may differ along a column to count as the same."""
 _MARGIN = 0.05
@@ -78,14 +87,8 @@ class Smooth:
     x: Floats
     """Chebyshev coefficients, shape (rows, columns)."""
     y: Floats
-
-    @property
-    def extent(self) -> Extent:
-        """What it covers at most: no Chebyshev polynomial exceeds 1."""
-        spread_x = float(np.abs(self.x).sum()) - abs(float(self.x[0, 0]))
-        spread_y = float(np.abs(self.y).sum()) - abs(float(self.y[0, 0]))
-        x, y = float(self.x[0, 0]), float(self.y[0, 0])
-        return (x - spread_x, x + spread_x, y - spread_y, y + spread_y)
+    extent: Extent
+    """What it covers at most."""
 
     def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
         """Width and height of the box around a pixel of the grid, in pixels of the full raster."""
@@ -158,6 +161,16 @@ class Placement:
     same_crs: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Region:
+    """What grids of one size side by side have in common."""
+
+    left: float
+    top: float
+    coefficients: Floats | None
+    """Of x and of y, shape (2, nodes, nodes). None where no polynomial is good for all of it, or none is needed."""
+
+
 class Placer:
     """Lays grids over one raster."""
 
@@ -169,6 +182,7 @@ class Placer:
         self._inverse = _inverted(profile.transform)
         self._period = _period(profile.crs)
         self._footprints: dict[Crs, Bounds | None] = {}
+        self._regions: dict[object, _Region] = {}
 
     def place(self, grid: Grid) -> Placement:
         """Where the pixels of the grid lie on the raster."""
@@ -182,6 +196,9 @@ class Placer:
             if found is None:
                 return Placement(pieces=(), scale=(1.0, 1.0), same_crs=False)
             area = found
+        shared = self._from_region(grid, area, same=same)
+        if shared is not None:
+            return shared
         with np.errstate(invalid="ignore", over="ignore"):
             x, y = self._nodes(grid, [area])
             if _is_straight(x[0], y[0]):
@@ -196,10 +213,56 @@ class Placer:
             else:
                 scale = _scale(x[0], y[0], pixels)
             if smooth[0]:
-                pieces: list[Piece] = [Smooth(rows=rows, columns=columns, x=cx[0], y=cy[0])]
+                pieces: list[Piece] = [_smooth(rows, columns, cx[0], cy[0])]
             else:
                 pieces = self._pieces(grid, area)
             return Placement(pieces=tuple(pieces), scale=scale, same_crs=same)
+
+    def _from_region(self, grid: Grid, area: tuple[slice, slice], *, same: bool) -> Placement | None:
+        """A placement by the polynomial of the region around the grid; None where there is none."""
+        left, bottom, right, top = grid.bounds
+        wide, high = right - left, top - bottom
+        if max(grid.width, grid.height) * _REGION > _LARGEST_REGION or wide <= 0 or high <= 0:
+            return None
+        across, column = divmod(round(left / wide), _REGION)
+        down, row = divmod(round(-top / high), _REGION)
+        key = (grid.crs, across, down, round(wide, 6), grid.width, grid.height)
+        region = self._regions.get(key)
+        if region is None:
+            if len(self._regions) >= _KEPT_REGIONS:
+                self._regions.clear()
+            region = self._regions[key] = self._region(grid, (left - column * wide, top + row * high))
+        aside = abs(left - column * wide - region.left) / wide, abs(top + row * high - region.top) / high
+        if region.coefficients is None or max(aside) * max(grid.width, grid.height) > _ASIDE:
+            return None
+        rows, columns = area
+        down_part = _part(row * grid.height + rows.start, row * grid.height + rows.stop, grid.height * _REGION)
+        across_part = _part(
+            column * grid.width + columns.start, column * grid.width + columns.stop, grid.width * _REGION
+        )
+        if down_part is None or across_part is None:
+            return None
+        x, y = down_part @ region.coefficients @ across_part.T
+        pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1)
+        return Placement(pieces=(_smooth(rows, columns, x, y),), scale=_linear_scale(x, y, pixels), same_crs=same)
+
+    def _region(self, grid: Grid, corner: tuple[float, float]) -> _Region:
+        """The region with this left and top corner, of grids like this one."""
+        left, top = corner
+        wide, high = grid.bounds[2] - grid.bounds[0], grid.bounds[3] - grid.bounds[1]
+        whole = Grid(
+            crs=grid.crs,
+            bounds=(left, top - _REGION * high, left + _REGION * wide, top),
+            width=grid.width * _REGION,
+            height=grid.height * _REGION,
+        )
+        area = (slice(0, whole.height), slice(0, whole.width))
+        with np.errstate(invalid="ignore", over="ignore"):
+            x, y = self._nodes(whole, [area])
+            if _is_straight(x[0], y[0]):
+                return _Region(left=left, top=top, coefficients=None)
+            smooth, cx, cy = _fit(x, y, [area])
+        return _Region(left=left, top=top, coefficients=np.stack((cx[0], cy[0])) if smooth[0] else None)
 
     def _scaled(self, grid: Grid) -> Placement:
         """A placement in the raster's own CRS: pixels of the grid are the raster's, scaled and moved."""
@@ -334,7 +397,7 @@ class Placer:
             rest: list[tuple[slice, slice]] = []
             for index, (rows, columns) in enumerate(areas):
                 if smooth[index]:
-                    found.append(Smooth(rows=rows, columns=columns, x=cx[index], y=cy[index]))
+                    found.append(_smooth(rows, columns, cx[index], cy[index]))
                 elif max(rows.stop - rows.start, columns.stop - columns.start) <= _SMALLEST:
                     small.append((rows, columns))
                 else:
@@ -472,6 +535,29 @@ def _last_ones() -> Floats:
     weights = np.zeros((_NODES, _NODES))
     weights[-2:] = weights[:, -2:] = 1
     return weights
+
+
+def _smooth(rows: slice, columns: slice, x: Floats, y: Floats) -> Smooth:
+    """A piece from its coefficients. No Chebyshev polynomial exceeds 1, so their sum bounds what it covers."""
+    middle_x, middle_y = float(x[0, 0]), float(y[0, 0])
+    spread_x = float(np.abs(x).sum()) - abs(middle_x)
+    spread_y = float(np.abs(y).sum()) - abs(middle_y)
+    extent = (middle_x - spread_x, middle_x + spread_x, middle_y - spread_y, middle_y + spread_y)
+    return Smooth(rows=rows, columns=columns, x=x, y=y, extent=extent)
+
+
+@lru_cache(maxsize=512)
+def _part(start: int, stop: int, count: int) -> Floats | None:
+    """What makes the coefficients of ``count`` pixels those of the pixels from ``start`` to ``stop``: a matrix.
+
+    None for a single pixel, which has no ends.
+    """
+    if stop - start < 2:
+        return None
+    whole = (count - 1) / 2
+    at = _nodes() * ((stop - start - 1) / 2 / whole) + ((start + stop - 1) / 2 - whole) / whole
+    found: Floats = _to_coefficients() @ _polynomials(at)
+    return found
 
 
 def _quarters(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
