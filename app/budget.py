@@ -80,6 +80,11 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What was asked for and could not be given."""
 
+    @property
+    def cores(self) -> int:
+        """Whole cores that one worker may count on: one at least."""
+        return max(1, math.ceil(self.limits.cores / self.workers))
+
     def describe(self) -> str:
         """One line for the log."""
         limits, shares = self.limits, self.shares
@@ -203,6 +208,7 @@ def exports(plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
     shares = plan.shares
     found = {
         "TILERY_MEMORY": str(plan.worker_memory),
+        "TILERY_CORES": environ.get("TILERY_CORES") or str(plan.cores),
         "TILERY_RENDER_SLOTS": str(plan.slots),
         "TILERY_BLOCK_CACHE_BYTES": str(shares.block_cache),
         "TILERY_TILE_CACHE_BYTES": str(shares.tile_cache),

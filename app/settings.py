@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """Features of one FeatureCollection at most."""
 
     # What a worker may use
+    cores: int | None = Field(None, gt=0, validation_alias=_names("CORES"))
+    """Cores that this worker may count on. Not set: the task's, shared among its workers."""
     render_slots: int | None = Field(None, gt=0, validation_alias=_names("RENDER_SLOTS"))
     """Renders at a time in one worker. Not set: one more than the cores of the task, at least two."""
     queue_length: int = Field(64, ge=0, validation_alias=_names("QUEUE_LENGTH"))

@@ -221,9 +221,19 @@ def test_workers_find_their_share_in_the_words_of_the_settings(monkeypatch: pyte
     settings = Settings(_env_file=None)
     assert settings.memory == found.worker_memory
     assert settings.render_slots == found.slots == 2
+    assert settings.cores == 1
     assert settings.block_cache_bytes == found.shares.block_cache
     assert settings.tile_cache_bytes == found.shares.tile_cache
     assert settings.max_decoded_bytes == found.shares.max_decoded
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "share"), [(0.25, None, 1), (1, None, 1), (2, None, 2), (2, 2, 1), (4, 2, 2), (4, 3, 2)]
+)
+def test_workers_share_the_cores(cores: float, workers: int | None, share: int) -> None:
+    environ = {} if workers is None else {"WEB_CONCURRENCY": str(workers)}
+    exported = budget.exports(budget.plan(environ, task(cores, 4096 * MIB)), environ)
+    assert exported["TILERY_CORES"] == str(share)
 
 
 def test_what_the_operator_sets_stays() -> None:
