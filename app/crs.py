@@ -108,6 +108,20 @@ def is_geographic(crs: Crs) -> bool:
     return crs in (WGS84, "OGC:CRS84") or (crs != WEB_MERCATOR and bool(to_pyproj(crs).is_geographic))
 
 
+def is_plain(crs: Crs) -> bool:
+    """True for a projected CRS in metres that its EPSG code says all about, and is in use."""
+    if crs == WEB_MERCATOR:
+        return True
+    from pyproj.exceptions import CRSError
+
+    try:
+        found = to_pyproj(crs)
+    except CRSError:
+        return False
+    in_metres = all(axis.unit_name == "metre" for axis in found.axis_info)
+    return found.is_projected and not found.is_deprecated and len(found.axis_info) == 2 and in_metres
+
+
 def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
     """A transformer of this thread's own, x (or longitude) first on both sides."""
     kept: dict[tuple[Crs, Crs], Any] = _transformers.__dict__.setdefault("kept", {})

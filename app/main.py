@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from app.api.app import create_app
+from app import native, settings
+
+native.prepare(settings.process())
+
+from app.api.app import create_app  # noqa: E402 - the libraries it loads have to be told before
 
 app = create_app()

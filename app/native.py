@@ -18,12 +18,16 @@ GDAL_SECURITY = {
 }
 """Switches of GDAL's own advice on security. VRT stays: rasterio's warped datasets are made of it."""
 
-GDAL_READING = {
+GDAL_ALONE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no side files: neither their requests nor their content
     "GDAL_PAM_ENABLED": "NO",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
 }
 """How rasters are opened: the file and nothing beside it."""
+
+GDAL_READING = GDAL_ALONE | {
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+}
+"""How they are read."""
 
 THREADS = {
     "GDAL_NUM_THREADS": "1",  # a render slot is a thread already

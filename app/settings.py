@@ -7,6 +7,7 @@ an environment written for TiTiler works as it is. No other module reads the env
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 from functools import cache
 from typing import Annotated, Literal
 
@@ -209,6 +210,11 @@ def get() -> Settings:
 def process_environment() -> dict[str, str]:
     """All variables of this process, to hand on to one that it starts."""
     return dict(os.environ)
+
+
+def process() -> MutableMapping[str, str]:
+    """The variables of this process themselves, for what native libraries have to be told before they are loaded."""
+    return os.environ
 
 
 def environment(name: str, default: str | None = None) -> str | None:

@@ -145,5 +145,5 @@ def decoded_bytes(profile: Profile, grid: Grid, bands: tuple[int, ...]) -> int:
     block_rows, block_columns = profile.block_shapes[0]
     across = min(math.ceil(profile.width / factor), math.ceil(width / factor) + 2 * block_columns)
     down = min(math.ceil(profile.height / factor), math.ceil(height / factor) + 2 * block_rows)
-    planes = len(set(bands)) if profile.image_structure.get("INTERLEAVE") == "BAND" else profile.count
+    planes = len(set(bands)) if profile.bands_apart else profile.count
     return across * down * planes * np.dtype(profile.dtypes[0]).itemsize

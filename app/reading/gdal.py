@@ -20,6 +20,7 @@ from typing import Any
 
 import rasterio
 from rasterio import transform as rasterio_transform
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
@@ -142,9 +143,17 @@ def profile_of(dataset: DatasetReader) -> Profile:
     points, points_crs = dataset.gcps
     placed: DatasetReader | WarpedVRT = dataset
     if points:
-        placed = WarpedVRT(
-            dataset, src_crs=points_crs, src_transform=rasterio_transform.from_gcps(points), **_mask_options(dataset)
-        )
+        try:
+            placed = WarpedVRT(
+                dataset,
+                src_crs=points_crs,
+                src_transform=rasterio_transform.from_gcps(points),
+                **_mask_options(dataset),
+            )
+        except (RasterioError, CPLE_BaseError) as error:
+            raise BrokenRaster(
+                "The ground control points of the raster do not place it.", parameter="url", private=str(error)
+            ) from None
     try:
         return Profile(
             driver=dataset.driver,
@@ -163,10 +172,9 @@ def profile_of(dataset: DatasetReader) -> Profile:
             overviews=tuple(dataset.overviews(1)),
             block_shapes=tuple((int(rows), int(columns)) for rows, columns in dataset.block_shapes),
             palette=_palette(dataset),
-            tags=dict(dataset.tags()),
             band_tags=tuple(dict(dataset.tags(band)) for band in dataset.indexes),
             gcps=bool(points),
-            image_structure=dict(dataset.tags(ns="IMAGE_STRUCTURE")),
+            bands_apart=dataset.count > 1 and dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "BAND",
         )
     finally:
         if placed is not dataset:

@@ -12,17 +12,19 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app import settings
+from app import native, settings
 from app.errors import TileryError
-from app.reading import gdal
 from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
-from app.reading.cog import blocks
-from app.reading.cog.engine import CogEngine, open_engine
+from app.reading.cog import blocks, facts
+from app.reading.cog.engine import CogEngine, header_of, supports
 from app.reading.location import Location
 from app.reading.profile import Profile
+
+if TYPE_CHECKING:
+    from app.reading.gdal import GdalEngine
 
 LATELY = 60.0
 """Seconds: a raster that nobody asked for during so long is checked before it is used again, not behind its back."""
@@ -40,20 +42,45 @@ class Opened:
         self.location = location
         self.source = source
         self.identity = source.identity
-        handle = gdal.Handle(source)
-        try:
-            self.profile: Profile = gdal.profile_of(handle.dataset)
-            self.gdal = gdal.GdalEngine(source, self.profile)
-            self.gdal.adopt(handle)
-            self.cog: CogEngine | None = open_engine(source, self.profile)
-            """None: GDAL alone can read this raster."""
-        except BaseException:
-            handle.close()
-            raise
+        header = header_of(source)
+        profile = facts.profile(header) if header is not None and _stands_alone(source) else None
+        self._gdal: GdalEngine | None = None
+        self._making = threading.Lock()
+        self.profile: Profile = profile or self._ask_gdal()
+        readable = header is not None and supports(header, self.profile)
+        if profile is not None and not readable:
+            self.profile = self._ask_gdal()
+            readable = header is not None and supports(header, self.profile)
+        self.cog = CogEngine(source, self.profile, header) if header is not None and readable else None
+        """None: GDAL alone can read this raster."""
         self.derived: dict[Any, Any] = {}
         """What was worked out from the profile (zooms, bounds in a CRS), by the name of the sum and its arguments."""
         self.checked = time.monotonic()
         self.checking = threading.Lock()
+
+    @property
+    def gdal(self) -> GdalEngine:
+        """The engine of GDAL, which is loaded only when something needs it: our own reader is enough for most."""
+        with self._making:
+            if self._gdal is None:
+                from app.reading.gdal import GdalEngine
+
+                self._gdal = GdalEngine(self.source, self.profile)
+            return self._gdal
+
+    def _ask_gdal(self) -> Profile:
+        """What GDAL says of the raster, which it then has open."""
+        from app.reading.gdal import GdalEngine, Handle, profile_of
+
+        handle = Handle(self.source)
+        try:
+            profile = profile_of(handle.dataset)
+            self._gdal = GdalEngine(self.source, profile)
+        except BaseException:
+            handle.close()
+            raise
+        self._gdal.adopt(handle)
+        return profile
 
     def unchanged(self) -> bool:
         """True when the source still is what was opened. Costs a stat for a local file, nothing for a remote one (each
@@ -63,8 +90,18 @@ class Opened:
 
     def close(self) -> None:
         """Close the handles; those in use close when they come back."""
-        self.gdal.close()
+        with self._making:
+            if self._gdal is not None:
+                self._gdal.close()
         self.source.close()
+
+
+def _stands_alone(source: ByteSource) -> bool:
+    """True when GDAL was told to look at no file beside this one, which could say something else of it."""
+    if source.local_path is None:
+        return True
+    told = {name: settings.environment(name) for name in native.GDAL_ALONE}
+    return told == native.GDAL_ALONE
 
 
 class Kept:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,11 @@ class Profile:
     block_shapes: tuple[tuple[int, int], ...]
     """(rows, columns), one a band."""
     palette: dict[int, tuple[int, int, int, int]] | None
-    tags: dict[str, str] = field(default_factory=dict)
     band_tags: tuple[dict[str, str], ...] = ()
     gcps: bool = False
     """True when ground control points place it: such a raster is always read through a warp."""
-    image_structure: dict[str, str] = field(default_factory=dict)
+    bands_apart: bool = False
+    """True where each band has blocks of its own, False where a block holds all bands."""
 
     @property
     def usable_nodata(self) -> float | None:

@@ -27,7 +27,7 @@ from app.errors import (
     UnsupportedRaster,
 )
 from app.raster import Array, Bounds, Crs, Grid, Raster
-from app.reading import footprint, gdal
+from app.reading import footprint
 from app.reading import geometry as shape
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.engine import Engine, Pixels
@@ -342,7 +342,13 @@ class Reader:
         profile = self.profile
         if crs == profile.crs and profile.north_up:
             return (profile.transform, profile.width, profile.height)
-        return self._derive(("transform", crs), lambda: gdal.default_transform(profile, crs))
+
+        def suggested() -> tuple[tuple[float, ...], int, int]:
+            from app.reading.gdal import default_transform
+
+            return default_transform(profile, crs)
+
+        return self._derive(("transform", crs), suggested)
 
     def _resolution_in(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
         """Size of the raster's pixels in a CRS, across and down.

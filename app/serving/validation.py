@@ -39,13 +39,14 @@ def validate(reader: Reader, *, path: str, strict: bool = False) -> Json:
         interleaving = dataset.interleaving
         width, height = dataset.width, dataset.height
         photometric = dataset.photometric
+        compression = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION")
     lowest, highest = reader.zooms(tms_.get(tms_.DEFAULT))
     code = crs.to_epsg() if crs else None
     return {
         "Path": path,
         "Driver": profile.driver,
         "COG": not errors and not (strict and warnings),
-        "Compression": profile.image_structure.get("COMPRESSION"),
+        "Compression": compression,
         "ColorSpace": photometric.value if photometric else None,
         "COG_errors": errors or None,
         "COG_warnings": warnings or None,

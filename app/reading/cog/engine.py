@@ -32,13 +32,18 @@ _SMALL = 1024
 """Pixels of a grid that is not cut any more."""
 
 
+def header_of(source: ByteSource) -> Header | None:
+    """The header of a file, or None where it is not one that can be read here."""
+    try:
+        return header_.parse(source)
+    except (NotARaster, UnsupportedRaster, BrokenRaster):
+        return None  # GDAL may make something of it, or knows what to say of it
+
+
 def open_engine(source: ByteSource, profile: Profile, cache: blocks.BlockCache = blocks.cache) -> CogEngine | None:
     """An engine for a raster that GDAL has opened, or None where it has to be read by GDAL."""
-    try:
-        header = header_.parse(source)
-    except (NotARaster, UnsupportedRaster, BrokenRaster):
-        return None  # GDAL made something of it; let it read it
-    return CogEngine(source, profile, header, cache) if supports(header, profile) else None
+    header = header_of(source)
+    return CogEngine(source, profile, header, cache) if header is not None and supports(header, profile) else None
 
 
 def supports(header: Header, profile: Profile, method: str = "nearest") -> bool:

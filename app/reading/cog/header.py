@@ -2,8 +2,8 @@
 
 Layout: TIFF 6.0 (https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf), BigTIFF
 (https://www.awaresystems.be/imaging/tiff/bigtiff.html), and what GDAL adds to them: nodata, masks and the note at the
-start of a cloud-optimized file (https://gdal.org/drivers/raster/cog.html). Where a raster lies on Earth is not read
-here: GDAL opened it before and knows that better.
+start of a cloud-optimized file (https://gdal.org/drivers/raster/cog.html). What says where the raster lies and what its
+bands mean is handed on as it stands; `app.reading.cog.facts` makes sense of it.
 
 A header is written by whoever made the file, so nothing in it is believed before it is checked against the file's
 size and against bounds of our own. Tables of block positions may be large; they are read when a block of their level
@@ -31,7 +31,7 @@ HEAD = 65536
 _MAX_DIRECTORIES = 128
 _MAX_ENTRIES = 1024
 _MAX_VALUE_BYTES = 1 << 20
-"""Of any tag but the tables of blocks: JPEG tables have under 1 kB, and GDAL's own XML is not read."""
+"""Of any tag but the tables of blocks: JPEG tables have under 1 kB."""
 _MAX_HEADER_BYTES = 8 << 20
 _READ_ON = 16384
 _MAX_BLOCK_BYTES = 256 << 20
@@ -39,18 +39,32 @@ _MAX_BANDS = 4096
 _TABLE_AT_ONCE = 1 << 18
 """Bytes of a table that are read whole; a longer one is read by pages of this size."""
 
-_KINDS = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-"""Type codes of tag values, as `struct` calls them. Fractions and floating point are never needed."""
+_KINDS = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+"""Type codes of tag values, as `struct` calls them. Fractions and short floating point are never needed."""
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
 _SAMPLES, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _COUNTS = 277, 284, 317, 322, 323, 324, 325
 _EXTRA, _FORMAT, _JPEG_TABLES, _NODATA, _LERC = 338, 339, 347, 42113, 50674
+_PIXEL_SCALE, _TIE_POINTS, _MATRIX, _GEO_KEYS, _GEO_NUMBERS, _GEO_TEXT = 33550, 33922, 34264, 34735, 34736, 34737
+_METADATA, _RPC = 42112, 50844
 _WANTED = frozenset(
     {
         _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _PLANAR, _PREDICTOR,
         _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _COUNTS, _EXTRA, _FORMAT, _JPEG_TABLES, _NODATA, _LERC,
+        _PIXEL_SCALE, _TIE_POINTS, _MATRIX, _GEO_KEYS, _GEO_NUMBERS, _GEO_TEXT, _METADATA, _RPC,
     }
 )  # fmt: skip
+
+_ASCII, _SHORT, _DOUBLE = 2, 3, 12
+_OF_A_PLACE = {
+    _PIXEL_SCALE: _DOUBLE,
+    _TIE_POINTS: _DOUBLE,
+    _GEO_KEYS: _SHORT,
+    _GEO_NUMBERS: _DOUBLE,
+    _GEO_TEXT: _ASCII,
+}
+"""Tags that place a raster, and the type that their values have to have."""
+_MOST_OF_A_PLACE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +200,22 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a GeoTIFF says of where its raster lies (OGC 19-008r4), as it stands in the file."""
+
+    scale: tuple[float, ...]
+    """ModelPixelScale: width, height and depth of a pixel."""
+    ties: tuple[float, ...]
+    """ModelTiepoint: column, row, 0 and x, y, z, point after point."""
+    keys: tuple[int, ...]
+    """GeoKeyDirectory: groups of four."""
+    numbers: tuple[float, ...]
+    """Values of keys that are no whole numbers."""
+    text: str
+    """Values of keys that are texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What the file says of itself."""
 
@@ -199,6 +229,11 @@ class Header:
     """GDAL's note at the start of a cloud-optimized file: ``LAYOUT``, ``BLOCK_ORDER``… Empty where there is none."""
     directories: tuple[int, ...]
     """Positions of all image directories, in the order of the chain."""
+    place: Place | None
+    """None where something else than a scale and tie points places the raster, or nothing does, or it makes no sense.
+    """
+    metadata: str | None
+    """GDAL's XML of what it knows of the bands; empty where there is none, None where it is longer than any."""
 
     @property
     def has_mask(self) -> bool:
@@ -238,6 +273,8 @@ def parse(source: ByteSource) -> Header:
         big_tiff=reader.big,
         big_endian=reader.order == ">",
         structure=reader.structure(),
+        place=reader.place(directories[0][1]),
+        metadata=reader.metadata(directories[0][1]),
         directories=tuple(position for position, _ in directories),
     )
 
@@ -354,6 +391,31 @@ class _Reader:
     def text(self, entries: dict[int, _Entry], tag: int) -> str | None:
         values = self.values(entries, tag)
         return bytes(values).split(b"\0")[0].decode("latin-1").strip() if values else None
+
+    def place(self, entries: dict[int, _Entry]) -> Place | None:
+        """Where the raster lies, if it is said in the plainest way."""
+        if _MATRIX in entries or _RPC in entries or not {_PIXEL_SCALE, _TIE_POINTS, _GEO_KEYS} <= entries.keys():
+            return None
+        for tag, kind in _OF_A_PLACE.items():
+            if tag in entries and (entries[tag][0] != kind or entries[tag][1] > _MOST_OF_A_PLACE):
+                return None
+        try:
+            scale, ties, keys, numbers, text = (self.values(entries, tag) for tag in _OF_A_PLACE)
+        except BrokenRaster:
+            return None  # GDAL makes do without it
+        return Place(scale=scale, ties=ties, keys=keys, numbers=numbers, text=bytes(text).decode("latin-1"))
+
+    def metadata(self, entries: dict[int, _Entry]) -> str | None:
+        """GDAL's XML, if it is not longer than any that is worth reading here."""
+        if _METADATA not in entries:
+            return ""
+        kind, count, _ = entries[_METADATA]
+        if kind != _ASCII or count > _READ_ON:
+            return None
+        try:
+            return bytes(self.values(entries, _METADATA)).split(b"\0")[0].decode("utf-8", "replace")
+        except BrokenRaster:
+            return None
 
     def table(self, entries: dict[int, _Entry], tag: int, count: int) -> Table:
         """Where a table of at least ``count`` numbers lies."""

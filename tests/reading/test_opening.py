@@ -1,0 +1,65 @@
+"""Who is asked what a raster is: our own reader of headers, or GDAL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from app.raster import Raster
+from app.reading.kept import kept
+from app.reading.location import FileLocation
+from app.reading.options import ReadOptions
+from app.reading.reader import open_reader
+from tests.support import rasters
+
+
+@pytest.fixture(autouse=True)
+def _open_anew() -> Iterator[None]:
+    kept().clear()
+    yield
+    kept().clear()
+
+
+def preview(path: Path) -> Raster:
+    with open_reader(FileLocation(path=str(path.resolve()))) as reader:
+        return reader.preview(options=ReadOptions())
+
+
+def beside(path: Path) -> None:
+    """A file beside the raster that masks all of it."""
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(np.zeros(dataset.shape, "uint8"))
+    assert path.with_name(path.name + ".msk").exists()
+
+
+def test_gdal_is_not_asked_for_a_plain_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("GDAL was asked")
+
+    monkeypatch.setattr("app.reading.gdal.Handle.__init__", refuse)
+    assert preview(rasters.rgb(tmp_path / "a.tif")).count == 3
+
+
+def test_gdal_is_asked_for_what_is_not_plain(tmp_path: Path) -> None:
+    raster = preview(rasters.palette(tmp_path / "a.tif"))
+    assert raster.colormap is not None
+    assert raster.colormap[1] == (0, 255, 0, 255)
+
+
+def test_files_beside_the_raster_are_not_looked_at(tmp_path: Path) -> None:
+    path = rasters.gradient(tmp_path / "a.tif", size=64, overviews=())
+    beside(path)
+    assert preview(path).mask is None
+
+
+def test_files_beside_the_raster_count_where_gdal_was_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "FALSE")
+    path = rasters.gradient(tmp_path / "a.tif", size=64, overviews=())
+    beside(path)
+    mask = preview(path).mask
+    assert mask is not None
+    assert not mask.any()
