@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -134,15 +135,14 @@ def settings_(as_json: bool, changed: bool) -> None:
     from dataclasses import asdict
     from textwrap import fill
 
-    from pydantic import ValidationError
-
     from app.provenance import rows
+    from app.variables import WrongVariables
 
     try:
         found = [row for row in rows() if not changed or row.origin != "default"]
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            click.echo(f"Error: {problem['loc'][0]}: {problem['msg']}", err=True)
+    except WrongVariables as error:
+        for name, problem in error.problems.items():
+            click.echo(f"Error: {name}: {problem}", err=True)
         sys.exit(EXIT_USAGE)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found], indent=1))
@@ -557,7 +557,7 @@ def seed(layer_id: str, zooms: str | None, formats: str, style: str | None, boun
         f"/{layer_id}/{z}/{x}/{y}{suffix}" for z, x, y in seeding.tiles(place, first, last, mine) for suffix in suffixes
     )
     # As redirects: then the answer says whether the tile is in the store.
-    app = create_app(settings.get().model_copy(update={"tile_store_mode": "redirect", "access_token": None}))
+    app = create_app(replace(settings.get(), tile_store_mode="redirect", access_token=None))
     query = urlencode({"style": style}) if style else ""
 
     with _step("seed", total, "tiles") as advance:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Any
 
-from dotenv import dotenv_values
-from pydantic import AliasChoices
-from pydantic.fields import FieldInfo
-
-from app import settings
+from app import settings, variables
 from app.settings import Settings
+from app.variables import Variable
 
 _MASK = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -37,28 +34,31 @@ def rows() -> tuple[Row, ...]:
     """All settings in the order in which `app.settings` declares them.
 
     Raises:
-        pydantic.ValidationError: a value is not what its setting takes.
+        WrongVariables: a value is not what its setting takes.
     """
     found = settings.get()
-    written = dotenv_values(".env")
-    return tuple(_row(name, field, found, written) for name, field in Settings.model_fields.items())
+    written = variables.written()
+    explained = variables.explanations(Settings)
+    return tuple(
+        _row(variable, getattr(found, variable.field), explained.get(variable.field, ""), written)
+        for variable in variables.variables(Settings)
+    )
 
 
-def _row(name: str, field: FieldInfo, found: Settings, written: dict[str, str | None]) -> Row:
-    alias = field.validation_alias
-    variables = tuple(str(choice) for choice in alias.choices) if isinstance(alias, AliasChoices) else (name.upper(),)
+def _row(variable: Variable, value: Any, explanation: str, written: dict[str, str]) -> Row:
     origin = "default"
     for place, lookup in (("environment", settings.environment), (".env", written.get)):
-        variable = next((v for v in variables if lookup(v) is not None), None)
-        if variable is not None:
-            origin = f"{place} {variable}"
+        name = next((name for name in variable.names if lookup(name) is not None), None)
+        if name is not None:
+            origin = f"{place} {name}"
             break
+    ours, *others = variable.names
     return Row(
-        variable=variables[0],
-        fallbacks=tuple(dict.fromkeys(v for v in variables[1:] if v != variables[0])),
-        value=_text(getattr(found, name), secret=not field.repr),
+        variable=ours,
+        fallbacks=tuple(dict.fromkeys(name for name in others if name != ours)),
+        value=_text(value, secret=variable.secret),
         origin=origin,
-        explanation=" ".join(inspect.cleandoc(field.description or "").split()),
+        explanation=" ".join(cleandoc(explanation).split()),
     )
 
 

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping
+from dataclasses import InitVar, dataclass
 from functools import cache
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from app import variables
+from app.variables import Field
 
-
-def _names(name: str, *fallbacks: str) -> AliasChoices:
-    return AliasChoices(f"TILERY_{name}", *fallbacks)
+CommaList = tuple[str, ...]
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode]
+def _names(name: str, *fallbacks: str) -> tuple[str, ...]:
+    return (f"TILERY_{name}", *fallbacks)
 
 
-class Settings(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """What an operator can set. The docstring under each field is what the manual prints."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True, populate_by_name=True
-    )
+    _env_file: InitVar[str | None] = ".env"
 
     # What may be read
     sources: CommaList = Field((), validation_alias=_names("SOURCES"))
@@ -82,7 +81,7 @@ class Settings(BaseSettings):
     )
     """``Cache-Control`` of every successful answer to GET and HEAD; errors are never cacheable."""
     access_token: str | None = Field(
-        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), repr=False
+        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), secret=True
     )
     """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need
     none."""
@@ -165,45 +164,24 @@ class Settings(BaseSettings):
     )
     """How much is logged."""
 
-    @field_validator("sources", "trusted_proxies", "allowed_hosts", "cors_origins", "cors_allow_methods", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("root_path")
-    @classmethod
-    def _slashes(cls, value: str) -> str:
-        value = value.strip("/")
-        return f"/{value}" if value else ""
-
-    @field_validator("public_url")
-    @classmethod
-    def _no_slash(cls, value: str | None) -> str | None:
-        return value.rstrip("/") if value else None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic's signature)
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+    def __post_init__(self, _env_file: str | None) -> None:
         """The process environment wins over ``.env``; there is no third place."""
-        return init_settings, env_settings, dotenv_settings
+        variables.fill(self, (os.environ, variables.written(_env_file)))
+        tidy: dict[str, Any] = {
+            "root_path": f"/{bare}" if (bare := self.root_path.strip("/")) else "",
+            "public_url": self.public_url.rstrip("/") if self.public_url else None,
+        }
+        for name, value in tidy.items():
+            object.__setattr__(self, name, value)
 
 
 @cache
 def get() -> Settings:
-    """The settings of this process, read once."""
+    """The settings of this process, read once.
+
+    Raises:
+        WrongVariables: a value is not what its setting takes.
+    """
     return Settings()
 
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import pytest
 
 from app import native
 
-native.prepare(os.environ)  # as whoever starts a server does
+PUBLISHERS = frozenset(("cli", "publishing"))
+"""Folders of tests whose subject takes a raster with all the files beside it, as publishers have them."""
+
+
+@pytest.fixture(autouse=True)
+def _one_file_is_one_raster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GDAL is told what whoever starts a server tells it."""
+    serving = PUBLISHERS.isdisjoint(request.path.parts)
+    for name, value in native.GDAL_ALONE.items():
+        if serving:
+            monkeypatch.setenv(name, value)
+        else:
+            monkeypatch.delenv(name, raising=False)
