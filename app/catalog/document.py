@@ -11,12 +11,13 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing import TYPE_CHECKING, Any
 
 from app.catalog.layer import Layer, Meta, Query, Style
 from app.errors import BrokenDocument
+
+if TYPE_CHECKING:
+    from app.catalog.schema import Document
 
 FORMAT = 1
 """Version of our additions, written as ``format``. A higher one is not read: we would serve it wrong."""
@@ -44,46 +45,6 @@ RENDER_PARAMETERS = frozenset(
 
 _STYLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-
-
-class _Meta(BaseModel):
-    approximate_zoom: int | None = Field(None, alias="approximateZoom")
-    band_count: int | None = Field(None, alias="bandCount")
-    width: int | None = None
-    height: int | None = None
-    source: str | None = None
-
-
-class _Style(BaseModel):
-    title: str | None = None
-    render: dict[str, Any] = {}
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    format: int = Field(FORMAT, ge=1, le=FORMAT)
-    name: str | None = None
-    description: str | None = None
-    attribution: str | None = None
-    bounds: tuple[float, float, float, float] = (-180.0, -85.051129, 180.0, 85.051129)
-    minzoom: int = Field(0, ge=0, le=30)
-    maxzoom: int = Field(22, ge=0, le=30)
-    source: str | None = None
-    revision: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
-    published: str | None = None
-    meta: _Meta = _Meta.model_construct()
-    render: dict[str, Any] = {}
-    styles: dict[str, _Style] = {}
-    statistics: dict[str, dict[str, Any]] = {}
-
-    @field_validator("bounds")
-    @classmethod
-    def _on_earth(cls, value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        west, south, east, north = value
-        if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-            raise ValueError("bounds are west, south, east, north in degrees")
-        return value
 
 
 def query(render: Mapping[str, Any]) -> Query:
@@ -132,9 +93,13 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     """
     if len(body) > MAX_BYTES:
         raise BrokenDocument(f"The document is longer than {MAX_BYTES} bytes.", limit=MAX_BYTES)
+    from pydantic import ValidationError
+
+    from app.catalog.schema import Document
+
     try:
         raw = json.loads(body)
-        found = _Document.model_validate(raw)
+        found = Document.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
@@ -174,7 +139,7 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     )
 
 
-def _source(found: _Document, folder: str) -> str:
+def _source(found: Document, folder: str) -> str:
     """The raster's address. Without ``source``: the Lambda tiler's ``meta.source``, and the ``index.tif`` that stands
     beside an ``index.vrt``, because we reproject by ourselves and need no VRT for it.
     """
