@@ -72,6 +72,7 @@ def main() -> None:
     if not servers.PEER.exists():
         sys.exit("TiTiler is not installed: make peer")
     servers.WORK.mkdir(exist_ok=True)
+    servers.compile_ours()
     rounds, tiles = (1, 48) if asked.quick else (asked.rounds, asked.tiles)
     folder = rasters.make(2560 if asked.quick else 10_240)
     results: dict[str, Any] = {

@@ -18,7 +18,7 @@ from typing import Any
 from bench import rasters, tiles
 from bench.cases import Case
 from bench.measure import address, case_of
-from bench.servers import GDAL, PEER, ROOT, WORK
+from bench.servers import GDAL, PEER, ROOT, WORK, compile_ours
 
 PROCESS = """
 import asyncio, importlib, json, resource, sys, time
@@ -99,6 +99,7 @@ def once(name: str, case: Case, folder: Path) -> dict[str, float]:
 def measure(folder: Path, rounds: int) -> dict[str, Any]:
     """Medians for both servers, processes started in turns."""
     case = case_of("pan-png")
+    compile_ours()
     rasters.read_once(folder / f"{case.raster}.tif")
     found: dict[str, list[dict[str, float]]] = {"titiler": [], "tilery": []}
     for number in range(rounds + 1):

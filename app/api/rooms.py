@@ -1,7 +1,7 @@
 """The rooms behind the door: every route but the short ways to tiles, as one FastAPI application.
 
 FastAPI and all that these routes import take longer to load than a tile takes to make, so this module is loaded when
-the first of them is asked for, or beside the event loop right after the start (see `app.api.app`).
+the first of them is asked for (see `app.api.app`).
 """
 
 from __future__ import annotations

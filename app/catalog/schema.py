@@ -1,4 +1,4 @@
-"""The shape of a layer's document. Loaded with the first document: pydantic takes longer to load than a tile to make."""
+"""The shape of a layer's document. Loaded with the first: pydantic takes longer to load than a tile to make."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from tests.support import rasters
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
+    "rasterio",
+    "pydantic",
     "fastapi",
     "jinja2",
     "rio_tiler",
@@ -27,7 +29,9 @@ HEAVY = (
 
 START = "import app.main"
 FIRST_TILE = """
-import sys
+import os, sys
+from app import native
+native.prepare(os.environ)
 from starlette.testclient import TestClient
 from app.api.app import create_app
 from app.settings import Settings
