@@ -22,7 +22,7 @@ import rasterio
 from rasterio import transform as rasterio_transform
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -46,6 +46,9 @@ _DRIVERS: tuple[tuple[bytes, str], ...] = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
 )
 """First bytes of what we open. What is not here is not opened, whatever GDAL could make of it."""
+
+_FAILURES = (RasterioError, CPLE_BaseError)
+"""What rasterio raises when GDAL fails; the second are GDAL's own, which rasterio passes on here and there."""
 
 _MAX_BANDS = 4096
 _MAX_SIDE = 2**31 - 1
@@ -87,7 +90,7 @@ class Handle:
                     self.dataset: DatasetReader = rasterio.open(source.local_path, **options)
                 else:
                     self.dataset = rasterio.open("raster", opener=self._opener(source), **options)
-        except RasterioIOError as error:
+        except _FAILURES as error:
             self.check()
             raise BrokenRaster(
                 "The raster is damaged, cut short or of a kind that cannot be read.",
@@ -150,7 +153,7 @@ def profile_of(dataset: DatasetReader) -> Profile:
                 src_transform=rasterio_transform.from_gcps(points),
                 **_mask_options(dataset),
             )
-        except (RasterioError, CPLE_BaseError) as error:
+        except _FAILURES as error:
             raise BrokenRaster(
                 "The ground control points of the raster do not place it.", parameter="url", private=str(error)
             ) from None
@@ -257,7 +260,7 @@ class GdalEngine:
                 return self._read_gauss(grid, scale, bands, nodata)
             with self.handle(footprint.overview(profile, scale, method)) as dataset:
                 return _read_warped(dataset, profile, grid, bands, nodata, method)
-        except RasterioError as error:
+        except _FAILURES as error:
             raise BrokenRaster(
                 "The raster could not be read: it is damaged or cut short.", parameter="url", private=str(error)
             ) from None
@@ -381,7 +384,7 @@ def default_transform(
         affine, width, height = calculate_default_transform(
             crs_.to_rasterio(profile.crs), crs_.to_rasterio(target), width, height, left, bottom, right, top
         )
-    except RasterioError as error:
+    except _FAILURES as error:
         raise UnsupportedRaster(
             "The raster cannot be placed in that coordinate reference system.", private=str(error)
         ) from None
