@@ -24,7 +24,7 @@ from app.rendering.pixels import interleaved
 Bytes = NDArray[np.uint8]
 Filter = Literal[0, 1, 2, 3]
 """PNG's numbers: none; sub, up and average: the pixel to the left, above, the mean of both is subtracted."""
-_FILTERS: tuple[Filter, ...] = (0, 1, 2, 3)
+_OTHERS: tuple[Filter, ...] = (0, 1, 3)
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
@@ -108,8 +108,10 @@ def _deflate(lines: Bytes, step: int, *, indexed: bool, fast: bool) -> bytes:
     ratio = _ratio(sample, above, step, 2)
     if ratio >= _RICH:
         return bytes(isal_zlib.compress(_filtered(lines, step, 2), 1))
-    ratios = {kind: _ratio(sample, above, step, kind) for kind in _FILTERS if kind != 2} | {2: ratio}
-    kind = min(ratios, key=lambda tried: ratios[tried])
+    ratios: dict[Filter, float] = {2: ratio}
+    for tried in _OTHERS:
+        ratios[tried] = _ratio(sample, above, step, tried)
+    kind = min(ratios, key=ratios.__getitem__)
     filtered = _filtered(lines, step, kind)
     if ratios[kind] >= _SMOOTH:
         return bytes(isal_zlib.compress(filtered, 3))
