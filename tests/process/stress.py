@@ -1,8 +1,8 @@
 """Many threads read tiles while the files below them are replaced and written over: run as a process of its own.
 
 Every version of a file has one value in all its pixels, so a tile made of two versions shows, and so does one that is
-of none. A file that is written over is cut to nothing first and grows from its start: what it holds on the way is of the
-new version only, or cannot be read.
+of none. A file that is written over is cut to nothing first and grows from its start: what it holds on the way is of
+the new version only, or cannot be read.
 """
 
 from __future__ import annotations
