@@ -31,6 +31,18 @@ def opaque(alpha: Array) -> NDArray[np.bool_] | None:
     return None if mask.all() else mask[None]
 
 
+def opacity(alpha: Array) -> NDArray[np.float32] | None:
+    """What part of a pixel an alpha band shows, 0 to 1, in its shape; None when all of each.
+
+    A float band only tells transparent (0) from opaque (anything else).
+    """
+    if alpha.dtype.kind == "f":
+        shown = alpha != 0
+        return None if shown.all() else shown.astype(np.float32)
+    most = maximum(alpha.dtype)
+    return None if (alpha == alpha.dtype.type(most)).all() else alpha.astype(np.float32) / np.float32(most)
+
+
 def maximum(dtype: np.dtype[Any]) -> float:
     """The largest value of a type."""
     return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)

@@ -321,8 +321,7 @@ def _resampled(
     weights: dict[int, Array | None] = dict.fromkeys(values, shared)
     if nodata is not None:
         weights = {band: _and(shared, masks.valid(window, nodata)) for band, window in values.items()}
-    elif alpha_band is not None and not (values[alpha_band] == masks.maximum(values[alpha_band].dtype)).all():
-        opacity = values[alpha_band].astype(np.float32) / np.float32(masks.maximum(values[alpha_band].dtype))
+    elif alpha_band is not None and (opacity := masks.opacity(values[alpha_band])) is not None:
         opacity = opacity if shared is None else opacity * shared
         weights = {band: opacity if band != alpha_band else shared for band in values}
     order = list(values)
