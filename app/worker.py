@@ -10,6 +10,7 @@ its place.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -110,6 +111,17 @@ class Readiness:
         await send({"type": "http.response.body", "body": DRAINING, "more_body": False})
 
 
+def spare_collections() -> None:
+    """Look for garbage in circles less often, and never among what was made until now.
+
+    A request leaves hardly any behind, and by default the interpreter goes through thousands of lasting objects for it:
+    3 % of the time of a tile.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
     """What ``docker/gunicorn_conf.py`` names as the worker class."""
 
@@ -132,6 +144,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self.server.handle_exit, signal.SIGQUIT, None)
 
     async def _serve(self) -> None:
+        spare_collections()
         self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling)
         self.config.app = Readiness(self.wsgi, self.server)
         self._install_sigquit_handler()
