@@ -1,8 +1,8 @@
 """What this task may use, and how much of it each worker gets.
 
 A container sees the host's cores and memory whatever its limits are, so both are read from where the limit is written:
-the metadata of the ECS task, then the control group (version 2 or 1), and only without either the machine itself. Pure
-functions: the environment and the root of the file system are arguments.
+the metadata of the ECS task or the variable of the Lambda function, the control group (version 2 or 1), and only
+without any of them the machine itself. Pure functions: the environment and the root of the file system are arguments.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ CORES_PER_WORKER = 4
 """One process with as many threads as cores does what several do at half the memory, because the codecs let go of the
 interpreter's lock; beyond four cores the Python in between becomes the limit."""
 
+LAMBDA_MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+"""The variable that has a Lambda function's MB; nothing else sets it."""
+LAMBDA_CORE = 1769
+"""MB of a Lambda function that come with one vCPU, and so in proportion.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html.
+"""
+
 _UNLIMITED = 1 << 60
 """Control groups of version 1 write a number near 2**63 where there is no limit."""
 
@@ -47,7 +55,7 @@ class Limits:
     memory: int
     """Bytes."""
     cores_from: str
-    """Where the cores are written: ``ecs``, ``cgroup`` or ``machine``."""
+    """Where the cores are written: ``ecs``, ``lambda``, ``cgroup`` or ``machine``."""
     memory_from: str
     """Where the memory is written, with the same words."""
 
@@ -122,11 +130,13 @@ def limits(environ: Mapping[str, str], root: Path = Path("/"), fetch: Fetch = fe
     total = _machine_memory(root)
     memory: list[tuple[int, str]] = [(min(total // 2, 4 << 30), "half of the machine")]
     ecs_cores, ecs_memory = _ecs_limits(environ.get("ECS_CONTAINER_METADATA_URI_V4"), fetch)
+    function_cores, function_memory = _lambda_limits(environ)
     quota, ceiling = cgroup_cores(root), cgroup_memory(root)
-    limited = [(value, name) for value, name in ((ecs_memory, "ecs"), (ceiling, "cgroup")) if value]
-    if limited:
-        memory = [(min(value, total), name) for value, name in limited]
-    cores += [(value, name) for value, name in ((ecs_cores, "ecs"), (quota, "cgroup")) if value]
+    limited = [(ecs_memory, "ecs"), (function_memory, "lambda"), (ceiling, "cgroup")]
+    if any(value for value, _ in limited):
+        memory = [(min(value, total), name) for value, name in limited if value]
+    allotted = [(ecs_cores, "ecs"), (function_cores, "lambda"), (quota, "cgroup")]
+    cores += [(value, name) for value, name in allotted if value]
     fewest, least = min(cores, key=lambda found: found[0]), min(memory, key=lambda found: found[0])
     return Limits(cores=fewest[0], memory=least[0], cores_from=fewest[1], memory_from=least[1])
 
@@ -159,17 +169,22 @@ def plan(environ: Mapping[str, str], limits: Limits) -> Plan:
     at least one, is the number otherwise; without either it is one worker for every four cores. Both are cut to
     ``MAX_WORKERS``, the latter two also to what the memory holds.
 
+    A Lambda function is one process that gets one request at a time: one worker with one slot, whatever is asked for,
+    and as many threads at one read as its memory brings cores.
+
     Raises:
         ImpossibleBudget: a number that is none, or what was asked for cannot fit.
     """
     notes: list[str] = []
+    alone = LAMBDA_MEMORY in environ
     room = int((limits.memory - MASTER) * SAFETY)
     if room < SMALLEST_WORKER:
         raise ImpossibleBudget(
             f"{_mib(limits.memory)} of memory is too little: one worker needs {_mib(SMALLEST_WORKER)}, "
-            f"so give the task at least {_mib(math.ceil(SMALLEST_WORKER / SAFETY) + MASTER)}."
+            f"so give the {'function' if alone else 'task'} at least "
+            f"{_mib(math.ceil(SMALLEST_WORKER / SAFETY) + MASTER)}."
         )
-    workers = _workers(environ, limits, room // SMALLEST_WORKER, notes)
+    workers = 1 if alone else _workers(environ, limits, room // SMALLEST_WORKER, notes)
     share = room // workers
     if asked := _positive(environ, "TILERY_MEMORY"):
         if asked * workers > limits.memory:
@@ -178,9 +193,15 @@ def plan(environ: Mapping[str, str], limits: Limits) -> Plan:
                 f"leave it out, or set at most {share}."
             )
         share = asked
-    slots = _positive(environ, "TILERY_RENDER_SLOTS") or slots_for(limits.cores / workers)
-    shares = _asked_shares(environ, share, notes)
-    return Plan(limits=limits, workers=workers, slots=slots, worker_memory=share, shares=shares, notes=tuple(notes))
+    slots = _positive(environ, "TILERY_RENDER_SLOTS") or (1 if alone else slots_for(limits.cores / workers))
+    return Plan(
+        limits=limits,
+        workers=workers,
+        slots=slots,
+        worker_memory=share,
+        shares=_asked_shares(environ, share, notes),
+        notes=tuple(notes),
+    )
 
 
 def slots_for(cores: float) -> int:
@@ -301,6 +322,14 @@ def _ecs_limits(url: str | None, fetch: Fetch) -> tuple[float | None, int | None
         if isinstance(ram, int | float) and ram > 0:
             memory.append(float(ram))
     return min(cores, default=None), int(min(memory) * MIB) if memory else None
+
+
+def _lambda_limits(environ: Mapping[str, str]) -> tuple[float | None, int | None]:
+    """Cores and bytes of the Lambda function."""
+    text = environ.get(LAMBDA_MEMORY, "").strip()
+    if not text.isdigit() or not int(text):
+        return None, None
+    return round(int(text) / LAMBDA_CORE, 3), int(text) * MIB
 
 
 def _cgroup_folders(root: Path, controller: str | None) -> Iterator[Path]:
