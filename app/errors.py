@@ -10,6 +10,7 @@
     │   ├── InvalidGeometry         400 invalid_geometry
     │   └── OverLimit               400 over_limit            (one parameter beyond its limit)
     ├── TooMuchWork                 413 too_much_work         (the request as a whole is beyond its budget)
+    │   └── AnswerTooLarge          413 answer_too_large      (more bytes than what carries the answer takes)
     ├── Unauthorized                401 unauthorized
     ├── NotFound                    404 not_found
     │   ├── LayerNotFound           404 layer_not_found
@@ -121,6 +122,12 @@ class TooMuchWork(TileryError):
 
     code = "too_much_work"
     status = 413
+
+
+class AnswerTooLarge(TooMuchWork):
+    """The answer has more bytes than what carries it takes; ``limit`` has the number."""
+
+    code = "answer_too_large"
 
 
 class Unauthorized(TileryError):

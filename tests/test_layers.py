@@ -16,6 +16,7 @@ GROUND = {
     "app.errors",
     "app.settings",
     "app.budget",
+    "app.allowance",
     "app.deadline",
     "app.native",
 }

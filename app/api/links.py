@@ -44,7 +44,8 @@ class Links:
         for name, value in scope["headers"]:
             if name == b"host" or name.startswith(b"x-forwarded-"):
                 headers.setdefault(name, value)
-        scheme, host, prefix = scope.get("scheme", "http"), headers.get(b"host"), self._prefix
+        scheme, host = scope.get("scheme", "http"), headers.get(b"host")
+        prefix = self._prefix or scope.get("state", {}).get("prefix", "")
         if self.trusts(scope):
             forwarded = _first(headers.get(b"x-forwarded-proto"))
             if forwarded in ("http", "https"):

@@ -83,7 +83,7 @@ class Door:
     def path(self, scope: Scope) -> str:
         """The path of a request without the prefix that a proxy or the server added."""
         path: str = scope["path"]
-        for prefix in (self._settings.root_path, scope.get("root_path", "")):
+        for prefix in dict.fromkeys((self._settings.root_path, scope.get("root_path", ""))):
             if prefix and (path == prefix or path.startswith(f"{prefix}/")):
                 path = path[len(prefix) :] or "/"
         return path
@@ -132,7 +132,11 @@ class _Visit:
         self.scope = dict(scope)  # the server goes on using its own
         self.scope["path"] = door.path(scope)
         self.scope["root_path"] = ""
-        self.scope["state"] = {**scope.get("state", {}), "request_id": self.request_id}
+        self.scope["state"] = {
+            **scope.get("state", {}),
+            "request_id": self.request_id,
+            "prefix": scope.get("root_path", ""),
+        }
         self._head_only = scope["method"] == "HEAD"
         if self._head_only:
             self.scope["method"] = "GET"

@@ -19,3 +19,5 @@ class ReadOptions:
     """Resampling of reads in the dataset's own CRS (``resampling=``): rasterio's names in lower case."""
     reproject: str = "nearest"
     """Resampling of reads in another CRS (``reproject=``)."""
+    max_pixels: int | None = None
+    """Pixels of the output at most, where what carries the answer has a limit."""

@@ -18,6 +18,7 @@ import numpy as np
 from app import crs as crs_
 from app import settings
 from app.errors import (
+    AnswerTooLarge,
     InvalidBand,
     InvalidParameter,
     OverLimit,
@@ -385,6 +386,13 @@ class Reader:
                 "max_size, or a width and height.",
                 parameter="max_size",
                 limit=limit,
+            )
+        if options.max_pixels is not None and grid.width * grid.height > options.max_pixels:
+            raise AnswerTooLarge(
+                f"The picture would have {grid.width} × {grid.height} pixels; in this format {options.max_pixels} fit "
+                "into what can be sent from here. Ask for fewer pixels or bands, or for a format that compresses.",
+                parameter="format",
+                limit=options.max_pixels,
             )
         if not padding or self._aligned(grid):
             return self._fill(grid, options)

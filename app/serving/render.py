@@ -5,18 +5,23 @@ Every function here is plain and blocking; it runs in a render slot.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from app import allowance
 from app import tms as tms_
 from app.errors import UpstreamError
 from app.raster import Raster
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.location import Location
+from app.reading.options import ReadOptions
 from app.reading.reader import Reader, open_reader
 from app.rendering import pipeline
+from app.rendering.encoding import formats
 from app.rendering.options import RenderOptions
 from app.serving import coverage
 from app.serving.encoded import Encoded
@@ -78,7 +83,7 @@ def tile(reader: Reader, request: TileRequest) -> Encoded:
         request.z,
         request.x,
         request.y,
-        request.style.read,
+        _read_options(reader, request.style),
         width=request.size,
         height=request.size,
         buffer=request.buffer,
@@ -96,7 +101,7 @@ def part(reader: Reader, request: PartRequest) -> Encoded:
         width=request.size.width,
         height=request.size.height,
         max_size=request.size.max_size,
-        options=request.style.read,
+        options=_read_options(reader, request.style),
     )
     return picture(raster, request.style)
 
@@ -115,7 +120,7 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
         width=request.size.width,
         height=request.size.height,
         max_size=request.size.max_size,
-        options=request.style.read,
+        options=_read_options(reader, request.style),
     )
     return picture(raster, request.style)
 
@@ -194,8 +199,33 @@ def _preview(reader: Reader, request: PreviewRequest) -> Raster:
         height=request.size.height,
         max_size=request.size.max_size,
         dst_crs=request.dst_crs,
-        options=request.style.read,
+        options=_read_options(reader, request.style),
     )
+
+
+def _read_options(reader: Reader, style: Style) -> ReadOptions:
+    """How the pixels of a picture are read, and how many of them fit into an answer: known beforehand for a format
+    that does not compress, at least as the number of bytes that each pixel will have.
+    """
+    most = allowance.most()
+    if style.format is None or math.isinf(most) or not formats.get(style.format).raw:
+        return style.read
+    return replace(style.read, max_pixels=int(most) // _bytes_a_pixel(reader, style))
+
+
+def _bytes_a_pixel(reader: Reader, style: Style) -> int:
+    """Bytes of one pixel in a format that does not compress; what cannot be told beforehand is taken at its least."""
+    render, profile = style.render, reader.profile
+    count = len(style.read.bands or profile.data_bands or (1,))
+    size = 4 if style.read.unscale else np.dtype(profile.dtypes[0]).itemsize
+    if render.algorithm or render.expression:
+        blocks = render.expression.split(";") if render.expression and not render.algorithm else ["b1"]
+        count, size = sum(1 for block in blocks if block.strip()), 1
+    if render.colormap is not None:
+        count, size = 3, 1
+    elif render.rescale:
+        size = 1
+    return (count + render.return_mask) * size
 
 
 def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:

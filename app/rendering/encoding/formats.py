@@ -32,11 +32,13 @@ class Format:
     """True when one band is written as three alike."""
     fast: bool = False
     """Prefer speed to size."""
+    raw: bool = False
+    """True when it does not compress: its size is that of its pixels."""
 
 
 _PNG = Format(name="png", codec="png", media_type="image/png", dtypes=("uint8", "uint16"), channels=(1, 2, 3, 4))
 _JPEG = Format(name="jpeg", codec="jpeg", media_type="image/jpeg", dtypes=("uint8",), mask=False, channels=(1, 3, 4))
-_TIFF = Format(name="tif", codec="tif", media_type="image/tiff; application=geotiff")
+_TIFF = Format(name="tif", codec="tif", media_type="image/tiff; application=geotiff", raw=True)
 
 
 def _named(other: Format, name: str, *, fast: bool = False) -> Format:
@@ -48,6 +50,7 @@ def _named(other: Format, name: str, *, fast: bool = False) -> Format:
         mask=other.mask,
         channels=other.channels,
         fast=fast,
+        raw=other.raw,
     )
 
 
@@ -55,7 +58,7 @@ FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
         _PNG,
-        Format(name="npy", codec="npy", media_type="application/x-binary"),
+        Format(name="npy", codec="npy", media_type="application/x-binary", raw=True),
         _TIFF,
         _named(_TIFF, "tiff"),
         _JPEG,
