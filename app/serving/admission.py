@@ -94,6 +94,11 @@ class Admission:
         return len(self._running)
 
     @property
+    def oldest(self) -> float:
+        """Seconds since the work that is longest under way began; 0 when there is none."""
+        return time.monotonic() - min(self._begun) if self._begun else 0.0
+
+    @property
     def waiting(self) -> int:
         """Requests in the queue."""
         return len(self._queue)

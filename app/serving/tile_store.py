@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hashlib import blake2b
 from typing import Literal
 
@@ -36,6 +36,8 @@ _FAILURES = 3
 """Failures in a row after which the store is left alone."""
 _PAUSE = 15.0
 """Seconds for which it is."""
+PATIENCE = 3.0
+"""Seconds that an answer may wait for a tile to be written, where nothing goes on behind answers."""
 
 
 class Breaker:
@@ -94,6 +96,7 @@ class TileStore:
         self._breaker = breaker or Breaker()
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="tile-store")
         self._room = threading.BoundedSemaphore(_WAITING)
+        self._writing: set[Future[None]] = set()
 
     def key(self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str) -> str | None:
         """Where a tile is kept; None where the layout has no place for it.
@@ -165,7 +168,14 @@ class TileStore:
             finally:
                 self._room.release()
 
-        self._writers.submit(write)
+        writing = self._writers.submit(write)
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
+    def settle(self, seconds: float) -> None:
+        """Nothing; tiles that wait were written, as far as the time allows."""
+        if self._writing:
+            wait(tuple(self._writing), timeout=seconds)
 
     def close(self) -> None:
         """Nothing; tiles that wait were written."""
