@@ -1,6 +1,6 @@
 """Makes installed packages small: removes what a running service never opens.
 
-    python docker/trim.py SITE_PACKAGES [--strip] [--sourceless]
+    python docker/trim.py SITE_PACKAGES [--strip | --strip-with TOOL] [--sourceless]
 
 Removed are tests, type stubs, C sources and headers, the codecs of imagecodecs that nobody here calls, and the shared
 libraries that nothing needs any more. ``--strip`` takes the symbols out of extension modules, with the ``strip`` of
@@ -119,16 +119,17 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def strip_symbols(site: Path) -> None:
+def strip_symbols(site: Path, tool: str = "strip") -> None:
     """Take the symbols out of everything but OpenBLAS, whose file does not survive it."""
     found = [str(path) for path in site.rglob("*.so*") if path.is_file() and path.parent.name != "numpy.libs"]
     # binutils is wherever the machine has it
-    subprocess.run(["strip", "--strip-unneeded", *found], check=True)  # noqa: S603, S607
+    subprocess.run([tool, "--strip-unneeded", *found], check=True)  # noqa: S603
 
 
-def compile_in_place(site: Path) -> None:
-    """Compiled modules where their sources were."""
-    compileall.compile_dir(site, quiet=2, legacy=True, optimize=1, workers=0)
+def compile_in_place(site: Path, shown_as: str | None = None) -> None:
+    """Compiled modules where their sources were; tracebacks name them as files of ``shown_as``."""
+    place = {} if shown_as is None else {"stripdir": str(site), "prependdir": shown_as}
+    compileall.compile_dir(site, quiet=2, legacy=True, optimize=1, workers=0, **place)
     for cache in list(site.rglob("__pycache__")):
         shutil.rmtree(cache)
     for source in list(site.rglob("*.py")):
@@ -141,15 +142,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("site", type=Path)
     parser.add_argument("--strip", action="store_true")
+    parser.add_argument("--strip-with", metavar="TOOL", help="the same with a strip for another processor")
     parser.add_argument("--sourceless", action="store_true")
+    parser.add_argument("--shown-as", metavar="FOLDER", help="where compiled modules will say that they are")
     arguments = parser.parse_args()
     before = size(arguments.site)
     remove(unwanted(arguments.site))
     remove(orphans(arguments.site))
-    if arguments.strip:
-        strip_symbols(arguments.site)
+    if arguments.strip or arguments.strip_with:
+        strip_symbols(arguments.site, arguments.strip_with or "strip")
     if arguments.sourceless:
-        compile_in_place(arguments.site)
+        compile_in_place(arguments.site, arguments.shown_as)
     sys.stdout.write(f"{arguments.site}: {before / 1e6:.0f} MB, now {size(arguments.site) / 1e6:.0f} MB\n")
 
 
