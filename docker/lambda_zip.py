@@ -43,17 +43,19 @@ EPOCH = "315532800"
 """The first moment that a zip can name, 1980-01-01."""
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
-EXPAT = "libexpat1_2.2.10-2+deb11u7"
-EXPAT_HASHES = {
-    "x86_64": ("amd64", "2222da786f50af548dbd4080aaa72c91d79dd29911d76e077a0a2ceaf08a057d"),
-    "arm64": ("arm64", "41ea5bed7d64c1953371880a06600407a3fb456c84a88d3ab0cf9c5f56369a93"),
+EXPAT = {
+    "x86_64": (
+        "debian-security/pool/updates/main/e/expat/libexpat1_2.2.10-2+deb11u7_amd64.deb",
+        "2222da786f50af548dbd4080aaa72c91d79dd29911d76e077a0a2ceaf08a057d",
+    ),
+    "arm64": (
+        "debian/pool/main/e/expat/libexpat1_2.2.10-2+deb11u5_arm64.deb",
+        "8d20bfd061845bda0321d01accd6f8386ead5b1d7250a585d12b8d5fb1408ffa",
+    ),
 }
-EXPAT_FROM = (
-    "http://deb.debian.org/debian-security/pool/updates/main/e/expat",
-    "http://security.debian.org/debian-security/pool/updates/main/e/expat",
-    "http://archive.debian.org/debian-security/pool/updates/main/e/expat",
-)
-"""Where Debian keeps it, now and once Debian 11 has moved to the archive. The hash makes all of them the same."""
+"""The newest that Debian still hands out for each processor, by path and SHA-256."""
+DEBIAN = ("http://deb.debian.org", "http://archive.debian.org")
+"""Where Debian keeps them, now and once Debian 11 has moved to the archive. The hash makes both the same."""
 
 
 def main() -> None:
@@ -143,8 +145,7 @@ def requirements(lock: str, architecture: str, python: str) -> Iterator[str]:
 
 def add_expat(task: Path, architecture: str) -> None:
     """Put the XML parser where GDAL looks for it first: beside itself."""
-    package, digest = EXPAT_HASHES[architecture]
-    archive = download(f"{EXPAT}_{package}.deb", digest)
+    archive = download(*EXPAT[architecture])
     with tarfile.open(fileobj=io.BytesIO(member(archive, "data.tar.xz"))) as files:
         found = max((entry for entry in files if entry.isfile() and "/libexpat.so.1" in entry.name), key=str)
         content = files.extractfile(found)
@@ -153,14 +154,14 @@ def add_expat(task: Path, architecture: str) -> None:
         (task / "rasterio.libs" / "libexpat.so.1").write_bytes(content.read())
 
 
-def download(name: str, digest: str) -> bytes:
+def download(path: str, digest: str) -> bytes:
     """A file of Debian's, from wherever it is now; kept for the next time."""
-    kept = ROOT / ".cache" / name
+    kept = ROOT / ".cache" / Path(path).name
     if kept.exists() and hashlib.sha256(kept.read_bytes()).hexdigest() == digest:
         return kept.read_bytes()
-    for place in EXPAT_FROM:
+    for place in DEBIAN:
         try:
-            with urllib.request.urlopen(f"{place}/{name}", timeout=60) as answer:  # noqa: S310 - the addresses above
+            with urllib.request.urlopen(f"{place}/{path}", timeout=60) as answer:  # noqa: S310 - the addresses above
                 body: bytes = answer.read(10 << 20)
         except (urllib.error.URLError, OSError):
             continue
@@ -168,7 +169,7 @@ def download(name: str, digest: str) -> bytes:
             kept.parent.mkdir(exist_ok=True)
             kept.write_bytes(body)
             return body
-    raise SystemExit(f"{name} was found nowhere at Debian's with the hash that it should have.")
+    raise SystemExit(f"{kept.name} was found nowhere at Debian's with the hash that it should have.")
 
 
 def member(archive: bytes, name: str) -> bytes:
