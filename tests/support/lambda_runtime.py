@@ -232,6 +232,20 @@ class _Environment:
                 stderr=log or sys.stderr,
             )
 
+    def take(self) -> Invocation | None:
+        """The next invocation, once there is one; None when the process that wants it has died meanwhile."""
+        asking = self.process
+        while asking.poll() is None and not self.runtime.stopping:
+            with contextlib.suppress(queue.Empty):
+                invocation = self.runtime.waiting.get(timeout=0.05)
+                if asking.poll() is not None:
+                    self.runtime.waiting.put(invocation)
+                    return None
+                self.current = invocation
+                invocation.begin()
+                return invocation
+        return None
+
     def end(self) -> None:
         self.process.terminate()
         try:
@@ -309,8 +323,10 @@ class _RuntimeApi(_Handler):
             return self.reply(200)
         if not self.path.endswith("/runtime/invocation/next"):
             return self.reply(404)
-        invocation = environment.current = environment.runtime.waiting.get()
-        invocation.begin()
+        invocation = environment.take()
+        if invocation is None:
+            self.close_connection = True
+            return None
         headers = [
             ("Content-Type", "application/json"),
             ("Lambda-Runtime-Aws-Request-Id", invocation.id),
