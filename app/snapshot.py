@@ -73,10 +73,10 @@ def give_token(environ: MutableMapping[str, str]) -> None:
     With SnapStart Lambda gives a role's credentials as containers get them: from an address that wants a token. The
     token is in a variable, and the S3 client reads it from a file only.
     """
-    token = environ.get(TOKEN)
-    if not token or environ.get(TOKEN_FILE, "").startswith("/var/run/"):
-        return
+    token, given = environ.get(TOKEN), environ.get(TOKEN_FILE)
     path = Path(tempfile.gettempdir(), f"credentials-token-{os.getpid()}")
+    if not token or given not in {None, str(path)}:
+        return
     path.touch(mode=0o600)
     path.write_text(token, encoding="ascii")
     environ[TOKEN_FILE] = str(path)

@@ -247,3 +247,36 @@ def test_what_the_operator_sets_stays() -> None:
 def test_resident_memory_of_this_process_is_plausible(tmp_path: Path) -> None:
     assert 1 * MIB < budget.resident() < 8 << 30
     assert budget.resident(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "threads"), [(512, 0.289, 1), (1769, 1.0, 1), (3538, 2.0, 2), (10_240, 5.789, 6)]
+)
+def test_a_lambda_function_is_one_process_with_one_slot(
+    tmp_path: Path, memory: int, cores: float, threads: int
+) -> None:
+    environ = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory), "WEB_CONCURRENCY": "4", "WORKERS_PER_CORE": "2"}
+    root = machine(tmp_path, {"proc/self/cgroup": "0::/"})
+    cpus = budget._machine_cores()
+    found = budget.limits(environ, root)
+    assert found.memory == memory * MIB
+    assert found.memory_from == "lambda"
+    assert found.cores == min(cores, cpus)
+    plan = budget.plan(environ, Limits(cores=cores, memory=memory * MIB, cores_from="lambda", memory_from="lambda"))
+    assert (plan.workers, plan.slots, plan.threads) == (1, 1, threads)
+    shares = plan.shares
+    assert shares.block_cache + shares.tile_cache + shares.gdal_cache + budget.OVERHEAD < memory * MIB
+    given = budget.exports(plan, environ)
+    assert (given["TILERY_RENDER_SLOTS"], given["TILERY_DECODE_THREADS"]) == ("1", str(threads))
+    asked = budget.exports(plan, environ | {"TILERY_DECODE_THREADS": "3"})
+    assert asked["TILERY_DECODE_THREADS"] == "3"
+
+
+def test_a_lambda_function_with_too_little_memory_is_told_how_much_it_needs() -> None:
+    environ = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}
+    with pytest.raises(ImpossibleBudget, match="give the function at least 304 MiB"):
+        budget.plan(environ, Limits(cores=0.07, memory=128 * MIB, cores_from="lambda", memory_from="lambda"))
+
+
+def test_without_lambda_threads_are_left_to_the_machine() -> None:
+    assert "TILERY_DECODE_THREADS" not in budget.exports(budget.plan({}, task(2, 4 << 30)), {})

@@ -40,9 +40,25 @@ path = "/cog/tiles/WebMercatorQuad/8/134/90.png"
 query = {"url": f"{sys.argv[1]}/rgb.tif", "rescale": "0,200", "colormap_name": "viridis", "bidx": 1}
 assert client.get(path, params=query).status_code == 200
 """
+HANDLER_TILE = """
+import os, sys
+os.environ |= {"TILERY_SOURCES": sys.argv[1], "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
+from app.lambda_handler import handler
+class Context:
+    get_remaining_time_in_millis = staticmethod(lambda: 30_000)
+path = "/cog/tiles/WebMercatorQuad/8/134/90.png"
+http = {"method": "GET", "path": path, "sourceIp": "203.0.113.7"}
+query = f"url={sys.argv[1]}/rgb.tif&rescale=0,200&colormap_name=viridis&bidx=1"
+event = {"version": "2.0", "rawPath": path, "rawQueryString": query, "headers": {"host": "localhost"},
+    "requestContext": {"http": http, "domainName": "localhost", "stage": "$default"}}
+assert handler(event, Context())["statusCode"] == 200
+assert not {"uvicorn", "gunicorn", "app.snapshot", "snapshot_restore_py"} & sys.modules.keys()
+"""
 
 
-@pytest.mark.parametrize("script", [START, FIRST_TILE], ids=["start", "first tile"])
+@pytest.mark.parametrize(
+    "script", [START, FIRST_TILE, HANDLER_TILE], ids=["start", "first tile", "Lambda's first tile"]
+)
 def test_nothing_heavy_is_imported(tmp_path: Path, script: str) -> None:
     rasters.rgb(tmp_path / "rgb.tif")
     code = f"{script}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
