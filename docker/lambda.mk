@@ -1,4 +1,4 @@
-# The Lambda function: its package, and the stages of its tests (docs/deploy-lambda.md).
+# The Lambda function: its packages, and the stages of its tests (docs/deploy-lambda.md).
 
 ARCHITECTURE ?= x86_64
 LAMBDA_PYTHON ?= 3.13
@@ -6,4 +6,27 @@ LAMBDA_PYTHON ?= 3.13
 lambda-zip: $(VENV)/.service $(PAGES) ## build/package.zip for Lambda, without Docker; ARCHITECTURE=arm64 LAMBDA_PYTHON=3.13
 	$(RUN) docker/lambda_zip.py --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON) --to build/package.zip
 
-.PHONY: lambda-zip
+lambda-image: ## build the image for Lambda
+	docker build -f docker/lambda.Dockerfile --target image --build-arg LAMBDA_PYTHON=$(LAMBDA_PYTHON) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) -t tilery-lambda .
+
+lambda-serve: $(VENV)/.develop $(PAGES) ## the function on port 9000, behind Lambda's Runtime API; KIND=alb
+	$(RUN) tests/support/lambda_runtime.py --port 9000 --kind $(or $(KIND),http-api) -- \
+		$(RUN) -m awslambdaric app.lambda_handler.handler
+
+# Five stages, from the smallest part to the deployed function; test-deployed is the fifth. `make test` has one to four.
+
+test-functions: $(VENV)/.develop ## stage 1 of Lambda's tests: pure functions
+	$(RUN) -m pytest -n 2 tests/rendering tests/serving tests/catalog $(wildcard tests/test_*.py) $(TESTS)
+
+test-api: $(VENV)/.develop $(PAGES) ## stage 2: the API through a test client
+	$(RUN) -m pytest -n 2 tests/api $(TESTS)
+
+test-handler: $(VENV)/.develop $(PAGES) ## stage 3: the handler with recorded events of every kind
+	$(RUN) -m pytest tests/lambda_handler/test_events.py $(TESTS)
+
+test-lambda: $(VENV)/.develop $(PAGES) ## stage 4: AWS's runtime client on a Runtime API; the image, where there is an engine
+	TILERY_CONTAINER=1 $(RUN) -m pytest tests/lambda_handler/test_runtime.py tests/docker/test_lambda_zip.py \
+		tests/container/test_lambda_image.py $(TESTS)
+
+.PHONY: lambda-zip lambda-image lambda-serve test-functions test-api test-handler test-lambda
