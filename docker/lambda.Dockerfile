@@ -28,19 +28,6 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutil
 WORKDIR /build
 COPY docker/trim.py docker/
 
-# The zip, by the script that `make lambda-zip` runs too: for the processor that this image is for
-FROM tools AS package
-COPY docker/lambda_zip.py docker/
-COPY requirements-lambda.txt ./
-COPY app app
-COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
-ARG LAMBDA_PYTHON
-RUN case "$(uname -m)" in aarch64) architecture=arm64 ;; *) architecture=x86_64 ;; esac \
-    && python docker/lambda_zip.py --architecture "$architecture" --python "$LAMBDA_PYTHON" --to /package.zip
-
-FROM scratch AS zip
-COPY --from=package /package.zip /package.zip
-
 # Packages of the image
 FROM tools AS packages
 RUN python -m venv --without-pip /srv/venv
@@ -74,3 +61,16 @@ ENV PATH=/srv/venv/bin:$PATH \
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "awslambdaric"]
 CMD ["app.lambda_handler.handler"]
+
+# The zip, by the script that `make lambda-zip` runs too: for the processor that this image is for
+FROM tools AS package
+COPY docker/lambda_zip.py docker/
+COPY requirements-lambda.txt ./
+COPY app app
+COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
+ARG LAMBDA_PYTHON
+RUN case "$(uname -m)" in aarch64) architecture=arm64 ;; *) architecture=x86_64 ;; esac \
+    && python docker/lambda_zip.py --architecture "$architecture" --python "$LAMBDA_PYTHON" --to /package.zip
+
+FROM scratch AS zip
+COPY --from=package /package.zip /package.zip

@@ -29,4 +29,11 @@ test-lambda: $(VENV)/.develop $(PAGES) ## stage 4: AWS's runtime client on a Run
 	TILERY_CONTAINER=1 $(RUN) -m pytest tests/lambda_handler/test_runtime.py tests/docker/test_lambda_zip.py \
 		tests/container/test_lambda_image.py $(TESTS)
 
+# The Serverless CLI, which checks serverless.yml.
+docker/serverless/node_modules/.made: docker/serverless/package.json docker/serverless/package-lock.json
+	npm ci --prefix docker/serverless --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: docker/serverless/node_modules/.made
+
 .PHONY: lambda-zip lambda-image lambda-serve test-functions test-api test-handler test-lambda
