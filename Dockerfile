@@ -20,7 +20,6 @@ RUN node web/build.mjs
 
 # Python packages, exactly those of the lock file, without what a running service never opens
 FROM base AS packages
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null
 RUN python -m venv --without-pip /srv/venv
 COPY requirements.txt docker/trim.py ./
 RUN pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements.txt \

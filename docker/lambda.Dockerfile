@@ -23,18 +23,14 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web
 RUN node web/build.mjs
 
-FROM base AS tools
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null
-WORKDIR /build
-COPY docker/trim.py docker/
-
 # Packages of the image
-FROM tools AS packages
+FROM base AS packages
+WORKDIR /build
 RUN python -m venv --without-pip /srv/venv
-COPY requirements-lambda.txt docker/requirements-lambda-image.txt ./
+COPY requirements-lambda.txt docker/requirements-lambda-image.txt docker/trim.py ./
 RUN pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements-lambda.txt \
     && pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements-lambda-image.txt \
-    && python docker/trim.py --strip "$(echo /srv/venv/lib/python3.*/site-packages)" \
+    && python trim.py --strip "$(echo /srv/venv/lib/python3.*/site-packages)" \
     && python -m compileall -q -j 0 /srv/venv/lib
 
 FROM base AS image
@@ -63,8 +59,9 @@ ENTRYPOINT ["python", "-m", "awslambdaric"]
 CMD ["app.lambda_handler.handler"]
 
 # The zip, by the script that `make lambda-zip` runs too: for the processor that this image is for
-FROM tools AS package
-COPY docker/lambda_zip.py docker/
+FROM base AS package
+WORKDIR /build
+COPY docker/lambda_zip.py docker/trim.py docker/
 COPY requirements-lambda.txt ./
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor

@@ -73,7 +73,7 @@ def main() -> None:
         install(task, Path(scratch), asked.architecture, asked.python)
         add_expat(task, asked.architecture)
         interpreter = None if asked.sources else python_of(asked.python)
-        trim(task, asked.architecture)
+        trim(task)
         add_application(task)
         if interpreter:
             compile_modules(task, interpreter)
@@ -183,15 +183,10 @@ def member(archive: bytes, name: str) -> bytes:
     raise SystemExit(f"The package of libexpat has no {name}.")
 
 
-def trim(task: Path, architecture: str) -> None:
-    """Take out what a running service never opens, and symbols where a tool for that processor is here."""
-    machine = MACHINES[architecture]
-    names = (["strip"] if os.uname().machine == machine else []) + [f"{machine}-linux-gnu-strip", "llvm-strip"]
-    tool = next((name for name in names if shutil.which(name)), None)
-    command = [sys.executable, str(HERE / "trim.py"), str(task), *(["--strip-with", tool] if tool else [])]
+def trim(task: Path) -> None:
+    """Take out what a running service never opens, and symbols."""
+    command = [sys.executable, str(HERE / "trim.py"), str(task), "--strip"]
     subprocess.run(command, check=True)  # noqa: S603 - our own script
-    if tool is None:
-        sys.stdout.write(f"The libraries keep their symbols: none of {', '.join(names)} is here.\n")
 
 
 def add_application(task: Path) -> None:

@@ -1,10 +1,10 @@
 """Makes installed packages small: removes what a running service never opens.
 
-    python docker/trim.py SITE_PACKAGES [--strip | --strip-with TOOL] [--sourceless]
+    python docker/trim.py SITE_PACKAGES [--strip] [--sourceless]
 
 Removed are tests, type stubs, C sources and headers, the codecs of imagecodecs that nobody here calls, and the shared
-libraries that nothing needs any more. ``--strip`` takes the symbols out of extension modules, with the ``strip`` of
-binutils. ``--sourceless`` keeps compiled modules in the place of their sources: for a Lambda package, where every
+libraries that nothing needs any more. ``--strip`` takes the symbols out of libraries, whatever processor they are for.
+``--sourceless`` keeps compiled modules in the place of their sources: for a Lambda package, where every
 megabyte is a part of the cold start. Used by the image and by the Lambda package; standard library only.
 """
 
@@ -14,7 +14,6 @@ import argparse
 import compileall
 import shutil
 import struct
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,6 +42,10 @@ PARTS = (
     "imagecodecs/numcodecs.py",
 )
 """What goes by name: what builds extensions, and installers."""
+
+
+SEGMENT = "<IIQQQQQQ"
+"""An entry of the program header: type, flags, offset, virtual, physical address, sizes in file and memory, align."""
 
 
 def unwanted(site: Path) -> Iterator[Path]:
@@ -119,11 +122,54 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def strip_symbols(site: Path, tool: str = "strip") -> None:
-    """Take the symbols out of everything but OpenBLAS, whose file does not survive it."""
-    found = [str(path) for path in site.rglob("*.so*") if path.is_file() and path.parent.name != "numpy.libs"]
-    # binutils is wherever the machine has it
-    subprocess.run([tool, "--strip-unneeded", *found], check=True)  # noqa: S603
+def strip_symbols(site: Path) -> None:
+    """Leave of every library what is loaded of it."""
+    for path in site.rglob("*.so*"):
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(loaded(path.read_bytes()))
+
+
+def loaded(data: bytes) -> bytes:
+    """A library without what no loader reads: symbol tables, debugging, the list of sections.
+
+    The segments are moved together; they know places in memory only, so nothing inside of them changes. A ``strip``
+    would have to be that of the library's processor, and some of the libraries in wheels do not survive it: GNU's
+    breaks OpenBLAS, LLVM's those that auditwheel has changed. What is laid out as nobody would expect stays as it is.
+
+    Source: System V ABI, chapters 4 and 5: ``p_vaddr`` and ``p_offset`` are congruent modulo ``p_align``.
+    """
+    if data[:6] != b"\x7fELF\x02\x01":
+        return data
+    start, size, count = struct.unpack_from("<Q", data, 0x20)[0], *struct.unpack_from("<HH", data, 0x36)
+    headers = [list(struct.unpack_from(SEGMENT, data, start + number * size)) for number in range(count)]
+    moved: list[tuple[int, int, int]] = []  # where a segment was, where that ended, where it is now
+    made = bytearray()
+    for _, _, offset, address, _, length, _, align in sorted(
+        (h for h in headers if h[0] == 1), key=lambda h: int(h[2])
+    ):
+        if moved and offset < moved[-1][1]:
+            return data
+        made += bytes((address - len(made)) % max(align, 1))
+        moved.append((offset, offset + length, len(made)))
+        made += data[offset : offset + length]
+
+    def place(offset: int, length: int) -> int | None:
+        """Where bytes of the file are now."""
+        return next((now + offset - was for was, end, now in moved if was <= offset and offset + length <= end), None)
+
+    table = place(start, size * count)
+    if table is None or moved[0][0] or len(made) >= len(data):
+        return data
+    for number, header in enumerate(headers):
+        offset, length = header[2], header[5]
+        now = place(offset, length) if length else offset
+        if now is None:
+            return data
+        header[2] = now
+        struct.pack_into(SEGMENT, made, table + number * size, *header)
+    struct.pack_into("<QQ", made, 0x20, table, 0)
+    struct.pack_into("<HHH", made, 0x3A, 0, 0, 0)
+    return bytes(made)
 
 
 def compile_in_place(site: Path, shown_as: str | None = None) -> None:
@@ -142,15 +188,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("site", type=Path)
     parser.add_argument("--strip", action="store_true")
-    parser.add_argument("--strip-with", metavar="TOOL", help="the same with a strip for another processor")
     parser.add_argument("--sourceless", action="store_true")
     parser.add_argument("--shown-as", metavar="FOLDER", help="where compiled modules will say that they are")
     arguments = parser.parse_args()
     before = size(arguments.site)
     remove(unwanted(arguments.site))
     remove(orphans(arguments.site))
-    if arguments.strip or arguments.strip_with:
-        strip_symbols(arguments.site, arguments.strip_with or "strip")
+    if arguments.strip:
+        strip_symbols(arguments.site)
     if arguments.sourceless:
         compile_in_place(arguments.site, arguments.shown_as)
     sys.stdout.write(f"{arguments.site}: {before / 1e6:.0f} MB, now {size(arguments.site) / 1e6:.0f} MB\n")

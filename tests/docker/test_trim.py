@@ -93,3 +93,34 @@ def test_compiled_modules_can_take_the_place_of_their_sources(trim: ModuleType, 
         [sys.executable, "-c", script], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
     assert done.stdout == "42\n"
+
+
+def test_libraries_lose_their_symbols_and_work(trim: ModuleType, tmp_path: Path) -> None:
+    names = ("numpy", "numpy.libs", "rasterio", "rasterio.libs", "pyproj", "pyproj.libs")
+    for name in names:
+        shutil.copytree(SITE / name, tmp_path / name)
+    libraries = [path for path in tmp_path.rglob("*.so*") if path.is_file()]
+    before = {path: (path.stat().st_size, trim.needed(path)) for path in libraries}
+    trim.strip_symbols(tmp_path)
+    after = {path: path.stat().st_size for path in libraries}
+    assert sum(after.values()) < 0.75 * sum(size for size, _ in before.values())
+    assert all(trim.needed(path) == wanted for path, (_, wanted) in before.items())
+    trim.strip_symbols(tmp_path)
+    assert {path: path.stat().st_size for path in libraries} == after
+    script = """
+import numpy, pyproj, rasterio, rasterio.warp
+assert numpy.allclose(numpy.linalg.inv(numpy.diag([2.0, 4.0])), numpy.diag([0.5, 0.25]))
+assert round(pyproj.Transformer.from_crs(4326, 3857, always_xy=True).transform(8, 46)[0]) == 890556
+assert rasterio.warp.transform("EPSG:4326", "EPSG:3857", [8], [46])[0][0] > 890000
+print(rasterio.__file__, pyproj.__file__, numpy.__file__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(tmp_path)) == 3, "the stripped copies were imported"
+
+
+def test_what_is_no_library_stays_as_it_is(trim: ModuleType) -> None:
+    for data in (b"", b"text", b"\x7fELF\x01\x01" + bytes(100)):
+        assert trim.loaded(data) == data
