@@ -263,20 +263,14 @@ def test_a_lambda_function_is_one_process_with_one_slot(
     assert found.memory_from == "lambda"
     assert found.cores == min(cores, cpus)
     plan = budget.plan(environ, Limits(cores=cores, memory=memory * MIB, cores_from="lambda", memory_from="lambda"))
-    assert (plan.workers, plan.slots, plan.threads) == (1, 1, threads)
+    assert (plan.workers, plan.slots, plan.cores) == (1, 1, threads)
     shares = plan.shares
     assert shares.block_cache + shares.tile_cache + shares.gdal_cache + budget.OVERHEAD < memory * MIB
     given = budget.exports(plan, environ)
-    assert (given["TILERY_RENDER_SLOTS"], given["TILERY_DECODE_THREADS"]) == ("1", str(threads))
-    asked = budget.exports(plan, environ | {"TILERY_DECODE_THREADS": "3"})
-    assert asked["TILERY_DECODE_THREADS"] == "3"
+    assert (given["TILERY_RENDER_SLOTS"], given["TILERY_CORES"]) == ("1", str(threads))
 
 
 def test_a_lambda_function_with_too_little_memory_is_told_how_much_it_needs() -> None:
     environ = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}
     with pytest.raises(ImpossibleBudget, match="give the function at least 304 MiB"):
         budget.plan(environ, Limits(cores=0.07, memory=128 * MIB, cores_from="lambda", memory_from="lambda"))
-
-
-def test_without_lambda_threads_are_left_to_the_machine() -> None:
-    assert "TILERY_DECODE_THREADS" not in budget.exports(budget.plan({}, task(2, 4 << 30)), {})

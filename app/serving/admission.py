@@ -96,7 +96,8 @@ class Admission:
     @property
     def oldest(self) -> float:
         """Seconds since the work that is longest under way began; 0 when there is none."""
-        return time.monotonic() - min(self._begun) if self._begun else 0.0
+        now = time.monotonic()
+        return now - min((job.began for job in self._running), default=now)
 
     @property
     def waiting(self) -> int:
