@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from aws_cdk import App, Validations
+from aws_cdk import App, Stack, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from cdk import config as configuration
 from cdk.acknowledged import acknowledge
 from cdk.config import StackConfig
 from cdk.ecs_stack import EcsStack
+from cdk.lambda_stack import LambdaStack
+from cdk.release_stack import ReleaseStack
 
 FLAGS = {
     "@aws-cdk/core:explicitStackTags": True,
@@ -25,8 +27,11 @@ FLAGS = {
 def make_app(config: StackConfig, *, checks: bool = True, outdir: str | None = None) -> App:
     """The application with its stacks; with ``checks`` AWS's own rules are run over them while they are synthesised."""
     app = App(analytics_reporting=False, context=FLAGS, outdir=outdir)
-    ecs_stack = EcsStack(app, config)
-    acknowledge(ecs_stack, config)
+    stacks: list[Stack] = [EcsStack(app, config), LambdaStack(app, config)]
+    if config.connection_arn:
+        stacks.append(ReleaseStack(app, config))
+    for stack in stacks:
+        acknowledge(stack, config)
     if checks:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app

@@ -20,6 +20,7 @@ from cdk.network import Network
 
 PORT = 8080
 """Where the service listens in its container: a user that is not root may."""
+TEST_PORT = 9000
 CONTAINER = "tiles"
 
 
@@ -29,6 +30,10 @@ class Balancer:
 
     alb: elb.ApplicationLoadBalancer
     targets: elb.ApplicationTargetGroup
+    green: elb.ApplicationTargetGroup | None
+    """Where CodeDeploy puts the next set of tasks; from one release to the next the two groups change places."""
+    listener: elb.ApplicationListener
+    tests: elb.ApplicationListener | None
     group: ec2.SecurityGroup
     public_url: str | None
     """Address that users see; None when CloudFront decides it."""
@@ -52,9 +57,27 @@ def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Ba
         deletion_protection=config.protected,
         http2_enabled=True,
     )
-    targets = elb.ApplicationTargetGroup(
+    targets = _make_targets(scope, "Targets", network)
+    green = _make_targets(scope, "GreenTargets", network) if config.release == "blue-green" else None
+    if config.access_logs:
+        _log_access(scope, config, alb)
+    listener, url = _listen(scope, config, alb, targets)
+    return Balancer(
+        alb=alb,
+        targets=targets,
+        green=green,
+        listener=listener,
+        tests=_listen_for_tests(config, alb, green) if green else None,
+        group=group,
+        public_url=url,
+    )
+
+
+def _make_targets(scope: Construct, name: str, network: Network) -> elb.ApplicationTargetGroup:
+    """A group for tasks, with its health check."""
+    return elb.ApplicationTargetGroup(
         scope,
-        "Targets",
+        name,
         vpc=network.vpc,
         port=PORT,
         protocol=elb.ApplicationProtocol.HTTP,
@@ -70,10 +93,19 @@ def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Ba
             unhealthy_threshold_count=3,
         ),
     )
-    if config.access_logs:
-        _log_access(scope, config, alb)
-    url = _listen(scope, config, alb, targets)
-    return Balancer(alb=alb, targets=targets, group=group, public_url=url)
+
+
+def _listen_for_tests(
+    config: StackConfig, alb: elb.ApplicationLoadBalancer, green: elb.ApplicationTargetGroup
+) -> elb.ApplicationListener | None:
+    """Where new tasks answer before they get traffic, to those who are named."""
+    if not config.test_from:
+        return None
+    listener = alb.add_listener(
+        "Tests", port=TEST_PORT, protocol=elb.ApplicationProtocol.HTTP, open=False, default_target_groups=[green]
+    )
+    listener.connections.allow_from(ec2.Peer.ipv4(config.test_from), ec2.Port.tcp(TEST_PORT), "Tests of a release")
+    return listener
 
 
 def _listen(
@@ -81,17 +113,20 @@ def _listen(
     config: StackConfig,
     alb: elb.ApplicationLoadBalancer,
     targets: elb.ApplicationTargetGroup,
-) -> str | None:
-    """The listeners, and the address that they are reached by. Behind CloudFront it is plain HTTP inside the VPC."""
+) -> tuple[elb.ApplicationListener, str | None]:
+    """The listener with the traffic, and the address that it is reached by.
+
+    Behind CloudFront it is plain HTTP inside the VPC.
+    """
     if config.cloudfront:
         listener = alb.add_listener("Http", port=80, open=False, default_target_groups=[targets])
         listener.connections.allow_from(
             ec2.Peer.ipv4(config.vpc_cidr), ec2.Port.tcp(80), "CloudFront, from its interfaces in this VPC"
         )
-        return None
+        return listener, None
     if not config.domain:
-        alb.add_listener("Http", port=80, default_target_groups=[targets])
-        return f"http://{alb.load_balancer_dns_name}"
+        listener = alb.add_listener("Http", port=80, default_target_groups=[targets])
+        return listener, f"http://{alb.load_balancer_dns_name}"
     zone = make_zone(scope, config)
     certificate: acm.ICertificate
     if config.certificate_arn:
@@ -103,7 +138,7 @@ def _listen(
             domain_name=config.domain,
             validation=acm.CertificateValidation.from_dns(zone),
         )
-    alb.add_listener(
+    listener = alb.add_listener(
         "Https",
         port=443,
         certificates=[certificate],
@@ -114,7 +149,7 @@ def _listen(
     if zone:
         alias = route53.RecordTarget.from_alias(route53_targets.LoadBalancerTarget(alb))
         route53.ARecord(scope, "Record", zone=zone, record_name=config.domain, target=alias)
-    return f"https://{config.domain}"
+    return listener, f"https://{config.domain}"
 
 
 def make_zone(scope: Construct, config: StackConfig) -> route53.IHostedZone | None:

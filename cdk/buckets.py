@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -25,3 +26,17 @@ def make_bucket(scope: Construct, name: str, *, days: int) -> s3.Bucket:
             s3.LifecycleRule(expiration=Duration.days(days), abort_incomplete_multipart_upload_after=Duration.days(1))
         ],
     )
+
+
+def store_statements(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
+    """What the service may do in the bucket of finished tiles."""
+    return [
+        iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources=[bucket.arn_for_objects("tiles/*")]
+        ),
+        iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[bucket.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": ["tiles/", "tiles/*"]}},
+        ),
+    ]

@@ -158,13 +158,52 @@ class StackConfig(BaseSettings):
 
     # The Lambda stack
     timeout: int = Field(30, ge=1, le=900, validation_alias=_stack("TIMEOUT"))
-    """Seconds that one request may take in Lambda."""
+    """Seconds that one request may take in Lambda; an HTTP API waits for 30 at most, CloudFront for 60."""
     memory: int = Field(1769, ge=128, le=10240, validation_alias=_stack("MEMORY"))
     """MiB of memory of the function; 1,769 come with one vCPU."""
     max_concurrent: int | None = Field(None, ge=0, validation_alias=_stack("MAX_CONCURRENT"))
-    """Requests that Lambda answers at a time at most."""
+    """Requests that Lambda answers at a time at most: the upper bound of the bill. Not set: the account's quota."""
+    lambda_package: Literal["zip", "image"] = Field("zip", validation_alias=_stack("LAMBDA_PACKAGE"))
+    """``zip`` starts from a snapshot; ``image`` is a container image."""
+    lambda_front: Literal["function-url", "http-api"] = Field("function-url", validation_alias=_stack("LAMBDA_FRONT"))
+    """``function-url`` costs nothing and waits as long as the function; ``http-api`` can have a domain without
+    CloudFront and costs a dollar for a million requests."""
+    snap_start: bool = Field(True, validation_alias=_stack("SNAP_START"))
+    """Start the zip from a snapshot of the started service, which costs 4 dollars a month for each GB of memory."""
 
-    @field_validator("sources", "buckets", "public_subnets", "private_subnets", mode="before")
+    # How a release goes
+    release: Literal["rolling", "blue-green"] = Field("rolling", validation_alias=_stack("RELEASE"))
+    """How tasks are replaced. ``rolling``: by ECS, some at a time. ``blue-green``: by CodeDeploy, a whole second set of
+    tasks that traffic is shifted to. Cannot be changed for a service that exists."""
+    test_from: str | None = Field(None, pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$", validation_alias=_stack("TEST_FROM"))
+    """With ``blue-green``: addresses, as ``203.0.113.7/32``, that new tasks answer to on port 9000 before they get
+    traffic, and CodeDeploy then waits an hour for somebody to say that it may shift."""
+    shift: Literal["all-at-once", "canary", "linear"] | None = Field(None, validation_alias=_stack("SHIFT"))
+    """How CodeDeploy shifts traffic to a new version: ``canary`` gives it shift_percent of the traffic for
+    shift_minutes, then all; ``linear`` as much more every shift_minutes. Not set: canary in production, otherwise all
+    at once."""
+    shift_percent: int = Field(10, ge=1, le=99, validation_alias=_stack("SHIFT_PERCENT"))
+    """Percent of the traffic that is shifted first, or at a time."""
+    shift_minutes: int = Field(5, ge=1, le=60, validation_alias=_stack("SHIFT_MINUTES"))
+    """Minutes between the shifts, in which an alarm takes the version back."""
+
+    # The release pipeline
+    connection_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[\w-]+$",
+        validation_alias=_stack("CONNECTION_ARN"),
+    )
+    """Connection to the host of the repository, made once in AWS's console; with it there is a release stack."""
+    repository: str | None = Field(None, pattern=r"^[\w.-]+(/[\w.-]+)+$", validation_alias=_stack("REPOSITORY"))
+    """Repository that is released, as ``owner/name``."""
+    branch: str = Field("main", pattern=r"^[\w./-]+$", validation_alias=_stack("BRANCH"))
+    """Branch whose commits are released."""
+    release_to: Listed = Field(("ecs",), validation_alias=_stack("RELEASE_TO"))
+    """Stacks that a commit is deployed to: ``ecs``, ``lambda`` or both."""
+    approval: bool | None = Field(None, validation_alias=_stack("APPROVAL"))
+    """Whether somebody has to agree in the console before a release is deployed. Not set: in production."""
+
+    @field_validator("sources", "buckets", "public_subnets", "private_subnets", "release_to", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A JSON list, as TiTiler has it, or words with commas between."""
@@ -184,7 +223,9 @@ class StackConfig(BaseSettings):
             return {k: json.dumps(v) if isinstance(v, bool | int | float) else v for k, v in value.items()}
         return value
 
-    @field_validator("owner", "client", "catalog", "web_concurrency", "max_workers", "image", mode="before")
+    @field_validator(
+        "owner", "client", "catalog", "web_concurrency", "max_workers", "image", "shift", "repository", mode="before"
+    )
     @classmethod
     def _empty(cls, value: object) -> object:
         """An empty variable is one that is not set."""
@@ -217,6 +258,8 @@ class StackConfig(BaseSettings):
         self._check_workers()
         self._check_network()
         self._check_domain()
+        self._check_lambda()
+        self._check_release()
         if "*" in self.buckets:
             raise ValueError(
                 "TILERY_STACK_BUCKETS: '*' would let the service read every bucket of the account: name the buckets"
@@ -272,6 +315,37 @@ class StackConfig(BaseSettings):
         if self.cloudfront and self.certificate_arn and ":us-east-1:" not in self.certificate_arn:
             raise ValueError("TILERY_STACK_CERTIFICATE_ARN: CloudFront takes certificates of us-east-1 only")
 
+    def _check_lambda(self) -> None:
+        """The function has to be able to do its work, and its front has to wait for it."""
+        if self.lambda_front == "http-api":
+            if self.timeout > 30:
+                raise ValueError(f"TILERY_STACK_TIMEOUT ({self.timeout}): an HTTP API waits for 30 seconds at most")
+            if self.cloudfront:
+                raise ValueError(
+                    "TILERY_STACK_LAMBDA_FRONT: an HTTP API cannot be kept for CloudFront alone: use function-url"
+                )
+        limits = budget.Limits(
+            cores=max(1.0, self.memory / 1769), memory=self.memory << 20, cores_from="lambda", memory_from="lambda"
+        )
+        try:
+            budget.plan(self.env | {"WEB_CONCURRENCY": "1"}, limits)
+        except budget.ImpossibleBudget as problem:
+            raise ValueError(f"TILERY_STACK_MEMORY: {problem}") from None
+
+    def _check_release(self) -> None:
+        if self.release == "blue-green" and self.spot_percent:
+            raise ValueError(
+                "TILERY_STACK_SPOT_PERCENT: CodeDeploy starts no tasks on Spot; use TILERY_STACK_RELEASE=rolling"
+            )
+        if self.test_from and self.release != "blue-green":
+            raise ValueError("TILERY_STACK_TEST_FROM goes with TILERY_STACK_RELEASE=blue-green")
+        if self.test_from and self.cloudfront:
+            raise ValueError("TILERY_STACK_TEST_FROM: behind CloudFront the load balancer has no public address")
+        if bool(self.connection_arn) != bool(self.repository):
+            raise ValueError("TILERY_STACK_CONNECTION_ARN and TILERY_STACK_REPOSITORY go together")
+        if not self.release_to or not set(self.release_to) <= {"ecs", "lambda"}:
+            raise ValueError(f"TILERY_STACK_RELEASE_TO={','.join(self.release_to)!r}: name ecs, lambda or both")
+
     @property
     def ecs_stack_name(self) -> str:
         """``mytiler-ecs-dev``."""
@@ -283,9 +357,34 @@ class StackConfig(BaseSettings):
         return f"{self.name}-lambda-{self.stage}"
 
     @property
+    def release_stack_name(self) -> str:
+        """``mytiler-release-dev``."""
+        return f"{self.name}-release-{self.stage}"
+
+    @property
+    def production(self) -> bool:
+        """Whether the stage is one that users rely on."""
+        return self.stage in {"production", "prod"}
+
+    @property
+    def shifting(self) -> Literal["all-at-once", "canary", "linear"]:
+        """How CodeDeploy shifts traffic."""
+        return self.shift or ("canary" if self.production else "all-at-once")
+
+    @property
+    def approved(self) -> bool:
+        """Whether somebody has to agree before a release is deployed."""
+        return self.production if self.approval is None else self.approval
+
+    @property
+    def patience(self) -> int:
+        """Seconds that what stands before the function waits for it."""
+        return min(self.timeout, 60) if self.cloudfront else self.timeout
+
+    @property
     def protected(self) -> bool:
         """Whether the stack is protected from deletion."""
-        return self.stage in {"production", "prod"} if self.protect is None else self.protect
+        return self.production if self.protect is None else self.protect
 
     @property
     def requests_per_task(self) -> int:
@@ -325,13 +424,38 @@ class StackConfig(BaseSettings):
             found += statements
         return found
 
-    def environment(self) -> dict[str, str]:
-        """The service's environment as far as these settings decide it; what ``env`` says wins."""
+    def settings(self) -> dict[str, str]:
+        """The settings as the variables that make them; the image is not among them, which each release has its own."""
+        found = {"TILERY_STACK_STAGE": self.stage, "TILERY_STACK_NAME": self.name}
+        found["TILERY_STACK_ARCHITECTURE"] = self.architecture
+        for name in sorted(self.model_fields_set - {"image"}):
+            value = getattr(self, name)
+            if isinstance(value, bool):
+                text = str(int(value))
+            elif isinstance(value, tuple):
+                text = ",".join(value)
+            else:
+                text = json.dumps(value) if isinstance(value, dict) else str(value)
+            if value is not None:
+                found[f"TILERY_STACK_{name.upper()}"] = text
+        return found
+
+    def sources_environment(self) -> dict[str, str]:
+        """What the service may read."""
         found: dict[str, str] = {}
         if sources := self.all_sources():
             found["TILERY_SOURCES"] = ",".join(sources)
         if self.catalog:
             found["TILERY_CATALOG"] = self.catalog
+        return found
+
+    def service_environment(self) -> dict[str, str]:
+        """The service's environment where there are no workers, as in Lambda; what ``env`` says wins."""
+        return self.sources_environment() | self.env
+
+    def environment(self) -> dict[str, str]:
+        """The service's environment in a task, as far as these settings decide it; what ``env`` says wins."""
+        found = self.sources_environment()
         for name in ("workers_per_core", "max_workers", "web_concurrency"):
             if (value := getattr(self, name)) is not None:
                 found[name.upper()] = f"{value:g}" if isinstance(value, float) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Annotations, CfnOutput, Stack, Tags
+from aws_cdk import Annotations, CfnOutput, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -12,10 +12,12 @@ from constructs import Construct
 from cdk.balancer import make_balancer
 from cdk.buckets import make_bucket
 from cdk.config import SECRETS, StackConfig
-from cdk.edge import make_distribution, make_firewall
+from cdk.ecs_release import make_release
+from cdk.edge import balancer_origin, make_distribution, make_firewall
 from cdk.network import make_network
 from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.service import make_service
+from cdk.tags import tag
 
 
 class EcsStack(Stack):
@@ -30,28 +32,24 @@ class EcsStack(Stack):
             termination_protection=config.protected,
             **kwargs,
         )
-        for tag, value in (
-            ("Project", config.name),
-            ("Stage", config.stage),
-            ("Owner", config.owner),
-            ("Client", config.client),
-        ):
-            if value:
-                Tags.of(self).add(tag, value)
+        tag(self, config)
         store: s3.Bucket | None = make_bucket(self, "TileStore", days=90) if config.tile_store else None
         network = make_network(self, config, (store.bucket_arn,) if store else ())
         balancer = make_balancer(self, config, network)
         url = balancer.public_url
         if config.cloudfront:
-            distribution = make_distribution(self, config, balancer.alb)
+            distribution = make_distribution(self, config, balancer_origin(balancer.alb))
             url = f"https://{config.domain or distribution.distribution_domain_name}"
         if config.waf:
             make_firewall(self, config, balancer.alb)
         service = make_service(self, config, network, balancer, public_url=url or "", tile_store=store)
         rollback = make_rollback_alarms(self, balancer)
-        service.fargate.enable_deployment_alarms(
-            [alarm.alarm_name for alarm in rollback], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
-        )
+        if balancer.green:
+            make_release(self, config, balancer, service, rollback)
+        else:
+            service.fargate.enable_deployment_alarms(
+                [alarm.alarm_name for alarm in rollback], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            )
         alarms = make_alarms(self, config, balancer, service, rollback)
         make_dashboard(self, config, balancer, service, alarms)
         self._warn(config)

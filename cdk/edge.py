@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import Duration, Fn
+from aws_cdk import Duration, Fn, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
@@ -21,13 +21,30 @@ from cdk.config import StackConfig
 NORMALISE = Path(__file__).parent / "normalise_query.js"
 
 
+def balancer_origin(alb: elb.ApplicationLoadBalancer) -> cloudfront.IOrigin:
+    """The load balancer as CloudFront reaches it: inside the VPC."""
+    return origins.VpcOrigin.with_application_load_balancer(
+        alb,
+        protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,  # inside the VPC
+        http_port=80,
+        read_timeout=Duration.seconds(timing.IDLE_TIMEOUT),
+        keepalive_timeout=Duration.seconds(timing.IDLE_TIMEOUT - 5),
+    )
+
+
 def make_distribution(
-    scope: Construct, config: StackConfig, alb: elb.ApplicationLoadBalancer
+    scope: Construct, config: StackConfig, origin: cloudfront.IOrigin, *, tell_host: bool = False
 ) -> cloudfront.Distribution:
-    """CloudFront, which reaches the load balancer inside the VPC.
+    """CloudFront before an origin that only it can reach.
 
     A cache policy may list ten query parameters unless AWS raises that quota, and the service has more. So the list is
     kept by a function at the edge, which drops what is not in it and sorts the rest; the cache then takes what is left.
+
+    Args:
+        scope: the stack.
+        config: the settings.
+        origin: what makes the tiles.
+        tell_host: hand on the name that the user asked for, to an origin that cannot know it otherwise.
     """
     policy = cloudfront.CachePolicy(
         scope,
@@ -50,23 +67,25 @@ def make_distribution(
         runtime=cloudfront.FunctionRuntime.JS_2_0,
         comment="Keeps the query parameters that the service has, in one order",
     )
-    origin = origins.VpcOrigin.with_application_load_balancer(
-        alb,
-        protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,  # inside the VPC
-        http_port=80,
-        read_timeout=Duration.seconds(timing.IDLE_TIMEOUT),
-        keepalive_timeout=Duration.seconds(timing.IDLE_TIMEOUT - 5),
-    )
+    handed_on = None
+    if tell_host:
+        handed_on = cloudfront.OriginRequestPolicy(
+            scope,
+            "HandedOn",
+            comment="The name that the user asked for; CloudFront writes the origin's own into Host",
+            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list("X-Forwarded-Host"),
+        )
     functions = [
         cloudfront.FunctionAssociation(function=normalise, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
     ]
     distribution = cloudfront.Distribution(
         scope,
         "Distribution",
-        comment=config.ecs_stack_name,
+        comment=Stack.of(scope).stack_name,
         default_behavior=cloudfront.BehaviorOptions(
             origin=origin,
             cache_policy=policy,
+            origin_request_policy=handed_on,
             allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,  # POST of GeoJSON; what is not known is a 405
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
             compress=True,

@@ -1,5 +1,6 @@
 // Keeps the query parameters that the service has, sorted, so that one tile has one key in the cache.
 // A parameter that is not in the list never reaches the cache nor the service. Values keep their encoding and their order.
+// The name that was asked for is written down for origins that see only their own; whatever a visitor wrote is replaced.
 var PARAMETERS = Object.create(null);
 [
   'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'asset_bidx', 'asset_expression', 'asset_href',
@@ -22,5 +23,8 @@ function handler(event) {
     .sort()
     .forEach(function (name) { kept[name] = request.querystring[name]; });
   request.querystring = kept;
+  if (request.headers && request.headers.host) {
+    request.headers['x-forwarded-host'] = { value: request.headers.host.value };
+  }
   return request;
 }

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aws_cdk import Duration, Stack
-from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_elasticloadbalancingv2 as elb
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from cdk.alarms import MINUTE, make_alarm, tell
 from cdk.balancer import Balancer
 from cdk.config import StackConfig
 from cdk.service import Service
 
-MINUTE = Duration.minutes(1)
 SLOW_SECONDS = 5.0
 """A p99 beyond which tiles are no longer a map."""
 
@@ -33,7 +27,8 @@ class Alarms:
 
 def make_rollback_alarms(scope: Construct, balancer: Balancer) -> tuple[cloudwatch.Alarm, ...]:
     """What shows that a deployment is bad. They know the load balancer only, so the service may name them."""
-    codes, targets = elb.HttpCodeTarget, balancer.targets.metrics
+    # as the load balancer counts them, over whichever group of targets has the traffic
+    codes, targets = elb.HttpCodeTarget, balancer.alb.metrics
     requests = targets.request_count(period=MINUTE)
     share = cloudwatch.MathExpression(
         expression="IF(requests > 20, 100 * errors / requests, 0)",
@@ -45,18 +40,18 @@ def make_rollback_alarms(scope: Construct, balancer: Balancer) -> tuple[cloudwat
         label="5xx of the service, percent",
     )
     return (
-        _alarm(scope, "TargetErrors", share, 5, "More than 5 % of the service's answers are errors (5xx)"),
-        _alarm(
+        make_alarm(scope, "TargetErrors", share, 5, "More than 5 % of the service's answers are errors (5xx)"),
+        make_alarm(
             scope,
             "Slow",
             targets.target_response_time(period=MINUTE, statistic="p99"),
             SLOW_SECONDS,
             f"One request in a hundred takes longer than {SLOW_SECONDS:.0f} s",
         ),
-        _alarm(
+        make_alarm(
             scope,
             "Unhealthy",
-            targets.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
+            _unhealthy(balancer),
             0,
             "A task fails its health check",
             minutes=5,
@@ -91,14 +86,14 @@ def make_alarms(
         label="tasks missing",
     )
     own = (
-        _alarm(
+        make_alarm(
             scope,
             "BalancerErrors",
             balancer.alb.metrics.http_code_elb(elb.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
             10,
             "The load balancer itself answers with errors: no healthy task, or a connection was cut",
         ),
-        _alarm(
+        make_alarm(
             scope,
             "Cpu",
             fargate.metric_cpu_utilization(period=MINUTE),
@@ -106,7 +101,7 @@ def make_alarms(
             "CPU stays above 85 %: the service is at its largest, or scaling is too slow",
             minutes=10,
         ),
-        _alarm(
+        make_alarm(
             scope,
             "Memory",
             fargate.metric_memory_utilization(period=MINUTE, statistic="Maximum"),
@@ -114,10 +109,10 @@ def make_alarms(
             "A task is close to its memory limit",
             minutes=10,
         ),
-        _alarm(scope, "Missing", missing, 0, "Tasks that should run do not", minutes=15),
+        make_alarm(scope, "Missing", missing, 0, "Tasks that should run do not", minutes=15),
     )
     if config.alarm_email:
-        _tell(scope, config.alarm_email, (*rollback, *own), config)
+        tell(scope, config.alarm_email, (*rollback, *own), config)
     return Alarms(rollback=rollback, every=(*rollback, *own))
 
 
@@ -125,7 +120,8 @@ def make_dashboard(
     scope: Construct, config: StackConfig, balancer: Balancer, service: Service, alarms: Alarms
 ) -> cloudwatch.Dashboard:
     """One page: is it well, how much is asked, how long does it take, how many tasks are there."""
-    codes, targets, fargate = elb.HttpCodeTarget, balancer.targets.metrics, service.fargate
+    codes, targets, fargate = elb.HttpCodeTarget, balancer.alb.metrics, service.fargate
+    groups = [group for group in (balancer.targets, balancer.green) if group]
 
     def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
         return cloudwatch.GraphWidget(title=title, left=list(metrics), width=12)
@@ -161,8 +157,8 @@ def make_dashboard(
                 ),
                 graph(
                     "Tasks",
-                    targets.healthy_host_count(period=MINUTE),
-                    targets.unhealthy_host_count(period=MINUTE),
+                    *(group.metrics.healthy_host_count(period=MINUTE) for group in groups),
+                    *(group.metrics.unhealthy_host_count(period=MINUTE) for group in groups),
                 ),
             ],
             [
@@ -182,58 +178,15 @@ def make_dashboard(
     )
 
 
-def _alarm(
-    scope: Construct, name: str, metric: cloudwatch.IMetric, threshold: float, description: str, *, minutes: int = 3
-) -> cloudwatch.Alarm:
-    """An alarm that rings when the metric has been above the threshold for so many minutes. No data is no reason."""
-    stack = Stack.of(scope)
-    return cloudwatch.Alarm(
-        scope,
-        f"{name}Alarm",
-        alarm_name=f"{stack.stack_name}-{name}",  # known at synthesis: the service names those that take it back
-        alarm_description=description,
-        metric=metric,
-        threshold=threshold,
-        evaluation_periods=minutes,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+def _unhealthy(balancer: Balancer) -> cloudwatch.IMetric:
+    """Tasks that fail their health check, in both groups of targets where there are two."""
+    blue = balancer.targets.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
+    if not balancer.green:
+        return blue
+    green = balancer.green.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
+    return cloudwatch.MathExpression(
+        expression="FILL(blue, 0) + FILL(green, 0)",
+        using_metrics={"blue": blue, "green": green},
+        period=MINUTE,
+        label="tasks that fail their health check",
     )
-
-
-def _tell(scope: Construct, email: str, alarms: tuple[cloudwatch.Alarm, ...], config: StackConfig) -> None:
-    """Send a mail with every alarm, and when the month's cost is forecast to pass its budget."""
-    topic = sns.Topic(scope, "AlarmTopic", enforce_ssl=True)
-    topic.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-            actions=["sns:Publish"],
-            resources=[topic.topic_arn],
-            conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
-        )
-    )
-    topic.add_subscription(subscriptions.EmailSubscription(email))
-    for alarm in alarms:
-        alarm.add_alarm_action(actions.SnsAction(topic))
-        alarm.add_ok_action(actions.SnsAction(topic))
-    if config.budget:
-        budgets.CfnBudget(
-            scope,
-            "Budget",
-            budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_type="COST",
-                time_unit="MONTHLY",
-                budget_limit=budgets.CfnBudget.SpendProperty(amount=config.budget, unit="USD"),
-                cost_filters={"TagKeyValue": [f"user:Project${config.name}"]},
-            ),
-            notifications_with_subscribers=[
-                budgets.CfnBudget.NotificationWithSubscribersProperty(
-                    notification=budgets.CfnBudget.NotificationProperty(
-                        comparison_operator="GREATER_THAN",
-                        notification_type="FORECASTED",
-                        threshold=100,
-                        threshold_type="PERCENTAGE",
-                    ),
-                    subscribers=[budgets.CfnBudget.SubscriberProperty(address=email, subscription_type="EMAIL")],
-                )
-            ],
-        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -17,10 +19,16 @@ from constructs import Construct
 
 from cdk import timing
 from cdk.balancer import CONTAINER, PORT, Balancer
+from cdk.buckets import store_statements
 from cdk.config import RETENTION, StackConfig
 from cdk.network import Network
 
 ROOT = Path(__file__).parent.parent
+ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[a-z0-9._/-]+)"
+    r"(:(?P<tag>[\w.-]+)|@(?P<digest>sha256:[0-9a-f]{64}))"
+)
+"""Name of an image in AWS's own registry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,7 @@ class Service:
 
     cluster: ecs.Cluster
     fargate: ecs.FargateService
+    task: ecs.FargateTaskDefinition
     log_group: logs.LogGroup
 
 
@@ -64,6 +73,7 @@ def make_service(
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp_range(80, 65535), "Sources without TLS")
     group.add_ingress_rule(balancer.group, ec2.Port.tcp(PORT), "Load balancer")
     balancer.group.add_egress_rule(group, ec2.Port.tcp(PORT), "Tasks")
+    rolling = config.release == "rolling"
     fargate = ecs.FargateService(
         scope,
         "Service",
@@ -76,14 +86,18 @@ def make_service(
         vpc_subnets=network.tasks,
         security_groups=[group],
         health_check_grace_period=Duration.seconds(timing.HEALTH_GRACE),
-        circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
-        capacity_provider_strategies=_capacity(config),
+        # CodeDeploy has its own rollback and starts the tasks of a new set itself
+        deployment_controller=None
+        if rolling
+        else ecs.DeploymentController(type=ecs.DeploymentControllerType.CODE_DEPLOY),
+        circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True) if rolling else None,
+        capacity_provider_strategies=_capacity(config) if rolling else None,
         enable_execute_command=False,
         propagate_tags=ecs.PropagatedTagSource.SERVICE,
     )
     balancer.targets.add_target(fargate.load_balancer_target(container_name=CONTAINER, container_port=PORT))
     _scale(config, fargate, balancer)
-    return Service(cluster=cluster, fargate=fargate, log_group=log_group)
+    return Service(cluster=cluster, fargate=fargate, task=task, log_group=log_group)
 
 
 def _make_task(
@@ -123,20 +137,8 @@ def _make_task(
     partition = Stack.of(scope).partition
     for statement in config.read_statements(partition):
         task.add_to_task_role_policy(iam.PolicyStatement.from_json(statement))
-    if tile_store:
-        task.add_to_task_role_policy(
-            iam.PolicyStatement(
-                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                resources=[tile_store.arn_for_objects("tiles/*")],
-            )
-        )
-        task.add_to_task_role_policy(
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[tile_store.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": ["tiles/", "tiles/*"]}},
-            )
-        )
+    for allowed in store_statements(tile_store) if tile_store else ():
+        task.add_to_task_role_policy(allowed)
     linux = ecs.LinuxParameters(scope, "Linux", init_process_enabled=True)
     linux.drop_capabilities(ecs.Capability.ALL)
     secrets = {}
@@ -167,6 +169,21 @@ def _make_task(
 def _image(scope: Construct, config: StackConfig) -> ecs.ContainerImage:
     """The image of the settings, or one built from this folder while deploying."""
     if config.image:
+        if found := ECR.fullmatch(config.image):
+            # as a repository, so that the task may pull from it
+            repository = ecr.Repository.from_repository_attributes(
+                scope,
+                "Repository",
+                repository_name=found["name"],
+                repository_arn=Stack.of(scope).format_arn(
+                    service="ecr",
+                    region=found["region"],
+                    account=found["account"],
+                    resource="repository",
+                    resource_name=found["name"],
+                ),
+            )
+            return ecs.ContainerImage.from_ecr_repository(repository, found["tag"] or found["digest"])
         return ecs.ContainerImage.from_registry(config.image)
     platform = ecr_assets.Platform.LINUX_ARM64 if config.architecture == "ARM64" else ecr_assets.Platform.LINUX_AMD64
     asset = ecr_assets.DockerImageAsset(scope, "Image", directory=str(ROOT), platform=platform)
@@ -196,6 +213,8 @@ def _scale(config: StackConfig, fargate: ecs.FargateService, balancer: Balancer)
     count.scale_on_cpu_utilization(
         "Cpu", target_utilization_percent=config.cpu_target, scale_out_cooldown=out, scale_in_cooldown=back
     )
+    if balancer.green:  # AWS cannot count the requests of a service whose target groups change places
+        return
     count.scale_on_request_count(
         "Requests",
         requests_per_target=config.requests_per_task,

@@ -25,3 +25,12 @@ test-deploy: cdk .venv-emulator/.made ## deploy for real, to an emulator of AWS 
 	ROLL=1 bash tests/cdk/deploy.sh
 
 .PHONY: test-deploy
+
+test-deployed: $(VENV)/.python ## a deployed service, over HTTP: STACK=mytiler-lambda-dev or URL=https://…; SOURCE=s3://… names a raster
+	@$(RUN) -m tests.deployed.smoke $(if $(URL),--url "$(URL)",--stack "$(STACK)") $(if $(OUTPUTS),--outputs "$(OUTPUTS)") \
+		$(if $(SOURCE),--source "$(SOURCE)") $(if $(TOKEN),--token "$(TOKEN)") $(if $(WAIT),--wait "$(WAIT)")
+
+release: $(VENV)/.python ## shift traffic to the tasks that `cdk deploy` made ready: STACK=mytiler-ecs-dev
+	@$(RUN) -m cdk.release "$(STACK)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)") $(RELEASE)
+
+.PHONY: test-deployed release

@@ -8,7 +8,12 @@ import os
 import pytest
 
 if importlib.util.find_spec("aws_cdk") is None:
-    collect_ignore = ["test_stack.py", "test_checks.py"]
+    collect_ignore = [
+        "test_checks.py",
+        "test_lambda_stack.py",
+        "test_release_stack.py",
+        "test_stack.py",
+    ]
 
 
 @pytest.fixture(autouse=True)

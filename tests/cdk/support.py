@@ -57,7 +57,34 @@ SETTINGS: dict[str, dict[str, str]] = {
         "IMAGE": "registry.example.com/tilery@sha256:0000",
         "SOURCES": "s3://imagery/",
     },
+    "api": {
+        "STAGE": "dev",
+        "SOURCES": "s3://imagery/cogs/",
+        "LAMBDA_FRONT": "http-api",
+        "DOMAIN": "tiles.example.com",
+        "HOSTED_ZONE_ID": "Z0123456789",
+        "HOSTED_ZONE_NAME": "example.com",
+        "MEMORY": "3008",
+        "TIMEOUT": "20",
+        "MAX_CONCURRENT": "50",
+        "SHIFT": "linear",
+        "SHIFT_PERCENT": "20",
+        "SHIFT_MINUTES": "2",
+        "SNAP_START": "0",
+    },
+    "pipeline": {
+        "SOURCES": "s3://imagery/cogs/",
+        "CONNECTION_ARN": "arn:aws:codeconnections:us-east-1:123456789012:connection/0a1b2c3d-0000-4000-8000-00000000",
+        "REPOSITORY": "example/maps",
+        "RELEASE_TO": "ecs,lambda",
+        "RELEASE": "blue-green",
+        "TEST_FROM": "203.0.113.7/32",
+        "IMAGE": "123456789012.dkr.ecr.us-east-1.amazonaws.com/tilery@sha256:" + 64 * "0",
+        "ENV": '{"TILERY_CACHE_CONTROL": "public, max-age=86400"}',
+    },
 }
+ROLLING = [name for name, settings in SETTINGS.items() if settings.get("RELEASE") != "blue-green"]
+"""Those whose tasks ECS replaces by itself."""
 
 
 class Template:
@@ -83,6 +110,26 @@ class Template:
 
     def environment(self) -> dict[str, Any]:
         return {entry["Name"]: entry["Value"] for entry in self.container()["Environment"]}
+
+    def named(self, part: str, kind: str) -> dict[str, Any]:
+        """The one resource of this kind whose name begins so."""
+        found = [
+            r["Properties"]
+            for name, r in self.whole["Resources"].items()
+            if name.startswith(part) and r["Type"] == f"AWS::{kind}"
+        ]
+        assert len(found) == 1, (part, kind, len(found))
+        return found[0]
+
+    def every_statement(self) -> list[dict[str, Any]]:
+        """What all roles together may do."""
+        inline = [
+            statement
+            for role in self.all("IAM::Role")
+            for policy in role.get("Policies", [])
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+        return inline + [s for policy in self.all("IAM::Policy") for s in policy["PolicyDocument"]["Statement"]]
 
     def role_statements(self, part: str) -> list[dict[str, Any]]:
         return [
@@ -111,7 +158,13 @@ def assembly(name: str) -> Path:
 
 
 @cache
-def synthesised(name: str) -> Template:
-    """The template of the stack."""
-    (found,) = assembly(name).glob("*-ecs-*.template.json")
+def synthesised(name: str, stack: str = "ecs") -> Template:
+    """The template of one of the stacks: ``ecs``, ``lambda`` or ``release``."""
+    (found,) = assembly(name).glob(f"*-{stack}-*.template.json")
     return Template(found.read_text())
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    """The actions of a statement; CDK writes one as a text and several as a list."""
+    found = statement["Action"]
+    return [found] if isinstance(found, str) else list(found)

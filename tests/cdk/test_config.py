@@ -155,6 +155,45 @@ WRONG = [
     ({"TILERY_STACK_CPU_TARGET": "100"}, "TILERY_STACK_CPU_TARGET='100'"),
     ({"TILERY_STACK_TIMEOUT": "901"}, "TILERY_STACK_TIMEOUT='901'"),
     ({"TILERY_STACK_MEMORY": "64"}, "TILERY_STACK_MEMORY='64'"),
+    ({"TILERY_STACK_MEMORY": "256"}, "TILERY_STACK_MEMORY: 256 MiB of memory is too little"),
+    ({"TILERY_STACK_LAMBDA_PACKAGE": "jar"}, "TILERY_STACK_LAMBDA_PACKAGE='jar'"),
+    ({"TILERY_STACK_LAMBDA_FRONT": "rest-api"}, "TILERY_STACK_LAMBDA_FRONT='rest-api'"),
+    (
+        {"TILERY_STACK_LAMBDA_FRONT": "http-api", "TILERY_STACK_TIMEOUT": "31"},
+        "TILERY_STACK_TIMEOUT (31): an HTTP API waits for 30 seconds",
+    ),
+    (
+        {"TILERY_STACK_LAMBDA_FRONT": "http-api", "TILERY_STACK_CLOUDFRONT": "1"},
+        "TILERY_STACK_LAMBDA_FRONT: an HTTP API cannot be kept for CloudFront alone",
+    ),
+    ({"TILERY_STACK_SNAP_START": "maybe"}, "TILERY_STACK_SNAP_START='maybe'"),
+    ({"TILERY_STACK_RELEASE": "big-bang"}, "TILERY_STACK_RELEASE='big-bang'"),
+    ({"TILERY_STACK_SHIFT": "slowly"}, "TILERY_STACK_SHIFT='slowly'"),
+    ({"TILERY_STACK_SHIFT_PERCENT": "100"}, "TILERY_STACK_SHIFT_PERCENT='100'"),
+    ({"TILERY_STACK_SHIFT_MINUTES": "0"}, "TILERY_STACK_SHIFT_MINUTES='0'"),
+    (
+        {"TILERY_STACK_RELEASE": "blue-green", "TILERY_STACK_SPOT_PERCENT": "50"},
+        "TILERY_STACK_SPOT_PERCENT: CodeDeploy starts no tasks on Spot",
+    ),
+    ({"TILERY_STACK_TEST_FROM": "everywhere"}, "TILERY_STACK_TEST_FROM='everywhere'"),
+    ({"TILERY_STACK_TEST_FROM": "203.0.113.7/32"}, "TILERY_STACK_TEST_FROM goes with TILERY_STACK_RELEASE=blue-green"),
+    (
+        {
+            "TILERY_STACK_RELEASE": "blue-green",
+            "TILERY_STACK_TEST_FROM": "203.0.113.7/32",
+            "TILERY_STACK_CLOUDFRONT": "1",
+        },
+        "TILERY_STACK_TEST_FROM: behind CloudFront",
+    ),
+    ({"TILERY_STACK_CONNECTION_ARN": "mine"}, "TILERY_STACK_CONNECTION_ARN='mine'"),
+    (
+        {"TILERY_STACK_REPOSITORY": "example/maps"},
+        "TILERY_STACK_CONNECTION_ARN and TILERY_STACK_REPOSITORY go together",
+    ),
+    ({"TILERY_STACK_REPOSITORY": "maps"}, "TILERY_STACK_REPOSITORY='maps'"),
+    ({"TILERY_STACK_BRANCH": "a b"}, "TILERY_STACK_BRANCH='a b'"),
+    ({"TILERY_STACK_RELEASE_TO": "ecs,moon"}, "TILERY_STACK_RELEASE_TO='ecs,moon'"),
+    ({"TILERY_STACK_APPROVAL": "perhaps"}, "TILERY_STACK_APPROVAL='perhaps'"),
     ({"TILERY_STACK_TASK_CPUS": "256"}, "TILERY_STACK_TASK_CPUS: there is no such setting"),
 ]
 
@@ -177,6 +216,34 @@ def test_a_file_is_read_and_checked_like_the_environment(monkeypatch: pytest.Mon
     file.write_text("TILERY_STACK_STAGES=dev\n")
     with pytest.raises(ConfigurationError, match="TILERY_STACK_STAGES: there is no such setting"):
         load()
+
+
+def test_the_settings_can_be_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pipeline deploys is what the settings say that it was made with."""
+    first = set_all(
+        monkeypatch,
+        TITILER_STACK_STAGE="dev",
+        TITILER_STACK_BUCKETS='["imagery", "elevation"]',
+        TILERY_STACK_SOURCES="s3://maps/a/, https://data.example.com/",
+        TILERY_STACK_ENV='{"VSI_CACHE": true}',
+        TILERY_STACK_CLOUDFRONT="1",
+        TILERY_STACK_WORKERS_PER_CORE="0.5",
+        TILERY_STACK_IMAGE="registry.example.com/tilery:1",
+    )
+    handed = first.settings()
+    assert "TILERY_STACK_IMAGE" not in handed, "each release has its own"
+    for name in ("TITILER_STACK_STAGE", "TITILER_STACK_BUCKETS"):
+        monkeypatch.delenv(name)
+    again = set_all(monkeypatch, **handed)
+    assert again == first
+
+
+def test_a_release_is_careful_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load().shifting, load().approved) == ("canary", True)
+    found = set_all(monkeypatch, TILERY_STACK_STAGE="dev")
+    assert (found.shifting, found.approved, found.patience) == ("all-at-once", False, 30)
+    assert set_all(monkeypatch, TILERY_STACK_SHIFT="linear").shifting == "linear"
+    assert set_all(monkeypatch, TILERY_STACK_TIMEOUT="300", TILERY_STACK_CLOUDFRONT="1").patience == 60
 
 
 def test_a_secret_is_not_repeated_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:

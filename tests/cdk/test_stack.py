@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cdk import timing
-from tests.cdk.support import ROOT, SETTINGS, synthesised
+from tests.cdk.support import ROLLING, ROOT, SETTINGS, synthesised
 
 
 def attributes(pairs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -17,6 +17,7 @@ def attributes(pairs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 EVERY = pytest.mark.parametrize("name", SETTINGS)
+EVERY_ROLLING = pytest.mark.parametrize("name", ROLLING)
 
 
 @EVERY
@@ -59,7 +60,7 @@ def test_the_role_is_made_from_the_policy_of_sources() -> None:
     assert ":s3:::maps/layers/*" in json.dumps(synthesised("edge").role_statements("TaskRole"))
 
 
-@EVERY
+@EVERY_ROLLING
 def test_a_bad_deployment_takes_itself_back(name: str) -> None:
     deployment = synthesised(name).one("ECS::Service")["DeploymentConfiguration"]
     assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
@@ -74,7 +75,9 @@ def test_the_timeouts_fit_each_other(name: str) -> None:
     template = synthesised(name)
     environment = template.environment()
     balancer = attributes(template.one("ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"])
-    targets = template.one("ElasticLoadBalancingV2::TargetGroup")
+    targets, *others = template.all("ElasticLoadBalancingV2::TargetGroup")
+    assert all(other["TargetGroupAttributes"] == targets["TargetGroupAttributes"] for other in others)
+    assert all(other["HealthCheckIntervalSeconds"] == timing.HEALTH_INTERVAL for other in others)
     idle = int(balancer["idle_timeout.timeout_seconds"])
     deregistration = int(attributes(targets["TargetGroupAttributes"])["deregistration_delay.timeout_seconds"])
     deadline, stop = int(environment["TILERY_DEADLINE"]), template.container()["StopTimeout"]
@@ -94,8 +97,9 @@ def test_the_balancer_refuses_what_is_malformed(name: str) -> None:
     balancer = attributes(template.one("ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"])
     assert balancer["routing.http.drop_invalid_header_fields.enabled"] == "true"
     assert balancer["routing.http.desync_mitigation_mode"] == "defensive"
-    group = attributes(template.one("ElasticLoadBalancingV2::TargetGroup")["TargetGroupAttributes"])
-    assert group["load_balancing.algorithm.type"] == "least_outstanding_requests"
+    for group in template.all("ElasticLoadBalancingV2::TargetGroup"):
+        found = attributes(group["TargetGroupAttributes"])
+        assert found["load_balancing.algorithm.type"] == "least_outstanding_requests"
 
 
 @EVERY
@@ -110,7 +114,7 @@ def test_tasks_are_reached_from_the_balancer_only(name: str) -> None:
     assert [(r["FromPort"], r["ToPort"]) for r in task["SecurityGroupEgress"]] == [(443, 443)]
 
 
-@EVERY
+@EVERY_ROLLING
 def test_scaling_between_the_bounds(name: str) -> None:
     template = synthesised(name)
     target = template.one("ApplicationAutoScaling::ScalableTarget")

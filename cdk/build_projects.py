@@ -1,0 +1,136 @@
+"""The two projects of CodeBuild: one makes and tries out the image, one deploys it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.config import StackConfig
+from cdk.lambda_function import make_log_group
+
+BUILD_SPEC = "docker/buildspec.yml"
+DEPLOY_SPEC = "docker/deployspec.yml"
+BOOTSTRAP = ("deploy", "file-publishing", "image-publishing", "lookup")
+"""Roles that `cdk bootstrap` made and that `cdk deploy` works with."""
+
+
+def plain(values: Mapping[str, str]) -> dict[str, codebuild.BuildEnvironmentVariable]:
+    """Variables in CodeBuild's words."""
+    return {name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()}
+
+
+def make_build(
+    scope: Construct, config: StackConfig, images: ecr.Repository, artifacts: s3.Bucket
+) -> codebuild.PipelineProject:
+    """Tests, builds, tries out and pushes the image. Docker in it wants a privileged container."""
+    statements = [
+        iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+        iam.PolicyStatement(
+            actions=[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:DescribeImages",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            resources=[images.repository_arn],
+        ),
+    ]
+    variables = {"REPOSITORY": images.repository_uri}
+    return _make(scope, config, "Build", BUILD_SPEC, artifacts, statements, variables, privileged=True)
+
+
+def make_deploy(scope: Construct, config: StackConfig, artifacts: s3.Bucket) -> codebuild.PipelineProject:
+    """Runs ``cdk deploy`` with the settings that this stack was made with, and after it the smoke test."""
+    stack = Stack.of(scope)
+    roles = [
+        stack.format_arn(
+            service="iam",
+            region="",
+            resource="role",
+            resource_name=f"cdk-hnb659fds-{word}-role-{stack.account}-{stack.region}",
+        )
+        for word in BOOTSTRAP
+    ]
+    statements = [iam.PolicyStatement(actions=["sts:AssumeRole"], resources=roles)]
+    if config.release == "blue-green" and "ecs" in config.release_to:
+        statements.append(_may_release(stack, config.ecs_stack_name))
+    names = {"ecs": config.ecs_stack_name, "lambda": config.lambda_stack_name}
+    variables = config.settings() | {"STACKS": " ".join(names[word] for word in config.release_to)}
+    # only the image of the function is built while deploying
+    privileged = "lambda" in config.release_to and config.lambda_package == "image"
+    return _make(scope, config, "Deploy", DEPLOY_SPEC, artifacts, statements, variables, privileged=privileged)
+
+
+def _may_release(stack: Stack, name: str) -> iam.PolicyStatement:
+    """Start and watch the deployments of one stack. CloudFormation begins the names of its things with its own."""
+
+    def arn(kind: str, of: str) -> str:
+        return stack.format_arn(
+            service="codedeploy", resource=kind, resource_name=of, arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+
+    return iam.PolicyStatement(
+        actions=[
+            "codedeploy:CreateDeployment",
+            "codedeploy:GetApplicationRevision",
+            "codedeploy:GetDeployment",
+            "codedeploy:GetDeploymentConfig",
+            "codedeploy:RegisterApplicationRevision",
+        ],
+        resources=[
+            arn("application", f"{name}-*"),
+            arn("deploymentgroup", f"{name}-*"),
+            arn("deploymentconfig", "*"),
+        ],
+    )
+
+
+def _make(
+    scope: Construct,
+    config: StackConfig,
+    name: str,
+    spec: str,
+    artifacts: s3.Bucket,
+    statements: list[iam.PolicyStatement],
+    variables: dict[str, str],
+    *,
+    privileged: bool,
+) -> codebuild.PipelineProject:
+    """A project that runs a file of the repository, with a role for what is listed, its log and the artifacts."""
+    log_group = make_log_group(scope, config, f"{name}Logs")
+    role = iam.Role(scope, f"{name}Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+    for statement in (
+        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]),
+        iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], resources=[artifacts.arn_for_objects("*")]
+        ),
+        *statements,
+    ):
+        role.add_to_policy(statement)
+    return codebuild.PipelineProject(
+        scope,
+        name,
+        description=f"Tilery: {name.lower()}",
+        role=role.without_policy_updates(),
+        build_spec=codebuild.BuildSpec.from_source_filename(spec),
+        environment=codebuild.BuildEnvironment(
+            build_image=codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_3_0
+            if config.architecture == "ARM64"
+            else codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
+            compute_type=codebuild.ComputeType.MEDIUM,
+            privileged=privileged,
+        ),
+        environment_variables=plain(variables),
+        grant_report_group_permissions=False,
+        timeout=Duration.minutes(180),  # a release may be shifted slowly
+        logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
+    )

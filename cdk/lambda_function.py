@@ -1,0 +1,101 @@
+"""The function: what it runs, what it may do, and the alias that users reach it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy, SecretValue, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as awslambda
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.buckets import store_statements
+from cdk.config import RETENTION, StackConfig
+from cdk.lambda_package import HANDLER, image_code, zip_code
+
+ALIAS = "live"
+"""What users reach. CodeDeploy decides which version that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiler:
+    """The function, its newest version, and the alias before its versions."""
+
+    function: awslambda.Function
+    version: awslambda.Version
+    alias: awslambda.Alias
+    log_group: logs.LogGroup
+
+
+def make_function(
+    scope: Construct, config: StackConfig, *, environment: dict[str, str], tile_store: s3.IBucket | None
+) -> Tiler:
+    """The function with its alias; each deployment that changes it publishes a version.
+
+    An old version goes when its successor has all the traffic: a kept one would cost as much for its snapshot.
+    """
+    log_group = make_log_group(scope, config, "Logs")
+    role = make_role(scope, "Role", log_group)
+    for statement in config.read_statements(Stack.of(scope).partition):
+        role.add_to_policy(iam.PolicyStatement.from_json(statement))
+    for allowed in store_statements(tile_store) if tile_store else ():
+        role.add_to_policy(allowed)
+    snapshot = config.lambda_package == "zip" and config.snap_start
+    same: dict[str, Any] = {
+        "description": "Tilery: map tiles from rasters",
+        "architecture": awslambda.Architecture.ARM_64
+        if config.architecture == "ARM64"
+        else awslambda.Architecture.X86_64,
+        "memory_size": config.memory,
+        "timeout": Duration.seconds(config.timeout),
+        "reserved_concurrent_executions": config.max_concurrent,
+        "environment": environment | config.service_environment() | _secrets(config),
+        "role": role,
+        "log_group": log_group,
+        "snap_start": awslambda.SnapStartConf.ON_PUBLISHED_VERSIONS if snapshot else None,
+        "current_version_options": awslambda.VersionOptions(removal_policy=RemovalPolicy.DESTROY),
+    }
+    function: awslambda.Function
+    if config.lambda_package == "zip":
+        function = awslambda.Function(
+            scope,
+            "Function",
+            code=zip_code(scope, config),
+            handler=HANDLER,
+            runtime=awslambda.Runtime.PYTHON_3_13,
+            **same,
+        )
+    else:
+        function = awslambda.DockerImageFunction(scope, "Function", code=image_code(config), **same)
+    version = function.current_version
+    alias = awslambda.Alias(scope, "Live", alias_name=ALIAS, version=version)
+    return Tiler(function=function, version=version, alias=alias, log_group=log_group)
+
+
+def make_log_group(scope: Construct, config: StackConfig, name: str) -> logs.LogGroup:
+    """A log that is kept as long as the settings say, and goes with its stack."""
+    return logs.LogGroup(
+        scope,
+        name,
+        retention=logs.RetentionDays[RETENTION[config.log_retention_days]],
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+
+
+def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role:
+    """A role that may write into one log: what AWS's own policy for functions allows for every log of the account."""
+    role = iam.Role(scope, name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn])
+    )
+    return role
+
+
+def _secrets(config: StackConfig) -> dict[str, str]:
+    """The access token: the template has the name of the secret, CloudFormation puts its text into the function."""
+    if not config.access_token_secret:
+        return {}
+    return {"TILERY_ACCESS_TOKEN": SecretValue.secrets_manager(config.access_token_secret).unsafe_unwrap()}

@@ -1,0 +1,82 @@
+"""The stack ``<name>-lambda-<stage>``: the same service as a function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Annotations, CfnOutput, Stack
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.buckets import make_bucket
+from cdk.config import SECRETS, StackConfig
+from cdk.lambda_front import connect, make_front
+from cdk.lambda_function import make_function
+from cdk.lambda_observability import make_alarms, make_dashboard, make_rollback_alarms
+from cdk.lambda_release import make_release
+from cdk.tags import tag
+
+
+class LambdaStack(Stack):
+    """Function, alias, its front, CodeDeploy, alarms."""
+
+    def __init__(self, scope: Construct, config: StackConfig, **kwargs: Any) -> None:
+        """Put the parts together."""
+        super().__init__(
+            scope,
+            config.lambda_stack_name,
+            description="Tilery: map tiles from rasters, in Lambda",
+            termination_protection=config.protected,
+            **kwargs,
+        )
+        tag(self, config)
+        store: s3.Bucket | None = make_bucket(self, "TileStore", days=90) if config.tile_store else None
+        front = make_front(self, config)
+        environment = dict(front.environment)
+        if store:
+            environment["TILERY_TILE_STORE"] = f"s3://{store.bucket_name}/tiles/"
+        tiler = make_function(self, config, environment=environment, tile_store=store)
+        rollback = make_rollback_alarms(self, config, front, tiler)
+        release = make_release(self, config, tiler, rollback)
+        url = connect(self, config, front, tiler)
+        alarms = make_alarms(self, config, tiler, rollback)
+        make_dashboard(self, config, front, tiler, alarms)
+        self._warn(config)
+        console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
+        outputs = {
+            "Url": url,
+            "DashboardUrl": f"{console}#dashboards/dashboard/{config.lambda_stack_name}",
+            "LogGroup": tiler.log_group.log_group_name,
+            "FunctionName": tiler.function.function_name,
+            "ReleaseApplication": release.application.application_name,
+        }
+        if store:
+            outputs["TileStoreBucket"] = store.bucket_name
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)
+
+    def _warn(self, config: StackConfig) -> None:
+        """Say while deploying what the settings allow and an operator might not want."""
+        note = Annotations.of(self)
+        if named := sorted(set(config.env) & set(SECRETS)):
+            note.add_warning_v2(
+                "tilery:secret",
+                f"{', '.join(named)} would stand in the template, where many may read it: "
+                "use TILERY_STACK_ACCESS_TOKEN_SECRET or a role.",
+            )
+        if not config.all_sources() and not config.catalog:
+            note.add_warning_v2(
+                "tilery:sources", "Neither TILERY_STACK_SOURCES nor TILERY_STACK_CATALOG is set: nothing can be read."
+            )
+        if config.max_concurrent is None:
+            note.add_warning_v2(
+                "tilery:bound", "TILERY_STACK_MAX_CONCURRENT is not set: the bill is bounded by the account's quota."
+            )
+        if config.waf:
+            note.add_warning_v2("tilery:waf", "TILERY_STACK_WAF is for the load balancer: Lambda stays without.")
+        if config.domain and not config.cloudfront and config.lambda_front == "function-url":
+            note.add_warning_v2(
+                "tilery:domain",
+                "A function URL has no name of its own: for TILERY_STACK_DOMAIN set TILERY_STACK_CLOUDFRONT=1 "
+                "or TILERY_STACK_LAMBDA_FRONT=http-api.",
+            )

@@ -1,0 +1,188 @@
+"""What a release may do and how it goes: the pipeline, and blue and green of the tasks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from tests.cdk.support import ROOT, SETTINGS, actions, assembly, synthesised
+
+
+def release() -> Any:
+    return synthesised("pipeline", "release")
+
+
+def test_without_a_connection_there_is_no_pipeline() -> None:
+    assert list(assembly("plain").glob("*-release-*")) == []
+
+
+def test_a_tag_names_one_image_for_ever() -> None:
+    repository = release().one("ECR::Repository")
+    assert repository["ImageTagMutability"] == "IMMUTABLE"
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert [(rule["selection"]["tagStatus"], rule["selection"]["countNumber"]) for rule in rules] == [
+        ("untagged", 1),
+        ("any", 20),
+    ]
+    (kept,) = (r for r in release().whole["Resources"].values() if r["Type"] == "AWS::ECR::Repository")
+    assert kept["DeletionPolicy"] == "Retain"
+
+
+def test_the_pipeline_goes_from_a_commit_to_a_deployment() -> None:
+    pipeline = release().one("CodePipeline::Pipeline")
+    assert (pipeline["PipelineType"], pipeline["ExecutionMode"]) == ("V2", "SUPERSEDED")
+    assert [stage["Name"] for stage in pipeline["Stages"]] == ["Source", "Build", "Approve", "Deploy"]
+    source = pipeline["Stages"][0]["Actions"][0]["Configuration"]
+    assert source == {
+        "ConnectionArn": SETTINGS["pipeline"]["CONNECTION_ARN"],
+        "FullRepositoryId": "example/maps",
+        "BranchName": "main",
+    }
+    deploy = json.loads(pipeline["Stages"][3]["Actions"][0]["Configuration"]["EnvironmentVariables"])
+    assert deploy == [{"name": "TILERY_STACK_IMAGE", "type": "PLAINTEXT", "value": "#{Image.IMAGE}"}]
+
+
+def test_what_is_deployed_has_the_settings_of_this_stack() -> None:
+    project = release().named("Deploy", "CodeBuild::Project")
+    variables = {v["Name"]: v["Value"] for v in project["Environment"]["EnvironmentVariables"]}
+    assert variables["STACKS"] == "tilery-ecs-production tilery-lambda-production"
+    assert variables["TILERY_STACK_STAGE"] == "production"
+    assert variables["TILERY_STACK_SOURCES"] == "s3://imagery/cogs/"
+    assert variables["TILERY_STACK_RELEASE"] == "blue-green"
+    assert json.loads(variables["TILERY_STACK_ENV"]) == {"TILERY_CACHE_CONTROL": "public, max-age=86400"}
+    assert "TILERY_STACK_IMAGE" not in variables, "which comes with each release"
+
+
+def test_only_what_builds_images_has_docker() -> None:
+    template = release()
+    privileged = {
+        name: template.named(name, "CodeBuild::Project")["Environment"]["PrivilegedMode"]
+        for name in ("Build", "Deploy")
+    }
+    assert privileged == {"Build": True, "Deploy": False}
+
+
+def test_the_files_that_the_projects_run_are_there_and_say_what_the_pipeline_asks() -> None:
+    template = release()
+    build = yaml.safe_load((ROOT / template.named("Build", "CodeBuild::Project")["Source"]["BuildSpec"]).read_text())
+    deploy = yaml.safe_load((ROOT / template.named("Deploy", "CodeBuild::Project")["Source"]["BuildSpec"]).read_text())
+    assert build["env"]["exported-variables"] == ["IMAGE"]
+    commands = "\n".join(build["phases"]["build"]["commands"])
+    order = ["make test", "docker build", "docker/try_image.sh", "docker push", "export IMAGE="]
+    assert sorted(order, key=commands.index) == order, "nothing is pushed that was not tried out"
+    commands = "\n".join(deploy["phases"]["build"]["commands"])
+    order = ["cdk -- deploy", "make release", "make test-deployed"]
+    assert sorted(order, key=commands.index) == order
+
+
+def test_no_role_has_all_actions_or_a_policy_of_aws() -> None:
+    template = release()
+    assert not [role for role in template.all("IAM::Role") if "ManagedPolicyArns" in role]
+    for statement in template.every_statement():
+        assert not [action for action in actions(statement) if "*" in action], statement
+        if statement["Resource"] == "*":
+            assert actions(statement) == ["ecr:GetAuthorizationToken"]
+
+
+def test_the_roles_of_the_release_are_apart() -> None:
+    """What builds cannot deploy, and what deploys cannot push."""
+    template = release()
+    build = {action for s in template.role_statements("BuildRole") for action in actions(s)}
+    deploy = {action for s in template.role_statements("DeployRole") for action in actions(s)}
+    pipeline = {action for s in template.role_statements("PipelineRole") for action in actions(s)}
+    assert "ecr:PutImage" in build
+    assert not {a for a in build if a.startswith(("sts:", "codedeploy:", "iam:", "cloudformation:"))}
+    assert {"sts:AssumeRole", "codedeploy:CreateDeployment"} <= deploy
+    assert not {a for a in deploy if a.startswith(("ecr:", "iam:"))}
+    assert {a.partition(":")[0] for a in pipeline} == {"s3", "codeconnections", "codestar-connections", "codebuild"}
+    (assumed,) = (s for s in template.role_statements("DeployRole") if actions(s) == ["sts:AssumeRole"])
+    assert all(":role/cdk-hnb659fds-" in json.dumps(arn) for arn in assumed["Resource"])
+    assert "cfn-exec" not in json.dumps(assumed)
+
+
+def test_a_release_of_tasks_is_blue_and_green() -> None:
+    template = synthesised("pipeline")
+    service = template.one("ECS::Service")
+    assert service["DeploymentController"] == {"Type": "CODE_DEPLOY"}
+    assert isinstance(service["TaskDefinition"], str), "the family: a deployment of the stack leaves the tasks alone"
+    assert "DeploymentCircuitBreaker" not in service["DeploymentConfiguration"]
+    assert service["LaunchType"] == "FARGATE"
+    assert "CapacityProviderStrategy" not in service
+    group = template.one("CodeDeploy::DeploymentGroup")
+    assert template.one("CodeDeploy::Application")["ComputePlatform"] == "ECS"
+    (pair,) = group["LoadBalancerInfo"]["TargetGroupPairInfoList"]
+    assert len(pair["TargetGroups"]) == 2
+    assert "BalancerHttp" in json.dumps(pair["ProdTrafficRoute"])
+    assert "BalancerTests" in json.dumps(pair["TestTrafficRoute"])
+    assert group["BlueGreenDeploymentConfiguration"] == {
+        "DeploymentReadyOption": {"ActionOnTimeout": "STOP_DEPLOYMENT", "WaitTimeInMinutes": 60},
+        "TerminateBlueInstancesOnDeploymentSuccess": {"Action": "TERMINATE", "TerminationWaitTimeInMinutes": 10},
+    }
+    assert group["AutoRollbackConfiguration"]["Events"] == [
+        "DEPLOYMENT_FAILURE",
+        "DEPLOYMENT_STOP_ON_REQUEST",
+        "DEPLOYMENT_STOP_ON_ALARM",
+    ]
+    assert len(group["AlarmConfiguration"]["Alarms"]) == 3
+    routing = template.one("CodeDeploy::DeploymentConfig")
+    assert routing["ComputePlatform"] == "ECS"
+    assert routing["TrafficRoutingConfig"]["Type"] == "TimeBasedCanary"
+
+
+def test_new_tasks_are_tried_by_those_who_are_named() -> None:
+    template = synthesised("pipeline")
+    listeners = {listener["Port"]: listener for listener in template.all("ElasticLoadBalancingV2::Listener")}
+    assert "GreenTargets" in json.dumps(listeners[9000]["DefaultActions"])
+    group = template.named("BalancerGroup", "EC2::SecurityGroup")
+    allowed = {rule["FromPort"]: rule["CidrIp"] for rule in group["SecurityGroupIngress"]}
+    assert allowed == {80: "0.0.0.0/0", 9000: "203.0.113.7/32"}
+
+
+def test_alarms_see_whichever_group_has_the_traffic() -> None:
+    template = synthesised("pipeline")
+    alarms = {alarm["AlarmName"].rpartition("-")[2]: alarm for alarm in template.all("CloudWatch::Alarm")}
+    assert [dimension["Name"] for dimension in alarms["Slow"]["Dimensions"]] == ["LoadBalancer"]
+    unhealthy = [metric["MetricStat"]["Metric"] for metric in alarms["Unhealthy"]["Metrics"] if "MetricStat" in metric]
+    assert len(unhealthy) == 2
+    policies = template.all("ApplicationAutoScaling::ScalingPolicy")
+    assert len(policies) == 1, "AWS cannot count the requests of target groups that change places"
+
+
+def test_codedeploy_may_release_this_service_and_no_other() -> None:
+    template = synthesised("pipeline")
+    statements = template.role_statements("ReleaseRole")
+    by_action = {action: s for s in statements for action in actions(s)}
+    assert set(by_action) == {
+        "ecs:DescribeServices",
+        "ecs:UpdateServicePrimaryTaskSet",
+        "ecs:CreateTaskSet",
+        "ecs:DeleteTaskSet",
+        "elasticloadbalancing:ModifyListener",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeRules",
+        "iam:PassRole",
+        "cloudwatch:DescribeAlarms",
+    }
+    assert "Cluster" in json.dumps(by_action["ecs:CreateTaskSet"]["Condition"]["ArnEquals"]["ecs:cluster"])
+    assert by_action["iam:PassRole"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
+    assert len(by_action["iam:PassRole"]["Resource"]) == 2
+    assert len(by_action["elasticloadbalancing:ModifyListener"]["Resource"]) == 2
+
+
+def test_a_release_finds_what_it_needs_in_the_outputs() -> None:
+    outputs = synthesised("pipeline").whole["Outputs"]
+    assert {"ReleaseApplication", "ReleaseGroup", "TaskDefinition", "Container"} <= set(outputs)
+    assert outputs["Container"]["Value"] == "tiles:8080"
+
+
+def test_a_task_may_pull_the_image_of_the_release() -> None:
+    template = synthesised("pipeline")
+    assert "@sha256:" in json.dumps(template.container()["Image"])
+    allowed = {action: s["Resource"] for s in template.role_statements("ExecutionRole") for action in actions(s)}
+    assert ":repository/tilery" in json.dumps(allowed["ecr:BatchGetImage"])
