@@ -19,6 +19,14 @@ from cdk.config import ConfigurationError, StackConfig, load
 TILES_A_SECOND_PER_VCPU = 150.0
 """What one vCPU makes of mixed tiles with warm caches: 38 to 56 a second were measured at a quarter of one."""
 SECONDS = prices.HOURS * 3600
+LOG_BYTES = 350
+"""What Lambda writes into the log about one request: START, END and REPORT."""
+ACCESS_LOG_BYTES = 350
+"""One line of an HTTP API's access log."""
+LAMBDA_ALARMS = 5
+"""Metrics that the alarms of the Lambda stack watch: one of them watches two."""
+COLD = 0.001
+"""Share of the requests that start an environment, about."""
 CONTAINER_INSIGHTS_METRICS = 16
 """Metrics of Container Insights for one cluster and one service, about."""
 
@@ -96,10 +104,10 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
 
 
 def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
-    """The bill of the stack with a function, behind CloudFront or its own URL."""
+    """The bill of the stack with a function, behind CloudFront, an HTTP API or its own URL."""
     asked = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
     gigabytes = config.memory / 1024
-    return [
+    lines = [
         Line(
             name="Lambda, time",
             dollars=asked
@@ -109,16 +117,23 @@ def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
             * prices.LAMBDA_GB_SECOND[config.architecture].dollars,
             how=f"{traffic.milliseconds:g} ms at {config.memory} MB, {config.architecture}",
         ),
-        Line(name="Lambda, requests", dollars=asked * prices.LAMBDA_REQUEST.dollars, how="function URL: no more"),
-        Line(
-            name="SnapStart",
-            dollars=gigabytes * SECONDS * prices.SNAPSTART_CACHE.dollars
-            + 0.001 * asked * gigabytes * prices.SNAPSTART_RESTORE.dollars,
-            how="one version kept, one cold start in 1,000",
-        ),
+        Line(name="Lambda, requests", dollars=asked * prices.LAMBDA_REQUEST.dollars, how="one a tile"),
+        Line(name="Logs", dollars=asked * LOG_BYTES / 1e9 * prices.LOG_GB.dollars, how="Lambda's own lines"),
+        Line(name="Alarms", dollars=LAMBDA_ALARMS * prices.ALARM.dollars, how="four, which watch five metrics"),
         Line(name="Reads from S3", dollars=asked * 2 * prices.S3_GET.dollars, how="2 ranges a tile"),
-        *_out(config, traffic),
     ]
+    if config.lambda_front == "http-api":
+        log = (asked * ACCESS_LOG_BYTES / 1e9 * prices.LOG_GB.dollars) if config.access_logs else 0.0
+        dollars = asked * prices.HTTP_API_REQUEST.dollars + log
+        lines.append(Line(name="HTTP API", dollars=dollars, how="a function URL costs nothing"))
+    if config.lambda_package == "zip" and config.snap_start:
+        dollars = (
+            gigabytes * SECONDS * prices.SNAPSTART_CACHE.dollars
+            + COLD * asked * gigabytes * prices.SNAPSTART_RESTORE.dollars
+        )
+        how = "one version kept, one cold start in 1,000"
+        lines.append(Line(name="SnapStart", dollars=dollars, how=how))
+    return lines + _out(config, traffic)
 
 
 def tasks(config: StackConfig, tiles: float) -> float:

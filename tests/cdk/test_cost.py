@@ -52,6 +52,27 @@ def test_a_million_tiles_in_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line(lines, "Lambda, time") + line(lines, "Lambda, requests") == pytest.approx(3.66, abs=0.01)
 
 
+def test_what_the_lambda_stack_costs_beside_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gigabyte's snapshot all month is 2,628,000 s of 0.0000015046 dollars; four alarms watch five metrics."""
+    plain = cost.on_lambda(one(monkeypatch, MEMORY="1024"), Traffic(tiles=0))
+    assert line(plain, "SnapStart") == pytest.approx(3.954, abs=0.001)
+    assert cost.total(plain) == pytest.approx(3.954 + 0.50, abs=0.001)
+    without = cost.on_lambda(one(monkeypatch, SNAP_START="0"), Traffic(tiles=0))
+    assert cost.total(without) == pytest.approx(0.50)
+    image = cost.on_lambda(one(monkeypatch, SNAP_START="1", LAMBDA_PACKAGE="image"), Traffic(tiles=0))
+    assert cost.total(image) == pytest.approx(0.50), "an image has no snapshot"
+
+
+def test_an_http_api_costs_a_dollar_for_a_million_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    million = Traffic(tiles=1e6)
+    names = [found.name for found in cost.on_lambda(one(monkeypatch), million)]
+    assert "HTTP API" not in names
+    lines = cost.on_lambda(one(monkeypatch, LAMBDA_FRONT="http-api", ACCESS_LOGS="0"), million)
+    assert line(lines, "HTTP API") == pytest.approx(1.00)
+    logged = cost.on_lambda(one(monkeypatch, ACCESS_LOGS="1"), million)
+    assert line(logged, "HTTP API") == pytest.approx(1.00 + 0.35 * 0.50)
+
+
 def test_the_break_even_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One task of 2 vCPU with its load balancer is about 81 dollars, Lambda 3.66 a million: 20 million, and what stands
     beside them (addresses, alarms, SnapStart, reads) moves it by a quarter at most."""
