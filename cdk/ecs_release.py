@@ -8,7 +8,7 @@ shift.
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, Stack
+from aws_cdk import ArnFormat, CfnDeletionPolicy, CfnOutput, CfnResource, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
@@ -33,6 +33,10 @@ def make_release(
     alarms: tuple[cloudwatch.Alarm, ...],
 ) -> codedeploy.EcsDeploymentGroup:
     """CodeDeploy's application and deployment group, and as outputs what ``make release`` has to know."""
+    definition = service.task.node.default_child
+    if isinstance(definition, CfnResource):  # those of earlier releases stay, to go back to
+        definition.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        definition.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
     assert balancer.green is not None  # noqa: S101 - what the caller has asked
     application = codedeploy.EcsApplication(scope, "Application")
     group = codedeploy.EcsDeploymentGroup(

@@ -24,7 +24,14 @@ ROOT = Path(__file__).parent.parent
 HANDLER = "app.lambda_handler.handler"
 DOCKERFILE = "docker/lambda.Dockerfile"
 ZIP = ROOT / "build" / "package.zip"
-MADE_FROM = ("app/**/*", "web/**/*", "docker/*lambda*", "docker/trim.py", "requirements*.txt", "package-lock.json")
+MADE_FROM = (
+    "app/**/*",
+    "docker/*lambda*",
+    "docker/trim.py",
+    "package-lock.json",
+    "requirements-lambda.txt",
+    "web/**/*",
+)
 """Patterns of the files that decide what is in the zip."""
 NOT_FROM = {"__pycache__", "vendor"}
 """Folders that are made, not written."""

@@ -56,8 +56,13 @@ class LambdaStack(Stack):
             CfnOutput(self, name, value=value)
 
     def _warn(self, config: StackConfig) -> None:
-        """Say while deploying what the settings allow and an operator might not want."""
+        """Say while deploying what the settings allow and an operator might not want; and not what is taken care of."""
         note = Annotations.of(self)
+        for taken_care_of, how in (
+            ("codeFromBucketObjectVersionNotSpecified", "The name of the zip is a hash of what it is made from."),
+            ("snapStartRequirePublish", "Users reach a published version, by the alias."),
+        ):
+            note.acknowledge_warning(f"@aws-cdk/aws-lambda:{taken_care_of}", how)
         if named := sorted(set(config.env) & set(SECRETS)):
             note.add_warning_v2(
                 "tilery:secret",

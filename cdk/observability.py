@@ -121,7 +121,6 @@ def make_dashboard(
 ) -> cloudwatch.Dashboard:
     """One page: is it well, how much is asked, how long does it take, how many tasks are there."""
     codes, targets, fargate = elb.HttpCodeTarget, balancer.alb.metrics, service.fargate
-    groups = [group for group in (balancer.targets, balancer.green) if group]
 
     def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
         return cloudwatch.GraphWidget(title=title, left=list(metrics), width=12)
@@ -157,8 +156,8 @@ def make_dashboard(
                 ),
                 graph(
                     "Tasks",
-                    *(group.metrics.healthy_host_count(period=MINUTE) for group in groups),
-                    *(group.metrics.unhealthy_host_count(period=MINUTE) for group in groups),
+                    *_hosts(balancer, "HealthyHostCount", "Average"),
+                    *_hosts(balancer, "UnHealthyHostCount", "Average"),
                 ),
             ],
             [
@@ -178,15 +177,32 @@ def make_dashboard(
     )
 
 
+def _hosts(balancer: Balancer, metric: str, statistic: str) -> list[cloudwatch.Metric]:
+    """A count of tasks for each group of targets; also for one that has no traffic yet."""
+    return [
+        cloudwatch.Metric(
+            namespace="AWS/ApplicationELB",
+            metric_name=metric,
+            dimensions_map={
+                "TargetGroup": group.target_group_full_name,
+                "LoadBalancer": balancer.alb.load_balancer_full_name,
+            },
+            period=MINUTE,
+            statistic=statistic,
+        )
+        for group in (balancer.targets, balancer.green)
+        if group
+    ]
+
+
 def _unhealthy(balancer: Balancer) -> cloudwatch.IMetric:
     """Tasks that fail their health check, in both groups of targets where there are two."""
-    blue = balancer.targets.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
-    if not balancer.green:
+    blue, *green = _hosts(balancer, "UnHealthyHostCount", "Maximum")
+    if not green:
         return blue
-    green = balancer.green.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
     return cloudwatch.MathExpression(
         expression="FILL(blue, 0) + FILL(green, 0)",
-        using_metrics={"blue": blue, "green": green},
+        using_metrics={"blue": blue, "green": green[0]},
         period=MINUTE,
         label="tasks that fail their health check",
     )

@@ -1,7 +1,8 @@
 """Starts a blue and green release of a deployed stack, and stays until it is done.
 
-    make release STACK=mytiler-ecs-dev            shift to the task definition that `cdk deploy` registered last
-    make release STACK=mytiler-ecs-dev RELEASE=--appspec     only print what CodeDeploy would be told
+    make release STACK=mytiler-ecs-dev     shift to the task definition that `cdk deploy` registered last
+    make release STACK=mytiler-ecs-dev RELEASE="--task-definition mytilerecsdevTask…:6"      go back to an earlier one
+    make release STACK=mytiler-ecs-dev RELEASE=--appspec                                     print what would be told
 
 ``cdk deploy`` does the rest of a release. A Lambda stack needs none of this: CloudFormation hands its versions to
 CodeDeploy by itself. Interrupting this command leaves the release going; ``aws deploy stop-deployment
@@ -97,11 +98,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stack")
     parser.add_argument("--outputs", help="file that `cdk deploy --outputs-file` wrote; without it AWS is asked")
+    parser.add_argument(
+        "--task-definition", help="another than the newest, as tiles:6: to go back to an earlier release"
+    )
     parser.add_argument("--appspec", action="store_true", help="print the AppSpec and do nothing")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two looks")
     arguments = parser.parse_args()
     try:
         outputs = of_stack(arguments.stack, arguments.outputs)
+        if arguments.task_definition:
+            outputs |= {"TaskDefinition": arguments.task_definition}
         if arguments.appspec:
             sys.stdout.write(json.dumps(appspec(outputs), indent=2) + "\n")
             return

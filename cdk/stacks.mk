@@ -34,3 +34,13 @@ release: $(VENV)/.python ## shift traffic to the tasks that `cdk deploy` made re
 	@$(RUN) -m cdk.release "$(STACK)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)") $(RELEASE)
 
 .PHONY: test-deployed release
+
+test-deploy-lambda: cdk $(VENV)/.develop .venv-emulator/.made ## the same for the Lambda stack: the zip that was deployed, asked over HTTP
+	bash tests/cdk/deploy_lambda.sh
+
+.PHONY: test-deploy-lambda
+
+test-deploy-release: cdk .venv-emulator/.made ## the same for the pipeline and for tasks that CodeDeploy releases
+	bash tests/cdk/deploy_release.sh
+
+.PHONY: test-deploy-release

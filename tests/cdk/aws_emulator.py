@@ -8,6 +8,8 @@ What this adds to moto 5.2's CloudFormation (which is the weak part of it):
 - `cdk destroy` works, and a second deploy (an update) does with
   `cdk deploy --method direct --previous-parameters=false` (moto's change sets
   for updates do not suit the CLI);
+- a function URL leads to where the function really runs (``--function-url``);
+- repositories of images get names as CloudFormation gives them;
 - an error in a change set fails the stack, where the CDK CLI would print success;
 - a resource type moto does not implement gets a stub with a physical id, and
   GET /_stubs names the types that had one: those prove nothing but that the
@@ -28,9 +30,11 @@ from moto.cloudformation import parsing as cfn_parsing
 from moto.cloudformation import responses as cfn_responses
 from moto.cloudformation import utils as cfn_utils
 from moto.core.common_models import CloudFormationModel
+from moto.ecr.models import ECRBackend
 
 stubs: set[str] = set()
 resources: dict[str, dict] = {}
+options = argparse.Namespace(function_url="")
 
 _get_stack = cfn_utils.get_stack_from_s3_url
 
@@ -69,6 +73,8 @@ class Stub(CloudFormationModel):
         return self.name
 
     def get_cfn_attribute(self, attribute):
+        if attribute == "FunctionUrl" and options.function_url:
+            return options.function_url
         scheme = "https://" if attribute.endswith(("Url", "Endpoint")) else ""
         return f"{scheme}{self.name}.{attribute}"
 
@@ -162,6 +168,15 @@ def delete_change_set(self, *args, **kwargs):
 
 
 cfn_models.CloudFormationBackend.delete_change_set = delete_change_set
+_create_repository = ECRBackend.create_repository
+
+
+def create_repository(self, repository_name, *args, **kwargs):
+    # CloudFormation's own names for repositories have small letters only
+    return _create_repository(self, repository_name.lower(), *args, **kwargs)
+
+
+ECRBackend.create_repository = create_repository
 _delete = cfn_parsing.ResourceMap.delete
 
 
@@ -179,7 +194,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5555)
-    args = parser.parse_args()
+    parser.add_argument("--function-url", default="", help="what every function URL is: where the function runs really")
+    args = parser.parse_args(namespace=options)
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, run_simple

@@ -6,25 +6,15 @@
 #     make test-deploy            as root on Debian; about five minutes the first time
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export AWS_ENDPOINT_URL=http://127.0.0.1:5555 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 \
-  AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true DOCKER_BUILDKIT=0 \
-  JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1
-work=$(mktemp -d)
+. tests/cdk/emulator.sh
+export DOCKER_BUILDKIT=0
 export DOCKER_CONFIG=$work/docker
 mkdir "$DOCKER_CONFIG"
 bash tests/container/engine.sh up
 docker image inspect python:3.13-slim >/dev/null 2>&1 || docker pull -q python:3.13-slim 2>/dev/null \
   || bash tests/container/base_image.sh 3.13 >/dev/null
-.venv-emulator/bin/python tests/cdk/aws_emulator.py --port 5555 >"$work/emulator.log" 2>&1 &
-emulator=$!
-finish() {
-  kill "$emulator" 2>/dev/null || true
-  bash tests/cdk/registry.sh clean || true
-  bash tests/container/engine.sh down || true
-  rm -rf "$work"
-}
-trap finish EXIT
-for _ in $(seq 150); do curl -sf "$AWS_ENDPOINT_URL/_stubs" >/dev/null && break; sleep 0.2; done
+at_end bash tests/cdk/registry.sh clean
+at_end bash tests/container/engine.sh down
 bash tests/cdk/registry.sh up
 
 # as in docs/deploy-ecs.md

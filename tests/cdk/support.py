@@ -164,6 +164,22 @@ def synthesised(name: str, stack: str = "ecs") -> Template:
     return Template(found.read_text())
 
 
+@cache
+def alone(stack: str, **settings: str) -> Template:
+    """One stack by itself and without AWS's checks, for what the settings of whole deployments leave out."""
+    from aws_cdk import App
+
+    from cdk.app import FLAGS
+    from cdk.config import StackConfig
+    from cdk.ecs_stack import EcsStack
+    from cdk.lambda_stack import LambdaStack
+
+    app = App(analytics_reporting=False, context=FLAGS, outdir=tempfile.mkdtemp(prefix="tilery-cdk-"))
+    config = StackConfig(**{f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()})
+    {"ecs": EcsStack, "lambda": LambdaStack}[stack](app, config)
+    return Template((Path(app.synth().directory) / f"tilery-{stack}-dev.template.json").read_text())
+
+
 def actions(statement: dict[str, Any]) -> list[str]:
     """The actions of a statement; CDK writes one as a text and several as a list."""
     found = statement["Action"]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdk.config import StackConfig
-from tests.cdk.support import ROOT, SETTINGS, Template, actions, assembly, synthesised
+from tests.cdk.support import ROOT, SETTINGS, Template, actions, alone, assembly, synthesised
 
 EVERY = pytest.mark.parametrize("name", SETTINGS)
 
@@ -28,20 +24,6 @@ def function(template: Template) -> dict[str, Any]:
 def variables(template: Template) -> dict[str, Any]:
     found: dict[str, Any] = function(template)["Environment"]["Variables"]
     return found
-
-
-@cache
-def alone(**settings: str) -> Template:
-    """The stack by itself, for what the settings of whole deployments leave out."""
-    from aws_cdk import App
-
-    from cdk.app import FLAGS
-    from cdk.lambda_stack import LambdaStack
-
-    app = App(analytics_reporting=False, context=FLAGS, outdir=tempfile.mkdtemp(prefix="tilery-cdk-"))
-    config = StackConfig(**{f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()})
-    LambdaStack(app, config)
-    return Template((Path(app.synth().directory) / "tilery-lambda-dev.template.json").read_text())
 
 
 @EVERY
@@ -249,7 +231,9 @@ def test_a_function_url_is_open_and_both_permissions_are_given() -> None:
     assert "TILERY_PUBLIC_URL" not in variables(template), "the service takes it from AWS's own word in the event"
 
 
-@pytest.mark.parametrize("template", [lambda: of("edge"), lambda: alone(CLOUDFRONT="1")], ids=["domain", "none"])
+@pytest.mark.parametrize(
+    "template", [lambda: of("edge"), lambda: alone("lambda", CLOUDFRONT="1")], ids=["domain", "none"]
+)
 def test_behind_cloudfront_the_url_is_for_cloudfront_alone(template: Any) -> None:
     found: Template = template()
     assert found.one("Lambda::Url")["AuthType"] == "AWS_IAM"
@@ -274,7 +258,7 @@ def test_behind_cloudfront_the_url_is_for_cloudfront_alone(template: Any) -> Non
 def test_behind_cloudfront_the_service_knows_the_name_that_was_asked_for() -> None:
     assert variables(of("edge"))["TILERY_PUBLIC_URL"] == "https://tiles.example.com"
     assert "AWS::CloudFront::OriginRequestPolicy" not in of("edge").kinds()
-    template = alone(CLOUDFRONT="1")
+    template = alone("lambda", CLOUDFRONT="1")
     found = variables(template)
     assert (found["TILERY_TRUSTED_PROXIES"], found["TILERY_ALLOWED_HOSTS"]) == ("*", "*.cloudfront.net")
     policy = template.one("CloudFront::OriginRequestPolicy")["OriginRequestPolicyConfig"]
@@ -312,7 +296,7 @@ def test_an_http_api_has_the_domain_and_is_reached_by_it_alone() -> None:
 
 
 def test_an_http_api_without_a_domain_knows_its_own_address() -> None:
-    template = alone(LAMBDA_FRONT="http-api", ACCESS_LOGS="0")
+    template = alone("lambda", LAMBDA_FRONT="http-api", ACCESS_LOGS="0")
     assert "ApiEndpoint" in json.dumps(variables(template)["TILERY_PUBLIC_URL"])
     assert template.one("ApiGatewayV2::Api").get("DisableExecuteApiEndpoint") is False
     assert "AccessLogSettings" not in template.one("ApiGatewayV2::Stage")

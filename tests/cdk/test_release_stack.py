@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.cdk.support import ROOT, SETTINGS, actions, assembly, synthesised
+from tests.cdk.support import ROOT, SETTINGS, actions, alone, assembly, synthesised
 
 
 def release() -> Any:
@@ -107,6 +107,8 @@ def test_a_release_of_tasks_is_blue_and_green() -> None:
     template = synthesised("pipeline")
     service = template.one("ECS::Service")
     assert service["DeploymentController"] == {"Type": "CODE_DEPLOY"}
+    (task,) = (r for r in template.whole["Resources"].values() if r["Type"] == "AWS::ECS::TaskDefinition")
+    assert task["UpdateReplacePolicy"] == "Retain", "to go back to"
     assert isinstance(service["TaskDefinition"], str), "the family: a deployment of the stack leaves the tasks alone"
     assert "DeploymentCircuitBreaker" not in service["DeploymentConfiguration"]
     assert service["LaunchType"] == "FARGATE"
@@ -139,6 +141,17 @@ def test_new_tasks_are_tried_by_those_who_are_named() -> None:
     group = template.named("BalancerGroup", "EC2::SecurityGroup")
     allowed = {rule["FromPort"]: rule["CidrIp"] for rule in group["SecurityGroupIngress"]}
     assert allowed == {80: "0.0.0.0/0", 9000: "203.0.113.7/32"}
+
+
+def test_without_those_traffic_is_shifted_at_once() -> None:
+    template = alone("ecs", RELEASE="blue-green")
+    group = template.one("CodeDeploy::DeploymentGroup")
+    (pair,) = group["LoadBalancerInfo"]["TargetGroupPairInfoList"]
+    assert "TestTrafficRoute" not in pair
+    ready = group["BlueGreenDeploymentConfiguration"]["DeploymentReadyOption"]
+    assert ready == {"ActionOnTimeout": "CONTINUE_DEPLOYMENT", "WaitTimeInMinutes": 0}
+    assert group["DeploymentConfigName"] == "CodeDeployDefault.ECSAllAtOnce"
+    assert [listener["Port"] for listener in template.all("ElasticLoadBalancingV2::Listener")] == [80]
 
 
 def test_alarms_see_whichever_group_has_the_traffic() -> None:

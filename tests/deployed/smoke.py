@@ -14,6 +14,7 @@ import argparse
 import gzip
 import json
 import math
+import re
 import struct
 import sys
 import time
@@ -143,8 +144,13 @@ def links(service: Service) -> str:
     answer = service.of_raster(f"{TMS}/tilejson.json")
     want(answer, 200)
     template = answer.json()["tiles"][0]
-    check(template.startswith(service.url + "/"), f"links begin with {template.partition('/layers')[0][:60]}")
-    return template.partition("?")[0].removeprefix(service.url)[:40]
+    begin = service.url
+    if re.match(r"http://(127\.|localhost\b)", begin) and template.startswith("https:"):
+        begin = begin.replace(
+            "http:", "https:", 1
+        )  # a front door on this machine has no TLS and speaks as the real one
+    check(template.startswith(begin + "/"), f"they lead to {template.partition('{')[0][:80]}")
+    return template.partition("?")[0].removeprefix(begin)[:40]
 
 
 def picture(service: Service) -> str:
