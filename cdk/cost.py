@@ -39,7 +39,9 @@ class Traffic:
     kilobytes: float = 40.0
     """Size of a tile."""
     milliseconds: float = 150.0
-    """How long Lambda takes for one."""
+    """How long Lambda takes for one. Of it 10 are work, as ``make bench`` measures random tiles at one core. The rest
+    is the wait for the first byte of a range, which AWS puts at 100 to 200: S3 user guide, "Best practices design
+    patterns: optimizing Amazon S3 performance"."""
     hits: float = 0.6
     """Share of the tiles that CloudFront answers from its cache, where it is in front."""
 

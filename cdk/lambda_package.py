@@ -75,7 +75,13 @@ def image_code(config: StackConfig) -> awslambda.DockerImageCode:
     from aws_cdk import aws_lambda as awslambda
 
     platform = ecr_assets.Platform.LINUX_ARM64 if config.architecture == "ARM64" else ecr_assets.Platform.LINUX_AMD64
-    return awslambda.DockerImageCode.from_image_asset(str(ROOT), file=DOCKERFILE, target="image", platform=platform)
+    return awslambda.DockerImageCode.from_image_asset(
+        str(ROOT),
+        file=DOCKERFILE,
+        target="image",
+        platform=platform,
+        exclude=[f"!{DOCKERFILE}"],  # .dockerignore leaves it out; here it is part of what is staged
+    )
 
 
 def main() -> None:

@@ -46,6 +46,10 @@ found = json.load(open('$work/resources.json'))['mytiler-ecs-dev'].values()
 print(next(r['Properties']['ContainerDefinitions'][0]['Image'] for r in found if r['Type'] == 'AWS::ECS::TaskDefinition'))")
 docker image rm -f "$image" >/dev/null
 docker pull -q "$image"
+.venv/bin/python -m tests.deployed.raster "$work/a.tif"
+mkdir "$work/layers"
+.venv/bin/tilery publish "$work/a.tif" --to "$work/layers/a" >/dev/null
+LAYERS=$work/layers bash docker/try_image.sh "$image"
 if [ -n "${ROLL:-}" ]; then
   .venv/bin/python tests/container/ecs_local.py --stack mytiler-ecs-dev --resources "$work/resources.json" --tasks 2 \
     --interval 2 --load /healthz --seconds 80 --roll --order drain --docker-arg=--read-only

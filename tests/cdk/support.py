@@ -90,8 +90,9 @@ ROLLING = [name for name, settings in SETTINGS.items() if settings.get("RELEASE"
 class Template:
     """Resources by type."""
 
-    def __init__(self, text: str) -> None:
-        self.whole = json.loads(text)
+    def __init__(self, path: Path) -> None:
+        self.whole = json.loads(path.read_text())
+        self.folder = path.parent
 
     def all(self, kind: str) -> list[dict[str, Any]]:
         return [r.get("Properties", {}) for r in self.whole["Resources"].values() if r["Type"] == f"AWS::{kind}"]
@@ -161,7 +162,7 @@ def assembly(name: str) -> Path:
 def synthesised(name: str, stack: str = "ecs") -> Template:
     """The template of one of the stacks: ``ecs``, ``lambda`` or ``release``."""
     (found,) = assembly(name).glob(f"*-{stack}-*.template.json")
-    return Template(found.read_text())
+    return Template(found)
 
 
 @cache
@@ -177,7 +178,7 @@ def alone(stack: str, **settings: str) -> Template:
     app = App(analytics_reporting=False, context=FLAGS, outdir=tempfile.mkdtemp(prefix="tilery-cdk-"))
     config = StackConfig(**{f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()})
     {"ecs": EcsStack, "lambda": LambdaStack}[stack](app, config)
-    return Template((Path(app.synth().directory) / f"tilery-{stack}-dev.template.json").read_text())
+    return Template(Path(app.synth().directory) / f"tilery-{stack}-dev.template.json")
 
 
 def actions(statement: dict[str, Any]) -> list[str]:

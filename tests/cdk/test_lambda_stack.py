@@ -60,6 +60,21 @@ def test_the_zip_is_made_by_a_command_while_deploying(name: str) -> None:
     assert "lambda_package" not in other.read_text(), "the other stack is deployed without it"
 
 
+@pytest.mark.skipif(not (ROOT / "docker" / "lambda.Dockerfile").exists(), reason="there is no docker/lambda.Dockerfile")
+def test_an_image_is_built_while_deploying_from_what_is_staged() -> None:
+    template = alone("lambda", LAMBDA_PACKAGE="image", ARCHITECTURE="ARM64")
+    found = function(template)
+    assert found["PackageType"] == "Image"
+    assert not {"Handler", "Runtime", "SnapStart"} & set(found), "AWS takes no snapshot of an image"
+    (manifest,) = template.folder.glob("*.assets.json")
+    assets = json.loads(manifest.read_text())
+    assert not [file for file in assets["files"].values() if "executable" in file["source"]], "no zip is made"
+    (image,) = (asset["source"] for asset in assets["dockerImages"].values())
+    assert (image["dockerBuildTarget"], image["platform"]) == ("image", "linux/arm64")
+    assert (template.folder / image["directory"] / image["dockerFile"]).is_file()
+    assert template.one("Lambda::Alias")["Name"] == "live"
+
+
 @EVERY
 def test_users_reach_an_alias_that_codedeploy_shifts(name: str) -> None:
     template = of(name)
