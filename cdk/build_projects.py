@@ -116,7 +116,7 @@ def _make(
         *statements,
     ):
         role.add_to_policy(statement)
-    return codebuild.PipelineProject(
+    project = codebuild.PipelineProject(
         scope,
         name,
         description=f"Tilery: {name.lower()}",
@@ -134,3 +134,5 @@ def _make(
         timeout=Duration.minutes(180),  # a release may be shifted slowly
         logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
     )
+    project.node.add_dependency(role)
+    return project

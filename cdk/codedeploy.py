@@ -27,8 +27,11 @@ def routing(config: StackConfig) -> codedeploy.TrafficRouting:
     return codedeploy.TrafficRouting.time_based_linear(interval=interval, percentage=percentage)
 
 
-def make_role(scope: Construct, name: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
-    """CodeDeploy's role with these statements and nothing that CDK would add."""
+def make_role(scope: Construct, name: str, statements: list[iam.PolicyStatement]) -> iam.Role:
+    """CodeDeploy's role with these statements.
+
+    Handed on ``without_policy_updates()``, so that CDK adds nothing; what is released has to depend on it by hand then.
+    """
     stack = Stack.of(scope)
     role = iam.Role(scope, name, assumed_by=iam.ServicePrincipal("codedeploy.amazonaws.com"))
     alarms = stack.format_arn(
@@ -36,4 +39,4 @@ def make_role(scope: Construct, name: str, statements: list[iam.PolicyStatement]
     )
     for statement in [*statements, iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[alarms])]:
         role.add_to_policy(statement)
-    return role.without_policy_updates()
+    return role

@@ -39,6 +39,7 @@ def make_release(
         definition.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
     assert balancer.green is not None  # noqa: S101 - what the caller has asked
     application = codedeploy.EcsApplication(scope, "Application")
+    role = make_role(scope, "ReleaseRole", _statements(scope, balancer, service))
     group = codedeploy.EcsDeploymentGroup(
         scope,
         "Release",
@@ -57,8 +58,9 @@ def make_release(
         else codedeploy.EcsDeploymentConfig(scope, "Shift", traffic_routing=routing(config)),
         alarms=list(alarms),
         auto_rollback=ROLLBACK,
-        role=make_role(scope, "ReleaseRole", _statements(scope, balancer, service)),
+        role=role.without_policy_updates(),
     )
+    group.node.add_dependency(role)
     for name, value in {
         "ReleaseApplication": application.application_name,
         "ReleaseGroup": group.deployment_group_name,

@@ -34,10 +34,17 @@ def make_release(
                 actions=["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"],
                 resources=[arn, f"{arn}:{ALIAS}"],
             ),
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[check.function_arn]),
         ],
     )
-    return codedeploy.LambdaDeploymentGroup(
+    # apart, because the check in turn has to know the deployment group
+    may_check = iam.Policy(
+        scope,
+        "ReleaseMayCheck",
+        roles=[role],
+        statements=[iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[check.function_arn])],
+    )
+    tiler.alias.node.add_dependency(may_check)
+    group = codedeploy.LambdaDeploymentGroup(
         scope,
         "Release",
         application=application,
@@ -48,8 +55,10 @@ def make_release(
         alarms=list(alarms),
         auto_rollback=ROLLBACK,
         pre_hook=check,
-        role=role,
+        role=role.without_policy_updates(),
     )
+    group.node.add_dependency(role)
+    return group
 
 
 def _make_check(scope: Construct, config: StackConfig, tiler: Tiler) -> awslambda.Function:

@@ -176,7 +176,8 @@ def test_no_role_has_all_actions_or_a_policy_of_aws(name: str, stack: str) -> No
 
 def test_codedeploy_may_shift_this_alias_and_no_other() -> None:
     template = of("plain")
-    statements = {tuple(actions(s)): s["Resource"] for s in template.role_statements("ReleaseRole")}
+    own = [*template.role_statements("ReleaseRole"), *template.role_statements("ReleaseMayCheck")]
+    statements = {tuple(actions(s)): s["Resource"] for s in own}
     assert set(statements) == {
         ("lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"),
         ("lambda:InvokeFunction",),
@@ -188,6 +189,16 @@ def test_codedeploy_may_shift_this_alias_and_no_other() -> None:
         {"Fn::Join": ["", [{"Fn::GetAtt": [name, "Arn"]}, ":live"]]},
     ]
     assert "Check" in statements["lambda:InvokeFunction",]["Fn::GetAtt"][0]
+
+
+@pytest.mark.parametrize(("name", "stack"), [("plain", "lambda"), ("pipeline", "ecs")])
+def test_codedeploy_begins_when_it_has_its_permissions(name: str, stack: str) -> None:
+    resources = synthesised(name, stack).whole["Resources"]
+    (group,) = (r for r in resources.values() if r["Type"] == "AWS::CodeDeploy::DeploymentGroup")
+    assert [dependency for dependency in group["DependsOn"] if dependency.startswith("ReleaseRoleDefaultPolicy")]
+    if stack == "lambda":
+        (alias,) = (r for r in resources.values() if r["Type"] == "AWS::Lambda::Alias")
+        assert [dependency for dependency in alias["DependsOn"] if dependency.startswith("ReleaseMayCheck")]
 
 
 @EVERY

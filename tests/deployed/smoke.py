@@ -383,6 +383,8 @@ def main() -> None:
     parser.add_argument("--token", help="access token")
     parser.add_argument("--wait", type=float, default=0, help="seconds to wait until the service answers at all")
     arguments = parser.parse_args()
+    if not (arguments.stack or arguments.url):
+        parser.error("name a deployed stack or an address: STACK=mytiler-lambda-dev or URL=https://…")
     try:
         url = arguments.url or of_stack(arguments.stack, arguments.outputs)["Url"]
     except NoOutputsError as problem:
