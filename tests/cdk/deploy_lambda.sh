@@ -66,7 +66,7 @@ if [ -n "$found" ]; then
     cd "$work/task"
     exec env "${environment[@]}" PYTHONPATH="$work/task" LD_LIBRARY_PATH="$work/task/lib:$work/task" \
       "$OLDPWD/.venv/bin/python" "$OLDPWD/tests/support/lambda_runtime.py" --port "$front" --kind function-url \
-      --memory "$(cat "$work/memory")" --cwd "$work/task" -- "$python" -m awslambdaric app.lambda_handler.handler
+      --memory "$(cat "$work/memory")" --snapstart --cwd "$work/task" -- "$python" -m awslambdaric app.lambda_handler.handler
   ) >"$work/function.log" 2>&1 &
   pids+=($!)
 else
