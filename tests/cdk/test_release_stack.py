@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.cdk.support import ROOT, SETTINGS, actions, alone, assembly, synthesised
@@ -76,6 +79,85 @@ def test_the_files_that_the_projects_run_are_there_and_say_what_the_pipeline_ask
     commands = "\n".join(deploy["phases"]["build"]["commands"])
     order = ["cdk -- deploy", "make release", "make test-deployed"]
     assert sorted(order, key=commands.index) == order
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder of commands that write down how they were called, and fail where a file says so."""
+    for name in ("aws", "docker", "make", "npm", "bash"):
+        command = tmp_path / name
+        command.write_text(
+            f'#!/bin/sh\necho "{name} $*" >>"$CALLS"\n'
+            'case "$*" in *"$FAILS"*) exit 1 ;; *--query*) echo sha256:12 ;; *get-login*) echo secret ;; esac\n'
+        )
+        command.chmod(0o755)
+    return tmp_path
+
+
+def run_spec(name: str, tools: Path, *, fails: str = "nothing", **variables: str) -> tuple[int, list[str]]:
+    """What CodeBuild does with a file: its commands one after the other in one shell, until one fails."""
+    spec = yaml.safe_load((ROOT / "docker" / name).read_text())
+    commands = [
+        command
+        for phase in ("install", "pre_build", "build", "post_build")
+        for command in spec["phases"].get(phase, {}).get("commands", [])
+    ]
+    script = "\n".join(f"{command.rstrip()}\n[ $? = 0 ] || exit 1" for command in commands)
+    calls = tools / "calls"
+    calls.write_text("")
+    done = subprocess.run(
+        ["/bin/bash", "-c", script],
+        env={"PATH": f"{tools}:/usr/bin:/bin", "CALLS": str(calls), "FAILS": fails} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, [*calls.read_text().splitlines(), *done.stdout.splitlines()[-1:]]
+
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/maps/tiles"
+
+
+def test_an_image_is_pushed_when_everything_has_passed(tools: Path) -> None:
+    code, calls = run_spec("buildspec.yml", tools, REPOSITORY=IMAGE, COMMIT="abc", fails="imageTag=abc")
+    assert code == 1, "the stub cannot have the image after the push"
+    assert f"docker push -q {IMAGE}:abc" in calls
+    code, calls = run_spec("buildspec.yml", tools, REPOSITORY=IMAGE, COMMIT="abc")
+    assert code == 0
+    assert calls[-1] == f"{IMAGE}@sha256:12"
+    assert f"docker push -q {IMAGE}:abc" not in calls, "it is there already, and its tag cannot be moved"
+    assert "docker login --username AWS --password-stdin 123456789012.dkr.ecr.us-east-1.amazonaws.com" in calls
+
+
+@pytest.mark.parametrize("fails", ["lint", "test", "build", "docker/try_image.sh"])
+def test_nothing_is_pushed_when_something_has_failed(tools: Path, fails: str) -> None:
+    code, calls = run_spec("buildspec.yml", tools, REPOSITORY=IMAGE, COMMIT="abc", fails=fails)
+    assert code == 1
+    assert not [call for call in calls if call.startswith("docker push")]
+
+
+def test_a_deployment_shifts_tasks_and_tries_both_stacks_out(tools: Path) -> None:
+    stacks = "maps-ecs-dev maps-lambda-dev"
+    code, calls = run_spec("deployspec.yml", tools, STACKS=stacks, TILERY_STACK_RELEASE="blue-green")
+    assert code == 0
+    assert calls == [
+        "make cdk",
+        f"npm run -s cdk -- deploy {stacks} --require-approval never --outputs-file outputs.json",
+        "make release STACK=maps-ecs-dev OUTPUTS=outputs.json",
+        "make test-deployed STACK=maps-ecs-dev OUTPUTS=outputs.json WAIT=120",
+        "make test-deployed STACK=maps-lambda-dev OUTPUTS=outputs.json WAIT=120",
+    ]
+    code, calls = run_spec("deployspec.yml", tools, STACKS=stacks)
+    assert code == 0
+    assert not [call for call in calls if "release" in call]
+
+
+@pytest.mark.parametrize("fails", ["deploy maps", "release STACK", "test-deployed STACK=maps-ecs"])
+def test_a_deployment_that_fails_ends_the_pipeline(tools: Path, fails: str) -> None:
+    stacks = "maps-ecs-dev maps-lambda-dev"
+    code, calls = run_spec("deployspec.yml", tools, STACKS=stacks, TILERY_STACK_RELEASE="blue-green", fails=fails)
+    assert code == 1
+    assert fails in calls[-1]
 
 
 def test_no_role_has_all_actions_or_a_policy_of_aws() -> None:
