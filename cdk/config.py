@@ -327,8 +327,9 @@ class StackConfig(BaseSettings):
         limits = budget.Limits(
             cores=max(1.0, self.memory / 1769), memory=self.memory << 20, cores_from="lambda", memory_from="lambda"
         )
+        function = {"WEB_CONCURRENCY": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.memory)}
         try:
-            budget.plan(self.env | {"WEB_CONCURRENCY": "1"}, limits)
+            budget.plan(self.env | function, limits)
         except budget.ImpossibleBudget as problem:
             raise ValueError(f"TILERY_STACK_MEMORY: {problem}") from None
 
