@@ -60,7 +60,6 @@ def test_the_zip_is_made_by_a_command_while_deploying(name: str) -> None:
     assert "lambda_package" not in other.read_text(), "the other stack is deployed without it"
 
 
-@pytest.mark.skipif(not (ROOT / "docker" / "lambda.Dockerfile").exists(), reason="there is no docker/lambda.Dockerfile")
 def test_an_image_is_built_while_deploying_from_what_is_staged() -> None:
     template = alone("lambda", LAMBDA_PACKAGE="image", ARCHITECTURE="ARM64")
     found = function(template)
