@@ -20,6 +20,8 @@ GROUND = {
     "app.allowance",
     "app.deadline",
     "app.native",
+    "app.turns",
+    "app.variables",
 }
 MAY_IMPORT = {
     "observing": set(),

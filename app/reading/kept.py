@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from app import native, settings
+from app import native, settings, turns
 from app.errors import TileryError
 from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
@@ -127,12 +127,16 @@ class Kept:
             return found
         with self._lock:
             opening = self._opening.setdefault(location, threading.Lock())
+        mine = False
         try:
-            with opening:
-                found = self._find(location)
-                if found is None:
-                    found = self._open(location)
+            with turns.given_away():
+                mine = opening.acquire()
+            found = self._find(location)
+            if found is None:
+                found = self._open(location)
         finally:
+            if mine:
+                opening.release()
             with self._lock:
                 self._opening.pop(location, None)
         return found

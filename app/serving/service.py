@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from app import budget
 from app.reading import reader as reading
-from app.reading.location import Location
+from app.reading.location import FileLocation, Location
 from app.reading.reader import Reader
 from app.serving import etag, render
 from app.serving.admission import Admission, Job
@@ -22,6 +22,7 @@ from app.serving.flight import Flights
 from app.serving.outcome import Tell
 from app.serving.tile_cache import TileCache
 from app.settings import Settings
+from app.turns import Turns
 
 T = TypeVar("T")
 
@@ -72,17 +73,23 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Room and memory as the settings say."""
         self.settings = settings
-        self.admission = Admission(
-            settings.render_slots or default_slots(),
-            settings.queue_length,
-            patience=HANGING * settings.deadline,
-            stuck=leave,
-        )
+        slots = settings.render_slots or default_slots()
+        self._turns = Turns(slots)
+        self.admission = self._admission(slots)
+        self.afar = self._admission(max(slots, settings.fetch_threads))
+        """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
         capacity = settings.tile_cache_bytes
         self.cache = TileCache(DEFAULT_TILE_CACHE if capacity is None else capacity)
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
+
+    def _admission(self, threads: int) -> Admission:
+        settings = self.settings
+        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=leave)
+
+    def _for(self, location: Location) -> Admission:
+        return self.admission if isinstance(location, FileLocation) else self.afar
 
     async def answer(
         self,
@@ -136,7 +143,11 @@ class Service:
         return await wanted(self.admission.run(work), gone)
 
     def _open(self, location: Location, tell: Tell[str]) -> Job[str]:
-        return self.admission.start(lambda: render.identity(location), tell)
+        def do() -> str:
+            with self._turns.taken():
+                return render.identity(location)
+
+        return self._for(location).start(do, tell)
 
     def _make(
         self, location: Location, request: str, work: Callable[[Reader], Encoded], tell: Tell[_Made]
@@ -144,13 +155,14 @@ class Service:
         asked = time.perf_counter()
 
         def do() -> _Made:
-            began = time.perf_counter()
-            encoded, identity = render.opened(location, work)
+            with self._turns.taken():
+                began = time.perf_counter()
+                encoded, identity = render.opened(location, work)
             timing = Timing(queue=began - asked, work=time.perf_counter() - began)
             return _Made(encoded=encoded, etag=self._tag(identity, request), timing=timing)
 
         # What is made is kept even when its caller has gone by then: he may come back, as maps do.
-        return self.admission.start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
+        return self._for(location).start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
 
     def _tag(self, identity: str, request: str) -> str:
         return etag.make(identity, f"{self._version}\0{request}")

@@ -11,6 +11,7 @@ import os
 from collections import OrderedDict
 from itertools import groupby
 
+from app import turns
 from app.reading.byte_sources.protocol import ByteSource
 
 CHUNK = 64 << 10
@@ -75,7 +76,8 @@ class SourceFile(io.RawIOBase):
         left = max(0, self._source.size - self._position)
         length = left if size is None or size < 0 else min(size, left)
         try:
-            data = self._at(self._position, length)
+            with turns.kept():  # GDAL may hold locks of its own while it reads
+                data = self._at(self._position, length)
         except Exception as error:
             self.failure = self.failure or error
             if not self._quiet:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from app import turns
 from app.errors import UpstreamError
 from app.reading.byte_sources.fetching import elsewhere, threads, together
 from app.reading.byte_sources.protocol import identity_of
@@ -113,7 +114,8 @@ class RemoteSource:
         fetches = plan(missing)
         if fetches:
             jobs = [partial(self._fetch, fetch.start, fetch.length) for fetch in fetches]
-            done = together(jobs, threads(self._number), take_part=self._origin.interruptible)
+            with turns.given_away():
+                done = together(jobs, threads(self._number), take_part=self._origin.interruptible)
             for fetch, data in zip(fetches, done, strict=True):
                 _share_out(fetch, data, results)
         return results
@@ -126,7 +128,8 @@ class RemoteSource:
         """Nothing: connections belong to the store, not to its objects."""
 
     def _call(self, job: Callable[[], T]) -> T:
-        return job() if self._origin.interruptible else elsewhere(job, threads(self._number))
+        with turns.given_away():
+            return job() if self._origin.interruptible else elsewhere(job, threads(self._number))
 
     def _fetch(self, start: int, length: int) -> bytes:
         data = self._origin.fetch(start, length, self._version)

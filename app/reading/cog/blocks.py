@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from app import deadline
+from app import deadline, turns
 from app.errors import BrokenRaster
 from app.raster import Array
 
@@ -39,7 +39,9 @@ class _Flight:
 def _landed(flight: _Flight) -> Array | None:
     """What another thread has made, waited for; None when it failed."""
     left = deadline.remaining()
-    if not flight.landed.wait(None if left == math.inf else left):
+    with turns.given_away():
+        landed = flight.landed.wait(None if left == math.inf else left)
+    if not landed:
         raise deadline.exceeded()
     return flight.block
 
