@@ -213,13 +213,14 @@ def slots_for(cores: float) -> int:
 def shares_of(memory: int) -> Shares:
     """How a worker with this many bytes divides them: what its overhead leaves, half of it for decoded blocks.
 
-    Below 1 GiB a quarter: 64 MB of blocks serve a map as well as 200 (docs/performance.md), and the rest is room for
-    what nobody has asked for yet.
+    Below 1 GiB three sixteenths for blocks and one for tiles: 48 MB of blocks serve a map nearly as well as 200
+    (docs/performance.md), and the rest is room for what nobody has asked for yet.
     """
     free = max(memory - OVERHEAD, 48 * MIB)
+    large = memory >= 1024 * MIB
     return Shares(
-        block_cache=free // (2 if memory >= 1024 * MIB else 4),
-        tile_cache=free // 8,
+        block_cache=free // 2 if large else free * 3 // 16,
+        tile_cache=free // (8 if large else 16),
         gdal_cache=max(16 * MIB, free // 8),
         max_decoded=min(512 * MIB, max(64 * MIB, memory // 4)),
     )
