@@ -151,4 +151,4 @@ CASES = (
 )
 """Whole lists against both servers; bench/extra.py has what is not one."""
 
-EXTRAS = ("first-tile", "unseen-tile", "held", "not-modified", "task", "memory", "cold-start")
+EXTRAS = ("first-tile", "unseen-tile", "held", "not-modified", "task", "memory", "sizes", "cold-start")

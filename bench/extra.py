@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench import client, coldstart, measure, processes, rasters, servers, tiles
+from bench import client, coldstart, measure, processes, rasters, servers, sizes, tiles
 from bench.cases import DEM, SENTINEL, Case
 
 Values = dict[str, Any]
@@ -237,5 +237,6 @@ def measures(folder: Path, rounds: int, *, quick: bool) -> dict[str, Callable[[]
         "not-modified": lambda: not_modified(folder, 4000 if quick else 30_000),
         "task": lambda: task(folder, rounds, 28 if quick else 140),
         "memory": lambda: memory(folder, 280 if quick else 20_000),
+        "sizes": lambda: sizes.measure(mixed(folder, 140 if quick else 840), rounds),
         "cold-start": lambda: cold_start(folder, 2 if quick else 5),
     }

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,14 +118,21 @@ def _process(command: list[str], environment: dict[str, str], log: Path) -> Iter
 
 
 @contextlib.contextmanager
-def running(name: str, *, workers: int = 2, group: Group | None = None, until: str = "/healthz") -> Iterator[Running]:
+def running(
+    name: str,
+    *,
+    workers: int = 2,
+    group: Group | None = None,
+    until: str = "/healthz",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """A server of that name, started anew, that has answered ``until`` with 200; stopped at the end."""
     port = free_port()
-    command, environment = SERVERS[name](port, workers)
+    command, own = SERVERS[name](port, workers)
     if group:
         command = ["sh", "-c", f'{group.join}; exec "$@"', "sh", *command]
     log = WORK / f"{name}.log"
-    with _process(command, environment, log) as process:
+    with _process(command, own | dict(environment or {}), log) as process:
         deadline = time.monotonic() + START_SECONDS
         status = 0
         while status != 200:
