@@ -78,8 +78,7 @@ def _settle(status: int, left: float) -> None:
         from app.serving.tile_store import PATIENCE
 
         desk.tile_store.settle(min(left, PATIENCE))
-    admission = desk.service.admission
-    if status == 504 and admission.oldest > 1.5 * min(left, desk.settings.deadline):
+    if status == 504 and desk.service.oldest > 1.5 * min(left, desk.settings.deadline):
         from app.serving.service import leave
 
         leave()  # the slot hangs since the request before: a new environment has a free one

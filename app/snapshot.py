@@ -44,7 +44,7 @@ def load(application: Application) -> list[int]:
             return [await inside.status_of(own, path, query) for path in paths]
 
         statuses = asyncio.get_event_loop().run_until_complete(ask())
-        own.desk.service.admission.close()
+        own.desk.service.close()
         forget()
     return statuses
 

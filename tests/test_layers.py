@@ -21,7 +21,6 @@ GROUND = {
     "app.deadline",
     "app.native",
     "app.turns",
-    "app.variables",
 }
 MAY_IMPORT = {
     "observing": set(),
