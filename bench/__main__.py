@@ -22,7 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--cases", default="", help="comma list of names; a name with a * at its end stands for many")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--workers", type=int, help="the same number for both; without it each has what its image has")
     parser.add_argument("--tiles", type=int, default=240, help="length of a list")
     parser.add_argument("--quick", action="store_true", help="small rasters, short lists, one round")
     parser.add_argument("--write", action="store_true", help="put the table into README.md and draw docs/benchmark.svg")
@@ -43,7 +43,7 @@ def _chosen(text: str) -> list[str]:
     return found
 
 
-def _in_turns(case: Case, folder: Path, tiles: int, rounds: int, workers: int) -> dict[str, Any]:
+def _in_turns(case: Case, folder: Path, tiles: int, rounds: int, workers: int | None) -> dict[str, Any]:
     """Both servers, round by round, the one that begins changing each time."""
     found: dict[str, list[measure.Result]] = {"titiler": [], "tilery": []}
     store = f"http://127.0.0.1:{servers.store_port()}" if case.remote else None
@@ -56,7 +56,7 @@ def _in_turns(case: Case, folder: Path, tiles: int, rounds: int, workers: int) -
     }
 
 
-def _run_case(case: Case, folder: Path, tiles: int, rounds: int, workers: int) -> dict[str, Any]:
+def _run_case(case: Case, folder: Path, tiles: int, rounds: int, workers: int | None) -> dict[str, Any]:
     if not case.remote:
         return _in_turns(case, folder, tiles, rounds, workers)
     with servers.store(folder, extra.LATENCY):
@@ -78,7 +78,7 @@ def main() -> None:
     results: dict[str, Any] = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "workers": asked.workers,
+        "workers": {name: asked.workers or servers.own_workers(name) for name in servers.SERVERS},
         "rounds": rounds,
         "tiles": tiles,
         "quick": asked.quick,

@@ -56,8 +56,12 @@ def warm(server: servers.Running, case: Case, folder: Path, store: str | None, w
         raise RuntimeError(f"{case.name}: warming gave {dict(load.statuses)}")
 
 
-def once(name: str, case: Case, folder: Path, count: int, workers: int, store: str | None) -> Result:
-    """One server, started, warmed with another file, measured over the case's list, stopped."""
+def once(name: str, case: Case, folder: Path, count: int, workers: int | None, store: str | None) -> Result:
+    """One server, started, warmed with another file, measured over the case's list, stopped.
+
+    Without a number of workers it has as many as its own rule says.
+    """
+    workers = workers or servers.own_workers(name)
     wanted = paths(case, folder, count, store)
     rasters.read_once(folder / f"{case.raster}.tif")
     with servers.running(name, workers=workers) as server:

@@ -128,13 +128,17 @@ def picture(results: dict[str, Any]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+NAMES = {"titiler": "TiTiler", "tilery": "Tilery"}
+
+
 def write(results: dict[str, Any]) -> None:
     """Table into README.md between its markers, picture into docs/."""
     (ROOT / "docs" / "benchmark.svg").write_text(picture(results), encoding="utf-8")
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
+    workers = " and ".join(f"{number} of {NAMES[name]}" for name, number in results["workers"].items())
     said = (
-        f"{results['machine']}; {results['workers']} workers each, {results['tiles']} tiles a list, medians of "
+        f"{results['machine']}; worker processes: {workers}; {results['tiles']} tiles a list, medians of "
         f"{results['rounds']} rounds, {results['made'][:10]}. `make bench` makes this table."
     )
     block = f"{BEGIN}\n{table(results)}\n\n{said}\n{END}"

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import budget
 from bench.processes import Group
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +77,11 @@ def _tilery(port: int, workers: int) -> tuple[list[str], dict[str, str]]:
 def compile_ours() -> None:
     """Nothing: our modules are compiled, as an image has them and as pip has compiled TiTiler's."""
     compileall.compile_dir(ROOT / "app", quiet=1)
+
+
+def own_workers(name: str) -> int:
+    """Worker processes that a server has by its own rule: TiTiler's image one a core, Tilery's one for four cores."""
+    return budget.plan({}, budget.limits({})).workers if name == "tilery" else os.cpu_count() or 1
 
 
 SERVERS = {"titiler": _titiler, "tilery": _tilery}
