@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -141,6 +143,13 @@ class Template:
         ]
 
 
+def scratch() -> str:
+    """A folder that goes when the tests do."""
+    folder = tempfile.mkdtemp(prefix="tilery-cdk-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @cache
 def assembly(name: str) -> Path:
     """The folder that `cdk synth` makes from these settings; it fails on a finding that nobody has answered."""
@@ -150,7 +159,7 @@ def assembly(name: str) -> Path:
     before = dict(os.environ)
     os.environ.update({f"TILERY_STACK_{key}": value for key, value in SETTINGS[name].items()})
     try:
-        folder = tempfile.mkdtemp(prefix="tilery-cdk-")
+        folder = scratch()
         make_app(load(), outdir=folder).synth()
     finally:
         os.environ.clear()
@@ -175,7 +184,7 @@ def alone(stack: str, **settings: str) -> Template:
     from cdk.ecs_stack import EcsStack
     from cdk.lambda_stack import LambdaStack
 
-    app = App(analytics_reporting=False, context=FLAGS, outdir=tempfile.mkdtemp(prefix="tilery-cdk-"))
+    app = App(analytics_reporting=False, context=FLAGS, outdir=scratch())
     config = StackConfig(**{f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()})
     {"ecs": EcsStack, "lambda": LambdaStack}[stack](app, config)
     return Template(Path(app.synth().directory) / f"tilery-{stack}-dev.template.json")
