@@ -84,6 +84,16 @@ class Service:
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
 
+    @property
+    def oldest(self) -> float:
+        """Seconds since the work that is longest under way began; 0 when there is none."""
+        return max(self.admission.oldest, self.afar.oldest)
+
+    def close(self) -> None:
+        """Take no more work; what runs is finished by its threads."""
+        self.admission.close()
+        self.afar.close()
+
     def _admission(self, threads: int) -> Admission:
         settings = self.settings
         return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=leave)
