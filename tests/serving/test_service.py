@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from app.reading.location import FileLocation
+from app import turns
+from app.reading.location import FileLocation, Location
+from app.reading.policy import Policy
 from app.reading.reader import Reader
 from app.serving.encoded import Encoded
 from app.serving.service import CallerGone, Service
 from app.settings import Settings
 from tests.support import rasters
+from tests.support.upstream import Upstream
 
 
 def service(**settings: object) -> Service:
@@ -172,3 +176,48 @@ def test_settings_that_show_in_answers_are_part_of_the_tag(location: FileLocatio
         assert len(tags) == 2
 
     asyncio.run(main())
+
+
+def test_while_requests_wait_for_a_store_others_go_on(tmp_path: Path) -> None:
+    everybody = threading.Barrier(8)
+
+    def make(reader: Reader) -> Encoded:
+        with turns.given_away():
+            everybody.wait(10)  # comes only when all eight are here at the same time
+        return Encoded(body=reader.identity.encode(), media_type="text/plain")
+
+    async def main(location: Location) -> None:
+        of = service(render_slots=1)
+        answers = await asyncio.gather(*(of.answer(location, str(number), make) for number in range(8)))
+        assert {served.how for served in answers} == {"miss"}
+        of.close()
+
+    with Upstream() as upstream:
+        upstream.put("/a.tif", rasters.constant(tmp_path / "a.tif", 5).read_bytes())
+        asyncio.run(main(Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif"))))
+
+
+def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+
+    def make(reader: Reader) -> Encoded:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+        return Encoded(body=reader.identity.encode(), media_type="text/plain")
+
+    async def main(near: Location, far: Location) -> None:
+        of = service(render_slots=2)
+        await asyncio.gather(*(of.answer(where, str(n), make) for n in range(10) for where in (near, far)))
+        of.close()
+
+    with Upstream() as upstream:
+        path = rasters.constant(tmp_path / "a.tif", 5)
+        upstream.put("/a.tif", path.read_bytes())
+        far = Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif"))
+        asyncio.run(main(FileLocation(path=str(path.resolve())), far))
+    assert most == 2
