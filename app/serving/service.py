@@ -98,16 +98,6 @@ class Service:
         settings = self.settings
         return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=leave)
 
-    @property
-    def oldest(self) -> float:
-        """Seconds since the work that is longest under way began; 0 when there is none."""
-        return max(self.admission.oldest, self.afar.oldest)
-
-    def close(self) -> None:
-        """Take no more work; what runs is finished by its threads."""
-        self.admission.close()
-        self.afar.close()
-
     def _for(self, location: Location) -> Admission:
         return self.admission if isinstance(location, FileLocation) else self.afar
 
