@@ -148,7 +148,7 @@ class Settings:
     revalidate_seconds: float = Field(5.0, ge=0, validation_alias=_names("REVALIDATE_SECONDS"))
     """Seconds after which a kept dataset's identity is checked again."""
     fetch_threads: int = Field(16, gt=0, validation_alias=_names("FETCH_THREADS"))
-    """Range requests under way at a time in one worker."""
+    """Range requests under way at a time in one worker; and requests for rasters in stores, most of which wait."""
 
     # Upstream
     connect_timeout: float = Field(2.0, gt=0, validation_alias=_names("CONNECT_TIMEOUT"))
