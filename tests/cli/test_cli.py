@@ -18,7 +18,8 @@ import rasterio
 from click.testing import CliRunner, Result
 
 from app import settings
-from app.cli import exit_status, tilery
+from app.cli import tilery
+from app.commands.exits import status_of
 from app.errors import Conflict, InvalidParameter, LayerNotFound, NotARaster, StoreFull, TileryError, UpstreamError
 from app.provenance import rows
 from app.publishing.seed import Part, tiles
@@ -163,7 +164,7 @@ def test_a_dry_run_says_what_it_would_do(tmp_path: Path) -> None:
     ],
 )
 def test_exit_status(error: TileryError, status: int) -> None:
-    assert exit_status(error) == status
+    assert status_of(error) == status
 
 
 def test_failures_end_with_a_sentence_and_a_status(tmp_path: Path) -> None:

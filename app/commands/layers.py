@@ -1,0 +1,93 @@
+"""The layers of a catalog: list, show, remove, style."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from app.commands.options import catalog_option, catalog_store
+from app.commands.tiles import forget_tiles
+
+
+@click.group()
+def layers() -> None:
+    """List, show, remove and style the layers of a catalog."""
+
+
+@layers.command("list")
+@catalog_option
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list.")
+def list_(catalog: str | None, as_json: bool) -> None:
+    """Print the layers, and what is wrong with those that cannot be served."""
+    from app.catalog.catalog import Catalog
+
+    found = Catalog(catalog_store(catalog))
+    all_of_them = found.layers()
+    if as_json:
+        rows = [{"id": x.id, "name": x.name, "revision": x.revision, "bounds": x.bounds} for x in all_of_them]
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        for layer in all_of_them:
+            zooms = f"z{layer.minzoom}-{layer.maxzoom}"
+            click.echo(f"{layer.id:<24} {zooms:<8} {layer.revision:<24} {layer.name}")
+    for layer_id, problem in found.problems().items():
+        click.echo(f"{layer_id}: {problem}", err=True)
+
+
+@layers.command()
+@click.argument("layer_id", metavar="ID")
+@catalog_option
+def show(layer_id: str, catalog: str | None) -> None:
+    """Print a layer's document."""
+    from app.catalog import editing
+
+    click.echo(json.dumps(editing.read(catalog_store(catalog), layer_id)[0], indent=1, ensure_ascii=False))
+
+
+@layers.command()
+@click.argument("layer_id", metavar="ID")
+@catalog_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(layer_id: str, catalog: str | None, yes: bool) -> None:
+    """Remove a layer and its files."""
+    from app.catalog import editing
+
+    store = catalog_store(catalog)
+    editing.read(store, layer_id)
+    if not yes:
+        click.confirm(f"Remove {layer_id} and all its files from {store.address}?", abort=True)
+    click.echo(f"Removed {editing.remove(store, layer_id)} files.", err=True)
+
+
+@layers.command()
+@click.argument("layer_id", metavar="ID")
+@click.argument("name")
+@click.argument("render", required=False)
+@catalog_option
+@click.option("--title", help="Shown to people.")
+@click.option("--remove", "drop", is_flag=True, help="Take the style away.")
+def style(
+    layer_id: str,
+    name: str,
+    render: str | None,
+    catalog: str | None,
+    title: str | None,
+    drop: bool,
+) -> None:
+    """Set the style NAME of a layer to RENDER, as 'rescale=0,3000&colormap_name=viridis'.
+
+    The name 'default' stands for what is used when a request says nothing.
+    """
+    from app.catalog import editing
+
+    store = catalog_store(catalog)
+    if drop == (render is not None):
+        raise click.UsageError("Give either RENDER or --remove.")
+    if name == "default":
+        editing.set_render(store, layer_id, editing.render_of(render or ""))
+    elif drop:
+        editing.drop_style(store, layer_id, name)
+    else:
+        editing.set_style(store, layer_id, name, editing.render_of(render or ""), title)
+    forget_tiles(layer_id)

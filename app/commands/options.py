@@ -1,0 +1,82 @@
+"""Options and small helpers that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app import settings
+
+if TYPE_CHECKING:
+    from app.catalog.stores import Store
+    from app.publishing.progress import Advance
+
+
+def progress(quiet: bool, prefix: str = "") -> Any:
+    """What shows steps: bars on standard error, or nothing."""
+    if quiet:
+        from app.publishing.progress import Silent
+
+        return Silent()
+    from app.publishing.bars import Bars
+
+    return Bars(prefix)
+
+
+@contextmanager
+def step_bar(title: str, total: int, unit: str) -> Iterator[Advance]:
+    """A bar while one step runs."""
+    with progress(quiet=False).step(title, total, unit) as advance:
+        yield advance
+
+
+def numbers(text: str | None, name: str) -> tuple[float, float, float, float] | None:
+    """Four numbers of an option, left, bottom, right, top."""
+    if text is None:
+        return None
+    try:
+        left, bottom, right, top = (float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter("give left,bottom,right,top", param_hint=name) from None
+    if left >= right or bottom >= top:
+        raise click.BadParameter("left has to be less than right, and bottom less than top", param_hint=name)
+    return (left, bottom, right, top)
+
+
+def catalog_store(address: str | None) -> Store:
+    """The catalog that an option names, else ``TILERY_CATALOG``.
+
+    Raises:
+        click.UsageError: neither does.
+    """
+    from app.catalog.stores import open_store
+
+    address = address or settings.get().catalog
+    if not address:
+        raise click.UsageError("There is no catalog: give --catalog or set TILERY_CATALOG.")
+    return open_store(address)
+
+
+def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:
+    """The options of `placed` as one value."""
+    from app import crs as crs_
+    from app.publishing.rasters import Placement
+
+    return Placement(crs=crs_.parse(crs, "--crs") if crs else None, bounds=numbers(bounds, "--bounds"), nodata=nodata)
+
+
+def placed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what a raster does not say of itself."""
+    for option in (
+        click.option("--nodata", type=float, help="Value that means missing."),
+        click.option("--bounds", metavar="L,B,R,T", help="Where the raster is, in its CRS, when it does not say it."),
+        click.option("--crs", metavar="EPSG:N", help="The raster's CRS, when it does not say it."),
+    ):
+        command = option(command)
+    return command
+
+
+catalog_option = click.option("--catalog", help="Directory or s3://bucket/sources/; else TILERY_CATALOG.")

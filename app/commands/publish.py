@@ -1,0 +1,140 @@
+"""Rasters become layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app import settings
+from app.commands.options import placed, placement, progress
+from app.commands.tiles import forget_tiles
+
+if TYPE_CHECKING:
+    from app.publishing.publish import Order, Plan
+
+
+@click.command()
+@click.argument("source")
+@click.option("--to", help="CATALOG/ID: a directory or s3://bucket/sources/ID. Else TILERY_CATALOG and --id.")
+@click.option("--id", "layer_id", help="The layer's id; else the last part of --to, or made from the file's name.")
+@click.option("--name", help="Shown to people.")
+@click.option("--description")
+@click.option("--attribution", help="Credits, shown on maps.")
+@click.option("--render", help="Parameters for requests that give none, as 'rescale=0,3000&colormap_name=viridis'.")
+@click.option("--profile", default="deflate", show_default=True, help="deflate, zstd, jpeg, webp or lerc.")
+@click.option("--quality", type=click.IntRange(1, 100), help="Of jpeg and webp.")
+@click.option("--kind", type=click.Choice(["imagery", "continuous", "classes"]), help="Else guessed from the data.")
+@click.option(
+    "--grid",
+    type=click.Choice(["web", "native"]),
+    default="web",
+    show_default=True,
+    help="Warp to Web Mercator's grid, or leave the pixels where they are.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["cog", "legacy"]),
+    default="cog",
+    show_default=True,
+    help="One COG, or the Lambda tiler's index.tif, .ovr and .vrt.",
+)
+@click.option("--zoom", "deepest", type=click.IntRange(0, 22), help="The deepest zoom; else by --rule.")
+@click.option(
+    "--rule",
+    type=click.Choice(["upper", "nearest", "lambda"]),
+    default="upper",
+    show_default=True,
+    help="See 'tilery zoom'.",
+)
+@click.option("--work", type=click.Path(path_type=Path), help="Folder to work in; needs about the raster's size.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--quiet", is_flag=True, help="No bars.")
+@placed
+def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
+    """Make SOURCE (a file, https:// or s3://) a layer, in one step for everybody who looks.
+
+    Interrupt it whenever you like: the same command goes on where it was, and until its last step the layer is what it
+    was before.
+    """
+    from app.publishing import publish as publishing
+
+    order = _order(source, options)
+    if dry_run:
+        _show_plan(order, publishing.dry_run(order))
+        return
+    done = publishing.publish(order, progress(quiet))
+    click.echo(f"{done.id} is published, revision {done.revision}.", err=True)
+    forget_tiles(done.id)
+    click.echo(f"/{done.id}/{{z}}/{{x}}/{{y}}.png")
+
+
+def _order(source: str, options: dict[str, Any]) -> Order:
+    from app.catalog import editing
+    from app.publishing.describe import slug
+    from app.publishing.fetch import name_of
+    from app.publishing.publish import Order
+
+    to, layer_id = options["to"], options["layer_id"]
+    if to is None:
+        to = settings.get().catalog
+        layer_id = layer_id or slug(Path(name_of(source)).stem)
+    elif layer_id is None:
+        to, _, layer_id = to.rstrip("/").rpartition("/")
+        to = to or "."
+    if not to:
+        raise click.UsageError("Where to? Give --to CATALOG/ID, or set TILERY_CATALOG.")
+    render = editing.render_of(options["render"]) if options["render"] is not None else None
+    given = {name: options[name] for name in ("name", "description", "attribution") if options[name] is not None}
+    return Order(
+        source=source,
+        to=to,
+        id=layer_id,
+        placement=placement(options["crs"], options["bounds"], options["nodata"]),
+        kind=options["kind"],
+        profile=options["profile"],
+        quality=options["quality"],
+        grid=options["grid"],
+        layout=options["layout"],
+        zoom=options["deepest"],
+        rule=options["rule"],
+        work=options["work"],
+        given=given | ({"render": render} if render is not None else {}),
+    )
+
+
+def _show_plan(order: Order, found: Plan) -> None:
+    from app.publishing.estimate import estimate
+
+    profile = found.profile
+    times = estimate(found)
+    lines = {
+        "source": f"{profile.width} x {profile.height} px, {profile.count} x {profile.dtypes[0]}, {profile.driver}",
+        "kind": found.kind,
+        "layer": f"{order.id} in {order.to}",
+        "raster": f"{found.width} x {found.height} px, {found.squeeze.name}, about {_size(found.expected_bytes)}",
+        "zooms": f"{found.minzoom} to {found.zoom}",
+        "steps": ", ".join(found.steps),
+        "work space": f"about {_size(times.work_bytes)}",
+        "publishing": f"about {_duration(times.publish_seconds)} on this machine",
+        "tiles": f"{found.tiles:,}; all of them: about {_duration(times.tiles_seconds)} on this machine",
+    }
+    for name, text in lines.items():
+        click.echo(f"{name:>12}  {text}")
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
