@@ -15,6 +15,7 @@ import click
 from app import __version__
 from app.commands import exits, layers, publish, service, steps, tiles
 from app.errors import TileryError
+from app.variables import WrongVariables
 
 
 def main() -> NoReturn:
@@ -30,6 +31,10 @@ def main() -> NoReturn:
     except MemoryError:
         click.echo("Error: memory ran out. Nothing is half done.", err=True)
         sys.exit(exits.FAULT)
+    except WrongVariables as error:
+        for name, problem in error.problems.items():
+            click.echo(f"Error: {name}: {problem}", err=True)
+        sys.exit(exits.USAGE)
     except TileryError as error:
         click.echo(f"Error: {error.detail}", err=True)
         if error.private:

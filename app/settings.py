@@ -44,7 +44,10 @@ class Settings:
     """Public address of the tile store, for redirects."""
     tile_store_layout: Literal["revision", "plain"] = Field("revision", validation_alias=_names("TILE_STORE_LAYOUT"))
     """``revision``: keys change with a layer's data and style, so that no old tile is ever found. ``plain``:
-    ``{id}/{z}/{x}/{y}.png``, for an S3 website in front; ``tilery purge`` removes them after publishing again."""
+    ``{id}/{z}/{x}/{y}.png``, for an S3 website in front; publishing again removes them."""
+    tile_store_first: bool = Field(False, validation_alias=_names("TILE_STORE_FIRST"))
+    """Name ``tile_store_url`` as the tiles' address in TileJSON and WMTS: a website, which leads here for tiles that it
+    has not got. For the layout ``plain``."""
     s3_endpoint: str | None = Field(
         None, validation_alias=_names("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     )
@@ -170,9 +173,24 @@ class Settings:
         tidy: dict[str, Any] = {
             "root_path": f"/{bare}" if (bare := self.root_path.strip("/")) else "",
             "public_url": self.public_url.rstrip("/") if self.public_url else None,
+            "tile_store_url": self.tile_store_url.rstrip("/") if self.tile_store_url else None,
         }
         for name, value in tidy.items():
             object.__setattr__(self, name, value)
+        if problems := self._wrong_together():
+            raise variables.WrongVariables(problems)
+
+    def _wrong_together(self) -> dict[str, str]:
+        """What settings say together that cannot be, by the variable to change."""
+        problems = {}
+        if self.tile_store_first and not (self.tile_store_url and self.tile_store_layout == "plain"):
+            problems["TILERY_TILE_STORE_FIRST"] = "it needs TILERY_TILE_STORE_URL and TILERY_TILE_STORE_LAYOUT=plain"
+        if self.tile_store and self.tile_store_mode == "redirect":
+            if self.tile_store_url is None:
+                problems["TILERY_TILE_STORE_URL"] = "TILERY_TILE_STORE_MODE=redirect needs the address to redirect to"
+            elif self.tile_store_url == self.public_url:
+                problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
+        return problems
 
 
 @cache

@@ -134,7 +134,10 @@ def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
         "attribution": layer.attribution or ask.desk.settings.default_attribution,
         "version": "1.0.0",
         "scheme": "xyz",
-        "tiles": [to(scope, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)],
+        "tiles": [
+            stored.address(ask.desk, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
+            or to(scope, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
+        ],
         "minzoom": layer.minzoom,
         "maxzoom": layer.maxzoom,
         "bounds": list(layer.bounds),
@@ -156,12 +159,22 @@ async def tilejson(ask: Ask[None]) -> Response:
 
 async def short_tile(ask: Ask[Look]) -> Response:
     """One tile of a layer by its short address; beyond the layer's zooms there is none."""
+    _need_zoom(ask)
+    return await stored.tile(ask)
+
+
+async def unstored_tile(ask: Ask[Look]) -> Response:
+    """The same for a caller whom the tile store's website sent here, having no such tile."""
+    _need_zoom(ask)
+    return await stored.tile(ask, missed=True)
+
+
+def _need_zoom(ask: Ask[Look]) -> None:
     layer = ask.subject.layer
     z = ask.path["z"]
     if layer is not None and not layer.minzoom <= z <= layer.maxzoom:
         message = f"The layer has zooms {layer.minzoom} to {layer.maxzoom}; {z} is not one of them."
         raise TileOutsideBounds(message, parameter="z", limit=layer.maxzoom)
-    return await stored.tile(ask)
 
 
 async def short_map(ask: Ask[None]) -> Response:
@@ -197,7 +210,7 @@ async def capabilities(ask: Ask[None]) -> Response:
                 title=layer.name,
                 geographic=layer.bounds,
                 zooms=(layer.minzoom, layer.maxzoom),
-                tiles=to(scope, path, chosen, template=("Style",)),
+                tiles=stored.address(ask.desk, path, chosen) or to(scope, path, chosen, template=("Style",)),
                 media_type=row.media_type,
                 styles=styles,
                 abstract=layer.description,
@@ -230,6 +243,16 @@ _SHORT_TILE: Operation[Look] = replace(
     documented=True,
 )
 
+UNSTORED = "/unstored"
+"""What the website of a tile store puts before the path of a tile that it has not got."""
+_UNSTORED_TILE: Operation[Look] = replace(
+    _SHORT_TILE,
+    id=".unstored.getTile",
+    paths=tuple(f"{UNSTORED}{path}" for path in _SHORT_TILE.paths),
+    answer=unstored_tile,
+    documented=False,
+)
+
 
 def _page(name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter) -> Operation[None]:
     named = (LAYER,) if "{layer}" in path else ()
@@ -255,6 +278,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
 )
 SHORT: tuple[Operation[Any], ...] = (
+    _UNSTORED_TILE,
     _SHORT_TILE,
     _page(".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE),
     _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
@@ -268,6 +292,7 @@ def lanes(desk: Desk) -> list[Lane]:
     layer = rf"(?P<layer>{ids.PATTERN})"
     return [
         Lane(pattern=re.compile(f"/{layer}{tiles.PLACE}"), handler=endpoint(_SHORT_TILE, desk)),
+        Lane(pattern=re.compile(f"{UNSTORED}/{layer}{tiles.PLACE}"), handler=endpoint(_UNSTORED_TILE, desk)),
         Lane(
             pattern=re.compile(f"/layers/{layer}{tiles.LANE}"),
             handler=endpoint(bound(FAMILY, tiles.ANY_TILE), desk),

@@ -113,10 +113,12 @@ def _addresses(request: Request, way: str) -> Callable[..., str]:
 def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
     directives = dict(_OURS)
     # Where tiles come by another address than the page, the page must be allowed to fetch them there.
-    elsewhere = _origin(settings.public_url)
-    if elsewhere:
-        for name in ("img-src", "connect-src"):
-            directives[name] = f"{directives[name]} {elsewhere}"
+    redirects = settings.tile_store is not None and settings.tile_store_mode == "redirect"
+    store = settings.tile_store_url if redirects or settings.tile_store_first else None
+    for elsewhere in dict.fromkeys(map(_origin, (settings.public_url, store))):
+        if elsewhere:
+            for name in ("img-src", "connect-src"):
+                directives[name] = f"{directives[name]} {elsewhere}"
     directives |= policy
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in directives.items()),

@@ -18,6 +18,8 @@ from app.serving.service import Served, Timing
 
 GEOJSON = "application/geo+json"
 JSON = "application/json"
+HOW = "X-Cache"
+"""Header that says how an answer came about."""
 
 
 def produces(media_type: str = JSON) -> dict[int | str, Any]:
@@ -82,7 +84,7 @@ def response(served: Served) -> Response:
     encoded = served.encoded
     if encoded is None:
         return Response(status_code=304, headers={"ETag": served.etag})
-    headers = {"ETag": served.etag, "X-Cache": served.how, **described(encoded)}
+    headers = {"ETag": served.etag, HOW: served.how, **described(encoded)}
     if served.timing is not None:
         headers["Server-Timing"] = _stages(served.timing)
     return Response(encoded.body, headers=headers)

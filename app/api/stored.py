@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
 from app import tms as tms_
+from app.api import results
 from app.api.cog import tiles
 from app.api.cog.plans import Look
+from app.api.desk import Desk
 from app.api.operation import Ask
 from app.reading.reader import Reader
 from app.rendering.encoding import formats
@@ -21,45 +24,99 @@ Work = Callable[[Reader], Encoded]
 _LARGEST_SCALE = 4
 
 
-async def tile(ask: Ask[Look]) -> Response:
-    """One tile of a layer: from the store, into the store, or by a redirect to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a tile is kept, and of which raster it has to be."""
+
+    key: str
+    source: str
+    """Identity of the raster that the key was made for; empty where the layer's revision says it."""
+
+    def fits(self, reader: Reader) -> bool:
+        """False when the raster was written over since the key was made."""
+        return not self.source or reader.identity == self.source
+
+
+async def tile(ask: Ask[Look], *, missed: bool = False) -> Response:
+    """One tile of a layer: from the store, into the store, or by a redirect to it.
+
+    ``missed`` says that the store itself sent the caller here, because it could not answer. Such a caller is led back
+    only when the tile was not there and is there now; in any other case there is something between the caller and the
+    store, and a redirect would lead in circles.
+    """
     store = ask.desk.tile_store
-    key = None if store is None else _key(ask, store)
-    if store is None or key is None:
+    place = None if store is None else await _place(ask, store)
+    if store is None or place is None:
         return await tiles.tile(ask)
-    if store.mode == "serve":
-        return await tiles.tile(ask, through=lambda work: _found_or_made(ask, store, key, work))
-    if await ask.desk.service.once(lambda: store.has(key)):
-        return _redirect(store, key)
-    kept = False
+    key = place.key
+    there: bool | None = None
+    if store.mode == "redirect":
+        there = await ask.desk.service.once(lambda: store.has(key))
+        if there and not missed:
+            return _redirect(store, key)
+        if there is False or not missed:
+            return await _kept_first(ask, store, place)
+    response = await tiles.tile(ask, through=lambda work: _found_or_made(ask, store, place, work))
+    if missed and not there and (held := _held(response)):
+        store.keep_later(key, held)
+    return response
+
+
+async def _kept_first(ask: Ask[Look], store: TileStore, place: _Place) -> Response:
+    """A redirect to a tile that was written before; the tile itself where it could not be."""
+    kept, key = False, place.key
 
     def through(work: Work) -> Work:
         def make_and_keep(reader: Reader) -> Encoded:
             nonlocal kept
             encoded = work(reader)
-            kept = store.keep(key, encoded)
+            kept = place.fits(reader) and store.keep(key, encoded)
             return encoded
 
         return make_and_keep
 
     response = await tiles.tile(ask, through=through)
+    if not kept and (held := _held(response)):
+        kept = await ask.desk.service.once(lambda: store.keep(key, held))
     return _redirect(store, key) if kept else response
 
 
-def _found_or_made(ask: Ask[Look], store: TileStore, key: str, work: Work) -> Work:
+def _held(response: Response) -> Encoded | None:
+    """A tile that was found in memory and so was not written to the store by its making."""
+    if response.headers.get(results.HOW) != "hit":
+        return None
+    return Encoded(body=bytes(response.body), media_type=response.headers["Content-Type"])
+
+
+def _found_or_made(ask: Ask[Look], store: TileStore, place: _Place, work: Work) -> Work:
     path = ask.path
 
     def do(reader: Reader) -> Encoded:
-        body = store.find(key)
+        body = store.find(place.key) if place.fits(reader) else None
         if body is None:
             encoded = work(reader)
-            store.keep_later(key, encoded)
+            if place.fits(reader):
+                store.keep_later(place.key, encoded)
             return encoded
         tms = tms_.get(tms_.DEFAULT)
         bounds = tms.tile_bounds(path["z"], path["x"], path["y"])
         return Encoded(body=body, media_type=formats.get(path["format"]).media_type, bounds=bounds, crs=tms.crs)
 
     return do
+
+
+def address(desk: Desk, path: str, query: Sequence[tuple[str, str]] = ()) -> str | None:
+    """The public address of a layer's tiles in the store, where that is asked first; None where we are.
+
+    Args:
+        desk: of the application.
+        path: of the tiles, a template.
+        query: what else the address would say; the store knows nothing but paths.
+    """
+    settings = desk.settings
+    if not settings.tile_store_first or query or settings.access_token:
+        return None
+    return f"{settings.tile_store_url}{path}"
 
 
 def _redirect(store: TileStore, key: str) -> Response:
@@ -69,8 +126,8 @@ def _redirect(store: TileStore, key: str) -> Response:
     return Response(status_code=302, headers={"Location": store.address(key), "Cache-Control": "no-store"})
 
 
-def _key(ask: Ask[Look], store: TileStore) -> str | None:
-    """The tile's key; None for one that is nobody else's: with parameters of its own, or without a format."""
+async def _place(ask: Ask[Look], store: TileStore) -> _Place | None:
+    """Where the tile is kept; None for one that is nobody else's: with parameters of its own, or without a format."""
     layer, path = ask.subject.layer, ask.path
     suffix, scale = path.get("format"), path.get("scale")
     if layer is None or suffix is None or (scale or 1) > _LARGEST_SCALE:
@@ -79,4 +136,9 @@ def _key(ask: Ask[Look], store: TileStore) -> str | None:
     if any(name != "style" for name, _ in given) or len(given) > 1:
         return None
     at = f"@{scale}x" if scale else ""
-    return store.key(layer, given[0][1] if given else None, path["z"], path["x"], path["y"], f"{at}.{suffix}")
+    source = ""
+    if not layer.is_sealed and store.layout == "revision":
+        source = await ask.desk.service.identity(ask.subject.location)
+    style = given[0][1] if given else None
+    key = store.key(layer, style, path["z"], path["x"], path["y"], f"{at}.{suffix}", source=source)
+    return None if key is None else _Place(key=key, source=source)

@@ -47,6 +47,7 @@ RESERVED = frozenset(
         "tilejson",
         "tilematrixsets",
         "tiles",
+        "unstored",
         "validate",
         "viewer",
         "wmts",

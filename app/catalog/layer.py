@@ -63,6 +63,13 @@ class Layer:
     """The document as it was written, what is unknown to us included."""
 
     @property
+    def is_sealed(self) -> bool:
+        """True when the raster never changes under its address, because that holds the revision, as a published one's
+        does. Any other may be written over without the document knowing.
+        """
+        return f"/{self.revision}/" in self.source
+
+    @property
     def center(self) -> tuple[float, float, int]:
         """Longitude, latitude and zoom that a map may open at."""
         west, south, east, north = self.bounds

@@ -31,6 +31,8 @@ def list_(catalog: str | None, as_json: bool) -> None:
         for layer in all_of_them:
             zooms = f"z{layer.minzoom}-{layer.maxzoom}"
             click.echo(f"{layer.id:<24} {zooms:<8} {layer.revision:<24} {layer.name}")
+        if not all_of_them:
+            click.echo("There are no layers here.", err=True)
     for layer_id, problem in found.problems().items():
         click.echo(f"{layer_id}: {problem}", err=True)
 
@@ -50,7 +52,7 @@ def show(layer_id: str, catalog: str | None) -> None:
 @catalog_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(layer_id: str, catalog: str | None, yes: bool) -> None:
-    """Remove a layer and its files."""
+    """Remove a layer, its files, and its tiles from TILERY_TILE_STORE."""
     from app.catalog import editing
 
     store = catalog_store(catalog)
@@ -58,6 +60,7 @@ def remove(layer_id: str, catalog: str | None, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove {layer_id} and all its files from {store.address}?", abort=True)
     click.echo(f"Removed {editing.remove(store, layer_id)} files.", err=True)
+    forget_tiles(layer_id, removed=True)
 
 
 @layers.command()

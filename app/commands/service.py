@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from app import settings
-from app.commands import exits
 from app.commands.options import progress
 
 
@@ -22,14 +21,8 @@ def settings_(as_json: bool, changed: bool) -> None:
     from textwrap import fill
 
     from app.provenance import rows
-    from app.variables import WrongVariables
 
-    try:
-        found = [row for row in rows() if not changed or row.origin != "default"]
-    except WrongVariables as error:
-        for name, problem in error.problems.items():
-            click.echo(f"Error: {name}: {problem}", err=True)
-        sys.exit(exits.USAGE)
+    found = [row for row in rows() if not changed or row.origin != "default"]
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found], indent=1))
         return

@@ -13,7 +13,9 @@ from app.commands import exits
 from app.commands.options import catalog_store, numbers, progress, step_bar
 
 if TYPE_CHECKING:
+    from app.catalog.layer import Layer
     from app.catalog.stores import Store
+    from app.publishing.seed import Part
 
 
 def _zooms(text: str | None, minzoom: int, maxzoom: int) -> tuple[int, int]:
@@ -26,6 +28,34 @@ def _zooms(text: str | None, minzoom: int, maxzoom: int) -> tuple[int, int]:
     return max(minzoom, int(first)), min(maxzoom, int(last or first))
 
 
+def _suffixes(text: str) -> list[str]:
+    """What stands after the row in the paths of tiles: ``.png``, ``@2x.webp``."""
+    from app.rendering.encoding import formats
+
+    found = []
+    for word in text.split(","):
+        scale, _, name = word.strip().rpartition(".")
+        if scale not in ("", "@1x", "@2x", "@3x", "@4x") or name not in formats.FORMATS:
+            raise click.BadParameter("give png,webp,@2x.png", param_hint="--formats")
+        found.append(f"{scale}.{name}")
+    return found
+
+
+def _part(text: str | None) -> Part:
+    """The part that an option says; in an array job of AWS Batch the one of this machine."""
+    from app.publishing import seed as seeding
+
+    if text is not None:
+        return seeding.Part.parse(text)
+    index = settings.environment("AWS_BATCH_JOB_ARRAY_INDEX")
+    if index is None:
+        return seeding.WHOLE
+    of = settings.environment("AWS_BATCH_JOB_ARRAY_SIZE", "")
+    if not (index.isdigit() and of and of.isdigit()):
+        raise click.UsageError("AWS Batch did not say how many parts there are; give --part.")
+    return seeding.Part.parse(f"{int(index) + 1}/{of}")
+
+
 def _tile_store() -> Store:
     from app.catalog.stores import open_store
 
@@ -35,7 +65,9 @@ def _tile_store() -> Store:
     return open_store(address)
 
 
-_part_option = click.option("--part", default="1/1", help="Do the third of ten parts with 3/10, the others elsewhere.")
+_part_option = click.option(
+    "--part", help="Do the third of ten parts with 3/10, the others elsewhere. In an array job of AWS Batch: its own."
+)
 
 
 @click.command()
@@ -45,7 +77,9 @@ _part_option = click.option("--part", default="1/1", help="Do the third of ten p
 @click.option("--style", help="Name of one of the layer's styles.")
 @click.option("--bounds", metavar="W,S,E,N", help="Only tiles that touch these degrees.")
 @_part_option
-def seed(layer_id: str, zooms: str | None, formats: str, style: str | None, bounds: str | None, part: str) -> None:
+def seed(
+    layer_id: str, zooms: str | None, formats: str, style: str | None, bounds: str | None, part: str | None
+) -> None:
     """Fill TILERY_TILE_STORE with the tiles of the layer ID. Tiles that are there already are left alone."""
     import asyncio
     from urllib.parse import urlencode
@@ -58,17 +92,23 @@ def seed(layer_id: str, zooms: str | None, formats: str, style: str | None, boun
     from app.publishing.windows import threads
 
     _tile_store()
+    if style and settings.get().tile_store_layout == "plain":
+        raise click.UsageError("The layout 'plain' keeps tiles of no style.")
     layer = Catalog(catalog_store(None)).get(layer_id)
+    if style and layer.style(style) is None:
+        raise click.BadParameter(f"the layer has no style '{style}'", param_hint="--style")
     first, last = _zooms(zooms, layer.minzoom, layer.maxzoom)
     place = numbers(bounds, "--bounds") or layer.bounds
-    mine = seeding.Part.parse(part)
-    suffixes = [text if text.startswith("@") else f".{text.lstrip('.')}" for text in formats.split(",")]
+    mine, suffixes = _part(part), _suffixes(formats)
     total = count_tiles(place, first, last) * len(suffixes) // mine.of
     paths = (
         f"/{layer_id}/{z}/{x}/{y}{suffix}" for z, x, y in seeding.tiles(place, first, last, mine) for suffix in suffixes
     )
-    # As redirects: then the answer says whether the tile is in the store.
-    app = create_app(replace(settings.get(), tile_store_mode="redirect", access_token=None))
+    # As redirects, which nobody follows: then the answer says whether the tile is in the store.
+    chosen = replace(
+        settings.get(), tile_store_mode="redirect", tile_store_url="seed:", empty_tile="404", access_token=None
+    )
+    app = create_app(chosen)
     query = urlencode({"style": style}) if style else ""
 
     with step_bar("seed", total, "tiles") as advance:
@@ -84,7 +124,7 @@ def seed(layer_id: str, zooms: str | None, formats: str, style: str | None, boun
 @click.argument("layer_id", metavar="ID")
 @click.option("--old", is_flag=True, help="Only tiles of revisions and styles that are no longer served.")
 @_part_option
-def purge(layer_id: str, old: bool, part: str) -> None:
+def purge(layer_id: str, old: bool, part: str | None) -> None:
     """Remove the tiles of the layer ID from TILERY_TILE_STORE."""
     from app.catalog import ids
     from app.catalog.catalog import Catalog
@@ -93,23 +133,44 @@ def purge(layer_id: str, old: bool, part: str) -> None:
 
     keep = None
     if old:
-        served = tuple(f"{layer_id}/{name}/" for name in variants(Catalog(catalog_store(None)).get(layer_id)))
+        layer = Catalog(catalog_store(None)).get(layer_id)
+        served = tuple(f"{layer_id}/{name}/" for name in variants(layer, _source(layer)))
         keep = lambda key: key.startswith(served)  # noqa: E731
-    store, mine = _tile_store(), seeding.Part.parse(part)
+    store, mine = _tile_store(), _part(part)
     with progress(quiet=False).step("purge", None, "tiles") as advance:
         removed = seeding.purge(store, f"{ids.check(layer_id)}/", keep=keep, part=mine, advance=advance)
     click.echo(f"Removed {removed} tiles.", err=True)
 
 
-def forget_tiles(layer_id: str) -> None:
-    """Remove the tiles whose addresses do not change with the layer, once every server knows of the change."""
+def _source(layer: Layer) -> str:
+    """What stands in keys for a raster that may be written over."""
+    if layer.is_sealed:
+        return ""
+    from app.api.app import create_app
+    from app.serving import render
+
+    return render.identity(create_app().desk.layer_locations.of(layer.source))
+
+
+def forget_tiles(layer_id: str, *, removed: bool = False) -> None:
+    """Remove the tiles whose addresses do not change with the layer, once no server makes any of the old data; all of
+    them when the layer was removed.
+    """
     import time
 
     from app.publishing import seed as seeding
 
     found = settings.get()
-    if found.tile_store is None or found.tile_store_layout != "plain":
+    plain = found.tile_store_layout == "plain"
+    if found.tile_store is None or not (plain or removed):
         return
-    click.echo("Waiting until all servers know, then removing the layer's old tiles.", err=True)
-    time.sleep(2 * found.revalidate_seconds + 1)
+    if plain:
+        click.echo("Waiting until no server makes old tiles any more, then removing those that there are.", err=True)
+        time.sleep(seconds_until_known())
     seeding.purge(_tile_store(), f"{layer_id}/", advance=lambda _: None)
+
+
+def seconds_until_known() -> float:
+    """After a layer has changed: seconds until every server knows of it and has ended what it had begun before."""
+    found = settings.get()
+    return 2 * found.revalidate_seconds + found.deadline + 1

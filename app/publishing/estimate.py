@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.publishing import grid, kinds, rasters, warp
+from app.publishing import grid, kinds, rasters, transcode, warp
 from app.publishing.bounds import bounds_of
 from app.publishing.windows import threads
 
@@ -21,6 +21,8 @@ _OTHER_STEPS = 1.5
 """Time of overviews, writing and checking against that of the warp, measured over the demo layers."""
 _RENDER_SECONDS = 0.004
 """Time of one thread for a tile of an aligned raster, picture and all, measured with ``make bench``."""
+_UNSEEN_SECONDS = 2e-7
+"""Time of one thread for a pixel of a raster that is not here, or that is read from the top only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,8 @@ def _seconds_per_pixel(planned: Plan) -> float:
     from rasterio.windows import Window
 
     path = planned.origin.path
-    if path is None:
-        return 2e-7
+    if path is None or not transcode.is_random_access(planned.profile):
+        return _UNSEEN_SECONDS  # a piece of what is read from the top only would take the time of all above it
     side_x, side_y = min(_SIDE, planned.width), min(_SIDE, planned.height)
     places = np.linspace(0.3, 0.7, _PIECES)
     spent = 0.0

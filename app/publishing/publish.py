@@ -200,6 +200,7 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
     progress = progress or Silent()
     store = open_store(order.to)
     origin = fetch.origin(order.source)
+    _need_store(store, order.id)
     with Workplace.opened(_workplace(order, store), order.key(origin.identity)) as place:
         path = _here(origin, place, progress)
         planned = plan(order, rasters.facts(path), kinds.sample(path), origin)
@@ -223,6 +224,15 @@ def _workplace(order: Order, store: Store) -> Path:
         return store.root / ".work" / order.id
     name = hashlib.sha256(f"{store.address}{order.id}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / "tilery-publish" / f"{order.id}-{name}"
+
+
+def _need_store(store: Store, layer_id: str) -> None:
+    """Nothing, when the store answers: better asked before an hour's work than after.
+
+    Raises:
+        UpstreamError: it does not, or there is no such bucket.
+    """
+    next(iter(store.entries(f"{layer_id}/")), None)
 
 
 def _here(origin: fetch.Origin, place: Workplace, progress: Progress) -> Path:

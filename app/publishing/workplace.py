@@ -14,9 +14,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from app.errors import Conflict
+from app.errors import CatalogError, Conflict
 
 
 class Workplace:
@@ -38,9 +38,9 @@ class Workplace:
 
         Raises:
             Conflict: another process works here.
+            CatalogError: nobody may write here.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("ab") as lock:
+        with _lock_file(folder) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -111,3 +111,13 @@ class Workplace:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.path("marks.json"))
+
+
+def _lock_file(folder: Path) -> IO[bytes]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "lock").open("ab")
+    except OSError as error:
+        raise CatalogError(
+            "The folder to work in cannot be written to; give another --work.", private=str(error)
+        ) from error

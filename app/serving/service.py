@@ -127,10 +127,7 @@ class Service:
             TileryError: what the work raises.
         """
         reader = reading.peek(location)
-        if reader is not None:
-            identity = reader.identity
-        else:
-            identity, _ = await wanted(self._openings.join(location, lambda tell: self._open(location, tell)), gone)
+        identity = reader.identity if reader is not None else await self.identity(location, gone)
         tag = self._tag(identity, request)
         if known is not None and etag.matches(known, tag):
             return Served(encoded=None, etag=tag, how="known")
@@ -143,6 +140,17 @@ class Service:
             self._flights.join(tag, lambda tell: self._make(location, request, work, tell)), gone
         )
         return Served(encoded=made.encoded, etag=made.etag, how="wait" if joined else "miss", timing=made.timing)
+
+    async def identity(self, location: Location, gone: Callable[[], Awaitable[None]] | None = None) -> str:
+        """The identity of the raster at a location, which is then open.
+
+        Raises:
+            CallerGone: the caller went away before.
+        """
+        if (reader := reading.peek(location)) is not None:
+            return reader.identity
+        found, _ = await wanted(self._openings.join(location, lambda tell: self._open(location, tell)), gone)
+        return found
 
     async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
         """What ``work`` returns, done in a render slot and not remembered.

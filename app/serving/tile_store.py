@@ -89,8 +89,8 @@ class TileStore:
             breaker: for tests.
         """
         self.mode = mode
+        self.layout = layout
         self._store = store
-        self._layout = layout
         self._public_url = (public_url or "").rstrip("/")
         self._cache_control = cache_control
         self._breaker = breaker or Breaker()
@@ -98,7 +98,9 @@ class TileStore:
         self._room = threading.BoundedSemaphore(_WAITING)
         self._writing: set[Future[None]] = set()
 
-    def key(self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str) -> str | None:
+    def key(
+        self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str, *, source: str = ""
+    ) -> str | None:
         """Where a tile is kept; None where the layout has no place for it.
 
         Args:
@@ -108,11 +110,12 @@ class TileStore:
             x: column.
             y: row.
             suffix: ``.png``, ``@2x.jpg``.
+            source: identity of the layer's raster, where that can change without the layer's revision.
         """
-        if self._layout == "plain":
+        if self.layout == "plain":
             return None if style else f"{layer.id}/{z}/{x}/{y}{suffix}"
         found = layer.style(style) if style else None
-        return f"{layer.id}/{variant(layer, found.render if found else ())}/{z}/{x}/{y}{suffix}"
+        return f"{layer.id}/{variant(layer, found.render if found else (), source)}/{z}/{x}/{y}{suffix}"
 
     def address(self, key: str) -> str:
         """The public address of a key."""
@@ -133,15 +136,15 @@ class TileStore:
         self._breaker.note(failed=False)
         return blob.body if blob and blob.body else None
 
-    def has(self, key: str) -> bool:
-        """True when the tile is there; False also where nobody can tell."""
+    def has(self, key: str) -> bool | None:
+        """True when the tile is there; None where nobody can tell."""
         if not self._breaker.allows:
-            return False
+            return None
         try:
             there = self._store.has(key)
         except TileryError as error:
             self._failed("look", error)
-            return False
+            return None
         self._breaker.note(failed=False)
         return there
 
@@ -186,15 +189,16 @@ class TileStore:
         log.warning("tile store: could not %s: %s", verb, error.private or error.detail)
 
 
-def variant(layer: Layer, style: Query) -> str:
+def variant(layer: Layer, style: Query, source: str = "") -> str:
     """The part of a key that stands for a layer's data, how they are shown, and the code that shows them."""
-    digest = blake2b(repr((layer.render, style)).encode(), digest_size=5, key=code_version()).hexdigest()
+    told = (layer.render, style, source) if source else (layer.render, style)
+    digest = blake2b(repr(told).encode(), digest_size=5, key=code_version()).hexdigest()
     return f"{layer.revision}-{digest}"
 
 
-def variants(layer: Layer) -> tuple[str, ...]:
+def variants(layer: Layer, source: str = "") -> tuple[str, ...]:
     """The parts of keys that stand for what is served of a layer now."""
-    return tuple(variant(layer, render) for render in ((), *(style.render for style in layer.styles)))
+    return tuple(variant(layer, render, source) for render in ((), *(style.render for style in layer.styles)))
 
 
 def open_tile_store(settings: Settings) -> TileStore | None:

@@ -266,3 +266,66 @@ def test_parts_share_the_tiles() -> None:
     for wrong in ("0/3", "4/3", "a/b", "3", ""):
         with pytest.raises(InvalidParameter):
             Part.parse(wrong)
+
+
+def test_a_machine_of_an_array_job_knows_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
+    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
+    run("publish", made.rgb(tmp_path / "a.tif", size=900), "--id", "alps", "--quiet")
+    seen: list[set[Path]] = []
+    for index in range(3):
+        monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", str(index))
+        monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_SIZE", "3")
+        assert run("seed", "alps", "--zooms", "7-11").exit_code == 0
+        seen.append(set((tmp_path / "tiles").rglob("*.png")))
+    assert len(seen[0]) < len(seen[1]) < len(seen[2])
+    monkeypatch.delenv("AWS_BATCH_JOB_ARRAY_INDEX")
+    assert run("seed", "alps", "--zooms", "7-11").exit_code == 0
+    assert set((tmp_path / "tiles").rglob("*.png")) == seen[2]
+    monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", "0")
+    monkeypatch.delenv("AWS_BATCH_JOB_ARRAY_SIZE")
+    assert run("purge", "alps").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--formats", "gif"), ("--formats", "@9x.png"), ("--zooms", "9-3"), ("--style", "none"), ("--part", "0/2")],
+)
+def test_seeding_says_what_is_wrong(wrong: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog, store = str(tmp_path / "catalog"), str(tmp_path / "tiles")
+    if not (tmp_path / "catalog").exists():
+        run("publish", made.rgb(tmp_path / "a.tif", size=300), "--to", f"{catalog}/alps", "--quiet")
+    found = command("seed", "alps", *wrong, TILERY_CATALOG=catalog, TILERY_TILE_STORE=store)
+    assert found.returncode == 2, found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_removing_a_layer_removes_its_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
+    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
+    run("publish", made.rgb(tmp_path / "a.tif", size=300), "--id", "alps", "--quiet")
+    assert run("seed", "alps").exit_code == 0
+    assert list((tmp_path / "tiles").rglob("*.png"))
+    assert run("layers", "remove", "alps", "--yes").exit_code == 0
+    assert not list((tmp_path / "tiles").rglob("*.png"))
+
+
+def test_seeding_tells_tiles_outside_from_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the service answers for them."""
+    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
+    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
+    monkeypatch.setenv("TILERY_EMPTY_TILE", "transparent")
+    run("publish", made.rgb(tmp_path / "a.tif", size=300), "--id", "alps", "--quiet")
+    found = run("seed", "alps", "--bounds", "7,45,10,48")
+    assert found.exit_code == 0, found.output
+    assert " 0 failed" in found.output
+
+
+def test_nothing_is_begun_for_a_catalog_that_cannot_be_written(s3: S3, tmp_path: Path) -> None:  # noqa: F811
+    source = made.rgb(tmp_path / "a.tif", size=300)
+    (tmp_path / "file").write_text("in the way")
+    for to in ("s3://no-such-bucket/sources/alps", f"{tmp_path}/file/catalog/alps"):
+        found = command("publish", source, "--to", to, TILERY_S3_ENDPOINT=s3.endpoint)
+        assert found.returncode == 4, found.stderr
+        assert "Traceback" not in found.stderr
+        assert "warp" not in found.stderr

@@ -57,28 +57,29 @@ class S3Store:
             config["endpoint"] = found.s3_endpoint
         if where:
             config["region"] = where
-        bucket = Bucket(
-            name,
-            prefix=prefix or None,
-            config=config,  # type: ignore[arg-type]  # a TypedDict that is made key by key
-            client_options={
-                "allow_http": (found.s3_endpoint or "").startswith("http://"),
-                "connect_timeout": timedelta(seconds=found.connect_timeout),
-                "read_timeout": timedelta(seconds=found.read_timeout if patient else min(found.read_timeout, 2.0)),
-                "timeout": _LONGEST if patient else _SHORT,
-                "user_agent": "Tilery",
-            },
-            retry_config={
-                "max_retries": max(found.fetch_retries, 4) if patient else 0,
-                "retry_timeout": _LONGEST if patient else _SHORT,
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=2),
-                    "base": 2,
+        with _failures():
+            bucket = Bucket(
+                name,
+                prefix=prefix or None,
+                config=config,  # type: ignore[arg-type]  # a TypedDict that is made key by key
+                client_options={
+                    "allow_http": (found.s3_endpoint or "").startswith("http://"),
+                    "connect_timeout": timedelta(seconds=found.connect_timeout),
+                    "read_timeout": timedelta(seconds=found.read_timeout if patient else min(found.read_timeout, 2.0)),
+                    "timeout": _LONGEST if patient else _SHORT,
+                    "user_agent": "Tilery",
                 },
-            },
-            credential_provider=None if found.s3_anonymous else credentials_of_profile(),  # type: ignore[arg-type]
-        )
+                retry_config={
+                    "max_retries": max(found.fetch_retries, 4) if patient else 0,
+                    "retry_timeout": _LONGEST if patient else _SHORT,
+                    "backoff": {
+                        "init_backoff": timedelta(milliseconds=100),
+                        "max_backoff": timedelta(seconds=2),
+                        "base": 2,
+                    },
+                },
+                credential_provider=None if found.s3_anonymous else credentials_of_profile(),  # type: ignore[arg-type]
+            )
         return cls(bucket, f"s3://{name}/{prefix}/" if prefix else f"s3://{name}/")
 
     @property
@@ -197,6 +198,14 @@ def _failures() -> Iterator[None]:
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise Conflict("Somebody else wrote this in between.") from None
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise UpstreamError("The store refused us.", private=str(error)) from error
+        raise UpstreamError("The store refused us.", private=_short(error)) from error
     except exceptions.BaseError as error:
-        raise UpstreamError("The store failed.", private=str(error)) from error
+        raise UpstreamError("The store failed.", private=_short(error)) from error
+
+
+def _short(error: Exception) -> str:
+    """What an operator needs of the text; obstore adds its own values below it."""
+    text = str(error).partition("\n\nDebug source")[0]
+    if "169.254.169.254" in text:
+        return f"no AWS credentials were found; the last place asked: {text}"
+    return text
