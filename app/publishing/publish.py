@@ -10,7 +10,8 @@
     switch      the layer's document is replaced in one step
 
 Until the last step nobody sees anything of it, and after it everybody sees all of it. A revision's files are never
-written to again. The revision before the current one is kept for those who still read it; older ones are removed.
+written to again. The revision before the current one is kept for those who still read it; older ones are removed by the
+next publish that comes when nobody can be reading them any more.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ _TIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MEDIA = {".tif": _TIFF, ".ovr": "image/tiff", ".vrt": "application/xml", ".json": "application/json"}
 _ORPHANED = 24 * 3600.0
 """Seconds after which files of a revision that never was switched to are put down to a publish that nobody resumed."""
+
+_UNREAD = 600.0
+"""Seconds after which no server reads a revision that another took the place of, whatever its settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +212,9 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
         revision, folder = _upload(order, store, place, prepared, progress)
         with progress.step("switch", 1, "document") as advance:
             fetch.check_unchanged(origin)
-            written = _switch(order, store, planned, prepared, revision, folder)
+            written, before = _switch(order, store, planned, prepared, revision, folder)
             advance(1)
-        _tidy(store, order.id, written)
+        _tidy(store, order.id, written, before)
         place.clear()
     return Published(
         id=order.id, revision=revision, document=written, address=f"{store.address}{order.id}/{written['source']}"
@@ -376,8 +380,8 @@ def _upload(order: Order, store: Store, place: Workplace, prepared: _Prepared, p
 
 def _switch(
     order: Order, store: Store, planned: Plan, prepared: _Prepared, revision: str, folder: str
-) -> Mapping[str, Any]:
-    """The document, after it took the place of the one before. Whoever changed that one meanwhile is not overwritten:
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """The document, after it took the place of the one before, and that one. Whoever changed that one meanwhile is not overwritten:
     the new document is made again from theirs.
     """
     key = f"{order.id}/{DOCUMENT}"
@@ -409,7 +413,7 @@ def _switch(
             store.write(key, body, media_type="application/json", cache_control="no-cache", expected=version)
         except Conflict:
             continue
-        return written
+        return written, before
     raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
 
 
@@ -428,10 +432,11 @@ def _before(store: Store, key: str) -> tuple[dict[str, Any] | None, str]:
     return (found if isinstance(found, dict) else None), blob.version
 
 
-def _tidy(store: Store, layer_id: str, written: Mapping[str, Any]) -> None:
+def _tidy(store: Store, layer_id: str, written: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
     """Nothing; revisions before the last one are removed, and what interrupted publishes left long ago."""
     history = written.get("history", [])
-    keep = {written["revision"], *history[-1:]}
+    unread = before is not None and _age(before.get("published")) > _UNREAD
+    keep = {written["revision"], *(history[-1:] if unread else history)}
     old = set(history[:-1])
     files: dict[str, list[Any]] = {}
     for entry in store.entries(f"{layer_id}/"):
@@ -445,6 +450,15 @@ def _tidy(store: Store, layer_id: str, written: Mapping[str, Any]) -> None:
         if revision in old or time.time() - youngest > _ORPHANED:
             for entry in entries:
                 store.remove(entry.key)
+
+
+def _age(published: object) -> float:
+    """Seconds since a moment as a document has it; none where it says nothing that can be read."""
+    try:
+        then = datetime.fromisoformat(str(published))
+    except ValueError:
+        return 0.0
+    return (datetime.now(UTC) - then).total_seconds() if then.tzinfo else 0.0
 
 
 def _is_revision(name: str) -> bool:

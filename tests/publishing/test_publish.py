@@ -204,6 +204,23 @@ def test_publishing_again_makes_a_new_revision_and_keeps_what_people_set(tmp_pat
         assert dataset.read().max() == 2
     third = publish(order(source, catalog, given={"name": "Other"}))
     assert third.document["name"] == "Other"
+    assert Path(first.address).exists(), "servers that have not looked for seconds still read it"
+    document = catalog / "alps" / "index.json"
+    document.write_text(document.read_text().replace(third.document["published"], "2026-01-01T00:00:00+00:00"))
+    last = publish(order(source, catalog))
+    assert not Path(first.address).exists()
+    assert not Path(second.address).exists()
+    assert Path(third.address).exists()
+    assert last.document["history"] == [first.revision, second.revision, third.revision]
+
+
+def test_an_old_revision_is_removed_by_the_publish_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_UNREAD", -1)
+    catalog = tmp_path / "catalog"
+    source = made.constant(tmp_path / "a.tif", 1, "uint16", size=600)
+    first, second, third = (publish(order(source, catalog)) for _ in range(3))
     assert not Path(first.address).exists()
     assert Path(second.address).exists()
     assert third.document["history"] == [first.revision, second.revision]
