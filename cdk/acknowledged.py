@@ -40,6 +40,13 @@ ALARMS = "CodeDeploy reads the state of alarms, of this account; it may do nothi
 VERSIONS = "The check before a release asks the newest version of this one function, whatever its number is."
 ARTIFACTS = "Keys in the pipeline's own bucket, which the pipeline names."
 RELEASES = "CloudFormation names what it makes after its stack: the releases of this one stack."
+WEBSITE = {
+    "S2": "The bucket of a website lets everybody read finished tiles, by a policy for that prefix and that action; "
+    "access control lists stay blocked.",
+    "S5": "An S3 website cannot be reached through CloudFront's identity; with CloudFront the bucket is private.",
+    "S10": "S3's websites know no TLS. Whatever is not reading a finished tile is refused without it.",
+}
+"""The same for the bucket that is a website."""
 WITHIN = "Keys under one prefix of one bucket: the same that the service's own policy of sources allows."
 
 
@@ -67,6 +74,8 @@ def acknowledge(stack: Stack, config: StackConfig, *, partition: str = "<AWS::Pa
             found.append(_role(here("codedeploy", kind.format(config.ecs_stack_name)), RELEASES))
     if store := _logical(stack, "TileStore"):
         found.append(_role(f"<{store}.Arn>/tiles/*", WITHIN))
+    if config.tile_website:
+        found += [Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=why) for rule, why in WEBSITE.items()]
     Validations.of(stack).acknowledge(*found)
 
 

@@ -8,8 +8,10 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 
-def make_bucket(scope: Construct, name: str, *, days: int) -> s3.Bucket:
+def make_bucket(scope: Construct, name: str, *, days: int, website: bool = False) -> s3.Bucket:
     """A private bucket whose objects expire after so many days.
+
+    S3's websites know no TLS: the bucket of a ``website`` says itself what goes without (`cdk.website`).
 
     It outlives its stack: CloudFormation cannot delete a bucket with something in it, and emptying one would take a
     function of its own. ``docs/deploy-ecs.md`` has the command.
@@ -20,7 +22,7 @@ def make_bucket(scope: Construct, name: str, *, days: int) -> s3.Bucket:
         encryption=s3.BucketEncryption.S3_MANAGED,
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        enforce_ssl=True,
+        enforce_ssl=not website,
         removal_policy=RemovalPolicy.RETAIN,
         lifecycle_rules=[
             s3.LifecycleRule(expiration=Duration.days(days), abort_incomplete_multipart_upload_after=Duration.days(1))

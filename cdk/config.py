@@ -80,6 +80,10 @@ class StackConfig(BaseSettings):
     """``s3://bucket/prefix/`` of the layers."""
     tile_store: bool = Field(False, validation_alias=_stack("TILE_STORE"))
     """Make a bucket for finished tiles."""
+    tile_website: bool = Field(False, validation_alias=_stack("TILE_WEBSITE"))
+    """Let the bucket answer first, and the service only for tiles that it has not got. With CloudFront the bucket stays
+    private and CloudFront asks both. Without it the bucket is an S3 website: public, without TLS, and it sends callers
+    on to the service."""
     access_token_secret: str | None = Field(
         None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("ACCESS_TOKEN_SECRET")
     )
@@ -260,6 +264,7 @@ class StackConfig(BaseSettings):
         self._check_domain()
         self._check_lambda()
         self._check_release()
+        self._check_website()
         if "*" in self.buckets:
             raise ValueError(
                 "TILERY_STACK_BUCKETS: '*' would let the service read every bucket of the account: name the buckets"
@@ -346,6 +351,22 @@ class StackConfig(BaseSettings):
             raise ValueError("TILERY_STACK_CONNECTION_ARN and TILERY_STACK_REPOSITORY go together")
         if not self.release_to or not set(self.release_to) <= {"ecs", "lambda"}:
             raise ValueError(f"TILERY_STACK_RELEASE_TO={','.join(self.release_to)!r}: name ecs, lambda or both")
+
+    def _check_website(self) -> None:
+        if not self.tile_website:
+            return
+        if self.access_token_secret:
+            raise ValueError("TILERY_STACK_TILE_WEBSITE: a bucket asks nobody for TILERY_STACK_ACCESS_TOKEN_SECRET")
+        if self.domain and not self.cloudfront:
+            raise ValueError(
+                "TILERY_STACK_TILE_WEBSITE: S3's websites have no TLS, and pages at "
+                f"https://{self.domain} may not load from them: set TILERY_STACK_CLOUDFRONT=1"
+            )
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a bucket for finished tiles."""
+        return self.tile_store or self.tile_website
 
     @property
     def ecs_stack_name(self) -> str:

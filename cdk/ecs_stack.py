@@ -18,6 +18,7 @@ from cdk.network import make_network
 from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.service import make_service
 from cdk.tags import tag
+from cdk.website import make_website, put_store_first
 
 
 class EcsStack(Stack):
@@ -33,16 +34,22 @@ class EcsStack(Stack):
             **kwargs,
         )
         tag(self, config)
-        store: s3.Bucket | None = make_bucket(self, "TileStore", days=90) if config.tile_store else None
+        website = config.tile_website and not config.cloudfront
+        store: s3.Bucket | None = make_bucket(self, "TileStore", days=90, website=website) if config.has_store else None
         network = make_network(self, config, (store.bucket_arn,) if store else ())
         balancer = make_balancer(self, config, network)
         url = balancer.public_url
         if config.cloudfront:
-            distribution = make_distribution(self, config, balancer_origin(balancer.alb))
+            origin = balancer_origin(balancer.alb)
+            distribution = make_distribution(self, config, origin)
+            if config.tile_website and store:
+                put_store_first(self, distribution, store, origin)
             url = f"https://{config.domain or distribution.distribution_domain_name}"
         if config.waf:
             make_firewall(self, config, balancer.alb)
         service = make_service(self, config, network, balancer, public_url=url or "", tile_store=store)
+        if config.tile_website and store:
+            make_website(store, config, url or "", service.fargate.task_definition)
         rollback = make_rollback_alarms(self, balancer)
         if balancer.green:
             make_release(self, config, balancer, service, rollback)

@@ -381,8 +381,8 @@ def _upload(order: Order, store: Store, place: Workplace, prepared: _Prepared, p
 def _switch(
     order: Order, store: Store, planned: Plan, prepared: _Prepared, revision: str, folder: str
 ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """The document, after it took the place of the one before, and that one. Whoever changed that one meanwhile is not overwritten:
-    the new document is made again from theirs.
+    """The document, after it took the place of the one before, and that one. Whoever changed it meanwhile is not
+    overwritten: the new document is made again from theirs.
     """
     key = f"{order.id}/{DOCUMENT}"
     for _attempt in range(5):

@@ -10,9 +10,11 @@ import pytest
 if importlib.util.find_spec("aws_cdk") is None:
     collect_ignore = [
         "test_checks.py",
+        "test_jobs.py",
         "test_lambda_stack.py",
         "test_release_stack.py",
         "test_stack.py",
+        "test_website.py",
     ]
 
 

@@ -50,6 +50,8 @@ SETTINGS: dict[str, dict[str, str]] = {
         "HOSTED_ZONE_ID": "Z0123456789",
         "HOSTED_ZONE_NAME": "example.com",
     },
+    "website": {"STAGE": "dev", "CATALOG": "s3://maps/layers/", "TILE_WEBSITE": "1"},
+    "store-first": {"STAGE": "dev", "CATALOG": "s3://maps/layers/", "TILE_WEBSITE": "1", "CLOUDFRONT": "1"},
     "imported": {
         "STAGE": "dev",
         "NETWORK": "nat",

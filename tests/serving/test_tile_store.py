@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,94 @@ def test_keys_hold_nothing_of_the_caller() -> None:
     assert not store.keep("../x", Encoded(body=b"", media_type="image/png"))
     with pytest.raises(NotFound):
         open_store("/nowhere").read("../x")
+
+
+@pytest.mark.parametrize("there", [True, False, None])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("held", [True, False])
+def test_whom_the_store_sent_is_led_back_only_to_a_tile_that_was_not_there_and_is_now(
+    catalog: Path, tmp_path: Path, there: bool | None, kept: bool, held: bool
+) -> None:
+    """``held``: the tile is in memory already."""
+    server: Any = client(catalog, tmp_path, tile_store_mode="redirect", tile_store_url="https://x")
+
+    class Store(DirectoryStore):
+        def has(self, key: str) -> bool:
+            if there is None:
+                raise UpstreamError("down")
+            return there
+
+        def read(self, key: str, *, unless: str | None = None) -> Any:
+            raise NotFound("gone")
+
+        def write(self, *_: Any, **__: Any) -> str:
+            if not kept:
+                raise UpstreamError("read-only")
+            return "1"
+
+    store = TileStore(Store(tmp_path), mode="redirect", layout="plain", public_url="https://x")
+    if held:
+        object.__setattr__(server.app.desk, "tile_store", None)
+        assert server.get(f"{TILE}.png").headers["x-cache"] == "miss"
+        assert server.get(f"{TILE}.png").headers["x-cache"] == "hit"
+    object.__setattr__(server.app.desk, "tile_store", store)
+    answer = server.get(f"/unstored{TILE}.png")
+    assert answer.status_code == (302 if there is False and kept else 200)
+    straight = server.get(f"{TILE}.png")
+    assert straight.status_code == (302 if there or kept else 200)
+    for found in (answer, straight):
+        if found.status_code == 302:
+            assert found.headers["cache-control"] == "no-store"
+        else:
+            assert found.content[:4] == b"\x89PNG"
+
+
+def test_a_raster_that_is_written_over_never_meets_an_old_tile(tmp_path: Path) -> None:
+    """A document of somebody's own, whose source has no revision in its address."""
+    source = made.constant(tmp_path / "a.tif", 10, count=3, size=300)
+    (tmp_path / "layers" / "alps").mkdir(parents=True)
+    document = {"bounds": [8, 46, 9, 47], "minzoom": 0, "maxzoom": 12, "source": str(source), "tiles": []}
+    (tmp_path / "layers" / "alps" / "index.json").write_text(json.dumps(document))
+    seen = []
+    for value in (10, 200):
+        made.constant(source, value, count=3, size=300)
+        for mode in ("serve", "redirect"):
+            options = {"sources": str(tmp_path), "tile_store_mode": mode, "tile_store_url": "https://x"}
+            server: Any = client(tmp_path / "layers", tmp_path / "tiles", **options)
+            answer = server.get(f"{TILE}.png")
+            if mode == "redirect":
+                assert answer.status_code == 302
+                seen.append((tmp_path / "tiles" / answer.headers["location"].removeprefix("https://x/")).read_bytes())
+            else:
+                seen.append(answer.content)
+            settle(server)
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+    assert len({path.split("/")[1] for path in files(tmp_path / "tiles")}) == 2
+
+
+def test_redirects_that_would_lead_nowhere_or_here_are_refused_at_the_start() -> None:
+    for wrong in (
+        {"tile_store": "/tiles", "tile_store_mode": "redirect"},
+        {
+            "tile_store": "/tiles",
+            "tile_store_mode": "redirect",
+            "tile_store_url": "https://a/",
+            "public_url": "https://a",
+        },
+        {"tile_store_first": True, "tile_store_url": "https://a/"},
+        {"tile_store_first": True, "tile_store_layout": "plain"},
+    ):
+        with pytest.raises(ValueError, match=r"address|here again|needs"):
+            Settings(_env_file=None, **wrong)
+
+
+def test_links_name_the_store_where_it_is_asked_first(tmp_path: Path) -> None:
+    source = made.rgb(tmp_path / "a.tif", size=300)
+    publish(Order(source=str(source), to=str(tmp_path / "layers"), id="alps"))
+    options = {"tile_store_layout": "plain", "tile_store_url": "https://tiles.example.com/", "tile_store_first": True}
+    server: Any = client(tmp_path / "layers", tmp_path / "tiles", **options)
+    assert server.get("/alps").json()["tiles"] == ["https://tiles.example.com/alps/{z}/{x}/{y}@2x.png"]
+    text = server.get("/wmts").text
+    assert "https://tiles.example.com/alps/{TileMatrix}/{TileCol}/{TileRow}.png" in text
+    policy = server.get("/map").headers["content-security-policy"]
+    assert policy.count("https://tiles.example.com") == 2, "pictures and answers"

@@ -11,6 +11,7 @@ def test_something(s3: S3) -> None:
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from obstore.store import S3Store
@@ -43,6 +45,17 @@ class S3:
         try:
             connection.request("PUT", f"/{name}")
             connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def allow(self, bucket: str, statements: list[dict[str, Any]]) -> None:
+        """Give a bucket a policy, for those who come without credentials."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            connection.request("PUT", f"/{bucket}?policy", body=policy)
+            answer = connection.getresponse()
+            assert answer.status in (200, 204), answer.read()
         finally:
             connection.close()
 

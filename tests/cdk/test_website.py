@@ -1,0 +1,129 @@
+"""The bucket of finished tiles in front of the service: public no further than it must be, and never in circles."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk.config import ConfigurationError, load
+from tests.cdk.support import synthesised
+
+CDK = Path(__file__).parents[2] / "cdk"
+
+
+def bucket(name: str, part: str = "TileStore", kind: str = "AWS::S3::Bucket") -> dict[str, Any]:
+    (found,) = (
+        r["Properties"]
+        for n, r in synthesised(name).whole["Resources"].items()
+        if n.startswith(part) and r["Type"] == kind
+    )
+    return found
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = bucket(name, kind="AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_a_website_lets_everybody_read_tiles_and_do_nothing_else() -> None:
+    (allowed,) = (s for s in statements("website") if s["Effect"] == "Allow")
+    assert allowed["Action"] == "s3:GetObject"
+    assert json.dumps(allowed["Resource"]).endswith('"/tiles/*"]]}')
+    (denied,) = (s for s in statements("website") if s["Effect"] == "Deny")
+    assert denied["NotAction"] == "s3:GetObject"
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    blocked = bucket("website")["PublicAccessBlockConfiguration"]
+    assert blocked == {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": False,
+        "RestrictPublicBuckets": False,
+    }
+    assert "AccessControl" not in bucket("website")
+
+
+def test_what_a_website_has_not_got_leads_to_the_service_for_now() -> None:
+    rules = bucket("website")["WebsiteConfiguration"]["RoutingRules"]
+    codes = {rule["RoutingRuleCondition"]["HttpErrorCodeReturnedEquals"] for rule in rules}
+    assert codes == {"403", "404"}, "without the right to list the bucket, what is missing is a 403"
+    for rule in rules:
+        assert rule["RoutingRuleCondition"]["KeyPrefixEquals"] == "tiles/"
+        assert rule["RedirectRule"]["HttpRedirectCode"] == "307", "browsers keep 301, S3's own choice, for ever"
+        assert rule["RedirectRule"]["ReplaceKeyPrefixWith"] == "unstored/"
+        assert "Balancer" in json.dumps(rule["RedirectRule"]["HostName"])
+    environment = synthesised("website").environment()
+    assert environment["TILERY_TILE_STORE_MODE"] == "redirect"
+    assert environment["TILERY_TILE_STORE_LAYOUT"] == "plain"
+    assert environment["TILERY_TILE_STORE_FIRST"] == "1"
+    assert "WebsiteURL" in json.dumps(environment["TILERY_TILE_STORE_URL"])
+
+
+def test_behind_cloudfront_the_bucket_stays_private() -> None:
+    assert set(bucket("store-first")["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "WebsiteConfiguration" not in bucket("store-first")
+    (allowed,) = (s for s in statements("store-first") if s["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert allowed["Action"] == "s3:GetObject"
+    assert "Distribution" in json.dumps(allowed["Condition"])
+    environment = synthesised("store-first").environment()
+    assert environment["TILERY_TILE_STORE_MODE"] == "serve", "whom CloudFront asked already is sent nowhere"
+    assert environment["TILERY_TILE_STORE_LAYOUT"] == "plain"
+    assert "TILERY_TILE_STORE_FIRST" not in environment
+
+
+def test_cloudfront_asks_the_bucket_and_then_the_service() -> None:
+    config = synthesised("store-first").one("CloudFront::Distribution")["DistributionConfig"]
+    (group,) = config["OriginGroups"]["Items"]
+    origins = {origin["Id"]: origin for origin in config["Origins"]}
+    first, second = (origins[member["OriginId"]] for member in group["Members"]["Items"])
+    assert first["OriginPath"] == "/tiles"
+    assert "OriginAccessControlId" in first
+    assert "VpcOriginConfig" in second
+    assert {403, 404} <= set(group["FailoverCriteria"]["StatusCodes"]["Items"])
+    behaviours = {entry["PathPattern"]: entry for entry in config["CacheBehaviors"]}
+    assert list(behaviours)[-1] == "/*/*/*/*.*", "whatever else has as many parts comes before"
+    assert behaviours["/*/*/*/*.*"]["TargetOriginId"] == group["Id"]
+    assert "POST" not in behaviours["/*/*/*/*.*"]["AllowedMethods"], "an origin group takes reading only"
+    for path in ("/cog/*", "/layers/*", "/static/*"):
+        assert behaviours[path]["TargetOriginId"] == second["Id"]
+        assert "POST" in behaviours[path]["AllowedMethods"]
+    assert config["DefaultCacheBehavior"]["TargetOriginId"] == second["Id"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "query", "wanted"),
+    [
+        ("/alps/8/133/90.png", {}, "/alps/8/133/90.png"),
+        ("/alps/8/133/90@2x.webp", {"unknown": "1"}, "/alps/8/133/90@2x.webp"),
+        ("/alps/8/133/90.png", {"style": "one"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90.png"),
+        ("/alps/8/133/90@2x.png", {"bidx": "1"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90@2x.png"),
+        ("/other/path/with/parts.png", {"style": "one"}, "/other/path/with/parts.png"),
+    ],
+)
+def test_tiles_with_parameters_go_past_the_bucket(uri: str, query: dict[str, str], wanted: str) -> None:
+    """A bucket would answer with the tile that says nothing."""
+    normalise = (CDK / "normalise_query.js").read_text().replace("function handler(", "function normalise(")
+    event = {"request": {"uri": uri, "querystring": {name: {"value": value} for name, value in query.items()}}}
+    script = f"{normalise}{(CDK / 'stored_tiles.js').read_text()}\nconsole.log(handler({json.dumps(event)}).uri)"
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == wanted
+    code = synthesised("store-first").all("CloudFront::Function")
+    assert any("normalise(event)" in function["FunctionCode"] for function in code)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:a"}, "ACCESS_TOKEN"),
+        ({"DOMAIN": "tiles.example.com", "CERTIFICATE_ARN": "arn:aws:acm:us-east-1:1:certificate/1"}, "no TLS"),
+    ],
+)
+def test_what_a_website_cannot_be_is_said(settings: dict[str, str], word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (settings | {"TILE_WEBSITE": "1"}).items():
+        monkeypatch.setenv(f"TILERY_STACK_{name}", value)
+    with pytest.raises(ConfigurationError, match=word):
+        load()
