@@ -59,6 +59,7 @@ for command in (
     steps.vrt,
     steps.metadata,
     publish.publish,
+    publish.publish_incoming,
     layers.layers,
     tiles.seed,
     tiles.purge,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app import settings
-from app.commands.options import placed, placement, progress
+from app.commands.options import catalog_option, placed, placement, progress
 from app.commands.tiles import forget_tiles
 
 if TYPE_CHECKING:
@@ -68,6 +68,33 @@ def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     click.echo(f"{done.id} is published, revision {done.revision}.", err=True)
     forget_tiles(done.id)
     click.echo(f"/{done.id}/{{z}}/{{x}}/{{y}}.png")
+
+
+@click.command("publish-incoming")
+@click.argument("address")
+@catalog_option
+@click.option("--profile", default="deflate", show_default=True, help="deflate, zstd, jpeg, webp or lerc.")
+@click.option("--work", type=click.Path(path_type=Path), help="Folder to work in; needs about the raster's size.")
+def publish_incoming(address: str, catalog: str | None, profile: str, work: Path | None) -> None:
+    """Publish the object at ADDRESS, s3://bucket/incoming/NAME, under an id made from NAME.
+
+    What came of it is written to s3://bucket/reports/NAME.json. This is what runs in AWS for each object that is
+    uploaded.
+    """
+    from app.publishing import incoming
+
+    to = catalog or settings.get().catalog
+    if not to:
+        raise click.UsageError("There is no catalog: give --catalog or set TILERY_CATALOG.")
+    report, failure = incoming.take_in(
+        address, to, progress=progress(quiet=False), options={"profile": profile, "work": work}
+    )
+    if failure is not None:
+        raise failure
+    click.echo(f"{report.source}: {report.status}. {report.detail or report.revision or ''}".rstrip(), err=True)
+    if report.status == "published" and report.layer:
+        forget_tiles(report.layer)
+        click.echo(f"/{report.layer}/{{z}}/{{x}}/{{y}}.png")
 
 
 def _order(source: str, options: dict[str, Any]) -> Order:

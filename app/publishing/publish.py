@@ -34,7 +34,7 @@ from app.catalog import document as documents
 from app.catalog import ids
 from app.catalog.stores import Store, open_store
 from app.catalog.stores.directory import DirectoryStore
-from app.errors import Conflict, NotFound, UnsupportedRaster
+from app.errors import Conflict, NotFound, SourceError, UnsupportedRaster
 from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, warp, zoom
 from app.publishing.bounds import bounds_of, count_tiles
 from app.publishing.cog import cog
@@ -84,6 +84,9 @@ class Order:
     """Where to work. None: beside the catalog's layers when it is a directory, else the system's temporary folder."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """``name``, ``description``, ``attribution``, ``render``, ``styles`` for the document."""
+
+    only: str | None = None
+    """Identity that the source must have, and still have at the end. None: whatever is there when it is read."""
 
     def key(self, identity: str) -> str:
         """What decides the bytes of the published files, as a digest."""
@@ -204,6 +207,7 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
     progress = progress or Silent()
     store = open_store(order.to)
     origin = fetch.origin(order.source)
+    _need_only(order, origin)
     _need_store(store, order.id)
     with Workplace.opened(_workplace(order, store), order.key(origin.identity)) as place:
         path = _here(origin, place, progress)
@@ -212,6 +216,8 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
         revision, folder = _upload(order, store, place, prepared, progress)
         with progress.step("switch", 1, "document") as advance:
             fetch.check_unchanged(origin)
+            if order.only is not None:
+                _need_only(order, fetch.origin(order.source))
             written, before = _switch(order, store, planned, prepared, revision, folder)
             advance(1)
         _tidy(store, order.id, written, before)
@@ -228,6 +234,16 @@ def _workplace(order: Order, store: Store) -> Path:
         return store.root / ".work" / order.id
     name = hashlib.sha256(f"{store.address}{order.id}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / "tilery-publish" / f"{order.id}-{name}"
+
+
+def _need_only(order: Order, origin: fetch.Origin) -> None:
+    """Nothing, when the source is the one that was ordered.
+
+    Raises:
+        SourceError: another has taken its place.
+    """
+    if order.only is not None and origin.identity != order.only:
+        raise SourceError("The source was replaced meanwhile.")
 
 
 def _need_store(store: Store, layer_id: str) -> None:

@@ -1,0 +1,198 @@
+"""What is put under ``incoming/`` becomes a layer, and a report says what came of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import settings as environment
+from app.catalog.catalog import Catalog
+from app.catalog.stores import open_store
+from app.errors import InvalidParameter
+from app.publishing import incoming
+from app.publishing.incoming import Arrival, take_in
+from app.publishing.progress import Silent
+from tests.support import rasters as made
+from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+BUCKET = "uploads"
+
+
+@pytest.fixture
+def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:  # noqa: F811
+    monkeypatch.setenv("TILERY_S3_ENDPOINT", s3.endpoint)
+    environment.get.cache_clear()
+    s3.bucket(BUCKET)
+    for key in s3.keys(BUCKET):
+        s3.delete(BUCKET, key)
+    yield s3
+    environment.get.cache_clear()
+
+
+def report(bucket: S3, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(bucket.get(BUCKET, f"reports/{name}.json"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("a.tif", "a"),
+        ("Berlin/Ortho 2024.TIF", "berlin-ortho-2024"),
+        ("Größe (m).v2.tiff", "gr-e-m-v2"),
+        ("..tif/../x.jp2", "tif-x"),
+        (f"{'a' * 200}.png", "a" * 64),
+    ],
+)
+def test_the_id_is_made_from_the_name(name: str, layer: str) -> None:
+    arrival = Arrival.at(f"s3://bucket/some/incoming/{name}")
+    assert arrival.layer_id == layer
+    assert arrival.root == "s3://bucket/some/"
+    assert arrival.is_raster
+
+
+@pytest.mark.parametrize("name", ["cog.tif", "Layers.tif", "---.tif", "日本.tif", "map/.tif"])
+def test_names_that_no_layer_can_have_are_refused(name: str) -> None:
+    with pytest.raises(InvalidParameter):
+        _ = Arrival.at(f"s3://bucket/incoming/{name}").layer_id
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/other/a.tif", "s3://bucket/incoming/", "s3://bucket/incoming/a/"])
+def test_only_what_is_under_incoming(address: str) -> None:
+    with pytest.raises(InvalidParameter):
+        Arrival.at(address)
+
+
+def test_an_upload_is_published_by_the_command(bucket: S3, tmp_path: Path) -> None:
+    """As AWS runs it: the address as the only argument, the rest in the environment."""
+    bucket.put(BUCKET, "incoming/My Alps.tif", made.rgb(tmp_path / "a.tif", size=300).read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "publish-incoming", f"s3://{BUCKET}/incoming/My Alps.tif"],
+        cwd=ROOT,
+        env={**_environ(), "TILERY_CATALOG": f"s3://{BUCKET}/sources/"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "/my-alps/{z}/{x}/{y}.png"
+    layer = Catalog(open_store(f"s3://{BUCKET}/sources/")).get("my-alps")
+    told = report(bucket, "My Alps.tif")
+    assert (told["status"], told["layer"], told["revision"]) == ("published", "my-alps", layer.revision)
+    assert bucket.get(BUCKET, "incoming/My Alps.tif"), "the upload stays"
+    again = subprocess.run(
+        [sys.executable, "-m", "app", "publish-incoming", f"s3://{BUCKET}/incoming/cog.tif"],
+        cwd=ROOT,
+        env={**_environ(), "TILERY_CATALOG": f"s3://{BUCKET}/sources/"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert again.returncode == 2
+    assert report(bucket, "cog.tif")["code"] == "invalid_parameter"
+
+
+def _environ() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status", "code"),
+    [
+        ("notes.txt", b"hello", "skipped", None),
+        ("alps.tfw", b"1", "skipped", None),
+        ("alps.vrt", b"<VRTDataset/>", "skipped", None),
+        ("disguised.tif", b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>", "failed", "not_a_raster"),
+        ("empty.tif", b"", "failed", "not_a_raster"),
+        ("damaged.tif", b"II*\x00\x08\x00\x00\x00", "failed", "not_a_raster"),
+        ("missing.tif", None, "failed", "source_not_found"),
+    ],
+)
+def test_what_is_no_raster_is_told_and_publishes_nothing(
+    bucket: S3, name: str, body: bytes | None, status: str, code: str | None
+) -> None:
+    if body is not None:
+        bucket.put(BUCKET, f"incoming/{name}", body)
+    found, failure = take_in(f"s3://{BUCKET}/incoming/{name}", f"s3://{BUCKET}/sources/")
+    assert (found.status, found.code) == (status, code)
+    assert (failure is not None) == (status == "failed")
+    told = report(bucket, name)
+    assert told["status"] == status
+    assert told["detail"]
+    assert not bucket.keys(BUCKET, "sources")
+
+
+def test_a_raster_without_a_place_says_what_to_do(bucket: S3, tmp_path: Path) -> None:
+    bucket.put(BUCKET, "incoming/a.png", made_png(tmp_path))
+    found, _ = take_in(f"s3://{BUCKET}/incoming/a.png", f"s3://{BUCKET}/sources/")
+    assert found.code == "unsupported_raster"
+    assert found.detail
+    assert "does not say where it is" in found.detail
+
+
+def made_png(folder: Path) -> bytes:
+    from PIL import Image
+
+    Image.new("RGB", (64, 64), "red").save(folder / "a.png")
+    return (folder / "a.png").read_bytes()
+
+
+def test_rasters_that_web_mercator_has_no_grid_for_keep_their_own(bucket: S3, tmp_path: Path) -> None:
+    bucket.put(BUCKET, "incoming/pacific.tif", made.across_antimeridian(tmp_path / "a.tif").read_bytes())
+    found, failure = take_in(f"s3://{BUCKET}/incoming/pacific.tif", f"s3://{BUCKET}/sources/")
+    assert failure is None, failure
+    west, _, east, _ = Catalog(open_store(f"s3://{BUCKET}/sources/")).get("pacific").bounds
+    assert west > east
+    assert found.layer == "pacific"
+
+
+@pytest.mark.parametrize("then", ["replaced", "removed"])
+def test_an_older_upload_never_takes_the_place_of_a_newer_one(bucket: S3, tmp_path: Path, then: str) -> None:
+    """The first is still being published when the second arrives, and is published."""
+    key = "incoming/alps.tif"
+    address, catalog = f"s3://{BUCKET}/{key}", f"s3://{BUCKET}/sources/"
+    bucket.put(BUCKET, key, made.constant(tmp_path / "a.tif", 1, size=300).read_bytes())
+    second: list[incoming.Report] = []
+
+    class Meanwhile(Silent):
+        @contextmanager
+        def step(self, title: str, total: int | None, unit: str) -> Iterator[Any]:
+            with super().step(title, total, unit) as advance:
+                yield advance
+            if title == "upload" and not second:
+                if then == "removed":
+                    bucket.delete(BUCKET, key)
+                    second.append(incoming.Report(status="skipped", source=""))
+                    return
+                bucket.put(BUCKET, key, made.constant(tmp_path / "b.tif", 2, size=300).read_bytes())
+                second.append(take_in(address, catalog, options={"work": tmp_path / "other"})[0])
+
+    first, failure = take_in(address, catalog, progress=Meanwhile())
+    assert (first.status, failure) == ("superseded", None)
+    if then == "removed":
+        assert not bucket.keys(BUCKET, "reports")
+        return
+    assert second[0].status == "published"
+    assert Catalog(open_store(catalog)).get("alps").revision == second[0].revision
+    assert report(bucket, "alps.tif")["revision"] == second[0].revision
+
+
+def test_a_directory_works_as_a_bucket_does(tmp_path: Path) -> None:
+    (tmp_path / "incoming").mkdir()
+    made.rgb(tmp_path / "incoming" / "Alps.tif", size=300)
+    found, failure = take_in(f"{tmp_path}/incoming/Alps.tif", f"{tmp_path}/sources")
+    assert failure is None, failure
+    assert found.layer == "alps"
+    assert json.loads((tmp_path / "reports" / "Alps.tif.json").read_text())["status"] == "published"
