@@ -88,5 +88,22 @@ def _logical(stack: Stack, name: str, below: str | None = None) -> str | None:
     return stack.get_logical_id(child)  # type: ignore[arg-type]
 
 
+def acknowledge_jobs(stack: Stack, config: StackConfig) -> None:
+    """The same for the stack of jobs, whose roles write below the catalog's prefix and the store's."""
+    partition = "<AWS::Partition>"
+    resources = [r for s in config.read_statements(partition) for r in s["Resource"] if "*" in r]
+    if config.job_tile_store:
+        resources.append(f"arn:{partition}:s3:::{config.job_tile_store.removeprefix('s3://')}*")
+    if uploads := _logical(stack, "Uploads"):
+        resources += [f"<{uploads}.Arn>/{prefix}*" for prefix in ("incoming/", "reports/")]
+    reasons = REASONS | {
+        "SQS3": "This queue is where events are left for which no job could be started; somebody is told of it."
+    }
+    found = [Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=why) for rule, why in reasons.items()]
+    found += [_role(resource, WITHIN) for resource in dict.fromkeys(resources)]
+    found.append(_role("*", ANY))
+    Validations.of(stack).acknowledge(*found)
+
+
 def _role(resource: str, reason: str) -> Acknowledgment:
     return Acknowledgment(id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]", reason=reason)

@@ -11,6 +11,7 @@ from cdk import config as configuration
 from cdk.acknowledged import acknowledge
 from cdk.config import StackConfig
 from cdk.ecs_stack import EcsStack
+from cdk.jobs_stack import JobsStack
 from cdk.lambda_stack import LambdaStack
 from cdk.release_stack import ReleaseStack
 
@@ -32,6 +33,8 @@ def make_app(config: StackConfig, *, checks: bool = True, outdir: str | None = N
         stacks.append(ReleaseStack(app, config))
     for stack in stacks:
         acknowledge(stack, config)
+    if config.has_jobs:
+        JobsStack(app, config)
     if checks:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app

@@ -160,6 +160,26 @@ class StackConfig(BaseSettings):
     protect: bool | None = Field(None, validation_alias=_stack("PROTECT"))
     """Protect the stack and the load balancer from deletion. Not set: in production."""
 
+    # The stack of jobs
+    jobs: bool = Field(False, validation_alias=_stack("JOBS"))
+    """A stack for work that is no request: AWS Batch on Fargate, which fills the tile store with many machines at once.
+    Costs nothing while nothing runs."""
+    incoming: bool = Field(False, validation_alias=_stack("INCOMING"))
+    """With the stack of jobs: a bucket in which every raster that is put under ``incoming/`` becomes a layer of
+    ``catalog``."""
+    incoming_days: int = Field(30, ge=1, validation_alias=_stack("INCOMING_DAYS"))
+    """Days after which uploads and reports are removed; the layers are copies and stay."""
+    job_tile_store: str | None = Field(None, pattern=r"^s3://[^/]+/.+/$", validation_alias=_stack("JOB_TILE_STORE"))
+    """Where jobs put tiles: ``s3://<TileStoreBucket>/tiles/``, of the outputs of the service's stack."""
+    job_cpu: int = Field(2048, validation_alias=_stack("JOB_CPU"))
+    """CPU units of one job."""
+    job_memory: int = Field(4096, validation_alias=_stack("JOB_MEMORY"))
+    """MiB of memory of one job."""
+    job_storage: int = Field(100, ge=21, le=200, validation_alias=_stack("JOB_STORAGE"))
+    """GiB of disk of one job; publishing needs about three times a raster's uncompressed size."""
+    job_max_vcpus: int = Field(16, ge=1, le=1000, validation_alias=_stack("JOB_MAX_VCPUS"))
+    """vCPUs of all jobs together that run at a time; further jobs wait."""
+
     # The Lambda stack
     timeout: int = Field(30, ge=1, le=900, validation_alias=_stack("TIMEOUT"))
     """Seconds that one request may take in Lambda; an HTTP API waits for 30 at most, CloudFront for 60."""
@@ -265,6 +285,7 @@ class StackConfig(BaseSettings):
         self._check_lambda()
         self._check_release()
         self._check_website()
+        self._check_jobs()
         if "*" in self.buckets:
             raise ValueError(
                 "TILERY_STACK_BUCKETS: '*' would let the service read every bucket of the account: name the buckets"
@@ -362,6 +383,28 @@ class StackConfig(BaseSettings):
                 "TILERY_STACK_TILE_WEBSITE: S3's websites have no TLS, and pages at "
                 f"https://{self.domain} may not load from them: set TILERY_STACK_CLOUDFRONT=1"
             )
+
+    def _check_jobs(self) -> None:
+        if not self.has_jobs:
+            return
+        if not (self.catalog and self.catalog.startswith("s3://")):
+            raise ValueError(
+                "TILERY_STACK_JOBS and TILERY_STACK_INCOMING need TILERY_STACK_CATALOG, as s3://bucket/layers/"
+            )
+        if problem := wrong_size(self.job_cpu, self.job_memory):
+            raise ValueError(f"TILERY_STACK_JOB_CPU and TILERY_STACK_JOB_MEMORY: {problem}")
+        if self.job_max_vcpus * 1024 < self.job_cpu:
+            raise ValueError("TILERY_STACK_JOB_MAX_VCPUS: not even one job of TILERY_STACK_JOB_CPU fits")
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there is a stack of jobs."""
+        return self.jobs or self.incoming
+
+    @property
+    def jobs_stack_name(self) -> str:
+        """``mytiler-jobs-dev``."""
+        return f"{self.name}-jobs-{self.stage}"
 
     @property
     def has_store(self) -> bool:

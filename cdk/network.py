@@ -101,7 +101,9 @@ def _endpoints(scope: Construct, config: StackConfig, vpc: ec2.IVpc, extra_bucke
     for arn in extra_buckets:
         gateway.add_to_policy(
             iam.PolicyStatement(
-                principals=anyone, actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources=[f"{arn}/*"]
+                principals=anyone,
+                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+                resources=[f"{arn}/*"],
             )
         )
         gateway.add_to_policy(iam.PolicyStatement(principals=anyone, actions=["s3:ListBucket"], resources=[arn]))

@@ -147,7 +147,7 @@ def _make_task(
         secrets["TILERY_ACCESS_TOKEN"] = ecs.Secret.from_secrets_manager(secret)
     container = task.add_container(
         CONTAINER,
-        image=_image(scope, config),
+        image=make_image(scope, config),
         environment=environment | config.environment(),
         secrets=secrets,
         logging=ecs.LogDrivers.aws_logs(
@@ -166,7 +166,7 @@ def _make_task(
     return task
 
 
-def _image(scope: Construct, config: StackConfig) -> ecs.ContainerImage:
+def make_image(scope: Construct, config: StackConfig) -> ecs.ContainerImage:
     """The image of the settings, or one built from this folder while deploying."""
     if config.image:
         if found := ECR.fullmatch(config.image):

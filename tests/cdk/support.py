@@ -36,6 +36,8 @@ SETTINGS: dict[str, dict[str, str]] = {
         "BUCKETS": "imagery",
         "KEY": "cogs/*.tif",
         "TILE_STORE": "1",
+        "CATALOG": "s3://maps/layers/",
+        "JOBS": "1",
         "ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf",
         "ACCESS_LOGS": "0",
         "WORKERS_PER_CORE": "1",
@@ -50,7 +52,15 @@ SETTINGS: dict[str, dict[str, str]] = {
         "HOSTED_ZONE_ID": "Z0123456789",
         "HOSTED_ZONE_NAME": "example.com",
     },
-    "website": {"STAGE": "dev", "CATALOG": "s3://maps/layers/", "TILE_WEBSITE": "1"},
+    "website": {
+        "STAGE": "dev",
+        "CATALOG": "s3://maps/layers/",
+        "SOURCES": "s3://imagery/cogs/",
+        "TILE_WEBSITE": "1",
+        "INCOMING": "1",
+        "JOB_TILE_STORE": "s3://store/tiles/",
+        "ALARM_EMAIL": "maps@example.com",
+    },
     "store-first": {"STAGE": "dev", "CATALOG": "s3://maps/layers/", "TILE_WEBSITE": "1", "CLOUDFRONT": "1"},
     "imported": {
         "STAGE": "dev",
@@ -171,7 +181,7 @@ def assembly(name: str) -> Path:
 
 @cache
 def synthesised(name: str, stack: str = "ecs") -> Template:
-    """The template of one of the stacks: ``ecs``, ``lambda`` or ``release``."""
+    """The template of one of the stacks: ``ecs``, ``lambda``, ``release`` or ``jobs``."""
     (found,) = assembly(name).glob(f"*-{stack}-*.template.json")
     return Template(found)
 
