@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from app.reading.byte_sources import ByteSource
 
 BLOCK = 512
-CACHE_MB = 128
+CACHE_MB = 64
 """GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
 _ROOM = 32 << 20
 """Free bytes below which a failed write is put down to a full disk."""

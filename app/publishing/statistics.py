@@ -6,7 +6,7 @@ made: limits first, then moments and a histogram of 65,536 steps between them, f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,10 @@ def _countable(dtype: str) -> bool:
     return np.dtype(dtype).kind in "iub" and np.dtype(dtype).itemsize <= 2
 
 
-def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> list[list[Any]]:
-    """What ``work`` made of the valid values of each band in each piece."""
+def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> Iterator[list[Any]]:
+    """What ``work`` made of the valid values of each band, piece by piece; nothing of it is kept here, or memory would
+    grow with the raster.
+    """
     handles = rasters.Handles(lambda: rasters.reading(path))
     bands = list(profile.data_bands)
     dtype = np.dtype(profile.dtypes[0])
@@ -98,16 +100,14 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
             made.append(work(number, values))
         return made
 
-    results = []
     with rasters.failures(path.parent), rasters.environment():
         try:
             windows = pieces(profile.width, profile.height, len(bands) * (dtype.itemsize + 1) + _COUNTING)
             for window, made in in_order(windows, read):
-                results.append(made)
+                yield made
                 advance(int(window.width * window.height))
         finally:
             handles.close()
-    return results
 
 
 def _count_values(path: Path, profile: Profile, advance: Advance) -> list[_Counts]:

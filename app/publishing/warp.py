@@ -22,6 +22,8 @@ from app.reading.profile import Profile
 
 _PROBES = 17
 """Positions along each side of a window that are looked at."""
+_WARP_MB = 16
+"""Of GDAL's memory for one warp; a piece that needs more is warped in parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ def warped(
             width=grid.width,
             height=grid.height,
             resampling=Resampling[resampling],
+            warp_mem_limit=_WARP_MB,
             **options,
         )
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from rasterio.windows import Window
 
-PIECE = 16 << 20
+PIECE = 8 << 20
 """Bytes of pixels in a piece, about; as many pieces as threads and as many again wait for their turn."""
 
 _Result = TypeVar("_Result")
