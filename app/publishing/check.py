@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.errors import BrokenRaster
+from app.errors import BrokenRaster, CatalogError, SourceError, StoreFull
 from app.publishing import rasters
 from app.publishing.overviews import factors
 from app.reading.profile import Profile
@@ -21,8 +22,19 @@ def whole(path: Path) -> None:
     empty afterwards.
 
     Raises:
-        BrokenRaster: a block has no place, or one beyond the end of its file.
+        StoreFull: it is not, and the disk is full.
+        CatalogError: a block has no place, or one beyond the end of its file; or it cannot be opened at all.
     """
+    try:
+        _need_all_blocks(path)
+    except SourceError as error:  # of our own making, so the source is not to blame
+        private = f"{error.detail} {error.private or ''}"
+        if shutil.disk_usage(path.parent).free < rasters.ROOM:
+            raise StoreFull("The disk is full; nothing was published.", private=private) from error
+        raise CatalogError("A file that was written cannot be read; nothing was published.", private=private) from error
+
+
+def _need_all_blocks(path: Path) -> None:
     sidecar = path.with_name(f"{path.name}.ovr")
     with rasters.environment(), rasters.reading(path) as dataset:
         by_band = dataset.interleaving is not None and dataset.interleaving.name == "band"
@@ -43,7 +55,7 @@ def _need_blocks(dataset: DatasetReader, band: int, level: int | None, size: int
             offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", band, ovr=level)
             length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", band, ovr=level)
             if not offset or not length or int(offset) + int(length) > size:
-                raise BrokenRaster("A part of the file could not be written; is the disk full?")
+                raise BrokenRaster("A part of the file could not be written.")
 
 
 def check(path: Path, *, width: int, height: int, bands: int, dtype: str, cloud_optimized: bool = True) -> Profile:
@@ -52,6 +64,7 @@ def check(path: Path, *, width: int, height: int, bands: int, dtype: str, cloud_
     Raises:
         BrokenRaster: it is not what was meant, or its parts do not stand in the order of a Cloud-Optimized GeoTIFF.
     """
+    whole(path)
     found = rasters.facts(path)
     wrong = [
         text
@@ -65,7 +78,6 @@ def check(path: Path, *, width: int, height: int, bands: int, dtype: str, cloud_
     ]
     if cloud_optimized:
         wrong += _layout(path, found)
-    whole(path)
     if wrong:
         raise BrokenRaster(f"The file that was written has the wrong {', '.join(wrong)}; nothing was published.")
     return found

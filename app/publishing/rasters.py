@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BLOCK = 512
 CACHE_MB = 64
 """GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
-_ROOM = 32 << 20
+ROOM = 32 << 20
 """Free bytes below which a failed write is put down to a full disk."""
 
 
@@ -164,7 +164,7 @@ def failures(folder: Path) -> Iterator[None]:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
         text = f"{error} {error.__cause__ or ''}"
-        if "No space left" in text or shutil.disk_usage(folder).free < _ROOM:
+        if "No space left" in text or shutil.disk_usage(folder).free < ROOM:
             raise StoreFull("The disk is full; nothing was published.", private=text) from error
         raise BrokenRaster("A part of the raster cannot be read or written.", private=text) from error
 

@@ -515,6 +515,29 @@ def test_a_full_disk_is_told_and_nothing_is_published(tmp_path: Path) -> None:
     assert not (tmp_path / "catalog" / "alps").exists()
 
 
+@pytest.mark.parametrize("megabytes", [3, 6, 9])
+def test_a_disk_that_is_really_full(tmp_path: Path, megabytes: int) -> None:
+    """Another step meets the end of the disk each time; it is never put down to the source."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(disk)]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here: it takes root")
+    source = made.write(
+        tmp_path / "a.tif", np.random.default_rng(1).integers(0, 255, (3, 900, 900)).astype("uint8"), tiled=False
+    )
+    try:
+        process = start(str(source), "--to", f"{disk}/catalog/alps")
+        _, errors = process.communicate(timeout=60)
+        published = (disk / "catalog" / "alps" / "index.json").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert process.returncode == 4, errors
+    assert b"disk is full" in errors
+    assert not published
+
+
 def test_no_room_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rasters.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0})())
     with pytest.raises(StoreFull, match="disk is full"), rasters.failures(tmp_path):
