@@ -159,22 +159,26 @@ async def tilejson(ask: Ask[None]) -> Response:
 
 async def short_tile(ask: Ask[Look]) -> Response:
     """One tile of a layer by its short address; beyond the layer's zooms there is none."""
-    _need_zoom(ask)
-    return await stored.tile(ask)
+    return await _tile(ask, missed=False)
 
 
 async def unstored_tile(ask: Ask[Look]) -> Response:
     """The same for a caller whom the tile store's website sent here, having no such tile."""
-    _need_zoom(ask)
-    return await stored.tile(ask, missed=True)
+    return await _tile(ask, missed=True)
 
 
-def _need_zoom(ask: Ask[Look]) -> None:
+async def _tile(ask: Ask[Look], *, missed: bool) -> Response:
     layer = ask.subject.layer
     z = ask.path["z"]
     if layer is not None and not layer.minzoom <= z <= layer.maxzoom:
         message = f"The layer has zooms {layer.minzoom} to {layer.maxzoom}; {z} is not one of them."
-        raise TileOutsideBounds(message, parameter="z", limit=layer.maxzoom)
+        return await tiles.outside(ask, TileOutsideBounds(message, parameter="z", limit=layer.maxzoom))
+    try:
+        return await stored.tile(ask, missed=missed)
+    except TileOutsideBounds as error:
+        if layer is not None and error.limit is None:
+            error.limit = ",".join(f"{edge:.9g}" for edge in layer.bounds)
+        raise
 
 
 async def short_map(ask: Ask[None]) -> Response:

@@ -146,7 +146,20 @@ def test_links_of_a_layer_lead_to_its_own_routes(client: TestClient) -> None:
 def test_beyond_the_zooms_there_is_nothing(client: TestClient) -> None:
     answer = client.get("/numbers/10/536/362.png")
     assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (404, "tile_outside_bounds", 9)
-    assert client.get("/numbers/8/0/0.png").status_code == 404
+    outside = client.get("/numbers/8/0/0.png")
+    assert (outside.status_code, outside.json()["limit"]) == (404, "8,46,9,47")
+
+
+@pytest.mark.parametrize(("setting", "status"), [("404", 404), ("204", 204), ("transparent", 200)])
+@pytest.mark.parametrize("path", ["/numbers/10/536/362.png", "/numbers/8/0/0.png", "/numbers/2/2/1@2x.png"])
+def test_where_there_is_nothing_the_setting_decides(catalog: Path, setting: str, status: int, path: str) -> None:
+    with service.client(catalog=str(catalog), empty_tile=setting) as client:
+        answer = client.get(path)
+    assert answer.status_code == status
+    if setting == "transparent":
+        picture = service.pixels(answer.content)
+        assert picture.shape[:2] == ((512, 512) if "@2x" in path else (256, 256))
+        assert not picture[..., -1].any()
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,38 @@ LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 
 async def tile(ask: Ask[Look], through: Callable[[Work], Work] = lambda work: work) -> Response:
     """One tile as a picture; ``through`` is put around its making."""
+    request = _request(ask)
+    place = f"tile {request.matrix_set}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
+    try:
+        return await results.made(
+            ask,
+            place,
+            through(lambda reader: render.tile(reader, request)),
+            check=lambda reader: render.check_tile(reader, request),
+        )
+    except TileOutsideBounds as error:
+        return await outside(ask, error)
+
+
+async def outside(ask: Ask[Look], error: TileOutsideBounds) -> Response:
+    """The answer where there is no tile, as the settings want it.
+
+    Raises:
+        TileOutsideBounds: they want a 404.
+    """
+    wish = ask.desk.settings.empty_tile
+    if wish == "404":
+        raise error
+    if wish == "204":
+        return Response(status_code=204)
+    request = _request(ask)
+    encoded = await ask.desk.service.once(lambda: render.nothing(request))
+    return Response(encoded.body, headers=results.described(encoded))
+
+
+def _request(ask: Ask[Look]) -> TileRequest:
     path, values = ask.path, ask.values
-    request = TileRequest(
+    return TileRequest(
         matrix_set=path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT),
         z=path["z"],
         x=path["x"],
@@ -47,22 +77,6 @@ async def tile(ask: Ask[Look], through: Callable[[Work], Work] = lambda work: wo
         padding=values["padding"],
         style=plans.style(ask, ask.plan),
     )
-    place = f"tile {request.matrix_set}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
-    try:
-        return await results.made(
-            ask,
-            place,
-            through(lambda reader: render.tile(reader, request)),
-            check=lambda reader: render.check_tile(reader, request),
-        )
-    except TileOutsideBounds:
-        wish = ask.desk.settings.empty_tile
-        if wish == "404":
-            raise
-        if wish == "204":
-            return Response(status_code=204)
-    encoded = await ask.desk.service.once(lambda: render.nothing(request))
-    return Response(encoded.body, headers=results.described(encoded))
 
 
 def _scaled(ask: Ask[Any]) -> int | None:
