@@ -176,7 +176,7 @@ class StackConfig(BaseSettings):
     job_memory: int = Field(4096, validation_alias=_stack("JOB_MEMORY"))
     """MiB of memory of one job."""
     job_storage: int = Field(100, ge=21, le=200, validation_alias=_stack("JOB_STORAGE"))
-    """GiB of disk of one job; publishing needs about three times a raster's uncompressed size."""
+    """GiB of disk of one job; publishing needs up to twice the published raster's uncompressed size."""
     job_max_vcpus: int = Field(16, ge=1, le=1000, validation_alias=_stack("JOB_MAX_VCPUS"))
     """vCPUs of all jobs together that run at a time; further jobs wait."""
 
