@@ -43,7 +43,11 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit status: 0 done, 1 a fault of ours, 2 wrong usage, 3 something wrong with the source, 4 with the "
+    "catalog or the disk, 5 somebody else works on the same layer, 130 interrupted.",
+)
 @click.version_option(__version__, prog_name="tilery")
 def tilery() -> None:
     """Turn rasters into layers, and serve their tiles."""

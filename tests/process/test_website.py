@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -31,14 +33,21 @@ CDK = ROOT / ".venv-cdk" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What is deployed with ``TILERY_STACK_TILE_WEBSITE``."""
     if not CDK.exists():
         pytest.skip("the environment of the stacks is not made: make cdk")
-    code = "import json; from tests.cdk.support import synthesised; print(json.dumps(synthesised('website').whole))"
-    done = subprocess.run([CDK, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=300)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found["Resources"]
+    code = (
+        "import sys; from cdk.app import make_app; from cdk.config import load; "
+        "make_app(load(), checks=False, outdir=sys.argv[1]).synth()"
+    )
+    settings = {"STAGE": "dev", "CATALOG": "s3://maps/layers/", "TILE_WEBSITE": "1", "IMAGE": "tilery"}
+    environment = {f"TILERY_STACK_{name}": value for name, value in settings.items()}
+    out = tmp_path_factory.mktemp("cdk")
+    subprocess.run([CDK, "-c", code, out], cwd=ROOT, env=os.environ | environment, check=True, timeout=300)
+    (stack,) = out.glob("*-ecs-*.template.json")
+    resources: dict[str, Any] = json.loads(stack.read_text())["Resources"]
+    return resources
 
 
 def of_type(resources: dict[str, Any], kind: str, part: str = "") -> dict[str, Any]:
@@ -230,15 +239,21 @@ def test_nobody_is_sent_in_circles_when_the_store_cannot_be_read(
         assert first[-1].body == s3.get(BUCKET, f"tiles/{TILE}")
 
 
+@pytest.fixture(params=["refuses", "hangs"])
+def broken(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The endpoint of a store that refuses connections, or takes them and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        if request.param == "refuses":
+            taken.close()
+        yield f"http://127.0.0.1:{port}"
+
+
 def test_a_store_that_is_down_costs_a_redirect_and_no_tile(
-    template: dict[str, Any],
-    website: Website,
-    folder: Path,
-    s3: S3,  # noqa: F811
+    template: dict[str, Any], website: Website, folder: Path, broken: str
 ) -> None:
-    nowhere = "http://127.0.0.1:9"
     website.blocked = True
-    with service(template, website, folder, nowhere) as server:
+    with service(template, website, folder, broken) as server:
         for _ in range(2):
             hops = followed(f"{website.address}/tiles/{TILE}")
             assert statuses(hops) == [307, 200]
