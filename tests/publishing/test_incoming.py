@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,41 +72,31 @@ def test_only_what_is_under_incoming(address: str) -> None:
         Arrival.at(address)
 
 
-def test_an_upload_is_published_by_the_command(bucket: S3, tmp_path: Path) -> None:
-    """As AWS runs it: the address as the only argument, the rest in the environment."""
-    bucket.put(BUCKET, "incoming/My Alps.tif", made.rgb(tmp_path / "a.tif", size=300).read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "publish-incoming", f"s3://{BUCKET}/incoming/My Alps.tif"],
+def command(name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", "publish-incoming", f"s3://{BUCKET}/incoming/{name}"],
         cwd=ROOT,
-        env={**_environ(), "TILERY_CATALOG": f"s3://{BUCKET}/sources/"},
+        env={**os.environ, "TILERY_CATALOG": f"s3://{BUCKET}/sources/"},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+
+
+def test_an_upload_is_published_by_the_command(bucket: S3, tmp_path: Path) -> None:
+    """As AWS runs it: the address as the only argument, the rest in the environment."""
+    bucket.put(BUCKET, "incoming/My Alps.tif", made.rgb(tmp_path / "a.tif", size=300).read_bytes())
+    done = command("My Alps.tif")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "/my-alps/{z}/{x}/{y}.png"
     layer = Catalog(open_store(f"s3://{BUCKET}/sources/")).get("my-alps")
     told = report(bucket, "My Alps.tif")
     assert (told["status"], told["layer"], told["revision"]) == ("published", "my-alps", layer.revision)
     assert bucket.get(BUCKET, "incoming/My Alps.tif"), "the upload stays"
-    again = subprocess.run(
-        [sys.executable, "-m", "app", "publish-incoming", f"s3://{BUCKET}/incoming/cog.tif"],
-        cwd=ROOT,
-        env={**_environ(), "TILERY_CATALOG": f"s3://{BUCKET}/sources/"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    again = command("cog.tif")
     assert again.returncode == 2
     assert report(bucket, "cog.tif")["code"] == "invalid_parameter"
-
-
-def _environ() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 @pytest.mark.parametrize(
