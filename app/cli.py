@@ -1,8 +1,8 @@
 """The command line, ``tilery``: the commands of `app.commands` under one name, and how the process ends.
 
 Exit status: 0 done; 1 a fault of ours; 2 wrong usage; 3 the source (missing, refused, not a raster, damaged, changed,
-without a place); 4 the store or the disk (not reachable, refused, full); 5 somebody else works on the same layer;
-130 interrupted.
+without a place); 4 the catalog, the disk or a server (not reachable, refused, full), worth another try; 5 somebody else
+works on the same layer; 130 interrupted.
 """
 
 from __future__ import annotations

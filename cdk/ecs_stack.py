@@ -90,5 +90,7 @@ class EcsStack(Stack):
         }
         if store:
             outputs["TileStoreBucket"] = store.bucket_name
+            if config.tile_website and not config.cloudfront:
+                outputs["TilesUrl"] = f"{store.bucket_website_url}/tiles/"
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
