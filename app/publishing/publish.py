@@ -216,8 +216,6 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
         revision, folder = _upload(order, store, place, prepared, progress)
         with progress.step("switch", 1, "document") as advance:
             fetch.check_unchanged(origin)
-            if order.only is not None:
-                _need_only(order, fetch.origin(order.source))
             written, before = _switch(order, store, planned, prepared, revision, folder)
             advance(1)
         _tidy(store, order.id, written, before)
@@ -403,6 +401,8 @@ def _switch(
     key = f"{order.id}/{DOCUMENT}"
     for _attempt in range(5):
         before, version = _before(store, key)
+        if order.only is not None:  # after reading, so that whoever switches later is met by the version
+            _need_only(order, fetch.origin(order.source))
         given = dict(order.given)
         ranges = limits_for_display(prepared.statistics, prepared.dtype)
         if "render" not in given and ranges and not (before or {}).get("render") and planned.kind != "classes":
