@@ -61,7 +61,13 @@ SETTINGS: dict[str, dict[str, str]] = {
         "JOB_TILE_STORE": "s3://store/tiles/",
         "ALARM_EMAIL": "maps@example.com",
     },
-    "store-first": {"STAGE": "dev", "CATALOG": "s3://maps/layers/", "TILE_WEBSITE": "1", "CLOUDFRONT": "1"},
+    "store-first": {
+        "STAGE": "dev",
+        "SOURCES": "s3://imagery/cogs/",
+        "CATALOG": "s3://maps/layers/",
+        "TILE_WEBSITE": "1",
+        "CLOUDFRONT": "1",
+    },
     "imported": {
         "STAGE": "dev",
         "NETWORK": "nat",
