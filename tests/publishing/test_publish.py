@@ -415,10 +415,11 @@ def test_to_s3_and_from_s3(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         s3.put(bucket, "incoming/a.tif", made.gradient(tmp_path / "a.tif", size=600, count=1).read_bytes())
         second = publish(order(f"s3://{bucket}/incoming/a.tif", to, work=work))
         keys = s3.keys(bucket, "sources")
-        assert keys == [
-            *sorted(f"sources/alps/{done.revision}/index.tif" for done in (first, second)),  # both of one second
+        assert set(keys) == {
+            f"sources/alps/{first.revision}/index.tif",
+            f"sources/alps/{second.revision}/index.tif",
             "sources/alps/index.json",
-        ]
+        }
         layer = Catalog(open_store(to)).get("alps")
         assert layer.source == f"s3://{bucket}/sources/alps/{second.revision}/index.tif"
         local = tmp_path / "copy.tif"
@@ -577,7 +578,7 @@ def test_a_raster_larger_than_memory_goes_through(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     with opened(tmp_path / "catalog", "large") as dataset:
-        for x, y in [(1_100_000, 5_900_000), (1_500_000, 5_100_000)]:
+        for x, y in [(1_100_000, 5_900_000), (1_500_000, 5_400_000)]:
             from_top = int((6_000_000 - y) / dataset.res[1])
             assert next(dataset.sample([(x, y)]))[0] == from_top // 512 % 200 + 1
 
