@@ -57,8 +57,8 @@ async def tile(ask: Ask[Look], *, missed: bool = False) -> Response:
         if there is False or not missed:
             return await _kept_first(ask, store, place)
     response = await tiles.tile(ask, through=lambda work: _found_or_made(ask, store, place, work))
-    if missed and not there and (held := _held(response)):
-        store.keep_later(key, held)
+    if store.layout == "plain" and not there and (held := _held(response)):
+        store.keep_again(key, held)
     return response
 
 
@@ -91,8 +91,12 @@ def _held(response: Response) -> Encoded | None:
 def _found_or_made(ask: Ask[Look], store: TileStore, place: _Place, work: Work) -> Work:
     path = ask.path
 
+    # A plain key may hold a tile of the revision before, which must not get into memory under the name of this one.
+    # Nor is it worth asking: whoever uses such keys has asked the store before.
+    worth_asking = store.layout == "revision"
+
     def do(reader: Reader) -> Encoded:
-        body = store.find(place.key) if place.fits(reader) else None
+        body = store.find(place.key) if worth_asking and place.fits(reader) else None
         if body is None:
             encoded = work(reader)
             if place.fits(reader):

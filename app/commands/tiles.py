@@ -172,5 +172,7 @@ def forget_tiles(layer_id: str, *, removed: bool = False) -> None:
 
 def seconds_until_known() -> float:
     """After a layer has changed: seconds until every server knows of it and has ended what it had begun before."""
+    from app.serving.tile_store import LONGEST_WRITE
+
     found = settings.get()
-    return 2 * found.revalidate_seconds + found.deadline + 1
+    return 2 * found.revalidate_seconds + found.deadline + LONGEST_WRITE

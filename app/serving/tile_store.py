@@ -3,7 +3,8 @@
 It helps and never harms: a store that is down, slow, full or read-only costs a tile a moment at most, and after a few
 failures in a row it is left alone for a while. What did not render well is never written.
 
-    serve       a tile is looked for before it is rendered, and written after, by threads of the store's own
+    serve       a tile is looked for before it is rendered, and written after, by threads of the store's own; under
+                plain keys it is only written, because somebody in front has looked
     redirect    a tile is written before the answer, which is 302 to the store's public address
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hashlib import blake2b
@@ -32,6 +34,14 @@ Layout = Literal["revision", "plain"]
 _WRITERS = 2
 _WAITING = 256
 """Tiles that wait to be written at most; further ones are not kept."""
+_LATEST = 5.0
+"""Seconds after which a tile that still waits is not written any more."""
+LONGEST_WRITE = _LATEST + 3.0
+"""Seconds after the making of a tile in which it may yet appear in the store."""
+_LATELY = 5.0
+"""Seconds for which a tile that was written is taken to be there."""
+_REMEMBERED = 4096
+"""Tiles of which it is remembered when they were written."""
 _FAILURES = 3
 """Failures in a row after which the store is left alone."""
 _PAUSE = 15.0
@@ -97,6 +107,8 @@ class TileStore:
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="tile-store")
         self._room = threading.BoundedSemaphore(_WAITING)
         self._writing: set[Future[None]] = set()
+        self._lock = threading.Lock()
+        self._written: OrderedDict[str, float] = OrderedDict()
 
     def key(
         self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str, *, source: str = ""
@@ -158,6 +170,11 @@ class TileStore:
             self._failed("write", error)
             return False
         self._breaker.note(failed=False)
+        with self._lock:
+            self._written[key] = time.monotonic()
+            self._written.move_to_end(key)
+            if len(self._written) > _REMEMBERED:
+                self._written.popitem(last=False)
         return True
 
     def keep_later(self, key: str, encoded: Encoded) -> None:
@@ -165,9 +182,12 @@ class TileStore:
         if not self._breaker.allows or not self._room.acquire(blocking=False):
             return
 
+        made = time.monotonic()
+
         def write() -> None:
             try:
-                self.keep(key, encoded)
+                if time.monotonic() - made < _LATEST:
+                    self.keep(key, encoded)
             finally:
                 self._room.release()
 
@@ -179,6 +199,13 @@ class TileStore:
         """Nothing; tiles that wait were written, as far as the time allows."""
         if self._writing:
             wait(tuple(self._writing), timeout=seconds)
+
+    def keep_again(self, key: str, encoded: Encoded) -> None:
+        """The same for a tile out of memory, which the store may have lost since; not when it was written lately."""
+        with self._lock:
+            written = self._written.get(key)
+        if written is None or time.monotonic() - written > _LATELY:
+            self.keep_later(key, encoded)
 
     def close(self) -> None:
         """Nothing; tiles that wait were written."""

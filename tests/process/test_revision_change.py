@@ -6,7 +6,10 @@ Every revision is a raster of one number, so a pixel tells which revision it is 
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -20,7 +23,7 @@ import pytest
 from app import settings as environment
 from app.catalog.stores import open_store
 from app.publishing.publish import Order, Published, publish
-from tests.process.test_service import Server, running
+from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
 from tests.support.service import pixels
@@ -143,6 +146,66 @@ def test_a_revision_takes_the_place_of_another_under_load(
     assert clients.problems == []
     _check(clients.answers, values, began)
     _check_store(store, dict(zip((done.revision for done in published), values, strict=True)), s3)
+
+
+def publish_by_command(value: int, folder: Path, settings: dict[str, str]) -> None:
+    source = rasters.constant(folder / f"{value}.tif", value, size=1400, bounds=BOUNDS)
+    command = [sys.executable, "-m", "app", "publish", str(source), "--id", "alps", "--kind", "imagery", "--quiet"]
+    subprocess.run(
+        [*command, "--render", "bidx=1&bidx=1&bidx=1"],
+        cwd=ROOT,
+        env=os.environ | settings,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def number(picture: bytes) -> int:
+    (found,) = np.unique(pixels(picture)[..., :3])
+    return int(found)
+
+
+def shown(server: Server, path: str) -> int:
+    status, _, body = server.get(f"{path}.png")
+    assert status == 200
+    return number(body)
+
+
+def test_plain_keys_hold_nothing_old_once_the_command_is_done(tmp_path: Path) -> None:
+    """Until then a store in front may answer with old tiles; and no process may remember one as new."""
+    store = tmp_path / "tiles"
+    settings = {
+        "TILERY_CATALOG": str(tmp_path / "layers"),
+        "TILERY_TILE_STORE": str(store),
+        "TILERY_TILE_STORE_LAYOUT": "plain",
+        "TILERY_REVALIDATE_SECONDS": "0.3",
+        "TILERY_DEADLINE": "2",
+    }
+    publish_by_command(10, tmp_path, settings)
+    with running(tmp_path, WEB_CONCURRENCY="1", **settings) as server:
+        assert {shown(server, path) for path in TILES} == {10}
+        stop, seen = threading.Event(), set()
+
+        def ask() -> None:
+            while not stop.is_set():
+                seen.add(shown(server, random.choice(TILES)))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        publish_by_command(200, tmp_path, settings)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert seen <= {10, 200}
+        for _ in range(50):
+            assert {shown(server, path) for path in TILES} == {200}
+            if len(kept := list(store.rglob("*.png"))) == len(TILES):
+                break
+            time.sleep(0.3)
+    assert len(kept) == len(TILES), "what is asked for is stored again, though it comes out of memory"
+    assert {number(path.read_bytes()) for path in kept} == {200}
 
 
 def _wait_for(clients: Clients, value: int) -> None:
