@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Size, Stack, Tags
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -33,6 +33,7 @@ from cdk.buckets import make_bucket
 from cdk.config import RETENTION, StackConfig
 from cdk.network import Network, make_network
 from cdk.service import make_image
+from cdk.tags import tag
 
 INCOMING = "incoming/"
 REPORTS = "reports/"
@@ -54,14 +55,7 @@ class JobsStack(Stack):
             termination_protection=config.protected,
             **kwargs,
         )
-        for name, value in (
-            ("Project", config.name),
-            ("Stage", config.stage),
-            ("Owner", config.owner),
-            ("Client", config.client),
-        ):
-            if value:
-                Tags.of(self).add(name, value)
+        tag(self, config)
         uploads = make_bucket(self, "Uploads", days=config.incoming_days) if config.incoming else None
         written = [address for address in (config.catalog, config.job_tile_store) if address]
         buckets = [self._arn(address.split("/")[2]) for address in written]
