@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from app import native
@@ -19,3 +21,5 @@ def _one_file_is_one_raster(request: pytest.FixtureRequest, monkeypatch: pytest.
             monkeypatch.setenv(name, value)
         else:
             monkeypatch.delenv(name, raising=False)
+            if own := sys.modules.get("rasterio._env"):  # leaving its Env sets what the variable said before it
+                own.del_gdal_config(name)
