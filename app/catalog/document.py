@@ -19,8 +19,6 @@ from app.errors import BrokenDocument
 if TYPE_CHECKING:
     from app.catalog.schema import Document
 
-FORMAT = 1
-"""Version of our additions, written as ``format``. A higher one is not read: we would serve it wrong."""
 MAX_BYTES = 8 << 20
 RENDER_PARAMETERS = frozenset(
     [

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.catalog.document import FORMAT
+FORMAT = 1
+"""Version of our additions, written as ``format``. A higher one is not read: we would serve it wrong."""
 
 
 class Meta(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.catalog.document import FORMAT
+from app.catalog.schema import FORMAT
 from app.publishing.grid import LATITUDE
 from app.raster import Bounds
 
