@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -227,7 +228,7 @@ class Clients:
         while not self._stop.is_set():
             try:
                 status, _, _ = self._server.get(tile(self._folder, more=f"&rescale=0,{number}"))
-            except OSError:
+            except (OSError, http.client.HTTPException):  # the second where the answer ends in its middle
                 self.failed[number] += 1
             else:
                 self.succeeded[number] += status == 200
