@@ -24,7 +24,7 @@ DEMO := .demo/.made
 export HOST PORT
 
 help: ## explain the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 21
 	@echo
 	@echo 'Settings are variables: PORT=8080 make serve; TILERY_SOURCES=/my/rasters make serve; PYTHON=python3.12 make test'
 
