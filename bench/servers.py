@@ -80,7 +80,7 @@ def compile_ours() -> None:
 
 
 def own_workers(name: str) -> int:
-    """Worker processes that a server has by its own rule: TiTiler's image one a core, Tilery's one for four cores."""
+    """Worker processes that a server has by its own rule: TiTiler's image one a core, Tilery's two for three cores."""
     return budget.plan({}, budget.limits({})).workers if name == "tilery" else os.cpu_count() or 1
 
 

@@ -106,7 +106,7 @@ class StackConfig(BaseSettings):
     spot_percent: int = Field(0, ge=0, le=100, validation_alias=_stack("SPOT_PERCENT"))
     """Share of the tasks that run on Fargate Spot: up to 70 % cheaper, and AWS may take one back within two minutes."""
     workers_per_core: float | None = Field(None, gt=0, validation_alias=_stack("WORKERS_PER_CORE"))
-    """Workers for each core of a task. Not set: one for every four cores, each with as many threads as cores."""
+    """Workers for each core of a task. Not set: two for three cores, which is one for one core and two for two."""
     max_workers: int | None = Field(None, gt=0, validation_alias=_stack("MAX_WORKERS"))
     """Workers of a task at most."""
     web_concurrency: int | None = Field(None, gt=0, validation_alias=_stack("WEB_CONCURRENCY"))

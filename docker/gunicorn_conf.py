@@ -2,8 +2,8 @@
 
 Read from the environment, with the names that the well-known gunicorn image for FastAPI documents:
 
-    WORKERS_PER_CORE   workers for each core of the task, at least one in all. Not set: one for every four cores,
-                       because one process with as many threads as cores does the same work with half the memory
+    WORKERS_PER_CORE   workers for each core of the task, at least one in all. Not set: two for three cores,
+                       because the interpreter's lock lets one process keep one and a half cores busy
     MAX_WORKERS        never more than this
     WEB_CONCURRENCY    exactly this many workers; stops the start when they cannot fit into the memory
     HOST, PORT, BIND   where to listen: 127.0.0.1 and 8000; in the image 0.0.0.0 and 80

@@ -129,9 +129,10 @@ def test_a_machine_without_limits_gives_half_of_its_memory(tmp_path: Path) -> No
     ("environ", "cores", "memory", "workers"),
     [
         ({}, 0.25, 512, 1),
-        ({}, 2, 4096, 1),
-        ({}, 4, 8192, 1),
-        ({}, 8, 16384, 2),
+        ({}, 1, 2048, 1),
+        ({}, 2, 4096, 2),
+        ({}, 4, 8192, 3),
+        ({}, 8, 16384, 6),
         ({"WORKERS_PER_CORE": "1"}, 0.25, 512, 1),
         ({"WORKERS_PER_CORE": "1"}, 4, 8192, 4),
         ({"WORKERS_PER_CORE": "0.5"}, 4, 8192, 2),
@@ -139,7 +140,7 @@ def test_a_machine_without_limits_gives_half_of_its_memory(tmp_path: Path) -> No
         ({"WORKERS_PER_CORE": "2", "MAX_WORKERS": "2"}, 4, 8192, 2),
         ({"WEB_CONCURRENCY": "3"}, 0.25, 2048, 3),
         ({"WEB_CONCURRENCY": "3", "MAX_WORKERS": "1"}, 2, 4096, 1),
-        ({"WEB_CONCURRENCY": "", "MAX_WORKERS": " "}, 2, 4096, 1),
+        ({"WEB_CONCURRENCY": "", "MAX_WORKERS": " "}, 2, 4096, 2),
     ],
 )
 def test_number_of_workers(environ: dict[str, str], cores: float, memory: int, workers: int) -> None:
@@ -228,7 +229,7 @@ def test_workers_find_their_share_in_the_words_of_the_settings(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("cores", "workers", "share"), [(0.25, None, 1), (1, None, 1), (2, None, 2), (2, 2, 1), (4, 2, 2), (4, 3, 2)]
+    ("cores", "workers", "share"), [(0.25, None, 1), (1, None, 1), (2, None, 1), (2, 1, 2), (4, 2, 2), (4, 3, 2)]
 )
 def test_workers_share_the_cores(cores: float, workers: int | None, share: int) -> None:
     environ = {} if workers is None else {"WEB_CONCURRENCY": str(workers)}
