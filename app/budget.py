@@ -26,8 +26,8 @@ SMALLEST_WORKER = OVERHEAD + 48 * MIB
 SAFETY = 0.94
 """Share of the limit that is handed out; the kernel's buffers and the page cache need the rest."""
 CORES_PER_WORKER = 1.5
-"""What one process keeps busy. The codecs let go of the interpreter's lock and the Python in between does not: beyond it
-another process does more than another thread, although each has caches of its own."""
+"""What one process keeps busy. The codecs let go of the interpreter's lock and the Python in between does not: beyond
+it another process does more than another thread, although each has caches of its own."""
 
 LAMBDA_MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 """The variable that has a Lambda function's MB; nothing else sets it."""
@@ -167,7 +167,7 @@ def plan(environ: Mapping[str, str], limits: Limits) -> Plan:
     """The budget of a start.
 
     ``WEB_CONCURRENCY`` is the number of workers, and refused when it cannot fit. ``WORKERS_PER_CORE`` times the cores,
-    at least one, is the number otherwise; without either it is one worker for every one and a half cores. Both are cut to
+    at least one, is the number otherwise; without either it is two workers for three cores. Both are cut to
     ``MAX_WORKERS``, the latter two also to what the memory holds.
 
     A Lambda function is one process that gets one request at a time: one worker with one slot, whatever is asked for,
