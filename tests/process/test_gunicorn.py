@@ -97,7 +97,7 @@ def test_the_budget_is_printed_and_ctrl_c_stops_at_once(serve: Callable[..., Ser
 
 
 def test_sigterm_drains_then_exits_with_zero(serve: Callable[..., Served]) -> None:
-    served = serve(DRAIN_DELAY="3")
+    served = serve(DRAIN_DELAY="3", WEB_CONCURRENCY="1")
     answers: list[tuple[int, bytes, str | None]] = []
     slow = threading.Thread(target=lambda: answers.append(served.get("/?wait=4")))
     slow.start()
@@ -151,7 +151,7 @@ def test_workers_that_keep_dying_end_the_process(serve: Callable[..., Served]) -
 
 
 def test_a_grown_worker_is_replaced_without_a_failed_request(serve: Callable[..., Served]) -> None:
-    served = serve(TILERY_MEMORY=str(300 << 20))
+    served = serve(TILERY_MEMORY=str(300 << 20), WEB_CONCURRENCY="1")
     first = served.worker()
     failed: list[str] = []
     seen: set[bytes] = set()
