@@ -128,16 +128,7 @@ def _listen(
         listener = alb.add_listener("Http", port=80, default_target_groups=[targets])
         return listener, f"http://{alb.load_balancer_dns_name}"
     zone = make_zone(scope, config)
-    certificate: acm.ICertificate
-    if config.certificate_arn:
-        certificate = acm.Certificate.from_certificate_arn(scope, "Certificate", config.certificate_arn)
-    else:
-        certificate = acm.Certificate(
-            scope,
-            "Certificate",
-            domain_name=config.domain,
-            validation=acm.CertificateValidation.from_dns(zone),
-        )
+    certificate = make_certificate(scope, config, zone)
     listener = alb.add_listener(
         "Https",
         port=443,
@@ -150,6 +141,18 @@ def _listen(
         alias = route53.RecordTarget.from_alias(route53_targets.LoadBalancerTarget(alb))
         route53.ARecord(scope, "Record", zone=zone, record_name=config.domain, target=alias)
     return listener, f"https://{config.domain}"
+
+
+def make_certificate(scope: Construct, config: StackConfig, zone: route53.IHostedZone | None) -> acm.ICertificate:
+    """The certificate of the settings, else one that is made for the domain in its zone; of the stack's own region."""
+    if config.certificate_arn:
+        return acm.Certificate.from_certificate_arn(scope, "Certificate", config.certificate_arn)
+    return acm.Certificate(
+        scope,
+        "Certificate",
+        domain_name=config.domain or "",
+        validation=acm.CertificateValidation.from_dns(zone),
+    )
 
 
 def make_zone(scope: Construct, config: StackConfig) -> route53.IHostedZone | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_integrations as integrations
-from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,7 +17,7 @@ from aws_cdk import aws_route53_targets as route53_targets
 from constructs import Construct
 
 from cdk.alarms import MINUTE
-from cdk.balancer import make_zone
+from cdk.balancer import make_certificate, make_zone
 from cdk.config import StackConfig
 from cdk.edge import make_distribution
 from cdk.lambda_function import ALIAS, Tiler, make_log_group
@@ -114,16 +113,7 @@ def failures(front: Front, tiler: Tiler) -> tuple[cloudwatch.Metric, cloudwatch.
 def _domain(scope: Construct, config: StackConfig) -> apigateway.DomainName:
     """The HTTP API's own name, with a certificate of this region."""
     zone = make_zone(scope, config)
-    certificate: acm.ICertificate
-    if config.certificate_arn:
-        certificate = acm.Certificate.from_certificate_arn(scope, "Certificate", config.certificate_arn)
-    else:
-        certificate = acm.Certificate(
-            scope,
-            "Certificate",
-            domain_name=config.domain or "",
-            validation=acm.CertificateValidation.from_dns(zone),
-        )
+    certificate = make_certificate(scope, config, zone)
     domain = apigateway.DomainName(
         scope,
         "Domain",
