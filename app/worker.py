@@ -27,7 +27,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from app import budget, settings
+from app import arena, budget, settings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -136,6 +136,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
         config.access_log = self.cfg.accesslog is not None
         self.drain_delay = float(settings.environment("DRAIN_DELAY") or 0)
         self.ceiling = int(settings.environment("TILERY_MEMORY") or 0)
+        if self.ceiling and arena.shared is not None:
+            # its share of what all have together is not among its own pages
+            self.ceiling -= int(settings.environment("TILERY_BLOCK_CACHE_BYTES") or 0)
         # the arbiter's patience is the drain, the requests under way, and two seconds to leave
         self.patience = max(1, int(self.cfg.graceful_timeout - self.drain_delay) - 2)
         config.timeout_graceful_shutdown = self.patience

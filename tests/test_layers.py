@@ -15,6 +15,7 @@ GROUND = {
     "app.tms",
     "app.errors",
     "app.settings",
+    "app.arena",
     "app.variables",
     "app.budget",
     "app.allowance",

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from app import native, settings, turns
+from app import arena, native, settings, turns
 from app.errors import TileryError
 from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
@@ -216,7 +216,9 @@ class Kept:
 def kept() -> Kept:
     """The open rasters of this process."""
     chosen = settings.get()
-    if chosen.block_cache_bytes is not None:
+    if arena.shared is not None:
+        blocks.cache.move_to(arena.shared)
+    elif chosen.block_cache_bytes is not None:
         blocks.cache.resize(chosen.block_cache_bytes)
     opened = Kept(chosen.kept_datasets, chosen.revalidate_seconds)
     # GDAL closes what is open when the process ends, and then calls our Python files when there is no Python any more.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import math
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ import pytest
 
 from tests.support import rasters
 from tests.support.service import pixels
+from tests.support.upstream import Upstream
 
 ROOT = Path(__file__).parents[2]
 
@@ -260,3 +262,33 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along(folder: Path)
         assert all(count <= 1 for count in clients.failed.values())  # at most what each had under way
         until(lambda: len(server.workers()) == 2 and killed not in server.workers())
         assert other in server.workers()
+
+
+def at(z: int, lon: float, lat: float) -> tuple[int, int]:
+    """Column and row of the web mercator tile that holds a position."""
+    across = (lon + 180) / 360
+    down = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
+    return int(across * 2**z), int(down * 2**z)
+
+
+def test_workers_fetch_and_decode_a_block_once_for_all(folder: Path, tmp_path: Path) -> None:
+    """What one worker has fetched and decoded serves the other, also when both need it at the same moment."""
+    data = rasters.rgb(tmp_path / "rgb.tif", size=2048, compress="deflate").read_bytes()
+    with Upstream(latency=0.02) as upstream:
+        upstream.put("/rgb.tif", data)
+        with running(folder, WEB_CONCURRENCY="2", TILERY_SOURCES=upstream.root) as server:
+            until(lambda: len(server.workers()) == 2)
+            url = upstream.url("/rgb.tif")
+            facts = json.loads(server.get(f"/cog/WebMercatorQuad/tilejson.json?url={url}")[2])
+            west, south, east, north = facts["bounds"]
+            z = facts["maxzoom"]
+            (left, top), (right, bottom) = at(z, west, north), at(z, east, south)
+            found = [(x, y) for y in range(top, bottom + 1) for x in range(left, right + 1)]
+            paths = [f"/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.png?url={url}" for x, y in found]
+            assert len(paths) > 30
+            answers = asyncio.run(at_once(server.port, paths))
+            assert {status for status, _ in answers} == {200}
+    heads = [asked for asked in upstream.ranges if asked and asked[0] == 0]
+    assert len(heads) == 2  # both workers had tiles to make, and opened the file
+    fetched = sum(asked[1] - asked[0] + 1 for asked in upstream.ranges if asked and asked[0])
+    assert fetched <= 1.05 * len(data)

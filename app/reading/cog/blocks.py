@@ -1,21 +1,28 @@
-"""Decoded blocks, kept for the next tile that needs them: one cache a process, bounded in bytes.
+"""Decoded blocks, kept for the next tile that needs them: one cache a process, or one for all workers of a service.
 
-Decoding is most of the time of a tile, and neighbouring tiles share blocks. A block that several threads need at a
-time is fetched and decoded by one of them; the others wait for it.
+Decoding is most of the time of a tile, and neighbouring tiles share blocks. A block that several threads or workers
+need at a time is fetched and decoded by one of them; the others wait for it. Blocks are decoded straight into the
+memory that keeps them (`app.arena`), and arrays of them are views of it: an array that is alive keeps its block there.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import struct
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
 
 from app import deadline, turns
+from app.arena import PAGE, Arena, Key
 from app.errors import BrokenRaster
 from app.raster import Array
 
@@ -24,8 +31,219 @@ _Key = TypeVar("_Key", bound=Hashable)
 SPARSE: Array = np.empty(0, np.uint8)
 """Stands for a block that is not stored in the file: all its samples are nodata, or 0."""
 
-_OVERHEAD = 256
-"""Bytes that an entry costs beside its samples."""
+_SPARSE_KEPT = 1 << 16
+"""Keys of blocks that are not stored, at most."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.005
+"""Seconds after which to look again for a block that another worker is at: it takes one to ten milliseconds."""
+
+
+class BlockCache:
+    """Blocks by key, those dropped first that were not used lately. Safe under threads."""
+
+    def __init__(self, capacity: int) -> None:
+        """Keep up to ``capacity`` bytes."""
+        self._kept = _Views(Arena(capacity))
+        self._sparse: dict[Hashable, None] = {}
+        self._flights: dict[Hashable, _Flight] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes held at present."""
+        return self._kept.arena.held
+
+    def resize(self, capacity: int) -> None:
+        """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
+        self._kept = _Views(Arena(capacity))
+
+    def move_to(self, arena: Arena) -> None:
+        """Keep blocks in memory that other processes share."""
+        self._kept = _Views(arena)
+
+    def clear(self) -> None:
+        """Drop all blocks."""
+        with self._lock:
+            self._sparse.clear()
+        arena = self._kept.arena
+        if arena.lock():
+            try:
+                arena.clear()
+            finally:
+                arena.unlock()
+
+    def leave(self) -> None:
+        """Have memory of one's own. For a process that was forked from one that uses the cache."""
+        self._kept = _Views(Arena(self._kept.arena.pages * PAGE))
+        self._flights = {}
+        self._lock = threading.Lock()
+
+    def obtain(
+        self,
+        keys: Sequence[_Key],
+        sizes: Callable[[list[_Key]], Mapping[_Key, int]],
+        fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
+    ) -> dict[_Key, Array]:
+        """The bytes of each key's block, not to be written to.
+
+        Args:
+            keys: of the blocks that are wanted.
+            sizes: is given keys that nobody has and returns the bytes of each block; those that it leaves out are
+                ``SPARSE``.
+            fill: is given memory for blocks that nobody has and yields each key when its memory is filled.
+
+        Raises:
+            Whatever ``sizes`` and ``fill`` raise; threads that waited for the same block then try for themselves.
+        """
+        digests = {key: _digest(key) for key in keys}
+        found = self._find(digests)
+        missing = [key for key in digests if key not in found]
+        while missing:
+            mine, others = self._claim(missing)
+            if mine:
+                # Own work first, so that two threads never wait for each other.
+                self._load(mine, digests, sizes, fill, found)
+            missing = []
+            for key, flight in others.items():
+                block = _landed(flight)
+                if block is None:
+                    missing.append(key)
+                else:
+                    found[key] = block
+        return found
+
+    def _find(self, digests: Mapping[_Key, Key]) -> dict[_Key, Array]:
+        """The blocks that are kept."""
+        found = {key: SPARSE for key in digests if key in self._sparse} if self._sparse else {}
+        kept = self._kept
+        arena = kept.arena
+        if arena.lock():
+            try:
+                for key, digest in digests.items():
+                    page = arena.find(digest)
+                    if page is not None and arena.is_ready(page):
+                        found[key] = kept.view(page)
+            finally:
+                arena.unlock()
+        return found
+
+    def _claim(self, wanted: Iterable[_Key]) -> tuple[dict[_Key, _Flight], dict[_Key, _Flight]]:
+        """The flights that are the caller's from now on, and those of others."""
+        mine: dict[_Key, _Flight] = {}
+        others: dict[_Key, _Flight] = {}
+        with self._lock:
+            for key in wanted:
+                flight = self._flights.get(key)
+                if flight is None:
+                    mine[key] = self._flights[key] = _Flight()
+                else:
+                    others[key] = flight
+        return mine, others
+
+    def _load(
+        self,
+        mine: dict[_Key, _Flight],
+        digests: Mapping[_Key, Key],
+        sizes: Callable[[list[_Key]], Mapping[_Key, int]],
+        fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
+        found: dict[_Key, Array],
+    ) -> None:
+        """Put the blocks of own flights into ``found``: made here, or waited for where another worker is at it."""
+        try:
+            pending = dict(sizes(list(mine)))
+            for key in [key for key in mine if key not in pending]:
+                self._remember_sparse(key)
+                self._land(key, SPARSE, mine, found)
+            pause = _FIRST_PAUSE
+            while pending:
+                rooms = self._rooms(pending, digests, mine, found)
+                if rooms:
+                    self._fill(rooms, fill, mine, found)
+                elif pending:
+                    with turns.given_away():
+                        time.sleep(pause)
+                    deadline.check()
+                    pause = min(1.5 * pause, _LONGEST_PAUSE)
+        finally:
+            if mine:
+                with self._lock:
+                    for key in mine:
+                        del self._flights[key]
+                for flight in mine.values():
+                    flight.landed.set()
+
+    def _fill(
+        self,
+        rooms: dict[_Key, _Room],
+        fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
+        mine: dict[_Key, _Flight],
+        found: dict[_Key, Array],
+    ) -> None:
+        """Have blocks made."""
+        try:
+            for key in fill({key: room.block for key, room in rooms.items()}):
+                room = rooms.pop(key)
+                room.block.flags.writeable = False
+                room.close(filled=True)
+                self._land(key, room.block, mine, found)
+            if rooms:
+                raise BrokenRaster("A block of the raster is missing.", parameter="url")
+        finally:
+            for room in rooms.values():
+                room.close(filled=False)
+
+    def _rooms(
+        self,
+        pending: dict[_Key, int],
+        digests: Mapping[_Key, Key],
+        mine: dict[_Key, _Flight],
+        found: dict[_Key, Array],
+    ) -> dict[_Key, _Room]:
+        """Memory for those of the pending blocks that nobody is at; none of them is pending any more.
+
+        Neither are those that have appeared meanwhile, which are put into ``found``.
+        """
+        kept = self._kept
+        arena = kept.arena
+        if not arena.lock():
+            rooms = {key: _Room(np.empty(size, np.uint8)) for key, size in pending.items()}
+            pending.clear()
+            return rooms
+        rooms = {}
+        ready = {}
+        try:
+            for key, size in list(pending.items()):
+                page = arena.find(digests[key])
+                if page is None:
+                    page = arena.make(digests[key], size)
+                    if page is None:  # all is in use, or the block is larger than all
+                        rooms[key] = _Room(np.empty(size, np.uint8))
+                    else:
+                        rooms[key] = _Room(kept.room(page), arena, page)
+                elif arena.is_ready(page):
+                    ready[key] = kept.view(page)
+                else:
+                    continue
+                del pending[key]
+        finally:
+            arena.unlock()
+        for key, block in ready.items():
+            self._land(key, block, mine, found)
+        return rooms
+
+    def _land(self, key: _Key, block: Array, mine: dict[_Key, _Flight], found: dict[_Key, Array]) -> None:
+        """Give a block to whoever wants it."""
+        found[key] = block
+        flight = mine.pop(key)
+        flight.block = block
+        with self._lock:
+            del self._flights[key]
+        flight.landed.set()
+
+    def _remember_sparse(self, key: Hashable) -> None:
+        with self._lock:
+            if len(self._sparse) >= _SPARSE_KEPT:
+                self._sparse.clear()
+            self._sparse[key] = None
 
 
 @dataclass(slots=True)
@@ -34,6 +252,86 @@ class _Flight:
 
     landed: threading.Event = field(default_factory=threading.Event)
     block: Array | None = None
+
+
+@dataclass(slots=True)
+class _Room:
+    """Memory to be filled with a block. Without an arena it is nobody else's."""
+
+    block: Array
+    arena: Arena | None = None
+    page: int = 0
+
+    def close(self, *, filled: bool) -> None:
+        """Let others see the block, or forget it."""
+        if self.arena is not None and self.arena.lock():
+            try:
+                self.arena.finish(self.page) if filled else self.arena.drop(self.page)
+            finally:
+                self.arena.unlock()
+
+
+class _View(weakref.ref[Array]):
+    """Knows which extent an array is a view of, also when the array is gone."""
+
+    __slots__ = ("page",)
+    page: int
+
+
+class _Views:
+    """Arrays of an arena's extents. An extent is pinned as long as an array of it, or a view of one, is alive."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.arena = arena
+        self._alive: dict[int, _View] = {}
+        self._counts: dict[int, int] = {}
+        self._gone: deque[int] = deque()
+        self._lock = threading.Lock()
+
+    def view(self, page: int) -> Array:
+        """The bytes of an extent, not to be written to. With the arena locked."""
+        self.arena.use(page)
+        array = self.room(page)
+        array.flags.writeable = False
+        return array
+
+    def room(self, page: int) -> Array:
+        """The bytes of an extent, to be filled. With the arena locked."""
+        with self._lock:
+            self._let_go()
+            self._counts[page] = self._counts.get(page, 0) + 1
+            size = self.arena.pin(page)
+        self._settle()
+        # An array on memory that is not an array's: NumPy lets views of it refer to this one, not to what is below.
+        array = np.frombuffer(self.arena.memory, np.uint8, size, page * PAGE)  # type: ignore[arg-type]
+        view = _View(array, self._died)
+        view.page = page
+        self._alive[id(view)] = view
+        return array
+
+    def _died(self, view: weakref.ref[Array]) -> None:
+        """Called by the interpreter wherever an array comes to its end, perhaps in the middle of what is above."""
+        del self._alive[id(view)]
+        self._gone.append(view.page)  # type: ignore[attr-defined]
+        self._settle()
+
+    def _settle(self) -> None:
+        """Unpin what is not needed any more, now or by whoever has the lock."""
+        while self._gone and self._lock.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._lock.release()
+
+    def _let_go(self) -> None:
+        while self._gone:
+            page = self._gone.popleft()
+            left = self._counts[page] - 1
+            if left:
+                self._counts[page] = left
+            else:
+                del self._counts[page]
+                self.arena.unpin(page)
 
 
 def _landed(flight: _Flight) -> Array | None:
@@ -46,116 +344,12 @@ def _landed(flight: _Flight) -> Array | None:
     return flight.block
 
 
-class BlockCache:
-    """Blocks by key, the least recently used ones dropped first. Safe under threads."""
-
-    def __init__(self, capacity: int) -> None:
-        """Keep up to ``capacity`` bytes."""
-        self._capacity = capacity
-        self._held = 0
-        self._blocks: OrderedDict[Hashable, Array] = OrderedDict()
-        self._flights: dict[Hashable, _Flight] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def held(self) -> int:
-        """Bytes held at present."""
-        return self._held
-
-    def resize(self, capacity: int) -> None:
-        """Keep up to ``capacity`` bytes from now on."""
-        with self._lock:
-            self._capacity = capacity
-            self._shrink()
-
-    def clear(self) -> None:
-        """Drop all blocks."""
-        with self._lock:
-            self._blocks.clear()
-            self._held = 0
-
-    def obtain(
-        self, keys: Sequence[_Key], load: Callable[[list[_Key]], Iterable[tuple[_Key, Array]]]
-    ) -> dict[_Key, Array]:
-        """The blocks of all keys: kept ones, those that other threads are at, and the rest from ``load``.
-
-        ``load`` is given the keys that nobody has and yields each with its block. What it raises is raised here;
-        threads that waited for the same block then try for themselves.
-        """
-        found: dict[_Key, Array] = {}
-        wanted: Iterable[_Key] = keys
-        while True:
-            mine, others = self._claim(wanted, found)
-            if mine:
-                # Own work first, so that two threads never wait for each other.
-                self._load(mine, load, found)
-            wanted = []
-            for key, flight in others.items():
-                block = _landed(flight)
-                if block is None:
-                    wanted.append(key)
-                else:
-                    found[key] = block
-            if not wanted:
-                return found
-
-    def _claim(
-        self, wanted: Iterable[_Key], found: dict[_Key, Array]
-    ) -> tuple[dict[_Key, _Flight], dict[_Key, _Flight]]:
-        """Put into ``found`` what is kept; the flights that are the caller's from now on, and those of others."""
-        mine: dict[_Key, _Flight] = {}
-        others: dict[_Key, _Flight] = {}
-        with self._lock:
-            for key in wanted:
-                block = self._blocks.get(key)
-                if block is not None:
-                    self._blocks.move_to_end(key)
-                    found[key] = block
-                elif key not in mine:
-                    flight = self._flights.get(key)
-                    if flight is None:
-                        mine[key] = self._flights[key] = _Flight()
-                    else:
-                        others[key] = flight
-        return mine, others
-
-    def _load(
-        self,
-        mine: dict[_Key, _Flight],
-        load: Callable[[list[_Key]], Iterable[tuple[_Key, Array]]],
-        found: dict[_Key, Array],
-    ) -> None:
-        try:
-            for key, block in load(list(mine)):
-                found[key] = block
-                flight = mine.pop(key)
-                flight.block = block
-                with self._lock:
-                    self._keep(key, block)
-                    del self._flights[key]
-                flight.landed.set()
-            if mine:
-                raise BrokenRaster("A block of the raster is missing.", parameter="url")
-        finally:
-            if mine:
-                with self._lock:
-                    for key in mine:
-                        del self._flights[key]
-                for flight in mine.values():
-                    flight.landed.set()
-
-    def _keep(self, key: Hashable, block: Array) -> None:
-        if block.nbytes + _OVERHEAD > self._capacity:
-            return
-        self._blocks[key] = block
-        self._held += block.nbytes + _OVERHEAD
-        self._shrink()
-
-    def _shrink(self) -> None:
-        while self._held > self._capacity:
-            _, dropped = self._blocks.popitem(last=False)
-            self._held -= dropped.nbytes + _OVERHEAD
+def _digest(key: Hashable) -> Key:
+    """128 bits that stand for a key in all workers."""
+    high, low = struct.unpack("QQ", blake2b(repr(key).encode(), digest_size=16).digest())
+    return high, low
 
 
 cache = BlockCache(64 << 20)
-"""The decoded blocks of this process. `BlockCache.resize` sets how many."""
+"""The decoded blocks of this process."""
+os.register_at_fork(after_in_child=cache.leave)

@@ -1,8 +1,8 @@
 """One block of a TIFF, from its bytes to an array.
 
 The codecs are imagecodecs' (libdeflate, zstd, libjpeg-turbo…), at up to four times the speed of those in GDAL's
-wheels. Each is given a buffer of exactly the size that the header promises: a block that inflates to more, or to
-less, is an error and costs no memory.
+wheels. Each is given the memory that will keep the block, of exactly the size that the header promises: a block that
+inflates to more, or to less, is an error and costs no memory.
 
 Predictors: https://www.awaresystems.be/imaging/tiff/tifftags/predictor.html and Adobe's TIFF technical note 3 for
 floating point.
@@ -63,21 +63,32 @@ def supports(image: Image) -> bool:
     return image.compression == _NONE or image.compression in _STREAMS
 
 
-def decode(image: Image, data: bytes) -> Array:
-    """The samples of a block: shape (tile rows, tile columns, samples of a block), not to be written to.
+def decode(image: Image, data: bytes, room: Array) -> None:
+    """Nothing: ``room``, bytes as many as a decoded block has, holds the samples afterwards, row by row.
 
     Raises:
-        BrokenRaster: the bytes are not a block of this image.
+        BrokenRaster: the bytes are not a block of this image. The room then holds anything.
     """
+    samples = room.view(image.dtype).reshape(image.tile_height, image.tile_width, image.block_samples)
     try:
         if image.compression == _JPEG:
-            block = _jpeg(image, data)
+            _jpeg(image, data, samples)
         elif image.compression == _WEBP:
-            block = imagecodecs.webp_decode(data, hasalpha=image.block_samples == 4, out=_pixels(image))
+            imagecodecs.webp_decode(data, hasalpha=image.block_samples == 4, out=samples)
         elif image.compression == _LERC:
-            block = _lerc(image, data)
+            _lerc(image, data, samples)
+        elif image.bits < 8:
+            _unpack(image, _stream(image.compression, data, np.empty(image.packed_bytes, np.uint8)), samples)
+        elif image.predictor == 3:
+            _float_predictor(image, _stream(image.compression, data, np.empty(room.size, np.uint8)), samples)
         else:
-            block = _unpredicted(image, _stream(image.compression, data, image.packed_bytes))
+            _stream(image.compression, data, room)
+            if image.big_endian and image.dtype.itemsize > 1:
+                samples.byteswap(inplace=True)
+            if image.predictor == 2:
+                # Sums are taken of the bits as whole numbers, whatever they stand for.
+                whole = samples.view(f"u{image.dtype.itemsize}")
+                imagecodecs.delta_decode(whole, axis=1, out=whole)
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         # All that imagecodecs raises: its own errors are RuntimeErrors, a buffer of another shape is a ValueError.
         raise BrokenRaster(
@@ -85,104 +96,70 @@ def decode(image: Image, data: bytes) -> Array:
             parameter="url",
             private=f"codec {image.compression}: {type(error).__name__}: {error}",
         ) from None
-    block.flags.writeable = False
-    return block
 
 
-def _shape(image: Image) -> tuple[int, int, int]:
-    return (image.tile_height, image.tile_width, image.block_samples)
-
-
-def _pixels(image: Image) -> Array:
-    return np.empty(_shape(image), image.dtype)
-
-
-def _stream(compression: int, data: bytes, length: int) -> Array:
-    """The bytes of a block as they were before compression, exactly ``length`` of them."""
+def _stream(compression: int, data: bytes, room: Array) -> Array:
+    """The room, filled to the last byte with a block as it was before compression."""
     if compression == _NONE:
-        raw = np.frombuffer(data, np.uint8)[:length].copy()
+        raw = np.frombuffer(data, np.uint8)[: room.size]
+        room[: raw.size] = raw
     else:
-        raw = _STREAMS[compression](data, out=np.empty(length, np.uint8))
-    if raw.size != length:
-        raise ValueError(f"{raw.size} bytes instead of {length}")
-    return raw
+        raw = _STREAMS[compression](data, out=room)
+    if raw.size != room.size:
+        raise ValueError(f"{raw.size} bytes instead of {room.size}")
+    return room
 
 
-def _jpeg(image: Image, data: bytes) -> Array:
+def _jpeg(image: Image, data: bytes, samples: Array) -> None:
     """A JPEG block. Its colours are as the directory says: the block itself often does not say."""
-    samples = image.block_samples
+    count = image.block_samples
     if image.photometric == _YCBCR:
         stored, wanted = "YCBCR", "RGB"
     else:
-        stored = wanted = {1: "GRAYSCALE", 3: "RGB", 4: "CMYK"}.get(samples, "UNKNOWN")
-    out = np.empty((image.tile_height, image.tile_width) + ((samples,) if samples > 1 else ()), np.uint8)
-    block: Array = imagecodecs.jpeg8_decode(
-        data, tables=image.jpeg_tables, colorspace=stored, outcolorspace=wanted, out=out
-    )
-    return block.reshape(_shape(image))
+        stored = wanted = {1: "GRAYSCALE", 3: "RGB", 4: "CMYK"}.get(count, "UNKNOWN")
+    out = samples if count > 1 else samples[:, :, 0]
+    imagecodecs.jpeg8_decode(data, tables=image.jpeg_tables, colorspace=stored, outcolorspace=wanted, out=out)
 
 
-def _lerc(image: Image, data: bytes) -> Array:
+def _lerc(image: Image, data: bytes, samples: Array) -> None:
     """A LERC block, itself perhaps deflated. Samples that its mask leaves out are NaN, or 0 in integers."""
     additional = image.lerc[1] if len(image.lerc) > 1 else 0
     if additional:
         limit = np.empty(2 * image.block_bytes + _TOP, np.uint8)
         data = _STREAMS[_DEFLATE if additional == 1 else _ZSTD](data, out=limit).tobytes()
-    shape = _shape(image)
-    out = np.empty(shape if shape[2] > 1 else shape[:2], image.dtype)
-    block, mask = imagecodecs.lerc_decode(data, masks=True, out=out)
-    block = block.reshape(shape)
+    _, mask = imagecodecs.lerc_decode(data, masks=True, out=samples if image.block_samples > 1 else samples[:, :, 0])
     if mask is not None and not mask.all():
         mask = np.asarray(mask, bool)
         if mask.ndim == 3:
-            mask = mask.transpose(1, 2, 0) if mask.shape[0] != shape[0] else mask
-        block[~mask] = np.nan if image.dtype.kind == "f" else 0
-    return block
+            mask = mask.transpose(1, 2, 0) if mask.shape[0] != image.tile_height else mask
+        samples[~mask] = np.nan if image.dtype.kind == "f" else 0
 
 
-def _unpredicted(image: Image, raw: Array) -> Array:
-    """Samples from a block's plain bytes."""
-    shape = _shape(image)
-    if image.bits < 8:
-        return _unpacked(image, raw)
-    if image.predictor == 3:
-        return _float_predictor(image, raw)
-    samples = raw.view(image.dtype if not image.big_endian else image.dtype.newbyteorder(">")).reshape(shape)
-    if image.big_endian and image.dtype.itemsize > 1:
-        samples = samples.astype(image.dtype)
-    if image.predictor == 2:
-        # Sums are taken of the bits as whole numbers, whatever they stand for.
-        whole = samples.view(f"u{image.dtype.itemsize}")
-        imagecodecs.delta_decode(whole, axis=1, out=whole)
-    return samples
-
-
-def _float_predictor(image: Image, raw: Array) -> Array:
+def _float_predictor(image: Image, raw: Array, samples: Array) -> None:
     """Floating-point samples whose bytes were put apart (all first bytes of a row, then all second ones…) and
     differenced.
 
     Summing the bytes with one codec and putting them together by strided copies takes a third of the time of
     imagecodecs' own decoder of this predictor.
     """
-    rows, columns, samples = _shape(image)
+    rows, columns, count = samples.shape
     size = image.dtype.itemsize
-    summed = raw.reshape(rows, columns * size, samples)
+    summed = raw.reshape(rows, columns * size, count)
     imagecodecs.delta_decode(summed, axis=1, out=summed)
-    apart = summed.reshape(rows, size, columns * samples)
-    together = np.empty((rows, columns * samples, size), np.uint8)
+    apart = summed.reshape(rows, size, columns * count)
+    together = samples.view(np.uint8).reshape(rows, columns * count, size)
     most_first = range(size) if image.dtype.newbyteorder("=").str[0] == ">" else range(size - 1, -1, -1)
     for place, part in enumerate(most_first):
         together[:, :, place] = apart[:, part]
-    return together.view(image.dtype).reshape(rows, columns, samples)
 
 
-def _unpacked(image: Image, raw: Array) -> Array:
+def _unpack(image: Image, raw: Array, samples: Array) -> None:
     """Samples of 1, 2 or 4 bits as bytes. Rows end on a whole byte."""
-    rows, columns, samples = _shape(image)
+    rows, columns, count = samples.shape
     packed = raw.reshape(rows, -1)
     if image.bits == 1:
         spread = np.unpackbits(packed, axis=1)
     else:
         shifts = np.arange(8 - image.bits, -1, -image.bits, dtype=np.uint8)
         spread = ((packed[:, :, None] >> shifts) & np.uint8(2**image.bits - 1)).reshape(rows, -1)
-    return np.ascontiguousarray(spread[:, : columns * samples]).reshape(rows, columns, samples)
+    samples.reshape(rows, -1)[...] = spread[:, : columns * count]

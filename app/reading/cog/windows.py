@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,35 +79,38 @@ class BlockReader:
         for window in windows:
             for block in window.blocks():
                 keys[self._key(window.image, *block)] = None
+        places: dict[_Key, tuple[int, int]] = {}
 
-        def load(missing: list[_Key]) -> Iterator[tuple[_Key, Array]]:
-            return self._load(images, missing)
+        def sizes(missing: list[_Key]) -> dict[_Key, int]:
+            places.update(self._places(images, missing))
+            return {key: images[key[1]].block_bytes for key in missing if key in places}
 
-        blocks = self._cache.obtain(list(keys), load)
+        def fill(rooms: Mapping[_Key, Array]) -> Iterator[_Key]:
+            return self._fill(images, places, rooms)
+
+        blocks = self._cache.obtain(list(keys), sizes, fill)
         return [[self._assemble(window, plane, blocks) for plane in window.planes] for window in windows]
 
     def _key(self, image: Image, plane: int, row: int, column: int) -> _Key:
         return (self._identity, image.position, (plane * image.down + row) * image.across + column)
 
-    def _load(self, images: dict[int, Image], keys: list[_Key]) -> Iterator[tuple[_Key, Array]]:
-        """The blocks of keys, fetched at once and decoded."""
-        stored: list[tuple[_Key, tuple[int, int]]] = []
-        sparse: list[_Key] = []
+    def _places(self, images: dict[int, Image], keys: list[_Key]) -> dict[_Key, tuple[int, int]]:
+        """Start and length in the file of each key's block; none of one that is not stored."""
+        found: dict[_Key, tuple[int, int]] = {}
         for position, image in images.items():
             own = [key for key in keys if key[1] == position]
-            for key, place in zip(own, image.ranges(self._source, [key[2] for key in own]), strict=True):
-                if place is None:
-                    sparse.append(key)
-                else:
-                    stored.append((key, place))
-        for key in sparse:
-            yield key, SPARSE
-        if not stored:
-            return
-        data = self._source.read_many([place for _, place in stored])
-        jobs = [(images[key[1]], packed) for (key, _), packed in zip(stored, data, strict=True)]
-        for (key, _), block in zip(stored, in_parallel(codecs.decode, jobs), strict=True):
-            yield key, block
+            places = image.ranges(self._source, [key[2] for key in own])
+            found |= {key: place for key, place in zip(own, places, strict=True) if place is not None}
+        return found
+
+    def _fill(
+        self, images: dict[int, Image], places: dict[_Key, tuple[int, int]], rooms: Mapping[_Key, Array]
+    ) -> Iterator[_Key]:
+        """Each key once its memory holds the decoded block. All are fetched at once."""
+        data = self._source.read_many([places[key] for key in rooms])
+        jobs = [(images[key[1]], packed, room) for (key, room), packed in zip(rooms.items(), data, strict=True)]
+        for key, _ in zip(rooms, in_parallel(codecs.decode, jobs), strict=True):
+            yield key
             deadline.check()
 
     def _assemble(self, window: Window, plane: int, blocks: dict[_Key, Array]) -> Patch:
@@ -119,7 +122,7 @@ class BlockReader:
         if first_row == last_row and first_column == last_column:
             block = blocks[self._key(image, plane, first_row, first_column)]
             if block is not SPARSE:
-                return Patch(data=block, top=first_row * height, left=first_column * width)
+                return Patch(data=_samples(image, block), top=first_row * height, left=first_column * width)
         shape = (window.bottom - window.top, window.right - window.left, image.block_samples)
         out = np.empty(shape, image.dtype)
         for row in range(first_row, last_row + 1):
@@ -131,7 +134,12 @@ class BlockReader:
                 if block is SPARSE:
                     part[...] = window.fill
                 else:
-                    part[...] = block[
+                    part[...] = _samples(image, block)[
                         top - row * height : bottom - row * height, left - column * width : right - column * width
                     ]
         return Patch(data=out, top=window.top, left=window.left)
+
+
+def _samples(image: Image, block: Array) -> Array:
+    """The bytes of a block as its samples: shape (tile rows, tile columns, samples of a block)."""
+    return block.view(image.dtype).reshape(image.tile_height, image.tile_width, image.block_samples)

@@ -6,13 +6,14 @@ import faulthandler
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.arena import PAGE
 from app.errors import BrokenRaster
 from app.raster import Array
 from app.reading.cog.blocks import SPARSE, BlockCache
@@ -23,98 +24,161 @@ from tests.reading.cog.conftest import FileBytes, engine_of, noise, profile_of, 
 faulthandler.enable()
 
 
-def block(value: int, size: int = 1000) -> Array:
-    return np.full(size, value, "uint8")
+PIECE = 1000
+"""Bytes of a block here; each takes a page of the arena."""
 
 
-def loader(calls: list[list[int]], size: int = 1000) -> Callable[[list[int]], Iterator[tuple[int, Array]]]:
-    def load(keys: list[int]) -> Iterator[tuple[int, Array]]:
-        calls.append(list(keys))
-        for key in keys:
-            yield key, block(key, size)
-
-    return load
+def sized(keys: list[int]) -> dict[int, int]:
+    return dict.fromkeys(keys, PIECE)
 
 
-def test_kept_blocks_are_not_loaded_again() -> None:
+def filler(calls: list[list[int]]) -> Callable[[Mapping[int, Array]], Iterator[int]]:
+    """Fills each block with its key."""
+
+    def fill(rooms: Mapping[int, Array]) -> Iterator[int]:
+        calls.append(list(rooms))
+        for key, room in rooms.items():
+            room[:] = key % 256
+            yield key
+
+    return fill
+
+
+def never(_: object) -> Iterator[int]:
+    pytest.fail("filled again")
+
+
+def test_kept_blocks_are_not_filled_again() -> None:
     cache, calls = BlockCache(1 << 20), []
-    first = cache.obtain([1, 2, 2], loader(calls))
-    second = cache.obtain([2, 3], loader(calls))
+    first = cache.obtain([1, 2, 2], sized, filler(calls))
+    second = cache.obtain([2, 3], sized, filler(calls))
     assert calls == [[1, 2], [3]]
-    assert second[2] is first[2]
+    assert np.shares_memory(first[2], second[2])
+    assert (second[2] == 2).all()
     assert (second[3] == 3).all()
+    assert second[3].size == PIECE
+    assert cache.held == 3 * PAGE
+
+
+def test_blocks_cannot_be_written_to() -> None:
+    cache = BlockCache(1 << 20)
+    for block in (cache.obtain([1], sized, filler([]))[1], cache.obtain([1], sized, never)[1]):
+        with pytest.raises(ValueError, match="read-only"):
+            block[0] = 1
 
 
 def test_it_is_bounded_and_drops_what_was_not_used() -> None:
-    cache, calls = BlockCache(10_000), []
+    cache, calls = BlockCache(10 * PAGE), []
     for key in range(100):
-        cache.obtain([key], loader(calls))
-        cache.obtain([0], loader(calls))
-        assert cache.held <= 10_000
+        cache.obtain([key], sized, filler(calls))
+        cache.obtain([0], sized, filler(calls))
+        assert cache.held <= 10 * PAGE
     assert calls.count([0]) == 1
-    cache.obtain([99, 1], loader(calls))
+    cache.obtain([99, 1], sized, filler(calls))
     assert calls[-1] == [1]
 
 
+def test_blocks_of_many_sizes() -> None:
+    """Whatever the order of sizes, blocks stay inside of the memory and never overlap."""
+    chance, cache = random.Random(4), BlockCache(40 * PAGE)
+    for _ in range(3000):
+        key = chance.randrange(200)
+        size = 1 + key * 7919 % (6 * PAGE)
+        block = cache.obtain([key], lambda keys, size=size: dict.fromkeys(keys, size), filler([]))[key]
+        assert block.size == size
+        assert (block == key).all()
+        assert cache.held <= 40 * PAGE
+    assert cache.held > 25 * PAGE
+
+
+def test_an_array_keeps_its_block() -> None:
+    """What is in use is not overwritten, be it a view of a view; and it can be dropped once nobody uses it."""
+    cache = BlockCache(4 * PAGE)
+    held = cache.obtain([1], sized, filler([]))[1].reshape(10, 100)[2:4].T
+    cache.obtain(list(range(2, 40)), sized, filler([]))
+    for key in range(40, 80):
+        cache.obtain([key], sized, filler([]))
+    assert (held == 1).all()
+    calls: list[list[int]] = []
+    cache.obtain([1], sized, filler(calls))
+    assert calls == []
+    del held
+    for key in range(40, 80):
+        cache.obtain([key], sized, filler([]))
+    cache.obtain([1], sized, filler(calls))
+    assert calls == [[1]]
+
+
+def test_when_all_is_in_use_blocks_are_given_but_not_kept() -> None:
+    cache = BlockCache(3 * PAGE)
+    held = cache.obtain([1, 2, 3, 4, 5], sized, filler([]))
+    assert all((block == key).all() for key, block in held.items())
+    assert cache.held == 3 * PAGE
+    assert (cache.obtain([9], sized, filler([]))[9] == 9).all()
+    assert all((block == key).all() for key, block in held.items())
+
+
 def test_what_is_larger_than_the_cache_is_given_but_not_kept() -> None:
-    cache, calls = BlockCache(10_000), []
-    assert cache.obtain([1], loader(calls, 20_000))[1].size == 20_000
+    cache = BlockCache(2 * PAGE)
+    assert cache.obtain([1], lambda keys: {1: 3 * PAGE}, filler([]))[1].size == 3 * PAGE
     assert cache.held == 0
 
 
 def test_resize_and_clear() -> None:
     cache, calls = BlockCache(1 << 20), []
-    cache.obtain(list(range(50)), loader(calls))
-    cache.resize(10_000)
-    assert 0 < cache.held <= 10_000
+    cache.obtain(list(range(50)), sized, filler(calls))
+    cache.resize(10 * PAGE)
+    cache.obtain(list(range(50)), sized, filler(calls))
+    assert 0 < cache.held <= 10 * PAGE
     cache.clear()
     assert cache.held == 0
     cache.resize(0)
-    assert (cache.obtain([1], loader(calls))[1] == 1).all()
+    assert (cache.obtain([1], sized, filler(calls))[1] == 1).all()
     assert cache.held == 0
 
 
 def test_sparse_blocks_are_kept() -> None:
     cache = BlockCache(1 << 20)
-    cache.obtain([1], lambda keys: [(key, SPARSE) for key in keys])
-    assert cache.obtain([1], lambda keys: pytest.fail("loaded again"))[1] is SPARSE
+    assert cache.obtain([1], lambda keys: {}, never)[1] is SPARSE
+    assert cache.obtain([1], lambda keys: pytest.fail("asked again"), never)[1] is SPARSE
 
 
 def test_one_flight_a_block() -> None:
     cache, calls = BlockCache(1 << 20), []
     started, go = threading.Event(), threading.Event()
 
-    def slow(keys: list[int]) -> Iterator[tuple[int, Array]]:
+    def slow(rooms: Mapping[int, Array]) -> Iterator[int]:
         started.set()
         go.wait(10)
-        return loader(calls)(keys)
+        return filler(calls)(rooms)
 
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(cache.obtain, [1, 2], slow)
+        first = pool.submit(cache.obtain, [1, 2], sized, slow)
         started.wait(10)
-        others = [pool.submit(cache.obtain, [2, 1, 3 + n], loader(calls)) for n in range(3)]
+        others = [pool.submit(cache.obtain, [2, 1, 3 + n], sized, filler(calls)) for n in range(3)]
         while len(calls) < 3:
             time.sleep(0.001)
         go.set()
         results = [first.result(10), *(other.result(10) for other in others)]
     assert sorted(key for call in calls for key in call) == [1, 2, 3, 4, 5]
-    assert all(result[1] is results[0][1] for result in results)
+    assert all((result[1] == 1).all() for result in results)
 
 
 def test_whoever_waited_for_a_failure_tries_for_himself() -> None:
     cache, calls = BlockCache(1 << 20), []
     started, go = threading.Event(), threading.Event()
 
-    def failing(keys: list[int]) -> Iterator[tuple[int, Array]]:
+    def failing(rooms: Mapping[int, Array]) -> Iterator[int]:
         started.set()
         go.wait(10)
-        yield keys[0], block(keys[0])
+        rooms[1][:] = 1
+        yield 1
         raise BrokenRaster("no")
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(cache.obtain, [1, 2], failing)
+        first = pool.submit(cache.obtain, [1, 2], sized, failing)
         started.wait(10)
-        second = pool.submit(cache.obtain, [1, 2], loader(calls))
+        second = pool.submit(cache.obtain, [1, 2], sized, filler(calls))
         time.sleep(0.02)
         go.set()
         with pytest.raises(BrokenRaster):
@@ -122,15 +186,16 @@ def test_whoever_waited_for_a_failure_tries_for_himself() -> None:
         assert (second.result(10)[2] == 2).all()
     assert calls == [[2]]
     # Nothing of the failure stays behind.
-    assert (cache.obtain([2], loader(calls))[2] == 2).all()
+    assert (cache.obtain([2], sized, never)[2] == 2).all()
 
 
-def test_a_loader_that_forgets_a_block_does_not_hang_others() -> None:
+def test_a_filler_that_forgets_a_block_does_not_hang_others() -> None:
     cache = BlockCache(1 << 20)
     with pytest.raises(BrokenRaster):
-        cache.obtain([1], lambda keys: iter([]))
+        cache.obtain([1], sized, lambda rooms: iter([]))
+    assert cache.held == 0
     calls: list[list[int]] = []
-    assert (cache.obtain([1], loader(calls))[1] == 1).all()
+    assert (cache.obtain([1], sized, filler(calls))[1] == 1).all()
 
 
 def test_results_of_parallel_work_are_in_order() -> None:

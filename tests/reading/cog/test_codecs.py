@@ -158,6 +158,10 @@ def test_palette_gives_indexes(path: Callable[[], Path]) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
+def decoded(facts: header.Image, data: bytes) -> None:
+    codecs.decode(facts, data, np.empty(facts.block_bytes, np.uint8))
+
+
 def image(path: Path) -> header.Image:
     return header.parse(FileBytes(path)).levels[0].image
 
@@ -167,7 +171,7 @@ def image(path: Path) -> header.Image:
 def test_garbage_is_broken(path: Callable[[], Path], compress: str, data: bytes) -> None:
     facts = image(write(path(), smooth(3, *SIZE), compress=compress))
     with pytest.raises(BrokenRaster) as caught:
-        codecs.decode(facts, data)
+        decoded(facts, data)
     assert "codec" not in caught.value.detail
 
 
@@ -186,20 +190,13 @@ def test_bombs_do_not_inflate(path: Callable[[], Path]) -> None:
     for compress, bomb in bombs().items():
         facts = image(write(path(), smooth(3, *SIZE), compress=compress))
         with pytest.raises(BrokenRaster):
-            codecs.decode(facts, bomb)
+            decoded(facts, bomb)
 
 
 def test_a_block_too_short_is_broken(path: Callable[[], Path]) -> None:
     facts = image(write(path(), noise(1, *SIZE), compress="deflate"))
     with pytest.raises(BrokenRaster):
-        codecs.decode(facts, zlib.compress(bytes(64 * 64 - 1)))
-
-
-def test_blocks_cannot_be_written_to(path: Callable[[], Path]) -> None:
-    facts = image(write(path(), noise(1, *SIZE), compress="deflate"))
-    block = codecs.decode(facts, zlib.compress(bytes(64 * 64)))
-    with pytest.raises(ValueError, match="read-only"):
-        block[0, 0, 0] = 1
+        decoded(facts, zlib.compress(bytes(64 * 64 - 1)))
 
 
 def test_what_is_left_to_gdal(path: Callable[[], Path]) -> None:

@@ -1,0 +1,278 @@
+"""Memory for decoded blocks: of one process, or shared by all workers of a service.
+
+Workers that share it decode each block once for all of them, and the memory counts once. What a worker reads or fills
+it pins, so that nobody takes the memory for something else; pins are kept for each worker apart, so that those of a
+worker that was killed can be wiped. The tables are changed under one lock, for some microseconds; blocks are decoded
+and read without it.
+
+Space is a row of extents, one behind the other. Room for a new block is made where the last one ended, out of the
+extents that follow: those that were used since the last time round are passed over once (the "clock" that comes near
+to dropping what was not used for longest).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import threading
+from typing import Any
+
+PAGE = 16 << 10
+"""Bytes that extents are multiples of."""
+PATIENCE = 2.0
+"""Seconds to wait for the lock, which is held for microseconds. Whoever waited in vain goes on without an arena."""
+
+_HUGE = 8 << 20
+"""Bytes from which on the kernel is asked for large pages: the first use of small ones costs a third of a decoding."""
+
+_FREE, _FILLING, _READY = 0, 1, 2
+_CURSOR, _HOLDER, _TORN, _BROKEN, _HELD = range(5)
+_HEAD = 8
+"""Numbers before the tables."""
+
+Key = tuple[int, int]
+"""128 bits of a digest."""
+
+
+class Arena:
+    """Extents of memory by key. All but `unpin` needs `lock`."""
+
+    def __init__(self, capacity: int, workers: int = 0) -> None:
+        """Hold up to ``capacity`` bytes.
+
+        Args:
+            capacity: bytes; memory is taken as it is filled.
+            workers: number of processes, forked from this one, that may share it at a time; 0 for this process alone.
+
+        Raises:
+            OSError, ImportError: the system has no locks that processes share (AWS Lambda has none).
+        """
+        self.pages = capacity // PAGE
+        self.row = 0
+        """Which of the workers this process is."""
+        self._rows = max(1, workers)
+        self._shared = workers > 0
+        self._free_rows = set(range(self._rows))
+        self._lock: Any = _process_lock() if self._shared else threading.Lock()
+        count = max(1, self.pages)
+        self._buckets = 1 << max(4, (count // 8).bit_length())
+        self._bucket_of = self._buckets - 1
+        words = _HEAD + 2 * count
+        tables = self._map(8 * words + 4 * (3 * count + self._buckets) + 2 * count)
+        numbers = memoryview(tables)
+        cut = 8 * words
+        self._words = numbers[:cut].cast("Q")
+        self._keys = self._words[_HEAD:]
+        self._lengths = numbers[cut : cut + 4 * count].cast("I")
+        self._sizes = numbers[cut + 4 * count : cut + 8 * count].cast("I")
+        self._next = numbers[cut + 8 * count : cut + 12 * count].cast("I")
+        cut += 12 * count
+        self._first = numbers[cut : cut + 4 * self._buckets].cast("I")
+        cut += 4 * self._buckets
+        self._states = numbers[cut : cut + count]
+        self._used = numbers[cut + count : cut + 2 * count]
+        self._pins = self._map(count * self._rows)
+        self._unpinned = bytes(self._rows)
+        self.memory = self._map(self.pages * PAGE) if self.pages else None
+        """The space itself."""
+        if self.memory is not None and len(self.memory) >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):
+                self.memory.madvise(mmap.MADV_HUGEPAGE)
+        if self.pages:
+            self._lengths[0] = self.pages
+
+    def _map(self, size: int) -> mmap.mmap:
+        return mmap.mmap(-1, size, flags=(mmap.MAP_SHARED if self._shared else mmap.MAP_PRIVATE) | mmap.MAP_ANONYMOUS)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the extents that hold something."""
+        return self._words[_HELD]
+
+    def enlist(self) -> int | None:
+        """The number of a new worker; None when there are too many. For the process that forks them."""
+        return self._free_rows.pop() if self._free_rows else None
+
+    def dismiss(self, row: int) -> None:
+        """Wipe what a worker that has ended left behind. For the process that forks them."""
+        self._pins[row :: self._rows] = bytes(max(1, self.pages))
+        if self._words[_HOLDER] == row + 1:
+            # It died in the middle of a change: whoever is next puts the tables in order.
+            self._words[_HOLDER] = 0
+            self._words[_TORN] = 1
+            self._lock.release()
+        self._free_rows.add(row)
+
+    def lock(self) -> bool:
+        """True when the tables are this thread's until `unlock`; False when they cannot be had."""
+        if not self.pages or self._words[_BROKEN]:
+            return False
+        if not self._shared:
+            self._lock.acquire()
+            return True
+        if not self._lock.acquire(timeout=PATIENCE):
+            self._words[_BROKEN] = 1
+            return False
+        self._words[_HOLDER] = self.row + 1
+        if self._words[_TORN]:
+            self._mend()
+        return True
+
+    def unlock(self) -> None:
+        """Give the tables to whoever waits."""
+        if self._shared:
+            self._words[_HOLDER] = 0
+        self._lock.release()
+
+    def find(self, key: Key) -> int | None:
+        """Page where the extent of a key begins."""
+        high, low = key
+        keys = self._keys
+        place = self._first[low & self._bucket_of]
+        while place:
+            page = place - 1
+            if keys[2 * page] == high and keys[2 * page + 1] == low:
+                if self._states[page] == _FILLING and not self._is_pinned(page):
+                    self.drop(page)  # who was at it has died
+                    return None
+                return page
+            place = self._next[page]
+        return None
+
+    def is_ready(self, page: int) -> bool:
+        """True when an extent is filled."""
+        return self._states[page] == _READY
+
+    def use(self, page: int) -> None:
+        """Have an extent passed over the next time that room is made."""
+        self._used[page] = 1
+
+    def pin(self, page: int) -> int:
+        """Keep an extent for this process, whatever becomes of its key; its size in bytes."""
+        self._pins[page * self._rows + self.row] = 1
+        return self._sizes[page]
+
+    def unpin(self, page: int) -> None:
+        """Let go of an extent that this process pinned."""
+        self._pins[page * self._rows + self.row] = 0
+
+    def make(self, key: Key, size: int) -> int | None:
+        """Page of a new extent for a key that has none, pinned, to be filled; None when there is no room."""
+        wanted = max(1, -(-size // PAGE))
+        start = self._room(wanted)
+        if start is None:
+            return None
+        # Pinned before anything else says that it is there: `_mend` goes by the pins.
+        self._pins[start * self._rows + self.row] = 1
+        self._sizes[start] = size
+        self._used[start] = 0
+        self._states[start] = _FILLING
+        self._keys[2 * start], self._keys[2 * start + 1] = key
+        bucket = key[1] & self._bucket_of
+        self._next[start] = self._first[bucket]
+        self._first[bucket] = start + 1
+        self._words[_HELD] += wanted * PAGE
+        return start
+
+    def finish(self, page: int) -> None:
+        """Say that an extent is filled."""
+        if self._states[page] == _FILLING:  # else the tables were put in order meanwhile, and do not know of it
+            self._states[page] = _READY
+
+    def drop(self, page: int) -> None:
+        """Free an extent. Its memory is not taken as long as it is pinned."""
+        if self._states[page] == _FREE:
+            return
+        bucket = self._keys[2 * page + 1] & self._bucket_of
+        place, before = self._first[bucket], 0
+        while place and place != page + 1:
+            before, place = place, self._next[place - 1]
+        if place:
+            if before:
+                self._next[before - 1] = self._next[page]
+            else:
+                self._first[bucket] = self._next[page]
+        self._states[page] = _FREE
+        self._words[_HELD] -= self._lengths[page] * PAGE
+
+    def clear(self) -> None:
+        """Free all extents."""
+        page = 0
+        while page < self.pages:
+            self.drop(page)
+            page += self._lengths[page]
+
+    def _is_pinned(self, page: int) -> bool:
+        start = page * self._rows
+        return self._pins[start : start + self._rows] != self._unpinned
+
+    def _room(self, wanted: int) -> int | None:
+        """Page of a free extent of some length, made of what may go; None when too much is pinned."""
+        if wanted > self.pages:
+            return None
+        lengths, states, used = self._lengths, self._states, self._used
+        start = page = self._words[_CURSOR]
+        found = rounds = 0
+        while found < wanted:
+            if page >= self.pages:
+                rounds += 1
+                if rounds > 2:
+                    return None
+                start = page = found = 0
+            length = lengths[page]
+            if self._is_pinned(page):
+                start, found = page + length, 0
+            elif states[page] == _READY and used[page]:
+                used[page] = 0
+                start, found = page + length, 0
+            else:
+                found += length
+            page += length
+        gone = start
+        while gone < page:
+            length = lengths[gone]
+            self.drop(gone)
+            gone += length
+        if found > wanted:
+            lengths[start + wanted] = found - wanted
+            states[start + wanted] = _FREE
+        lengths[start] = wanted
+        self._words[_CURSOR] = start + wanted if start + wanted < self.pages else 0
+        return start
+
+    def _mend(self) -> None:
+        """Tables that say nothing any more, but leave alone what workers have pinned."""
+        for bucket in range(self._buckets):
+            self._first[bucket] = 0
+        last = 0
+        for page in range(self.pages):
+            if page < last or not self._is_pinned(page):
+                continue
+            if page > last:
+                self._lengths[last], self._states[last] = page - last, _FREE
+            self._states[page] = _FREE
+            last = page + self._lengths[page]
+        if last < self.pages:
+            self._lengths[last], self._states[last] = self.pages - last, _FREE
+        self._words[_CURSOR] = self._words[_HELD] = self._words[_TORN] = 0
+
+
+def _process_lock() -> Any:
+    """A lock for processes that are forked from this one. Costs no call of the system while nobody waits."""
+    import multiprocessing  # only where there are workers
+
+    return multiprocessing.get_context("fork").Lock()
+
+
+shared: Arena | None = None
+"""What the workers of this service share; set before they are forked."""
+
+
+def share(capacity: int, workers: int) -> bool:
+    """True when processes forked from now on share an arena."""
+    global shared  # noqa: PLW0603 - it is handed down by forking
+    try:
+        shared = Arena(capacity, workers)
+    except (ImportError, OSError):
+        shared = None
+    return shared is not None
