@@ -39,8 +39,7 @@ def address(raster: str, folder: Path, store: str | None) -> str:
 
 def paths(case: Case, folder: Path, count: int, store: str | None) -> list[str]:
     """The requests of a case."""
-    make = {"pan": tiles.pan, "scattered": tiles.scattered, "outside": tiles.outside}[case.tiles]
-    found = make(folder / f"{case.raster}.tif", max(8, int(count * case.count)))
+    found = tiles.LISTS[case.tiles](folder / f"{case.raster}.tif", max(8, int(count * case.count)))
     url = address(case.raster, folder, store)
     return [case.path(tile, url) for tile in found]
 

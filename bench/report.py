@@ -58,7 +58,8 @@ def line(name: str, results: dict[str, Any]) -> str:
         f"{v['kilobytes']:.1f} kB, {v['megabytes']:.0f} MB, client {v['client_share']:.0%}"
         for side, v in ((side, values[side]) for side in ("titiler", "tilery"))
     )
-    return f"  {sides}\n  x{ratio(values):.1f} tiles a second (goal {_case(name).goal}), x{cpu_ratio(values):.1f} CPU"
+    goal = _case(name).goal or "none"
+    return f"  {sides}\n  x{ratio(values):.1f} tiles a second (goal {goal}), x{cpu_ratio(values):.1f} CPU"
 
 
 def _goal(goal: dict[str, Any]) -> str:
@@ -83,8 +84,8 @@ def table(results: dict[str, Any]) -> str:
             f"| {case.says} | **{ratio(values):.1f} ×** ({theirs['tiles_per_second']:.0f} → "
             f"{ours['tiles_per_second']:.0f}) | {cpu_ratio(values):.1f} × less ({theirs['cpu_ms']:.1f} → "
             f"{ours['cpu_ms']:.1f} ms) | {theirs['p50']:.0f} → {ours['p50']:.0f} ms | {theirs['p99']:.0f} → "
-            f"{ours['p99']:.0f} ms | {size_ratio(values):.2f} × | {case.goal:g} × | "
-            f"{_met(ratio(values) >= case.goal and fits)} |"
+            f"{ours['p99']:.0f} ms | {size_ratio(values):.2f} × | "
+            + (f"{case.goal:g} × | {_met(ratio(values) >= case.goal and fits)} |" if case.goal else "| |")
         )
     others = [
         f"| {goal['says']} | {_number(goal['value'])} | {_goal(goal)} | {_met(_reached(goal))} |"
@@ -102,7 +103,7 @@ def table(results: dict[str, Any]) -> str:
 def picture(results: dict[str, Any]) -> str:
     """Bars of the ratios with a mark at each goal, as SVG."""
     shown = [(_case(name), ratio(values)) for name, values in results["cases"].items()]
-    top = max([max(value, case.goal) for case, value in shown], default=1)
+    top = max([max(value, case.goal or 0) for case, value in shown], default=1)
     height = TOP + ROW * len(shown) + 16
     width = LEFT + BAR + 70
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
@@ -115,9 +116,10 @@ def picture(results: dict[str, Any]) -> str:
     ]
     for number, (case, value) in enumerate(shown):
         y = TOP + ROW * number
-        colour = "#1f7a5c" if value >= case.goal else "#b3541e"
-        goal = LEFT + BAR * case.goal / top
-        end = LEFT + BAR * max(value, case.goal) / top + 8
+        aim = case.goal or 0
+        colour = "#1f7a5c" if value >= aim else "#b3541e"
+        goal = LEFT + BAR * aim / top
+        end = LEFT + BAR * max(value, aim) / top + 8
         long = BAR * value / top
         parts += [
             f'<text x="{LEFT - 10}" y="{y + 16}" text-anchor="end" fill="{INK}">{case.says}</text>',

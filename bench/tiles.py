@@ -1,4 +1,4 @@
-"""Lists of tiles as people ask for them, the same for both servers: from a seed, each tile once."""
+"""Lists of tiles as people ask for them, the same for both servers: from a seed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rasterio.warp import transform_bounds
 
 Tile = tuple[int, int, int]
 HALF = 20037508.342789244
+VIEW = 24
+"""Tiles of a map of six by four."""
 NATIVE = 17
 """The zoom whose pixels are about as large as the rasters' own: the deepest that TileJSON offers to maps."""
 
@@ -62,6 +64,15 @@ def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
     return list(found)[:count]
 
 
+def views(path: Path, count: int, seed: int = 4) -> list[Tile]:
+    """What many people ask for who look at the same place: the tiles of one map, again and again. No other list has a
+    tile twice.
+    """
+    rng = random.Random(seed)  # noqa: S311
+    shown = pan(path, VIEW, seed)
+    return [rng.choice(shown) for _ in range(count)]
+
+
 def outside(path: Path, count: int, seed: int = 3) -> list[Tile]:
     """Tiles beside the raster, as a map asks for them that does not know its bounds."""
     rng = random.Random(seed)  # noqa: S311
@@ -73,3 +84,6 @@ def outside(path: Path, count: int, seed: int = 3) -> list[Tile]:
         if not (left - width / 2 < x < right + width / 2 or bottom - height / 2 < y < top + height / 2):
             found.append(at(x, y, rng.choice((NATIVE - 2, NATIVE - 1, NATIVE))))
     return found
+
+
+LISTS = {"pan": pan, "scattered": scattered, "views": views, "outside": outside}
