@@ -12,7 +12,6 @@ to dropping what was not used for longest).
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import threading
 from typing import Any
@@ -21,9 +20,6 @@ PAGE = 16 << 10
 """Bytes that extents are multiples of."""
 PATIENCE = 2.0
 """Seconds to wait for the lock, which is held for microseconds. Whoever waited in vain goes on without an arena."""
-
-_HUGE = 8 << 20
-"""Bytes from which on the kernel is asked for large pages: the first use of small ones costs a third of a decoding."""
 
 _FREE, _FILLING, _READY = 0, 1, 2
 _CURSOR, _HOLDER, _TORN, _BROKEN, _HELD = range(5)
@@ -74,10 +70,7 @@ class Arena:
         self._pins = self._map(count * self._rows)
         self._unpinned = bytes(self._rows)
         self.memory = self._map(self.pages * PAGE) if self.pages else None
-        """The space itself."""
-        if self.memory is not None and len(self.memory) >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-            with contextlib.suppress(OSError):
-                self.memory.madvise(mmap.MADV_HUGEPAGE)
+        """The space itself, in the kernel's small pages: large ones are slower on a host that has just started."""
         if self.pages:
             self._lengths[0] = self.pages
 
