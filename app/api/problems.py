@@ -15,6 +15,7 @@ from app.errors import InvalidParameter, TileryError
 
 logger = logging.getLogger("tilery.request")
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str).encode
 _CODES = {404: "not_found", 405: "method_not_allowed", 401: "unauthorized", 400: "bad_request"}
 
 
@@ -59,7 +60,7 @@ def of_status(status: int, detail: str, request_id: str, headers: dict[str, str]
 def answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """A problem document as a response that nobody keeps."""
     return Response(
-        json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str),
+        _encode(body),
         status_code=status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type="application/json",

@@ -217,12 +217,13 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
     task = asyncio.current_task()
     if gone is None or task is None:
         return await work
-    has_gone = False
+    has_gone = over = False
     watch: asyncio.Future[None] | None = None
 
     def leave(watched: asyncio.Future[None]) -> None:
         nonlocal has_gone
-        if not watched.cancelled():
+        # a call that was due in the moment when the work was done cannot be taken back any more
+        if not watched.cancelled() and not over:
             has_gone = True
             task.cancel()
 
@@ -240,6 +241,7 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
         task.uncancel()
         raise CallerGone from None
     finally:
+        over = True
         timer.cancel()
         if watch is not None:
             watch.remove_done_callback(leave)

@@ -13,6 +13,7 @@ from app import turns
 from app.reading.location import FileLocation, Location
 from app.reading.policy import Policy
 from app.reading.reader import Reader
+from app.serving import service as service_
 from app.serving.encoded import Encoded
 from app.serving.service import CallerGone, Service
 from app.settings import Settings
@@ -126,6 +127,24 @@ def test_nobody_works_for_a_caller_who_has_gone(location: FileLocation) -> None:
         await holding
         assert make.count == 2
         assert (await of.answer(location, "c", make, gone=never)).how == "miss"
+
+    asyncio.run(main())
+
+
+def test_who_goes_as_the_answer_comes_disturbs_nothing_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_, "LOOK_AFTER", 0.0)
+
+    async def main() -> None:
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def work() -> str:
+            return await done
+
+        async def gone() -> None:
+            done.set_result("made")  # and in the same moment the caller goes
+
+        assert await service_.wanted(work(), gone) == "made"
+        await asyncio.sleep(0.01)
 
     asyncio.run(main())
 
