@@ -1,9 +1,9 @@
-"""Memory for decoded blocks: of one process, or shared by all workers of a service.
+"""Memory for what is kept: decoded blocks and finished tiles, of one process or shared by all workers of a service.
 
-Workers that share it decode each block once for all of them, and the memory counts once. What a worker reads or fills
-it pins, so that nobody takes the memory for something else; pins are kept for each worker apart, so that those of a
-worker that was killed can be wiped. The tables are changed under one lock, for some microseconds; blocks are decoded
-and read without it.
+Workers that share it make each block and each tile once for all of them, and the memory counts once. What a worker
+reads or fills it pins, so that nobody takes the memory for something else; pins are kept for each worker apart, so that
+those of a worker that was killed can be wiped. The tables are changed under one lock, for some microseconds; memory is
+filled and read without it.
 
 Space is a row of extents, one behind the other. Room for a new block is made where the last one ended, out of the
 extents that follow: those that were used since the last time round are passed over once (the "clock" that comes near
@@ -16,8 +16,10 @@ import mmap
 import threading
 from typing import Any
 
-PAGE = 16 << 10
-"""Bytes that extents are multiples of."""
+BLOCK_PAGE = 16 << 10
+"""Bytes that extents of decoded blocks are multiples of: a quarter of a small block."""
+TILE_PAGE = 4 << 10
+"""The same for tiles, some of which have a few hundred bytes."""
 PATIENCE = 2.0
 """Seconds to wait for the lock, which is held for microseconds. Whoever waited in vain goes on without an arena."""
 
@@ -33,22 +35,23 @@ Key = tuple[int, int]
 class Arena:
     """Extents of memory by key. All but `unpin` needs `lock`."""
 
-    def __init__(self, capacity: int, workers: int = 0) -> None:
+    def __init__(self, capacity: int, *, page: int, workers: int = 0) -> None:
         """Hold up to ``capacity`` bytes.
 
         Args:
             capacity: bytes; memory is taken as it is filled.
+            page: bytes that extents are multiples of.
             workers: number of processes, forked from this one, that may share it at a time; 0 for this process alone.
 
         Raises:
             OSError, ImportError: the system has no locks that processes share (AWS Lambda has none).
         """
-        self.pages = capacity // PAGE
+        self.page = page
+        self.pages = capacity // page
         self.row = 0
         """Which of the workers this process is."""
         self._rows = max(1, workers)
         self._shared = workers > 0
-        self._free_rows = set(range(self._rows))
         self._lock: Any = _process_lock() if self._shared else threading.Lock()
         count = max(1, self.pages)
         self._buckets = 1 << max(4, (count // 8).bit_length())
@@ -69,7 +72,7 @@ class Arena:
         self._used = numbers[cut + count : cut + 2 * count]
         self._pins = self._map(count * self._rows)
         self._unpinned = bytes(self._rows)
-        self.memory = self._map(self.pages * PAGE) if self.pages else None
+        self.memory = self._map(count * page)
         """The space itself, in the kernel's small pages: large ones are slower on a host that has just started."""
         if self.pages:
             self._lengths[0] = self.pages
@@ -82,19 +85,19 @@ class Arena:
         """Bytes of the extents that hold something."""
         return self._words[_HELD]
 
-    def enlist(self) -> int | None:
-        """The number of a new worker; None when there are too many. For the process that forks them."""
-        return self._free_rows.pop() if self._free_rows else None
+    @property
+    def capacity(self) -> int:
+        """Bytes that extents may have together."""
+        return self.pages * self.page
 
-    def dismiss(self, row: int) -> None:
-        """Wipe what a worker that has ended left behind. For the process that forks them."""
+    def wipe(self, row: int) -> None:
+        """Put away what a worker that has ended left behind. For the process that forks them."""
         self._pins[row :: self._rows] = bytes(max(1, self.pages))
         if self._words[_HOLDER] == row + 1:
             # It died in the middle of a change: whoever is next puts the tables in order.
             self._words[_HOLDER] = 0
             self._words[_TORN] = 1
             self._lock.release()
-        self._free_rows.add(row)
 
     def lock(self) -> bool:
         """True when the tables are this thread's until `unlock`; False when they cannot be had."""
@@ -151,7 +154,7 @@ class Arena:
 
     def make(self, key: Key, size: int) -> int | None:
         """Page of a new extent for a key that has none, pinned, to be filled; None when there is no room."""
-        wanted = max(1, -(-size // PAGE))
+        wanted = max(1, -(-size // self.page))
         start = self._room(wanted)
         if start is None:
             return None
@@ -164,7 +167,7 @@ class Arena:
         bucket = key[1] & self._bucket_of
         self._next[start] = self._first[bucket]
         self._first[bucket] = start + 1
-        self._words[_HELD] += wanted * PAGE
+        self._words[_HELD] += wanted * self.page
         return start
 
     def finish(self, page: int) -> None:
@@ -186,7 +189,7 @@ class Arena:
             else:
                 self._first[bucket] = self._next[page]
         self._states[page] = _FREE
-        self._words[_HELD] -= self._lengths[page] * PAGE
+        self._words[_HELD] -= self._lengths[page] * self.page
 
     def clear(self) -> None:
         """Free all extents."""
@@ -257,15 +260,43 @@ def _process_lock() -> Any:
     return multiprocessing.get_context("fork").Lock()
 
 
-shared: Arena | None = None
-"""What the workers of this service share; set before they are forked."""
+class Shared:
+    """What the workers of a service have together; made before they are forked."""
+
+    def __init__(self, *, blocks: int, tiles: int, workers: int) -> None:
+        """Bytes for decoded blocks and for finished tiles, and how many workers there may be at a time.
+
+        Raises:
+            OSError, ImportError: see `Arena`.
+        """
+        self.blocks = Arena(blocks, page=BLOCK_PAGE, workers=workers)
+        self.tiles = Arena(tiles, page=TILE_PAGE, workers=workers)
+        self._free = set(range(workers))
+
+    def enlist(self) -> int | None:
+        """The number of a new worker; None when there are too many. For the process that forks them."""
+        return self._free.pop() if self._free else None
+
+    def dismiss(self, number: int) -> None:
+        """Give the number of a worker that has ended to another. For the process that forks them."""
+        self.blocks.wipe(number)
+        self.tiles.wipe(number)
+        self._free.add(number)
+
+    def join(self, number: int) -> None:
+        """Be the worker of this number."""
+        self.blocks.row = self.tiles.row = number
 
 
-def share(capacity: int, workers: int) -> bool:
-    """True when processes forked from now on share an arena."""
-    global shared  # noqa: PLW0603 - it is handed down by forking
+shared: Shared | None = None
+"""What this process shares with others; handed down by forking."""
+
+
+def share(*, blocks: int, tiles: int, workers: int) -> bool:
+    """True when processes forked from now on share memory."""
+    global shared  # noqa: PLW0603 - see there
     try:
-        shared = Arena(capacity, workers)
+        shared = Shared(blocks=blocks, tiles=tiles, workers=workers)
     except (ImportError, OSError):
         shared = None
     return shared is not None

@@ -27,7 +27,7 @@ SAFETY = 0.94
 """Share of the limit that is handed out; the kernel's buffers and the page cache need the rest."""
 CORES_PER_WORKER = 1.5
 """What one process keeps busy. The codecs let go of the interpreter's lock and the Python in between does not: beyond
-it another process does more than another thread, although each has tiles and open rasters of its own."""
+it another process does more than another thread, although each opens the rasters for itself."""
 
 LAMBDA_MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 """The variable that has a Lambda function's MB; nothing else sets it."""
@@ -95,11 +95,12 @@ class Plan:
     def describe(self) -> str:
         """One line for the log."""
         limits, shares = self.limits, self.shares
+        for_all = " for all" if self.workers > 1 else ""
         parts = (
             f"{limits.cores:g} cores ({limits.cores_from}), {_mib(limits.memory)} ({limits.memory_from})",
             f"{self.workers} worker(s) of {_mib(self.worker_memory)} with {self.slots} render slots each",
-            f"block cache {_mib(self.workers * shares.block_cache)}" + (" for all" if self.workers > 1 else ""),
-            f"tile cache {_mib(shares.tile_cache)}",
+            f"block cache {_mib(self.workers * shares.block_cache)}{for_all}",
+            f"tile cache {_mib(self.workers * shares.tile_cache)}{for_all}",
             f"GDAL cache {_mib(shares.gdal_cache)}",
             f"decoded bytes of one request {_mib(shares.max_decoded)}",
             *self.notes,

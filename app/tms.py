@@ -241,7 +241,12 @@ def _files(extra: str | None) -> dict[str, Path]:
 
 def names() -> tuple[str, ...]:
     """The ids of all known sets, sorted."""
-    return tuple(sorted(_files(settings.get().tile_matrix_set_directory)))
+    return _names(settings.get().tile_matrix_set_directory)
+
+
+@cache
+def _names(extra: str | None) -> tuple[str, ...]:
+    return tuple(sorted(_files(extra)))
 
 
 @cache

@@ -138,7 +138,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
         self.ceiling = int(settings.environment("TILERY_MEMORY") or 0)
         if self.ceiling and arena.shared is not None:
             # its share of what all have together is not among its own pages
-            self.ceiling -= int(settings.environment("TILERY_BLOCK_CACHE_BYTES") or 0)
+            for name in ("TILERY_BLOCK_CACHE_BYTES", "TILERY_TILE_CACHE_BYTES"):
+                self.ceiling -= int(settings.environment(name) or 0)
         # the arbiter's patience is the drain, the requests under way, and two seconds to leave
         self.patience = max(1, int(self.cfg.graceful_timeout - self.drain_delay) - 2)
         config.timeout_graceful_shutdown = self.patience

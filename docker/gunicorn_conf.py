@@ -83,31 +83,35 @@ _guard = CrashGuard()
 
 
 def on_starting(server: Any) -> None:
-    """Print the budget, and make the memory for blocks that the workers share."""
+    """Print the budget, and make the caches that the workers share."""
     server.log.info(PLAN.describe())
-    # rows for those that are on their way out while others take their places
-    if PLAN.workers > 1 and not arena.share(PLAN.workers * PLAN.shares.block_cache, 2 * PLAN.workers + 8):
-        server.log.info("no locks that processes share: each worker has a block cache of its own")
+    if PLAN.workers == 1:
+        return
+    shares = PLAN.shares
+    blocks, tiles = PLAN.workers * shares.block_cache, PLAN.workers * shares.tile_cache
+    # numbers also for those that are on their way out while others take their places
+    if not arena.share(blocks=blocks, tiles=tiles, workers=2 * PLAN.workers + 8):
+        server.log.info("no locks that processes share: each worker has caches of its own")
 
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
-    """Give the new worker one byte in which to say that its end is meant, and a number in the memory for blocks."""
+    """Give the new worker one byte in which to say that its end is meant, and a number in the shared caches."""
     worker.farewell = mmap.mmap(-1, 1)
-    worker.row = arena.shared.enlist() if arena.shared is not None else None
+    worker.number = arena.shared.enlist() if arena.shared is not None else None
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
-    """Let the new worker use that memory, or have its own when there are more of them than numbers."""
-    if worker.row is None:
+    """Let the new worker use the shared caches, or have its own when there are more workers than numbers."""
+    if worker.number is None:
         arena.shared = None
     elif arena.shared is not None:
-        arena.shared.row = worker.row
+        arena.shared.join(worker.number)
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """Start a worker again that died unasked: at once, then later and later, and at last not at all."""
-    if arena.shared is not None and worker.row is not None:
-        arena.shared.dismiss(worker.row)
+    if arena.shared is not None and worker.number is not None:
+        arena.shared.dismiss(worker.number)
     meant = bool(worker.farewell[0])
     worker.farewell.close()
     if meant or not server.LISTENERS:  # without listeners the whole service is on its way out

@@ -217,7 +217,7 @@ def kept() -> Kept:
     """The open rasters of this process."""
     chosen = settings.get()
     if arena.shared is not None:
-        blocks.cache.move_to(arena.shared)
+        blocks.cache.move_to(arena.shared.blocks)
     elif chosen.block_cache_bytes is not None:
         blocks.cache.resize(chosen.block_cache_bytes)
     opened = Kept(chosen.kept_datasets, chosen.revalidate_seconds)

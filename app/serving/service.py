@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from app import budget
+from app import arena, budget
+from app.arena import Arena
 from app.reading import reader as reading
 from app.reading.location import FileLocation, Location
 from app.reading.reader import Reader
@@ -78,8 +79,7 @@ class Service:
         self.admission = self._admission(slots)
         self.afar = self._admission(max(slots, settings.fetch_threads))
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
-        capacity = settings.tile_cache_bytes
-        self.cache = TileCache(DEFAULT_TILE_CACHE if capacity is None else capacity)
+        self.cache = TileCache(_tiles(settings))
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
@@ -184,6 +184,14 @@ class Service:
 
     def _tag(self, identity: str, request: str) -> str:
         return etag.make(identity, f"{self._version}\0{request}")
+
+
+def _tiles(settings: Settings) -> Arena:
+    """Memory for finished tiles: that of all workers, where they have some together."""
+    if arena.shared is not None:
+        return arena.shared.tiles
+    capacity = settings.tile_cache_bytes
+    return Arena(DEFAULT_TILE_CACHE if capacity is None else capacity, page=arena.TILE_PAGE)
 
 
 def _version(settings: Settings) -> str:

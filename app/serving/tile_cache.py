@@ -1,49 +1,78 @@
-"""Finished answers in memory: the most recently used, up to a number of bytes."""
+"""Finished answers in memory: those used lately, up to a number of bytes; of one process or of all workers."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import json
+import struct
 
+from app.arena import Arena, Key
 from app.serving.encoded import Encoded
 
-OVERHEAD = 600
-"""Bytes of an entry beside its body: key, objects, place in the table."""
+_LENGTH = struct.Struct("<I")
 
 
 class TileCache:
-    """Answers by entity tag. Used from the event loop only, so it needs no lock.
+    """Answers by entity tag. Used from one thread, the event loop's.
 
     A tag names the state of the source, the code and everything asked for, so an entry is never out of date: it only
-    falls out when room is needed.
+    falls out when room is needed. An entry is what stands beside the body, as JSON after its length, and the body.
     """
 
-    def __init__(self, capacity: int) -> None:
-        """Hold up to ``capacity`` bytes; 0 holds nothing."""
-        self.capacity = capacity
-        self.size = 0
-        self._entries: OrderedDict[str, Encoded] = OrderedDict()
+    def __init__(self, arena: Arena) -> None:
+        """Hold what fits into an arena, which other processes may share."""
+        self._arena = arena
+
+    @property
+    def size(self) -> int:
+        """Bytes held at present."""
+        return self._arena.held
 
     def get(self, tag: str) -> Encoded | None:
         """The answer of that tag, if it is here."""
-        found = self._entries.get(tag)
-        if found is not None:
-            self._entries.move_to_end(tag)
-        return found
+        arena = self._arena
+        if not arena.lock():
+            return None
+        try:
+            page = arena.find(_key(tag))
+            if page is None or not arena.is_ready(page):
+                return None
+            arena.use(page)
+            size = arena.pin(page)
+        finally:
+            arena.unlock()
+        start = page * arena.page
+        data: bytes = arena.memory[start : start + size]
+        arena.unpin(page)
+        body = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+        media_type, bounds, crs = json.loads(data[_LENGTH.size : body])
+        return Encoded(body=data[body:], media_type=media_type, bounds=bounds and tuple(bounds), crs=crs)
 
     def put(self, tag: str, encoded: Encoded) -> None:
         """Keep an answer, unless it would push out an eighth of all others."""
-        size = len(encoded.body) + OVERHEAD
-        if size > self.capacity // 8:
+        arena = self._arena
+        beside = json.dumps((encoded.media_type, encoded.bounds, encoded.crs)).encode()
+        body = _LENGTH.size + len(beside)
+        size = body + len(encoded.body)
+        if size > arena.capacity // 8 or not arena.lock():
             return
-        old = self._entries.pop(tag, None)
-        if old is not None:
-            self.size -= len(old.body) + OVERHEAD
-        self._entries[tag] = encoded
-        self.size += size
-        while self.size > self.capacity:
-            _, oldest = self._entries.popitem(last=False)
-            self.size -= len(oldest.body) + OVERHEAD
+        try:
+            key = _key(tag)
+            page = arena.make(key, size) if arena.find(key) is None else None
+        finally:
+            arena.unlock()
+        if page is None:
+            return
+        start = page * arena.page
+        arena.memory[start : start + body] = _LENGTH.pack(len(beside)) + beside
+        arena.memory[start + body : start + size] = encoded.body
+        if arena.lock():
+            try:
+                arena.finish(page)
+            finally:
+                arena.unlock()
+        arena.unpin(page)
 
-    def __len__(self) -> int:
-        """How many answers are kept."""
-        return len(self._entries)
+
+def _key(tag: str) -> Key:
+    """What the arena knows an entity tag by, which is 32 hexadecimal digits in quotes."""
+    return int(tag[1:17], 16), int(tag[17:33], 16)

@@ -49,7 +49,7 @@ def test_made_once_then_found_then_known(location: FileLocation) -> None:
         third = await of.answer(location, "a", make, known=first.etag)
         other = await of.answer(location, "b", make)
         assert [served.how for served in (first, second, third, other)] == ["miss", "hit", "known", "miss"]
-        assert first.encoded is second.encoded
+        assert first.encoded == second.encoded
         assert third.encoded is None
         assert first.etag == second.etag == third.etag != other.etag
         assert make.count == 2

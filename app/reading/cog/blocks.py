@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from app import deadline, turns
-from app.arena import PAGE, Arena, Key
+from app.arena import BLOCK_PAGE, Arena, Key
 from app.errors import BrokenRaster
 from app.raster import Array
 
@@ -42,7 +42,7 @@ class BlockCache:
 
     def __init__(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes."""
-        self._kept = _Views(Arena(capacity))
+        self._kept = _Views(Arena(capacity, page=BLOCK_PAGE))
         self._sparse: dict[Hashable, None] = {}
         self._flights: dict[Hashable, _Flight] = {}
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class BlockCache:
 
     def resize(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
-        self._kept = _Views(Arena(capacity))
+        self._kept = _Views(Arena(capacity, page=BLOCK_PAGE))
 
     def move_to(self, arena: Arena) -> None:
         """Keep blocks in memory that other processes share."""
@@ -73,7 +73,7 @@ class BlockCache:
 
     def leave(self) -> None:
         """Have memory of one's own. For a process that was forked from one that uses the cache."""
-        self._kept = _Views(Arena(self._kept.arena.pages * PAGE))
+        self._kept = _Views(Arena(self._kept.arena.capacity, page=BLOCK_PAGE))
         self._flights = {}
         self._lock = threading.Lock()
 
@@ -303,7 +303,7 @@ class _Views:
             size = self.arena.pin(page)
         self._settle()
         # An array on memory that is not an array's: NumPy lets views of it refer to this one, not to what is below.
-        array = np.frombuffer(self.arena.memory, np.uint8, size, page * PAGE)  # type: ignore[arg-type]
+        array = np.frombuffer(self.arena.memory, np.uint8, size, page * self.arena.page)
         view = _View(array, self._died)
         view.page = page
         self._alive[id(view)] = view

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.arena import PAGE
+from app.arena import BLOCK_PAGE
 from app.errors import BrokenRaster
 from app.raster import Array
 from app.reading.cog.blocks import SPARSE, BlockCache
@@ -57,7 +57,7 @@ def test_kept_blocks_are_not_filled_again() -> None:
     assert (second[2] == 2).all()
     assert (second[3] == 3).all()
     assert second[3].size == PIECE
-    assert cache.held == 3 * PAGE
+    assert cache.held == 3 * BLOCK_PAGE
 
 
 def test_blocks_cannot_be_written_to() -> None:
@@ -68,11 +68,11 @@ def test_blocks_cannot_be_written_to() -> None:
 
 
 def test_it_is_bounded_and_drops_what_was_not_used() -> None:
-    cache, calls = BlockCache(10 * PAGE), []
+    cache, calls = BlockCache(10 * BLOCK_PAGE), []
     for key in range(100):
         cache.obtain([key], sized, filler(calls))
         cache.obtain([0], sized, filler(calls))
-        assert cache.held <= 10 * PAGE
+        assert cache.held <= 10 * BLOCK_PAGE
     assert calls.count([0]) == 1
     cache.obtain([99, 1], sized, filler(calls))
     assert calls[-1] == [1]
@@ -80,20 +80,20 @@ def test_it_is_bounded_and_drops_what_was_not_used() -> None:
 
 def test_blocks_of_many_sizes() -> None:
     """Whatever the order of sizes, blocks stay inside of the memory and never overlap."""
-    chance, cache = random.Random(4), BlockCache(40 * PAGE)
+    chance, cache = random.Random(4), BlockCache(40 * BLOCK_PAGE)
     for _ in range(3000):
         key = chance.randrange(200)
-        size = 1 + key * 7919 % (6 * PAGE)
+        size = 1 + key * 7919 % (6 * BLOCK_PAGE)
         block = cache.obtain([key], lambda keys, size=size: dict.fromkeys(keys, size), filler([]))[key]
         assert block.size == size
         assert (block == key).all()
-        assert cache.held <= 40 * PAGE
-    assert cache.held > 25 * PAGE
+        assert cache.held <= 40 * BLOCK_PAGE
+    assert cache.held > 25 * BLOCK_PAGE
 
 
 def test_an_array_keeps_its_block() -> None:
     """What is in use is not overwritten, be it a view of a view; and it can be dropped once nobody uses it."""
-    cache = BlockCache(4 * PAGE)
+    cache = BlockCache(4 * BLOCK_PAGE)
     held = cache.obtain([1], sized, filler([]))[1].reshape(10, 100)[2:4].T
     cache.obtain(list(range(2, 40)), sized, filler([]))
     for key in range(40, 80):
@@ -110,26 +110,26 @@ def test_an_array_keeps_its_block() -> None:
 
 
 def test_when_all_is_in_use_blocks_are_given_but_not_kept() -> None:
-    cache = BlockCache(3 * PAGE)
+    cache = BlockCache(3 * BLOCK_PAGE)
     held = cache.obtain([1, 2, 3, 4, 5], sized, filler([]))
     assert all((block == key).all() for key, block in held.items())
-    assert cache.held == 3 * PAGE
+    assert cache.held == 3 * BLOCK_PAGE
     assert (cache.obtain([9], sized, filler([]))[9] == 9).all()
     assert all((block == key).all() for key, block in held.items())
 
 
 def test_what_is_larger_than_the_cache_is_given_but_not_kept() -> None:
-    cache = BlockCache(2 * PAGE)
-    assert cache.obtain([1], lambda keys: {1: 3 * PAGE}, filler([]))[1].size == 3 * PAGE
+    cache = BlockCache(2 * BLOCK_PAGE)
+    assert cache.obtain([1], lambda keys: {1: 3 * BLOCK_PAGE}, filler([]))[1].size == 3 * BLOCK_PAGE
     assert cache.held == 0
 
 
 def test_resize_and_clear() -> None:
     cache, calls = BlockCache(1 << 20), []
     cache.obtain(list(range(50)), sized, filler(calls))
-    cache.resize(10 * PAGE)
+    cache.resize(10 * BLOCK_PAGE)
     cache.obtain(list(range(50)), sized, filler(calls))
-    assert 0 < cache.held <= 10 * PAGE
+    assert 0 < cache.held <= 10 * BLOCK_PAGE
     cache.clear()
     assert cache.held == 0
     cache.resize(0)

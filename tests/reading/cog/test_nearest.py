@@ -14,7 +14,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from app import crs as crs_
-from app.arena import PAGE
+from app.arena import BLOCK_PAGE
 from app.raster import Grid
 from app.reading.cog.engine import CogEngine
 from app.reading.profile import Profile
@@ -407,7 +407,7 @@ def test_the_estimate_holds(path: Callable[[], Path]) -> None:
         cache = engine._reader._cache
         cache.clear()
         engine.read(grid, bands=(1,), nodata=None, method="nearest")
-        blocks = cache.held // PAGE  # each takes a page and is smaller
+        blocks = cache.held // BLOCK_PAGE  # each takes a page and is smaller
         assert 64 * 64 * 3 * blocks <= estimate * 1.1 + 1000
         assert estimate < 2000 * 2000 * 3 * 1.2
 

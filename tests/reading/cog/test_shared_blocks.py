@@ -17,13 +17,13 @@ import pytest
 
 from app import arena as arena_
 from app import deadline
-from app.arena import PAGE, Arena
+from app.arena import BLOCK_PAGE, Arena
 from app.errors import DeadlineExceeded
 from app.raster import Array
 from app.reading.cog.blocks import BlockCache
 
 CONTEXT = multiprocessing.get_context("fork")
-SIZE = 3 * PAGE - 100
+SIZE = 3 * BLOCK_PAGE - 100
 
 
 def sized(keys: list[int]) -> dict[int, int]:
@@ -43,13 +43,13 @@ def holds(blocks: Mapping[int, Array]) -> bool:
 class Workers:
     """Processes that share an arena, as gunicorn's arbiter has them."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Arena, rows: int) -> None:
         self.arena = arena
+        self.rows = list(range(rows))
         self.running: dict[ForkProcess, int] = {}
 
     def start(self, work: Callable[[BlockCache], Any]) -> ForkProcess:
-        row = self.arena.enlist()
-        assert row is not None
+        row = self.rows.pop()
 
         def run() -> None:
             self.arena.row = row
@@ -65,7 +65,9 @@ class Workers:
     def end(self, process: ForkProcess, expected: int = 0) -> None:
         process.join(20)
         assert process.exitcode == expected
-        self.arena.dismiss(self.running.pop(process))
+        row = self.running.pop(process)
+        self.arena.wipe(row)
+        self.rows.append(row)
 
     def kill(self, process: ForkProcess) -> None:
         os.kill(process.pid or 0, signal.SIGKILL)
@@ -74,19 +76,17 @@ class Workers:
 
 @pytest.fixture
 def workers() -> Iterator[Workers]:
-    found = Workers(Arena(60 * PAGE, 8))
+    found = Workers(Arena(60 * BLOCK_PAGE, page=BLOCK_PAGE, workers=8), 8)
     yield found
     for process in list(found.running):
         found.kill(process)
 
 
-def joined(arena: Arena) -> BlockCache:
-    """A cache of this process on a shared arena."""
-    row = arena.enlist()
-    assert row is not None
-    arena.row = row
+def joined(workers: Workers) -> BlockCache:
+    """A cache of this process on the shared arena."""
+    workers.arena.row = workers.rows.pop()
     cache = BlockCache(0)
-    cache.move_to(arena)
+    cache.move_to(workers.arena)
     return cache
 
 
@@ -125,7 +125,7 @@ def test_one_that_is_killed_while_it_fills_a_block(workers: Workers) -> None:
 
     process = workers.start(lambda cache: cache.obtain([1], sized, hang))
     at_it.wait(10)
-    cache = joined(workers.arena)
+    cache = joined(workers)
     with deadline.limit(0.1), pytest.raises(DeadlineExceeded):
         cache.obtain([1], sized, fill)  # somebody is at it, and not done in time
     with ThreadPoolExecutor(1) as pool:
@@ -149,7 +149,7 @@ def test_one_that_is_killed_while_it_changes_the_tables(workers: Workers) -> Non
         inside.set()
         time.sleep(60)
 
-    cache = joined(workers.arena)
+    cache = joined(workers)
     held = cache.obtain([11, 12], sized, fill)
     process = workers.start(die)
     inside.wait(10)
@@ -158,13 +158,13 @@ def test_one_that_is_killed_while_it_changes_the_tables(workers: Workers) -> Non
     for key in range(100, 200):
         assert holds(cache.obtain([key, key + 1], sized, fill))
     assert holds(held)  # what was in use is still where it was
-    assert 0 < workers.arena.held <= 60 * PAGE
+    assert 0 < workers.arena.held <= 60 * BLOCK_PAGE
 
 
 def test_a_lock_that_is_never_given_back(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then blocks are made without being kept: slower, and right."""
     monkeypatch.setattr(arena_, "PATIENCE", 0.05)
-    cache = joined(workers.arena)
+    cache = joined(workers)
     held = cache.obtain([1], sized, fill)
     workers.arena._lock.acquire()
     assert holds(cache.obtain([1, 2], sized, fill))
@@ -176,7 +176,7 @@ def test_a_lock_that_is_never_given_back(workers: Workers, monkeypatch: pytest.M
 
 
 def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
-    cache = joined(workers.arena)
+    cache = joined(workers)
     cache.obtain([1], sized, fill)
     made: list[int] = []
 
@@ -191,16 +191,6 @@ def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
     assert process.exitcode == 0
 
 
-def test_numbers_of_workers_are_given_again() -> None:
-    arena = Arena(4 * PAGE, 2)
-    first, second = arena.enlist(), arena.enlist()
-    assert {first, second} == {0, 1}
-    assert arena.enlist() is None
-    assert first is not None
-    arena.dismiss(first)
-    assert arena.enlist() == first
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_many_processes_some_of_which_are_killed(workers: Workers, seed: int) -> None:
     """Four processes of two threads on an arena that holds a tenth of the blocks, killed again and again."""
@@ -211,7 +201,7 @@ def test_many_processes_some_of_which_are_killed(workers: Workers, seed: int) ->
             own = random.Random(seed * 1000 + os.getpid() * 10 + number)
             while True:
                 keys = own.sample(range(200), own.randint(1, 5))
-                sizes = {key: 1 + key * 7919 % (4 * PAGE) for key in keys}
+                sizes = {key: 1 + key * 7919 % (4 * BLOCK_PAGE) for key in keys}
                 blocks = cache.obtain(keys, lambda missing, sizes=sizes: {key: sizes[key] for key in missing}, fill)
                 time.sleep(0.001)
                 if not holds(blocks) or any(blocks[key].size != sizes[key] for key in keys):
@@ -234,7 +224,7 @@ def test_many_processes_some_of_which_are_killed(workers: Workers, seed: int) ->
     for process in processes:
         workers.kill(process)
     assert not workers.arena._words[3]  # the lock was always to be had
-    cache = joined(workers.arena)
+    cache = joined(workers)
     for key in range(300, 400):
         assert holds(cache.obtain([key], sized, fill))
     del cache
