@@ -23,6 +23,9 @@ TILE_PAGE = 4 << 10
 PATIENCE = 2.0
 """Seconds to wait for the lock, which is held for microseconds. Whoever waited in vain goes on without an arena."""
 
+_SPARED = 2000
+"""Extents that are passed over because they were used, at most: it bounds the time for which the lock is held."""
+
 _FREE, _FILLING, _READY = 0, 1, 2
 _CURSOR, _HOLDER, _TORN, _BROKEN, _HELD = range(5)
 _HEAD = 8
@@ -93,11 +96,11 @@ class Arena:
     def wipe(self, row: int) -> None:
         """Put away what a worker that has ended left behind. For the process that forks them."""
         self._pins[row :: self._rows] = bytes(max(1, self.pages))
-        if self._words[_HOLDER] == row + 1:
+        if self._words[_HOLDER] == row + 1 or not self._lock.acquire(timeout=PATIENCE / 2):
             # It died in the middle of a change: whoever is next puts the tables in order.
-            self._words[_HOLDER] = 0
+            self._words[_HOLDER] = self._words[_BROKEN] = 0
             self._words[_TORN] = 1
-            self._lock.release()
+        self._lock.release()
 
     def lock(self) -> bool:
         """True when the tables are this thread's until `unlock`; False when they cannot be had."""
@@ -208,7 +211,7 @@ class Arena:
             return None
         lengths, states, used = self._lengths, self._states, self._used
         start = page = self._words[_CURSOR]
-        found = rounds = 0
+        found = rounds = spared = 0
         while found < wanted:
             if page >= self.pages:
                 rounds += 1
@@ -218,8 +221,9 @@ class Arena:
             length = lengths[page]
             if self._is_pinned(page):
                 start, found = page + length, 0
-            elif states[page] == _READY and used[page]:
+            elif states[page] == _READY and used[page] and spared < _SPARED:
                 used[page] = 0
+                spared += 1
                 start, found = page + length, 0
             else:
                 found += length

@@ -175,6 +175,27 @@ def test_a_lock_that_is_never_given_back(workers: Workers, monkeypatch: pytest.M
     assert time.monotonic() - begun < 0.05 * 100  # it waits once, not each time
 
 
+def test_one_that_is_killed_before_it_says_that_it_has_the_lock(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena_, "PATIENCE", 0.05)
+    inside = CONTEXT.Event()
+
+    def die(cache: BlockCache) -> None:
+        workers.arena._lock.acquire()
+        inside.set()
+        time.sleep(60)
+
+    cache = joined(workers)
+    cache.obtain([1], sized, fill)
+    process = workers.start(die)
+    inside.wait(10)
+    assert holds(cache.obtain([2], sized, fill))  # without the arena
+    workers.kill(process)
+    cache.obtain([3], sized, fill)
+    assert holds(cache.obtain([3], sized, lambda rooms: pytest.fail("filled again")))
+
+
 def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
     cache = joined(workers)
     cache.obtain([1], sized, fill)
