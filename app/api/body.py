@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from app.api import documents
 from app.api.params.kinds import Wrong
 from app.errors import InvalidGeometry, InvalidParameter, OverLimit
 from app.settings import Settings
@@ -125,7 +125,7 @@ def _document(body: bytes) -> Json:
     if not body:
         raise _wrong([], Wrong("missing", "Field required"), None)
     try:
-        found = json.loads(body)
+        found = documents.finite(json.loads(body))
     except (ValueError, RecursionError):
         raise _wrong([], Wrong("json_invalid", "JSON decode error"), None) from None
     if not isinstance(found, dict):
@@ -178,7 +178,7 @@ def _is_position(position: object) -> bool:
     return (
         isinstance(position, list)
         and 2 <= len(position) <= 4
-        and all(type(number) in (int, float) and math.isfinite(number) and abs(number) < 1e12 for number in position)
+        and all(type(number) in (int, float) and abs(number) < 1e12 for number in position)
     )
 
 

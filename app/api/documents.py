@@ -8,19 +8,20 @@ from typing import Any
 
 
 def encode(document: Any) -> bytes:
-    """The document as UTF-8."""
+    """The document as UTF-8, with a question mark for half a character, which UTF-8 cannot say."""
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+        text = json.dumps(finite(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode(errors="replace")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The document with None where a number is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

@@ -60,7 +60,7 @@ def of_status(status: int, detail: str, request_id: str, headers: dict[str, str]
 def answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """A problem document as a response that nobody keeps."""
     return Response(
-        _encode(body),
+        _encode(body).encode(errors="replace"),  # half a character, out of a body, cannot be said in UTF-8
         status_code=status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type="application/json",

@@ -189,6 +189,18 @@ def test_statistics_of_a_polygon_are_weighted(client: TestClient, folder: Path) 
     assert [item["properties"]["statistics"]["b1"] for item in many["features"]] == [band, band]
 
 
+def test_properties_that_json_cannot_say_do_not_hurt(client: TestClient, folder: Path) -> None:
+    ring = "[[8.1,46.1],[8.2,46.1],[8.2,46.2],[8.1,46.1]]"
+    body = (
+        f'{{"type":"Feature","geometry":{{"type":"Polygon","coordinates":[{ring}]}},'
+        '"properties":{"half":"\\ud800","far":1e999,"none":NaN}}'
+    )
+    answer = client.post("/cog/statistics", params={"url": f"{folder}/rgb.tif"}, content=body)
+    assert answer.status_code == 200, answer.text
+    properties = answer.json()["properties"]
+    assert (properties["half"], properties["far"], properties["none"]) == ("?", None, None)
+
+
 def test_validate(client: TestClient, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     url = f"{folder}/rgb.tif"
     body = get(client, "/cog/validate", url)

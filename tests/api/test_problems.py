@@ -206,6 +206,20 @@ RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
             400,
             "invalid_geometry",
         ),
+        (
+            b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[8,46],[9,46],[9,1'
+            + b"0" * 400
+            + b"],[8,46]]]}}",
+            400,
+            "invalid_geometry",
+        ),
+        (b'{"type":NaN}', 422, "invalid_parameter"),
+        (b'{"type":"\\ud800"}', 422, "invalid_parameter"),
+        (
+            b'{"type":"Feature","properties":{"a":' + b"[" * 700 + b"1e999" + b"]" * 700 + b"}}",
+            422,
+            "invalid_parameter",
+        ),
         (b'{"type":"Feature","geometry":' + b'{"a":' * 100_000, 422, "invalid_parameter"),
         (b" " * (3 << 20), 400, "over_limit"),
         (
