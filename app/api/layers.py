@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -20,9 +20,21 @@ from app.api.cog import facts, routes, sets, tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
 from app.api.links import query_of
-from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, endpoint, nothing
+from app.api.operation import (
+    LONGEST_KEPT_QUERY,
+    Ask,
+    Family,
+    Lane,
+    Operation,
+    Resolved,
+    Subject,
+    bound,
+    endpoint,
+    nothing,
+)
 from app.api.params import table
 from app.api.params.kinds import Text
+from app.api.params.parse import pairs
 from app.api.params.table import Parameter
 from app.catalog import ids
 from app.catalog.layer import Layer, Query
@@ -83,14 +95,18 @@ async def resolve(desk: Desk, path: Mapping[str, Any], query: bytes) -> Resolved
     return merged(layer.render, layer.styles, query), lambda _: subject
 
 
-@lru_cache(maxsize=1024)
 def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
     """A layer's parameters, those of the style that the query names, and the query's own, encoded.
 
     Raises:
         InvalidParameter: there is no such style.
+        OverLimit: the query is longer than any real one.
     """
-    own = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=2048)
+    return (_merged_before if len(query) <= LONGEST_KEPT_QUERY else _merged)(render, styles, query)
+
+
+def _merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
+    own = pairs(query)
     name = dict(own).get("style")
     chosen: Query = ()
     if name:
@@ -99,8 +115,10 @@ def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
             known = ", ".join(style.name for style in styles) or "none"
             raise InvalidParameter(f"The layer has no style of that name. Its styles: {known}.", parameter="style")
         chosen = found.render if found else ()
-    pairs = _over(chosen, render)
-    return urlencode(_over(tuple(own), pairs)).encode("ascii")
+    return urlencode(_over(tuple(own), _over(chosen, render))).encode("ascii")
+
+
+_merged_before = lru_cache(maxsize=1024)(_merged)
 
 
 def _over(upper: Query, lower: Query) -> Query:

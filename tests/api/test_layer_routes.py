@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.api import layers
 from tests.support import rasters, service
 
 
@@ -72,6 +73,19 @@ def shown(client: TestClient, path: str, **query: Any) -> bytes:
     answer = client.get(path, params=query)
     assert answer.status_code == 200, answer.text
     return answer.content
+
+
+@pytest.mark.parametrize("path", ["/numbers", f"/numbers/{TILE}.png", "/layers/numbers/info"])
+def test_a_query_longer_than_any_real_one(client: TestClient, path: str) -> None:
+    answer = client.get(f"{path}?{'a&' * 2100}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "over_limit")
+
+
+def test_long_queries_are_not_kept() -> None:
+    before = layers._merged_before.cache_info().currsize
+    for number in range(3):
+        assert layers.merged((), (), b"url=%d" % number + b"a" * 5000)
+    assert layers._merged_before.cache_info().currsize == before
 
 
 def test_a_tile_looks_as_the_layer_says(client: TestClient, catalog: Path) -> None:

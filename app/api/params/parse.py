@@ -36,6 +36,23 @@ class Values:
         return default if value is None else value
 
 
+def pairs(query: str | bytes) -> list[tuple[str, str]]:
+    """Names and values of a query, decoded.
+
+    Raises:
+        OverLimit: the query is longer than any real one.
+    """
+    if len(query) > LONGEST_QUERY:
+        raise OverLimit(f"The query has more than {LONGEST_QUERY} characters.", parameter="query", limit=LONGEST_QUERY)
+    text = query.decode("latin-1") if isinstance(query, bytes) else query
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise OverLimit(
+            f"The query has more than {MOST_FIELDS} parameters.", parameter="query", limit=MOST_FIELDS
+        ) from None
+
+
 class Parser:
     """Parses the parameters of one route."""
 
@@ -95,20 +112,9 @@ class Parser:
 
     def _texts(self, query: str | bytes) -> tuple[dict[str, list[str]], tuple[str, ...]]:
         """Texts by the name of their parameter, and the names that nobody knows."""
-        if len(query) > LONGEST_QUERY:
-            raise OverLimit(
-                f"The query has more than {LONGEST_QUERY} characters.", parameter="query", limit=LONGEST_QUERY
-            )
-        text = query.decode("latin-1") if isinstance(query, bytes) else query
-        try:
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-        except ValueError:
-            raise OverLimit(
-                f"The query has more than {MOST_FIELDS} parameters.", parameter="query", limit=MOST_FIELDS
-            ) from None
         texts: dict[str, list[str]] = {}
         ignored: dict[str, None] = {}
-        for name, value in pairs:
+        for name, value in pairs(query):
             parameter = self._spellings.get(name.lower() if self.lower_case else name)
             if parameter is None:
                 ignored[name] = None
