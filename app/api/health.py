@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app import __version__
 from app.api import documents, results
 from app.api.desk import Desk
-from app.api.operation import Ask, Lane, Operation, endpoint, nothing
+from app.api.operation import Ask, Lane, Operation, lane, nothing
 
 
 async def healthz(ask: Ask[None]) -> Response:  # noqa: ARG001 - it needs none of it
@@ -78,4 +78,4 @@ OPERATIONS: tuple[Operation[None], ...] = (
 
 def lanes(desk: Desk) -> list[Lane]:
     """The short way to the answer: it must not wait until all other routes are loaded."""
-    return [Lane(pattern=re.compile("/healthz|/ping"), handler=endpoint(OPERATIONS[0], desk))]
+    return [lane("/healthz|/ping", OPERATIONS[0], desk)]

@@ -6,7 +6,6 @@ query that is parsed is the layer's, then the style's, then the request's, and n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -29,7 +28,7 @@ from app.api.operation import (
     Resolved,
     Subject,
     bound,
-    endpoint,
+    lane,
     nothing,
 )
 from app.api.params import table
@@ -313,10 +312,7 @@ def lanes(desk: Desk) -> list[Lane]:
     """The short ways to tiles of layers."""
     layer = rf"(?P<layer>{ids.PATTERN})"
     return [
-        Lane(pattern=re.compile(f"/{layer}{tiles.PLACE}"), handler=endpoint(_SHORT_TILE, desk)),
-        Lane(pattern=re.compile(f"{UNSTORED}/{layer}{tiles.PLACE}"), handler=endpoint(_UNSTORED_TILE, desk)),
-        Lane(
-            pattern=re.compile(f"/layers/{layer}{tiles.LANE}"),
-            handler=endpoint(bound(FAMILY, tiles.ANY_TILE), desk),
-        ),
+        lane(f"/{layer}{tiles.PLACE}", _SHORT_TILE, desk),
+        lane(f"{UNSTORED}/{layer}{tiles.PLACE}", _UNSTORED_TILE, desk),
+        lane(f"/layers/{layer}{tiles.LANE}", bound(FAMILY, tiles.ANY_TILE), desk),
     ]

@@ -22,8 +22,8 @@ P = TypeVar("P")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-KEPT_QUERIES = 512
-"""Parsed queries kept by each route: the tiles of one map all have the same."""
+KEPT_QUERIES = 128
+"""Parsed queries kept by each lane: the tiles of one map all have the same. One may take 100 KB."""
 LONGEST_KEPT_QUERY = 4096
 
 
@@ -97,7 +97,7 @@ class Operation(Generic[P]):
     parameters: Group
     answer: Callable[[Ask[P]], Awaitable[Response]]
     plan: Callable[[Desk, Values], P]
-    """What can be made of the query alone; made once for all requests with the same query."""
+    """What can be made of the query alone; made once for many tiles with the same query."""
     method: str = "GET"
     tag: str = ""
     summary: str = ""
@@ -120,6 +120,11 @@ class Lane:
     handler: Handler
 
 
+def lane(path: str, operation: Operation[Any], desk: Desk) -> Lane:
+    """The short way to an operation, which remembers the queries that it was asked with."""
+    return Lane(pattern=re.compile(path), handler=endpoint(operation, desk, keep=KEPT_QUERIES))
+
+
 def bound(family: Family, operation: Operation[P]) -> Operation[P]:
     """The operation as one of a family's: with its paths, names and parameters."""
     return replace(
@@ -137,15 +142,15 @@ def nothing(desk: Desk, values: Values) -> None:
     """The plan of a route that has none."""
 
 
-def endpoint(operation: Operation[P], desk: Desk) -> Handler:
-    """The handler of a route: parse, then answer."""
+def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
+    """The handler of a route: parse, then answer. The last ``keep`` different queries are parsed once."""
     parser = Parser(operation.parameters, lower_case=desk.settings.lower_case_query_parameters)
 
     def planned(query: bytes) -> tuple[Values, P]:
         values = parser.query(query)
         return values, operation.plan(desk, values)
 
-    remembered = lru_cache(maxsize=KEPT_QUERIES)(planned)
+    remembered = lru_cache(maxsize=keep)(planned) if keep else planned
 
     async def handle(request: Request) -> Response:
         query: bytes = request.scope["query_string"]
@@ -173,4 +178,4 @@ def endpoint(operation: Operation[P], desk: Desk) -> Handler:
 
 def _names(ignored: tuple[str, ...]) -> str:
     """Names of unknown parameters as a header can hold them."""
-    return ", ".join(re.sub(r"[^\x21-\x2b\x2d-\x7e]", "?", name)[:64] for name in ignored[:16])
+    return ", ".join(re.sub(r"[^\x21-\x2b\x2d-\x7e]", "?", name)[:64] for name in ignored)

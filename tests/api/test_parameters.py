@@ -12,6 +12,7 @@ from app.api.params import options, table
 from app.api.params.parse import LONGEST_QUERY, Parser, Values
 from app.errors import InvalidParameter, OverLimit, TileryError
 from app.settings import Settings
+from tests.support import service
 
 TILE = (*table.DATASET, table.TILESIZE, *table.TILE_EDGES, *table.LAYER, *table.PICTURE, table.FORMAT)
 URL = "url=s3%3A%2F%2Fbucket%2Fkey.tif"
@@ -228,3 +229,24 @@ def test_the_order_of_different_parameters_does_not_count(pairs: list[tuple[str,
     names = data.draw(st.permutations(sorted({name for name, _ in pairs})))
     grouped = [pair for name in names for pair in pairs if pair[0] == name]
     assert parse(f"{URL}&{urlencode(pairs)}").canonical == parse(f"{URL}&{urlencode(grouped)}").canonical
+
+
+def test_of_many_unknown_names_only_the_first_are_kept() -> None:
+    values = parse(f"{URL}&" + "&".join(f"x{number}" for number in range(500)))
+    assert values.ignored == tuple(f"x{number}" for number in range(16))
+
+
+@pytest.mark.parametrize(("path", "plans"), [("/cog/tiles/WebMercatorQuad/0/0/0.png", 1), ("/cog/preview.png", 2)])
+def test_only_the_queries_of_tiles_are_kept(monkeypatch: pytest.MonkeyPatch, path: str, plans: int) -> None:
+    made: list[str | bytes] = []
+    whole = Parser.query
+
+    def counted(self: Parser, query: str | bytes) -> Values:
+        made.append(query)
+        return whole(self, query)
+
+    monkeypatch.setattr(Parser, "query", counted)
+    with service.client() as client:
+        for _ in range(2):
+            assert client.get(path, params={"url": "/nowhere.tif"}).status_code == 403
+    assert len(made) == plans

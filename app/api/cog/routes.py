@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from starlette.responses import Response
 from app.api import viewer
 from app.api.cog import facts, pictures, sets, stac, statistics, tiles
 from app.api.desk import Desk
-from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, endpoint, nothing
+from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, lane, nothing
 from app.api.params import table
 from app.api.params.parse import Values
 
@@ -75,5 +74,4 @@ OPERATIONS: tuple[Operation[Any], ...] = (
 
 def lanes(desk: Desk) -> list[Lane]:
     """The short way to tiles."""
-    handler = endpoint(bound(FAMILY, tiles.ANY_TILE), desk)
-    return [Lane(pattern=re.compile(FAMILY.path + tiles.LANE), handler=handler)]
+    return [lane(FAMILY.path + tiles.LANE, bound(FAMILY, tiles.ANY_TILE), desk)]

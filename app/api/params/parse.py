@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,8 @@ from app.errors import InvalidParameter, OverLimit
 
 LONGEST_QUERY = 64 * 1024
 MOST_FIELDS = 2048
+MOST_IGNORED = 16
+"""Unknown names that a caller is told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,7 @@ class Values:
     canonical: str
     """Text that is the same for all spellings of the same request and differs for all others."""
     ignored: tuple[str, ...]
-    """Names in the query that the route does not know."""
+    """Names in the query that the route does not know, the first of them."""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a parameter."""
@@ -120,7 +123,8 @@ class Parser:
                 ignored[name] = None
             else:
                 texts.setdefault(parameter.name, []).append(value)
-        return texts, tuple(name for name in ignored if name != "access_token")
+        ignored.pop("access_token", None)
+        return texts, tuple(islice(ignored, MOST_IGNORED))
 
 
 class _AtPosition(Exception):
