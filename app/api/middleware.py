@@ -88,6 +88,14 @@ class Door:
                 path = path[len(prefix) :] or "/"
         return path
 
+    def query(self, scope: Scope) -> bytes:
+        """The query of a request, its names in lower case where the settings say that case does not count."""
+        query: bytes = scope["query_string"]
+        if not self._settings.lower_case_query_parameters:
+            return query
+        pairs = (pair.partition(b"=") for pair in query.split(b"&"))
+        return b"&".join(name.lower() + equals + value for name, equals, value in pairs)
+
     def _check_token(self, scope: Scope, authorization: bytes | None) -> None:
         given = b""
         if authorization is not None and authorization[:7].lower() == b"bearer ":
@@ -132,6 +140,7 @@ class _Visit:
         self.scope = dict(scope)  # the server goes on using its own
         self.scope["path"] = door.path(scope)
         self.scope["root_path"] = ""
+        self.scope["query_string"] = door.query(scope)
         self.scope["state"] = {
             **scope.get("state", {}),
             "request_id": self.request_id,

@@ -207,6 +207,18 @@ def test_cog_does_not_read_what_only_the_catalog_may(client: TestClient, catalog
     assert (answer.status_code, answer.json()["code"]) == (403, "source_refused")
 
 
+def test_names_in_any_case_by_setting(catalog: Path) -> None:
+    settings = {"catalog": str(catalog), "lower_case_query_parameters": True, "access_token": "secret"}
+    with service.client(**settings) as client:
+        for name in ("style", "Style"):
+            plain, other = ({"access_token": "secret"} | more for more in ({}, {name: "rows"}))
+            tile = f"/numbers/{TILE}.png"
+            assert shown(client, tile, **other) != shown(client, tile, **plain)
+        small, large = ({"access_token": "secret", name: 2} for name in ("bidx", "BIDX"))
+        assert shown(client, f"/numbers/{TILE}.npy", **small) == shown(client, f"/numbers/{TILE}.npy", **large)
+        assert client.get("/numbers", params={"ACCESS_TOKEN": "secret"}).status_code == 200
+
+
 def test_without_a_catalog_there_are_no_layers() -> None:
     with service.client() as client:
         assert client.get("/layers").json() == {"layers": []}
