@@ -157,12 +157,9 @@ def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int
     return tuple(found)
 
 
-def bounding_box(geographic: Bounds, crs: Crs = crs_.WGS84) -> Json:
-    """``boundingBox`` of a tileset: bounds of a geographic CRS turned into ``crs``."""
-    left, bottom, right, top = geographic
-    if crs != crs_.WGS84:
-        found = crs_.transform_bounds(crs_.WGS84, crs, geographic, DENSIFY)
-        left, bottom, right, top = (value if math.isfinite(value) else 0.0 for value in found)
+def bounding_box(bounds: Bounds, crs: Crs = crs_.WGS84) -> Json:
+    """``boundingBox`` of a tileset."""
+    left, bottom, right, top = bounds
     return {"lowerLeft": [left, bottom], "upperRight": [right, top], "crs": _crs_name(crs)}
 
 
@@ -213,12 +210,15 @@ def tileset_list(
     sets: Iterable[TileMatrixSet],
     *,
     addresses: Callable[[TileMatrixSet], Addresses],
-    geographic: Bounds,
+    bounds: Bounds,
     crs: Crs = crs_.WGS84,
     attribution: str | None = None,
 ) -> Json:
-    """The document at ``…/tiles``: every tile matrix set that the raster's tiles may be asked for in."""
-    box = bounding_box(geographic, crs)
+    """The document at ``…/tiles``: every tile matrix set that the raster's tiles may be asked for in.
+
+    ``bounds`` are the raster's in ``crs``.
+    """
+    box = bounding_box(bounds, crs)
     return {
         "tilesets": [
             {
@@ -241,7 +241,6 @@ def tileset(
     addresses: Addresses,
     place: Place,
     zooms: tuple[int, int],
-    crs: Crs = crs_.WGS84,
     attribution: str | None = None,
 ) -> Json:
     """The document at ``…/tiles/{tileMatrixSetId}``: the limits of each zoom, the bounds and the links."""
@@ -252,7 +251,7 @@ def tileset(
         "crs": _tms_crs(tms),
         "links": _links(tms, addresses),
         "tileMatrixSetLimits": _limits_document(limits(tms, covered(tms, place), *zooms)),
-        "boundingBox": bounding_box(place.geographic, crs),
+        "boundingBox": bounding_box(place.geographic),
         "accessConstraints": "unclassified",
     }
 

@@ -227,6 +227,9 @@ def test_tilesets(client: TestClient, folder: Path) -> None:
     url = f"{folder}/rgb.tif"
     listing = get(client, "/cog/tiles", url, rescale="0,9")
     assert len(listing["tilesets"]) == 13
+    in_metres = get(client, "/cog/tiles", url, crs="EPSG:3857")["tilesets"][0]["boundingBox"]
+    assert in_metres["lowerLeft"] == pytest.approx([890555.926, 5780349.220])
+    assert in_metres["crs"].endswith("/3857")
     first = listing["tilesets"][0]["links"]
     assert {link["rel"] for link in first} >= {"self", "tile"}
     tileset = get(client, "/cog/tiles/WebMercatorQuad", url, rescale="0,9", minzoom=7, maxzoom=8)

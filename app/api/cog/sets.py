@@ -56,7 +56,7 @@ async def tileset_list(ask: Ask[None]) -> Response:
         return tilesets.tileset_list(
             (tms_.get(name) for name in tms_.names()),
             addresses=lambda tms: _addresses(ask, tms, query),
-            geographic=reader.geographic_bounds(crs),
+            bounds=reader.geographic_bounds(crs),
             crs=crs,
             attribution=ask.desk.settings.default_attribution,
         )
