@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.api import answers, negotiation, pages
 from app.api.operation import Ask, Operation
+from app.api.params import options
 from app.api.params.kinds import Choice, Integer
 from app.api.params.parse import Values
 from app.api.params.table import PAGE_FORMAT, Group, Parameter
@@ -18,6 +19,8 @@ from app.rendering.colormap import Colormap
 from app.rendering.encoding import formats
 
 TAG = "ColorMaps"
+SMALL = 256 * 256
+"""Pixels up to which a picture is made quickly enough for the event loop."""
 
 COLORMAP_ID = Parameter(
     name="colorMapId",
@@ -93,7 +96,11 @@ async def colormap(asked: Ask[None]) -> Response:
     found = colormaps.get(name)
     kind = asked.values.get("f") or _by_accept(asked.request.headers.get("accept", ""))
     if kind in formats.FORMATS:
-        return _picture(found, asked.values, kind)
+        width, height = asked.values.get("width"), asked.values.get("height")
+        options.check_size(asked.desk.settings, width=width, height=height)
+        if (width or 256) * (height or 256) <= SMALL:
+            return _picture(found, asked.values, kind)
+        return await asked.desk.service.once(lambda: _picture(found, asked.values, kind))
     if kind == "json":
         return answers.as_json(colormaps.to_json(found))
     return pages.page(

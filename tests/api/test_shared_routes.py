@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.rendering import colormap as colormaps
+from app.rendering import encoding
 from tests.support import service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -178,11 +180,26 @@ def test_an_image_element_gets_a_picture(client: TestClient) -> None:
     assert answer.headers["content-type"] == "image/png"
 
 
-@pytest.mark.parametrize("query", ["width=0", "width=100000000", "height=-1", "width=x", "orientation=sideways"])
+@pytest.mark.parametrize(
+    "query", ["width=0", "width=100000000", "width=4000&height=4000", "height=-1", "width=x", "orientation=sideways"]
+)
 def test_pictures_of_impossible_sizes_are_refused(client: TestClient, query: str) -> None:
     answer = client.get(f"/colorMaps/viridis?f=png&{query}")
     assert answer.status_code in (400, 422)
     assert answer.json()["parameter"] == query.partition("=")[0]
+
+
+def test_large_pictures_of_colormaps_are_made_in_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def encode(*_: object) -> bytes:
+        threads.append(threading.current_thread().name)
+        return b""
+
+    monkeypatch.setattr(encoding, "encode", encode)
+    with service.client() as client:
+        assert client.get("/colorMaps/viridis?f=jp2&width=2000&height=2000").status_code == 200
+    assert [name.partition("_")[0] for name in threads] == ["render"]
 
 
 def test_algorithms_describe_themselves(client: TestClient) -> None:
