@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from app.raster import Crs, Raster
 MOST_PARTS = 1 << 32
 """Parts of pixels that one polygon may be drawn on."""
 STRIP_PARTS = 1 << 24
-"""Parts drawn at a time: what bounds the memory."""
+"""Parts drawn at a time, those of one pixel at least: what bounds the memory."""
 
 
 def of(geometry: Mapping[str, Any], geometry_crs: Crs, raster: Raster, scale: int) -> NDArray[np.float32]:
@@ -43,18 +44,19 @@ def of(geometry: Mapping[str, Any], geometry_crs: Crs, raster: Raster, scale: in
     left, bottom, right, top = raster.bounds
     dx, dy = (right - left) / raster.width, (bottom - top) / raster.height
     shares = np.empty((raster.height, raster.width), "float32")
-    rows = max(1, STRIP_PARTS // (raster.width * scale * scale))
-    for first in range(0, raster.height, rows):
+    columns = min(raster.width, max(1, STRIP_PARTS // (scale * scale)))
+    rows = max(1, STRIP_PARTS // (columns * scale * scale))
+    for row, column in product(range(0, raster.height, rows), range(0, raster.width, columns)):
         deadline.check()
-        count = min(rows, raster.height - first)
+        down, across = min(rows, raster.height - row), min(columns, raster.width - column)
         drawn = rasterize(
             [(shape, 1)],
-            out_shape=(count * scale, raster.width * scale),
-            transform=Affine(dx / scale, 0.0, left, 0.0, dy / scale, top + first * dy),
+            out_shape=(down * scale, across * scale),
+            transform=Affine(dx / scale, 0.0, left + column * dx, 0.0, dy / scale, top + row * dy),
             all_touched=True,
             fill=0,
             dtype="uint8",
         )
-        cut = drawn.reshape(count, scale, raster.width, scale)
-        shares[first : first + count] = cut.sum(axis=(1, 3), dtype="float32") / (scale * scale)
+        cut = drawn.reshape(down, scale, across, scale)
+        shares[row : row + down, column : column + across] = cut.sum(axis=(1, 3), dtype="float32") / (scale * scale)
     return shares

@@ -1,0 +1,35 @@
+"""How much of each pixel is inside: the same however many parts are drawn at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from rasterio import features
+
+from app.crs import WEB_MERCATOR
+from app.raster import Raster
+from app.serving import coverage
+
+WIDTH, HEIGHT = 7, 5
+RASTER = Raster(data=np.zeros((1, HEIGHT, WIDTH), "uint8"), bounds=(0.0, 0.0, 7.0, 5.0), crs=WEB_MERCATOR)
+TRIANGLE = {"type": "Polygon", "coordinates": [[[0.5, 0.2], [6.7, 0.4], [3.1, 4.9], [0.5, 0.2]]]}
+
+
+@pytest.mark.parametrize("parts", [1, 16, 50, 16 * WIDTH, 16 * WIDTH * 2 + 1])
+def test_no_more_is_drawn_at_a_time_than_is_allowed(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    expected = coverage.of(TRIANGLE, WEB_MERCATOR, RASTER, 4)
+    assert 0.0 < expected.mean() < 1.0
+    sizes: list[int] = []
+    draw = features.rasterize
+
+    def noted(*args: Any, out_shape: tuple[int, int], **options: Any) -> Any:
+        sizes.append(out_shape[0] * out_shape[1])
+        return draw(*args, out_shape=out_shape, **options)
+
+    monkeypatch.setattr(features, "rasterize", noted)
+    monkeypatch.setattr(coverage, "STRIP_PARTS", parts)
+    np.testing.assert_array_equal(coverage.of(TRIANGLE, WEB_MERCATOR, RASTER, 4), expected)
+    assert max(sizes) <= max(parts, 16)
+    assert sum(sizes) == WIDTH * HEIGHT * 16
