@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-_OURS = ("api", "reading", "rendering", "serving")
-"""The folders whose code has a say in the bytes of an answer."""
+from app import settings
+from app.settings import Settings
+
+_FOLDERS = ("api", "reading", "rendering", "serving")
+_MODULES = ("crs", "raster", "tms")
+"""The folders and modules whose code has a say in the bytes of an answer."""
 
 
 def make(identity: str, request: str) -> str:
@@ -34,12 +39,21 @@ def matches(header: str, tag: str) -> bool:
 
 @cache
 def code_version() -> bytes:
-    """16 bytes that change whenever the code does."""
+    """16 bytes that change whenever the code does, or a file of the operator's that belongs to it."""
     digest = hashlib.blake2b(digest_size=16)
-    root = Path(__file__).parent.parent
-    for folder in _OURS:
-        for path in sorted((root / folder).rglob("*.py*")):
-            if path.parent.name != "__pycache__":
-                digest.update(path.relative_to(root).as_posix().encode())
-                digest.update(path.read_bytes())
+    for root, path in _files(settings.get()):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
     return digest.digest()
+
+
+def _files(chosen: Settings) -> Iterator[tuple[Path, Path]]:
+    """Everything that has a say in the bytes of an answer: files, each with the folder that it is known in."""
+    root = Path(__file__).parent.parent
+    code = [path for folder in _FOLDERS for path in (root / folder).rglob("*.py*")]
+    code += [path for path in root.glob("*.py*") if path.stem in _MODULES]
+    yield from ((root, path) for path in sorted(code) if path.parent.name != "__pycache__")
+    yield root, root / "api" / "templates" / "wmts.xml"
+    for folder in (chosen.colormap_directory, chosen.tile_matrix_set_directory, chosen.template_directory):
+        if folder:
+            yield from ((Path(folder), path) for path in sorted(Path(folder).glob("*")) if path.is_file())

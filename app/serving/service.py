@@ -195,16 +195,8 @@ def _tiles(settings: Settings) -> Arena:
 
 
 def _version(settings: Settings) -> str:
-    """What of the settings has a say in the bytes of answers."""
-    return repr(
-        (
-            settings.name,
-            settings.default_attribution,
-            settings.colormap_directory,
-            settings.tile_matrix_set_directory,
-            settings.template_directory,
-        )
-    )
+    """What of the settings has a say in the bytes of answers; the files that they name do in `etag.code_version`."""
+    return repr((settings.name, settings.default_attribution))
 
 
 def leave() -> None:

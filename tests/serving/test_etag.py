@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import settings
 from app.serving import etag
+from app.settings import Settings
 
 
 @given(st.text(), st.text(), st.text(), st.text())
@@ -43,3 +47,23 @@ def test_half_a_tag_is_none() -> None:
     tag = etag.make("identity", "request")
     assert not etag.matches(tag.strip('"'), tag)
     assert not etag.matches(f"x{tag}", tag)
+
+
+@pytest.mark.parametrize("name", ["colormap_directory", "tile_matrix_set_directory", "template_directory"])
+def test_files_of_the_operator_count_as_code(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(etag.code_version.cache_clear)
+    chosen = Settings(_env_file=None, **{name: str(tmp_path)})
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    versions = []
+    for content in ("[]", "{}", "[]"):
+        (tmp_path / "file.json").write_text(content)
+        etag.code_version.cache_clear()
+        versions.append(etag.code_version())
+    assert versions[0] == versions[2] != versions[1]
+
+
+def test_whatever_decides_where_a_tile_is_counts_as_code() -> None:
+    names = {path.relative_to(root).as_posix() for root, path in etag._files(Settings(_env_file=None))}
+    assert {"crs.py", "tms.py", "raster.py", "api/templates/wmts.xml", "rendering/pipeline.py"} <= names
