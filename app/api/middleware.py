@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -49,6 +49,7 @@ class Door:
         self._cors = _Cors(settings)
         self._token = settings.access_token.encode() if settings.access_token else None
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
+        self._private = (b"cache-control", _private(settings.cache_control).encode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -118,10 +119,15 @@ class Door:
             request_id, method, path = scope["state"]["request_id"], scope["method"], scope["path"]
             logger.info("%s %s %r %d %.1f ms", request_id, method, path, status, milliseconds)
 
-    def caching(self, scope: Scope, status: int) -> tuple[bytes, bytes]:
-        """How long an answer may be kept that does not say it itself: success as set, failure never."""
-        lasting = scope["method"] == "GET" and status < 400 and scope["path"] not in _HEALTH
-        return self._cacheable if lasting else (b"cache-control", b"no-store")
+    def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+        """How long an answer may be kept that does not say it itself: success as set, failure never.
+
+        What a token in a header was needed for is the caller's own: a cache on the way knows it by its address alone,
+        and would give it to everybody.
+        """
+        if scope["method"] != "GET" or status >= 400 or scope["path"] in _HEALTH:
+            return (b"cache-control", b"no-store")
+        return self._private if self._token is not None and b"authorization" in headers else self._cacheable
 
 
 class _Visit:
@@ -157,7 +163,7 @@ class _Visit:
             headers = [*message.get("headers", ()), *self._door.common(self.request_id, self.headers.get(b"origin"))]
             names = {name for name, _ in headers}
             if b"cache-control" not in names:
-                headers.append(self._door.caching(self.scope, message["status"]))
+                headers.append(self._door.caching(self.scope, message["status"], self.headers))
             if b"x-content-type-options" not in names:
                 headers.append((b"x-content-type-options", b"nosniff"))
             milliseconds = (time.perf_counter() - self._started) * 1000
@@ -215,6 +221,13 @@ class _Cors:
             response.headers[name] = value.decode("latin-1")
         response.headers["vary"] = "Access-Control-Request-Headers"
         return response
+
+
+def _private(cache_control: str) -> str:
+    """The same for the caller's own cache, and for no cache on the way."""
+    wishes = (wish.strip() for wish in cache_control.split(","))
+    shared = ("public", "s-maxage", "private")
+    return ", ".join(["private", *(wish for wish in wishes if not wish.lower().startswith(shared))])
 
 
 def _request_id(given: bytes | None) -> str:

@@ -246,3 +246,17 @@ def test_tiles_with_nothing_in_them(folder: Path, url: str, setting: str, status
         found = service.pixels(answer.content)
         assert found.shape == (512, 512, 4)
         assert (found[..., 3] == 0).all()
+
+
+def test_what_a_token_in_a_header_was_needed_for_is_kept_by_nobody_else(folder: Path, url: str) -> None:
+    settings = {"access_token": "sesame", "cache_control": "public, max-age=60, s-maxage=600"}
+    bearer = {"authorization": "Bearer sesame"}
+    with service.client(folder, **settings) as guarded:
+        by_header = guarded.get(TILE, params={"url": url}, headers=bearer)
+        by_address = guarded.get(TILE, params={"url": url, "access_token": "sesame"})
+    with service.client(folder) as free:
+        unneeded = free.get(TILE, params={"url": url}, headers=bearer)
+    assert by_header.status_code == by_address.status_code == unneeded.status_code == 200
+    assert by_header.headers["cache-control"] == "private, max-age=60"
+    assert by_address.headers["cache-control"] == "public, max-age=60, s-maxage=600"
+    assert unneeded.headers["cache-control"] == "public, max-age=3600"
