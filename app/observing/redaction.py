@@ -15,15 +15,22 @@ def hidden(text: str) -> str:
     return _SECRET.sub(r"\1*", text)
 
 
+_TRACES = logging.Formatter()
+
+
 class HideSecrets(logging.Filter):
     """Lets every record through, without its secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the texts of the record."""
+        """Rewrite the texts of the record, that of its exception too."""
         if isinstance(record.args, tuple):
             record.args = tuple(hidden(value) if isinstance(value, str) else value for value in record.args)
         if isinstance(record.msg, str):
             record.msg = hidden(record.msg)
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _TRACES.formatException(record.exc_info)  # what formatters take where it is set
+        if record.exc_text:
+            record.exc_text = hidden(record.exc_text)
         return True
 
 

@@ -37,3 +37,11 @@ def test_records_are_rewritten(caplog: pytest.LogCaptureFixture) -> None:
         logger.info('%s - "%s %s" %d', "1.2.3.4", "GET", "/?access_token=s3cr3t", 200)
     assert caplog.records[0].getMessage() == '1.2.3.4 - "GET /?access_token=*" 200'
     assert len(logger.filters) == 1
+
+
+def test_exceptions_are_rewritten(caplog: pytest.LogCaptureFixture) -> None:
+    redaction.install("tilery.test")
+    error = ValueError("https://h/x.tif?X-Amz-Signature=s3cr3t")
+    logging.getLogger("tilery.test").error("failed", exc_info=error)
+    assert "ValueError: https://h/x.tif?X-Amz-Signature=*" in caplog.text
+    assert "s3cr3t" not in caplog.text
