@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
+from app import deadline
 from app.api import documents
 from app.api.params.kinds import Wrong
 from app.errors import InvalidGeometry, InvalidParameter, OverLimit
+from app.serving.service import CallerGone
 from app.settings import Settings
 
 Json = dict[str, Any]
@@ -83,13 +85,20 @@ async def _looked_through(request: Request, settings: Settings, look: Callable[[
 
 
 async def _read(request: Request, limit: int) -> bytes:
+    """The body; who sends it too slowly or goes away meanwhile is not waited for."""
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise OverLimit(f"The body has more than {limit} bytes.", parameter="body", limit=limit)
-        parts.append(part)
+    try:
+        async with asyncio.timeout(deadline.remaining()):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise OverLimit(f"The body has more than {limit} bytes.", parameter="body", limit=limit)
+                parts.append(part)
+    except TimeoutError:
+        raise deadline.exceeded() from None
+    except ClientDisconnect:
+        raise CallerGone from None
     return b"".join(parts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from app import errors
 from app.api import problems
+from app.api.app import create_app
 from app.errors import InvalidParameter, TileryError
+from app.settings import Settings
 from tests.support import rasters, service
 
 
@@ -237,6 +242,43 @@ def test_bodies_that_are_no_polygon(
         path, params={"url": f"{folder}/rgb.tif"}, content=body, headers={"content-type": "application/json"}
     )
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def _post(folder: Path, ending: Message | None, **settings: Any) -> list[Message]:
+    """What is answered to half a body, after which nothing comes, or ``ending``."""
+    coming: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}]
+    coming += [ending] if ending else []
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if not coming:
+            await asyncio.sleep(60)
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/cog/statistics",
+        "query_string": f"url={folder}/rgb.tif".encode(),
+        "headers": [],
+    }
+    app = create_app(Settings(_env_file=None, sources=str(folder), **settings))
+    app.rooms()
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), 30))
+    return sent
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(folder: Path) -> None:
+    start, body = _post(folder, None, deadline=0.2)
+    assert (start["status"], json.loads(body["body"])["code"]) == (504, "deadline_exceeded")
+
+
+def test_a_caller_who_goes_away_while_sending_is_no_failure(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert _post(folder, {"type": "http.disconnect"}) == []
+    assert not caplog.records
 
 
 def test_a_surprise_is_logged_and_not_told(
