@@ -7,7 +7,6 @@ written but below ``/tmp``.
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +31,10 @@ def _open() -> tuple[Application, Mangum]:
 
     from app.api.app import create_app
     from app.api.front_door import TEXT, FrontDoor
+    from app.observing import logs
 
     application = create_app()
-    logging.getLogger("tilery").setLevel(application.desk.settings.log_level.upper())
+    logs.start(application.desk.settings.log_level)
     return application, Mangum(FrontDoor(application), lifespan="off", text_mime_types=[*TEXT])
 
 

@@ -7,5 +7,7 @@ from app import native, settings
 native.prepare(settings.process())
 
 from app.api.app import create_app  # noqa: E402 - the libraries it loads have to be told before
+from app.observing import logs  # noqa: E402 - the same
 
 app = create_app()
+logs.start(app.desk.settings.log_level)

@@ -100,7 +100,7 @@ class Settings:
     disable_cog: bool = Field(False, validation_alias=_names("DISABLE_COG", "TITILER_API_DISABLE_COG"))
     """Leave the ``/cog`` routes out."""
     debug: bool = Field(False, validation_alias=_names("DEBUG", "TITILER_API_DEBUG"))
-    """Log each request and show stages in ``Server-Timing``."""
+    """Log each request."""
     template_directory: str | None = Field(
         None, validation_alias=_names("TEMPLATE_DIRECTORY", "TITILER_API_TEMPLATE_DIRECTORY")
     )
@@ -162,7 +162,7 @@ class Settings:
     """Further tries for a range that failed with 5xx or a broken connection."""
 
     # Process
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         "info", validation_alias=_names("LOG_LEVEL", "LOG_LEVEL")
     )
     """How much is logged."""

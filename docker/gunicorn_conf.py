@@ -7,7 +7,7 @@ Read from the environment, with the names that the well-known gunicorn image for
     MAX_WORKERS        never more than this
     WEB_CONCURRENCY    exactly this many workers; stops the start when they cannot fit into the memory
     HOST, PORT, BIND   where to listen: 127.0.0.1 and 8000; in the image 0.0.0.0 and 80
-    LOG_LEVEL          debug, info, warning or error: info
+    LOG_LEVEL          debug, info, warning, error or critical: info
     ACCESS_LOG         a file, or - for standard output; not set: none, the load balancer writes one
     ERROR_LOG          a file, or - for standard error, which it is when not set
     TIMEOUT            seconds without a heartbeat after which a worker is killed: 60

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def create_app(settings: Settings | None = None) -> Application:
     """The application, ready to serve, for these settings or those of the environment."""
     chosen = settings or settings_.get()
-    redaction.install("uvicorn.access", "uvicorn.error", "tilery.request")
+    redaction.install("uvicorn.access", "uvicorn.error", "tilery.request", "tilery.tile_store")
     return Application(_desk(chosen))
 
 

@@ -26,7 +26,7 @@ from app.serving.encoded import Encoded
 from app.serving.etag import code_version
 from app.settings import Settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("tilery.tile_store")
 
 Mode = Literal["serve", "redirect"]
 Layout = Literal["revision", "plain"]
