@@ -152,8 +152,23 @@ class Service:
         found, _ = await wanted(self._openings.join(location, lambda tell: self._open(location, tell)), gone)
         return found
 
+    async def use(
+        self, location: Location, work: Callable[[Reader], T], gone: Callable[[], Awaitable[None]] | None = None
+    ) -> T:
+        """What ``work`` makes of the raster at a location, done in a render slot and not remembered.
+
+        Raises:
+            CallerGone: the caller went away before there was an answer.
+        """
+
+        def do() -> T:
+            with self._turns.taken():
+                return render.opened(location, work)[0]
+
+        return await wanted(self._for(location).run(do), gone)
+
     async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
-        """What ``work`` returns, done in a render slot and not remembered.
+        """What ``work`` returns, which is about no raster, done in a render slot and not remembered.
 
         Raises:
             CallerGone: the caller went away before there was an answer.

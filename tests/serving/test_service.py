@@ -210,6 +210,7 @@ def test_while_requests_wait_for_a_store_others_go_on(tmp_path: Path) -> None:
         of = service(render_slots=1)
         answers = await asyncio.gather(*(of.answer(location, str(number), make) for number in range(8)))
         assert {served.how for served in answers} == {"miss"}
+        await asyncio.gather(*(of.use(location, make) for _ in range(8)))
         of.close()
 
     with Upstream() as upstream:
@@ -232,7 +233,8 @@ def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> N
 
     async def main(near: Location, far: Location) -> None:
         of = service(render_slots=2)
-        await asyncio.gather(*(of.answer(where, str(n), make) for n in range(10) for where in (near, far)))
+        tiles = (of.answer(where, str(n), make) for n in range(10) for where in (near, far))
+        await asyncio.gather(*tiles, *(of.use(where, make) for _ in range(10) for where in (near, far)))
         of.close()
 
     with Upstream() as upstream:

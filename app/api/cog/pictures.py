@@ -57,10 +57,8 @@ async def feature(ask: Ask[Framed]) -> Response:
         style=plans.style(ask, ask.plan.look),
         size=plans.size(ask),
     )
-    location = ask.subject.location
-    encoded, _ = await ask.desk.service.once(
-        lambda: render.opened(location, lambda reader: render.feature(reader, request)),
-        results.gone(ask.request.receive),
+    encoded = await ask.desk.service.use(
+        ask.subject.location, lambda reader: render.feature(reader, request), results.gone(ask.request.receive)
     )
     return Response(encoded.body, headers=results.described(encoded))
 

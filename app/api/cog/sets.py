@@ -21,7 +21,6 @@ from app.crs import WGS84
 from app.raster import Crs
 from app.reading.reader import Reader
 from app.rendering.encoding import formats
-from app.serving import render
 from app.serving.encoded import Encoded
 from app.tms import TileMatrixSet
 
@@ -88,8 +87,7 @@ async def _document(ask: Ask[None], place: str, work: Any, *, title: str) -> Res
         response = await results.document(ask, place, work, links=True)
         response.headers["Vary"] = "Accept"
         return response
-    location = ask.subject.location
-    body, _ = await ask.desk.service.once(lambda: render.opened(location, work))
+    body = await ask.desk.service.use(ask.subject.location, work)
     return answers.document(ask, body, title=title)
 
 
@@ -149,13 +147,12 @@ async def capabilities(ask: Ask[Described]) -> Response:
 async def map_page(ask: Ask[Look]) -> Response:
     """A page that shows the raster's tiles on a map."""
     tms = tms_.get(ask.path.get("tileMatrixSetId") or tms_.DEFAULT)
-    location = ask.subject.location
     mercator = tms_.get(tms_.DEFAULT)
 
     def work(reader: Reader) -> tuple[Place, tuple[int, int], tuple[int, int]]:
         return place_of(reader), reader.zooms(tms), reader.zooms(mercator)
 
-    (place, (lowest, highest), in_mercator), _ = await ask.desk.service.once(lambda: render.opened(location, work))
+    place, (lowest, highest), in_mercator = await ask.desk.service.use(ask.subject.location, work)
     values = ask.values
     own = (*_OF_TILES, "tilesize")
     query = [*query_of(ask.request.scope, without=own), ("tilesize", str(values["tilesize"]))]

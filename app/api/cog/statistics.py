@@ -28,7 +28,6 @@ async def of_features(ask: Ask[Counted]) -> Response:
     """The body's Feature or FeatureCollection, with statistics in the properties."""
     document, items = await body.features(ask.request, ask.desk.settings)
     request = _request(ask, tuple(item["geometry"] for item in items))
-    location = ask.subject.location
 
     def work(reader: Reader) -> bytes:
         counted = [
@@ -43,7 +42,7 @@ async def of_features(ask: Ask[Counted]) -> Response:
         ]
         return documents.encode(counted[0] if document is items[0] else {**document, "features": counted})
 
-    encoded, _ = await ask.desk.service.once(lambda: render.opened(location, work), results.gone(ask.request.receive))
+    encoded = await ask.desk.service.use(ask.subject.location, work, results.gone(ask.request.receive))
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 
