@@ -83,13 +83,14 @@ def _covered(crs: Crs, whole: Bounds, place: Place) -> Bounds | None:
 
 def _outline(crs: Crs, place: Place) -> Bounds | None:
     """Bounds from the raster's edges, or None where edges do not tell."""
+    left, bottom, right, top = place.bounds
+    outline = (left, min(bottom, top), right, max(bottom, top))
     if place.crs == crs:
-        left, bottom, right, top = place.bounds
-        return (left, min(bottom, top), right, max(bottom, top))
+        return outline
     west, south, east, north = place.geographic
     if not (west < east < west + WIDE and south > -89.0 and north < 89.0):
         return None
-    left, bottom, right, top = crs_.transform_bounds(place.crs, crs, place.bounds, DENSIFY)
+    left, bottom, right, top = crs_.transform_bounds(place.crs, crs, outline, DENSIFY)
     bottom, top = min(bottom, top), max(bottom, top)
     if not all(map(math.isfinite, (left, bottom, right, top))) or left > right:
         return None

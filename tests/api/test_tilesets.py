@@ -130,3 +130,12 @@ def test_a_tileset_has_its_links_limits_and_bounds() -> None:
     }
     assert document["crs"] == "http://www.opengis.net/def/crs/EPSG/0/3857"
     assert document["attribution"] == "somebody"
+
+
+def test_a_raster_upside_down_covers_the_same() -> None:
+    grid = tms.get("WebMercatorQuad")
+    upright, turned = (
+        Place(bounds=bounds, crs=crs.WGS84, geographic=(8.0, 46.0, 9.0, 47.0))
+        for bounds in ((8.0, 46.0, 9.0, 47.0), (8.0, 47.0, 9.0, 46.0))
+    )
+    assert tilesets.covered(grid, turned) == tilesets.covered(grid, upright)
