@@ -268,10 +268,10 @@ class Reader:
         a, b, c, d, e, f = profile.transform
         determinant = a * e - b * d
         if math.isfinite(x) and math.isfinite(y) and determinant:
-            column = math.floor((e * (x - c) - b * (y - f)) / determinant)
-            row = math.floor((a * (y - f) - d * (x - c)) / determinant)
-            if 0 <= column < profile.width and 0 <= row < profile.height:
-                return self._pixel(column, row, options)
+            across = (e * (x - c) - b * (y - f)) / determinant
+            down = (a * (y - f) - d * (x - c)) / determinant
+            if 0 <= across < profile.width and 0 <= down < profile.height:
+                return self._pixel(math.floor(across), math.floor(down), options)
         raise PointOutsideBounds("The position is outside of the raster.")
 
     def _pixel(self, column: int, row: int, options: ReadOptions) -> Raster:

@@ -137,6 +137,7 @@ def test_sources_that_are_not_listed(client: TestClient, url: str) -> None:
         ("/cog/tiles/WebMercatorQuad/2/0/0.gif", {}, 422, "invalid_parameter", "format"),
         ("/cog/tiles/WebMercatorQuad/8/a/90.png", {}, 422, "invalid_parameter", "x"),
         ("/cog/point/100,46", {}, 404, "point_outside_bounds", None),
+        ("/cog/point/1e308,1e308", {}, 404, "point_outside_bounds", None),
         ("/cog/point/nan,46", {}, 422, "invalid_parameter", "lon"),
         ("/cog/bbox/9,47,8,46.png", {}, 422, "invalid_parameter", "bbox"),
         ("/cog/bbox/nan,46,9,47.png", {}, 422, "invalid_parameter", "minx"),
