@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.errors import InvalidParameter
+from app.errors import InvalidParameter, UnsupportedRaster
 from app.raster import Bounds, Crs
 
 if TYPE_CHECKING:
@@ -123,17 +123,26 @@ def is_plain(crs: Crs) -> bool:
 
 
 def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
-    """A transformer of this thread's own, x (or longitude) first on both sides."""
+    """A transformer of this thread's own, x (or longitude) first on both sides.
+
+    Raises:
+        UnsupportedRaster: no way leads from one to the other, as from the Earth to Mars.
+    """
     kept: dict[tuple[Crs, Crs], Any] = _transformers.__dict__.setdefault("kept", {})
     found = kept.get((source, target))
     if found is None:
         import pyproj
+        from pyproj.exceptions import ProjError
 
         if len(kept) >= 64:
             kept.clear()
-        found = kept[(source, target)] = pyproj.Transformer.from_crs(
-            to_pyproj(source), to_pyproj(target), always_xy=True
-        )
+        try:
+            found = pyproj.Transformer.from_crs(to_pyproj(source), to_pyproj(target), always_xy=True)
+        except ProjError:
+            raise UnsupportedRaster(
+                "The raster's coordinate reference system and the one asked for have nothing in common."
+            ) from None
+        kept[(source, target)] = found
     return found
 
 

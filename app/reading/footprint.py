@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from app import crs as crs_
+from app.errors import UnsupportedRaster
 from app.raster import Bounds, Crs, Grid
 from app.reading.profile import Profile
 
@@ -18,7 +19,10 @@ def geographic_bounds(profile: Profile, crs: Crs = crs_.WGS84) -> Bounds:
     left, bottom, right, top = profile.bounds
     if profile.crs is None or profile.crs == crs:
         return (left, min(bottom, top), right, max(bottom, top))
-    found = crs_.transform_bounds(profile.crs, crs, (left, min(bottom, top), right, max(bottom, top)))
+    try:
+        found = crs_.transform_bounds(profile.crs, crs, (left, min(bottom, top), right, max(bottom, top)))
+    except UnsupportedRaster:
+        return WORLD
     return found if all(map(math.isfinite, found)) else WORLD
 
 

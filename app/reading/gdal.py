@@ -22,7 +22,7 @@ import rasterio
 from rasterio import transform as rasterio_transform
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -384,7 +384,7 @@ def default_transform(
         affine, width, height = calculate_default_transform(
             crs_.to_rasterio(profile.crs), crs_.to_rasterio(target), width, height, left, bottom, right, top
         )
-    except _FAILURES as error:
+    except (*_FAILURES, CRSError) as error:
         raise UnsupportedRaster(
             "The raster cannot be placed in that coordinate reference system.", private=str(error)
         ) from None

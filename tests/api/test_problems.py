@@ -302,6 +302,30 @@ def test_a_surprise_is_logged_and_not_told(
     assert record.exc_info is not None
 
 
+MARS = (
+    'GEOGCS["Mars 2000",DATUM["D_Mars_2000",SPHEROID["Mars_2000_IAU_IAG",3396190,169.894]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]]'
+)
+
+
+def test_a_raster_of_another_planet(tmp_path: Path) -> None:
+    rasters.constant(tmp_path / "mars.tif", 1, crs=MARS)
+    with service.client(tmp_path.resolve()) as client:
+        for path, status in {
+            "/cog/info.geojson?": 200,
+            "/cog/preview.png?": 200,
+            "/cog/WebMercatorQuad/tilejson.json?": 200,
+            "/cog/validate?": 200,
+            "/cog/WMTSCapabilities.xml?": 200,
+            "/cog/tiles/WebMercatorQuad/0/0/0.png?": 415,
+            "/cog/preview.png?dst_crs=EPSG:3857&": 415,
+            "/cog/point/8.5,46.5?": 415,
+            "/cog/stac?": 415,
+        }.items():
+            answer = client.get(f"{path}url={tmp_path.resolve()}/mars.tif")
+            assert answer.status_code == status, (path, answer.text)
+
+
 def test_paths_and_methods_that_do_not_exist(client: TestClient) -> None:
     assert client.get("/no/such/path").json()["code"] == "not_found"
     answer = client.delete("/cog/info")

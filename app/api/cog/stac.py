@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from app import crs as crs_
 from app.api import results
 from app.api.operation import Ask, Operation, Subject, nothing
 from app.api.params import options, table
@@ -33,6 +34,8 @@ def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment,
     # Says no where taking the statistics would decode more than one request may.
     reader.preview(options=ReadOptions(), width=1, height=1)
     source = subject.source
+    if reader.profile.crs is not None:
+        crs_.transformer(reader.profile.crs, crs_.WGS84)  # says no where the footprint cannot be given
     with reader.dataset() as dataset:
         item = create_stac_item(
             dataset,
