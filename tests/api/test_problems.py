@@ -336,8 +336,9 @@ def test_paths_and_methods_that_do_not_exist(client: TestClient) -> None:
 def test_a_picture_of_too_many_pixels(folder: Path, tmp_path: Path) -> None:
     rasters.constant(tmp_path / "large.tif", 1, size=2100)
     with service.client(tmp_path.resolve()) as client:
-        status, code, body = ask(client, "/cog/bbox/8,46,9,47.png", url=f"{tmp_path.resolve()}/large.tif")
-    assert (status, code, body["parameter"]) == (413, "too_much_work", "max_size")
+        for path in ("/cog/bbox/8,46,9,47.png", "/cog/stac"):
+            status, code, body = ask(client, path, url=f"{tmp_path.resolve()}/large.tif", max_size=4096)
+            assert (status, code, body["parameter"]) == (413, "too_much_work", "max_size")
 
 
 def test_a_deadline_that_passes(folder: Path) -> None:

@@ -12,8 +12,9 @@ from app.api import results
 from app.api.operation import Ask, Operation, Subject, nothing
 from app.api.params import options, table
 from app.api.params.parse import Values
-from app.errors import InvalidParameter
+from app.errors import InvalidParameter, TooMuchWork
 from app.reading.options import ReadOptions
+from app.reading.profile import Profile
 from app.reading.reader import Reader
 
 Json = dict[str, Any]
@@ -25,7 +26,23 @@ async def stac(ask: Ask[None]) -> Response:
     values = ask.values
     options.check_size(ask.desk.settings, max_size=values["max_size"])
     times = _times(values.get("datetime"))
-    return await results.document(ask, "stac", lambda reader: _item(reader, ask.subject, values, times))
+
+    def work(reader: Reader) -> Json:
+        _check_pixels(reader.profile, values["max_size"], ask.desk.settings.max_pixels)
+        return _item(reader, ask.subject, values, times)
+
+    return await results.document(ask, "stac", work)
+
+
+def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
+    """Nothing, when the statistics are taken from no more pixels than a picture may have."""
+    shrunk = min(1.0, max_size / max(profile.width, profile.height))
+    if profile.width * shrunk * profile.height * shrunk > limit:
+        raise TooMuchWork(
+            f"Statistics would be taken from more than {limit} pixels. Give a smaller max_size.",
+            parameter="max_size",
+            limit=limit,
+        )
 
 
 def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment, ...]) -> Json:
