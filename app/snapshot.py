@@ -36,7 +36,16 @@ def load(application: Application) -> list[int]:
     application.rooms()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "world.tif").write_bytes(world())
-        own = create_app(Settings(_env_file=None, sources=(f"{folder}/",), access_token=None, tile_cache_bytes=0))
+        settings = Settings(
+            _env_file=None,
+            sources=(f"{folder}/",),
+            catalog=None,
+            tile_store=None,
+            access_token=None,
+            disable_cog=False,
+            tile_cache_bytes=0,
+        )
+        own = create_app(settings)
         query = f"url={folder}/world.tif"
         paths = [f"/cog/tiles/WebMercatorQuad/0/0/0.{name}" for name in FORMATS]
 

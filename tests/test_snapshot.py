@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -44,6 +45,12 @@ def test_the_little_raster_is_one(tmp_path: Path) -> None:
     assert (red[0] == np.arange(256)).all()
     assert (green[:, 0] == np.arange(256)[::-1]).all()
     assert (blue == 99).all()
+
+
+def test_everything_is_loaded_whatever_is_served() -> None:
+    code = LOADED.partition("before = ")[0]
+    environ = os.environ | {"TILERY_DISABLE_COG": "1", "TILERY_CATALOG": "s3://nowhere/sources/"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environ, check=True)
 
 
 def test_a_first_tile_loads_nothing_more(tmp_path: Path) -> None:
