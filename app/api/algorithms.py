@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers
-from app.api.operation import Ask, Operation
+from app.api.operation import Ask, Operation, nothing
 from app.api.params.kinds import Choice
 from app.api.params.table import PAGE_FORMAT, Parameter
 
@@ -75,7 +75,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/algorithms",),
         parameters=(PAGE_FORMAT,),
         answer=algorithm_list,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Retrieve the list of available Algorithms.",
         produces=answers.PRODUCES,
@@ -85,7 +85,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/algorithms/{algorithmId}",),
         parameters=(ALGORITHM_ID, PAGE_FORMAT),
         answer=algorithm,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Retrieve the metadata of the specified algorithm.",
         produces=answers.PRODUCES,

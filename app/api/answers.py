@@ -10,9 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import documents, negotiation, pages
-from app.api.desk import Desk
 from app.api.operation import Ask
-from app.api.params.parse import Values
 from app.api.params.table import PAGE_FORMAT
 
 JSON = "application/json"
@@ -22,10 +20,6 @@ PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
     200: {"description": "Successful Response", "content": {JSON: {}, HTML: {"schema": {"type": "string"}}}}
 }
 """Responses of a route with a document and a page, as the OpenAPI document has them."""
-
-
-def no_plan(_desk: Desk, _values: Values) -> None:
-    """The plan of a route that needs none."""
 
 
 def link(asked: Ask[Any], path: str) -> str:

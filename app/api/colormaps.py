@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers, negotiation, pages
-from app.api.operation import Ask, Operation
+from app.api.operation import Ask, Operation, nothing
 from app.api.params import options
 from app.api.params.kinds import Choice, Integer
 from app.api.params.parse import Values
@@ -149,7 +149,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/colorMaps",),
         parameters=(PAGE_FORMAT,),
         answer=colormap_list,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Retrieve the list of available colormaps.",
         produces=answers.PRODUCES,
@@ -159,7 +159,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/colorMaps/{colorMapId}",),
         parameters=(COLORMAP_ID, *PICTURE),
         answer=colormap,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Retrieve the colorMap metadata or image.",
         produces=_PRODUCES,

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers, layers
-from app.api.operation import Ask, Operation
+from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import PAGE_FORMAT
 
 TAG = "OGC Common"
@@ -101,7 +101,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/",),
         parameters=(PAGE_FORMAT,),
         answer=landing,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Landing",
         produces=answers.PRODUCES,
@@ -111,7 +111,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/conformance",),
         parameters=(PAGE_FORMAT,),
         answer=conformance,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Conformance",
         produces=answers.PRODUCES,

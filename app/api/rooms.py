@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,7 +20,6 @@ from app.api import algorithms, colormaps, health, layers, ogc, openapi, openapi
 from app.api.cog import routes as cog
 from app.api.desk import Desk
 from app.api.operation import Operation, endpoint
-from app.errors import InvalidParameter
 from app.settings import Settings
 
 
@@ -37,7 +35,7 @@ def build(desk: Desk) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        exception_handlers={HTTPException: _no_route, RequestValidationError: _not_valid, Exception: _to_the_door},
+        exception_handlers={HTTPException: _no_route, Exception: _to_the_door},
     )
     app.state.desk = desk
     operations = _operations(settings)
@@ -93,11 +91,3 @@ async def _no_route(request: Request, error: Exception) -> Response:
     detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     return problems.of_status(status, detail, request.state.request_id, headers)
-
-
-async def _not_valid(request: Request, error: Exception) -> Response:
-    """Validation errors of routes that leave their parameters to FastAPI, in our shape."""
-    items = error.errors() if isinstance(error, RequestValidationError) else ()
-    problem = InvalidParameter("; ".join(f"{item['loc'][-1]}: {item['msg']}" for item in items))
-    problem.errors = tuple({key: item[key] for key in ("type", "loc", "msg", "input")} for item in items)
-    return problems.of_error(problem, request.state.request_id)

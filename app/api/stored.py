@@ -21,8 +21,6 @@ from app.serving.tile_store import TileStore
 
 Work = Callable[[Reader], Encoded]
 
-_LARGEST_SCALE = 4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
@@ -134,7 +132,7 @@ async def _place(ask: Ask[Look], store: TileStore) -> _Place | None:
     """Where the tile is kept; None for one that is nobody else's: with parameters of its own, or without a format."""
     layer, path = ask.subject.layer, ask.path
     suffix, scale = path.get("format"), path.get("scale")
-    if layer is None or suffix is None or (scale or 1) > _LARGEST_SCALE:
+    if layer is None or suffix is None:
         return None
     given = parse_qsl(ask.request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     if any(name != "style" for name, _ in given) or len(given) > 1:

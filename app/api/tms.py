@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app import tms
 from app.api import answers
-from app.api.operation import Ask, Operation
+from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import MATRIX_SET, PAGE_FORMAT
 
 TAG = "Tiling Schemes"
@@ -59,7 +59,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/tileMatrixSets",),
         parameters=(PAGE_FORMAT,),
         answer=tile_matrix_sets,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Retrieve the list of available tiling schemes (tile matrix sets).",
         produces=answers.PRODUCES,
@@ -69,7 +69,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/tileMatrixSets/{tileMatrixSetId}",),
         parameters=(MATRIX_SET, PAGE_FORMAT),
         answer=tile_matrix_set,
-        plan=answers.no_plan,
+        plan=nothing,
         tag=TAG,
         summary="Retrieve the definition of the specified tiling scheme (tile matrix set).",
         produces=answers.PRODUCES,
