@@ -141,6 +141,8 @@ def _is_in(client: str, networks: tuple[str, ...]) -> bool:
         address = ipaddress.ip_address(client)
     except ValueError:
         return client in networks
+    if address.version == 6 and address.ipv4_mapped is not None:  # what a socket for both calls an IPv4 address
+        address = address.ipv4_mapped
     for text in networks:
         try:
             if address in ipaddress.ip_network(text, strict=False):

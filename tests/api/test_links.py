@@ -36,9 +36,10 @@ def test_the_public_address_wins_over_everything(folder: Path) -> None:
     assert tiles(client, folder, headers=headers) == "https://tiles.example.com/maps"
 
 
-def test_behind_an_application_load_balancer(folder: Path) -> None:
+@pytest.mark.parametrize("peer", ["10.0.0.7", "::ffff:10.0.0.7"])
+def test_behind_an_application_load_balancer(folder: Path, peer: str) -> None:
     # It passes Host on as the client sent it, and says the client's scheme.
-    client = at(folder, trusted_proxies="10.0.0.0/8", allowed_hosts="tiles.example.com")
+    client = at(folder, peer, trusted_proxies="10.0.0.0/8", allowed_hosts="tiles.example.com")
     headers = {"host": "tiles.example.com", "x-forwarded-proto": "https", "x-forwarded-port": "443"}
     assert tiles(client, folder, headers=headers) == "https://tiles.example.com"
     assert tiles(client, folder, headers=headers | {"host": "evil.example"}) == ""
