@@ -36,11 +36,6 @@ class limit:  # noqa: N801  it is read as a verb: `with limit(5):`
             _end.reset(self._token)
 
 
-def end() -> float:
-    """The moment of `time.monotonic` at which the time is up; infinity where nothing limits the work."""
-    return _end.get()
-
-
 def remaining() -> float:
     """Seconds that are left, infinity where nothing limits the work.
 
@@ -60,11 +55,6 @@ def check() -> None:
         DeadlineExceeded: none is left.
     """
     remaining()
-
-
-def passed() -> bool:
-    """Whether the time is up."""
-    return _end.get() <= time.monotonic()
 
 
 def exceeded() -> DeadlineExceeded:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -146,12 +145,12 @@ def test_the_deadline_passes_in_the_slot_and_work_knows_it(gate: Gate) -> None:
         known: list[float] = []
 
         def work() -> None:
-            known.append(deadline.end() - time.monotonic())
+            known.append(deadline.remaining())
             gate()
 
-        with deadline.limit(0.02), pytest.raises(DeadlineExceeded):
+        with deadline.limit(0.2), pytest.raises(DeadlineExceeded):
             await admission.run(work)
-        assert known[0] <= 0.02
+        assert known[0] <= 0.2
         assert admission.running == 1
         gate.opened.set()
         await until(lambda: admission.running == 0)

@@ -240,8 +240,6 @@ def sizes(max_size: int | None) -> Group:
     )
 
 
-MAX_SIZE_ONLY: Group = sizes(1024)[:1]
-
 # Coordinate reference systems
 CRS = Parameter(name="crs", kind=CrsText(name="crs"), description="CRS of the bounds in the answer. WGS 84 by default.")
 COORD_CRS = Parameter(
