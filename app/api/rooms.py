@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from app import __version__
 from app.api import algorithms, colormaps, health, layers, ogc, openapi, openapi_pages, problems, tms, viewer
@@ -89,5 +89,11 @@ async def _no_route(request: Request, error: Exception) -> Response:
         address = desk.links.prefix(request.scope) + "/" + path.strip("/")
         return RedirectResponse(f"{address}?{query}" if query else address, status_code=307)
     detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    headers = {"Allow": _allowed(request)} if status == 405 else {}
     return problems.of_status(status, detail, request.state.request_id, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that any route takes at this path; the router knows those of the first one only."""
+    fitting = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for route in fitting for method in getattr(route, "methods", None) or ()}))

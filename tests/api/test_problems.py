@@ -330,7 +330,9 @@ def test_paths_and_methods_that_do_not_exist(client: TestClient) -> None:
     assert client.get("/no/such/path").json()["code"] == "not_found"
     answer = client.delete("/cog/info")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert client.put("/cog/statistics").headers["allow"] == "GET, HEAD, POST"
+    assert client.get("/cog/feature").headers["allow"] == "POST"
 
 
 def test_a_picture_of_too_many_pixels(folder: Path, tmp_path: Path) -> None:
