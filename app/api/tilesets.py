@@ -134,12 +134,14 @@ def _matrix_samples(crs: Crs, bounds: Bounds) -> tuple[NDArray[np.float64], ...]
 
 
 def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int) -> tuple[Limits, ...]:
-    """The limits of each zoom from ``minzoom`` to ``maxzoom``; empty where there is nothing or zooms are reversed."""
+    """The limits of each zoom from ``minzoom`` to ``maxzoom`` that the set defines, for no document may name others;
+    empty where there is nothing or zooms are reversed.
+    """
     if bounds is None:
         return ()
     left, bottom, right, top = bounds
     found = []
-    for zoom in range(max(minzoom, tms.minzoom), maxzoom + 1):
+    for zoom in range(max(minzoom, tms.minzoom), min(maxzoom, tms.maxzoom) + 1):
         matrix = tms.matrix(zoom)
         # An edge that lies on the seam of two tiles belongs to the tile inside; float64 puts it on either side.
         hair = matrix.cell_size * 1e-4

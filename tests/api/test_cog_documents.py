@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,21 @@ def test_tilesets(client: TestClient, folder: Path) -> None:
     assert "rescale=0%2C9" in tile
     page = client.get("/cog/tiles/WebMercatorQuad", params={"url": url}, headers={"accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/cog/tiles/WebMercatorQuad", "maxzoom", 99),
+        ("/cog/WebMercatorQuad/map.html", "maxzoom", 99),
+        ("/cog/WMTSCapabilities.xml", "zooms", "WebMercatorQuad::20,99"),
+    ],
+)
+def test_zooms_beyond_the_set_are_left_out(client: TestClient, folder: Path, path: str, name: str, value: Any) -> None:
+    answer = client.get(path, params={"url": f"{folder}/rgb.tif", name: value})
+    assert answer.status_code == 200, answer.text
+    zooms = re.findall(r'"tileMatrix":"(\d+)"|<TileMatrix>(\d+)</TileMatrix>', answer.text)
+    assert all(int(zoom or other) <= 24 for zoom, other in zooms)
 
 
 def test_wmts_of_all_sets_and_of_one(client: TestClient, folder: Path) -> None:
