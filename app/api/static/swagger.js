@@ -1,5 +1,5 @@
 // Swagger UI, told where our description is and not to ask anybody else about it.
-import { address, data } from "./common.js";
+import { address } from "./common.js";
 
 if (window.SwaggerUIBundle) {
   window.SwaggerUIBundle({
@@ -9,7 +9,6 @@ if (window.SwaggerUIBundle) {
     docExpansion: "none",
     defaultModelsExpandDepth: -1,
     validatorUrl: null,
-    oauth2RedirectUrl: new URL(`${data.root}docs/oauth2-redirect`, location.href).href,
     presets: [window.SwaggerUIBundle.presets.apis],
   });
 } else {
