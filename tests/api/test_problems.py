@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,22 @@ def test_bodies_that_are_no_polygon(
         path, params={"url": f"{folder}/rgb.tif"}, content=body, headers={"content-type": "application/json"}
     )
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("path", ["/cog/feature.png", "/cog/statistics"])
+def test_bodies_are_looked_through_in_a_slot(
+    client: TestClient, folder: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    whole = json.loads
+
+    def noted(*args: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return whole(*args)
+
+    monkeypatch.setattr("app.api.body.json.loads", noted)
+    client.post(path, params={"url": f"{folder}/rgb.tif"}, content=b"[" + b"{}," * 20_000 + b"{}]")
+    assert [name.partition("_")[0] for name in threads[:1]] == ["render"]
 
 
 def _post(folder: Path, ending: Message | None, **settings: Any) -> list[Message]:

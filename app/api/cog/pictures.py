@@ -49,17 +49,21 @@ async def box(ask: Ask[Framed]) -> Response:
 
 async def feature(ask: Ask[Framed]) -> Response:
     """What is inside the polygon of the body."""
-    found = await body.feature(ask.request, ask.desk.settings)
-    request = FeatureRequest(
-        geometry=found["geometry"],
-        geometry_crs=ask.plan.coord_crs,
-        dst_crs=ask.plan.dst_crs,
-        style=plans.style(ask, ask.plan.look),
-        size=plans.size(ask),
-    )
-    encoded = await ask.desk.service.use(
-        ask.subject.location, lambda reader: render.feature(reader, request), results.gone(ask.request.receive)
-    )
+    settings = ask.desk.settings
+    content = await body.read(ask.request, settings)
+    style, size = plans.style(ask, ask.plan.look), plans.size(ask)
+
+    def work(reader: Reader) -> Encoded:
+        request = FeatureRequest(
+            geometry=body.feature(content, settings)["geometry"],
+            geometry_crs=ask.plan.coord_crs,
+            dst_crs=ask.plan.dst_crs,
+            style=style,
+            size=size,
+        )
+        return render.feature(reader, request)
+
+    encoded = await ask.desk.service.use(ask.subject.location, work, results.gone(ask.request.receive))
     return Response(encoded.body, headers=results.described(encoded))
 
 

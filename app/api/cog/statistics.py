@@ -26,10 +26,12 @@ async def of_raster(ask: Ask[Counted]) -> Response:
 
 async def of_features(ask: Ask[Counted]) -> Response:
     """The body's Feature or FeatureCollection, with statistics in the properties."""
-    document, items = await body.features(ask.request, ask.desk.settings)
-    request = _request(ask, tuple(item["geometry"] for item in items))
+    settings = ask.desk.settings
+    content = await body.read(ask.request, settings)
 
     def work(reader: Reader) -> bytes:
+        document, items = body.features(content, settings)
+        request = _request(ask, tuple(item["geometry"] for item in items))
         counted = [
             {
                 **item,
