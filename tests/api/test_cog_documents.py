@@ -190,6 +190,12 @@ def test_statistics_of_a_polygon_are_weighted(client: TestClient, folder: Path) 
     assert [item["properties"]["statistics"]["b1"] for item in many["features"]] == [band, band]
 
 
+def test_statistics_of_no_polygons(client: TestClient, folder: Path) -> None:
+    nothing = {"type": "FeatureCollection", "features": []}
+    answer = client.post("/cog/statistics", params={"url": f"{folder}/rgb.tif"}, json=nothing)
+    assert (answer.status_code, answer.json()) == (200, nothing)
+
+
 def test_properties_that_json_cannot_say_do_not_hurt(client: TestClient, folder: Path) -> None:
     ring = "[[8.1,46.1],[8.2,46.1],[8.2,46.2],[8.1,46.1]]"
     body = (

@@ -42,7 +42,7 @@ async def of_features(ask: Ask[Counted]) -> Response:
             }
             for position, item in enumerate(items)
         ]
-        return documents.encode(counted[0] if document is items[0] else {**document, "features": counted})
+        return documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
 
     encoded = await ask.desk.service.use(ask.subject.location, work, results.gone(ask.request.receive))
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
