@@ -149,7 +149,7 @@ def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
     """Statistics of the whole raster, by band."""
     raster = _preview(reader, PreviewRequest(style=request.style, size=request.size, dst_crs=request.dst_crs))
-    return _statistics(raster, request, None)
+    return _statistics(pipeline.calculated(raster, request.style.render), request, None)
 
 
 def feature_statistics(reader: Reader, request: StatisticsRequest, position: int) -> dict[str, Any]:
@@ -165,6 +165,7 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
         options=request.style.read,
         align=True,
     )
+    raster = pipeline.calculated(raster, request.style.render)  # may cut off what it needed around
     weights = coverage.of(geometry, request.coord_crs, raster, request.cover_scale)
     return _statistics(raster, request, weights)
 
@@ -233,7 +234,7 @@ def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dic
 
     tally = request.tally
     return statistics_.statistics(
-        pipeline.calculated(raster, request.style.render),
+        raster,
         coverage=weights,
         categorical=tally.categorical,
         categories=tally.categories,

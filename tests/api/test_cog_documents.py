@@ -190,6 +190,15 @@ def test_statistics_of_a_polygon_are_weighted(client: TestClient, folder: Path) 
     assert [item["properties"]["statistics"]["b1"] for item in many["features"]] == [band, band]
 
 
+def test_statistics_of_a_polygon_behind_an_algorithm_that_cuts_its_edges_off(client: TestClient, folder: Path) -> None:
+    ring = [[8.25, 46.25], [8.5, 46.25], [8.5, 46.5], [8.25, 46.25]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    query = {"url": f"{folder}/gradient-uint16.tif", "bidx": 1, "algorithm": "slope"}
+    answer = client.post("/cog/statistics", params=query, json=feature)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["properties"]["statistics"]["b1"]["count"] == pytest.approx((128 - 2 * 3) ** 2 / 2, rel=0.02)
+
+
 def test_statistics_of_no_polygons(client: TestClient, folder: Path) -> None:
     nothing = {"type": "FeatureCollection", "features": []}
     answer = client.post("/cog/statistics", params={"url": f"{folder}/rgb.tif"}, json=nothing)
