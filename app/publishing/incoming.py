@@ -111,7 +111,7 @@ def _publish(arrival: Arrival, to: str, progress: Progress | None, options: dict
     if not arrival.is_raster:
         detail = f"Not taken for a raster: its name ends in none of {', '.join(SUFFIXES)}."
         return Report(status="skipped", source=arrival.address, detail=detail)
-    order = Order(source=arrival.address, to=to, id=arrival.layer_id, **options)
+    order = Order(source=arrival.address, to=to, id=arrival.layer_id, untrusted=True, **options)
     try:
         order = replace(order, only=_identity(arrival))
         try:

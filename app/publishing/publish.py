@@ -87,6 +87,8 @@ class Order:
 
     only: str | None = None
     """Identity that the source must have, and still have at the end. None: whatever is there when it is read."""
+    untrusted: bool = False
+    """Whether the source comes from somebody else than the publisher: then it may lead to no other file."""
 
     def key(self, identity: str) -> str:
         """What decides the bytes of the published files, as a digest."""
@@ -211,6 +213,8 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
     _need_store(store, order.id)
     with Workplace.opened(_workplace(order, store), order.key(origin.identity)) as place:
         path = _here(origin, place, progress)
+        if order.untrusted:
+            rasters.need_harmless(path)
         planned = plan(order, rasters.facts(path), kinds.sample(path), origin)
         prepared = _prepare(order, planned, path, place, progress)
         revision, folder = _upload(order, store, place, prepared, progress)

@@ -207,6 +207,22 @@ def facts(path: Path, placement: Placement | None = None) -> Profile:
         return placed(profile_of(dataset), placement)
 
 
+def need_harmless(path: Path) -> None:
+    """Nothing, when the file is of a format that the service opens, and nothing in it leads to another.
+
+    Raises:
+        NotARaster, UnsupportedRaster: it is not.
+    """
+    from app.reading.gdal import driver_of, need_own_overviews
+
+    with path.open("rb") as file:
+        driver = driver_of(file.read(16))
+    with environment(), reading(path) as dataset:
+        if dataset.driver != driver:  # the first bytes of one format, read as another
+            raise NotARaster("The file is not what it begins as.", private=dataset.driver)
+        need_own_overviews(dataset)
+
+
 def placed(found: Profile, placement: Placement | None = None) -> Profile:
     """The facts, with the placement taken for what the raster does not say.
 

@@ -109,6 +109,7 @@ class Handle:
             raise SourceChanged  # GDAL opened the file by its name: it may be another than the source's
         if not 0 < self.dataset.count <= _MAX_BANDS or max(self.dataset.shape) > _MAX_SIDE:
             raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
+        need_own_overviews(self.dataset)
 
     def check(self) -> None:
         """Nothing when all bytes arrived.
@@ -139,6 +140,19 @@ class Handle:
             return file
 
         return opener
+
+
+def need_own_overviews(dataset: DatasetReader) -> None:
+    """Nothing, when the overviews of an open dataset are its own.
+
+    GDAL takes them from wherever the raster's metadata say, with any driver: another file of this machine, an address,
+    a VRT. It looks there when overviews are first asked for, so this has to be asked before.
+
+    Raises:
+        UnsupportedRaster: they are not.
+    """
+    if dataset.tags(ns="OVERVIEWS"):
+        raise UnsupportedRaster("The raster names another file for its overviews.", parameter="url")
 
 
 def profile_of(dataset: DatasetReader) -> Profile:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
 
 from app import settings as environment
 from app.catalog.catalog import Catalog
@@ -20,6 +21,7 @@ from app.errors import InvalidParameter
 from app.publishing import incoming
 from app.publishing.incoming import Arrival, take_in
 from app.publishing.progress import Silent
+from app.reading import gdal
 from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
@@ -187,3 +189,21 @@ def test_a_directory_works_as_a_bucket_does(tmp_path: Path) -> None:
     assert failure is None, failure
     assert found.layer == "alps"
     assert json.loads((tmp_path / "reports" / "Alps.tif.json").read_text())["status"] == "published"
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("named", "unsupported_raster"), ("disguised", "not_a_raster")])
+def test_an_upload_leads_to_no_other_file(
+    tmp_path: Path, name: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = tmp_path / "incoming" / "alps.tif"
+    upload.parent.mkdir()
+    secret = made.constant(tmp_path / "secret.tif", 77, size=150)
+    made.rgb(upload, size=300)
+    if name == "named":
+        with rasterio.open(upload, "r+") as raster:
+            raster.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
+    else:
+        monkeypatch.setattr(gdal, "driver_of", lambda head: "PNG")
+    found, failure = take_in(str(upload), f"{tmp_path}/sources")
+    assert (found.status, found.code) == ("failed", wrong), failure
+    assert not Catalog(open_store(f"{tmp_path}/sources")).layers()

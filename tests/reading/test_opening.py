@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from app.errors import UnsupportedRaster
 from app.raster import Raster
 from app.reading.kept import kept
 from app.reading.location import FileLocation
@@ -64,3 +65,14 @@ def test_files_beside_the_raster_count_where_gdal_was_told_so(tmp_path: Path, mo
         mask = preview(path).mask
     assert mask is not None
     assert not mask.any()
+
+
+def test_a_raster_cannot_name_the_file_of_its_overviews(tmp_path: Path) -> None:
+    secret = rasters.constant(tmp_path / "secret.tif", 77, size=150)
+    path = rasters.constant(tmp_path / "a.tif", 1, size=300, overviews=(), tiled=False)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
+    with rasterio.open(path) as dataset:
+        assert dataset.overviews(1)  # those of the other, so GDAL has opened it
+    with pytest.raises(UnsupportedRaster):
+        preview(path)
