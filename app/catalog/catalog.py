@@ -91,6 +91,8 @@ class Catalog:
                 self._end(layer_id)
         if kept is None:
             raise LayerNotFound("There is no layer of that name.", parameter="id")
+        if kept.layer is None and kept.unreachable:
+            raise UpstreamError(kept.unreachable)
         if kept.layer is None:
             raise LayerNotFound("This layer cannot be served: its document is broken.", parameter="id")
         return kept.layer
@@ -132,8 +134,10 @@ class Catalog:
                 self._kept.pop(layer_id, None)
             return None
         except UpstreamError as error:
-            if kept is None:
-                raise
+            if kept is None:  # nothing is known of it but that it is there
+                kept = _Kept(layer=None, version=None, checked=now)
+                with self._lock:
+                    self._kept[layer_id] = kept
             kept.checked, kept.unreachable = now, error.detail
             return kept
         if blob is None and kept is not None:

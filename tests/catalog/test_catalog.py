@@ -216,3 +216,20 @@ def test_from_many_threads(catalog: Catalog, store: Counting, clock: Clock) -> N
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_one_document_that_cannot_be_read_hides_no_other(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    put(store, "alps")
+    put(store, "dem")
+    document = store.root / "dem" / "index.json"
+    document.unlink()
+    document.symlink_to("index.json")
+    assert catalog.get("alps").id == "alps"
+    assert [layer.id for layer in catalog.layers()] == ["alps"]
+    assert list(catalog.problems()) == ["dem"]
+    with pytest.raises(UpstreamError):
+        catalog.get("dem")
+    document.unlink()
+    put(store, "dem")
+    clock.now += 5
+    assert catalog.get("dem").id == "dem"
