@@ -38,7 +38,7 @@ class Workplace:
 
         Raises:
             Conflict: another process works here.
-            CatalogError: nobody may write here.
+            CatalogError: nobody may write here, or there are files of somebody else.
         """
         with _lock_file(folder) as lock:
             try:
@@ -94,7 +94,14 @@ class Workplace:
         path = self.path("marks.json")
         try:
             marks = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
+            if {entry.name for entry in self.folder.iterdir()} - {"lock", "marks.part"}:
+                raise CatalogError(
+                    "The folder to work in has files that are not of a publish; give another --work.",
+                    private=str(self.folder),
+                ) from None
+            marks = {}
+        except ValueError:
             marks = {}
         if marks.get("key") != key:
             for entry in self.folder.iterdir():

@@ -27,6 +27,7 @@ from app import settings as environment
 from app.catalog.catalog import Catalog
 from app.catalog.stores import open_store
 from app.errors import (
+    CatalogError,
     Conflict,
     InvalidParameter,
     NotARaster,
@@ -590,3 +591,12 @@ def test_placement_is_taken_for_what_the_raster_does_not_say(tmp_path: Path) -> 
     place = Placement(crs="EPSG:4326", bounds=(8, 46, 9, 47))  # type: ignore[arg-type]
     done = publish(order(source, tmp_path / "catalog", placement=place))
     assert done.document["bounds"] == pytest.approx([8, 46, 9, 47])
+
+
+def test_a_folder_with_other_files_is_not_worked_in(tmp_path: Path) -> None:
+    folder = tmp_path / "alps"
+    folder.mkdir()
+    source = made.rgb(folder / "a.tif", size=300)
+    with pytest.raises(CatalogError, match="--work"):
+        publish(order(source, tmp_path / "catalog", work=tmp_path))
+    assert source.exists()
