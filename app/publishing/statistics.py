@@ -6,6 +6,7 @@ made: limits first, then moments and a histogram of 65,536 steps between them, f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ STEPS = 65536
 BINS = 64
 """Bins of the histogram that goes into the document."""
 
+_DIGITS = 6
+"""Digits that tell one value of a range from another."""
 _COUNTING = 32
 """Bytes that counting needs for each pixel of the band that is being counted: NumPy widens what it counts."""
 
@@ -259,6 +262,7 @@ def limits_for_display(statistics_: Mapping[str, Mapping[str, Any]], dtype: str)
         if low == high:
             low, high = band["min"], band["max"]
         if low == high:
-            high = low + 1
-        ranges.append(f"{low:.6g},{high:.6g}")
+            high = low + max(1.0, abs(low) / 10**_DIGITS)
+        digits = _DIGITS + max(0, math.ceil(math.log10(max(abs(low), abs(high)) / (high - low))))
+        ranges.append(f"{low:.{digits}g},{high:.{digits}g}")
     return ranges

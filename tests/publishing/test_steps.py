@@ -252,6 +252,12 @@ def test_limits_for_display() -> None:
         "b2": {"percentile_2": 4, "percentile_98": 4, "min": 4, "max": 4},
     }
     assert statistics.limits_for_display(bands, "uint16") == ["1,9", "4,5"]
+    far = {"b1": {"percentile_2": 1_700_000_006.0, "percentile_98": 1_700_000_294.0}}
+    assert statistics.limits_for_display(far, "uint32") == ["1700000006,1700000294"]
+    large = {"b1": {"percentile_2": 1e20, "percentile_98": 1e20, "min": 1e20, "max": 1e20}}
+    (pair,) = statistics.limits_for_display(large, "float32") or []
+    low, high = map(float, pair.split(","))
+    assert low < high
     assert statistics.limits_for_display(bands, "uint8") is None
     assert statistics.limits_for_display({"b1": {"count": 0}}, "uint16") is None
 
