@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import UnsupportedRaster
 from app.publishing import rasters
 from app.publishing.progress import Advance
 from app.publishing.windows import in_order, pieces
@@ -27,6 +28,8 @@ BINS = 64
 
 _DIGITS = 6
 """Digits that tell one value of a range from another."""
+_LARGEST = 1e140
+"""Beyond it sums of squares do not fit into a float."""
 _COUNTING = 32
 """Bytes that counting needs for each pixel of the band that is being counted: NumPy widens what it counts."""
 
@@ -64,6 +67,7 @@ def statistics(path: Path, profile: Profile, advance: Advance) -> Statistics:
 
     Raises:
         BrokenRaster: a block does not decode.
+        UnsupportedRaster: values that are too large for sums of them.
     """
     bands = profile.data_bands
     size = profile.width * profile.height
@@ -151,6 +155,11 @@ def _limits(path: Path, profile: Profile, advance: Advance) -> list[tuple[float,
         for number, found in enumerate(made):
             if found is not None:
                 limits[number] = (min(limits[number][0], found[0]), max(limits[number][1], found[1]))
+    for value in (value for pair in limits for value in pair):
+        if math.isfinite(value) and abs(value) > _LARGEST:
+            raise UnsupportedRaster(
+                f"Values as {value!r} stand for missing ones, most likely: give --nodata={value!r}."
+            )
     return limits
 
 

@@ -233,6 +233,14 @@ def test_statistics_of_other_types_are_close(tmp_path: Path, dtype: str) -> None
     assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=1e-4)
 
 
+def test_values_that_only_stand_for_missing_ones_are_told(tmp_path: Path) -> None:
+    data = np.random.default_rng(4).normal(100, 10, (1, 300, 400))
+    data[0, :20] = np.finfo("float64").min
+    path = made.write(tmp_path / "a.tif", data)
+    with pytest.raises(UnsupportedRaster, match=r"--nodata=-1\.797"):
+        statistics.statistics(path, rasters.facts(path), QUIET)
+
+
 def test_statistics_of_nothing_and_of_one_value(tmp_path: Path) -> None:
     nothing = made.write(tmp_path / "nothing.tif", np.zeros((1, 100, 100), "uint8"), nodata=0)
     found = statistics.statistics(nothing, rasters.facts(nothing), QUIET)["b1"]
