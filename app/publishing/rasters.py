@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app import crs as crs_
-from app.errors import BrokenRaster, NotARaster, SourceNotFound, StoreFull, TileryError, UnsupportedRaster
+from app.errors import BrokenRaster, CatalogError, NotARaster, SourceNotFound, StoreFull, TileryError, UnsupportedRaster
 from app.raster import Bounds, Crs
 from app.reading.profile import Profile
 
@@ -164,6 +164,8 @@ def failures(folder: Path) -> Iterator[None]:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
         text = f"{error} {error.__cause__ or ''}"
+        if not folder.is_dir():
+            raise CatalogError("The folder to write to is not there.", private=text) from error
         if "No space left" in text or shutil.disk_usage(folder).free < ROOM:
             raise StoreFull("The disk is full; nothing was published.", private=text) from error
         raise BrokenRaster("A part of the raster cannot be read or written.", private=text) from error

@@ -20,7 +20,16 @@ from click.testing import CliRunner, Result
 from app import settings
 from app.cli import tilery
 from app.commands.exits import status_of
-from app.errors import Conflict, InvalidParameter, LayerNotFound, NotARaster, StoreFull, TileryError, UpstreamError
+from app.errors import (
+    CatalogError,
+    Conflict,
+    InvalidParameter,
+    LayerNotFound,
+    NotARaster,
+    StoreFull,
+    TileryError,
+    UpstreamError,
+)
 from app.provenance import rows
 from app.publishing.seed import Part, tiles
 from tests.support import rasters as made
@@ -175,6 +184,13 @@ def test_failures_end_with_a_sentence_and_a_status(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
     assert command("publish").returncode == 2
     assert command("publish", tmp_path / "a.tif", "--to", tmp_path / "cog").returncode == 2
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    source = made.gradient(tmp_path / "a.tif", size=300)
+    for step, name in (("transcode", "a.tif"), ("vrt", "a.vrt")):
+        with pytest.raises(CatalogError, match="folder"):
+            run(step, source, tmp_path / "nowhere" / name)
 
 
 def free_port() -> int:
