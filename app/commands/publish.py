@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,8 @@ def _order(source: str, options: dict[str, Any]) -> Order:
         to = settings.get().catalog
         layer_id = layer_id or slug(Path(name_of(source)).stem)
     elif layer_id is None:
+        if re.fullmatch(r"s3://[^/]*/*", to):
+            raise click.UsageError(f"Which layer? Give --to {to.rstrip('/')}/ID, or --id beside it.")
         to, _, layer_id = to.rstrip("/").rpartition("/")
         to = to or "."
     if not to:

@@ -193,6 +193,15 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
             run(step, source, tmp_path / "nowhere" / name)
 
 
+def test_a_bucket_alone_is_no_layer(tmp_path: Path) -> None:
+    source = made.gradient(tmp_path / "a.tif", size=300)
+    for address in ("s3://bucket", "s3://bucket/"):
+        found = run("publish", source, "--to", address)
+        assert found.exit_code == 2
+        assert "--to s3://bucket/ID" in found.output
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
