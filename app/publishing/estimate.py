@@ -67,7 +67,7 @@ def _seconds_per_pixel(planned: Plan) -> float:
             opening = warp.warped(
                 path, planned.profile, covered, planned.way, kinds.WARP[planned.kind], add_alpha=False
             )
-        with opening as dataset:
+        with rasters.failures(path.parent), opening as dataset:
             for place in places:
                 window = Window(
                     int((planned.width - side_x) * place), int((planned.height - side_y) * place), side_x, side_y

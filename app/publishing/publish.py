@@ -497,5 +497,6 @@ def dry_run(order: Order) -> Plan:
         return plan(order, rasters.facts(origin.path), kinds.sample(origin.path), origin)
     from app.reading.gdal import profile_of
 
-    with fetch.opened(origin.address) as source, rasters.reading_remote(source) as dataset:
+    here = Path(tempfile.gettempdir())
+    with fetch.opened(origin.address) as source, rasters.failures(here), rasters.reading_remote(source) as dataset:
         return plan(order, profile_of(dataset), kinds.sample_of(dataset), origin)

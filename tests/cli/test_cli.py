@@ -21,6 +21,7 @@ from app import settings
 from app.cli import tilery
 from app.commands.exits import status_of
 from app.errors import (
+    BrokenRaster,
     CatalogError,
     Conflict,
     InvalidParameter,
@@ -200,6 +201,18 @@ def test_a_bucket_alone_is_no_layer(tmp_path: Path) -> None:
         assert found.exit_code == 2
         assert "--to s3://bucket/ID" in found.output
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_dry_run_of_a_damaged_raster_says_so(tmp_path: Path) -> None:
+    source = made.gradient(tmp_path / "a.tif", size=1500, overviews=())
+    end = source.stat().st_size
+    with rasterio.open(source, "r+") as raster:
+        raster.build_overviews([4])  # from which the sample is taken
+    body = bytearray(source.read_bytes())
+    body[end // 10 : end * 9 // 10] = bytes(end * 9 // 10 - end // 10)
+    source.write_bytes(body)
+    with pytest.raises(BrokenRaster):
+        run("publish", source, "--to", tmp_path / "catalog" / "alps", "--dry-run")
 
 
 def free_port() -> int:
