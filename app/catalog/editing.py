@@ -63,8 +63,8 @@ def edit(store: Store, layer_id: str, change: Callable[[dict[str, Any]], dict[st
     raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
 
 
-def remove(store: Store, layer_id: str) -> int:
-    """Number of files that were removed: the document first, so that nobody meets a layer with half of its files.
+def files(store: Store, layer_id: str) -> list[str]:
+    """Keys of all files of a layer, the document's first; also of one whose document is broken or was never written.
 
     Raises:
         LayerNotFound: there is nothing under that id.
@@ -73,7 +73,17 @@ def remove(store: Store, layer_id: str) -> int:
     if not keys:
         raise LayerNotFound("There is no layer of that name.", parameter="id")
     first = f"{layer_id}/{DOCUMENT}"
-    for key in sorted(keys, key=lambda key: key != first):
+    return sorted(keys, key=lambda key: key != first)
+
+
+def remove(store: Store, layer_id: str) -> int:
+    """Number of files that were removed: the document first, so that nobody meets a layer with half of its files.
+
+    Raises:
+        LayerNotFound: there is nothing under that id.
+    """
+    keys = files(store, layer_id)
+    for key in keys:
         store.remove(key)
     return len(keys)
 

@@ -56,9 +56,9 @@ def remove(layer_id: str, catalog: str | None, yes: bool) -> None:
     from app.catalog import editing
 
     store = catalog_store(catalog)
-    editing.read(store, layer_id)
+    count = len(editing.files(store, layer_id))
     if not yes:
-        click.confirm(f"Remove {layer_id} and all its files from {store.address}?", abort=True)
+        click.confirm(f"Remove {layer_id} and its {count} files from {store.address}?", abort=True)
     click.echo(f"Removed {editing.remove(store, layer_id)} files.", err=True)
     forget_tiles(layer_id, removed=True)
 

@@ -153,6 +153,16 @@ def test_publish_list_style_show_remove(tmp_path: Path, monkeypatch: pytest.Monk
         run("layers", "style", "other", "x", "url=/etc/passwd")
 
 
+def test_a_layer_whose_document_is_broken_can_be_removed(tmp_path: Path) -> None:
+    document = tmp_path / "catalog" / "alps" / "index.json"
+    document.parent.mkdir(parents=True)
+    document.write_text("no JSON")
+    assert run("layers", "remove", "alps", "--yes", "--catalog", tmp_path / "catalog").exit_code == 0
+    assert not document.parent.exists()
+    with pytest.raises(LayerNotFound):
+        run("layers", "remove", "alps", "--yes", "--catalog", tmp_path / "catalog")
+
+
 def test_a_dry_run_says_what_it_would_do(tmp_path: Path) -> None:
     source = made.rgb(tmp_path / "a.tif", size=1000)
     output = run("publish", source, "--to", tmp_path / "catalog" / "alps", "--dry-run").output
