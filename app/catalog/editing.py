@@ -95,7 +95,7 @@ def set_style(
 
     def change(found: dict[str, Any]) -> dict[str, Any]:
         style = {"render": dict(render)} | ({"title": title} if title else {})
-        return found | {"styles": {**found.get("styles", {}), name: style}}
+        return found | {"styles": {**_styles(found), name: style}}
 
     return edit(store, layer_id, change)
 
@@ -108,12 +108,19 @@ def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
     """
 
     def change(found: dict[str, Any]) -> dict[str, Any]:
-        styles = dict(found.get("styles", {}))
+        styles = _styles(found)
         if styles.pop(name, None) is None:
             raise InvalidParameter(f"The layer has no style '{name}'.", parameter="style")
         return found | {"styles": styles}
 
     return edit(store, layer_id, change)
+
+
+def _styles(found: Mapping[str, Any]) -> dict[str, Any]:
+    styles = found.get("styles") or {}
+    if not isinstance(styles, dict):
+        raise BrokenDocument("The document's styles are not an object.", parameter="styles")
+    return dict(styles)
 
 
 def set_render(store: Store, layer_id: str, render: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,18 @@ def test_styles_are_set_replaced_and_taken_away(store: Store) -> None:
         editing.drop_style(store, "alps", "hot")
 
 
+@pytest.mark.parametrize(("styles", "fits"), [(None, True), ([], True), (["a"], False), ("a", False)])
+def test_styles_that_somebody_wrote_wrongly(store: Store, styles: Any, fits: bool) -> None:
+    store.write("alps/index.json", json.dumps({"styles": styles}).encode(), media_type="application/json")
+    if fits:
+        assert list(editing.set_style(store, "alps", "hot", {})["styles"]) == ["hot"]
+        return
+    with pytest.raises(BrokenDocument):
+        editing.set_style(store, "alps", "hot", {})
+    with pytest.raises(BrokenDocument):
+        editing.drop_style(store, "alps", "hot")
+
+
 def test_what_we_do_not_know_is_kept(store: Store) -> None:
     editing.set_render(store, "alps", {"rescale": ["0,10"]})
     assert document(store)["mine"] == {"kept": True}
