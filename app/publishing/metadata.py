@@ -53,7 +53,6 @@ def document(
     middle = (west + (east if east >= west else east + 360)) / 2
     kept: dict[str, Any] = {name: before[name] for name in KEPT if before and name in before}
     kept |= {name: value for name, value in given.items() if value is not None}
-    history = [*(before or {}).get("history", []), *([before["revision"]] if before and "revision" in before else [])]
     return {
         "tilejson": "3.0.0",
         "format": FORMAT,
@@ -76,8 +75,15 @@ def document(
         "source": source,
         "revision": revision,
         "published": published,
-        "history": history[-16:],
+        "history": _history(before or {}, revision)[-16:],
         "render": kept.get("render") or {},
         "styles": kept.get("styles") or {},
         "statistics": dict(statistics),
     }
+
+
+def _history(before: Mapping[str, Any], revision: str) -> list[str]:
+    """Revisions before this one, which a publish that is gone on with may have written already."""
+    written = before.get("history")
+    earlier = [*(written if isinstance(written, list) else []), before.get("revision")]
+    return [one for one in earlier if isinstance(one, str) and one != revision]

@@ -593,6 +593,29 @@ def test_placement_is_taken_for_what_the_raster_does_not_say(tmp_path: Path) -> 
     assert done.document["bounds"] == pytest.approx([8, 46, 9, 47])
 
 
+def test_a_publish_that_ended_after_its_switch_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = publish(order(made.rgb(tmp_path / "a.tif", size=300), tmp_path / "catalog"))
+    again = order(made.rgb(tmp_path / "b.tif", size=400), tmp_path / "catalog")
+
+    def fail(*_: Any) -> None:
+        raise StoreFull("full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "_tidy", fail)
+        with pytest.raises(StoreFull):
+            publish(again)
+    assert publish(again).document["history"] == [first.revision]
+
+
+@pytest.mark.parametrize("history", [None, 5, [None, ["a"]]])
+def test_a_history_that_somebody_wrote_wrongly(tmp_path: Path, history: Any) -> None:
+    document = tmp_path / "catalog" / "alps" / "index.json"
+    document.parent.mkdir(parents=True)
+    document.write_text(json.dumps({"revision": "r1", "history": history}))
+    done = publish(order(made.rgb(tmp_path / "a.tif", size=300), tmp_path / "catalog"))
+    assert done.document["history"] == ["r1"]
+
+
 def test_a_folder_with_other_files_is_not_worked_in(tmp_path: Path) -> None:
     folder = tmp_path / "alps"
     folder.mkdir()
