@@ -5,6 +5,7 @@ What was fetched before an interruption is kept, as long as the object has not c
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from app.errors import SourceError, StoreFull
+from app.errors import InvalidParameter, SourceError, StoreFull
 from app.publishing.progress import Advance
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Origin:
 
 def name_of(address: str) -> str:
     """The last part of an address, without a query."""
+    if address.startswith("s3://"):  # a key has no query and no percent-encoding
+        return Path(address).name
     return Path(unquote(urlsplit(address).path) if "://" in address else address).name
 
 
@@ -140,9 +143,15 @@ def opened(address: str) -> Iterator[ByteSource]:
 
 
 def _opened(address: str) -> ByteSource:
-    """The object, opened by the service's own reader. The publisher named it, so the list of sources is that name."""
+    """The object, opened by the service's own reader. The publisher named it, so its bucket or host is the list of
+    sources: its name may have signs that an entry of the list cannot have.
+    """
     from app.reading.byte_sources import open_source
-    from app.reading.policy import Policy
+    from app.reading.policy import Policy, WrongSourcesError
 
-    policy = Policy.from_sources([address.partition("?")[0]])
+    whole = re.match(r"[a-z0-9]+://[^/?#]*", address)
+    try:
+        policy = Policy.from_sources([f"{whole[0]}/" if whole else address])
+    except WrongSourcesError as error:
+        raise InvalidParameter("This is not the address of a source.", parameter="source", private=str(error)) from None
     return open_source(policy.locate(address))

@@ -18,7 +18,7 @@ from app import settings as environment
 from app.catalog.catalog import Catalog
 from app.catalog.stores import open_store
 from app.errors import InvalidParameter
-from app.publishing import incoming
+from app.publishing import fetch, incoming
 from app.publishing.incoming import Arrival, take_in
 from app.publishing.progress import Silent
 from app.reading import gdal
@@ -125,6 +125,22 @@ def test_what_is_no_raster_is_told_and_publishes_nothing(
     assert told["status"] == status
     assert told["detail"]
     assert not bucket.keys(BUCKET, "sources")
+
+
+@pytest.mark.parametrize("name", ["what?.tif", "a*b.tif", "50%.tif", "a#b.tif", "a+b.tif"])
+def test_keys_have_signs_that_addresses_have_not(bucket: S3, tmp_path: Path, name: str) -> None:
+    upload = made.rgb(tmp_path / "a.tif", size=300)
+    arrival = Arrival.at(f"s3://{BUCKET}/incoming/{name}")
+    bucket.put(BUCKET, f"incoming/{name}", upload.read_bytes())
+    found, failure = take_in(arrival.address, f"{tmp_path}/sources")
+    assert failure is None, failure
+    assert found.layer == arrival.layer_id
+
+
+@pytest.mark.parametrize("address", ["s3://No_Bucket!/incoming/a.tif", "https://h ost/incoming/a.tif"])
+def test_what_is_no_address_is_told(tmp_path: Path, address: str) -> None:
+    with pytest.raises(InvalidParameter):
+        fetch.origin(address)
 
 
 def test_a_raster_without_a_place_says_what_to_do(bucket: S3, tmp_path: Path) -> None:
