@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app.catalog.stores import Store, open_store
-from app.errors import Conflict, InvalidParameter, NotFound, StoreFull, UpstreamError
+from app.errors import Conflict, InvalidParameter, NotFound, StoreFull, TileryError, UpstreamError
 from app.settings import Settings
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
@@ -119,6 +121,31 @@ def test_what_was_removed_is_gone(store: Store) -> None:
     with pytest.raises(NotFound):
         store.read("a/r1/index.tif")
     assert list(store.folders()) == []
+
+
+def test_a_folder_that_is_emptied_meanwhile(tmp_path: Path) -> None:
+    """A server writes tiles into a directory while they are removed and looked through."""
+    store, end, wrong = open_store(str(tmp_path / "store"), patient=False), time.monotonic() + 1.0, []
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+
+    def again(work: Callable[[], object]) -> None:
+        while time.monotonic() < end and not wrong:
+            try:
+                work()
+            except TileryError as error:
+                wrong.append(f"{error.detail} {error.private}")
+
+    works: list[Callable[[], object]] = [
+        lambda: write(store, "a/b/1.png", b"x"),
+        lambda: store.upload("a/b/2.png", source, media_type="image/png", progress=lambda _: None),
+        lambda: store.remove("a/b/1.png"),
+        lambda: store.remove("a/b/2.png"),
+        lambda: list(store.entries("a/")),
+    ]
+    with ThreadPoolExecutor(len(works)) as pool:
+        list(pool.map(again, works))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("key", ["../outside", "a/../../outside", "/etc/passwd", "a//b", "a/\x00"])

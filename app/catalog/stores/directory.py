@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from app.catalog.stores.protocol import Blob, Entry
 from app.errors import Conflict, NotFound, StoreFull, UpstreamError
 
 _PART = 8 << 20
+_TRIES = 20
 
 
 class DirectoryStore:
@@ -65,13 +67,13 @@ class DirectoryStore:
         """The new version. Writers that expect something take turns on a lock file."""
         path = self.path(key)
         with _failures():
-            path.parent.mkdir(parents=True, exist_ok=True)
             with _written(path) as part:
                 with part.open("wb") as file:
                     file.write(body)
                     file.flush()
                     if self._durable:
                         os.fsync(file.fileno())
+                version = _version(part.stat())  # afterwards somebody may have removed it already
                 if expected == "any":
                     part.replace(path)
                 else:
@@ -82,17 +84,17 @@ class DirectoryStore:
                         part.replace(path)
             if self._durable:
                 _flush(path.parent)
-            return _version(path.stat())
+            return version
 
     def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:  # noqa: ARG002
         """Nothing, after the file was copied. A hard link takes the place of the copy where it can."""
         target = self.path(key)
         with _failures():
-            target.parent.mkdir(parents=True, exist_ok=True)
             with _written(target) as part:
                 try:
-                    part.unlink()
-                    part.hardlink_to(path)
+                    link = part.with_name(f"{part.name}-link")
+                    link.hardlink_to(path)
+                    link.replace(part)
                     progress(path.stat().st_size)
                 except OSError:  # another file system
                     with path.open("rb") as source, part.open("wb") as copy:
@@ -139,14 +141,25 @@ class DirectoryStore:
         """Every file below a prefix but for locks. What a writer that was killed left behind is among them."""
         folder = self.path(prefix.rstrip("/")) if prefix else self.root
         with _failures():
-            for path in folder.rglob("*"):
+            for path in _files(folder):
                 try:
                     found = path.stat()
                 except FileNotFoundError:
                     continue
-                if path.is_file() and path.name != ".lock":
+                if stat.S_ISREG(found.st_mode) and path.name != ".lock":
                     key = path.relative_to(self.root).as_posix()
                     yield Entry(key=key, size=found.st_size, modified=found.st_mtime)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """What is below a folder, while others may remove some of it."""
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    for place, _, names in os.walk(folder, onerror=failed):
+        yield from (Path(place, name) for name in names)
 
 
 def _version(found: os.stat_result) -> str:
@@ -155,8 +168,8 @@ def _version(found: os.stat_result) -> str:
 
 @contextmanager
 def _written(path: Path) -> Iterator[Path]:
-    """A new file beside ``path``, flushed when it is left well and removed when it is not."""
-    handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    """A new file beside ``path``, removed where it was not put in its place."""
+    handle, name = _new_file(path.parent)
     os.fchmod(handle, 0o644)
     os.close(handle)
     part = Path(name)
@@ -166,8 +179,23 @@ def _written(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def _new_file(folder: Path) -> tuple[int, str]:
+    """An open file in a folder, which is made; others remove folders that they find empty."""
+    for _ in range(_TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return tempfile.mkstemp(prefix=".part-", dir=folder)
+        except (FileNotFoundError, FileExistsError):
+            if folder.exists() and not folder.is_dir():
+                raise
+    raise UpstreamError("The directory is being removed all the time.")
+
+
 def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:  # removed meanwhile, with what was written
+        return
     try:
         os.fsync(handle)
     finally:
