@@ -36,7 +36,6 @@ RETENTION = {
 SECRETS = (
     "TILERY_ACCESS_TOKEN",
     "TITILER_API_GLOBAL_ACCESS_TOKEN",
-    "TILERY_SIGNING_KEY",
     "AWS_SECRET_ACCESS_KEY",
 )
 """Variables that do not belong into a task definition, which everybody may read who may look at the stack."""

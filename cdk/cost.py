@@ -78,7 +78,7 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
         Line(name="Load balancer", dollars=prices.ALB_HOUR.dollars * prices.HOURS, how="one, all month"),
         Line(
             name="Load balancer, use",
-            dollars=_lcu(asked, gigabytes, prices.LCU_GB_AN_HOUR) * prices.ALB_LCU.dollars,
+            dollars=_lcu(asked, gigabytes) * prices.ALB_LCU.dollars,
             how="capacity units, by bytes or connections",
         ),
         Line(
@@ -194,9 +194,9 @@ def table(config: StackConfig, traffic: Traffic) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _lcu(requests: float, gigabytes: float, gigabytes_an_hour: float) -> float:
+def _lcu(requests: float, gigabytes: float) -> float:
     """Capacity-unit hours: the largest of what bytes and new connections need; ten requests come on a connection."""
-    return max(gigabytes / gigabytes_an_hour, requests / 10 / prices.LCU_CONNECTIONS_A_SECOND / 3600)
+    return max(gigabytes / prices.LCU_GB_AN_HOUR, requests / 10 / prices.LCU_CONNECTIONS_A_SECOND / 3600)
 
 
 def _out(config: StackConfig, traffic: Traffic) -> list[Line]:

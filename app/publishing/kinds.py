@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Kind = Literal["imagery", "continuous", "classes"]
 """``imagery``: colours to look at. ``continuous``: measured values. ``classes``: numbers that stand for something,
 which must not be mixed."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 WARP: Mapping[Kind, str] = {"imagery": "cubic", "continuous": "bilinear", "classes": "nearest"}
 OVERVIEWS: Mapping[Kind, str] = {"imagery": "cubic", "continuous": "average", "classes": "mode"}
