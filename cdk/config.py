@@ -254,6 +254,12 @@ class StackConfig(BaseSettings):
         """An empty variable is one that is not set."""
         return None if value == "" else value
 
+    @field_validator("catalog")
+    @classmethod
+    def _folder(cls, value: str | None) -> str | None:
+        """With a slash at its end, or a role that may write below ``layers`` might write below ``layers-of-others``."""
+        return f"{value}/" if value and value.startswith("s3://") and not value.endswith("/") else value
+
     @field_validator("log_retention_days")
     @classmethod
     def _retention(cls, value: int) -> int:

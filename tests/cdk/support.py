@@ -54,7 +54,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     },
     "website": {
         "STAGE": "dev",
-        "CATALOG": "s3://maps/layers/",
+        "CATALOG": "s3://maps/layers",
         "SOURCES": "s3://imagery/cogs/",
         "TILE_WEBSITE": "1",
         "INCOMING": "1",
