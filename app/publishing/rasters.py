@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app import crs as crs_
-from app.errors import BrokenRaster, CatalogError, NotARaster, SourceNotFound, StoreFull, TileryError, UnsupportedRaster
+from app.errors import (
+    BrokenRaster,
+    CatalogError,
+    InvalidParameter,
+    NotARaster,
+    SourceNotFound,
+    StoreFull,
+    TileryError,
+    UnsupportedRaster,
+)
 from app.raster import Bounds, Crs
 from app.reading.profile import Profile
 
@@ -230,8 +239,11 @@ def placed(found: Profile, placement: Placement | None = None) -> Profile:
 
     Raises:
         UnsupportedRaster: complex numbers, or bands of several types.
+        InvalidParameter: a nodata value that the type does not have.
     """
     from dataclasses import replace
+
+    from rasterio.dtypes import in_dtype_range
 
     if any(dtype.startswith("complex") for dtype in found.dtypes):
         raise UnsupportedRaster("Complex numbers cannot be shown; publish their amplitude or phase.")
@@ -239,6 +251,8 @@ def placed(found: Profile, placement: Placement | None = None) -> Profile:
         raise UnsupportedRaster("The bands have several data types; publish them apart.")
     if not placement:
         return found
+    if placement.nodata is not None and not in_dtype_range(placement.nodata, found.dtypes[0]):
+        raise InvalidParameter(f"A raster of {found.dtypes[0]} has no value {placement.nodata:g}.", parameter="nodata")
     transform = found.transform
     if placement.bounds is not None:
         left, bottom, right, top = placement.bounds

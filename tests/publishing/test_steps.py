@@ -254,6 +254,25 @@ def test_statistics_of_nothing_and_of_one_value(tmp_path: Path) -> None:
         assert sum(found["histogram"][0]) == 64 * 64
 
 
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "fits"),
+    [
+        ("uint8", -9999, False),
+        ("uint8", float("nan"), False),
+        ("uint8", 255, True),
+        ("int16", -9999, True),
+        ("float32", float("nan"), True),
+    ],
+)
+def test_nodata_has_to_be_a_value_of_the_type(tmp_path: Path, dtype: str, nodata: float, fits: bool) -> None:
+    path = made.gradient(tmp_path / "a.tif", dtype, size=100)
+    if fits:
+        assert rasters.facts(path, rasters.Placement(nodata=nodata)).nodata == pytest.approx(nodata, nan_ok=True)
+        return
+    with pytest.raises(InvalidParameter):
+        rasters.facts(path, rasters.Placement(nodata=nodata))
+
+
 def test_limits_for_display() -> None:
     bands = {
         "b1": {"percentile_2": 1.0, "percentile_98": 9.0},
