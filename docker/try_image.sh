@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts an image as a deployment does (read-only, no capabilities, the memory of a small task) and asks it a dozen things.
+# Starts an image as a deployment does (read-only, no capabilities, the memory of a small task) and asks it ten things.
 #
 #     bash docker/try_image.sh tilery
 set -euo pipefail
