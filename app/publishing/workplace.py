@@ -45,6 +45,8 @@ class Workplace:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise Conflict("This layer is being published by another process on this machine.") from None
+            if not _is_lock_of(lock, folder):
+                raise Conflict("Another process on this machine has just published this layer; try again.")
             place = cls(folder)
             place._load(key)
             yield place
@@ -128,3 +130,11 @@ def _lock_file(folder: Path) -> IO[bytes]:
         raise CatalogError(
             "The folder to work in cannot be written to; give another --work.", private=str(error)
         ) from error
+
+
+def _is_lock_of(lock: IO[bytes], folder: Path) -> bool:
+    """Whether the file is the folder's lock; not where whoever had it removed the folder in between."""
+    try:
+        return os.path.samestat((folder / "lock").stat(), os.fstat(lock.fileno()))
+    except FileNotFoundError:
+        return False

@@ -12,10 +12,10 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -614,6 +614,22 @@ def test_a_history_that_somebody_wrote_wrongly(tmp_path: Path, history: Any) -> 
     document.write_text(json.dumps({"revision": "r1", "history": history}))
     done = publish(order(made.rgb(tmp_path / "a.tif", size=300), tmp_path / "catalog"))
     assert done.document["history"] == ["r1"]
+
+
+def test_a_folder_that_goes_while_its_lock_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = workplace._lock_file
+    with ExitStack() as first:
+        place = first.enter_context(workplace.Workplace.opened(tmp_path / "alps", "key"))
+
+        def opened_late(folder: Path) -> IO[bytes]:
+            file = opening(folder)
+            place.clear()
+            first.close()
+            return file
+
+        monkeypatch.setattr(workplace, "_lock_file", opened_late)
+        with pytest.raises(Conflict), workplace.Workplace.opened(tmp_path / "alps", "key"):
+            pass
 
 
 def test_a_folder_with_other_files_is_not_worked_in(tmp_path: Path) -> None:
