@@ -189,6 +189,10 @@ def plan(environ: Mapping[str, str], limits: Limits) -> Plan:
     workers = 1 if alone else _workers(environ, limits, room // SMALLEST_WORKER, notes)
     share = room // workers
     if asked := _positive(environ, "TILERY_MEMORY"):
+        if asked < SMALLEST_WORKER:
+            raise ImpossibleBudget(
+                f"TILERY_MEMORY={asked} is too little: a worker needs {_mib(SMALLEST_WORKER)}, {SMALLEST_WORKER} bytes."
+            )
         if asked * workers > limits.memory:
             raise ImpossibleBudget(
                 f"TILERY_MEMORY={asked} for each of {workers} worker(s) is more than the task's {_mib(limits.memory)}: "

@@ -65,7 +65,8 @@ native.prepare(os.environ)
 PLAN = _plan()
 os.environ.update(budget.exports(PLAN, os.environ))
 
-bind = os.environ.get("BIND") or f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
+_host, _port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+bind = os.environ.get("BIND") or (f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}")
 worker_class = "app.worker.Worker"
 workers = PLAN.workers
 loglevel = _level()

@@ -162,6 +162,7 @@ def test_workers_cut_by_memory_are_told_of() -> None:
         ({"WORKERS_PER_CORE": "-1"}, 512, "WORKERS_PER_CORE=-1 has to be a number above 0"),
         ({"WORKERS_PER_CORE": "nan"}, 512, "WORKERS_PER_CORE=nan has to be a number above 0"),
         ({"MAX_WORKERS": "1.5"}, 512, "MAX_WORKERS=1.5 has to be a whole number"),
+        ({"TILERY_MEMORY": str(20 << 20)}, 512, "TILERY_MEMORY=20971520 is too little: a worker needs 248 MiB"),
         ({"TILERY_MEMORY": str(1 << 30)}, 512, "TILERY_MEMORY=1073741824 for each of 1 worker(s) is more"),
         ({"TILERY_BLOCK_CACHE_BYTES": str(400 << 20)}, 512, "a worker has 244 MiB for its caches"),
     ],

@@ -194,3 +194,16 @@ def test_a_start_that_cannot_work_says_why(tmp_path: Path, environ: dict[str, st
     assert served.process.wait(timeout=20) == 1
     assert words in served.text()
     assert "Traceback" not in served.text()
+
+
+def test_it_listens_on_an_address_of_ipv6(tmp_path: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    served = Served(tmp_path / "log", HOST="::1")
+    try:
+        served.until(lambda: f"Listening at: http://[::1]:{served.port}" in served.text())
+    finally:
+        served.process.terminate()
+        served.process.wait(20)
