@@ -153,7 +153,8 @@ def _transform(place: Place) -> Affine:
 
 def _crs(place: Place) -> Crs:
     """The CRS, where an EPSG code says all of it."""
-    _only_if(place.keys[:2] == (1, 1) and place.keys[2] in (0, 1) and len(place.keys) == 4 + 4 * place.keys[3])
+    _only_if(len(place.keys) >= 4 and place.keys[:2] == (1, 1) and place.keys[2] in (0, 1))
+    _only_if(len(place.keys) == 4 + 4 * place.keys[3])
     keys = place.keys[4::4]
     _only_if(len(set(keys)) == len(keys) and _value(place, _RASTER) in (_OF_AREAS, _OF_POINTS))
     for key in _TEXTS.intersection(keys):

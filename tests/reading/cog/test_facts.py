@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +314,12 @@ def test_pixels_of_points_are_half_a_pixel_away(tmp_path: Path) -> None:
     stored = struct.unpack_from("<2d", path.read_bytes(), position + 24)
     assert stored == (8.125, 46.875)
     assert check_known(path).transform == (0.25, 0.0, 8.0, 0.0, -0.25, 47.0)
+
+
+@pytest.mark.parametrize("keys", [(1, 1), (1, 1, 0), ()])
+def test_a_directory_of_keys_cut_short_is_left_to_gdal(keys: tuple[int, ...], tmp_path: Path) -> None:
+    found = header_of(FileBytes(rasters.gradient(tmp_path / "raster.tif")))
+    assert found is not None
+    assert found.place is not None
+    cut = replace(found, place=replace(found.place, keys=keys))
+    assert facts.profile(cut) is None
