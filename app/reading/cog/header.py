@@ -56,6 +56,8 @@ _WANTED = frozenset(
 )  # fmt: skip
 
 _ASCII, _SHORT, _DOUBLE = 2, 3, 12
+_OCTETS = (1, 2, 7)
+"""Types whose values are bytes."""
 _OF_A_PLACE = {
     _PIXEL_SCALE: _DOUBLE,
     _TIE_POINTS: _DOUBLE,
@@ -65,6 +67,8 @@ _OF_A_PLACE = {
 }
 """Tags that place a raster, and the type that their values have to have."""
 _MOST_OF_A_PLACE = 1024
+_FRACTIONS = frozenset({_PIXEL_SCALE, _TIE_POINTS, _MATRIX, _GEO_NUMBERS, _RPC})
+"""Tags whose values are no whole numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +367,8 @@ class _Reader:
             tag, kind, number, value = struct.unpack_from(self.order + entry, block, index * size)
             if tag not in _WANTED or kind not in _KINDS or tag in entries:
                 continue
+            if kind == _DOUBLE and tag not in _FRACTIONS:
+                raise BrokenRaster("A directory of the raster is damaged.", parameter="url")
             inline = len(value)
             if number * struct.calcsize(_KINDS[kind]) <= inline:
                 place = start + (index + 1) * size - inline
@@ -388,9 +394,15 @@ class _Reader:
         kind, count, place = entries[tag]
         return int(self.unpack(_KINDS[kind], place)[0]) if count else default
 
+    def octets(self, entries: dict[int, _Entry], tag: int) -> bytes:
+        """The bytes of a tag, none where it is missing."""
+        if tag in entries and entries[tag][0] not in _OCTETS:
+            raise BrokenRaster("A directory of the raster is damaged.", parameter="url")
+        return bytes(self.values(entries, tag))
+
     def text(self, entries: dict[int, _Entry], tag: int) -> str | None:
-        values = self.values(entries, tag)
-        return bytes(values).split(b"\0")[0].decode("latin-1").strip() if values else None
+        octets = self.octets(entries, tag)
+        return octets.split(b"\0")[0].decode("latin-1").strip() if octets else None
 
     def place(self, entries: dict[int, _Entry]) -> Place | None:
         """Where the raster lies, if it is said in the plainest way."""
@@ -462,7 +474,7 @@ class _Reader:
             photometric=self.first(entries, _PHOTOMETRIC, 1),
             subfile=self.first(entries, _SUBFILE, 0),
             extra_samples=self.values(entries, _EXTRA),
-            jpeg_tables=bytes(self.values(entries, _JPEG_TABLES)) or None,
+            jpeg_tables=self.octets(entries, _JPEG_TABLES) or None,
             lerc=self.values(entries, _LERC),
             offsets=offsets,
             counts=counts,

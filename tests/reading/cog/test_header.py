@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 from collections.abc import Callable
@@ -101,8 +102,8 @@ def test_not_a_tiff(data: bytes) -> None:
 
 
 def tiff(*directories: list[tuple[int, int, int, int]], following: list[int] | None = None) -> bytes:
-    """A little-endian TIFF of directories of (tag, type, count, value), 1 kB apart."""
-    body = bytearray(struct.pack("<2sHI", b"II", 42, 1024))
+    """A little-endian TIFF of directories of (tag, type, count, value), 1 kB apart; at 8 is an infinite number."""
+    body = bytearray(struct.pack("<2sHId", b"II", 42, 1024, math.inf))
     for number, entries in enumerate(directories):
         body.extend(bytes(1024 * (number + 1) - len(body)))
         body += struct.pack("<H", len(entries))
@@ -113,7 +114,7 @@ def tiff(*directories: list[tuple[int, int, int, int]], following: list[int] | N
     return bytes(body) + bytes(4096)
 
 
-LONG, SHORT = 4, 3
+LONG, SHORT, DOUBLE = 4, 3, 12
 
 
 def entries(**changes: int | None) -> list[tuple[int, int, int, int]]:
@@ -162,6 +163,10 @@ HOSTILE = {
     "complex": (tiff([*entries(bits=64), (339, SHORT, 1, 6)]), UnsupportedRaster),
     "reversed bits": (tiff([*entries(), (266, SHORT, 1, 2)]), UnsupportedRaster),
     "a mask first": (tiff([*entries(), (254, LONG, 1, 4)]), UnsupportedRaster),
+    "a width that is no number": (tiff([(256, DOUBLE, 1, 8), *entries(width=None)]), BrokenRaster),
+    "bits that are no whole number": (tiff([(258, DOUBLE, 1, 8), *entries(bits=None)]), BrokenRaster),
+    "JPEG tables of numbers": (tiff([*entries(), (347, SHORT, 1, 65535)]), BrokenRaster),
+    "nodata of numbers": (tiff([*entries(), (42113, SHORT, 1, 65535)]), BrokenRaster),
     "cut": (tiff(entries())[:1030], BrokenRaster),
     "a broken BigTIFF": (struct.pack("<2sHHHQ", b"II", 43, 4, 0, 16) + bytes(100), BrokenRaster),
     "a BigTIFF beyond the end": (struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**63) + bytes(100), BrokenRaster),
