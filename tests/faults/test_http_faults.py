@@ -69,6 +69,7 @@ PASSING = [
     Fault(raw=b"SSH-2.0-OpenSSH_9.9\r\n\r\n"),
     Fault(raw=b"HTTP/1.1 abc\r\n\r\n"),
     Fault(raw=b"HTTP/2 200\r\n\r\n"),
+    Fault(raw=b"HTTP/1.1 20\xb2 OK\r\n\r\n"),
     Fault(raw=b"HTTP/1.1 206 OK\r\nContent-Length: 50000\r\n\r\n" + bytes(50_000)),
     Fault(short_by=1),
     Fault(shift=1),

@@ -186,7 +186,7 @@ class Connection:
     def _head(self) -> Answer:
         status = self._line()
         version, _, rest = status.partition(" ")
-        if version not in {"HTTP/1.1", "HTTP/1.0"} or not rest[:3].isdigit() or len(rest) < 3:
+        if version not in {"HTTP/1.1", "HTTP/1.0"} or not rest[:3].isdecimal() or len(rest) < 3:
             raise Broken("this is not an answer of HTTP")
         headers: dict[str, str] = {}
         for _ in range(_LINES):
