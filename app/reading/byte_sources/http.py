@@ -228,7 +228,8 @@ class HttpOrigin:
             return body
         first, last, total = _part(answer)
         count = last - first + 1
-        if first != start or last != min(start + length, total) - 1 or answer.length not in {None, count}:
+        # A range without a byte, as of an object that ends before it, would have the length of the body be no bound.
+        if count < 1 or first != start or last != min(start + length, total) - 1 or answer.length not in {None, count}:
             raise Broken("these are not the bytes that were asked for")
         part = connection.whole(answer, count)
         if part is None or len(part) != count:
