@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
+from app.errors import BrokenRaster, NotARaster, TooMuchWork, UnsupportedRaster
 from app.raster import Array, Grid
 from app.reading import footprint, masks
 from app.reading.byte_sources.protocol import ByteSource
@@ -30,6 +30,10 @@ _AT_ONCE = 64 << 20
 """Bytes of decoded blocks that a grid may need; one that needs more is filled in parts to bound memory."""
 _SMALL = 1024
 """Pixels of a grid that is not cut any more."""
+_WINDOWS = 8 * _AT_ONCE
+"""Bytes of all windows of a read by a kernel, as floating point: a small grid may lie on much of the raster."""
+_WIDEST = 1 << 16
+"""Pixels of the raster to one of the grid for which a kernel is still made."""
 
 
 def header_of(source: ByteSource) -> Header | None:
@@ -260,11 +264,17 @@ class CogEngine:
         chosen = []
         for piece in placement.pieces:
             across, down = piece.stretch(placement.scale)
-            kernel = kernels.kernel(method, (across * scale[0], down * scale[1]))
+            stretch = (across * scale[0], down * scale[1])
+            if not max(stretch) <= _WIDEST:
+                raise _too_coarse(_WIDEST)
+            kernel = kernels.kernel(method, stretch)
             needed = sampling.target(piece, image, scale, kernel.reach)
             if needed is not None:
                 found.append(needed)
                 chosen.append(kernel)
+        pixels = sum((needed.bottom - needed.top) * (needed.right - needed.left) for needed in found)
+        if pixels * len(set(bands)) * np.dtype(np.float32).itemsize > _WINDOWS:
+            raise _too_coarse(_WINDOWS)
         planes = tuple(dict.fromkeys(band - 1 for band in bands)) if image.planar else (0,)
         patches = self._patches(found, image, mask, planes)
         fillings = []
@@ -278,6 +288,15 @@ class CogEngine:
             }
             fillings.append(_resampled(needed, kernel, bands, values, shared, nodata, alpha_band))
         return fillings
+
+
+def _too_coarse(limit: int) -> TooMuchWork:
+    return TooMuchWork(
+        "This resampling would take too many pixels of the raster for each one of the output. Ask for less area or a "
+        "larger picture, for nearest or average, or give the raster overviews.",
+        parameter="resampling",
+        limit=limit,
+    )
 
 
 def _inside_of(needed: sampling.Target, image: Image) -> NDArray[np.bool_] | None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app import deadline
 from app.raster import Array
 from app.reading.cog.buffers import buffer, strips
 from app.reading.cog.coordinates import Axes, Floats, Smooth, along_rows
@@ -29,7 +30,9 @@ from app.reading.cog.sampling import Target
 Indexes = NDArray[np.intp]
 
 _STEPS = 1024
-"""Parts of a pixel that weights are tabulated for."""
+"""Parts of a pixel that weights are tabulated for, at most."""
+_WEIGHTS = 1 << 14
+"""Weights of a table: one of more pixels has fewer parts of a pixel, over which a wide kernel hardly changes."""
 _UNSTRETCHED = 1 / 0.95
 """Pixels of the raster to one of the grid up to which GDAL does not stretch a kernel."""
 _MOST_SHEAR = 0.15
@@ -98,13 +101,14 @@ def _rounded(stretch: float) -> float:
     return 1.0 if stretch <= _UNSTRETCHED else math.ceil(stretch * 500) / 500
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _table(method: str, stretch: float) -> Floats:
     """Weights of the pixels around a position, for each part of a pixel that it may lie at."""
     radius, weight = _KERNELS[method]
     half = math.ceil(radius * stretch)
     taps = np.arange(2 * half) - (half - 1)
-    parts = (np.arange(_STEPS + 1) / _STEPS)[:, None]
+    steps = max(1, min(_STEPS, _WEIGHTS // taps.size))
+    parts = (np.arange(steps + 1) / steps)[:, None]
     weights = weight((taps - parts) / stretch)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
@@ -191,11 +195,12 @@ def _passes(found: Target, chosen: Kernel, planes: list[Array], dtype: Any) -> l
 
 def _by_rows(positions: Floats, table: Floats, planes: Sequence[Array]) -> list[Array]:
     """Planes whose rows are resampled to positions along the columns: whole rows are weighted and summed."""
-    base, part = _split(positions)
+    base, part = _split(positions, table)
     base -= table.shape[1] // 2 - 1
     weights = table[part]
     results = []
     for plane in planes:
+        deadline.check()
         summed = np.zeros((positions.size, plane.shape[1]), table.dtype)
         for tap in range(table.shape[1]):
             rows = plane.take(base + tap, axis=0, mode="clip").astype(table.dtype, copy=False)
@@ -217,7 +222,7 @@ def _scattered_pass(x: Array, y: Array | None, table: Floats, planes: Sequence[A
     summed = np.empty((len(planes), *positions.shape), table.dtype)
     for rows in strips(*positions.shape):
         shape = (rows.stop - rows.start, positions.shape[1])
-        base, part = _split(positions[rows] - np.float32(0.5))
+        base, part = _split(positions[rows] - np.float32(0.5), table)
         if y is None:
             base += np.arange(rows.start, rows.stop)[:, None] * width
         else:
@@ -250,8 +255,8 @@ def _gather(plane: Array, flat: Indexes, out: Array) -> None:
 def _square(x: Array, y: Array, chosen: Kernel, planes: Sequence[Array]) -> list[Array]:
     """Planes resampled with all weights of a kernel at each position."""
     height, width = planes[0].shape
-    column, part_x = _split(x - np.float32(0.5))
-    row, part_y = _split(y - np.float32(0.5))
+    column, part_x = _split(x - np.float32(0.5), chosen.across)
+    row, part_y = _split(y - np.float32(0.5), chosen.down)
     column -= chosen.across.shape[1] // 2 - 1
     row -= chosen.down.shape[1] // 2 - 1
     summed = [np.zeros(x.shape, chosen.down.dtype) for _ in planes]
@@ -265,15 +270,16 @@ def _square(x: Array, y: Array, chosen: Kernel, planes: Sequence[Array]) -> list
 def _taps(row: Indexes, column: Indexes, chosen: Kernel, shape: tuple[int, int]) -> Iterator[tuple[int, int, Indexes]]:
     """Row and column of each weight, with the flat indexes of the pixels that it is for."""
     for down in range(chosen.down.shape[1]):
+        deadline.check()
         line = np.clip(row + down, 0, shape[0] - 1) * shape[1]
         for across in range(chosen.across.shape[1]):
             yield down, across, line + np.clip(column + across, 0, shape[1] - 1)
 
 
-def _split(positions: Array) -> tuple[Indexes, Indexes]:
+def _split(positions: Array, table: Floats) -> tuple[Indexes, Indexes]:
     """Positions as whole pixels, and the part of a pixel that is left, in steps of the weights' table."""
     whole = np.floor(positions)
-    part = (positions - whole) * _STEPS + 0.5
+    part = (positions - whole) * (len(table) - 1) + 0.5
     return whole.astype(np.intp), part.astype(np.intp)
 
 

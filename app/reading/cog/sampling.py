@@ -76,14 +76,16 @@ def target(piece: Piece, image: Image, scale: tuple[float, float], reach: tuple[
         rows, low_y, high_y = _on(rows, piece.ys * scale[1], image.height)
         if columns.start == columns.stop or rows.start == rows.stop:
             return None
+    # A kernel that reaches over an edge by more than a row, or a column along axes, finds the same nothing there again.
+    over = min(reach[0], 1) if isinstance(piece, Axes) else reach[0], min(reach[1], 1)
     return Target(
         piece=piece,
         rows=rows,
         columns=columns,
-        top=max(0, math.floor(low_y)) - reach[1],
-        left=max(0, math.floor(low_x)) - reach[0],
-        bottom=min(image.height, math.floor(high_y) + 1) + reach[1],
-        right=min(image.width, math.floor(high_x) + 1) + reach[0],
+        top=max(max(0, math.floor(low_y)) - reach[1], -over[1]),
+        left=max(max(0, math.floor(low_x)) - reach[0], -over[0]),
+        bottom=min(min(image.height, math.floor(high_y) + 1) + reach[1], image.height + over[1]),
+        right=min(min(image.width, math.floor(high_x) + 1) + reach[0], image.width + over[0]),
         scale=scale,
         inside=low_x >= 0 and low_y >= 0 and high_x < image.width and high_y < image.height,
     )

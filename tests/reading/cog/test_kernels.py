@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from rasterio.transform import Affine, from_bounds
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from app.errors import TooMuchWork
 from app.raster import Grid
+from app.reading.cog import engine as engine_
 from app.reading.cog import kernels
 from tests.reading.cog.conftest import engine_of, noise, profile_of, web_grid_at, write
 from tests.reading.cog.test_nearest import PLACES, UTM, exact_positions
@@ -318,3 +321,45 @@ def test_oblong_pixels_are_stretched_each_way(path: Callable[[], Path]) -> None:
     pixels = engine_of(file).read(grid, bands=(1, 2), nodata=None, method="bilinear")
     np.testing.assert_allclose(pixels.data[0, 5, 10:-10], np.arange(300)[10:-10] * 8 + 4, atol=0.02)
     np.testing.assert_allclose(pixels.data[1, 10:-10, 5], np.arange(300)[10:-10] + 0.5, atol=0.02)
+
+
+def over_the_whole(file: Path, size: int) -> Grid:
+    profile = profile_of(file)
+    return Grid(crs=profile.crs, bounds=profile.bounds, width=size, height=size)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_thumbnail_takes_no_more_memory_than_its_raster(path: Callable[[], Path], method: str) -> None:
+    """A kernel of one pixel of the output reaches three rasters' widths beyond the raster, where nothing is."""
+    file = write(path(), noise(1, 1024, 1024))
+    engine, grid = engine_of(file), over_the_whole(file, 1)
+    engine.read(grid, bands=(1,), nodata=None, method="nearest")
+    tracemalloc.start()
+    try:
+        found = engine.read(grid, bands=(1,), nodata=None, method=method)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert abs(int(found.data[0, 0, 0]) - 127) < 4
+    assert peak < 64 << 20
+
+
+def test_what_a_kernel_cannot_take_at_once_is_refused(
+    path: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(path(), noise(1, 1024, 1024))
+    engine, grid = engine_of(file), over_the_whole(file, 4)
+    monkeypatch.setattr(engine_, "_WINDOWS", 1024 * 1024)
+    with pytest.raises(TooMuchWork):
+        engine.read(grid, bands=(1,), nodata=None, method="bilinear")
+    monkeypatch.undo()
+    monkeypatch.setattr(engine_, "_WIDEST", 255)
+    with pytest.raises(TooMuchWork):
+        engine.read(grid, bands=(1,), nodata=None, method="bilinear")
+
+
+def test_tables_of_weights_are_small_however_wide_the_kernel() -> None:
+    for stretch in (1.0, 2.0, 100.0, 60_000.0):
+        chosen = kernels.kernel("lanczos", (stretch, 1.0))
+        assert chosen.across.nbytes < 8 << 20
+        assert np.allclose(chosen.across.sum(axis=1), 1)
