@@ -28,6 +28,9 @@ METHODS = frozenset({"nearest"}) | kernels.METHODS
 
 _AT_ONCE = 64 << 20
 """Bytes of decoded blocks that a grid may need; one that needs more is filled in parts to bound memory."""
+_BLOCK_OVERHEAD = 4096
+"""Bytes that a block costs beside its samples while it is fetched and decoded: all there is to blocks of a few pixels.
+"""
 _SMALL = 1024
 """Pixels of a grid that is not cut any more."""
 _WINDOWS = 8 * _AT_ONCE
@@ -161,12 +164,12 @@ class CogEngine:
         return Pixels(data=data, mask=mask, alpha=alpha)
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
-        """Bytes of the blocks that the grid needs, decoded, from the header alone."""
+        """Bytes of the blocks that the grid needs, decoded, and what handling them takes, from the header alone."""
         placement = self._place(grid)
         return self._bytes_of(placement, self._level(placement, "average"), bands)
 
     def _bytes_of(self, placement: Placement, level: Level, bands: tuple[int, ...]) -> int:
-        """Bytes of a level's blocks that a grid needs, decoded."""
+        """Bytes of a level's blocks that a grid needs, decoded, and what handling them takes."""
         image = level.image
         planes = len(set(bands)) if image.planar else 1
         scale = self._scale_of(image)
@@ -178,7 +181,7 @@ class CogEngine:
                 continue
             across = _blocks_between(ends[0] - 4, ends[1] + 4, image.tile_width, image.width)
             down = _blocks_between(ends[2] - 4, ends[3] + 4, image.tile_height, image.height)
-            total += across * down * planes * image.block_bytes
+            total += across * down * planes * (image.block_bytes + _BLOCK_OVERHEAD)
         return total
 
     def _place(self, grid: Grid) -> Placement:

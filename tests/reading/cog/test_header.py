@@ -15,12 +15,14 @@ from rasterio.enums import ColorInterp
 from rasterio.shutil import copy
 from rasterio.transform import Affine
 
+from app.crs import WEB_MERCATOR
 from app.errors import BrokenRaster, NotARaster, TileryError, UnsupportedRaster
 from app.raster import Grid
 from app.reading.cog import engine as engine_
 from app.reading.cog import header
 from app.reading.cog.blocks import BlockCache
 from app.reading.cog.engine import open_engine, supports
+from app.reading.profile import Profile
 from tests.reading.cog.conftest import FileBytes, noise, profile_of, write
 
 Make = Callable[[], Path]
@@ -309,3 +311,20 @@ def test_kinds_of_alpha(path: Make) -> None:
     assert taken(file)
     assert header.parse(FileBytes(file)).levels[0].image.extra_samples == (2,)
     assert {"nearest", "bilinear", "cubic"} <= engine_.METHODS
+
+
+def test_blocks_of_one_pixel_are_counted_by_what_they_cost() -> None:
+    """A megabyte of them would take four gigabytes and 40 seconds."""
+    side = 512
+    tables = [(tag, LONG, side * side, 8192) for tag in (324, 325)]
+    image = entries(width=side, height=side, tile_width=1, tile_height=1, offsets=None, counts=None)
+    source = Bytes(tiff([*image, *tables]).ljust(8192, b"\0") + struct.pack("<I", 1) * side * side)
+    profile = Profile(
+        driver="GTiff", width=side, height=side, count=1, dtypes=("uint8",), crs=WEB_MERCATOR, nodata=None,
+        transform=(1.0, 0.0, 0.0, 0.0, -1.0, side), colorinterp=("gray",), has_mask=False, scales=(1.0,),
+        offsets=(0.0,), descriptions=(None,), overviews=(), block_shapes=((1, 1),), palette=None,
+    )  # fmt: skip
+    engine = open_engine(source, profile, BlockCache(1 << 20))
+    assert engine is not None
+    grid = Grid(crs=WEB_MERCATOR, bounds=(0.0, 0.0, side, side), width=256, height=256)
+    assert engine.estimate(grid, bands=(1,)) > 512 << 20
