@@ -13,7 +13,7 @@ is asked for.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ _MAX_BLOCK_BYTES = 256 << 20
 _MAX_BANDS = 4096
 _TABLE_AT_ONCE = 1 << 18
 """Bytes of a table that are read whole; a longer one is read by pages of this size."""
+_KEPT_PAGES = 32
+"""Pages of a table that are kept: 8 MB, the places of a million blocks."""
 
 _KINDS = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """Type codes of tag values, as `struct` calls them. Fractions and short floating point are never needed."""
@@ -82,7 +84,7 @@ class Table:
 
 @dataclass(slots=True, kw_only=True)
 class _Pages:
-    """The parts of a table that were read so far. Pages are only ever added, so readers need no lock."""
+    """The parts of a table that were read of late. Readers hold the pages that they use, so they need no lock."""
 
     table: Table
     pages: dict[int, NDArray[Any]] = field(default_factory=dict)
@@ -91,19 +93,28 @@ class _Pages:
     def per_page(self) -> int:
         return _TABLE_AT_ONCE // self.table.dtype.itemsize
 
-    def missing(self, indexes: Sequence[int]) -> list[int]:
-        return sorted({index // self.per_page for index in indexes} - self.pages.keys())
+    def known(self, indexes: Sequence[int]) -> dict[int, NDArray[Any]]:
+        """The pages of some values, those that are kept."""
+        kept = ((page, self.pages.get(page)) for page in {index // self.per_page for index in indexes})
+        return {page: found for page, found in kept if found is not None}
+
+    def missing(self, indexes: Sequence[int], known: Mapping[int, NDArray[Any]]) -> list[int]:
+        """The pages of some values, those that have to be read."""
+        return sorted({index // self.per_page for index in indexes} - known.keys())
 
     def range_of(self, page: int) -> tuple[int, int]:
         start = page * self.per_page
         length = min(self.per_page, self.table.count - start)
         return (self.table.offset + start * self.table.dtype.itemsize, length * self.table.dtype.itemsize)
 
-    def add(self, page: int, data: bytes) -> None:
-        self.pages[page] = np.frombuffer(data, self.table.dtype)
+    def add(self, page: int, data: bytes) -> NDArray[Any]:
+        if len(self.pages) >= _KEPT_PAGES:
+            self.pages.clear()
+        found = self.pages[page] = np.frombuffer(data, self.table.dtype)
+        return found
 
-    def value(self, index: int) -> int:
-        return int(self.pages[index // self.per_page][index % self.per_page])
+    def value(self, index: int, pages: Mapping[int, NDArray[Any]]) -> int:
+        return int(pages[index // self.per_page][index % self.per_page])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,18 +183,23 @@ class Image:
             BrokenRaster: a block lies beyond the end of the file, or is larger than it can be.
         """
         tables = (self._positions, self._sizes)
-        needed = [(table, page) for table in tables for page in table.missing(indexes)]
+        known = [table.known(indexes) for table in tables]
+        needed = [
+            (table, pages, page)
+            for table, pages in zip(tables, known, strict=True)
+            for page in table.missing(indexes, pages)
+        ]
         if needed:
-            read = source.read_many([table.range_of(page) for table, page in needed])
-            for (table, page), data in zip(needed, read, strict=True):
-                table.add(page, data)
-        found: list[tuple[int, int] | None] = []
+            read = source.read_many([table.range_of(page) for table, _, page in needed])
+            for (table, pages, page), data in zip(needed, read, strict=True):
+                pages[page] = table.add(page, data)
+        places: list[tuple[int, int] | None] = []
         # No codec of ours makes a block much larger than it was: what claims to be is not a block.
         longest = 2 * self.block_bytes + (1 << 16)
         for index in indexes:
-            start, length = self._positions.value(index), self._sizes.value(index)
+            start, length = (table.value(index, pages) for table, pages in zip(tables, known, strict=True))
             if length == 0:
-                found.append(None)
+                places.append(None)
                 continue
             if start == 0 or start + length > source.size or length > longest:
                 raise BrokenRaster(
@@ -191,8 +207,8 @@ class Image:
                     parameter="url",
                     private=f"block {index} at {start}, {length} bytes, file {source.size}",
                 )
-            found.append((start, length))
-        return found
+            places.append((start, length))
+        return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,20 @@ def test_long_tables_are_read_by_pages(path: Make, monkeypatch: pytest.MonkeyPat
             assert place[0] == int(dataset.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", bidx=1))
 
 
+def test_not_all_pages_are_kept(path: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(path(), noise(1, 1024, 1024), blockxsize=16, blockysize=16)
+    whole = header.parse(FileBytes(file)).levels[0].image.ranges(FileBytes(file), range(4096))
+    monkeypatch.setattr(header, "_TABLE_AT_ONCE", 1 << 10)
+    monkeypatch.setattr(header, "HEAD", 1 << 10)
+    source = FileBytes(file)
+    main = header.parse(source).levels[0].image
+    monkeypatch.setattr(header, "_KEPT_PAGES", 3, raising=False)
+    for index in range(0, 4096, 100):
+        assert main.ranges(source, [index]) == [whole[index]]
+        assert len(main._positions.pages) <= 3
+    assert main.ranges(source, range(4096)) == whole
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"I", b"II", b"II*", b"nonsense", b"\x89PNG\r\n\x1a\n" + bytes(100), b"II\x2c\x00" + bytes(60)]
 )
