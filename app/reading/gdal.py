@@ -47,8 +47,8 @@ _DRIVERS: tuple[tuple[bytes, str], ...] = (
 )
 """First bytes of what we open. What is not here is not opened, whatever GDAL could make of it."""
 
-_FAILURES = (RasterioError, CPLE_BaseError)
-"""What rasterio raises when GDAL fails; the second are GDAL's own, which rasterio passes on here and there."""
+_FAILURES = (RasterioError, CRSError, CPLE_BaseError)
+"""What rasterio raises when GDAL fails; the last are GDAL's own, which rasterio passes on here and there."""
 
 _MAX_BANDS = 4096
 _MAX_SIDE = 2**31 - 1
@@ -398,7 +398,7 @@ def default_transform(
         affine, width, height = calculate_default_transform(
             crs_.to_rasterio(profile.crs), crs_.to_rasterio(target), width, height, left, bottom, right, top
         )
-    except (*_FAILURES, CRSError) as error:
+    except _FAILURES as error:
         raise UnsupportedRaster(
             "The raster cannot be placed in that coordinate reference system.", private=str(error)
         ) from None
