@@ -27,6 +27,14 @@ _CODE = re.compile(r"^\[?(?:(?P<authority>[A-Za-z_]+):)?(?P<code>[A-Za-z0-9]+)\]
 _URI = re.compile(r"^\[?https?://www\.opengis\.net/def/crs/(?P<authority>[A-Za-z]+)/[^/]*/(?P<code>[A-Za-z0-9]+)\]?$")
 _URN = re.compile(r"^urn:ogc:def:crs:(?P<authority>[A-Za-z]+):[^:]*:(?P<code>[A-Za-z0-9]+)$", re.IGNORECASE)
 
+_FILE = re.compile(
+    r"""(?: init\s*=\s*(?!epsg:[0-9]+(?:[\s+]|$))
+    | (?: (?:grids|model|file)\s*= | "PROJ4_GRIDS"\s*,\s*" | PARAMETERFILE\s*\[\s*"(?:[^"]|"")*"\s*,\s*" )
+      (?!\s*+[\w@.,-]+(?:["\s+]|$)) )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What makes PROJ open a file by its path. Plain names are those of its own grids."""
+
 _transformers = threading.local()
 """pyproj's transformers are not to be shared by threads: https://pyproj4.github.io/pyproj/stable/advanced_examples.html"""
 
@@ -36,7 +44,7 @@ def parse(text: str, parameter: str = "crs") -> Crs:
     """The canonical form of what a caller wrote: ``EPSG:3857``, ``3857``, an OGC URI or URN, ``[EPSG:3857]``, WKT.
 
     Raises:
-        InvalidParameter: the text names no CRS that PROJ knows.
+        InvalidParameter: the text names no CRS that PROJ knows, or a file.
     """
     text = text.strip()
     for pattern in (_CODE, _URI, _URN):
@@ -52,12 +60,15 @@ def parse(text: str, parameter: str = "crs") -> Crs:
     if len(text) > 8192:
         raise InvalidParameter("The CRS is longer than 8192 characters.", parameter=parameter, limit=8192)
     try:
-        return from_pyproj(pyproj.CRS.from_user_input(text))
+        found = None if _FILE.search(text) else from_pyproj(pyproj.CRS.from_user_input(text))
     except CRSError:
+        found = None
+    if found is None or _FILE.search(found):
         raise InvalidParameter(
             f"'{parameter}' is not a coordinate reference system: give an EPSG code, an OGC URI or WKT.",
             parameter=parameter,
-        ) from None
+        )
+    return found
 
 
 def from_pyproj(crs: pyproj.CRS) -> Crs:
@@ -69,11 +80,18 @@ def from_pyproj(crs: pyproj.CRS) -> Crs:
 
 
 def from_rasterio(crs: rasterio.crs.CRS) -> Crs:
-    """The canonical text of a rasterio CRS."""
+    """The canonical text of a rasterio CRS.
+
+    Raises:
+        UnsupportedRaster: it names files by their paths, which are whatever whoever made the raster wrote.
+    """
     authority = crs.to_authority(confidence_threshold=70)
     if authority is not None:
         return Crs(":".join(authority))
-    return Crs(crs.to_wkt())
+    text = crs.to_wkt()
+    if _FILE.search(text):
+        raise UnsupportedRaster("The coordinate reference system of the raster names files.", parameter="url")
+    return Crs(text)
 
 
 @lru_cache(maxsize=256)

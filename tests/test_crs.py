@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyproj
 import pytest
+import rasterio.crs
 
 from app import crs as crs_
-from app.errors import UnsupportedRaster
+from app.errors import InvalidParameter, UnsupportedRaster
 from tests.support import rasters, service
 
 MARS = "IAU_2015:49910"
+GEOGRAPHIC = (
+    'GEOGCS["x",DATUM["y",SPHEROID["z",6378137,298]{}],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+)
+PROJECTED = (
+    f'PROJCS["a",{GEOGRAPHIC.format("")},PROJECTION["Mercator_1SP"],UNIT["metre",1],EXTENSION["PROJ4","+proj=merc ?"]]'
+)
+NAMING_FILES = [
+    "+proj=longlat +ellps=clrk66 +nadgrids={} +type=crs",
+    "+proj=longlat +ellps=clrk66 +nadgrids=@null,{}",
+    "+proj=longlat +datum=WGS84 +geoidgrids={} +vunits=m +type=crs",
+    "+proj=utm +zone=32 +ellps=clrk66 +nadgrids = {}",
+    "+proj=defmodel +model={} +type=crs",
+    "+proj=tinshift +file={} +type=crs",
+    "+init={}:root",
+    GEOGRAPHIC.format(',EXTENSION["PROJ4_GRIDS","{}"]'),
+    PROJECTED.replace("?", "+nadgrids={}"),
+]
 NOWHERE = 'LOCAL_CS["a floor plan",UNIT["metre",1]]'
 
 
@@ -41,3 +60,37 @@ def test_a_raster_of_another_body_has_no_tile_of_this_one(tmp_path: Path) -> Non
 def test_no_way_between_two() -> None:
     with pytest.raises(UnsupportedRaster):
         crs_.transform_points(crs_.WGS84, crs_.parse(MARS), [8.0], [46.0])
+
+
+@pytest.mark.parametrize("text", NAMING_FILES)
+def test_no_crs_makes_proj_open_a_file(text: str) -> None:
+    for path in ("/etc/passwd", "/dev/zero", "../secret", "~/secret", "https://127.0.0.1/a"):
+        with pytest.raises(InvalidParameter):
+            crs_.parse(text.replace("{}", path))
+
+
+def test_nor_does_wkt_of_2019_or_json() -> None:
+    bound = pyproj.CRS.from_user_input(NAMING_FILES[0].replace("{}", "/etc/passwd"))
+    for text in (bound.to_wkt(), bound.to_wkt(pretty=True), bound.to_json()):
+        assert "/etc/passwd" in text
+        with pytest.raises(InvalidParameter):
+            crs_.parse(text)
+
+
+def test_nor_does_a_raster() -> None:
+    hostile = rasterio.crs.CRS.from_wkt(NAMING_FILES[-1].replace("{}", "/etc/passwd"))
+    with pytest.raises(UnsupportedRaster):
+        crs_.from_rasterio(hostile)
+
+
+@pytest.mark.filterwarnings("ignore:'.init=<authority>")
+def test_what_names_no_path_is_taken() -> None:
+    web_mercator = "+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +k=1 +units=m +nadgrids=@null +no_defs"
+    for text in (
+        web_mercator,
+        pyproj.CRS("EPSG:3857").to_wkt("WKT1_GDAL"),
+        "+init=epsg:4326",
+        "+init=epsg:32632 +no_defs",
+    ):
+        assert crs_.parse(text)
+    assert crs_.parse("+proj=longlat +ellps=clrk66 +nadgrids=conus,@alaska +type=crs")
