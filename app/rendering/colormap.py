@@ -106,7 +106,7 @@ def apply(colormap: Colormap, values: Array) -> tuple[NDArray[Any], NDArray[np.u
 
     Indexes have the shape of ``values`` (one band: rows, columns) and are uint8 whenever at most 256 entries are
     needed, so that a picture can be written with a palette; uint8 values are their own indexes and are not copied.
-    Else they are uint16.
+    Else they are of the smallest type that counts all entries.
     """
     if values.dtype == np.bool_:
         values = values.view(np.uint8)
@@ -212,7 +212,7 @@ def _edges(colormap: Colormap, dtype: str) -> tuple[Array, NDArray[Any]]:
     kind = np.dtype(dtype)
     compared = kind if kind.kind == "f" else np.dtype(np.float64)
     missing = len(colormap.colors) // 4
-    small: type[np.uint8 | np.uint16] = np.uint8 if missing < 256 else np.uint16
+    small = np.min_scalar_type(missing)
     with np.errstate(over="ignore"):
         lower = np.array(colormap.keys, dtype=np.float64).astype(compared)
         upper = np.array(colormap.upper, dtype=np.float64).astype(compared)

@@ -265,3 +265,10 @@ def test_bars_of_other_sizes() -> None:
 def test_sizes_of_bars_are_bounded(size: dict[str, int], error: type[RequestError]) -> None:
     with pytest.raises(error):
         colormap.bar(colormap.get("viridis"), **size)
+
+
+def test_a_palette_of_all_values_of_16_bits() -> None:
+    whole = {value: (value % 256, value // 256, 0, 255) for value in range(1 << 16)}
+    values = np.array([[0, 1, 256, 65535]], dtype=np.uint16)
+    indexes, palette = apply(colormap.from_palette(whole), values)
+    assert colors_of(indexes, palette).tolist() == [[list(whole[value]) for value in values[0].tolist()]]
