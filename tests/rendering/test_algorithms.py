@@ -303,6 +303,14 @@ def test_casts(name: str, expected: list[int]) -> None:
     assert result.data.dtype == np.uint8
 
 
+@pytest.mark.parametrize("name", ["hillshade", "slope"])
+def test_slopes_of_truth_values_are_those_of_0_and_1(name: str) -> None:
+    heights = np.random.default_rng(1).integers(0, 2, (1, 16, 16)).astype(bool)
+    result = algorithms.apply(name, {}, Raster(data=heights))
+    expected = algorithms.apply(name, {}, Raster(data=heights.astype(np.uint8)))
+    assert np.array_equal(result.data, expected.data)
+
+
 def test_casts_keep_the_low_byte() -> None:
     for name in ("cast", "ceil", "floor"):
         assert run(name, pixels([256, 257, -1], kind="int16")).data.tolist() == [[[0, 1, 255]]]

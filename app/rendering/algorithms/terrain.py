@@ -50,7 +50,8 @@ def _gradient(raster: Raster, exaggeration: float) -> tuple[Array, Array, Mask |
     """Change from row to row and from column to column, and where both are known."""
     if raster.height < 2 or raster.width < 2:
         raise InvalidParameter("This algorithm needs a picture of at least 2 by 2 pixels.", parameter="algorithm")
-    x, y = np.gradient(raster.data[0])
+    heights = raster.data[0]
+    x, y = np.gradient(heights.view(np.uint8) if heights.dtype == np.bool_ else heights)
     x *= exaggeration
     y *= exaggeration
     mask = valid(raster)
