@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,6 +42,9 @@ _T = TypeVar("_T")
 
 _WARP_ONLY = frozenset({"max", "min", "med", "q1", "q3", "sum"})
 """Resamplings that exist for warps and not for reads."""
+
+_DERIVED = 256
+"""Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
 
 
 @contextmanager
@@ -329,9 +332,13 @@ class Reader:
     def _derive(self, key: tuple[Any, ...], work_out: Callable[[], _T]) -> _T:
         """What was worked out before from the profile, or is now."""
         derived = self._opened.derived
-        if key not in derived:
-            derived[key] = work_out()
-        found: _T = derived[key]
+        with suppress(KeyError):
+            known: _T = derived[key]
+            return known
+        found = work_out()
+        if len(derived) >= _DERIVED:
+            derived.clear()
+        derived[key] = found
         return found
 
     def _need_crs(self) -> None:

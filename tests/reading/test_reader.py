@@ -375,3 +375,16 @@ def test_complex_numbers_are_described_and_not_served(tmp_path: Path, dtype: str
             reader.preview(options=ReadOptions())
         with pytest.raises(UnsupportedRaster):
             reader.point(8.5, 46.5, coord_crs=crs_.WGS84, options=ReadOptions())
+
+
+def test_what_is_worked_out_for_crss_of_callers_does_not_add_up(tmp_path: Path) -> None:
+    path = rasters.gradient(tmp_path / "a.tif", size=64, overviews=())
+    with reader_of(path) as reader:
+        for meridian in range(400):
+            crs = crs_.parse(f"+proj=laea +lat_0=46 +lon_0={meridian / 100} +type=crs")
+            reader.geographic_bounds(crs)
+            reader.preview(options=ReadOptions(), dst_crs=crs, width=2, height=2)
+        opened = kept().get(Policy.from_sources([f"{tmp_path}/"]).locate(str(path)))
+        assert len(opened.derived) <= 256
+        assert opened.cog is not None
+        assert len(opened.cog._placer._footprints) <= 64

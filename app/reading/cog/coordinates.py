@@ -42,6 +42,8 @@ _ASIDE = 1e-4
 """Pixels by which a grid may lie beside its place in a region: arithmetic is no better."""
 _KEPT_REGIONS = 1024
 """Regions whose polynomials are kept for a raster: 800 bytes each."""
+_KEPT_FOOTPRINTS = 64
+"""CRSs for which a raster's bounds are kept."""
 _STRAIGHT = 1e-6
 """Pixels by which x may differ along a column to count as the same."""
 _MARGIN = 0.05
@@ -352,15 +354,19 @@ class Placer:
         """The raster's bounds in the grid's CRS, on the safe side; None when they cannot be told."""
         if crs is None or self._crs is None:
             return None
-        if crs not in self._footprints:
+        try:
+            return self._footprints[crs]
+        except KeyError:
             left, bottom, right, top = self._bounds
             found = crs_.transform_bounds(self._crs, crs, (left, min(bottom, top), right, max(bottom, top)))
-            if not all(map(math.isfinite, found)) or self._crosses(found, crs):
-                self._footprints[crs] = None
-            else:
+            footprint = None
+            if all(map(math.isfinite, found)) and not self._crosses(found, crs):
                 wide = _MARGIN * max(abs(found[2] - found[0]), abs(found[3] - found[1]))
-                self._footprints[crs] = (found[0] - wide, found[1] - wide, found[2] + wide, found[3] + wide)
-        return self._footprints[crs]
+                footprint = (found[0] - wide, found[1] - wide, found[2] + wide, found[3] + wide)
+            if len(self._footprints) >= _KEPT_FOOTPRINTS:
+                self._footprints.clear()
+            self._footprints[crs] = footprint
+            return footprint
 
     def _crosses(self, found: Bounds, crs: Crs) -> bool:
         """True when the raster goes beyond the antimeridian, so that bounds in a CRS that ends there mislead."""
