@@ -7,6 +7,7 @@ few seconds, in the background: a request is never made to wait for it, and a ra
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from app import arena, native, settings, turns
+from app import arena, deadline, native, settings, turns
 from app.errors import TileryError
 from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
@@ -121,6 +122,7 @@ class Kept:
 
         Raises:
             SourceError, UpstreamError: it cannot be opened.
+            DeadlineExceeded: the time was up first.
         """
         found = self._find(location)
         if found is not None and self._fresh(found):
@@ -129,16 +131,19 @@ class Kept:
             opening = self._opening.setdefault(location, threading.Lock())
         mine = False
         try:
+            left = deadline.remaining()
             with turns.given_away():
-                mine = opening.acquire()
+                mine = opening.acquire(timeout=-1 if left == math.inf else left)
+            if not mine:
+                raise deadline.exceeded()
             found = self._find(location)
             if found is None:
                 found = self._open(location)
         finally:
             if mine:
                 opening.release()
-            with self._lock:
-                self._opening.pop(location, None)
+                with self._lock:
+                    self._opening.pop(location, None)
         return found
 
     def peek(self, location: Location) -> Opened | None:

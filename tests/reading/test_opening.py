@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-from app.errors import UnsupportedRaster
+from app import deadline
+from app.errors import DeadlineExceeded, UnsupportedRaster
 from app.raster import Raster
+from app.reading.byte_sources import ByteSource, open_source
 from app.reading.kept import kept
 from app.reading.location import FileLocation
 from app.reading.options import ReadOptions
@@ -76,3 +81,28 @@ def test_a_raster_cannot_name_the_file_of_its_overviews(tmp_path: Path) -> None:
         assert dataset.overviews(1)  # those of the other, so GDAL has opened it
     with pytest.raises(UnsupportedRaster):
         preview(path)
+
+
+def test_whoever_waits_for_another_to_open_waits_no_longer_than_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = rasters.rgb(tmp_path / "a.tif")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(location: FileLocation) -> ByteSource:
+        begun.set()
+        go_on.wait(10)
+        return open_source(location)
+
+    monkeypatch.setattr("app.reading.kept.open_source", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(preview, path)
+        assert begun.wait(5)
+        threading.Timer(2, go_on.set).start()
+        start = time.monotonic()
+        with pytest.raises(DeadlineExceeded), deadline.limit(0.2):
+            preview(path)
+        assert time.monotonic() - start < 1
+        go_on.set()
+        assert first.result().count == 3
+    assert preview(path).count == 3
