@@ -40,9 +40,6 @@ from app.tms import TileMatrixSet
 
 _T = TypeVar("_T")
 
-_WARP_ONLY = frozenset({"max", "min", "med", "q1", "q3", "sum"})
-"""Resamplings that exist for warps and not for reads."""
-
 _DERIVED = 256
 """Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
 
