@@ -11,6 +11,7 @@ a warp runs once, at the output's size, over few pixels: that is where most of t
 from __future__ import annotations
 
 import io
+import math
 import threading
 import warnings
 from collections import defaultdict
@@ -156,7 +157,11 @@ def need_own_overviews(dataset: DatasetReader) -> None:
 
 
 def profile_of(dataset: DatasetReader) -> Profile:
-    """The facts of an open dataset; of the straightened raster where ground control points place it."""
+    """The facts of an open dataset; of the straightened raster where ground control points place it.
+
+    Raises:
+        BrokenRaster: it is placed where no pixel can be found.
+    """
     points, points_crs = dataset.gcps
     placed: DatasetReader | WarpedVRT = dataset
     if points:
@@ -172,6 +177,10 @@ def profile_of(dataset: DatasetReader) -> Profile:
                 "The ground control points of the raster do not place it.", parameter="url", private=str(error)
             ) from None
     try:
+        a, b, c, d, e, f = placed.transform[:6]
+        determinant = a * e - b * d
+        if not all(map(math.isfinite, (a, b, c, d, e, f, determinant))) or determinant == 0:
+            raise BrokenRaster("The transform of the raster places it nowhere.", parameter="url")
         return Profile(
             driver=dataset.driver,
             width=placed.width,
@@ -179,7 +188,7 @@ def profile_of(dataset: DatasetReader) -> Profile:
             count=dataset.count,
             dtypes=tuple(dataset.dtypes),
             crs=crs_.from_rasterio(placed.crs) if placed.crs else None,
-            transform=tuple(placed.transform)[:6],
+            transform=(a, b, c, d, e, f),
             nodata=dataset.nodata,
             colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
             has_mask=any(MaskFlags.per_dataset in band for band in dataset.mask_flag_enums) or bool(points),

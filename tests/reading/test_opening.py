@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.transform import Affine
 
 from app import deadline
-from app.errors import DeadlineExceeded, UnsupportedRaster
+from app.errors import BrokenRaster, DeadlineExceeded, UnsupportedRaster
 from app.raster import Raster
 from app.reading.byte_sources import ByteSource, open_source
 from app.reading.kept import kept
@@ -106,3 +108,24 @@ def test_whoever_waits_for_another_to_open_waits_no_longer_than_may_be(
         go_on.set()
         assert first.result().count == 3
     assert preview(path).count == 3
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        (0, 0, 8, 0, 0, 47),
+        (0.01, 0, 8, 0, 0, 47),
+        (0.01, 0.01, 8, 0.01, 0.01, 47),
+        (math.nan, 0, 8, 0, -0.01, 47),
+        (0.01, 0, math.nan, 0, -0.01, 47),
+        (math.inf, 0, 8, 0, -math.inf, 47),
+    ],
+)
+@pytest.mark.parametrize("tiled", [True, False])
+def test_a_transform_that_cannot_be_turned_round_is_refused(
+    tmp_path: Path, transform: tuple[float, ...], tiled: bool
+) -> None:
+    data = np.ones((1, 64, 64), np.uint8)
+    path = rasters.write(tmp_path / "a.tif", data, transform=Affine(*transform), tiled=tiled, block=64)
+    with pytest.raises(BrokenRaster):
+        preview(path)
