@@ -179,6 +179,8 @@ class Reader:
         if align:
             placed = self._on_pixels(target, placed)
         native = ((placed[2] - placed[0]) / across, (placed[3] - placed[1]) / down)
+        if not all(map(math.isfinite, native)):
+            raise InvalidParameter("The bounding box is too large to be counted in pixels.", parameter="bbox")
         if target != self.profile.crs:
             native = (float(max(1, round(native[0]))), float(max(1, round(native[1]))))
         width, height = output_size(native, width=width, height=height, max_size=max_size)

@@ -388,3 +388,8 @@ def test_what_is_worked_out_for_crss_of_callers_does_not_add_up(tmp_path: Path) 
         assert len(opened.derived) <= 256
         assert opened.cog is not None
         assert len(opened.cog._placer._footprints) <= 64
+
+
+def test_a_box_too_large_for_numbers_is_refused(tmp_path: Path) -> None:
+    with reader_of(rasters.gradient(tmp_path / "a.tif", size=64)) as reader, pytest.raises(InvalidParameter):
+        reader.part((-1e308, -1e308, 1e308, 1e308), bounds_crs=crs_.WGS84, options=ReadOptions(), max_size=16)
