@@ -494,10 +494,11 @@ class Reader:
             shift = np.asarray(offsets, dtype="float32").reshape(-1, 1, 1)
             data = data.astype("float32") * factor + shift
             if statistics is not None:
-                statistics = tuple(
+                ends = (
                     (low * by + plus, high * by + plus)
                     for (low, high), by, plus in zip(statistics, scales, offsets, strict=True)
                 )
+                statistics = tuple((min(pair), max(pair)) for pair in ends)  # a scale below 0 turns them round
             scales, offsets = (1.0,) * len(bands), (0.0,) * len(bands)
         return Raster(
             data=data,

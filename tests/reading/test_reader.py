@@ -393,3 +393,11 @@ def test_what_is_worked_out_for_crss_of_callers_does_not_add_up(tmp_path: Path) 
 def test_a_box_too_large_for_numbers_is_refused(tmp_path: Path) -> None:
     with reader_of(rasters.gradient(tmp_path / "a.tif", size=64)) as reader, pytest.raises(InvalidParameter):
         reader.part((-1e308, -1e308, 1e308, 1e308), bounds_crs=crs_.WGS84, options=ReadOptions(), max_size=16)
+
+
+def test_statistics_keep_their_order_under_a_scale_below_0(tmp_path: Path) -> None:
+    tags = {"STATISTICS_MINIMUM": "0", "STATISTICS_MAXIMUM": "4000"}
+    path = rasters.gradient(tmp_path / "a.tif", count=1, scales=(-0.01,), offsets=(5.0,), band_tags=(tags,))
+    with reader_of(path) as reader:
+        assert reader.preview(options=ReadOptions(unscale=True)).statistics == ((-35.0, 5.0),)
+        assert reader.preview(options=ReadOptions()).statistics == ((0.0, 4000.0),)
