@@ -335,3 +335,31 @@ def test_failures_give_their_places_back(upstream: Upstream) -> None:
         with deadline.limit(0.1), pytest.raises(DeadlineExceeded):
             source.read(PLACE, 10_000)
     assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
+
+
+def test_idle_connections_do_not_add_up(
+    upstream: Upstream, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host of many names, each of which leaves connections behind, must not take all open files of the process."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", upstream.port))]
+    monkeypatch.setattr(http, "_CONNECTIONS", 5, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    ours = http.Servers(settings)
+    monkeypatch.setattr(http, "servers", lambda _: ours)
+    sources = []
+    for number in range(20):
+        root = f"http://host{number}.example:{upstream.port}/"
+        sources.append(open_source(Policy.from_sources([root]).locate(f"{root}a.tif"), settings))
+    assert len({request.port for request in upstream.requests}) == 20
+    patience = time.monotonic() + 5
+    while len(upstream._open) > 5 and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert len(upstream._open) == 5
+    for source in sources:
+        assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
+    assert len({request.port for request in upstream.requests}) == 40
+    for source in sources[-5:]:
+        assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
+    assert len({request.port for request in upstream.requests}) == 40
+    for connection in list(ours._kept._all):
+        connection.close()

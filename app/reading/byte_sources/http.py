@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from functools import lru_cache
 from threading import Lock
 
@@ -25,6 +25,8 @@ IDLE = 20.0
 PAUSE = 0.05
 """Seconds before the second try at most, half of it on average; each further pause may be twice as long."""
 _SERVERS = 256
+_CONNECTIONS = 128
+"""Connections kept at most. Callers may name the hosts, and a process mostly has a thousand open files."""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -41,34 +43,70 @@ def open_http(location: HttpLocation, settings: Settings) -> RemoteSource:
     return RemoteSource(HttpOrigin(location, settings), name=location.url, number=settings.fetch_threads)
 
 
+_Key = tuple[str, str, int, bool]
+"""Scheme, host and port of a server, and whether it is listed."""
+
+
 class Server:
-    """The connections to one server that are kept for later, and its share of the threads."""
+    """One server, and its share of the threads."""
 
-    __slots__ = ("_idle", "_location", "_settings", "bulkhead")
+    __slots__ = ("_kept", "_key", "_location", "_settings", "bulkhead")
 
-    def __init__(self, location: HttpLocation, settings: Settings) -> None:
+    def __init__(self, key: _Key, location: HttpLocation, settings: Settings, kept: Kept) -> None:
+        self._key = key
         self._location = location
         self._settings = settings
-        self._idle: deque[tuple[float, Connection]] = deque(maxlen=settings.fetch_threads)
+        self._kept = kept
         self.bulkhead = Bulkhead(share(settings.fetch_threads))
 
     def take(self) -> Connection:
         """A connection: the one used last if it is still good, else a new one."""
-        while True:
-            try:
-                since, connection = self._idle.pop()
-            except IndexError:
-                settings = self._settings
-                return Connection(
-                    self._location, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
-                )
+        while (found := self._kept.take(self._key)) is not None:
+            since, connection = found
             if time.monotonic() - since < IDLE and connection.fresh():
                 return connection
             connection.close()
+        settings = self._settings
+        return Connection(self._location, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout)
 
     def give(self, connection: Connection) -> None:
         """Nothing: keeps the connection for later."""
-        self._idle.append((time.monotonic(), connection))
+        self._kept.give(self._key, connection)
+
+
+class Kept:
+    """The connections that are kept for later, those of late: each holds one of the process's open files."""
+
+    def __init__(self) -> None:
+        self._all: OrderedDict[Connection, _Key] = OrderedDict()
+        self._of: dict[_Key, list[tuple[float, Connection]]] = {}
+        self._lock = Lock()
+
+    def take(self, server: _Key) -> tuple[float, Connection] | None:
+        """The connection to a server that was used last, and when."""
+        with self._lock:
+            idle = self._of.get(server)
+            if idle is None:
+                return None
+            found = idle.pop()
+            if not idle:
+                del self._of[server]
+            del self._all[found[1]]
+            return found
+
+    def give(self, server: _Key, connection: Connection) -> None:
+        """Nothing: keeps a connection, and closes the one that was kept for longest where they are too many."""
+        with self._lock:
+            self._all[connection] = server
+            self._of.setdefault(server, []).append((time.monotonic(), connection))
+            if len(self._all) <= _CONNECTIONS:
+                return
+            oldest, server = self._all.popitem(last=False)
+            idle = self._of[server]
+            del idle[0]  # the last is taken first, so the first is the oldest
+            if not idle:
+                del self._of[server]
+        oldest.close()
 
 
 class Servers:
@@ -76,14 +114,15 @@ class Servers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._servers: OrderedDict[tuple[str, str, int, bool], Server] = OrderedDict()
+        self._servers: OrderedDict[_Key, Server] = OrderedDict()
+        self._kept = Kept()
         self._lock = Lock()
 
     def of(self, location: HttpLocation) -> Server:
         """The server of this location."""
         key = (location.scheme, location.host, location.port, location.listed)
         with self._lock:
-            server = self._servers.pop(key, None) or Server(location, self._settings)
+            server = self._servers.pop(key, None) or Server(key, location, self._settings, self._kept)
             self._servers[key] = server
             if len(self._servers) > _SERVERS:
                 self._servers.popitem(last=False)
