@@ -22,6 +22,8 @@ def geographic_bounds(profile: Profile, crs: Crs = crs_.WGS84) -> Bounds:
     try:
         found = crs_.transform_bounds(profile.crs, crs, (left, min(bottom, top), right, max(bottom, top)))
     except UnsupportedRaster:
+        if crs != crs_.WGS84:
+            raise
         return WORLD
     return found if all(map(math.isfinite, found)) else WORLD
 

@@ -47,12 +47,6 @@ def header_of(source: ByteSource) -> Header | None:
         return None  # GDAL may make something of it, or knows what to say of it
 
 
-def open_engine(source: ByteSource, profile: Profile, cache: blocks.BlockCache = blocks.cache) -> CogEngine | None:
-    """An engine for a raster that GDAL has opened, or None where it has to be read by GDAL."""
-    header = header_of(source)
-    return CogEngine(source, profile, header, cache) if header is not None and supports(header, profile) else None
-
-
 def supports(header: Header, profile: Profile, method: str = "nearest") -> bool:
     """True when the header agrees with what GDAL made of the file, and all of it can be read here."""
     main = header.levels[0].image

@@ -37,13 +37,6 @@ class Window:
         columns = range(self.left // image.tile_width, (self.right - 1) // image.tile_width + 1)
         return ((plane, row, column) for plane in self.planes for row in rows for column in columns)
 
-    def block_count(self) -> int:
-        """Number of blocks that the window touches."""
-        image = self.image
-        down = (self.bottom - 1) // image.tile_height - self.top // image.tile_height + 1
-        across = (self.right - 1) // image.tile_width - self.left // image.tile_width + 1
-        return down * across * len(self.planes)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:

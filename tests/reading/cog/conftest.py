@@ -15,8 +15,9 @@ from rasterio.transform import Affine
 
 from app.raster import Grid
 from app.reading import gdal
+from app.reading.byte_sources import ByteSource
 from app.reading.cog.blocks import BlockCache
-from app.reading.cog.engine import CogEngine, open_engine
+from app.reading.cog.engine import CogEngine, header_of, supports
 from app.reading.profile import Profile
 
 WEB = 20037508.342789244
@@ -104,6 +105,14 @@ def write(
 def profile_of(path: Path) -> Profile:
     with rasterio.open(path) as dataset:
         return gdal.profile_of(dataset)
+
+
+def open_engine(source: ByteSource, profile: Profile, cache: BlockCache | None = None) -> CogEngine | None:
+    """Our reader of a source, as the service opens it; None where it has to be read by GDAL."""
+    header = header_of(source)
+    if header is None or not supports(header, profile):
+        return None
+    return CogEngine(source, profile, header, cache or BlockCache(64 << 20))
 
 
 def engine_of(path: Path, capacity: int = 64 << 20) -> CogEngine:

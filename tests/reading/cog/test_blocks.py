@@ -17,12 +17,10 @@ from app.arena import BLOCK_PAGE
 from app.errors import BrokenRaster
 from app.raster import Array
 from app.reading.cog.blocks import SPARSE, BlockCache
-from app.reading.cog.engine import open_engine
 from app.reading.cog.workers import in_parallel
-from tests.reading.cog.conftest import FileBytes, engine_of, noise, profile_of, web_grid_at, write
+from tests.reading.cog.conftest import FileBytes, engine_of, noise, open_engine, profile_of, web_grid_at, write
 
 faulthandler.enable()
-
 
 PIECE = 1000
 """Bytes of a block here; each takes a page of the arena."""

@@ -21,9 +21,9 @@ from app.raster import Grid
 from app.reading.cog import engine as engine_
 from app.reading.cog import header
 from app.reading.cog.blocks import BlockCache
-from app.reading.cog.engine import open_engine, supports
+from app.reading.cog.engine import supports
 from app.reading.profile import Profile
-from tests.reading.cog.conftest import FileBytes, noise, profile_of, write
+from tests.reading.cog.conftest import FileBytes, noise, open_engine, profile_of, write
 
 Make = Callable[[], Path]
 
