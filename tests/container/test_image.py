@@ -85,6 +85,7 @@ def test_sigterm_ends_it_with_zero_and_finishes_what_is_under_way(run: Callable[
 def test_a_killed_worker_is_replaced_and_the_container_stays(run: Callable[..., Container]) -> None:
     container = run("-e", "WEB_CONCURRENCY=2", memory="1g", cpus="1")
     container.until_ready()
+    assert "caches of its own" not in container.logs(), "a read-only root leaves room for the lock of shared caches"
     wrong: list[str] = []
 
     def ask(number: int) -> None:
