@@ -52,7 +52,11 @@ def load(application: Application) -> list[int]:
         async def ask() -> list[int]:
             return [await inside.status_of(own, path, query) for path in paths]
 
-        statuses = asyncio.get_event_loop().run_until_complete(ask())
+        loop = asyncio.new_event_loop()  # of our own: Mangum's, which there may be already, stays as it is
+        try:
+            statuses = loop.run_until_complete(ask())
+        finally:
+            loop.close()
         own.desk.service.close()
         forget()
     return statuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import rasterio
 
 from app import snapshot
+from app.api.app import create_app
 from app.reading import kept
 from app.reading.byte_sources import s3
 from app.settings import Settings
@@ -64,6 +66,21 @@ def test_a_first_tile_loads_nothing_more(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_loading_needs_no_event_loop_and_leaves_that_which_there_is(tmp_path: Path) -> None:
+    application = create_app(Settings(_env_file=None, sources=(f"{tmp_path}/",)))
+    asyncio.set_event_loop(None)
+    assert snapshot.load(application) == [200] * len(snapshot.FORMATS)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        assert snapshot.load(application) == [200] * len(snapshot.FORMATS)
+        assert asyncio.get_event_loop() is loop
+        assert not loop.is_closed()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def test_what_copies_may_not_share_is_new() -> None:
