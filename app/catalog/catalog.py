@@ -90,11 +90,11 @@ class Catalog:
             finally:
                 self._end(layer_id)
         if kept is None:
-            raise LayerNotFound("There is no layer of that name.", parameter="id")
+            raise LayerNotFound("There is no layer of that name.", parameter="layer")
         if kept.layer is None and kept.unreachable:
             raise UpstreamError(kept.unreachable)
         if kept.layer is None:
-            raise LayerNotFound("This layer cannot be served: its document is broken.", parameter="id")
+            raise LayerNotFound("This layer cannot be served: its document is broken.", parameter="layer")
         return kept.layer
 
     def layers(self) -> tuple[Layer, ...]:

@@ -27,7 +27,7 @@ def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
     except NotFound:
         blob = None
     if blob is None:
-        raise LayerNotFound("There is no layer of that name.", parameter="id")
+        raise LayerNotFound("There is no layer of that name.", parameter="layer")
     try:
         found = json.loads(blob.body)
     except ValueError:
@@ -71,7 +71,7 @@ def files(store: Store, layer_id: str) -> list[str]:
     """
     keys = [entry.key for entry in store.entries(f"{ids.asked(layer_id)}/")]
     if not keys:
-        raise LayerNotFound("There is no layer of that name.", parameter="id")
+        raise LayerNotFound("There is no layer of that name.", parameter="layer")
     first = f"{layer_id}/{DOCUMENT}"
     return sorted(keys, key=lambda key: key != first)
 

@@ -177,11 +177,12 @@ def test_where_there_is_nothing_the_setting_decides(catalog: Path, setting: str,
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", f"/nothing/{TILE}.png", "/layers/nothing/info", "/nothing/wmts", "/nothing/map"]
+    "path", ["/nothing", f"/nothing/{TILE}.png", "/layers/nothing/info", "/nothing/wmts", "/nothing/map", "/layers/NO"]
 )
 def test_layers_that_are_not_there(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "layer_not_found")
+    assert answer.json()["parameter"] == "layer"
 
 
 @pytest.mark.parametrize(
