@@ -24,17 +24,19 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
 
 
 def encoding(accept_encoding: str, offered: Sequence[str]) -> str | None:
-    """The content coding of ``offered`` that an Accept-Encoding header likes best, or None for no coding."""
+    """The content coding of ``offered`` that an Accept-Encoding header likes best, or None for no coding: where none is
+    welcome, or less so than ``identity``.
+    """
     if not accept_encoding:
         return None
     wishes = {}
     for part in accept_encoding.split(",")[:32]:
         name, quality = _range(part)
         wishes[name] = quality
-    best, liked = None, 0.0
+    best, liked, uncoded = None, 0.0, wishes.get("identity", 0.0)
     for name in offered:
         quality = wishes.get(name, wishes.get("*", 0.0))
-        if quality > liked:
+        if quality > liked and quality >= uncoded:
             best, liked = name, quality
     return best
 
