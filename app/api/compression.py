@@ -91,6 +91,11 @@ def _coding(scope: Scope) -> str | None:
     return None
 
 
+def takes(media_type: bytes) -> bool:
+    """True when answers of that media type are compressed for whoever understands it."""
+    return media_type.partition(b";")[0].strip().lower() in _TYPES
+
+
 def _is_compressible(start: Message) -> bool:
     media_type = b""
     for name, value in start["headers"]:

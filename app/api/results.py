@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from app import crs as crs_
-from app.api import documents
+from app.api import compression, documents
 from app.api.operation import Ask
 from app.reading.reader import Reader
 from app.serving.encoded import Encoded
@@ -50,7 +50,7 @@ async def document(
     def encode(reader: Reader) -> Encoded:
         return Encoded(body=documents.encode(work(reader)), media_type=media_type)
 
-    return await made(ask, place, encode)
+    return await made(ask, place, encode, media_type=media_type)
 
 
 async def made(
@@ -58,6 +58,7 @@ async def made(
     place: str,
     work: Callable[[Reader], Encoded],
     *,
+    media_type: str | None = None,
     check: Callable[[Reader], None] | None = None,
 ) -> Response:
     """The response to a request for something made of the raster.
@@ -66,6 +67,7 @@ async def made(
         ask: the request.
         place: name of the verb and canonical text of what the path says; with the query's it makes the answer's key.
         work: makes the answer.
+        media_type: of the answer, where it is known before.
         check: see `app.serving.service.Service.answer`.
     """
     served = await ask.desk.service.answer(
@@ -76,14 +78,17 @@ async def made(
         check=check,
         gone=gone(ask.request.receive),
     )
-    return response(served)
+    return response(served, media_type)
 
 
-def response(served: Served) -> Response:
-    """What was served, as a response."""
+def response(served: Served, media_type: str | None = None) -> Response:
+    """What was served, as a response; a 304 varies as the 200 of that media type would (RFC 9110, 15.4.5)."""
     encoded = served.encoded
     if encoded is None:
-        return Response(status_code=304, headers={"ETag": served.etag})
+        known = Response(status_code=304, headers={"ETag": served.etag})
+        if media_type is not None and compression.takes(media_type.encode()):
+            known.headers["Vary"] = "Accept-Encoding"
+        return known
     headers = {"ETag": served.etag, HOW: served.how, **described(encoded)}
     if served.timing is not None:
         headers["Server-Timing"] = _stages(served.timing)

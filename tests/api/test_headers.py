@@ -187,6 +187,30 @@ class TestCompression:
         again = client.get(path, params={"url": url}, headers={"if-none-match": coded.headers["etag"]})
         assert again.status_code == 304
 
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/cog/info",
+            "/cog/tiles/WebMercatorQuad",
+            "/cog/WebMercatorQuad/WMTSCapabilities.xml",
+            "/cog/preview.npy",
+            "/cog/preview.tif",
+            "/cog/preview.png",
+            "/cog/preview",
+            "/cog/map?f=npy",
+            "/cog/bbox/8.2,46.2,8.4,46.4.tif",
+            TILE,
+            TILE.replace(".png", ".npy"),
+        ],
+    )
+    def test_what_is_known_varies_as_what_is_sent(self, client: TestClient, url: str, path: str) -> None:
+        path = f"{path}{'&' if '?' in path else '?'}url={url}"
+        sent = client.get(path)
+        known = client.get(path, headers={"if-none-match": sent.headers["etag"]})
+        assert (sent.status_code, known.status_code) == (200, 304)
+        names = [{name.strip() for name in answer.headers.get("vary", "").split(",")} for answer in (sent, known)]
+        assert names[0] == names[1]
+
 
 class TestRequestId:
     def test_given_or_made(self, client: TestClient) -> None:

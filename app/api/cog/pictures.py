@@ -30,7 +30,9 @@ async def preview(ask: Ask[Framed]) -> Response:
     """The whole raster."""
     request = PreviewRequest(style=plans.style(ask, ask.plan.look), size=plans.size(ask), dst_crs=ask.plan.dst_crs)
     place = f"preview {request.style.format} {request.size}"
-    return await results.made(ask, place, lambda reader: render.preview(reader, request))
+    return await results.made(
+        ask, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.style)
+    )
 
 
 async def box(ask: Ask[Framed]) -> Response:
@@ -44,7 +46,9 @@ async def box(ask: Ask[Framed]) -> Response:
         size=plans.size(ask),
     )
     place = f"bbox {request.bounds} {request.style.format} {request.size}"
-    return await results.made(ask, place, lambda reader: render.part(reader, request))
+    return await results.made(
+        ask, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.style)
+    )
 
 
 async def feature(ask: Ask[Framed]) -> Response:
@@ -94,8 +98,8 @@ async def map_(ask: Ask[Framed]) -> Response:
         )
         return render.part(reader, part)
 
-    response = await results.made(ask, f"map {style.format}", work)
-    response.headers["Vary"] = "Accept"
+    response = await results.made(ask, f"map {style.format}", work, media_type=plans.media_type(style))
+    response.headers.add_vary_header("Accept")
     return response
 
 

@@ -11,6 +11,7 @@ from app.api.params.parse import Values
 from app.crs import WGS84
 from app.raster import Crs
 from app.reading.options import ReadOptions
+from app.rendering.encoding import formats
 from app.rendering.options import RenderOptions
 from app.serving.requests import Size, Style, Tally
 
@@ -84,6 +85,12 @@ def counted(desk: Desk, values: Values) -> Counted:
 def style(ask: Ask[Look] | Ask[Framed], shown: Look) -> Style:
     """The look with its format: the path's suffix, else the parameter."""
     return Style(read=shown.read, render=shown.render, format=ask.path.get("format") or ask.values.get("format"))
+
+
+def media_type(style: Style) -> str | None:
+    """What a picture of that style is; None where its pixels decide."""
+    row = formats.FORMATS.get(style.format or "")
+    return None if row is None else row.media_type
 
 
 def size(ask: Ask[Framed]) -> Size:

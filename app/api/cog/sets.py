@@ -85,7 +85,7 @@ async def _document(ask: Ask[None], place: str, work: Any, *, title: str) -> Res
     """The document as JSON, or as a page for a person."""
     if not answers.wants_page(ask):
         response = await results.document(ask, place, work, links=True)
-        response.headers["Vary"] = "Accept"
+        response.headers.add_vary_header("Accept")
         return response
     body = await ask.desk.service.use(ask.subject.location, work)
     return answers.document(ask, body, title=title)
@@ -141,7 +141,7 @@ async def capabilities(ask: Ask[Described]) -> Response:
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
     key = f"wmts {only} {ask.desk.links.base(scope)} {scope['path']} {scope['query_string']!r}"
-    return await results.made(ask, key, work)
+    return await results.made(ask, key, work, media_type=wmts.MEDIA_TYPE)
 
 
 async def map_page(ask: Ask[Look]) -> Response:

@@ -43,6 +43,7 @@ async def tile(ask: Ask[Look], through: Callable[[Work], Work] = lambda work: wo
             ask,
             place,
             through(lambda reader: render.tile(reader, request)),
+            media_type=plans.media_type(request.style),
             check=lambda reader: render.check_tile(reader, request),
         )
     except TileOutsideBounds as error:
