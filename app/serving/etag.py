@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from app import settings
 from app.settings import Settings
@@ -13,6 +16,8 @@ from app.settings import Settings
 _FOLDERS = ("api", "reading", "rendering", "serving")
 _MODULES = ("crs", "raster", "tms")
 """The folders and modules whose code has a say in the bytes of an answer."""
+_LIBRARIES = ("color_operations", "imagecodecs", "isal", "jinja2", "numpy", "pyproj", "pystac", "rasterio", "rio_stac")
+"""The libraries that have one, GDAL within rasterio and PROJ within pyproj."""
 
 
 def make(identity: str, request: str) -> str:
@@ -39,12 +44,21 @@ def matches(header: str, tag: str) -> bool:
 
 @cache
 def code_version() -> bytes:
-    """16 bytes that change whenever the code does, or a file of the operator's that belongs to it."""
-    digest = hashlib.blake2b(digest_size=16)
+    """16 bytes that change whenever the code does, a library or a file of the operator's that belongs to it."""
+    digest = hashlib.blake2b("\0".join(_libraries(Path(np.__file__).parent.parent)).encode(), digest_size=16)
     for root, path in _files(settings.get()):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.digest()
+
+
+def _libraries(site: Path) -> list[str]:
+    """The libraries with their versions, as the names of their folders say them: to import them would take longer than
+    a first tile.
+    """
+    with os.scandir(site) as found:
+        names = [entry.name for entry in found if entry.name.endswith(".dist-info")]
+    return sorted(name for name in names if name.partition("-")[0].lower() in _LIBRARIES)
 
 
 def _files(chosen: Settings) -> Iterator[tuple[Path, Path]]:

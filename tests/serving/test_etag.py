@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,27 @@ def test_files_of_the_operator_count_as_code(
         etag.code_version.cache_clear()
         versions.append(etag.code_version())
     assert versions[0] == versions[2] != versions[1]
+
+
+def test_libraries_count_as_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(etag.code_version.cache_clear)
+    monkeypatch.setattr(np, "__file__", str(tmp_path / "numpy" / "__init__.py"))
+    versions = []
+    for names in (["rasterio-1.4.4"], ["rasterio-1.5.0"], ["rasterio-1.5.0", "uvicorn-1.0"], ["rasterio-1.4.4"]):
+        for name in names:
+            (tmp_path / f"{name}.dist-info").mkdir()
+        etag.code_version.cache_clear()
+        versions.append(etag.code_version())
+        for name in names:
+            (tmp_path / f"{name}.dist-info").rmdir()
+    assert versions[0] == versions[3] != versions[1] == versions[2]
+
+
+def test_the_libraries_are_those_that_are_installed() -> None:
+    found = [name.partition("-")[0] for name in etag._libraries(Path(np.__file__).parent.parent)]
+    assert found == sorted(etag._LIBRARIES)
 
 
 def test_whatever_decides_where_a_tile_is_counts_as_code() -> None:
