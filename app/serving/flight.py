@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
+from functools import partial
 from typing import Generic, TypeVar
 
+from app import deadline
+from app.errors import DeadlineExceeded
 from app.serving.outcome import Outcome, Start, Work
 
 T = TypeVar("T")
@@ -31,25 +34,35 @@ class Flights(Generic[T]):
 
         When the last of those who wait goes away the work is cancelled, so that it leaves the queue. A failure goes to
         all who wait and is not remembered. What ``start`` raises is raised here.
+
+        Work has the time of the one for whom it began. Who joined later and has time left, when that is up, begins
+        anew, once.
         """
-        flight = self._flights.get(key)
-        joined = flight is not None
-        if flight is None:
-            flight = _Flight()
-            flight.work = start(lambda outcome: self._land(key, flight, outcome))
-            self._flights[key] = flight
-        passenger: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        flight.passengers.append(passenger)
-        try:
-            return await passenger, joined
-        except asyncio.CancelledError:
-            if passenger in flight.passengers:
-                flight.passengers.remove(passenger)
-                if not flight.passengers:
-                    self._forget(key, flight)
-                    if flight.work is not None:
-                        flight.work.cancel()
-            raise
+        again = False
+        while True:
+            flight = self._flights.get(key)
+            joined = flight is not None
+            if flight is None:
+                flight = _Flight()
+                flight.work = start(partial(self._land, key, flight))
+                self._flights[key] = flight
+            passenger: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            flight.passengers.append(passenger)
+            try:
+                return await passenger, joined
+            except DeadlineExceeded:
+                if again or not joined:
+                    raise
+                deadline.check()
+                again = True
+            except asyncio.CancelledError:
+                if passenger in flight.passengers:
+                    flight.passengers.remove(passenger)
+                    if not flight.passengers:
+                        self._forget(key, flight)
+                        if flight.work is not None:
+                            flight.work.cancel()
+                raise
 
     def _land(self, key: Hashable, flight: _Flight[T], outcome: Outcome[T]) -> None:
         self._forget(key, flight)

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from app import deadline
+from app.errors import DeadlineExceeded
 from app.serving.flight import Flights
 from app.serving.outcome import Outcome, Tell
 
@@ -116,5 +118,43 @@ def test_one_who_leaves_does_not_stop_the_others_but_the_last_does() -> None:
         assert work.cancelled == 1
         assert len(flights) == 0
         work.end(1)  # what was under way ends all the same, and disturbs nobody
+
+    asyncio.run(main())
+
+
+def test_who_joined_late_has_time_of_his_own() -> None:
+    async def main() -> None:
+        flights: Flights[int] = Flights()
+        work = Work()
+
+        async def join(seconds: float) -> tuple[int, bool]:
+            with deadline.limit(seconds):
+                return await flights.join(1, work)
+
+        tasks = [asyncio.create_task(join(seconds)) for seconds in (0.01, 0.01, 60.0, 60.0)]
+        await asyncio.sleep(0.02)
+        work.end(error=deadline.exceeded())
+        await asyncio.sleep(0)
+        assert work.begun == 2
+        work.end(7)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results[:2]] == [DeadlineExceeded] * 2
+        assert results[2:] == [(7, False), (7, True)]
+
+    asyncio.run(main())
+
+
+def test_a_second_time_is_the_last() -> None:
+    async def main() -> None:
+        flights: Flights[int] = Flights()
+        work = Work()
+        tasks = [asyncio.create_task(flights.join(1, work)) for _ in range(3)]
+        for _ in range(2):
+            await asyncio.sleep(0)
+            work.end(error=deadline.exceeded())
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [DeadlineExceeded] * 3
+        assert work.begun == 2
+        assert len(flights) == 0
 
     asyncio.run(main())
