@@ -47,8 +47,8 @@ def rows() -> tuple[Row, ...]:
 
 def _row(variable: Variable, value: Any, explanation: str, written: dict[str, str]) -> Row:
     origin = "default"
-    for place, lookup in (("environment", settings.environment), (".env", written.get)):
-        name = next((name for name in variable.names if lookup(name) is not None), None)
+    for place, found in (("environment", settings.process()), (".env", written)):
+        name = variable.name_in(found)
         if name is not None:
             origin = f"{place} {name}"
             break

@@ -47,6 +47,13 @@ class Variable:
     least: float | None
     secret: bool
 
+    def name_in(self, place: Mapping[str, str]) -> str | None:
+        """The first of its names that is set in that place. An empty variable is not, unless it is an empty list."""
+        return next(
+            (name for name in self.names if name in place and (place[name].strip() or get_origin(self.kind) is tuple)),
+            None,
+        )
+
 
 def Field(  # noqa: N802 - it says what a field is, as pydantic's does
     default: Any,
@@ -58,7 +65,8 @@ def Field(  # noqa: N802 - it says what a field is, as pydantic's does
 ) -> Any:
     """A field that is read from the first of these variables that is set, and greater than ``gt`` or at least ``ge``.
 
-    Secrets are never printed.
+    A variable is set when it is not empty; that of a list may be, and the list then is: whoever empties a list of what
+    is allowed does not want the default. Secrets are never printed.
     """
     metadata = {"names": validation_alias, "default": default, "gt": gt, "ge": ge}
     return dataclasses.field(default=_NOT_GIVEN, metadata=metadata, repr=not secret)
@@ -124,7 +132,7 @@ def fill(settings: Any, places: Sequence[Mapping[str, str]]) -> None:
         name = variable.field
         if value is _NOT_GIVEN:
             name, value = next(
-                ((name, place[name]) for place in places for name in variable.names if name in place),
+                ((found, place[found]) for place in places if (found := variable.name_in(place)) is not None),
                 (variable.names[0], variable.default),
             )
         try:

@@ -41,6 +41,12 @@ def problems(**given: Any) -> dict[str, str]:
         ("TILERY_ROOT_PATH", "/", "root_path", ""),
         ("TILERY_PUBLIC_URL", "https://a.example/maps/", "public_url", "https://a.example/maps"),
         ("TILERY_PUBLIC_URL", "", "public_url", None),
+        ("TILERY_MAX_SIZE", "", "max_size", 4096),
+        ("TILERY_DEBUG", " ", "debug", False),
+        ("TILERY_RENDER_SLOTS", "", "render_slots", None),
+        ("TILERY_CACHE_CONTROL", "", "cache_control", "public, max-age=3600"),
+        ("TILERY_CORS_ORIGINS", "", "cors_origins", ()),
+        ("LOG_LEVEL", "", "log_level", "info"),
     ],
 )
 def test_texts_become_values(
@@ -66,11 +72,19 @@ def test_our_name_comes_before_the_others(monkeypatch: pytest.MonkeyPatch) -> No
     assert Settings().name == "ours"
 
 
+def test_an_empty_variable_hides_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TILERY_MAX_BANDS=8\nTILERY_SOURCES=/a/\n")
+    for name in ("TILERY_ACCESS_TOKEN", "TILERY_MAX_BANDS", "TILERY_SOURCES"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("TITILER_API_GLOBAL_ACCESS_TOKEN", "theirs")
+    found = Settings()
+    assert (found.access_token, found.max_bands, found.sources) == ("theirs", 8, ())
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
         ("TILERY_MAX_SIZE", "many", "integer"),
-        ("TILERY_MAX_SIZE", "", "integer"),
         ("TILERY_MAX_SIZE", "0", "greater than 0"),
         ("TILERY_QUEUE_LENGTH", "-1", "greater than or equal to 0"),
         ("TILERY_DEADLINE", "soon", "number"),
