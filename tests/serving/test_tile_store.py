@@ -77,6 +77,21 @@ def test_what_is_stored_depends_on_all_that_changes_it(catalog: Path, tmp_path: 
     assert len({path.split("/")[1] for path in found}) == 2
 
 
+def test_a_token_in_the_query_is_no_parameter_of_a_tile(catalog: Path, tmp_path: Path) -> None:
+    server: Any = client(catalog, tmp_path, access_token="sesame")
+    by_query = [server.get(f"{TILE}.png?{query}access_token=sesame") for query in ("", "style=one&")]
+    assert [answer.status_code for answer in by_query] == [200, 200]
+    assert server.get(f"{TILE}.png?access_token=wrong").status_code == 401
+    settle(server)
+    found = files(tmp_path)
+    assert len(found) == 2
+    by_header: Any = client(catalog, tmp_path, access_token="sesame")
+    for query in ("", "?style=one"):
+        assert by_header.get(f"{TILE}.png{query}", headers={"Authorization": "Bearer sesame"}).status_code == 200
+    settle(by_header)
+    assert files(tmp_path) == found
+
+
 def test_failures_are_not_stored(catalog: Path, tmp_path: Path) -> None:
     server: Any = client(catalog, tmp_path)
     for path in ("/alps/8/0/0.png", "/alps/22/1/1.png", f"{TILE}.gif", f"{TILE}.png?style=none", "/none/1/1/1.png"):
