@@ -307,24 +307,45 @@ class GdalEngine:
 def _read_window(
     dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], nodata: float | None, method: str
 ) -> Pixels:
-    """A window of the raster's own grid, resampled by GDAL's reads (which choose the overview)."""
+    """The part of the raster that the grid covers, turned as the grid is: rows of a south-up raster run upwards."""
     a, _, c, _, e, f = profile.transform
     left, bottom, right, top = grid.bounds
-    column, row = (left - c) / a, (top - f) / e
-    window = Window(column, row, (right - c) / a - column, (bottom - f) / e - row)
+    columns, rows = ((left - c) / a, (right - c) / a), ((top - f) / e, (bottom - f) / e)
+    column, row = min(columns), min(rows)
+    window = Window(column, row, max(columns) - column, max(rows) - row)
+    pixels = _read_part(dataset, profile, window, (grid.height, grid.width), bands, nodata, method)
+    if column == columns[0] and row == rows[0]:
+        return pixels
+    turn = (..., slice(None, None, 1 if row == rows[0] else -1), slice(None, None, 1 if column == columns[0] else -1))
+    return Pixels(
+        data=pixels.data[turn],
+        mask=None if pixels.mask is None else pixels.mask[turn],
+        alpha=None if pixels.alpha is None else pixels.alpha[turn],
+    )
+
+
+def _read_part(
+    dataset: DatasetReader,
+    profile: Profile,
+    window: Window,
+    size: tuple[int, int],
+    bands: tuple[int, ...],
+    nodata: float | None,
+    method: str,
+) -> Pixels:
+    """A window of the raster's own grid, resampled by GDAL's reads (which choose the overview)."""
     spill = 1e-6
     boundless = (
-        column < -spill
-        or row < -spill
-        or column + window.width > profile.width + spill
-        or row + window.height > profile.height + spill
+        window.col_off < -spill
+        or window.row_off < -spill
+        or window.col_off + window.width > profile.width + spill
+        or window.row_off + window.height > profile.height + spill
     )
     options: dict[str, Any] = {
         "window": window,
         "resampling": Resampling[method],
         "boundless": boundless,
     }
-    size = (grid.height, grid.width)
     alpha_band = profile.alpha_band
     if alpha_band is not None and nodata is None:
         data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)

@@ -252,8 +252,6 @@ def test_a_raster_without_a_place_can_be_looked_at_but_not_tiled(tmp_path: Path)
 
 def test_work_beyond_the_budget_is_refused_before_it_is_done(tmp_path: Path) -> None:
     path = tmp_path / "bomb.tif"
-    import rasterio
-
     with rasterio.open(
         path,
         "w",
@@ -401,3 +399,37 @@ def test_statistics_keep_their_order_under_a_scale_below_0(tmp_path: Path) -> No
     with reader_of(path) as reader:
         assert reader.preview(options=ReadOptions(unscale=True)).statistics == ((-35.0, 5.0),)
         assert reader.preview(options=ReadOptions()).statistics == ((0.0, 4000.0),)
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+@pytest.mark.parametrize("kind", ["plain", "nodata", "mask", "alpha"])
+@pytest.mark.parametrize("bounds", [(8.2, 46.3, 8.6, 46.9), (7.8, 46.5, 8.4, 47.2)])
+def test_a_south_up_raster_is_read_as_the_same_one_north_up(
+    tmp_path: Path, tiled: bool, kind: str, bounds: tuple[float, float, float, float]
+) -> None:
+    data = rasters.columns_and_rows(200, 200, "uint16", 2) + 1
+    missing = np.add.outer(np.arange(200), 2 * np.arange(200)) % 200 < 60
+    options: dict[str, Any] = {"tiled": tiled, "block": 64}
+    if kind == "nodata":
+        data[:, missing] = 0
+        options["nodata"] = 0
+    elif kind == "alpha":
+        data[1] = np.where(missing, 0, 65535)
+        options["alpha"] = True
+    pixel = 1 / 200
+    found = []
+    for name, turn, transform in (
+        ("north", slice(None), rasterio.Affine(pixel, 0, 8, 0, -pixel, 47)),
+        ("south", slice(None, None, -1), rasterio.Affine(pixel, 0, 8, 0, pixel, 46)),
+    ):
+        masked = {"mask": ~missing[turn]} if kind == "mask" else {}
+        path = rasters.write(tmp_path / f"{name}.tif", data[:, turn], transform=transform, **options, **masked)
+        with reader_of(path) as reader:
+            found.append(reader.part(bounds, bounds_crs=crs_.WGS84, options=ReadOptions()))
+    north, south = found
+    assert north.bounds == south.bounds
+    assert (valid(north) == valid(south)).all()
+    assert (north.data == south.data)[valid(north)].all()
+    assert (north.alpha is None) == (south.alpha is None) == (kind != "alpha")
+    if north.alpha is not None:
+        assert (north.alpha == south.alpha).all()
