@@ -10,10 +10,21 @@ from typing import Any
 def encode(document: Any) -> bytes:
     """The document as UTF-8, with a question mark for half a character, which UTF-8 cannot say."""
     try:
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _text(document)
     except ValueError:
-        text = json.dumps(finite(document), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _text(finite(document))
     return text.encode(errors="replace")
+
+
+def _text(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_other)
+
+
+def _other(value: object) -> str:
+    """A complex number as TiTiler's documents have it, ``2+3j``."""
+    if isinstance(value, complex):
+        return str(value).strip("()")
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def finite(value: Any) -> Any:

@@ -152,4 +152,4 @@ def decoded_bytes(profile: Profile, grid: Grid, bands: tuple[int, ...]) -> int:
     across = min(math.ceil(profile.width / factor), math.ceil(width / factor) + 2 * block_columns)
     down = min(math.ceil(profile.height / factor), math.ceil(height / factor) + 2 * block_rows)
     planes = len(set(bands)) if profile.bands_apart else profile.count
-    return across * down * planes * np.dtype(profile.dtypes[0]).itemsize
+    return across * down * planes * profile.dtype.itemsize

@@ -35,7 +35,7 @@ class Profile:
     count: int
     """Bands, alpha included."""
     dtypes: tuple[str, ...]
-    """numpy's names, one a band."""
+    """numpy's names, one a band; and ``complex_int16``, which numpy has not got."""
     crs: Crs | None
     transform: Affine
     nodata: float | None
@@ -58,9 +58,15 @@ class Profile:
     """True where each band has blocks of its own, False where a block holds all bands."""
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of values as they are read."""
+        name = self.dtypes[0]
+        return np.dtype("complex64" if name == "complex_int16" else name)
+
+    @property
     def usable_nodata(self) -> float | None:
         """The nodata value, or None where there is none that the data type can hold (as -9999 in a byte raster)."""
-        return self.nodata if self.nodata is not None and can_hold(self.dtypes[0], self.nodata) else None
+        return self.nodata if self.nodata is not None and can_hold(self.dtype.name, self.nodata) else None
 
     @property
     def alpha_band(self) -> int | None:

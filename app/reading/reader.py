@@ -433,7 +433,7 @@ class Reader:
         cog = self._opened.cog
         engine: Engine = cog if cog is not None and cog.takes(method) else self._opened.gdal
         limit = settings.get().max_decoded_bytes
-        made = grid.width * grid.height * len(bands) * np.dtype(self.profile.dtypes[0]).itemsize
+        made = grid.width * grid.height * len(bands) * self.profile.dtype.itemsize
         needed = max(made, engine.estimate(grid, bands=bands))
         if needed > limit:
             raise TooMuchWork(
@@ -462,7 +462,7 @@ class Reader:
     def _nodata(self, options: ReadOptions) -> float | None:
         if options.nodata is None:
             return self.profile.usable_nodata
-        if not can_hold(self.profile.dtypes[0], options.nodata):
+        if not can_hold(self.profile.dtype.name, options.nodata):
             raise InvalidParameter(
                 f"A raster of type {self.profile.dtypes[0]} cannot hold this nodata value.", parameter="nodata"
             )
@@ -492,7 +492,7 @@ class Reader:
         if unscale:
             factor = np.asarray(scales, dtype="float32").reshape(-1, 1, 1)
             shift = np.asarray(offsets, dtype="float32").reshape(-1, 1, 1)
-            data = data.astype("float32") * factor + shift
+            data = data.real.astype("float32") * factor + shift  # of complex numbers TiTiler takes that part too
             if statistics is not None:
                 ends = (
                     (low * by + plus, high * by + plus)
@@ -503,7 +503,7 @@ class Reader:
         return Raster(
             data=data,
             mask=pixels.mask,
-            alpha=pixels.alpha,
+            alpha=None if pixels.alpha is None else pixels.alpha.real,
             bounds=grid.bounds,
             crs=grid.crs,
             band_names=tuple(f"b{band}" for band in bands),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidColormap
+from app.errors import InvalidColormap, UnsupportedRaster
 from app.raster import Array, Bounds, Picture, Raster
 from app.rendering import colormap as colormap_
 from app.rendering import rescale
@@ -40,11 +40,15 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
 
     Raises:
         RequestError: an option does not fit the data (see the modules that apply them).
+        UnsupportedRaster: the values are complex numbers and should be shown.
         InvalidFormat: the format cannot hold this number of bands.
     """
     asked = None if format_name is None else formats.get(format_name)
     raster = calculated(raster, options)
     colormap = _colormap(raster, options)
+    changed = bool(options.return_mask or options.rescale or options.color_formula or colormap is not None)
+    if changed or asked is None or asked.channels:
+        raster = real(raster)  # a format for data holds complex ones, as they are
     if options.rescale:
         raster = rescale.linear(raster, options.rescale)
     if options.color_formula:
@@ -67,7 +71,25 @@ def calculated(raster: Raster, options: RenderOptions) -> Raster:
     if options.algorithm:
         from app.rendering import algorithms
 
-        raster = algorithms.apply(options.algorithm, options.algorithm_params, raster)
+        try:
+            raster = algorithms.apply(options.algorithm, options.algorithm_params, raster)
+        except (TypeError, ValueError):  # as numpy says it, of what is not defined for complex numbers
+            real(raster)
+            raise
+    return raster
+
+
+def real(raster: Raster) -> Raster:
+    """The raster, whose values can be shown and counted.
+
+    Raises:
+        UnsupportedRaster: they are complex numbers.
+    """
+    if raster.data.dtype.kind == "c":
+        raise UnsupportedRaster(
+            "The values are complex numbers, which can neither be shown nor counted. Ask for their real part with "
+            "unscale=true, or for the data as tif or npy with return_mask=false."
+        )
     return raster
 
 

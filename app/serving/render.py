@@ -127,9 +127,11 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
 
 def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
     """The values at a position, None where there are none."""
-    raster = pipeline.calculated(
-        reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.style.read),
-        request.style.render,
+    raster = pipeline.real(
+        pipeline.calculated(
+            reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.style.read),
+            request.style.render,
+        )
     )
     valid = np.ones(raster.count, bool) if raster.mask is None else np.broadcast_to(raster.mask[:, 0, 0], raster.count)
     if raster.alpha is not None:
@@ -218,7 +220,7 @@ def _bytes_a_pixel(reader: Reader, style: Style) -> int:
     """Bytes of one pixel in a format that does not compress; what cannot be told beforehand is taken at its least."""
     render, profile = style.render, reader.profile
     count = len(style.read.bands or profile.data_bands or (1,))
-    size = 4 if style.read.unscale else np.dtype(profile.dtypes[0]).itemsize
+    size = 4 if style.read.unscale else profile.dtype.itemsize
     if render.algorithm or render.expression:
         blocks = render.expression.split(";") if render.expression and not render.algorithm else ["b1"]
         count, size = sum(1 for block in blocks if block.strip()), 1
@@ -234,7 +236,7 @@ def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dic
 
     tally = request.tally
     return statistics_.statistics(
-        raster,
+        pipeline.real(raster),
         coverage=weights,
         categorical=tally.categorical,
         categories=tally.categories,

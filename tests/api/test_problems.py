@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
@@ -364,3 +366,62 @@ def test_a_deadline_that_passes(folder: Path) -> None:
     with service.client(folder, deadline=1e-9) as client:
         status, code, _ = ask(client, "/cog/info", url=f"{folder}/half-mask.tif")
     assert (status, code) == (504, "deadline_exceeded")
+
+
+@pytest.fixture(scope="module", params=["complex64", "complex128", "complex_int16"])
+def complex_numbers(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The address of a raster whose values are column + (column + 5)i."""
+    columns = rasters.columns_and_rows(64, 64, "float32", 1)
+    data = (columns + 1j * (columns + 5)).astype("complex128" if request.param == "complex128" else "complex64")
+    path = rasters.write(folder / f"{request.param}.tif", data, overviews=(), dtype=request.param)
+    return str(path)
+
+
+class TestComplexNumbers:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "statistics",
+            "metadata",
+            "point/8.5,46.5",
+            "preview.png",
+            "preview.npy",
+            "preview.tif",
+            "preview",
+            "tiles/WebMercatorQuad/8/134/90.png",
+            "preview.png?algorithm=hillshade",
+            "preview.png?algorithm=max",
+            "preview.png?rescale=-1e308,1e308",
+            "preview.npy?colormap_name=viridis&return_mask=false",
+        ],
+    )
+    def test_they_can_neither_be_shown_nor_counted(self, client: TestClient, complex_numbers: str, path: str) -> None:
+        answer = client.get(f"/cog/{path}{'&' if '?' in path else '?'}url={complex_numbers}")
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_raster")
+        assert "unscale=true" in answer.json()["detail"]
+
+    def test_their_real_part_can(self, client: TestClient, complex_numbers: str) -> None:
+        query = {"url": complex_numbers, "unscale": True}
+        band = client.get("/cog/statistics", params=query).json()["b1"]
+        assert (band["min"], band["max"], band["mean"]) == (0.0, 63.0, 31.5)
+        assert client.get("/cog/point/8.5,46.5", params=query).json()["values"] == [32.0]
+        picture = service.pixels(client.get("/cog/preview.png", params=query | {"rescale": "0,255"}).content)
+        assert picture[0].ravel()[:3].tolist() == [0, 1, 2]
+
+    @pytest.mark.parametrize("nodata", [None, 7])
+    def test_data_are_given_as_they_are(self, client: TestClient, complex_numbers: str, nodata: int | None) -> None:
+        query = {"url": complex_numbers, "return_mask": False} | ({} if nodata is None else {"nodata": nodata})
+        for suffix in ("tif", "npy"):
+            answer = client.get(f"/cog/preview.{suffix}", params=query)
+            assert answer.status_code == 200
+            if suffix == "npy":
+                assert np.load(io.BytesIO(answer.content))[0, 0, :2].tolist() == [5j, 1 + 6j]
+
+    @pytest.mark.filterwarnings("ignore:Casting complex values")
+    def test_an_item_has_them_as_texts(self, client: TestClient, complex_numbers: str) -> None:
+        item = client.get("/cog/stac", params={"url": complex_numbers}).json()
+        (band,) = item["assets"]["data"]["raster:bands"]
+        assert (band["statistics"]["minimum"], band["statistics"]["maximum"]) == ("5j", "63+68j")
+
+    def test_facts_are_told(self, client: TestClient, complex_numbers: str) -> None:
+        assert client.get("/cog/info", params={"url": complex_numbers}).json()["dtype"] == Path(complex_numbers).stem

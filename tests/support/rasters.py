@@ -80,7 +80,7 @@ def write(
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(path, "w", **profile, **creation)
+        dataset = rasterio.open(path, "w", **(profile | creation))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), dataset:
         if gcps is not None:
             dataset.gcps = gcps
