@@ -425,8 +425,6 @@ class Reader:
         return not (profile.width - round(column)) % 64 and not (profile.height - round(row)) % 64
 
     def _fill(self, grid: Grid, options: ReadOptions) -> Raster:
-        if self.profile.dtypes[0].startswith("complex"):
-            raise UnsupportedRaster("The pixels of a raster of complex numbers cannot be served.", parameter="url")
         bands = self._bands(options)
         nodata = self._nodata(options)
         method = self._method(grid, options)

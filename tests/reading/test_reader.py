@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_bounds
 from rio_tiler.errors import TileOutsideBounds as PeerOutside
 from rio_tiler.io import Reader as Peer
 
@@ -357,22 +356,6 @@ def test_tiles_are_those_of_rio_tiler(tmp_path: Path, kind: str, crs: str) -> No
     # A sample within a hair of the border of two pixels may fall on either side: GDAL's transformer is approximate.
     assert differing / compared < 0.02
     assert masks / compared < 0.01
-
-
-@pytest.mark.parametrize("dtype", ["complex64", "complex128", "complex_int16"])
-def test_complex_numbers_are_described_and_not_served(tmp_path: Path, dtype: str) -> None:
-    path = tmp_path / "complex.tif"
-    with rasterio.open(
-        path, "w", driver="GTiff", width=64, height=64, count=1, dtype=dtype, crs="EPSG:4326",
-        transform=from_bounds(*rasters.ALPS, 64, 64),
-    ):  # fmt: skip
-        pass
-    with reader_of(path) as reader:
-        assert reader.info()["dtype"] == dtype
-        with pytest.raises(UnsupportedRaster):
-            reader.preview(options=ReadOptions())
-        with pytest.raises(UnsupportedRaster):
-            reader.point(8.5, 46.5, coord_crs=crs_.WGS84, options=ReadOptions())
 
 
 def test_what_is_worked_out_for_crss_of_callers_does_not_add_up(tmp_path: Path) -> None:
