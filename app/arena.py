@@ -7,7 +7,9 @@ filled and read without it.
 
 Space is a row of extents, one behind the other. Room for a new block is made where the last one ended, out of the
 extents that follow: those that were used since the last time round are passed over once (the "clock" that comes near
-to dropping what was not used for longest).
+to dropping what was not used for longest). It begins small and grows when something is asked for again that was dropped
+a short while ago: memory that does not help is never touched, and the first touch of a page costs as much as what is
+done with it.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ BLOCK_PAGE = 16 << 10
 """Bytes that extents of decoded blocks are multiples of: a quarter of a small block."""
 TILE_PAGE = 4 << 10
 """The same for tiles, some of which have a few hundred bytes."""
+BLOCKS_START, TILES_START = 16 << 20, 8 << 20
+"""Bytes of each that are used at first: what a map or two needs."""
 PATIENCE = 2.0
 """Seconds to wait for the lock, which is held for microseconds. Whoever waited in vain goes on without an arena."""
 
 _SPARED = 2000
 """Extents that are passed over because they were used, at most: it bounds the time for which the lock is held."""
 
+_GHOSTS = 1 << 12
+"""Keys of dropped extents that are kept in mind."""
+
 _FREE, _FILLING, _READY = 0, 1, 2
-_CURSOR, _HOLDER, _TORN, _BROKEN, _HELD = range(5)
+_CURSOR, _HOLDER, _TORN, _BROKEN, _HELD, _COUNT, _LIMIT, _GONE = range(8)
 _HEAD = 8
 """Numbers before the tables."""
 
@@ -38,12 +45,13 @@ Key = tuple[int, int]
 class Arena:
     """Extents of memory by key. All but `unpin` needs `lock`."""
 
-    def __init__(self, capacity: int, *, page: int, workers: int = 0) -> None:
+    def __init__(self, capacity: int, *, page: int, start: int | None = None, workers: int = 0) -> None:
         """Hold up to ``capacity`` bytes.
 
         Args:
             capacity: bytes; memory is taken as it is filled.
             page: bytes that extents are multiples of.
+            start: bytes that are used at first; all of them where it is not given.
             workers: number of processes, forked from this one, that may share it at a time; 0 for this process alone.
 
         Raises:
@@ -59,12 +67,13 @@ class Arena:
         count = max(1, self.pages)
         self._buckets = 1 << max(4, (count // 8).bit_length())
         self._bucket_of = self._buckets - 1
-        words = _HEAD + 2 * count
+        words = _HEAD + 2 * count + 2 * _GHOSTS
         tables = self._map(8 * words + 4 * (3 * count + self._buckets) + 2 * count)
         numbers = memoryview(tables)
         cut = 8 * words
         self._words = numbers[:cut].cast("Q")
-        self._keys = self._words[_HEAD:]
+        self._keys = self._words[_HEAD : _HEAD + 2 * count]
+        self._ghosts = self._words[_HEAD + 2 * count :]
         self._lengths = numbers[cut : cut + 4 * count].cast("I")
         self._sizes = numbers[cut + 4 * count : cut + 8 * count].cast("I")
         self._next = numbers[cut + 8 * count : cut + 12 * count].cast("I")
@@ -77,8 +86,7 @@ class Arena:
         self._unpinned = bytes(self._rows)
         self.memory = self._map(count * page)
         """The space itself, in the kernel's small pages: large ones are slower on a host that has just started."""
-        if self.pages:
-            self._lengths[0] = self.pages
+        self._words[_LIMIT] = self._lengths[0] = self.pages if start is None else min(self.pages, start // page)
 
     def _map(self, size: int) -> mmap.mmap:
         return mmap.mmap(-1, size, flags=(mmap.MAP_SHARED if self._shared else mmap.MAP_PRIVATE) | mmap.MAP_ANONYMOUS)
@@ -158,7 +166,11 @@ class Arena:
     def make(self, key: Key, size: int) -> int | None:
         """Page of a new extent for a key that has none, pinned, to be filled; None when there is no room."""
         wanted = max(1, -(-size // self.page))
+        if self._is_missed(key):
+            self._grow(self._words[_LIMIT] // 2)
         start = self._room(wanted)
+        while start is None and self._grow(max(wanted, self._words[_LIMIT] // 2)):
+            start = self._room(wanted)
         if start is None:
             return None
         # Pinned before anything else says that it is there: `_mend` goes by the pins.
@@ -171,6 +183,7 @@ class Arena:
         self._next[start] = self._first[bucket]
         self._first[bucket] = start + 1
         self._words[_HELD] += wanted * self.page
+        self._words[_COUNT] += 1
         return start
 
     def finish(self, page: int) -> None:
@@ -193,11 +206,12 @@ class Arena:
                 self._first[bucket] = self._next[page]
         self._states[page] = _FREE
         self._words[_HELD] -= self._lengths[page] * self.page
+        self._words[_COUNT] -= 1
 
     def clear(self) -> None:
         """Free all extents."""
         page = 0
-        while page < self.pages:
+        while page < self._words[_LIMIT]:
             self.drop(page)
             page += self._lengths[page]
 
@@ -207,13 +221,14 @@ class Arena:
 
     def _room(self, wanted: int) -> int | None:
         """Page of a free extent of some length, made of what may go; None when too much is pinned."""
-        if wanted > self.pages:
+        limit = self._words[_LIMIT]
+        if wanted > limit:
             return None
         lengths, states, used = self._lengths, self._states, self._used
         start = page = self._words[_CURSOR]
         found = rounds = spared = 0
         while found < wanted:
-            if page >= self.pages:
+            if page >= limit:
                 rounds += 1
                 if rounds > 2:
                     return None
@@ -231,14 +246,41 @@ class Arena:
         gone = start
         while gone < page:
             length = lengths[gone]
+            if states[gone] == _READY:
+                self._remember(gone)
             self.drop(gone)
             gone += length
         if found > wanted:
             lengths[start + wanted] = found - wanted
             states[start + wanted] = _FREE
         lengths[start] = wanted
-        self._words[_CURSOR] = start + wanted if start + wanted < self.pages else 0
+        self._words[_CURSOR] = start + wanted if start + wanted < limit else 0
         return start
+
+    def _remember(self, page: int) -> None:
+        """Keep in mind the key of an extent that has to make room, and when that was."""
+        low = self._keys[2 * page + 1]
+        slot = 2 * (low % _GHOSTS)
+        self._words[_GONE] += 1
+        self._ghosts[slot], self._ghosts[slot + 1] = low, self._words[_GONE]
+
+    def _is_missed(self, key: Key) -> bool:
+        """True when a key was dropped so lately that it would still be there if there were twice the space."""
+        slot = 2 * (key[1] % _GHOSTS)
+        if self._ghosts[slot] != key[1] or not self._ghosts[slot + 1]:
+            return False
+        return self._words[_GONE] - self._ghosts[slot + 1] <= self._words[_COUNT]
+
+    def _grow(self, by: int) -> bool:
+        """True when there are more pages now; they are filled next."""
+        limit = self._words[_LIMIT]
+        more = min(by, self.pages - limit)
+        if more <= 0:
+            return False
+        self._lengths[limit], self._states[limit] = more, _FREE
+        self._words[_CURSOR] = limit
+        self._words[_LIMIT] = limit + more
+        return True
 
     def _mend(self) -> None:
         """Tables that say nothing any more, but leave alone what workers have pinned."""
@@ -254,7 +296,8 @@ class Arena:
             last = page + self._lengths[page]
         if last < self.pages:
             self._lengths[last], self._states[last] = self.pages - last, _FREE
-        self._words[_CURSOR] = self._words[_HELD] = self._words[_TORN] = 0
+        self._words[_LIMIT] = self.pages
+        self._words[_CURSOR] = self._words[_HELD] = self._words[_COUNT] = self._words[_TORN] = 0
 
 
 def _process_lock() -> Any:
@@ -273,8 +316,8 @@ class Shared:
         Raises:
             OSError, ImportError: see `Arena`.
         """
-        self.blocks = Arena(blocks, page=BLOCK_PAGE, workers=workers)
-        self.tiles = Arena(tiles, page=TILE_PAGE, workers=workers)
+        self.blocks = Arena(blocks, page=BLOCK_PAGE, start=BLOCKS_START, workers=workers)
+        self.tiles = Arena(tiles, page=TILE_PAGE, start=TILES_START, workers=workers)
         self._free = set(range(workers))
 
     def enlist(self) -> int | None:

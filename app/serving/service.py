@@ -206,7 +206,7 @@ def _tiles(settings: Settings) -> Arena:
     if arena.shared is not None:
         return arena.shared.tiles
     capacity = settings.tile_cache_bytes
-    return Arena(DEFAULT_TILE_CACHE if capacity is None else capacity, page=arena.TILE_PAGE)
+    return Arena(DEFAULT_TILE_CACHE if capacity is None else capacity, page=arena.TILE_PAGE, start=arena.TILES_START)
 
 
 def _version(settings: Settings) -> str:

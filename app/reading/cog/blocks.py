@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from app import deadline, turns
-from app.arena import BLOCK_PAGE, Arena, Key
+from app.arena import BLOCK_PAGE, BLOCKS_START, Arena, Key
 from app.errors import BrokenRaster
 from app.raster import Array
 
@@ -42,7 +42,7 @@ class BlockCache:
 
     def __init__(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes."""
-        self._kept = _Views(Arena(capacity, page=BLOCK_PAGE))
+        self._kept = _Views(_arena(capacity))
         self._sparse: dict[Hashable, None] = {}
         self._flights: dict[Hashable, _Flight] = {}
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class BlockCache:
 
     def resize(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
-        self._kept = _Views(Arena(capacity, page=BLOCK_PAGE))
+        self._kept = _Views(_arena(capacity))
 
     def move_to(self, arena: Arena) -> None:
         """Keep blocks in memory that other processes share."""
@@ -73,7 +73,7 @@ class BlockCache:
 
     def leave(self) -> None:
         """Have memory of one's own. For a process that was forked from one that uses the cache."""
-        self._kept = _Views(Arena(self._kept.arena.capacity, page=BLOCK_PAGE))
+        self._kept = _Views(_arena(self._kept.arena.capacity))
         self._flights = {}
         self._lock = threading.Lock()
 
@@ -332,6 +332,10 @@ class _Views:
             else:
                 del self._counts[page]
                 self.arena.unpin(page)
+
+
+def _arena(capacity: int) -> Arena:
+    return Arena(capacity, page=BLOCK_PAGE, start=BLOCKS_START)
 
 
 def _landed(flight: _Flight) -> Array | None:
