@@ -7,9 +7,9 @@ filled and read without it.
 
 Space is a row of extents, one behind the other. Room for a new block is made where the last one ended, out of the
 extents that follow: those that were used since the last time round are passed over once (the "clock" that comes near
-to dropping what was not used for longest). It begins small and grows when something is asked for again that was dropped
-a short while ago: memory that does not help is never touched, and the first touch of a page costs as much as what is
-done with it.
+to dropping what was not used for longest). Only the beginning of it is used until something is asked for again that
+has been dropped and would still be there otherwise: memory that does not help is never touched, and the first touch of
+a page costs as much as what is done with it.
 """
 
 from __future__ import annotations
@@ -167,9 +167,9 @@ class Arena:
         """Page of a new extent for a key that has none, pinned, to be filled; None when there is no room."""
         wanted = max(1, -(-size // self.page))
         if self._is_missed(key):
-            self._grow(self._words[_LIMIT] // 2)
+            self._grow()
         start = self._room(wanted)
-        while start is None and self._grow(max(wanted, self._words[_LIMIT] // 2)):
+        if start is None and self._grow():
             start = self._room(wanted)
         if start is None:
             return None
@@ -265,21 +265,21 @@ class Arena:
         self._ghosts[slot], self._ghosts[slot + 1] = low, self._words[_GONE]
 
     def _is_missed(self, key: Key) -> bool:
-        """True when a key was dropped so lately that it would still be there if there were twice the space."""
+        """True when a key was dropped so lately that it would still be there if all of the capacity had been used."""
         slot = 2 * (key[1] % _GHOSTS)
         if self._ghosts[slot] != key[1] or not self._ghosts[slot + 1]:
             return False
-        return self._words[_GONE] - self._ghosts[slot + 1] <= self._words[_COUNT]
+        held = self._words[_COUNT] * self.pages // self._words[_LIMIT]
+        return self._words[_GONE] - self._ghosts[slot + 1] <= held
 
-    def _grow(self, by: int) -> bool:
-        """True when there are more pages now; they are filled next."""
+    def _grow(self) -> bool:
+        """True when all of the capacity is used from now on, and was not before."""
         limit = self._words[_LIMIT]
-        more = min(by, self.pages - limit)
-        if more <= 0:
+        if limit == self.pages:
             return False
-        self._lengths[limit], self._states[limit] = more, _FREE
+        self._lengths[limit], self._states[limit] = self.pages - limit, _FREE
         self._words[_CURSOR] = limit
-        self._words[_LIMIT] = limit + more
+        self._words[_LIMIT] = self.pages
         return True
 
     def _mend(self) -> None:

@@ -25,6 +25,8 @@ Bytes = NDArray[np.uint8]
 Filter = Literal[0, 1, 2, 3]
 """PNG's numbers: none; sub, up and average: the pixel to the left, above, the mean of both is subtracted."""
 _OTHERS: tuple[Filter, ...] = (0, 1, 3)
+_FOR_ROUGH: tuple[Filter, ...] = (3,)
+"""What is tried where `up` does not make it smooth: of the others only the average is ever better there."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
@@ -109,7 +111,7 @@ def _deflate(lines: Bytes, step: int, *, indexed: bool, fast: bool) -> bytes:
     if ratio >= _RICH:
         return bytes(isal_zlib.compress(_filtered(lines, step, 2), 1))
     ratios: dict[Filter, float] = {2: ratio}
-    for tried in _OTHERS:
+    for tried in _OTHERS if ratio < _SMOOTH else _FOR_ROUGH:
         ratios[tried] = _ratio(sample, above, step, tried)
     kind = min(ratios, key=ratios.__getitem__)
     filtered = _filtered(lines, step, kind)
