@@ -99,9 +99,8 @@ class BlockCache:
         missing = [key for key in digests if key not in found]
         while missing:
             mine, others = self._claim(missing)
-            if mine:
-                # Own work first, so that two threads never wait for each other.
-                self._load(mine, digests, sizes, fill, found)
+            # Own work first, so that two threads never wait for each other.
+            elsewhere = self._load(mine, digests, sizes, fill, found) if mine else {}
             missing = []
             for key, flight in others.items():
                 block = _landed(flight)
@@ -109,22 +108,32 @@ class BlockCache:
                     missing.append(key)
                 else:
                     found[key] = block
+            missing += self._await(elsewhere, found)
         return found
 
     def _find(self, digests: Mapping[_Key, Key]) -> dict[_Key, Array]:
         """The blocks that are kept."""
         found = {key: SPARSE for key in digests if key in self._sparse} if self._sparse else {}
+        return found | self._look(digests)[0]
+
+    def _look(self, digests: Mapping[_Key, Key]) -> tuple[dict[_Key, Array], bool]:
+        """The blocks that are in the arena; and whether there are others that nobody is at."""
+        found: dict[_Key, Array] = {}
+        gone = False
         kept = self._kept
         arena = kept.arena
-        if arena.lock():
-            try:
-                for key, digest in digests.items():
-                    page = arena.find(digest)
-                    if page is not None and arena.is_ready(page):
-                        found[key] = kept.view(page)
-            finally:
-                arena.unlock()
-        return found
+        if not arena.lock():
+            return found, True
+        try:
+            for key, digest in digests.items():
+                page = arena.find(digest)
+                if page is None:
+                    gone = True
+                elif arena.is_ready(page):
+                    found[key] = kept.view(page)
+        finally:
+            arena.unlock()
+        return found, gone
 
     def _claim(self, wanted: Iterable[_Key]) -> tuple[dict[_Key, _Flight], dict[_Key, _Flight]]:
         """The flights that are the caller's from now on, and those of others."""
@@ -146,30 +155,39 @@ class BlockCache:
         sizes: Callable[[list[_Key]], Mapping[_Key, int]],
         fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
         found: dict[_Key, Array],
-    ) -> None:
-        """Put the blocks of own flights into ``found``: made here, or waited for where another worker is at it."""
+    ) -> dict[_Key, Key]:
+        """Put the blocks of own flights into ``found``; the digests of those that another worker is at."""
         try:
-            pending = dict(sizes(list(mine)))
-            for key in [key for key in mine if key not in pending]:
+            stored = sizes(list(mine))
+            for key in [key for key in mine if key not in stored]:
                 self._remember_sparse(key)
                 self._land(key, SPARSE, mine, found)
-            pause = _FIRST_PAUSE
-            while pending:
-                rooms = self._rooms(pending, digests, mine, found)
-                if rooms:
-                    self._fill(rooms, fill, mine, found)
-                elif pending:
-                    with turns.given_away():
-                        time.sleep(pause)
-                    deadline.check()
-                    pause = min(1.5 * pause, _LONGEST_PAUSE)
+            rooms, ready = self._rooms(stored, digests)
+            for key, block in ready.items():
+                self._land(key, block, mine, found)
+            # Threads of this worker that wait for the same look for themselves: own work may take longer.
+            elsewhere = {key: digests[key] for key in mine if key not in rooms}
+            self._let_go([mine.pop(key) for key in elsewhere], elsewhere)
+            if rooms:
+                self._fill(rooms, fill, mine, found)
+            return elsewhere
         finally:
-            if mine:
-                with self._lock:
-                    for key in mine:
-                        del self._flights[key]
-                for flight in mine.values():
-                    flight.landed.set()
+            self._let_go(list(mine.values()), mine)
+
+    def _await(self, elsewhere: dict[_Key, Key], found: dict[_Key, Array]) -> list[_Key]:
+        """Put blocks that other workers are at into ``found`` when they are there; those that failed are returned."""
+        pause = _FIRST_PAUSE
+        while elsewhere:
+            ready, gone = self._look(elsewhere)
+            found |= ready
+            elsewhere = {key: digest for key, digest in elsewhere.items() if key not in ready}
+            if gone or not elsewhere:
+                return list(elsewhere)
+            with turns.given_away():
+                time.sleep(pause)
+            deadline.check()
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
+        return []
 
     def _fill(
         self,
@@ -192,26 +210,17 @@ class BlockCache:
                 room.close(filled=False)
 
     def _rooms(
-        self,
-        pending: dict[_Key, int],
-        digests: Mapping[_Key, Key],
-        mine: dict[_Key, _Flight],
-        found: dict[_Key, Array],
-    ) -> dict[_Key, _Room]:
-        """Memory for those of the pending blocks that nobody is at; none of them is pending any more.
-
-        Neither are those that have appeared meanwhile, which are put into ``found``.
-        """
+        self, sizes: Mapping[_Key, int], digests: Mapping[_Key, Key]
+    ) -> tuple[dict[_Key, _Room], dict[_Key, Array]]:
+        """Memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
         kept = self._kept
         arena = kept.arena
         if not arena.lock():
-            rooms = {key: _Room(np.empty(size, np.uint8)) for key, size in pending.items()}
-            pending.clear()
-            return rooms
+            return {key: _Room(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
         rooms = {}
         ready = {}
         try:
-            for key, size in list(pending.items()):
+            for key, size in sizes.items():
                 page = arena.find(digests[key])
                 if page is None:
                     page = arena.make(digests[key], size)
@@ -221,14 +230,19 @@ class BlockCache:
                         rooms[key] = _Room(kept.room(page), arena, page)
                 elif arena.is_ready(page):
                     ready[key] = kept.view(page)
-                else:
-                    continue
-                del pending[key]
         finally:
             arena.unlock()
-        for key, block in ready.items():
-            self._land(key, block, mine, found)
-        return rooms
+        return rooms, ready
+
+    def _let_go(self, flights: list[_Flight], keys: Iterable[Hashable]) -> None:
+        """End flights without a block."""
+        if not flights:
+            return
+        with self._lock:
+            for key in keys:
+                del self._flights[key]
+        for flight in flights:
+            flight.landed.set()
 
     def _land(self, key: _Key, block: Array, mine: dict[_Key, _Flight], found: dict[_Key, Array]) -> None:
         """Give a block to whoever wants it."""
