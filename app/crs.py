@@ -6,10 +6,14 @@ because making one costs more than most of what a tile does with it.
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import threading
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 import numpy as np
 
@@ -36,6 +40,15 @@ _FILE = re.compile(
 """What makes PROJ open a file by its path. Plain names are those of its own grids."""
 
 _transformers = threading.local()
+
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
+
+_OWN = 4
+"""Threads that have transformers of their own: about as many as compute at a time."""
+_threads = itertools.count()
+_FEW = 4096
+"""Points up to which they are handed to another thread; more take longer than making a transformer."""
 """pyproj's transformers are not to be shared by threads: https://pyproj4.github.io/pyproj/stable/advanced_examples.html"""
 
 
@@ -171,6 +184,10 @@ def transform_bounds(source: Crs, target: Crs, bounds: Bounds, densify: int = 21
     """
     if source == target:
         return bounds
+    return _by_one(_bounds, source, target, bounds, densify)
+
+
+def _bounds(source: Crs, target: Crs, bounds: Bounds, densify: int) -> Bounds:
     left, bottom, right, top = transformer(source, target).transform_bounds(*bounds, densify_pts=densify)
     return (float(left), float(bottom), float(right), float(top))
 
@@ -179,5 +196,32 @@ def transform_points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, A
     """Coordinates in ``target``, float64 arrays of the input's shape; not finite where there is no answer."""
     if source == target:
         return np.asarray(xs, dtype="float64"), np.asarray(ys, dtype="float64")
+    if np.size(xs) > _FEW:
+        return _points(source, target, xs, ys)
+    return _by_one(_points, source, target, xs, ys)
+
+
+def _points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, Any]:
     x, y = transformer(source, target).transform(xs, ys)
     return np.asarray(x, dtype="float64"), np.asarray(y, dtype="float64")
+
+
+def _by_one(work: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+    """What work on few points returns, done by this thread when it is one of the first, else by one for all others.
+
+    PROJ wants a transformer for each thread, which takes 3 ms to make and opens the database anew: more than all that
+    a thread which mostly waits for a store ever asks of it.
+    """
+    if not hasattr(_transformers, "own"):
+        _transformers.own = next(_threads) < _OWN
+    if _transformers.own:
+        return work(*arguments)
+    return _projectionist().submit(work, *arguments).result()
+
+
+@cache
+def _projectionist() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="proj")
+
+
+os.register_at_fork(after_in_child=_projectionist.cache_clear)
