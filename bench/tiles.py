@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sized
 from pathlib import Path
 
 import rasterio
@@ -24,6 +25,19 @@ def bounds(path: Path) -> tuple[float, float, float, float]:
     return left + across, bottom + down, right - across, top - down
 
 
+def _tries(count: int, found: Sized) -> Iterator[None]:
+    """As often as it takes until enough is found.
+
+    Raises:
+        ValueError: the raster has not got so many tiles.
+    """
+    for _ in range(100 * count):
+        if len(found) >= count:
+            return
+        yield
+    raise ValueError(f"{count} different tiles are too many for this raster")
+
+
 def at(x: float, y: float, zoom: int) -> Tile:
     """The tile that holds a position."""
     side = 2 * HALF / 2**zoom
@@ -35,7 +49,7 @@ def scattered(path: Path, count: int, seed: int = 1) -> list[Tile]:
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     found: dict[Tile, None] = {}
-    while len(found) < count:
+    for _ in _tries(count, found):
         zoom = rng.choices((NATIVE - 4, NATIVE - 3, NATIVE - 2, NATIVE - 1, NATIVE, NATIVE + 1), (1, 2, 4, 8, 16, 1))[0]
         found[at(rng.uniform(left, right), rng.uniform(bottom, top), zoom)] = None
     return list(found)
@@ -46,7 +60,7 @@ def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     found: dict[Tile, None] = {}
-    while len(found) < count:
+    for _ in _tries(count, found):
         x, y = rng.uniform(left, right), rng.uniform(bottom, top)
         zoom = rng.choice((NATIVE - 2, NATIVE - 1, NATIVE))
         for _ in range(12):
