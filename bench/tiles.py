@@ -13,6 +13,8 @@ Tile = tuple[int, int, int]
 HALF = 20037508.342789244
 VIEW = 24
 """Tiles of a map of six by four."""
+LOOKS = 5
+"""How often each of them is asked for at least, on average."""
 NATIVE = 17
 """The zoom whose pixels are about as large as the rasters' own: the deepest that TileJSON offers to maps."""
 
@@ -79,11 +81,11 @@ def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
 
 
 def views(path: Path, count: int, seed: int = 4) -> list[Tile]:
-    """What many people ask for who look at the same place: the tiles of one map, again and again. No other list has a
-    tile twice.
+    """What many people ask for who look at the same place: the tiles of one map, or of a part of it where the list is
+    short, each some times. No other list has a tile twice.
     """
     rng = random.Random(seed)  # noqa: S311
-    shown = pan(path, VIEW, seed)
+    shown = pan(path, max(1, min(VIEW, count // LOOKS)), seed)
     return [rng.choice(shown) for _ in range(count)]
 
 
