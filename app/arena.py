@@ -104,10 +104,15 @@ class Arena:
     def wipe(self, row: int) -> None:
         """Put away what a worker that has ended left behind. For the process that forks them."""
         self._pins[row :: self._rows] = bytes(max(1, self.pages))
-        if self._words[_HOLDER] == row + 1 or not self._lock.acquire(timeout=PATIENCE / 2):
-            # It died in the middle of a change: whoever is next puts the tables in order.
-            self._words[_HOLDER] = self._words[_BROKEN] = 0
-            self._words[_TORN] = 1
+        if self._words[_HOLDER] != row + 1:
+            if self._lock.acquire(timeout=PATIENCE / 2):
+                self._lock.release()
+                return
+            if self._words[_HOLDER]:
+                return  # another worker is at it, and slow
+        # It died in the middle of a change: whoever is next puts the tables in order.
+        self._words[_HOLDER] = self._words[_BROKEN] = 0
+        self._words[_TORN] = 1
         self._lock.release()
 
     def lock(self) -> bool:

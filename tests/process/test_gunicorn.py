@@ -113,6 +113,7 @@ def test_sigterm_drains_then_exits_with_zero(serve: Callable[..., Served]) -> No
 
 def test_a_killed_worker_costs_only_its_own_requests(serve: Callable[..., Served]) -> None:
     served = serve(WEB_CONCURRENCY="2")
+    served.until(lambda: served.text().count("Application startup complete") == 2)
     kept: list[tuple[http.client.HTTPConnection, int]] = []
     while len({pid for _, pid in kept}) < 2:  # connections to both workers
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)

@@ -52,9 +52,17 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
+/** HTML whose tags have no attributes but the address of a link: browsers complain of handlers that they do not run. */
+function bare(text) {
+  return text.replace(/<(\/?[a-z][a-z0-9]*)([^>]*)>/gi, (_, name, attributes) => {
+    const address = name.toLowerCase() === "a" && /\shref\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)/i.exec(attributes);
+    return address ? `<${name} href=${address[1]}>` : `<${name}>`;
+  });
+}
+
 /** Credits as HTML that holds nothing but text and links: layers' documents may come from anybody. */
 export function credits(text) {
-  const parsed = new DOMParser().parseFromString(text ?? "", "text/html");
+  const parsed = new DOMParser().parseFromString(bare(text ?? ""), "text/html");
   const kept = document.createElement("span");
   const copy = (node) => {
     if (node.nodeType === Node.TEXT_NODE) kept.append(node.textContent);
