@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """How one worker divides its memory; all in bytes."""
+    """How one worker divides its memory, all in bytes; what several workers have for a cache is in one for them all."""
 
     block_cache: int
     """Decoded blocks of rasters."""

@@ -40,6 +40,7 @@ _FILE = re.compile(
 """What makes PROJ open a file by its path. Plain names are those of its own grids."""
 
 _transformers = threading.local()
+"""pyproj's transformers are not to be shared by threads: https://pyproj4.github.io/pyproj/stable/advanced_examples.html"""
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -49,7 +50,6 @@ _OWN = 4
 _threads = itertools.count()
 _FEW = 4096
 """Points up to which they are handed to another thread; more take longer than making a transformer."""
-"""pyproj's transformers are not to be shared by threads: https://pyproj4.github.io/pyproj/stable/advanced_examples.html"""
 
 
 @lru_cache(maxsize=256)
@@ -211,17 +211,20 @@ def _by_one(work: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> 
 
     PROJ wants a transformer for each thread, which takes 3 ms to make and opens the database anew: more than all that
     a thread which mostly waits for a store ever asks of it.
+
+    Raises:
+        Whatever the work raises.
     """
     if not hasattr(_transformers, "own"):
         _transformers.own = next(_threads) < _OWN
     if _transformers.own:
         return work(*arguments)
-    return _projectionist().submit(work, *arguments).result()
+    return _thread_for_all().submit(work, *arguments).result()
 
 
 @cache
-def _projectionist() -> ThreadPoolExecutor:
+def _thread_for_all() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="proj")
 
 
-os.register_at_fork(after_in_child=_projectionist.cache_clear)
+os.register_at_fork(after_in_child=_thread_for_all.cache_clear)

@@ -143,9 +143,9 @@ class Settings:
     memory: int | None = Field(None, gt=0, validation_alias=_names("MEMORY"))
     """Bytes of memory that this worker may use. Not set: the container's limit shared among its workers."""
     block_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("BLOCK_CACHE_BYTES"))
-    """Bytes of decoded blocks kept in a worker. Not set: a share of its memory."""
+    """Bytes of decoded blocks kept for each worker; those of all are in one cache. Not set: a share of its memory."""
     tile_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("TILE_CACHE_BYTES"))
-    """Bytes of encoded tiles kept in a worker. Not set: a share of its memory; 0 keeps none."""
+    """Bytes of encoded tiles kept for each worker, in one cache too. Not set: a share of its memory; 0 keeps none."""
     kept_datasets: int = Field(128, gt=0, validation_alias=_names("KEPT_DATASETS"))
     """Open datasets that a worker keeps."""
     revalidate_seconds: float = Field(5.0, ge=0, validation_alias=_names("REVALIDATE_SECONDS"))
