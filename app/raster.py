@@ -97,6 +97,8 @@ class Picture:
     band_names: tuple[str, ...] = ()
     band_descriptions: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    exact: bool = False
+    """True when the bytes of the channels make up one number: a format that can do without loss does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ cannot hold are rescaled as `app.rendering.rescale.automatic` says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,16 @@ class Rendered:
 def render(raster: Raster, options: RenderOptions, format_name: str | None = None) -> Rendered:
     """The picture of a raster. Without a format: PNG where anything is masked or transparent, else JPEG, both of uint8.
 
+    Numbers that an algorithm packed into bytes are PNG without a format, and WebP of them is lossless.
+
     Raises:
         RequestError: an option does not fit the data (see the modules that apply them).
         UnsupportedRaster: the values are complex numbers and should be shown.
         InvalidFormat: the format cannot hold this number of bands.
     """
+    exact = bool(options.algorithm) and _packs(options.algorithm)
+    if exact and format_name is None:
+        format_name = "png"
     asked = None if format_name is None else formats.get(format_name)
     raster = calculated(raster, options)
     colormap = _colormap(raster, options)
@@ -59,7 +64,15 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
         picture, row = _plain(raster, asked, return_mask=options.return_mask)
     else:
         picture, row = _mapped(raster, colormap, asked, return_mask=options.return_mask)
+    if exact:
+        picture = replace(picture, exact=True)
     return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=raster.bounds)
+
+
+def _packs(algorithm: str | None) -> bool:
+    from app.rendering import algorithms
+
+    return algorithms.packs(algorithm)
 
 
 def calculated(raster: Raster, options: RenderOptions) -> Raster:

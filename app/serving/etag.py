@@ -42,6 +42,11 @@ def matches(header: str, tag: str) -> bool:
     return tag in header and any(item.strip().removeprefix("W/") == tag for item in header.split(","))
 
 
+def is_any(header: str) -> bool:
+    """True when an ``If-None-Match`` header is met by whatever answer there is (RFC 9110, 13.1.2)."""
+    return header.strip() == "*"
+
+
 @cache
 def code_version() -> bytes:
     """16 bytes that change whenever the code does, a library or a file of the operator's that belongs to it."""

@@ -131,14 +131,17 @@ class Service:
         tag = self._tag(identity, request)
         if known is not None and etag.matches(known, tag):
             return Served(encoded=None, etag=tag, how="known")
+        any_known = known is not None and etag.is_any(known)
         found = self.cache.get(tag)
         if found is not None:
-            return Served(encoded=found, etag=tag, how="hit")
+            return Served(encoded=None if any_known else found, etag=tag, how="known" if any_known else "hit")
         if check is not None and reader is not None:
             check(reader)
         made, joined = await wanted(
             self._flights.join(tag, lambda tell: self._make(location, request, work, tell)), gone
         )
+        if any_known:  # only now is it sure that there is an answer
+            return Served(encoded=None, etag=made.etag, how="known")
         return Served(encoded=made.encoded, etag=made.etag, how="wait" if joined else "miss", timing=made.timing)
 
     async def identity(self, location: Location, gone: Callable[[], Awaitable[None]] | None = None) -> str:

@@ -93,6 +93,23 @@ def test_tilejson(client: TestClient, folder: Path) -> None:
     assert query.endswith("&rescale=0%2C100&foo=bar&tilesize=512")
 
 
+@pytest.mark.parametrize("algorithm", ["terrainrgb", "terrarium"])
+@pytest.mark.parametrize(
+    ("asked", "named"), [(None, "png"), ("jpg", "png"), ("jp2", "png"), ("webp", "webp"), ("tif", "tif")]
+)
+def test_tiles_of_packed_heights_are_never_lossy(
+    client: TestClient, folder: Path, algorithm: str, asked: str | None, named: str
+) -> None:
+    query = {"algorithm": algorithm} | ({} if asked is None else {"tile_format": asked})
+    url = f"{folder}/gradient-int16.tif"
+    (tiles,) = get(client, "/cog/WebMercatorQuad/tilejson.json", url, **query)["tiles"]
+    assert tiles.partition("?")[0].endswith(f"/{{y}}.{named}")
+    wmts = client.get("/cog/WMTSCapabilities.xml", params={"url": url, **query}).text
+    assert f"{{TileRow}}.{named}" in wmts
+    other = get(client, "/cog/WebMercatorQuad/tilejson.json", url, **{**query, "algorithm": "hillshade"})["tiles"][0]
+    assert other.partition("?")[0].endswith("{y}" if asked is None else f"{{y}}.{asked}")
+
+
 def test_a_tilejson_leads_to_tiles(client: TestClient, folder: Path) -> None:
     from tests.support.service import pixels
 

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from starlette.testclient import TestClient
 
+from tests.support import rasters, service
 from tests.support.service import array, pixels
 
 R = 6378137.0
@@ -220,6 +221,17 @@ def test_scale_and_offset(client: TestClient, folder: Path) -> None:
     assert (scaled[0][0] == 60).all()
 
 
+def test_no_longest_side_is_the_rasters_own_resolution(tmp_path: Path) -> None:
+    url = str(rasters.rgb(tmp_path.resolve() / "large.tif", size=1100))
+    with service.client(tmp_path.resolve()) as client:
+        for path, size in (("preview.png", 1100), ("bbox/8,46,8.5,46.5.png", 550)):
+            found = pixels(client.get(f"/cog/{path}", params={"url": url, "max_size": 0}).content)
+            assert found.shape[:2] == (size, size)
+        counted = client.get("/cog/statistics", params={"url": url, "max_size": 0}).json()
+        assert counted["b1"]["count"] == 1100 * 1100
+        assert client.get("/cog/preview.png", params={"url": url, "max_size": -1}).status_code == 422
+
+
 def test_sizes(client: TestClient, folder: Path) -> None:
     url = f"{folder}/rgb.tif"
 
@@ -231,6 +243,7 @@ def test_sizes(client: TestClient, folder: Path) -> None:
     assert shape("/cog/preview.png", max_size=100) == (100, 100)
     assert shape("/cog/preview.png", width=50) == (50, 50)
     assert shape("/cog/preview.png", width=50, height=70, max_size=10) == (70, 50)
+    assert shape("/cog/preview.png", width=50, height=70, max_size=0) == (70, 50)
     assert shape("/cog/preview/30x40.png") == (40, 30)
     assert shape("/cog/bbox/8.25,46.25,8.75,46.5.png") == (128, 256)
     assert shape("/cog/bbox/8.25,46.25,8.75,46.5.png", max_size=64) == (32, 64)

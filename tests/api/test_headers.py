@@ -49,6 +49,28 @@ def test_what_the_client_has_is_not_sent_again(client: TestClient, url: str, pat
     assert other.status_code == (304 if path == "/cog/info" else 200)
 
 
+@pytest.mark.parametrize("path", ["/cog/info", TILE, "/cog/statistics"])
+def test_any_answer_is_known_to_who_says_so(folder: Path, url: str, path: str) -> None:
+    with service.client(folder) as client:
+        for _ in ("made", "found in memory"):
+            answer = client.get(path, params={"url": url}, headers={"if-none-match": "*"})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"]
+        tag = client.get(path, params={"url": url}).headers["etag"]
+        assert tag.removeprefix("W/") == answer.headers["etag"].removeprefix("W/")
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "status"),
+    [("/cog/tiles/WebMercatorQuad/8/0/0.png", {}, 404), (TILE, {"bidx": 9}, 400), ("/cog/point/0,0", {}, 404)],
+)
+def test_where_there_is_no_answer_none_is_known(
+    client: TestClient, url: str, path: str, more: dict[str, int], status: int
+) -> None:
+    answer = client.get(path, params={"url": url, **more}, headers={"if-none-match": "*"})
+    assert answer.status_code == status
+
+
 def test_known_tiles_are_known_before_any_work(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from app.serving import render
 

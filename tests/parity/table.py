@@ -693,6 +693,16 @@ row(
     rescale="0,90",
     colormap_name="magma",
 )
+for name in ("terrainrgb", "terrarium"):
+    heights = {"algorithm": name}
+    row(
+        f"algorithm {name} in TileJSON",
+        "/cog/WebMercatorQuad/tilejson.json",
+        "dem",
+        differs("terrain-format", 200),
+        **heights,
+    )
+    row(f"algorithm {name} without a format", place("dem"), "dem", differs("terrain-format", 200), **heights)
 row("algorithm terrainrgb to PNG", f"{place('dem', -2)}.png", "dem", SAMPLED, algorithm="terrainrgb")
 row("algorithm unknown", T, algorithm="nothing")
 row("algorithm of too few bands", ONE, "one", differs("user-mistakes", 400, 500), algorithm="normalizedIndex")
@@ -753,6 +763,8 @@ row("preview width", "/cog/preview.png", width=90)
 row("preview height", "/cog/preview.png", height=90)
 row("preview both", "/cog/preview.png", width=90, height=30)
 row("preview sizes beat max_size", "/cog/preview.png", width=90, max_size=20)
+row("preview max_size 0", "/cog/preview.png", expect=SAMPLED, max_size=0)
+row("statistics max_size 0", "/cog/statistics", max_size=0)
 row("preview max_size beyond", "/cog/preview.png", expect=differs("limits", 400, 200), max_size=5000)
 row("preview without a CRS", "/cog/preview.png", "nocrs", differs("no-crs", 200, 500))
 row("preview in another CRS", "/cog/preview.tif", expect=SAMPLED, dst_crs="EPSG:4326", max_size=300)

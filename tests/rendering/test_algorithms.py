@@ -269,11 +269,18 @@ def test_heights_for_what_is_masked(name: str, unpack: Any) -> None:
     assert run(name, heights, {"nodata_height": None}, mask=mask).mask is not None
 
 
-def test_heights_too_far_apart_for_three_bytes() -> None:
-    with pytest.raises(InvalidParameter):
-        run("terrainrgb", np.array([[[0.0, 2e6]]]))
-    masked = np.array([[[True, False]]])
-    assert run("terrainrgb", np.array([[[0.0, 2e9]]]), mask=masked).data[:, 0, 0].tolist() == [1, 134, 160]
+def test_heights_that_three_bytes_cannot_tell_stay_at_the_nearest_that_they_can() -> None:
+    heights = np.array([[[-10994.0, -10000.04, -9999.96, 0.0, 1667721.5, 2e6, np.inf, -np.inf]]])
+    decoded = unpacked_terrainrgb(run("terrainrgb", heights).data)
+    lowest, highest = -10000.0, -10000.0 + (256**3 - 1) * 0.1
+    assert decoded[0] == pytest.approx([lowest, lowest, lowest, 0.0, highest, highest, highest, lowest], abs=0.05)
+    low = unpacked_terrarium(run("terrarium", np.array([[[-40000.0, -32768.0, 1e9]]])).data)
+    assert low[0].tolist() == [-32768.0, -32768.0, 32767.0]
+
+
+def test_a_height_for_what_is_masked_is_rounded_as_others_are() -> None:
+    filled = run("terrainrgb", np.array([[[0.3, -9999.0]]]), {"nodata_height": 0.3}, mask=np.array([[[True, False]]]))
+    assert filled.data[:, 0, 0].tolist() == filled.data[:, 0, 1].tolist()
 
 
 # bands

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import rasterio
@@ -87,6 +88,16 @@ def test_a_mask_without_a_masked_pixel_is_none() -> None:
     everything = np.ones((1, ROWS, COLUMNS), dtype=np.bool_)
     assert render(Raster(data=scene(3), mask=everything)).format == "jpeg"
     assert mode_of(render(Raster(data=scene(3), mask=everything), "png")) == "RGB"
+
+
+@pytest.mark.parametrize("name", [None, "png", "webp"])
+def test_packed_heights_lose_nothing(name: str | None) -> None:
+    heights = np.random.default_rng(3).uniform(-400, 8800, (1, 64, 64)).round(1)
+    rendered = pipeline.render(Raster(data=heights), RenderOptions(algorithm="terrainrgb"), name)
+    assert rendered.format == (name or "png")
+    decode = imagecodecs.webp_decode if name == "webp" else imagecodecs.png_decode
+    red, green, blue = decode(rendered.body)[..., :3].astype(float).transpose(2, 0, 1)
+    assert (red * 65536 + green * 256 + blue) * 0.1 - 10000 == pytest.approx(heights[0], abs=1e-6)
 
 
 def test_half_transparent_pixels_make_a_png() -> None:

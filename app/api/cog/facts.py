@@ -97,7 +97,8 @@ async def tilejson(ask: Ask[Look]) -> Response:
     options.check_tile(ask.desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
     own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
     query = [*query_of(scope, without=own), ("tilesize", str(tilesize))]
-    suffix = f".{values['tile_format']}" if values["tile_format"] else ""
+    tile_format = plans.format_of_tiles(values)
+    suffix = f".{tile_format}" if tile_format else ""
     tiles = ask.desk.links.to(scope, f"{ask.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)
     attribution = ask.desk.settings.default_attribution
 

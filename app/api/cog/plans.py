@@ -11,9 +11,13 @@ from app.api.params.parse import Values
 from app.crs import WGS84
 from app.raster import Crs
 from app.reading.options import ReadOptions
+from app.rendering import algorithms
 from app.rendering.encoding import formats
 from app.rendering.options import RenderOptions
 from app.serving.requests import Size, Style, Tally
+
+_LOSSY = ("jpeg", "jp2")
+"""Codecs that change packed numbers; WebP of them is lossless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def framed(desk: Desk, values: Values) -> Framed:
     options.check_size(desk.settings, max_size=None if width or height else max_size)
     return Framed(
         look=look(desk, values),
-        size=Size(width=width, height=height, max_size=max_size),
+        size=Size(width=width, height=height, max_size=max_size or None),
         coord_crs=values.get("coord_crs", WGS84),
         dst_crs=values.get("dst_crs"),
     )
@@ -91,6 +95,17 @@ def media_type(style: Style) -> str | None:
     """What a picture of that style is; None where its pixels decide."""
     row = formats.FORMATS.get(style.format or "")
     return None if row is None else row.media_type
+
+
+def format_of_tiles(values: Values) -> str | None:
+    """The format that addresses of tiles name; None: each tile's pixels decide.
+
+    Numbers packed into colours are PNG where none, or one that would destroy them, is asked for.
+    """
+    name: str | None = values["tile_format"]
+    if not algorithms.packs(values["algorithm"]):
+        return name
+    return "png" if name is None or formats.get(name).codec in _LOSSY else name
 
 
 def size(ask: Ask[Framed]) -> Size:

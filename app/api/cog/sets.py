@@ -107,7 +107,7 @@ def plan_wmts(desk: Desk, values: Values) -> Described:
 async def capabilities(ask: Ask[Described]) -> Response:
     """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
     only = ask.path.get("tileMatrixSetId") or ask.values.get("TileMatrixSetId")
-    row = formats.get(ask.values["tile_format"])
+    row = formats.get(plans.format_of_tiles(ask.values) or "png")
     to, scope = ask.desk.links.to, ask.request.scope
     query = query_of(scope, without=_OF_TILES)
     settings = ask.desk.settings
@@ -154,6 +154,7 @@ async def map_page(ask: Ask[Look]) -> Response:
 
     place, (lowest, highest), in_mercator = await ask.desk.service.use(ask.subject.location, work)
     values = ask.values
+    tile_format = plans.format_of_tiles(values)
     own = (*_OF_TILES, "tilesize")
     query = [*query_of(ask.request.scope, without=own), ("tilesize", str(values["tilesize"]))]
     token = ask.request.query_params.get("access_token")
@@ -168,7 +169,7 @@ async def map_page(ask: Ask[Look]) -> Response:
         place=place,
         zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
         fallback_zooms=in_mercator,
-        suffix=f".{values['tile_format']}" if values["tile_format"] else "",
+        suffix=f".{tile_format}" if tile_format else "",
         attribution=ask.desk.settings.default_attribution,
     )
 

@@ -231,8 +231,9 @@ def sizes(max_size: int | None) -> Group:
     return (
         Parameter(
             name="max_size",
-            kind=Integer(above=0),
-            description="Longest side of the picture in pixels; ignored when width or height is given.",
+            kind=Integer(least=0),
+            description="Longest side of the picture in pixels; ignored when width or height is given. "
+            "0: the raster's own resolution.",
             default=max_size,
         ),
         HEIGHT,

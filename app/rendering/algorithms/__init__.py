@@ -44,6 +44,11 @@ def apply(name: str, params: Mapping[str, Any], raster: Raster) -> Raster:
     return _get(name).apply(params, raster)
 
 
+def packs(name: str | None) -> bool:
+    """True where the algorithm packs a number into the bytes of several bands: no format may change any of them."""
+    return name is not None and name in _KNOWN and _KNOWN[name].packs
+
+
 def _get(name: str) -> Algorithm:
     algorithm = _KNOWN.get(name)
     if algorithm is None:

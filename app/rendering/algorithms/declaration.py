@@ -73,6 +73,8 @@ class Algorithm:
     output_max: tuple[float, ...] | None = None
     least_bands: int = 1
     """Bands without which it cannot work."""
+    packs: bool = False
+    """True where the bytes of its bands make up one number, which a lossy format would destroy."""
 
     def document(self) -> dict[str, Any]:
         """The JSON document at ``/algorithms/{id}``."""

@@ -115,17 +115,11 @@ def _terrainrgb(raster: Raster, values: Mapping[str, Any]) -> Raster:
     if interval == 0:
         raise InvalidParameter("algorithm_params: interval must be above 0.", parameter="algorithm_params")
     steps = raster.data[0].astype(np.float64)
+    mask = _filled(steps, raster, values["nodata_height"], float)
     steps -= base
     steps /= interval
     np.around(steps, out=steps)
-    known = valid(raster)
-    usable = steps if known is None else steps[known[0]]
-    if usable.size and usable.max() - usable.min() > 256**3:
-        raise InvalidParameter(
-            "algorithm_params: the heights differ by more than 256³ intervals. Take a larger interval.",
-            parameter="algorithm_params",
-        )
-    mask = _filled(steps, raster, values["nodata_height"], lambda height: (height - base) / interval)
+    np.clip(steps, 0, _MOST_STEPS, out=steps)  # what is too low or too high stays at the end of what can be told
     with np.errstate(invalid="ignore"):
         whole = steps.astype(np.int64)
     colors = np.stack([to_bytes(whole >> 16), to_bytes(whole >> 8), to_bytes(whole)], axis=-1)
@@ -143,6 +137,8 @@ def _filled(heights: NDArray[Any], raster: Raster, nodata_height: float | None, 
     return None
 
 
+_MOST_STEPS = 256**3 - 1
+"""What three bytes hold."""
 _BUFFER = Parameter(name="buffer", kind="integer", default=3, minimum=0, maximum=99)
 _EXAGGERATION = Parameter(name="z_exaggeration", kind="number", default=1.0, minimum=1e-6, maximum=1e6)
 _NODATA_HEIGHT = Parameter(
@@ -201,6 +197,7 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=3,
         output_dtype="uint8",
+        packs=True,
     ),
     Algorithm(
         name="terrainrgb",
@@ -215,5 +212,6 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=3,
         output_dtype="uint8",
+        packs=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""Pictures to WebP, lossy, with opacity where anything is masked.
+"""Pictures to WebP, lossy but for packed numbers, with opacity where anything is masked.
 
 libwebp's method 4, which GDAL uses, takes two to three times as long as method 2 and four times as long as method 1.
 Where neighbouring pixels are much alike, as in most tiles, method 1 at TiTiler's quality of 75 makes a file 5 to 10 %
@@ -30,6 +30,8 @@ def encode(picture: Picture) -> bytes:
         pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     opaque = picture.mask is None or picture.mask.min() == 255
     pixels = interleaved(pixels, None if opaque else picture.mask)
+    if picture.exact:
+        return bytes(webp_encode(pixels, lossless=True, level=0, method=1))
     return bytes(webp_encode(pixels, lossless=False, **(_SMOOTH if _is_smooth(pixels) else _RICH)))
 
 
