@@ -7,6 +7,7 @@ because making one costs more than most of what a tile does with it.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import threading
@@ -73,7 +74,8 @@ def parse(text: str, parameter: str = "crs") -> Crs:
     if len(text) > 8192:
         raise InvalidParameter("The CRS is longer than 8192 characters.", parameter=parameter, limit=8192)
     try:
-        found = None if _FILE.search(text) else from_pyproj(pyproj.CRS.from_user_input(text))
+        made = None if _FILE.search(text) else _horizontal(pyproj.CRS.from_user_input(text))
+        found = from_pyproj(made) if made is not None and not _has_no_plane(made) else None
     except CRSError:
         found = None
     if found is None or _FILE.search(found):
@@ -84,27 +86,60 @@ def parse(text: str, parameter: str = "crs") -> Crs:
     return found
 
 
+def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
+    """The horizontal part of a CRS: heights do not say where a pixel is, and PROJ refuses bounds that have one."""
+    return crs.to_2d() if crs.is_compound or len(crs.axis_info) > 2 else crs
+
+
+def _has_no_plane(crs: pyproj.CRS) -> bool:
+    """True for heights alone and for positions in space: PROJ takes their first axes for x and y without a word."""
+    return bool(crs.is_vertical or crs.is_geocentric)
+
+
 def from_pyproj(crs: pyproj.CRS) -> Crs:
-    """The canonical text of a pyproj CRS."""
+    """The canonical text of a pyproj CRS, without its vertical part."""
+    crs = _horizontal(crs)
     authority = crs.to_authority(min_confidence=100)
     if authority is not None:
         return Crs(":".join(authority))
     return Crs(crs.to_wkt())
 
 
-def from_rasterio(crs: rasterio.crs.CRS) -> Crs:
-    """The canonical text of a rasterio CRS.
+def from_rasterio(crs: rasterio.crs.CRS) -> Crs | None:
+    """The canonical text of a rasterio CRS, without its vertical part; None where it has no other part.
 
     Raises:
         UnsupportedRaster: it names files by their paths, which are whatever whoever made the raster wrote.
     """
     authority = crs.to_authority(confidence_threshold=70)
-    if authority is not None:
-        return Crs(":".join(authority))
     text = crs.to_wkt()
-    if _FILE.search(text):
+    if authority is None and _FILE.search(text):
         raise UnsupportedRaster("The coordinate reference system of the raster names files.", parameter="url")
-    return Crs(text)
+    found = Crs(":".join(authority) if authority is not None else text)
+    return _flat(found) if may_be_compound(crs) else found
+
+
+def may_be_compound(crs: rasterio.crs.CRS) -> bool:
+    """True when a CRS may have a vertical part, told from how its text begins."""
+    return bool(crs.to_wkt().startswith(_PERHAPS_COMPOUND))
+
+
+_PERHAPS_COMPOUND = ("COMPD_CS", "COMPOUNDCRS", "VERT", "GEOCCS", "GEODCRS", "GEOGCRS", "PROJCRS", "BOUNDCRS")
+"""GDAL writes the text of all others in the older WKT."""
+
+
+@lru_cache(maxsize=256)
+def _flat(crs: Crs) -> Crs | None:
+    """A CRS without its vertical part. None where it has no other part."""
+    from pyproj.exceptions import CRSError
+
+    try:
+        found = _horizontal(to_pyproj(crs))
+    except CRSError:
+        return crs
+    if _has_no_plane(found):
+        return None
+    return from_pyproj(found) if found != to_pyproj(crs) else crs
 
 
 @lru_cache(maxsize=256)
@@ -180,7 +215,7 @@ def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
 def transform_bounds(source: Crs, target: Crs, bounds: Bounds, densify: int = 21) -> Bounds:
     """Bounds in ``target`` that hold ``bounds`` of ``source``, edges densified.
 
-    May hold infinities, and west > east where the antimeridian is crossed.
+    May hold infinities, all of them where PROJ finds no answer, and west > east where the antimeridian is crossed.
     """
     if source == target:
         return bounds
@@ -188,7 +223,12 @@ def transform_bounds(source: Crs, target: Crs, bounds: Bounds, densify: int = 21
 
 
 def _bounds(source: Crs, target: Crs, bounds: Bounds, densify: int) -> Bounds:
-    left, bottom, right, top = transformer(source, target).transform_bounds(*bounds, densify_pts=densify)
+    from pyproj.exceptions import ProjError
+
+    try:
+        left, bottom, right, top = transformer(source, target).transform_bounds(*bounds, densify_pts=densify)
+    except ProjError:
+        return (math.inf, math.inf, math.inf, math.inf)
     return (float(left), float(bottom), float(right), float(top))
 
 
@@ -202,7 +242,12 @@ def transform_points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, A
 
 
 def _points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, Any]:
-    x, y = transformer(source, target).transform(xs, ys)
+    from pyproj.exceptions import ProjError
+
+    try:
+        x, y = transformer(source, target).transform(xs, ys)
+    except ProjError:
+        return np.full(np.shape(xs), np.inf), np.full(np.shape(xs), np.inf)
     return np.asarray(x, dtype="float64"), np.asarray(y, dtype="float64")
 
 

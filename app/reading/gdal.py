@@ -200,6 +200,7 @@ def profile_of(dataset: DatasetReader) -> Profile:
             palette=_palette(dataset),
             band_tags=tuple(dict(dataset.tags(band)) for band in dataset.indexes),
             gcps=bool(points),
+            compound=bool(placed.crs) and crs_.may_be_compound(placed.crs),
             bands_apart=dataset.count > 1 and dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "BAND",
         )
     finally:
@@ -385,6 +386,8 @@ def _read_warped(
         "dtype": dataset.dtypes[0],
         **_mask_options(dataset, nodata),
     }
+    if profile.compound and profile.crs is not None:
+        options["src_crs"] = crs_.to_rasterio(profile.crs)
     if profile.gcps:
         points, points_crs = dataset.gcps
         options |= {"src_crs": points_crs, "src_transform": rasterio_transform.from_gcps(points)}

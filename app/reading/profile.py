@@ -54,6 +54,8 @@ class Profile:
     band_tags: tuple[dict[str, str], ...] = ()
     gcps: bool = False
     """True when ground control points place it: such a raster is always read through a warp."""
+    compound: bool = False
+    """True when the CRS may have had a vertical part, which was taken off: a warp is told what is left."""
     bands_apart: bool = False
     """True where each band has blocks of its own, False where a block holds all bands."""
 
