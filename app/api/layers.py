@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from app.api import answers, results, stored, viewer, wmts
+from app import tms as tms_
+from app.api import answers, kvp, results, stored, viewer, wmts, wmts_tile
 from app.api.cog import facts, routes, sets, tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
@@ -52,9 +53,6 @@ LAYER = Parameter(
     required=True,
 )
 STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
-DEFAULT_STYLE = "default"
-"""What WMTS clients call the look without a style."""
-
 _RIVALS = (
     frozenset(("bidx", "expression")),
     frozenset(("colormap", "colormap_name")),
@@ -110,7 +108,7 @@ def _merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
     chosen: Query = ()
     if name:
         found = next((style for style in styles if style.name == name), None)
-        if found is None and name != DEFAULT_STYLE:
+        if found is None and name != wmts_tile.DEFAULT_STYLE:
             known = ", ".join(style.name for style in styles) or "none"
             raise InvalidParameter(f"The layer has no style of that name. Its styles: {known}.", parameter="style")
         chosen = found.render if found else ()
@@ -213,12 +211,17 @@ async def viewer_page(ask: Ask[None]) -> Response:
 async def capabilities(ask: Ask[None]) -> Response:
     """A WMTS document of one layer, or of the whole catalog."""
     catalog = ask.desk.catalog
-    if "layer" in ask.path:
+    named = ask.path.get("layer")
+    place = {"layer": named} if named else {}
+    tile = await wmts_tile.answer(ask, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
+    if tile is not None:
+        return tile
+    if named:
         found: tuple[Layer, ...] = (await of(ask.desk, ask.path["layer"]),)
     else:
         found = () if catalog is None else await ask.desk.service.once(catalog.layers)
     to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
-    query = query_of(scope)
+    query = kvp.without(query_of(scope))
     layers = []
     for layer in found:
         # A style that the caller chose is in the addresses; else the client chooses one of all.

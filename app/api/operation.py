@@ -77,6 +77,8 @@ class Ask(Generic[P]):
     plan: P
     """What the route made of the query alone."""
     found: Subject | None
+    family: Family | None = None
+    """Whose route it is."""
 
     @property
     def subject(self) -> Subject:
@@ -165,7 +167,15 @@ def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
             parser.parse(query, texts)  # says everything that is wrong, in path and query
             raise
         subject = None if subject_of is None else subject_of(values)
-        asked = Ask(request=request, desk=desk, values=values, path=path, plan=plan, found=subject)
+        asked = Ask(
+            request=request,
+            desk=desk,
+            values=values,
+            path=path,
+            plan=plan,
+            found=subject,
+            family=operation.family,
+        )
         response = await operation.answer(asked)
         if values.ignored:
             response.headers["X-Ignored-Parameters"] = _names(values.ignored)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from app import tms as tms_
-from app.api import links, results
+from app.api import kvp, links, results
 from app.api.cog import tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
@@ -133,7 +133,7 @@ async def _place(ask: Ask[Look], store: TileStore) -> _Place | None:
     suffix, scale = path.get("format"), path.get("scale")
     if layer is None or suffix is None:
         return None
-    given = links.query_of(ask.request.scope)  # a token says who asks and not for what
+    given = kvp.without(links.query_of(ask.request.scope))  # a token says who asks and not for what
     if any(name != "style" for name, _ in given) or len(given) > 1:
         return None
     at = f"@{scale}x" if scale else ""

@@ -8,12 +8,12 @@ from typing import Any
 from starlette.responses import Response
 
 from app import tms as tms_
-from app.api import answers, results, tilesets, viewer, wmts
-from app.api.cog import plans
+from app.api import answers, kvp, results, tilesets, viewer, wmts, wmts_tile
+from app.api.cog import plans, tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
 from app.api.links import query_of
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Ask, Operation, bound, nothing
 from app.api.params import table
 from app.api.params.parse import Values
 from app.api.tilesets import Addresses, Place
@@ -107,13 +107,15 @@ def plan_wmts(desk: Desk, values: Values) -> Described:
 async def capabilities(ask: Ask[Described]) -> Response:
     """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
     only = ask.path.get("tileMatrixSetId") or ask.values.get("TileMatrixSetId")
+    if (tile := await _by_keys(ask, only)) is not None:
+        return tile
     row = formats.get(plans.format_of_tiles(ask.values) or "png")
     to, scope = ask.desk.links.to, ask.request.scope
-    query = query_of(scope, without=_OF_TILES)
+    query = kvp.without(query_of(scope, without=_OF_TILES))
     settings = ask.desk.settings
-    address = to(scope, scope["path"], query_of(scope))
+    address = to(scope, scope["path"], kvp.without(query_of(scope)))
 
-    def tiles(tms: TileMatrixSet) -> str:
+    def addresses(tms: TileMatrixSet) -> str:
         path = f"{ask.subject.base}/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
         return to(scope, path, query)
 
@@ -127,7 +129,7 @@ async def capabilities(ask: Ask[Described]) -> Response:
             title=ask.subject.title,
             place=place_of(reader),
             zooms=lambda tms: zooms(reader, tms),
-            tiles=tiles,
+            tiles=addresses,
             media_type=row.media_type,
             old_names=only is not None,
         )
@@ -142,6 +144,21 @@ async def capabilities(ask: Ask[Described]) -> Response:
 
     key = f"wmts {only} {ask.desk.links.base(scope)} {scope['path']} {scope['query_string']!r}"
     return await results.made(ask, key, work, media_type=wmts.MEDIA_TYPE)
+
+
+async def _by_keys(ask: Ask[Described], only: str | None) -> Response | None:
+    """The tile that a request by keys and values means; None where the document is wanted."""
+    layer, family = ask.subject.layer, ask.family
+    if family is None:
+        return None
+    return await wmts_tile.answer(
+        ask,
+        bound(family, tiles.ANY_TILE),
+        styles=() if layer is None else [style.name for style in layer.styles],
+        path={"layer": layer.id} if layer is not None else {},
+        without=_OF_TILES,
+        only=only,
+    )
 
 
 async def map_page(ask: Ask[Look]) -> Response:

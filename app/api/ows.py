@@ -1,0 +1,62 @@
+"""Failures as XML, for clients of OGC's older services, which look for nothing else.
+
+Status and words are those of the problem document (see `app.api.problems`), which also says what goes to the log.
+"""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape, quoteattr
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import problems
+from app.errors import InvalidParameter, TileryError
+
+XML = "application/xml"
+
+
+class ServiceError(InvalidParameter):
+    """A request that a service cannot answer, for a reason that its standard has a name for."""
+
+    status = 400
+
+    def __init__(self, reason: str, detail: str, *, parameter: str) -> None:
+        """``reason`` is the standard's code: ``MissingParameterValue``."""
+        super().__init__(detail, parameter=parameter)
+        self.reason = reason
+
+
+def exception_report(error: TileryError, request: Request) -> Response:
+    """An ``ows:ExceptionReport`` (OGC 06-121r3, 8), as WMTS has it."""
+    locator = f" locator={quoteattr(error.parameter)}" if error.parameter else ""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<ows:ExceptionReport xmlns:ows="http://www.opengis.net/ows/1.1" version="1.0.0">'
+        f'<ows:Exception exceptionCode="{_reason(error)}"{locator}>'
+        f"<ows:ExceptionText>{said(error, request)}</ows:ExceptionText>"
+        "</ows:Exception></ows:ExceptionReport>\n"
+    )
+    return answer(error, request, text, XML)
+
+
+def said(error: TileryError, request: Request) -> str:
+    """The sentence for people and what to tell the operator, escaped."""
+    return escape(f"{error.detail} (request {request.state.request_id})")
+
+
+def answer(error: TileryError, request: Request, text: str, media_type: str) -> Response:
+    """The text in the place of the problem document, with its status and headers."""
+    response = problems.of_error(error, request.state.request_id)
+    response.body = text.encode(errors="replace")
+    response.headers["Content-Length"] = str(len(response.body))
+    response.headers["Content-Type"] = media_type
+    return response
+
+
+def _reason(error: TileryError) -> str:
+    if isinstance(error, ServiceError):
+        return error.reason
+    if error.code == "tile_outside_bounds":
+        return "TileOutOfRange"
+    return "InvalidParameterValue" if error.parameter else "NoApplicableCode"
