@@ -64,14 +64,15 @@ class Settings:
     """Text under the title."""
     public_url: str | None = Field(None, validation_alias=_names("PUBLIC_URL"))
     """The address that users see, as ``https://tiles.example.com/maps``; every link begins with it. Not set: links are
-    made from the request, and from ``X-Forwarded-*`` of trusted proxies."""
+    made from the request, and from ``X-Forwarded-*`` of trusted proxies; see ``allowed_hosts``."""
     root_path: str = Field("", validation_alias=_names("ROOT_PATH", "TITILER_API_ROOT_PATH"))
     """Path prefix that a proxy adds, as ``/maps``; requests work with and without it."""
     trusted_proxies: CommaList = Field((), validation_alias=_names("TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"))
     """Addresses or networks whose ``X-Forwarded-*`` are believed, as ``10.0.0.0/8``; ``*`` believes everybody."""
     allowed_hosts: CommaList = Field((), validation_alias=_names("ALLOWED_HOSTS"))
-    """Host names that a link may be made from when ``public_url`` is not set. Not set: addresses and ``localhost``
-    only; for any other Host header links are relative."""
+    """Host names that links are made from without ``public_url``, as ``tiles.example.com`` or ``*.example.com``.
+    Documents with such links may be kept by shared caches. Not set: links name whatever host is asked for, and those
+    documents are ``private``. With a list, links for other names have no host."""
     cors_origins: CommaList = Field(("*",), validation_alias=_names("CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"))
     """Origins whose pages may call the API."""
     cors_allow_methods: CommaList = Field(

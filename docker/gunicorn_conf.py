@@ -29,8 +29,10 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from app import arena, budget, native
+from app import arena, budget, native, settings
+from app.api import links
 from app.respawn import CrashGuard
+from app.variables import WrongVariables
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 CRASH_LOOP = 70
@@ -61,6 +63,14 @@ def _level() -> str:
     return level
 
 
+def _settings() -> settings.Settings:
+    """The settings of the service; ends the start with what is wrong in them."""
+    try:
+        return settings.Settings()
+    except WrongVariables as problem:
+        raise SystemExit(f"The settings of this service are wrong. {problem}") from None
+
+
 native.prepare(os.environ)
 PLAN = _plan()
 os.environ.update(budget.exports(PLAN, os.environ))
@@ -86,6 +96,7 @@ _guard = CrashGuard()
 def on_starting(server: Any) -> None:
     """Print the budget, and make the caches that the workers share."""
     server.log.info(PLAN.describe())
+    links.advise(_settings(), server.log.warning)
     if PLAN.workers == 1:
         return
     shares = PLAN.shares

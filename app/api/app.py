@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
 from app import settings as settings_
-from app.api import health, layers
+from app.api import health, layers, links
 from app.api.cog import routes as cog
 from app.api.compression import Compression
 from app.api.desk import Desk, Locations
@@ -25,6 +26,8 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+logger = logging.getLogger("tilery.links")
 
 
 def create_app(settings: Settings | None = None) -> Application:
@@ -78,6 +81,8 @@ class Application:
         """Say yes to the server's start and stop."""
         while True:
             message = await receive()
+            if message["type"] == "lifespan.startup":
+                links.advise(self.desk.settings, logger.warning)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return

@@ -7,7 +7,7 @@ asked, below which path we are, which host may be believed, and that an answer h
                 one of ``X-Forwarded-For``: those before it are whatever the caller wrote.
     the path    an API's stage is the first part of the path that callers write, and of every link.
     the host    API Gateway and Function URLs lead by their host name, so the one in the event is true. A load balancer
-                takes any: links then need ``TILERY_PUBLIC_URL`` or ``TILERY_ALLOWED_HOSTS``.
+                takes any: for shared caches links then need ``TILERY_PUBLIC_URL`` or ``TILERY_ALLOWED_HOSTS``.
     the size    an answer is JSON of 6 MB at most, with binary bodies in base64, and of 1 MB behind a load balancer.
                 What would be larger is refused with 413: before the work where a picture's size tells (see
                 ``app.serving.render``), else once it is made.

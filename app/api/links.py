@@ -1,16 +1,18 @@
-"""Links that are right behind any proxy, and into which no forged header gets.
+"""Links that are right behind any proxy, and a note of those that no shared cache may hand to somebody else.
 
 An address of our own is made from the setting ``public_url``. Without it, from the request: the scheme and prefix that
-a trusted proxy says, and a host that may be believed: one of ``allowed_hosts``, ``localhost``, or an address that
-nobody could forge to any use (loopback, private, the very one that was connected to). For any other Host header links
-have none and begin with a slash.
+a trusted proxy says, and the host that was asked for. Whoever asks may write any host, so an answer with such a link is
+for nobody but him: the request's state says so (`FOR_CALLER`), and the answer gets ``Cache-Control: private``. Where
+``allowed_hosts`` lists the host, or AWS says in its event by which name it was reached, everybody may have the answer.
+With a list, links for hosts that are not on it have no host and begin with a slash; addresses of the machine and of
+private networks are let through.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -19,7 +21,18 @@ from app.settings import Settings
 
 Scope = Mapping[str, Any]
 
-_HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?")
+FOR_CALLER = "links_for_caller"
+"""In the state of a request: the answer has links in it that only its caller may get."""
+PROXIED = "links_of_proxy"
+"""In the state of a request: what a proxy said of it is in the links."""
+VARY = (b"vary", b"X-Forwarded-Host, X-Forwarded-Proto")
+"""What else than the address an answer varies by then."""
+_ADVICE = (
+    "Links name the host that each request asks for, so documents with links in them are 'private' and no CDN keeps "
+    "them. Set TILERY_PUBLIC_URL=https://… or TILERY_ALLOWED_HOSTS to the names that users see."
+)
+
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?")
 _PREFIX = re.compile(r"/[A-Za-z0-9._~/-]{1,256}")
 
 
@@ -34,31 +47,43 @@ class Links:
         self._hosts = tuple(host.lower() for host in settings.allowed_hosts)
 
     def base(self, scope: Scope) -> str:
-        """What every link begins with, without a slash at its end.
+        """What every link begins with, without a slash at its end; notes in the scope's state whom the answer is for.
 
-        As ``https://tiles.example.com/maps``; ``/maps`` or nothing where no host can be believed.
+        As ``https://tiles.example.com/maps``; ``/maps`` or nothing where the host must not get into a link.
         """
         if self._public_url is not None:
             return self._public_url
-        headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            if name == b"host" or name.startswith(b"x-forwarded-"):
-                headers.setdefault(name, value)
+        headers = _headers(scope)
         scheme, host = scope.get("scheme", "http"), headers.get(b"host")
-        prefix = self._prefix or scope.get("state", {}).get("prefix", "")
-        if self.trusts(scope):
+        prefix, forged = self._prefix_of(scope, headers)
+        trusts = self.trusts(scope)
+        if trusts:
             forwarded = _first(headers.get(b"x-forwarded-proto"))
             if forwarded in ("http", "https"):
                 scheme = forwarded
             host = headers.get(b"x-forwarded-host", host)
-            prefix = prefix or _path_prefix(_first(headers.get(b"x-forwarded-prefix")))
-        name = self._host(_first(host), scope)
+        name, listed = self._host(_first(host), scope)
+        state = scope.get("state")
+        if state is not None:
+            if forged or not listed:
+                state[FOR_CALLER] = True
+            if trusts:
+                state[PROXIED] = True
         return f"{scheme}://{name}{prefix}" if name else prefix
 
     def prefix(self, scope: Scope) -> str:
         """The path that all of ours are below, as the caller sees it; nothing, or ``/maps``."""
-        base = self.base(scope)
-        return urlsplit(base).path if "://" in base else base
+        if self._public_url is not None:
+            return urlsplit(self._public_url).path
+        return self._prefix_of(scope, _headers(scope))[0]
+
+    def _prefix_of(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[str, bool]:
+        """That path, and True when nothing but a header says it, which a proxy may have let through."""
+        prefix = self._prefix or scope.get("state", {}).get("prefix", "")
+        if prefix or not self.trusts(scope):
+            return prefix, False
+        prefix = _path_prefix(_first(headers.get(b"x-forwarded-prefix")))
+        return prefix, bool(prefix)
 
     def trusts(self, scope: Scope) -> bool:
         """True when the request came through a proxy that may be believed."""
@@ -88,18 +113,31 @@ class Links:
             address += f"?{encoded}"
         return address
 
-    def _host(self, text: str, scope: Scope) -> str | None:
-        """The host and port of a header, if they may be put into a link."""
+    def _host(self, text: str, scope: Scope) -> tuple[str | None, bool]:
+        """The host and port of a header, if they may be put into a link; True when for everybody."""
         match = _HOST.fullmatch(text)
         if match is None:
-            return None
+            return None, False
         name = match["name"].lower()
         if _is_listed(name, self._hosts):
-            return text
-        server = scope.get("server")
-        if name == "localhost" or _is_harmless(name) or (server is not None and name.strip("[]") == server[0]):
-            return text
-        return None
+            return text, name in self._hosts or "*" not in self._hosts
+        server, number = scope.get("server"), _number(name)
+        connected = server is not None and name.strip("[]") == server[0]
+        if connected and number is None and name != "localhost":
+            return text, True  # AWS leads by this name
+        near = connected or name == "localhost" or (number is not None and not number.is_global)
+        return (text if near or not self._hosts else None), False
+
+
+def advise(settings: Settings, say: Callable[[str], None]) -> None:
+    """Tell the operator once, in this process and those forked off it, what the default costs him."""
+    global _advised  # noqa: PLW0603 - what forks inherit
+    if not (_advised or settings.public_url or settings.allowed_hosts):
+        _advised = True
+        say(_ADVICE)
+
+
+_advised = False
 
 
 def query_of(scope: Scope, *, without: Iterable[str] = ()) -> list[tuple[str, str]]:
@@ -107,6 +145,15 @@ def query_of(scope: Scope, *, without: Iterable[str] = ()) -> list[tuple[str, st
     left_out = {*without, "access_token"}
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return [(name, value) for name, value in pairs if name not in left_out]
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers that say where we are, each as it came first."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name == b"host" or name.startswith(b"x-forwarded-"):
+            found.setdefault(name, value)
+    return found
 
 
 def _first(header: bytes | None) -> str:
@@ -125,12 +172,12 @@ def _is_listed(name: str, hosts: tuple[str, ...]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_harmless(name: str) -> bool:
+def _number(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host's name is, or None for a real name."""
     try:
-        address = ipaddress.ip_address(name.strip("[]"))
+        return ipaddress.ip_address(name.strip("[]"))
     except ValueError:
-        return False
-    return address.is_loopback or address.is_private
+        return None
 
 
 @lru_cache(maxsize=4096)

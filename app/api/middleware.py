@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import deadline
-from app.api import problems
+from app.api import links, problems
 from app.api.operation import Lane
 from app.errors import TileryError, Unauthorized
 from app.serving.service import CallerGone
@@ -122,12 +122,13 @@ class Door:
     def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         """How long an answer may be kept that does not say it itself: success as set, failure never.
 
-        What a token in a header was needed for is the caller's own: a cache on the way knows it by its address alone,
-        and would give it to everybody.
+        What a token in a header was needed for is the caller's own, and so are links with a host that he wrote: a cache
+        on the way may know an answer by its path alone, and would give it to everybody.
         """
         if scope["method"] != "GET" or status >= 400 or scope["path"] in _HEALTH:
             return (b"cache-control", b"no-store")
-        return self._private if self._token is not None and b"authorization" in headers else self._cacheable
+        own = (self._token is not None and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
+        return self._private if own else self._cacheable
 
 
 class _Visit:
@@ -164,6 +165,8 @@ class _Visit:
             names = {name for name, _ in headers}
             if b"cache-control" not in names:
                 headers.append(self._door.caching(self.scope, message["status"], self.headers))
+                if links.PROXIED in self.scope["state"]:
+                    headers.append(links.VARY)
             if b"x-content-type-options" not in names:
                 headers.append((b"x-content-type-options", b"nosniff"))
             milliseconds = (time.perf_counter() - self._started) * 1000

@@ -1,13 +1,17 @@
-"""Links behind load balancers, CDNs and prefixes; and what a forged header can do, which is nothing."""
+"""Links behind load balancers, CDNs and prefixes; and what a forged header can do, which is nothing to others."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.api import links as links_
+from app.api.links import FOR_CALLER, Links
+from app.settings import Settings
 from tests.support import service
 
 
@@ -90,46 +94,158 @@ def test_nobody_is_trusted_who_is_not_listed(folder: Path) -> None:
     assert tiles(client, folder, headers=headers) == "http://example.com"
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example",
-        "8.8.8.8",
-        "evil.example:80",
-        "localhost.evil.example",
-        "localhost@evil.example",
-        "evil.example/localhost",
-        "[2606:4700:4700::1111]",
-        "0x7f.1",
-        "exa mple",
-        "",
-    ],
+LINKED = (
+    "/cog/WebMercatorQuad/tilejson.json",
+    "/cog/tiles",
+    "/cog/tiles/WebMercatorQuad",
+    "/cog/WMTSCapabilities.xml",
+    "/",
+    "/tileMatrixSets",
+    "/colorMaps",
+    "/algorithms",
+    "/layers",
+    "/layers/dem",
+    "/dem",
+    "/dem/wmts",
+    "/wmts",
+    "/api",
+    "/openapi.json",
 )
-def test_a_forged_host_never_gets_into_a_link(folder: Path, host: str) -> None:
-    client = at(folder)
-    url = f"{folder}/rgb.tif"
-    for path in (
-        "/cog/WebMercatorQuad/tilejson.json",
-        "/cog/tiles",
-        "/cog/tiles/WebMercatorQuad",
-        "/cog/WMTSCapabilities.xml",
-        "/",
-        "/tileMatrixSets",
-        "/colorMaps",
-        "/algorithms",
-        "/api",
-        "/cog/info/",
-    ):
-        answer = client.get(path, params={"url": url}, headers={"host": host}, follow_redirects=False)
+"""Every kind of document with links in it."""
+FORGED = (
+    "evil.example",
+    "8.8.8.8",
+    "evil.example:80",
+    "localhost.evil.example",
+    "localhost@evil.example",
+    "evil.example/localhost",
+    "[2606:4700:4700::1111]",
+    "0x7f.1",
+    "exa mple",
+    "",
+)
+
+
+@pytest.fixture(scope="module")
+def layers(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A catalog with one layer."""
+    root = tmp_path_factory.mktemp("layers")
+    (root / "dem").mkdir()
+    document = {"source": f"{folder}/rgb.tif", "minzoom": 4, "maxzoom": 7, "bounds": [5.0, 45.0, 15.0, 55.0]}
+    (root / "dem" / "index.json").write_text(json.dumps(document))
+    return f"{root}/"
+
+
+@pytest.mark.parametrize("host", FORGED)
+def test_a_host_that_is_not_listed_never_gets_into_a_link(folder: Path, layers: str, host: str) -> None:
+    client = at(folder, allowed_hosts="tiles.example.com", catalog=layers)
+    for path in (*LINKED, "/cog/info/"):
+        answer = client.get(path, params={"url": f"{folder}/rgb.tif"}, headers={"host": host}, follow_redirects=False)
         assert answer.status_code in (200, 307), answer.text
         assert "evil" not in answer.text + answer.headers.get("location", "")
         if host:
             assert f"//{host}" not in answer.text
+        if answer.status_code == 200:  # without a host it would be useless to everybody else
+            assert answer.headers["cache-control"].startswith("private"), path
+
+
+@pytest.mark.parametrize("path", LINKED)
+def test_links_name_the_host_asked_for_and_no_shared_cache_keeps_them(folder: Path, layers: str, path: str) -> None:
+    client = at(folder, catalog=layers, cache_control="public, max-age=60, s-maxage=600")
+    for host in ("tiles.example.com", "my_service:8000", "192.168.1.1", "127.0.0.1:8000", "localhost"):
+        answer = client.get(path, params={"url": f"{folder}/rgb.tif"}, headers={"host": host})
+        assert answer.status_code == 200, answer.text
+        assert f"http://{host}" in answer.text
+        assert answer.headers["cache-control"] == "private, max-age=60"
+        page = client.get(path, params={"url": f"{folder}/rgb.tif"}, headers={"host": host, "accept": "text/html"})
+        assert "public" not in page.headers["cache-control"]
+
+
+@pytest.mark.parametrize("path", LINKED)
+@pytest.mark.parametrize(
+    "settings", [{"public_url": "http://tiles.example.com"}, {"allowed_hosts": "other.example,tiles.example.com"}]
+)
+def test_what_is_set_is_for_everybody(folder: Path, layers: str, path: str, settings: dict[str, str]) -> None:
+    client = at(folder, catalog=layers, **settings)
+    for _ in range(2):  # made, then out of memory
+        answer = client.get(path, params={"url": f"{folder}/rgb.tif"}, headers={"host": "tiles.example.com"})
+        assert "http://tiles.example.com" in answer.text
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+
+
+def test_known_documents_stay_private(folder: Path) -> None:
+    client = at(folder)
+    query = {"url": f"{folder}/rgb.tif"}
+    host = {"host": "a.example"}
+    tag = client.get(LINKED[0], params=query, headers=host).headers["etag"]
+    known = client.get(LINKED[0], params=query, headers=host | {"if-none-match": tag})
+    assert known.status_code == 304
+    assert known.headers["cache-control"].startswith("private")
+
+
+def test_what_has_no_links_is_for_everybody(folder: Path) -> None:
+    client = at(folder)
+    for path in ("/cog/tiles/WebMercatorQuad/0/0/0.png", "/cog/info", "/cog/preview.png", "/colorMaps/viridis"):
+        answer = client.get(path, params={"url": f"{folder}/rgb.tif"}, headers={"host": "a.example"})
+        assert answer.headers["cache-control"] == "public, max-age=3600", path
+
+
+def test_any_host_that_a_star_lists_is_no_host_for_everybody(folder: Path) -> None:
+    client = at(folder, allowed_hosts="*")
+    assert tiles(client, folder, headers={"host": "a.example"}) == "http://a.example"
+    answer = client.get("/", headers={"host": "a.example"})
+    assert answer.headers["cache-control"].startswith("private")
+
+
+def test_what_a_trusted_proxy_may_have_let_through_is_told_to_caches(folder: Path) -> None:
+    client = at(folder, trusted_proxies="10.0.0.0/8", allowed_hosts="a.example,b.example")
+    answer = client.get("/", headers={"host": "a.example", "x-forwarded-host": "b.example"})
+    assert "http://b.example/" in answer.text
+    assert answer.headers["cache-control"].startswith("public")
+    assert {"X-Forwarded-Host", "X-Forwarded-Proto"} <= set(answer.headers["vary"].split(", "))
+    # a prefix can be compared with nothing
+    answer = client.get("/", headers={"host": "a.example", "x-forwarded-prefix": "/maps"})
+    assert "http://a.example/maps/" in answer.text
+    assert answer.headers["cache-control"].startswith("private")
+    fixed = at(folder, trusted_proxies="10.0.0.0/8", allowed_hosts="a.example", root_path="/maps")
+    assert fixed.get("/", headers={"host": "a.example"}).headers["cache-control"].startswith("public")
+
+
+def test_the_name_in_an_event_of_aws_is_for_everybody() -> None:
+    links = Links(Settings(_env_file=None))
+    name = "abc.lambda-url.eu-central-1.on.aws"
+    for server, shared in ((name, True), ("10.0.0.5", False), (None, False)):
+        scope: dict[str, Any] = {
+            "headers": [(b"host", name.encode())],
+            "scheme": "https",
+            "server": None if server is None else (server, 443),
+            "state": {},
+        }
+        assert links.base(scope) == f"https://{name}"
+        assert (FOR_CALLER not in scope["state"]) is shared
+    # an address by number is no name, also where it is the socket's own: there may be a proxy before it
+    scope = {"headers": [(b"host", b"93.184.216.34")], "server": ("93.184.216.34", 80), "state": {}}
+    assert links.base(scope) == "http://93.184.216.34"
+    assert FOR_CALLER in scope["state"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"), [({}, 1), ({"public_url": "https://a"}, 0), ({"allowed_hosts": "a.example"}, 0)]
+)
+def test_the_operator_is_told_once(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], lines: int) -> None:
+    monkeypatch.setattr(links_, "_advised", False)
+    said: list[str] = []
+    for _ in range(3):
+        links_.advise(Settings(_env_file=None, **settings), said.append)
+    assert len(said) == lines
+    assert all("TILERY_PUBLIC_URL" in line and "TILERY_ALLOWED_HOSTS" in line for line in said)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:8000", "192.168.1.5", "[::1]:8000"])
-def test_addresses_that_nobody_could_forge_to_any_use(folder: Path, host: str) -> None:
-    assert tiles(at(folder), folder, headers={"host": host}) == f"http://{host}"
+def test_addresses_near_by_work_beside_a_list(folder: Path, host: str) -> None:
+    client = at(folder, allowed_hosts="tiles.example.com")
+    assert tiles(client, folder, headers={"host": host}) == f"http://{host}"
+    assert client.get("/", headers={"host": host}).headers["cache-control"].startswith("private")
 
 
 def test_answers_for_different_hosts_are_told_apart(folder: Path) -> None:

@@ -137,13 +137,19 @@ def test_a_stage_is_part_of_the_path_and_of_every_link(function: Function, folde
     assert links(function(event)).startswith(f"https://{own}/cog/tiles/"), "a domain of one's own hides the stage"
 
 
-def test_only_a_host_that_leads_here_is_put_into_links(function: Function, folder: Path) -> None:
-    forged = {"host": "evil.example", "x-forwarded-host": "evil.example"}
-    event = get("http-api", tilejson(folder), forged)
+def test_only_links_with_a_host_that_leads_here_are_for_everybody(function: Function, folder: Path) -> None:
+    event = get("http-api", tilejson(folder), {"host": HOST, "x-forwarded-host": "evil.example"})
     event["requestContext"]["domainName"] = HOST
-    assert "evil" not in links(function(event))
-    for kind in ("alb", "alb-multi"):
-        assert links(function(get(kind, tilejson(folder), forged))).startswith("/cog/tiles/")
+    answer = function(event)
+    assert links(answer).startswith(f"https://{HOST}/cog/tiles/")
+    assert header(answer, "cache-control") == "public, max-age=3600"
+    forged = {"host": "evil.example", "x-forwarded-host": "wrong.example"}
+    for kind in ("http-api", "alb", "alb-multi"):
+        event = get(kind, tilejson(folder), forged)
+        event["requestContext"]["domainName"] = HOST
+        answer = function(event)
+        assert "://evil.example/cog/tiles/" in links(answer)
+        assert header(answer, "cache-control") == "private, max-age=3600"
 
 
 def test_base_path_and_trusted_proxies_are_those_of_the_settings(folder: Path) -> None:

@@ -144,6 +144,14 @@ def test_a_tile_over_http(server: Server, folder: Path) -> None:
     assert again["etag"] == headers["etag"]
 
 
+def test_the_operator_is_told_once_whose_host_is_in_links(server: Server) -> None:
+    assert server.log.read_text().count("TILERY_ALLOWED_HOSTS") == 1
+    status, headers, body = server.get("/", {"Host": "tiles.example.com"})
+    assert status == 200
+    assert b'"href":"http://tiles.example.com/api"' in body
+    assert headers["cache-control"].startswith("private")
+
+
 def test_five_hundred_at_once_make_one_render(server: Server, folder: Path) -> None:
     answers = asyncio.run(at_once(server.port, [tile(folder, more="&rescale=0,200")] * 500))
     assert {status for status, _ in answers} == {200}
