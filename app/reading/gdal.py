@@ -11,11 +11,12 @@ a warp runs once, at the output's size, over few pixels: that is where most of t
 from __future__ import annotations
 
 import io
+import logging
 import math
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,11 +32,13 @@ from rasterio.windows import Window
 from app import crs as crs_
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Crs, Grid
-from app.reading import footprint, masks
+from app.reading import footprint, gdal_files, masks
 from app.reading.byte_sources.file_object import SourceFile, file_object
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.engine import Pixels
 from app.reading.profile import Profile
+
+logger = logging.getLogger("tilery.reading")
 
 _DRIVERS: tuple[tuple[bytes, str], ...] = (
     (b"II*\x00", "GTiff"),
@@ -80,17 +83,24 @@ class Handle:
             SourceChanged: the file was replaced while it was opened.
         """
         driver = driver_of(source.read(0, 16))
+        self._source = source
         self._files: list[SourceFile] = []
+        self._path = source.local_path or gdal_files.add(self._file)
+        try:
+            with gdal_files.reachable():
+                self.dataset = self._open(driver, overview)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _open(self, driver: str, overview: int | None) -> DatasetReader:
         options: dict[str, Any] = {"driver": driver, "sharing": False}
         if overview is not None:
             options["overview_level"] = overview
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                if source.local_path is not None:
-                    self.dataset: DatasetReader = rasterio.open(source.local_path, **options)
-                else:
-                    self.dataset = rasterio.open("raster", opener=self._opener(source), **options)
+                dataset = rasterio.open(self._path, **options)
         except _FAILURES as error:
             self.check()
             raise BrokenRaster(
@@ -100,17 +110,31 @@ class Handle:
             ) from None
         try:
             self.check()
-            self._agree_with(source)
+            self._agree(dataset)
         except BaseException:
-            self.dataset.close()
+            dataset.close()
             raise
+        return dataset
 
-    def _agree_with(self, source: ByteSource) -> None:
-        if source.local_path is not None and not source.refresh():
+    def _agree(self, dataset: DatasetReader) -> None:
+        if self._source.local_path is not None and not self._source.refresh():
             raise SourceChanged  # GDAL opened the file by its name: it may be another than the source's
-        if not 0 < self.dataset.count <= _MAX_BANDS or max(self.dataset.shape) > _MAX_SIDE:
+        if not 0 < dataset.count <= _MAX_BANDS or max(dataset.shape) > _MAX_SIDE:
             raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
-        need_own_overviews(self.dataset)
+        need_own_overviews(dataset)
+
+    @contextmanager
+    def use(self) -> Iterator[DatasetReader]:
+        """The dataset. What is done with it fails when its bytes did not arrive.
+
+        Raises:
+            SourceChanged, TileryError: why they did not.
+        """
+        with gdal_files.reachable():
+            try:
+                yield self.dataset
+            finally:
+                self.check()
 
     def check(self) -> None:
         """Nothing when all bytes arrived.
@@ -127,20 +151,24 @@ class Handle:
                 raise failure
 
     def close(self) -> None:
-        """Close the dataset."""
-        self.dataset.close()
+        """Close the dataset. Whoever closes it is mostly at work for another raster, so a failure is only logged."""
+        try:
+            try:
+                with gdal_files.reachable():
+                    self.dataset.close()
+            finally:
+                self._leave()
+        except Exception:
+            logger.warning("a raster could not be closed", exc_info=True)
 
-    def _opener(self, source: ByteSource) -> Callable[..., io.RawIOBase]:
-        """What rasterio asks for files. It gets the one raster; a sidecar of any name does not exist."""
+    def _leave(self) -> None:
+        if self._source.local_path is None:
+            gdal_files.remove(self._path)
 
-        def opener(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
-            if path.rsplit("/", 1)[-1] != "raster" or mode not in ("r", "rb"):
-                raise FileNotFoundError(path)
-            file = file_object(source, quiet=True)
-            self._files.append(file)
-            return file
-
-        return opener
+    def _file(self) -> io.RawIOBase:
+        file = file_object(self._source, quiet=True)
+        self._files = [*(other for other in self._files if not other.closed or other.failure), file]
+        return file
 
 
 def need_own_overviews(dataset: DatasetReader) -> None:
@@ -245,10 +273,8 @@ class GdalEngine:
             handle = Handle(self._source, overview=overview)
         healthy = False
         try:
-            try:
-                yield handle.dataset
-            finally:
-                handle.check()
+            with handle.use() as dataset:
+                yield dataset
             healthy = True
         finally:
             with self._lock:

@@ -47,6 +47,7 @@ class Opened:
         profile = facts.profile(header) if header is not None and _stands_alone(source) else None
         self._gdal: GdalEngine | None = None
         self._making = threading.Lock()
+        self._closed = False
         self.profile: Profile = profile or self._ask_gdal()
         readable = header is not None and supports(header, self.profile)
         if profile is not None and not readable:
@@ -67,6 +68,8 @@ class Opened:
                 from app.reading.gdal import GdalEngine
 
                 self._gdal = GdalEngine(self.source, self.profile)
+                if self._closed:  # evicted by another request meanwhile: no handle of it stays open
+                    self._gdal.close()
             return self._gdal
 
     def _ask_gdal(self) -> Profile:
@@ -75,7 +78,8 @@ class Opened:
 
         handle = Handle(self.source)
         try:
-            profile = profile_of(handle.dataset)
+            with handle.use() as dataset:
+                profile = profile_of(dataset)
             self._gdal = GdalEngine(self.source, profile)
         except BaseException:
             handle.close()
@@ -92,6 +96,7 @@ class Opened:
     def close(self) -> None:
         """Close the handles; those in use close when they come back."""
         with self._making:
+            self._closed = True
             if self._gdal is not None:
                 self._gdal.close()
         self.source.close()

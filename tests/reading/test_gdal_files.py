@@ -1,0 +1,129 @@
+"""Remote rasters that GDAL has open: across contexts, beyond the capacity, in many threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextvars import Context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.reading import gdal_files
+from app.reading.byte_sources import open_source
+from app.reading.kept import Kept, Opened
+from app.reading.location import Location
+from app.reading.options import ReadOptions
+from app.reading.policy import Policy
+from app.reading.reader import Reader
+from app.serving import validation
+from app.serving.service import Service
+from app.settings import Settings
+from tests.support import rasters
+from tests.support.upstream import Upstream
+
+CAPACITY = 3
+RASTERS = 12
+SIZE = 64
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    own = Kept(CAPACITY, 3600)
+    monkeypatch.setattr("app.reading.reader.kept", lambda: own)
+    yield own
+    own.clear()
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as server:
+        yield server
+
+
+def locations(upstream: Upstream, folder: Path) -> list[Location]:
+    """Rasters of three kinds, each with its number as its value: two that GDAL reads, one of our own reader."""
+    policy = Policy.from_sources([upstream.root])
+    found = []
+    for number in range(RASTERS):
+        path = folder / f"{number}.tif"
+        if number % 3 == 1:
+            rasters.write(path, np.full((1, SIZE, SIZE), number, "uint8"), palette={number: (1, 2, 3, 255)})
+        else:
+            rasters.constant(path, number, size=SIZE, overviews=(), tiled=number % 3 == 0)
+        upstream.put(f"/{number}.tif", path.read_bytes())
+        found.append(policy.locate(upstream.url(f"/{number}.tif")))
+    return found
+
+
+def value(reader: Reader) -> int:
+    data = reader.preview(options=ReadOptions(), width=8, height=8).data
+    assert data.min() == data.max()
+    return int(data.max())
+
+
+def corner(reader: Reader) -> tuple[int, ...]:
+    with reader.dataset() as dataset:
+        found = dataset.read(1)
+    return (*dataset.shape, int(found[-1, -1]))
+
+
+def valid(reader: Reader) -> int:
+    return int(validation.validate(reader, path="a.tif")["Profile"]["Width"])
+
+
+def open_files() -> list[int]:
+    return [len(values) for values in gdal_files._values.values()][1:]
+
+
+def test_more_rasters_than_are_kept_each_in_a_context_of_its_own(
+    upstream: Upstream, tmp_path: Path, kept: Kept
+) -> None:
+    places = locations(upstream, tmp_path)
+
+    async def main() -> None:
+        service = Service(Settings(_env_file=None, render_slots=4, queue_length=500))
+        for _ in range(2):
+            for number, location in enumerate(places):  # one after the other: each evicts another
+                assert await service.use(location, value) == number
+        at_once = [
+            service.use(location, work) for _ in range(3) for location in places for work in (value, corner, valid)
+        ]
+        expected = [found for _ in range(3) for n in range(RASTERS) for found in (n, (SIZE, SIZE, n), SIZE)]
+        assert await asyncio.gather(*at_once) == expected
+        service.close()
+
+    # A new context, as that of a server: rasterio was imported in another one and set its variables there.
+    Context().run(asyncio.run, main())
+    assert open_files() != [0]
+    Context().run(kept.clear)
+    assert open_files() == [0]
+    assert not gdal_files._openers
+
+
+def test_what_is_opened_for_an_evicted_raster_does_not_stay_open(upstream: Upstream, tmp_path: Path) -> None:
+    location = locations(upstream, tmp_path)[0]
+    opened = Opened(location, open_source(location))
+    Context().run(opened.close)
+    assert Context().run(corner, Reader(opened)) == (SIZE, SIZE, 0)
+    assert open_files() == [0]
+
+
+def test_a_raster_that_does_not_close_is_logged_and_nobody_elses_failure(
+    upstream: Upstream, tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = locations(upstream, tmp_path)[2::3]
+    closed: list[str] = []
+
+    def fail(path: str) -> None:
+        closed.append(path)
+        raise SystemError("returned a result with an exception set")
+
+    monkeypatch.setattr(gdal_files, "remove", fail)
+    with caplog.at_level(logging.WARNING, "tilery.reading"):
+        for number, location in enumerate(places):
+            assert value(Reader(kept.get(location))) == 3 * number + 2
+    assert len(closed) == len(places) - CAPACITY
+    assert "could not be closed" in caplog.text
