@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from app import deadline
-from app.api import documents
+from app.api import documents, geojson
 from app.api.params.kinds import Wrong
 from app.errors import InvalidGeometry, InvalidParameter, OverLimit
 from app.serving.service import CallerGone
@@ -18,36 +18,17 @@ from app.settings import Settings
 
 Json = dict[str, Any]
 
-_FEATURE_SCHEMA: Json = {
-    "type": "object",
-    "required": ["type", "geometry"],
-    "properties": {
-        "type": {"const": "Feature"},
-        "geometry": {
-            "type": "object",
-            "required": ["type", "coordinates"],
-            "properties": {"type": {"enum": ["Polygon", "MultiPolygon"]}, "coordinates": {"type": "array"}},
-        },
-        "properties": {"anyOf": [{"type": "object"}, {"type": "null"}]},
-    },
-}
-_COLLECTION_SCHEMA: Json = {
-    "type": "object",
-    "required": ["type", "features"],
-    "properties": {"type": {"const": "FeatureCollection"}, "features": {"type": "array", "items": _FEATURE_SCHEMA}},
-}
 FEATURE: Mapping[str, Any] = {
     "required": True,
-    "content": {"application/json": {"schema": {**_FEATURE_SCHEMA, "description": "GeoJSON Feature."}}},
+    "description": "GeoJSON Feature.",
+    "content": {"application/json": {"schema": geojson.reference("Feature")}},
 }
 FEATURES: Mapping[str, Any] = {
     "required": True,
+    "description": "GeoJSON Feature or FeatureCollection.",
     "content": {
         "application/json": {
-            "schema": {
-                "anyOf": [_COLLECTION_SCHEMA, _FEATURE_SCHEMA],
-                "description": "GeoJSON Feature or FeatureCollection.",
-            }
+            "schema": {"oneOf": [geojson.reference("FeatureCollection"), geojson.reference("Feature")]},
         }
     },
 }

@@ -6,19 +6,18 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import answers, layers
+from app.api import answers, layers, openapi
 from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import PAGE_FORMAT
 
 TAG = "OGC Common"
-OPENAPI_TYPE = "application/vnd.oai.openapi+json;version=3.0"
 
 _COMMON = "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf"
 _TILES = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
-_MAPS = "https://www.opengis.net/spec/ogcapi-maps-1/1.0/conf"
+_MAPS = "http://www.opengis.net/spec/ogcapi-maps-1/1.0/conf"
 
 CONFORMS_TO = (
-    *(f"{_COMMON}/{name}" for name in ("core", "html", "json", "landing-page", "oas30")),
+    *(f"{_COMMON}/{name}" for name in ("core", "html", "json", "landing-page")),
     *(f"{_TILES}/{name}" for name in ("core", "jpeg", "png", "tiff", "tileset", "tilesets-list")),
     *(
         f"{_MAPS}/{name}"
@@ -41,7 +40,7 @@ CONFORMS_TO = (
 
 _LINKS = (
     ("/", "self", "application/json", "Landing page"),
-    ("/api", "service-desc", OPENAPI_TYPE, "The API definition (JSON)"),
+    ("/api", "service-desc", openapi.MEDIA_TYPE, "The API definition (JSON)"),
     ("/api.html", "service-doc", "text/html", "The API documentation"),
     (
         "/conformance",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
 
+from app.api import geojson
 from app.api.operation import Operation
+from app.api.params.table import Parameter
 from app.rendering.encoding.formats import FORMATS
 
 Json = dict[str, Any]
 
+VERSION = "3.1.0"
+MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.1"
+
+_NAMED = re.compile(r"\{(\w+)\}")
 _PROBLEM: Json = {
     "type": "object",
     "title": "Problem",
@@ -48,11 +56,16 @@ def describe(app: FastAPI, operations: Iterable[Operation[Any]]) -> Json:
             if operation.documented:
                 paths.setdefault(operation.paths[0], {})[operation.method.lower()] = _operation(operation)
         app.openapi_schema = {
-            "openapi": "3.1.0",
+            "openapi": VERSION,
             "info": {"title": app.title, "description": app.description, "version": app.version},
             "paths": paths,
             "components": {
-                "schemas": {"ImageType": _image_type(), "Problem": _PROBLEM, "ValidationError": _VALIDATION_ERROR}
+                "schemas": {
+                    "ImageType": _image_type(),
+                    "Problem": _PROBLEM,
+                    "ValidationError": _VALIDATION_ERROR,
+                    **geojson.SCHEMAS,
+                }
             },
         }
     return app.openapi_schema
@@ -64,7 +77,7 @@ def _operation(operation: Operation[Any]) -> Json:
         "summary": operation.summary,
         "description": operation.description or operation.summary,
         "operationId": operation.id,
-        "parameters": [parameter.document() for parameter in operation.parameters if not parameter.hidden],
+        "parameters": [parameter.document() for parameter in _parameters(operation)],
         "responses": {str(status): dict(answer) for status, answer in operation.produces.items()},
     }
     if operation.parameters:
@@ -73,6 +86,16 @@ def _operation(operation: Operation[Any]) -> Json:
     if operation.body is not None:
         document["requestBody"] = dict(operation.body)
     return document
+
+
+def _parameters(operation: Operation[Any]) -> list[Parameter]:
+    """Those of the path that is in the document: all that it names, and none beside it that has the same name."""
+    named = set(_NAMED.findall(operation.paths[0]))
+    return [
+        replace(parameter, required=True) if parameter.where == "path" else parameter
+        for parameter in operation.parameters
+        if not parameter.hidden and (parameter.where == "path") == (parameter.name in named)
+    ]
 
 
 def _image_type() -> Json:

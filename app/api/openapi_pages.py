@@ -7,9 +7,8 @@ from functools import lru_cache
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from app.api import answers, documents, pages
+from app.api import answers, documents, openapi, pages
 from app.api.links import Links
-from app.api.ogc import OPENAPI_TYPE
 
 _STYLED = {"style-src": "'self' 'unsafe-inline'"}
 """Both pages' own scripts write style elements."""
@@ -21,7 +20,7 @@ def router(links: Links) -> APIRouter:
 
     async def description(request: Request) -> Response:
         """The API's description, as its media type says."""
-        return Response(_description(request.app, links.base(request.scope)), media_type=OPENAPI_TYPE)
+        return Response(_description(request.app, links.base(request.scope)), media_type=openapi.MEDIA_TYPE)
 
     async def description_as_json(request: Request) -> Response:
         """The same under the name that TiTiler gave it before 0.13, as plain JSON."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.api.app import create_app
 from app.settings import Settings
@@ -35,6 +38,51 @@ def test_every_operation_of_theirs_is_ours(ours: dict[str, Any], name: str) -> N
     assert parameters == expected["parameters"]
     # a .jpg is image/jpeg, which is what it always was
     assert set(expected["media_types"]) - {"image/jpg"} <= set(found["responses"]["200"]["content"])
+
+
+def test_the_document_is_valid(ours: dict[str, Any]) -> None:
+    assert ours["openapi"].startswith("3.1.")
+    assert [f"{list(error.path)}: {error.message}" for error in OpenAPIV31SpecValidator(ours).iter_errors()] == []
+
+
+def test_the_validator_finds_what_was_wrong(ours: dict[str, Any]) -> None:
+    spoiled = json.loads(json.dumps(ours))
+    spoiled["paths"]["/{layer}"]["get"]["parameters"][0]["required"] = False
+    assert list(OpenAPIV31SpecValidator(spoiled).iter_errors())
+
+
+def test_every_array_says_what_is_in_it(ours: dict[str, Any]) -> None:
+    """Generators leave out what they cannot type."""
+
+    def arrays(found: Any) -> Iterator[Any]:
+        if isinstance(found, dict):
+            if found.get("type") == "array":
+                yield found
+            for item in found.values():
+                yield from arrays(item)
+        elif isinstance(found, list):
+            for item in found:
+                yield from arrays(item)
+
+    found = list(arrays(ours))
+    assert len(found) > 20
+    assert [item for item in found if not item.get("items")] == []
+
+
+@pytest.mark.parametrize("path", ["/cog/feature", "/cog/statistics"])
+def test_bodies_are_described_as_what_is_taken(ours: dict[str, Any], path: str) -> None:
+    operation = ours["paths"][path]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    whole = {**schema, "components": ours["components"]}
+    ring = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    for geometry in (
+        {"type": "Polygon", "coordinates": [ring]},
+        {"type": "MultiPolygon", "coordinates": [[ring], [ring]]},
+    ):
+        jsonschema.validate({"type": "Feature", "properties": None, "geometry": geometry}, whole)
+    for wrong in ({"type": "Polygon", "coordinates": [ring[:2]]}, {"type": "Polygon", "coordinates": ring}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"type": "Feature", "geometry": wrong}, whole)
 
 
 def test_operation_ids_are_unique(ours: dict[str, Any]) -> None:

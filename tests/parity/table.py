@@ -931,7 +931,7 @@ def colormap_picture(suffix: str) -> Same | Differs:
 row("landing", "/", None, differs("our-name", 200))
 row("landing page", "/", None, STATUS, f="html")
 row("landing in a browser", "/", None, STATUS, accept="text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
-row("conformance", "/conformance", None)
+row("conformance", "/conformance", None, differs("conformance-classes", 200))
 row("conformance page", "/conformance", None, STATUS, f="html")
 row("tile matrix sets", "/tileMatrixSets", None)
 row("tile matrix sets page", "/tileMatrixSets", None, STATUS, f="html")
