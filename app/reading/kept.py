@@ -214,6 +214,8 @@ class Kept:
             raise
         evicted = []
         with self._lock:
+            if (other := self._opened.pop(location, None)) is not None:
+                evicted.append(other)  # opened by two at a time: it was evicted while others waited for it
             self._opened[location] = opened
             while len(self._opened) > self._capacity:
                 evicted.append(self._opened.popitem(last=False)[1])
