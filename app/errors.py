@@ -106,7 +106,7 @@ class InvalidFormat(RequestError):
 
 
 class InvalidGeometry(RequestError):
-    """A body that is not a GeoJSON polygon that can be cut out."""
+    """A body that is not a GeoJSON geometry that can be cut out."""
 
     code = "invalid_geometry"
 

@@ -1,4 +1,4 @@
-"""Request bodies: GeoJSON with a polygon in it, read up to a limit and looked through before it is used."""
+"""Request bodies: GeoJSON with geometries in it, read up to a limit and looked through before it is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from app import deadline
 from app.api import documents, geojson
 from app.api.params.kinds import Wrong
-from app.errors import InvalidGeometry, InvalidParameter, OverLimit
+from app.errors import InvalidParameter, OverLimit
+from app.reading import geometry
+from app.reading.geometry import Shape
 from app.serving.service import CallerGone
 from app.settings import Settings
 
@@ -61,22 +63,21 @@ async def read(request: Request, settings: Settings) -> bytes:
     return b"".join(parts)
 
 
-def feature(body: bytes, settings: Settings) -> Json:
-    """The Feature of a request's body.
+def feature(body: bytes, settings: Settings) -> Shape:
+    """The geometry of the Feature that is a request's body.
 
     Raises:
         InvalidParameter: the body is no Feature.
-        InvalidGeometry: its geometry is no polygon.
+        InvalidGeometry: its geometry is none.
         OverLimit: it has too many vertices.
     """
     found = _document(body)
     _check(found, "Feature")
-    _check_vertices([found], settings)
-    return found
+    return _shapes([found], settings)[0]
 
 
-def features(body: bytes, settings: Settings) -> tuple[Json, list[Json]]:
-    """The Feature or FeatureCollection of a request's body, and its features.
+def features(body: bytes, settings: Settings) -> tuple[Json, list[Json], list[Shape]]:
+    """The Feature or FeatureCollection of a request's body, its features and their geometries.
 
     Raises:
         InvalidParameter, InvalidGeometry, OverLimit: as `feature`.
@@ -84,8 +85,7 @@ def features(body: bytes, settings: Settings) -> tuple[Json, list[Json]]:
     found = _document(body)
     if found.get("type") != "FeatureCollection":
         _check(found, "Feature")
-        _check_vertices([found], settings)
-        return found, [found]
+        return found, [found], _shapes([found], settings)
     items = found.get("features")
     if not isinstance(items, list):
         raise _wrong(["features"], Wrong("missing", "Field required"), None)
@@ -97,8 +97,7 @@ def features(body: bytes, settings: Settings) -> tuple[Json, list[Json]]:
         if not isinstance(item, dict):
             raise _wrong(["features", position], Wrong("model_type", "Input should be an object"), None)
         _check(item, "Feature", "features", position)
-    _check_vertices(items, settings)
-    return found, items
+    return found, items, _shapes(items, settings)
 
 
 def _document(body: bytes) -> Json:
@@ -121,45 +120,25 @@ def _check(item: Json, kind: str, *place: str | int) -> None:
         raise _wrong([*place, "type"], wrong, item.get("type"))
     if "geometry" not in item:
         raise _wrong([*place, "geometry"], Wrong("missing", "Field required"), None)
-    geometry = item["geometry"]
-    if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
-        raise InvalidGeometry("The geometry must be a Polygon or a MultiPolygon.", parameter="body")
     if not isinstance(item.get("properties", {}), dict | None):
         raise _wrong([*place, "properties"], Wrong("dict_type", "Input should be a valid dictionary"), None)
 
 
-def _check_vertices(items: list[Json], settings: Settings) -> None:
-    """Nothing, when every ring is closed, finite and the whole is not too long."""
+def _shapes(items: list[Json], settings: Settings) -> list[Shape]:
+    """The geometries of features, which together have no more vertices than one request may have."""
     left = settings.max_vertices
+    shapes = []
     for item in items:
-        geometry = item["geometry"]
-        coordinates = geometry.get("coordinates")
-        polygons = [coordinates] if geometry["type"] == "Polygon" else coordinates
-        if not isinstance(polygons, list) or not polygons:
-            raise InvalidGeometry("The geometry has no coordinates.", parameter="body")
-        for polygon in polygons:
-            if not isinstance(polygon, list) or not polygon:
-                raise InvalidGeometry("A polygon is a list of rings.", parameter="body")
-            for ring in polygon:
-                if not isinstance(ring, list) or len(ring) < 4:
-                    raise InvalidGeometry("A ring has at least four positions.", parameter="body")
-                left -= len(ring)
-                if left < 0:
-                    raise OverLimit(
-                        f"The geometries have more than {settings.max_vertices} vertices.",
-                        parameter="body",
-                        limit=settings.max_vertices,
-                    )
-                if not all(map(_is_position, ring)) or ring[0] != ring[-1]:
-                    raise InvalidGeometry("A ring is a list of positions and ends where it begins.", parameter="body")
-
-
-def _is_position(position: object) -> bool:
-    return (
-        isinstance(position, list)
-        and 2 <= len(position) <= 4
-        and all(type(number) in (int, float) and abs(number) < 1e12 for number in position)
-    )
+        try:
+            shapes.append(geometry.parse(item["geometry"], most=left))
+        except OverLimit:
+            raise OverLimit(
+                f"The geometries have more than {settings.max_vertices} vertices.",
+                parameter="body",
+                limit=settings.max_vertices,
+            ) from None
+        left -= shapes[-1].vertices
+    return shapes
 
 
 def _wrong(place: list[str | int], wrong: Wrong, given: object) -> InvalidParameter:

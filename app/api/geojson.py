@@ -40,20 +40,36 @@ _RING: Json = {
     "items": reference("Position"),
     "minItems": 4,
 }
+_LINE: Json = {"type": "array", "items": reference("Position"), "minItems": 2}
 _RINGS: Json = {"type": "array", "items": reference("LinearRing"), "minItems": 1}
+_GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 
 SCHEMAS: dict[str, Json] = {
     "Position": _POSITION,
     "LinearRing": _RING,
+    "Point": _geometry("Point", reference("Position")),
+    "MultiPoint": _geometry("MultiPoint", {"type": "array", "items": reference("Position"), "minItems": 1}),
+    "LineString": _geometry("LineString", _LINE),
+    "MultiLineString": _geometry("MultiLineString", {"type": "array", "items": _LINE, "minItems": 1}),
     "Polygon": _geometry("Polygon", _RINGS),
     "MultiPolygon": _geometry("MultiPolygon", {"type": "array", "items": _RINGS, "minItems": 1}),
+    "GeometryCollection": {
+        "type": "object",
+        "title": "GeometryCollection",
+        "required": ["type", "geometries"],
+        "properties": {
+            "type": {"type": "string", "enum": ["GeometryCollection"]},
+            "geometries": {"type": "array", "items": reference("Geometry"), "minItems": 1},
+        },
+    },
+    "Geometry": {"title": "Geometry", "oneOf": [reference(name) for name in _GEOMETRIES]},
     "Feature": {
         "type": "object",
         "title": "Feature",
         "required": ["type", "geometry"],
         "properties": {
             "type": {"type": "string", "enum": ["Feature"]},
-            "geometry": {"oneOf": [reference("Polygon"), reference("MultiPolygon")]},
+            "geometry": reference("Geometry"),
             "properties": {"type": ["object", "null"], "additionalProperties": True},
             "id": {"type": ["string", "integer"]},
         },

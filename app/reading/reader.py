@@ -20,6 +20,7 @@ from app import settings
 from app.errors import (
     AnswerTooLarge,
     InvalidBand,
+    InvalidGeometry,
     InvalidParameter,
     OverLimit,
     PointOutsideBounds,
@@ -211,7 +212,7 @@ class Reader:
 
     def feature(
         self,
-        geometry: Mapping[str, Any],
+        geometry: Mapping[str, Any] | shape.Shape,
         *,
         shape_crs: Crs,
         options: ReadOptions,
@@ -223,18 +224,25 @@ class Reader:
         padding: int | None = None,
         align: bool = False,
     ) -> Raster:
-        """The pixels of a polygon's bounding box, masked outside of the polygon; every pixel it touches is inside.
+        """The pixels of a geometry's bounding box, masked outside of the geometry; every pixel it touches is inside.
+
+        A line or a point lies on pixels of the raster: the box of what is not of polygons alone grows to their borders.
 
         Raises:
-            InvalidGeometry: it is not a polygon that can be cut out.
+            InvalidGeometry: it is not a geometry that can be cut out.
         """
         from rasterio.features import rasterize
         from rasterio.transform import from_bounds
 
         outline = shape.parse(geometry)
+        bounds, bounds_crs = outline.bounds, shape_crs
+        if not outline.is_areal:
+            self._need_crs()
+            bounds_crs = dst_crs or shape_crs
+            bounds, align = self._touched(bounds_crs, outline.placed(shape_crs, bounds_crs).bounds), False
         raster = self.part(
-            outline.bounds,
-            bounds_crs=shape_crs,
+            bounds,
+            bounds_crs=bounds_crs,
             options=options,
             dst_crs=dst_crs,
             width=width,
@@ -245,7 +253,7 @@ class Reader:
             align=align,
         )
         inside = rasterize(
-            [outline.placed(shape_crs, raster.crs or shape_crs).geojson()],
+            outline.placed(shape_crs, raster.crs or shape_crs).geojson(),
             out_shape=(raster.height, raster.width),
             transform=from_bounds(*raster.bounds, raster.width, raster.height),
             all_touched=True,
@@ -372,11 +380,22 @@ class Reader:
 
     def _on_pixels(self, crs: Crs, bounds: Bounds) -> Bounds:
         """Bounds grown to the borders of the raster's pixels, as these lie in a CRS."""
+        return self._grown(crs, bounds, math.ceil)
+
+    def _touched(self, crs: Crs, bounds: Bounds) -> Bounds:
+        """Bounds of the raster's pixels that hold any position within bounds, which may have no area. A position on the
+        border of two pixels is in the latter.
+        """
+        if not all(map(math.isfinite, bounds)):
+            raise InvalidGeometry("The geometry has no place in the output's coordinate reference system.")
+        return self._grown(crs, bounds, lambda last: math.floor(last) + 1)
+
+    def _grown(self, crs: Crs, bounds: Bounds, end: Callable[[float], int]) -> Bounds:
         a, _, c, _, e, f = self._transform_in(crs)[0]
         columns = sorted(((bounds[0] - c) / a, (bounds[2] - c) / a))
         rows = sorted(((bounds[1] - f) / e, (bounds[3] - f) / e))
-        xs = sorted((c + a * math.floor(columns[0]), c + a * math.ceil(columns[1])))
-        ys = sorted((f + e * math.floor(rows[0]), f + e * math.ceil(rows[1])))
+        xs = sorted((c + a * math.floor(columns[0]), c + a * end(columns[1])))
+        ys = sorted((f + e * math.floor(rows[0]), f + e * end(rows[1])))
         return (xs[0], ys[0], xs[1], ys[1])
 
     def _read(

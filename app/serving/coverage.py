@@ -1,4 +1,4 @@
-"""How much of each pixel is inside a polygon."""
+"""How much of each pixel is inside a geometry."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app import crs as crs_
 from app import deadline
 from app.errors import TooMuchWork
 from app.raster import Crs, Raster
+from app.reading.geometry import Shape, parse
 
 MOST_PARTS = 1 << 32
-"""Parts of pixels that one polygon may be drawn on."""
+"""Parts of pixels that one geometry may be drawn on."""
 STRIP_PARTS = 1 << 24
 """Parts drawn at a time, those of one pixel at least: what bounds the memory."""
 
 
-def of(geometry: Mapping[str, Any], geometry_crs: Crs, raster: Raster, scale: int) -> NDArray[np.float32]:
+def of(geometry: Mapping[str, Any] | Shape, geometry_crs: Crs, raster: Raster, scale: int) -> NDArray[np.float32]:
     """Shares from 0 to 1, shape (rows, columns): each pixel is cut into ``scale`` × ``scale`` parts, and those that the
-    polygon touches are counted.
+    geometry touches are counted.
 
     Raises:
+        InvalidGeometry: it has no place in the raster's CRS.
         TooMuchWork: the raster has too many parts at this scale.
     """
     from rasterio.features import rasterize
     from rasterio.transform import Affine
-    from rasterio.warp import transform_geom
 
     parts = raster.height * raster.width * scale * scale
     if parts > MOST_PARTS:
         raise TooMuchWork(
-            "The polygon covers too many pixels at this cover_scale. Give a smaller max_size or cover_scale.",
+            "The geometry covers too many pixels at this cover_scale. Give a smaller max_size or cover_scale.",
             parameter="cover_scale",
             limit=MOST_PARTS,
         )
-    shape: Any = geometry
-    if raster.crs is not None and raster.crs != geometry_crs:
-        shape = transform_geom(crs_.to_rasterio(geometry_crs), crs_.to_rasterio(raster.crs), geometry)
+    shape = parse(geometry)
+    if raster.crs is not None:
+        shape = shape.placed(geometry_crs, raster.crs)
+    drawn_shapes = [(part, 1) for part in shape.geojson()]
     left, bottom, right, top = raster.bounds
     dx, dy = (right - left) / raster.width, (bottom - top) / raster.height
     shares = np.empty((raster.height, raster.width), "float32")
@@ -50,7 +51,7 @@ def of(geometry: Mapping[str, Any], geometry_crs: Crs, raster: Raster, scale: in
         deadline.check()
         down, across = min(rows, raster.height - row), min(columns, raster.width - column)
         drawn = rasterize(
-            [(shape, 1)],
+            drawn_shapes,
             out_shape=(down * scale, across * scale),
             transform=Affine(dx / scale, 0.0, left + column * dx, 0.0, dy / scale, top + row * dy),
             all_touched=True,

@@ -112,7 +112,7 @@ def preview(reader: Reader, request: PreviewRequest) -> Encoded:
 
 
 def feature(reader: Reader, request: FeatureRequest) -> Encoded:
-    """What is inside a polygon, as a picture."""
+    """What is inside a geometry, as a picture."""
     raster = reader.feature(
         request.geometry,
         shape_crs=request.geometry_crs,
@@ -155,7 +155,7 @@ def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
 
 
 def feature_statistics(reader: Reader, request: StatisticsRequest, position: int) -> dict[str, Any]:
-    """Statistics of what is inside one of the request's polygons, by band, each pixel weighted by its part inside."""
+    """Statistics of what is inside one of the request's geometries, by band, each pixel weighted by its part inside."""
     geometry = request.features[position]
     raster = reader.feature(
         geometry,

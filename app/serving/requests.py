@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from app.crs import WGS84
 from app.raster import Bounds, Crs
+from app.reading.geometry import Shape
 from app.reading.options import ReadOptions
 from app.rendering.options import RenderOptions
 
@@ -70,9 +69,9 @@ class PreviewRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureRequest:
-    """What is inside a polygon."""
+    """What is inside a geometry."""
 
-    geometry: Mapping[str, Any]
+    geometry: Shape
     geometry_crs: Crs
     style: Style
     size: Size
@@ -102,12 +101,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsRequest:
-    """Statistics of the whole raster, or of what is inside each of some polygons."""
+    """Statistics of the whole raster, or of what is inside each of some geometries."""
 
     style: Style
     size: Size
     tally: Tally
-    features: tuple[Mapping[str, Any], ...] = field(default=())
+    features: tuple[Shape, ...] = ()
     coord_crs: Crs = WGS84
     dst_crs: Crs | None = None
     cover_scale: int = 10

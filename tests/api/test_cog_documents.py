@@ -207,6 +207,35 @@ def test_statistics_of_a_polygon_are_weighted(client: TestClient, folder: Path) 
     assert [item["properties"]["statistics"]["b1"] for item in many["features"]] == [band, band]
 
 
+def test_statistics_along_lines_and_at_points(client: TestClient, folder: Path) -> None:
+    def at(column: float, row: float) -> list[float]:
+        return [8.0 + column / 512, 47.0 - row / 512]
+
+    geometries = [
+        ({"type": "Point", "coordinates": at(10.5, 20.5)}, [10]),
+        ({"type": "MultiPoint", "coordinates": [at(10.5, 20.5), at(400.5, 300.5)]}, [10, 400]),
+        ({"type": "LineString", "coordinates": [at(10.5, 20.5), at(13.5, 20.5)]}, [10, 11, 12, 13]),
+        (
+            {"type": "MultiLineString", "coordinates": [[at(1.5, 1.5), at(2.5, 1.5)], [at(9.5, 9.5), at(9.5, 12.5)]]},
+            [1, 2, 9, 9, 9, 9],
+        ),
+    ]
+    everything = {"type": "GeometryCollection", "geometries": [geometry for geometry, _ in geometries[1:]]}
+    geometries.append((everything, [1, 2, 9, 9, 9, 9, 10, 11, 12, 13, 400]))
+    features = [{"type": "Feature", "properties": {}, "geometry": geometry} for geometry, _ in geometries]
+    answer = client.post(
+        "/cog/statistics",
+        params={"url": f"{folder}/gradient-uint16.tif", "bidx": 1, "categorical": "true"},
+        json={"type": "FeatureCollection", "features": features},
+    )
+    assert answer.status_code == 200, answer.text
+    for feature, (_, values) in zip(answer.json()["features"], geometries, strict=True):
+        band = feature["properties"]["statistics"]["b1"]
+        assert (band["min"], band["max"], band["valid_pixels"]) == (min(values), max(values), len(values))
+        counts, keys = band["histogram"]
+        assert [key for key, count in zip(keys, counts, strict=True) for _ in range(int(count))] == values
+
+
 def test_statistics_of_a_polygon_behind_an_algorithm_that_cuts_its_edges_off(client: TestClient, folder: Path) -> None:
     ring = [[8.25, 46.25], [8.5, 46.25], [8.5, 46.5], [8.25, 46.25]]
     feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}

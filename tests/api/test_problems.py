@@ -207,7 +207,17 @@ RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
         (b'{"type":"Polygon"}', 422, "invalid_parameter"),
         (b'{"type":"Feature"}', 422, "invalid_parameter"),
         (b'{"type":"Feature","geometry":null}', 400, "invalid_geometry"),
-        (b'{"type":"Feature","geometry":{"type":"Point","coordinates":[8,46]}}', 400, "invalid_geometry"),
+        (b'{"type":"Feature","geometry":{"type":"Point","coordinates":[8]}}', 400, "invalid_geometry"),
+        (b'{"type":"Feature","geometry":{"type":"Curve","coordinates":[[8,46],[9,47]]}}', 400, "invalid_geometry"),
+        (b'{"type":"Feature","geometry":{"type":"GeometryCollection","geometries":[]}}', 400, "invalid_geometry"),
+        (
+            b'{"type":"Feature","geometry":'
+            + b'{"type":"GeometryCollection","geometries":[' * 100
+            + b"]}" * 100
+            + b"}",
+            400,
+            "invalid_geometry",
+        ),
         (b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[]}}', 400, "invalid_geometry"),
         (b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[1,2]]]}}', 400, "invalid_geometry"),
         (
@@ -239,7 +249,7 @@ RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
     ],
 )
 @pytest.mark.parametrize("path", ["/cog/feature.png", "/cog/statistics"])
-def test_bodies_that_are_no_polygon(
+def test_bodies_that_are_no_geometry(
     client: TestClient, folder: Path, path: str, body: bytes, status: int, code: str
 ) -> None:
     answer = client.post(

@@ -183,6 +183,21 @@ def polygon(*corners: tuple[float, float]) -> dict[str, Any]:
 
 
 FIELD = polygon((2.985, 50.005), (3.02, 50.01), (3.015, 50.03), (2.99, 50.028))
+LINE: dict[str, Any] = {
+    **FIELD,
+    "geometry": {"type": "LineString", "coordinates": [[2.985, 50.005], [3.0, 50.03], [3.02, 50.01]]},
+}
+POINTS: dict[str, Any] = {
+    **FIELD,
+    "geometry": {"type": "MultiPoint", "coordinates": [[2.985, 50.005], [3.0, 50.03], [3.02, 50.01]]},
+}
+COLLECTION: dict[str, Any] = {
+    **FIELD,
+    "geometry": {
+        "type": "GeometryCollection",
+        "geometries": [FIELD["geometry"], {"type": "Point", "coordinates": [3.03, 50.0]}],
+    },
+}
 BOX = "2.99,50.0,3.02,50.025"
 UTM_BOX = "497000,5539000,501000,5543000"
 HEIGHTS = {"colormap_name": "viridis", "rescale": "0,1000"}
@@ -241,6 +256,16 @@ row(
     "rgb",
     COVERED,
     body={"type": "FeatureCollection", "features": [FIELD, {**FIELD, "id": "two"}]},
+)
+row("statistics along a line", "/cog/statistics", "dem", COVERED, body=LINE)
+row("statistics of points", "/cog/statistics", "dem", COVERED, body=POINTS)
+row("statistics of a collection", "/cog/statistics", "dem", COVERED, body=COLLECTION)
+row(
+    "statistics of features of all kinds",
+    "/cog/statistics",
+    "dem",
+    COVERED,
+    body={"type": "FeatureCollection", "features": [LINE, FIELD, POINTS, COLLECTION]},
 )
 row("statistics in a polygon, coarse cover", "/cog/statistics", "rgb", COVERED, body=FIELD, cover_scale=2)
 row("statistics in a polygon, small", "/cog/statistics", "rgb", COVERED, body=FIELD, max_size=64)
@@ -882,9 +907,10 @@ row(
 row(
     "feature of a point",
     "/cog/feature.png",
-    expect=differs("user-mistakes", 400, 500),
+    expect=differs("feature-lines", 200, 500),
     body={**FIELD, "geometry": {"type": "Point", "coordinates": [3.0, 50.0]}},
 )
+row("feature along a line", "/cog/feature.tif", expect=differs("feature-lines", 200), body=LINE)
 row("feature that is none", "/cog/feature.png", body={"type": "Thing"})
 row("feature outside", "/cog/feature.png", expect=STATUS, max_size=64, body=polygon((20, 20), (21, 20), (21, 21)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -161,22 +162,38 @@ def test_a_feature_is_masked_outside_of_its_polygon(tmp_path: Path) -> None:
     assert 0.45 < valid(raster)[0].mean() < 0.55
 
 
+POINT = {"type": "Point", "coordinates": [8.5, 46.5]}
+
+
 @pytest.mark.parametrize(
     "geometry",
     [
         None,
         {},
-        {"type": "Point", "coordinates": [8.5, 46.5]},
+        {"type": "Point", "coordinates": [8.5]},
+        {"type": "Point", "coordinates": [8.5, True]},
+        {"type": "Point", "coordinates": [[8.5, 46.5]]},
+        {"type": "MultiPoint", "coordinates": [8.5, 46.5]},
+        {"type": "LineString", "coordinates": [[8.5, 46.5]]},
+        {"type": "LineString", "coordinates": [[8.5, 46.5], [8.6, None]]},
+        {"type": "MultiLineString", "coordinates": [[8.5, 46.5], [8.6, 46.6]]},
+        {"type": "MultiLineString", "coordinates": []},
+        {"type": "Curve", "coordinates": [[8.5, 46.5], [8.6, 46.6]]},
+        {"type": ["Point"], "coordinates": [8.5, 46.5]},
+        {"type": "GeometryCollection", "coordinates": [8.5, 46.5]},
+        {"type": "GeometryCollection", "geometries": [{"type": "Point", "coordinates": [8.5, 46.5]}, None]},
+        reduce(lambda inner, _: {"type": "GeometryCollection", "geometries": [inner]}, range(10), POINT),
         {"type": "Polygon"},
         {"type": "Polygon", "coordinates": "x"},
         {"type": "Polygon", "coordinates": [[[8, 46], [9, 46], [8, 46]]]},
         {"type": "Polygon", "coordinates": [[[8, 46], [9, 46], [9, "x"], [8, 46]]]},
+        {"type": "Polygon", "coordinates": [[[8, 46], [9, 46], [9, 47], [8, 47]]]},
         {"type": "Polygon", "coordinates": [[[8, 46], [9, 46], [9, float("inf")], [8, 46]]]},
         {"type": "MultiPolygon", "coordinates": [[[8, 46], [9, 46], [9, 47], [8, 46]]]},
         {"type": "GeometryCollection", "geometries": []},
     ],
 )
-def test_what_is_not_a_polygon_is_refused_before_a_library_sees_it(tmp_path: Path, geometry: Any) -> None:
+def test_what_is_not_a_geometry_is_refused_before_a_library_sees_it(tmp_path: Path, geometry: Any) -> None:
     path = rasters.gradient(tmp_path / "gradient.tif", size=64)
     with reader_of(path) as reader, pytest.raises(InvalidGeometry):
         reader.feature(geometry, shape_crs=crs_.WGS84, options=ReadOptions())

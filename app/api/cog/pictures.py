@@ -1,4 +1,4 @@
-"""Pictures that are no tiles: a preview, a box, a polygon, a map."""
+"""Pictures that are no tiles: a preview, a box, a geometry, a map."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ async def box(ask: Ask[Framed]) -> Response:
 
 
 async def feature(ask: Ask[Framed]) -> Response:
-    """What is inside the polygon of the body."""
+    """What is inside the geometry of the body."""
     settings = ask.desk.settings
     content = await body.read(ask.request, settings)
     style, size = plans.style(ask, ask.plan.look), plans.size(ask)
 
     def work(reader: Reader) -> Encoded:
         request = FeatureRequest(
-            geometry=body.feature(content, settings)["geometry"],
+            geometry=body.feature(content, settings),
             geometry_crs=ask.plan.coord_crs,
             dst_crs=ask.plan.dst_crs,
             style=style,
@@ -174,7 +174,7 @@ def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group 
         plan=plans.framed,
         answer=feature,
         summary="Feature",
-        description="What is inside a polygon, as a picture.",
+        description="What is inside a geometry, as a picture.",
         produces=PICTURE,
         body=body.FEATURE,
     )

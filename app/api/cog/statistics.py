@@ -1,4 +1,4 @@
-"""Statistics of the whole raster, or of what is inside polygons."""
+"""Statistics of the whole raster, or of what is inside geometries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.api.cog import plans
 from app.api.cog.plans import Counted
 from app.api.operation import Ask, Operation
 from app.api.params import table
+from app.reading.geometry import Shape
 from app.reading.reader import Reader
 from app.serving import render
 from app.serving.requests import StatisticsRequest, Style
@@ -30,8 +31,8 @@ async def of_features(ask: Ask[Counted]) -> Response:
     content = await body.read(ask.request, settings)
 
     def work(reader: Reader) -> bytes:
-        document, items = body.features(content, settings)
-        request = _request(ask, tuple(item["geometry"] for item in items))
+        document, items, shapes = body.features(content, settings)
+        request = _request(ask, tuple(shapes))
         counted = [
             {
                 **item,
@@ -48,7 +49,7 @@ async def of_features(ask: Ask[Counted]) -> Response:
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 
-def _request(ask: Ask[Counted], features: tuple[Json, ...] = ()) -> StatisticsRequest:
+def _request(ask: Ask[Counted], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
     framed = ask.plan.framed
     return StatisticsRequest(
         style=Style(read=framed.look.read, render=framed.look.render),
@@ -95,7 +96,7 @@ OPERATIONS: tuple[Operation[Counted], ...] = (
         plan=plans.counted,
         answer=of_features,
         summary="Geojson Statistics",
-        description="Statistics of what is inside each polygon, by band.",
+        description="Statistics of what is inside each geometry, by band.",
         produces=results.produces(results.GEOJSON),
         body=body.FEATURES,
     ),
