@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.reading.geometry import TYPES
+
 Json = dict[str, Any]
 
 
@@ -42,7 +44,6 @@ _RING: Json = {
 }
 _LINE: Json = {"type": "array", "items": reference("Position"), "minItems": 2}
 _RINGS: Json = {"type": "array", "items": reference("LinearRing"), "minItems": 1}
-_GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 
 SCHEMAS: dict[str, Json] = {
     "Position": _POSITION,
@@ -62,7 +63,7 @@ SCHEMAS: dict[str, Json] = {
             "geometries": {"type": "array", "items": reference("Geometry"), "minItems": 1},
         },
     },
-    "Geometry": {"title": "Geometry", "oneOf": [reference(name) for name in _GEOMETRIES]},
+    "Geometry": {"title": "Geometry", "oneOf": [reference(name) for name in TYPES]},
     "Feature": {
         "type": "object",
         "title": "Feature",
