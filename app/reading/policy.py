@@ -114,13 +114,15 @@ class Policy:
         """Where the source is, if it may be read.
 
         Args:
-            url: ``s3://bucket/key``, ``https://host/path``, ``/path`` or ``file:///path``, as the caller wrote it.
+            url: ``s3://bucket/key``, ``https://host/path``, ``/path`` or ``file:///path``, as the caller wrote it; also
+                GDAL's spellings of the first two, ``/vsis3/bucket/key`` and ``/vsicurl/https://host/path``.
 
         Raises:
             SourceRefused: no entry allows it. Nothing was opened or connected to.
             InvalidParameter: this is not the address of anything.
         """
         _check_text(url)
+        url = _without_gdal(url)
         if url.startswith("/"):
             return self._locate_file(url)
         scheme = _SCHEME.match(url)
@@ -280,6 +282,18 @@ def _path_of_file_url(url: str) -> str:
         raise _not_a_location("its percent-encoding is broken") from None
     _check_text(path)
     return path
+
+
+def _without_gdal(url: str) -> str:
+    """The address without the prefix by which GDAL names what reads it; other prefixes of GDAL stay, and are refused.
+
+    Only whole addresses are taken: no options, and no prefix behind a prefix.
+    """
+    if url.startswith("/vsicurl/") and _HTTP.match(url, len("/vsicurl/")):
+        return url[len("/vsicurl/") :]
+    if url.startswith("/vsis3/"):
+        return f"s3://{url[len('/vsis3/') :]}"
+    return url
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:

@@ -190,6 +190,21 @@ def test_resources_under_a_listed_path() -> None:
     assert policy.locate("https://one.example/a.tif").kind == "http"
 
 
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("/vsicurl/https://host.example/pre/a b.tif?c=%2F", "https://host.example/pre/a b.tif?c=%2F"),
+        ("/vsicurl/HTTPS://Host.example:443/pre/a.tif", "https://host.example/pre/a.tif"),
+        ("/vsis3/bucket/pre/a?b#c.tif", "s3://bucket/pre/a?b#c.tif"),
+    ],
+)
+def test_gdals_spelling_of_an_address_is_that_address(written: str, plain: str) -> None:
+    policy = Policy.from_sources(["https://host.example/pre/", "s3://bucket/pre/"])
+    assert policy.locate(written) == policy.locate(plain)
+    for nothing in (Policy(), Policy.from_sources(["https://host.example/other/", "s3://bucket/other/"])):
+        refused(nothing, written)
+
+
 def test_signatures_are_kept_and_kept_out_of_logs() -> None:
     found = Policy.from_sources(["https://host/"]).locate("https://host/a.tif?X-Sig=a%2Fb%3D&x=1/2+3&y=ü [1]")
     assert isinstance(found, HttpLocation)
