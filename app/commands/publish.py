@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @click.option("--kind", type=click.Choice(["imagery", "continuous", "classes"]), help="Else guessed from the data.")
 @click.option(
     "--grid",
-    type=click.Choice(["web", "native"]),
-    default="web",
+    type=click.Choice(["auto", "web", "native"]),
+    default="auto",
     show_default=True,
-    help="Warp to Web Mercator's grid, or leave the pixels where they are.",
+    help="Warp to Web Mercator's grid, or leave the pixels where they are; auto: that only across the antimeridian.",
 )
 @click.option(
     "--layout",
@@ -66,6 +66,8 @@ def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
         _show_plan(order, publishing.dry_run(order))
         return
     done = publishing.publish(order, progress(quiet))
+    if done.note:
+        click.echo(done.note, err=True)
     click.echo(f"{done.id} is published, revision {done.revision}.", err=True)
     forget_tiles(done.id)
     click.echo(f"/{done.id}/{{z}}/{{x}}/{{y}}.png")
@@ -145,6 +147,7 @@ def _show_plan(order: Order, found: Plan) -> None:
         "layer": f"{order.id} in {order.to}",
         "raster": f"{found.width} x {found.height} px, {found.squeeze.name}, about {_size(found.expected_bytes)}",
         "zooms": f"{found.minzoom} to {found.zoom}",
+        "grid": "native, pixels stay where they are" if found.native else "Web Mercator",
         "steps": ", ".join(found.steps),
         "work space": f"about {_size(times.work_bytes)}",
         "publishing": f"about {_duration(times.publish_seconds)} on this machine",

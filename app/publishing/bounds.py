@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import math
 
+from app import crs as crs_
 from app.publishing.grid import LATITUDE
 from app.raster import Bounds
 from app.reading.profile import Profile
+from app.reading.sampled_bounds import globe_bounds
+
+_WIDE = 120.0
+"""Degrees of longitude from which a raster across the antimeridian is given all of the map."""
 
 
 def bounds_of(profile: Profile) -> Bounds:
     """West, south, east, north of the raster in degrees, cut where a map's world ends; west > east across the
     antimeridian.
     """
-    from app.reading.footprint import geographic_bounds
+    return globe_bounds(profile)
 
-    west, south, east, north = geographic_bounds(profile)
-    if west <= east and east - west >= 360:
+
+def map_bounds(profile: Profile) -> Bounds:
+    """Bounds that a Web Mercator grid is to cover: the raster's, or all of the map where it crosses the antimeridian
+    and little is left. Not in degrees, where a warp finds nothing beyond ±180.
+    """
+    west, south, east, north = bounds_of(profile)
+    in_degrees = profile.crs is not None and crs_.is_geographic(profile.crs)
+    if west > east and not in_degrees and east + 360 - west >= _WIDE:
         west, east = -180.0, 180.0
-    return (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+    return (west, south, east, north)
+
+
+def size_at(bounds: Bounds, zoom: int) -> tuple[int, int]:
+    """About how many pixels of a zoom lie within bounds, across and down."""
+    west, south, east, north = bounds
+    side = 256 * 2**zoom
+    wide = east - west if west <= east else east + 360 - west
+    return max(1, round(wide / 360 * side)), max(1, round((_down(south) - _down(north)) * side))
 
 
 def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:

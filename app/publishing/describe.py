@@ -9,7 +9,7 @@ from typing import Any
 
 from app.catalog import ids
 from app.publishing import metadata, rasters, zoom
-from app.publishing.bounds import bounds_of
+from app.publishing.bounds import bounds_of, size_at
 from app.publishing.progress import Progress
 from app.publishing.rasters import Placement
 from app.publishing.statistics import limits_for_display, passes, statistics
@@ -35,14 +35,15 @@ def describe(path: Path, layer_id: str, placement: Placement, progress: Progress
     """
     profile = rasters.facts(path, placement)
     rasters.crs_of(profile)
+    bounds = bounds_of(profile)
     deepest = zoom.maximum(profile, "nearest")
     with progress.step("statistics", profile.width * profile.height * passes(profile.dtypes[0]), "px") as advance:
         found = statistics(path, profile, advance)
     ranges = limits_for_display(found, profile.dtypes[0])
     return metadata.document(
         layer_id=layer_id,
-        bounds=bounds_of(profile),
-        minzoom=zoom.minimum(*zoom.size_at(profile, deepest), deepest),
+        bounds=bounds,
+        minzoom=zoom.minimum(*size_at(bounds, deepest), deepest),
         maxzoom=deepest,
         bands=len(profile.data_bands),
         width=profile.width,

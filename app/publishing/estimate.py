@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.publishing import grid, kinds, rasters, transcode, warp
-from app.publishing.bounds import bounds_of
+from app.publishing.bounds import map_bounds
 from app.publishing.windows import threads
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _seconds_per_pixel(planned: Plan) -> float:
         if planned.way is None:
             opening = rasters.reading(path)
         else:
-            covered = grid.covering(bounds_of(planned.profile), planned.zoom)
+            covered = grid.covering(map_bounds(planned.profile), planned.zoom)
             opening = warp.warped(
                 path, planned.profile, covered, planned.way, kinds.WARP[planned.kind], add_alpha=False
             )

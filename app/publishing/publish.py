@@ -35,8 +35,8 @@ from app.catalog import ids
 from app.catalog.stores import Store, open_store
 from app.catalog.stores.directory import DirectoryStore
 from app.errors import Conflict, NotFound, SourceError, UnsupportedRaster
-from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, warp, zoom
-from app.publishing.bounds import bounds_of, count_tiles
+from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, turns, warp, zoom
+from app.publishing.bounds import bounds_of, count_tiles, map_bounds, size_at
 from app.publishing.cog import cog
 from app.publishing.kinds import Kind
 from app.publishing.overviews import expected_bytes, factors, overviews
@@ -47,10 +47,11 @@ from app.publishing.statistics import limits_for_display, passes, statistics
 from app.publishing.vrt import vrt
 from app.publishing.workplace import Workplace
 from app.publishing.zoom import Rule
-from app.raster import Array
+from app.raster import Array, Bounds
 from app.reading.profile import Profile
 
-Grid = Literal["web", "native"]
+Grid = Literal["auto", "web", "native"]
+"""``auto``: Web Mercator's, but for a raster across the antimeridian, whose pixels stay where they are."""
 Layout = Literal["cog", "legacy"]
 
 DOCUMENT = "index.json"
@@ -76,7 +77,7 @@ class Order:
     kind: Kind | None = None
     profile: str = "deflate"
     quality: int | None = None
-    grid: Grid = "web"
+    grid: Grid = "auto"
     layout: Layout = "cog"
     zoom: int | None = None
     rule: Rule = "upper"
@@ -103,6 +104,11 @@ class Plan:
 
     origin: fetch.Origin
     profile: Profile
+    """Facts of the raster, in degrees within ±180 where they are warped."""
+    roll: turns.Roll | None
+    """How columns of a raster that goes around the world are ordered before they are warped."""
+    native: bool
+    """Whether pixels stay where they are."""
     kind: Kind
     squeeze: Squeeze
     zoom: int
@@ -128,6 +134,8 @@ class Published:
     document: Mapping[str, Any]
     address: str
     """Of the raster."""
+    note: str | None = None
+    """What the publisher should know of how it was done."""
 
 
 def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> Plan:
@@ -146,23 +154,35 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
     rasters.crs_of(profile)
     kind = order.kind or kinds.guess(profile, sample)
     squeeze = profiles.squeeze(order.profile, profile, kind, order.quality)
-    native = order.grid == "native" or order.layout == "legacy"
-    deepest = zoom.maximum(profile, "lambda" if order.layout == "legacy" and order.rule == "upper" else order.rule)
+    legacy = order.layout == "legacy"
+    native = order.grid == "native" or legacy
+    roll = None
+    if order.grid != "native":
+        moved, roll = turns.on_the_map(profile)
+        crossing = turns.crosses(moved) or _is_across(map_bounds(moved))
+        native = native or (crossing and order.grid == "auto" and not profile.gcps)
+        if not native or legacy:
+            profile = moved
+        else:
+            roll = None
+    if legacy:
+        turns.need_within(profile)
+    deepest = zoom.maximum(profile, "lambda" if legacy and order.rule == "upper" else order.rule)
     if order.zoom is not None:
         deepest = order.zoom
     way = None
     if native:
         width, height = profile.width, profile.height
         bands = profile.count
-        reach = max(zoom.size_at(profile, deepest))
+        reach = max(size_at(bounds_of(profile), deepest))
     else:
-        covered = grid.covering(bounds_of(profile), deepest)
+        covered = grid.covering(map_bounds(profile), deepest)
         width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
         way = warp.missing(profile, keep_alpha=squeeze.compress != "JPEG")
         bands = len(profile.data_bands) + way.alpha
     if native and profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")
-    in_tiles = profile.gcps or transcode.is_random_access(profile)
+    in_tiles = roll is None and (profile.gcps or transcode.is_random_access(profile))
     steps = (
         *(["fetch"] if origin.path is None else []),
         *(["transcode"] if native or not in_tiles else []),
@@ -179,6 +199,8 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
     return Plan(
         origin=origin,
         profile=profile,
+        roll=roll,
+        native=native,
         kind=kind,
         squeeze=squeeze,
         zoom=deepest,
@@ -192,6 +214,10 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
         expected_bytes=int(raw * squeeze.ratio * 4 / 3),
         tiles=count_tiles(bounds_of(profile), minzoom, deepest),
     )
+
+
+def _is_across(bounds: Bounds) -> bool:
+    return bounds[0] > bounds[2]
 
 
 def publish(order: Order, progress: Progress | None = None) -> Published:
@@ -225,8 +251,19 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
         _tidy(store, order.id, written, before)
         place.clear()
     return Published(
-        id=order.id, revision=revision, document=written, address=f"{store.address}{order.id}/{written['source']}"
+        id=order.id,
+        revision=revision,
+        document=written,
+        address=f"{store.address}{order.id}/{written['source']}",
+        note=note(order, planned),
     )
+
+
+def note(order: Order, planned: Plan) -> str | None:
+    """What the publisher should know of how it is done, where that is not what was ordered."""
+    if planned.native and order.grid == "auto" and order.layout != "legacy":
+        return "The raster crosses the antimeridian, where a Web Mercator grid ends: its pixels stay where they are."
+    return None
 
 
 def _workplace(order: Order, store: Store) -> Path:
@@ -322,7 +359,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
     tiled = place.path("tiled.tif")
     if place.recall("transcode") is None:
         with progress.step("transcode", profile.width * profile.height, "px") as advance:
-            transcode.transcode(path, tiled, profile, transcode.WORKING, advance)
+            transcode.transcode(path, tiled, profile, transcode.WORKING, advance, roll=planned.roll)
         fetch.check_unchanged(planned.origin)
         check.whole(tiled)
         place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
@@ -334,7 +371,7 @@ def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -
     if planned.way is not None:
         warped = place.path("warped.tif")
         if place.recall("warp") is None:
-            covered = grid.covering(bounds_of(planned.profile), planned.zoom)
+            covered = grid.covering(map_bounds(planned.profile), planned.zoom)
             with progress.step("warp", covered.width * covered.height, "px") as advance:
                 warp.warp(ready, warped, profile, covered, planned.way, kinds.WARP[planned.kind], advance)
             fetch.check_unchanged(planned.origin)

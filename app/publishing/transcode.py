@@ -17,7 +17,9 @@ from app.publishing import rasters
 from app.publishing.profiles import Squeeze
 from app.publishing.progress import Advance
 from app.publishing.rasters import BLOCK
+from app.publishing.turns import Roll
 from app.publishing.windows import in_order, pieces
+from app.raster import Array
 from app.reading.profile import Profile
 
 _SEQUENTIAL = frozenset({"JPEG", "PNG", "GIF"})
@@ -38,6 +40,7 @@ def transcode(
     advance: Advance,
     *,
     mask_inside: bool = False,
+    roll: Roll | None = None,
 ) -> None:
     """Nothing; ``target`` was written, with the place and nodata of ``profile``.
 
@@ -48,6 +51,7 @@ def transcode(
         options: creation options: compression, predictor.
         advance: called with pixels.
         mask_inside: put the mask into the file.
+        roll: the order in which columns are wanted, of which ``profile`` says how many there are.
 
     Raises:
         BrokenRaster, StoreFull: a part cannot be read or written.
@@ -65,8 +69,9 @@ def transcode(
 
     def read(window: Any) -> tuple[Any, Any]:
         with handles.borrow() as dataset:
-            mask = dataset.dataset_mask(window=window) if masked else None
-            return dataset.read(window=window), mask
+            parts = roll.windows(window) if roll else [window]
+            mask = _joined([dataset.dataset_mask(window=part) for part in parts]) if masked else None
+            return _joined([dataset.read(window=part) for part in parts]), mask
 
     with rasters.failures(target.parent), rasters.environment(GDAL_TIFF_INTERNAL_MASK=mask_inside):
         try:
@@ -89,6 +94,10 @@ def transcode(
                     advance(int(window.width * window.height))
         finally:
             handles.close()
+
+
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def describe(written: Any, profile: Profile, bands: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from affine import Affine
 
 from app import crs as crs_
-from app.publishing import rasters
+from app.publishing import rasters, turns
 from app.publishing.grid import world
 from app.reading.profile import Profile
 
@@ -22,11 +22,15 @@ def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str
         profile: facts of the raster.
         zoom: the deepest zoom; the VRT is 256·2^zoom pixels wide and high.
         resampling: rasterio's name.
+
+    Raises:
+        UnsupportedRaster: a part of the raster is beyond ±180° of longitude, where the VRT would not find it.
     """
     from rasterio.enums import Resampling
     from rasterio.shutil import copy
     from rasterio.vrt import WarpedVRT
 
+    turns.need_within(profile)
     grid = world(zoom)
     options: dict[str, Any] = {}
     if profile.nodata is not None:

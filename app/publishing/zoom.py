@@ -12,12 +12,13 @@ from typing import Literal, get_args
 from app import crs as crs_
 from app import tms
 from app.errors import UnsupportedRaster
+from app.reading.pixel_sizes import finest, typical
 from app.reading.profile import Profile
 
 Rule = Literal["upper", "nearest", "lambda"]
-"""``upper``: the shallowest zoom that loses no detail. ``nearest``: the zoom whose pixels are nearest in size, as
-GDAL's COG driver and TiTiler choose. ``lambda``: what the AWS Lambda tiler computes, from the resolution where the
-raster is."""
+"""``upper``: the shallowest zoom that loses no detail, where pixels are finest. ``nearest``: the zoom whose pixels are
+nearest in size, as GDAL's COG driver and TiTiler choose. ``lambda``: what the AWS Lambda tiler computes, from the
+resolution where the raster is."""
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 DEEPEST = 22
@@ -26,6 +27,10 @@ EARTH_RADIUS = 6378137.0
 MEAN_RADIUS = 6371008.8
 TOLERANCE = 0.05
 """Part of a zoom that ``upper`` gives away (3.5 % of a pixel's width) before it asks for four times the pixels."""
+
+
+_ALIKE = 1.4
+"""Half a zoom: how far the size of pixels that GDAL suggests may be from that of the raster's middle ones."""
 
 
 def resolution_at(zoom: int) -> float:
@@ -41,23 +46,25 @@ def maximum(profile: Profile, rule: Rule = "upper") -> int:
     """
     if rule == "lambda":
         return _lambda(profile)
-    resolution = mercator_resolution(profile)
     if rule == "nearest":
-        return min(DEEPEST, tms.get("WebMercatorQuad").zoom_for_resolution(resolution))
-    if profile.crs is not None and crs_.is_geographic(profile.crs):
-        # GDAL's is a mean over all latitudes; columns are as wide as at the equator on all of the map.
-        left, _, right, _ = profile.bounds
-        resolution = min(resolution, math.radians(right - left) * EARTH_RADIUS / profile.width)
-    exact = math.log2(resolution_at(0) / resolution)
+        return min(DEEPEST, tms.get("WebMercatorQuad").zoom_for_resolution(mercator_resolution(profile)))
+    exact = math.log2(resolution_at(0) / finest(profile, crs_.WEB_MERCATOR))
     return min(DEEPEST, max(0, math.ceil(exact - TOLERANCE)))
 
 
 def mercator_resolution(profile: Profile) -> float:
-    """Metres of Web Mercator in one of the raster's pixels, the way GDAL suggests for a warp."""
+    """Metres of Web Mercator in one of the raster's pixels, the way GDAL suggests for a warp; as its pixels are where
+    that says something else: of the raster's corners off the globe, or of the world's width across the antimeridian.
+    """
     from app.reading.gdal import default_transform
 
-    transform, _, _ = default_transform(profile, crs_.WEB_MERCATOR)
-    return max(abs(transform[0]), abs(transform[4]))
+    measured = typical(profile, crs_.WEB_MERCATOR)
+    try:
+        transform, _, _ = default_transform(profile, crs_.WEB_MERCATOR)
+    except UnsupportedRaster:
+        return measured
+    suggested = max(abs(transform[0]), abs(transform[4]))
+    return suggested if measured / _ALIKE <= suggested <= measured * _ALIKE else measured
 
 
 def _lambda(profile: Profile) -> int:
@@ -88,9 +95,3 @@ def minimum(width: int, height: int, maxzoom: int, tile: int = 256) -> int:
     """The deepest zoom at which a raster of that size at ``maxzoom`` fits into one tile."""
     levels = math.ceil(math.log2(max(width, height, tile) / tile))
     return max(0, maxzoom - levels)
-
-
-def size_at(profile: Profile, zoom: int) -> tuple[int, int]:
-    """About how many pixels of a zoom the raster covers, across and down."""
-    factor = mercator_resolution(profile) / resolution_at(zoom)
-    return max(1, round(profile.width * factor)), max(1, round(profile.height * factor))

@@ -6,14 +6,15 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import pyproj
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.crs import WEB_MERCATOR, WGS84
+from app.crs import WEB_MERCATOR, WGS84, parse
 from app.errors import UnsupportedRaster
 from app.publishing import zoom
-from app.publishing.bounds import count_tiles, tile_range
+from app.publishing.bounds import bounds_of, count_tiles, tile_range
 from app.publishing.grid import LATITUDE, covering, world
 from app.raster import Crs
 from app.reading.profile import Profile
@@ -94,6 +95,73 @@ def test_utm_is_measured_on_the_map_not_on_the_ground() -> None:
     assert zoom.maximum(found, "upper") == math.ceil(math.log2(WIDTH / 256 / on_map) - 0.05) == 14
     assert zoom.maximum(found, "nearest") == 13
     assert zoom.maximum(found, "lambda") == 14
+
+
+@pytest.mark.parametrize(
+    ("crs", "half_width", "half_height"),
+    [
+        ("ESRI:54009", 18_040_000, 9_020_000),
+        ("EPSG:8857", 17_243_959, 8_392_928),
+        ("ESRI:54030", 17_005_833, 8_625_155),
+        ("+proj=sinu +R=6371007.181 +units=m", 20_015_109, 10_007_555),
+        ("+proj=igh +datum=WGS84 +units=m", 20_037_508, 8_683_259),
+        ("+proj=geos +h=35785831 +lon_0=0 +sweep=y +ellps=WGS84 +units=m", 5_567_248, 5_567_248),
+        ("+proj=geos +h=35785831 +lon_0=140.7 +ellps=WGS84 +units=m", 5_567_248, 5_567_248),
+        ("+proj=ortho +lat_0=0 +lon_0=0 +ellps=WGS84", 6_378_137, 6_356_752),
+        ("EPSG:6933", 17_367_530, 7_314_540),
+        ("EPSG:4087", 20_037_508, 10_018_754),
+    ],
+)
+@pytest.mark.parametrize("width", [1800, 3600, 9000])
+def test_the_world_in_any_projection_keeps_the_detail_of_its_middle(
+    crs: str, half_width: float, half_height: float, width: int
+) -> None:
+    """The zooms' pixels are as fine as those at the middle, whose sides are measured here, and not finer than needed.
+    Many of these have corners off the globe, where nothing can be measured."""
+    step = 2 * half_width / width
+    height = round(2 * half_height / step)
+    found = profile(width, height, parse(crs), (step, 0, -half_width, 0, -step, half_height))
+    to = pyproj.Transformer.from_crs(crs, 3857, always_xy=True)
+    (ax, ay), (bx, by), (cx, cy) = to.transform(0, 0), to.transform(step, 0), to.transform(0, step)
+    finer = min(math.hypot(bx - ax, by - ay), math.hypot(cx - ax, cy - ay))
+    level = zoom.maximum(found, "upper")
+    assert WIDTH / 256 / 2**level <= finer * 2**0.06
+    assert WIDTH / 256 / 2 ** (level - 1) > finer * 2**0.03
+    nearest = zoom.maximum(found, "nearest")
+    assert finer / 2.9 < WIDTH / 256 / 2**nearest < finer * 2.9
+
+
+@pytest.mark.parametrize("rule", ["upper", "nearest"])
+def test_the_antimeridian_makes_no_pixel_coarser(rule: Any) -> None:
+    """UTM zone 60 reaches over 180°: a raster there has the zoom of the same one in zone 32."""
+    there = profile(3000, 3000, "EPSG:32660", (100, 0, 600_000.0, 0, -100, 6_200_000.0))
+    here = replace(there, crs=Crs("EPSG:32632"))
+    assert zoom.maximum(there, rule) == zoom.maximum(here, rule)
+
+
+@pytest.mark.parametrize("left", [170.0, 200.0, -190.0])
+def test_a_turn_of_longitude_makes_no_pixel_coarser(left: float) -> None:
+    beyond = profile(1000, 1000, WGS84, (0.01, 0, left, 0, -0.01, 10.0))
+    for rule in zoom.RULES:
+        assert zoom.maximum(beyond, rule) == zoom.maximum(
+            replace(beyond, transform=(0.01, 0, 20.0, 0, -0.01, 10.0)), rule
+        )
+
+
+def test_bounds_of_what_is_seen_of_the_globe() -> None:
+    """A satellite over 0°, 42,164 km from the middle of the Earth, sees 81.3° in each direction."""
+    half = 5_567_248.0
+    crs = parse("+proj=geos +h=35785831 +lon_0=0 +sweep=y +ellps=WGS84 +units=m")
+    west, south, east, north = bounds_of(profile(1000, 1000, crs, (half / 500, 0, -half, 0, -half / 500, half)))
+    rim = math.degrees(math.acos(6378137.0 / 42_164_000.0))
+    assert -rim - 6 < west < -rim + 0.2
+    assert rim - 0.2 < east < rim + 6
+    assert -90 <= south < -rim + 0.6
+    assert rim - 0.6 < north <= 90
+    goode = profile(
+        3600, 1560, parse("+proj=igh +datum=WGS84 +units=m"), (11132, 0, -20_037_508.0, 0, -11132, 8_683_259.0)
+    )
+    assert bounds_of(goode) == pytest.approx((-180, -90, 180, 90), abs=1)
 
 
 def test_no_crs_no_zoom() -> None:
