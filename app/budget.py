@@ -19,8 +19,12 @@ MIB = 1 << 20
 
 MASTER = 40 * MIB
 """Memory of the process that keeps the workers."""
+LIBRARIES = 145 * MIB
+"""Memory of a worker that does nothing: its code and libraries, and what the allocator keeps."""
 OVERHEAD = 200 * MIB
-"""Memory of a busy worker beside its caches: libraries 145 MiB, the arrays of the tiles under way the rest."""
+"""Memory of a busy worker beside its caches: libraries, and the arrays of the tiles under way."""
+LEAST_WORK = 48 * MIB
+"""Memory for requests under way that a worker needs to be of use, whatever its caches take."""
 SMALLEST_WORKER = OVERHEAD + 48 * MIB
 """Memory that a worker needs to be of use: its overhead and caches that hold a few blocks."""
 SAFETY = 0.94
@@ -71,6 +75,8 @@ class Shares:
     """GDAL's own block cache, for what our reader leaves to it."""
     max_decoded: int
     """Decoded pixels that one request may need."""
+    work: int
+    """What requests under way may take together, with answers that wait to be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,7 @@ class Plan:
             f"tile cache {_mib(self.workers * shares.tile_cache)}{for_all}",
             f"GDAL cache {_mib(shares.gdal_cache)}",
             f"decoded bytes of one request {_mib(shares.max_decoded)}",
+            f"requests under way {_mib(shares.work)}",
             *self.notes,
         )
         return "budget: " + "; ".join(parts)
@@ -223,12 +230,18 @@ def shares_of(memory: int) -> Shares:
     """
     free = max(memory - OVERHEAD, 48 * MIB)
     large = memory >= 1024 * MIB
+    block, tile, gdal = free // 2 if large else free * 3 // 16, free // (8 if large else 16), max(16 * MIB, free // 8)
     return Shares(
-        block_cache=free // 2 if large else free * 3 // 16,
-        tile_cache=free // (8 if large else 16),
-        gdal_cache=max(16 * MIB, free // 8),
+        block_cache=block,
+        tile_cache=tile,
+        gdal_cache=gdal,
         max_decoded=min(512 * MIB, max(64 * MIB, memory // 4)),
+        work=_left_for_work(memory, block, tile, gdal),
     )
+
+
+def _left_for_work(memory: int, *caches: int) -> int:
+    return max(LEAST_WORK, memory - LIBRARIES - sum(caches))
 
 
 def exports(plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
@@ -240,6 +253,7 @@ def exports(plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
         "TILERY_RENDER_SLOTS": str(plan.slots),
         "TILERY_BLOCK_CACHE_BYTES": str(shares.block_cache),
         "TILERY_TILE_CACHE_BYTES": str(shares.tile_cache),
+        "TILERY_WORK_BYTES": str(shares.work),
         # as environment variable a bare number below 100,000 is MiB; through rasterio.Env it would be bytes
         "GDAL_CACHEMAX": str(max(1, shares.gdal_cache // MIB)),
     }
@@ -295,7 +309,8 @@ def _asked_shares(environ: Mapping[str, str], memory: int, notes: list[str]) -> 
         gdal = min(asked, max(16 * MIB, room - block - tile))
         if gdal < asked:
             notes.append(f"GDAL_CACHEMAX={text} cut to {_mib(gdal)}")
-    return Shares(block_cache=block, tile_cache=tile, gdal_cache=gdal, max_decoded=own.max_decoded)
+    work = _size(environ, "TILERY_WORK_BYTES") or _left_for_work(memory, block, tile, gdal)
+    return Shares(block_cache=block, tile_cache=tile, gdal_cache=gdal, max_decoded=own.max_decoded, work=work)
 
 
 def gdal_bytes(text: str, memory: int) -> int | None:

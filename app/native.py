@@ -7,6 +7,7 @@ these do nothing. Whoever starts a process calls ``prepare`` first.
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import MutableMapping
 
 GDAL_SECURITY = {
@@ -65,6 +66,15 @@ def keep_pages(*, largest: int, free: int) -> bool:
     next one costs a page fault for each of its pages: a third of the time of a cubic tile.
     """
     return _mallopt((_M_MMAP_THRESHOLD, largest), (_M_TRIM_THRESHOLD, free))
+
+
+def give_back() -> None:
+    """Collect garbage, and give freed memory that the allocator keeps back to the system."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        return  # another C library: it keeps nothing, or cannot be told
 
 
 def _mallopt(*options: tuple[int, int]) -> bool:

@@ -143,6 +143,9 @@ class Settings:
     """Requests that may wait for a slot; further ones get 503 with Retry-After at once."""
     memory: int | None = Field(None, gt=0, validation_alias=_names("MEMORY"))
     """Bytes of memory that this worker may use. Not set: the container's limit shared among its workers."""
+    work_bytes: int | None = Field(None, gt=0, validation_alias=_names("WORK_BYTES"))
+    """Bytes that the requests under way in one worker may take together, answers that wait to be sent included. Not
+    set: what its memory leaves beside libraries and caches."""
     block_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("BLOCK_CACHE_BYTES"))
     """Bytes of decoded blocks kept for each worker; those of all are in one cache. Not set: a share of its memory."""
     tile_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("TILE_CACHE_BYTES"))

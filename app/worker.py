@@ -2,9 +2,11 @@
 
 On SIGTERM a load balancer may go on sending for some seconds, because it learns of the end later than the process does.
 So the worker says 503 at ``/healthz``, goes on answering everything else for the drain delay, asks each client to use
-another connection, and only then stops listening and finishes what is under way. A worker that has grown past its share
-of the memory leaves the same way, but healthy: new connections wait in the listening socket for the process that takes
-its place.
+another connection, and only then stops listening and finishes what is under way.
+
+A worker that has grown past its share of the memory, or has a thread that hangs in native code, leaves the same way,
+but healthy, and only when its successor serves: it says in memory shared with the process that forks (`Standing`) that
+it wants one, gives back its caches so that there is room for two, and goes on answering meanwhile.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from app import arena, budget, settings
+from app import arena, budget, native, settings
+from app.connections import Connection
+from app.standing import Standing
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+
+    from app.serving.service import Service
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -38,6 +44,12 @@ CLOSE = (b"connection", b"close")
 DRAINING = b'{"status":"draining"}'
 RECYCLE_SECONDS = 2.0
 """How long a grown worker asks its clients for new connections before it stops listening."""
+SUCCESSOR_SECONDS = 30.0
+"""How long it waits for its successor; without one by then it leaves all the same."""
+SLOW_CLIENTS_SECONDS = 3.0
+"""How long it waits for clients who have not read their answers, once it has stopped listening."""
+SERVICE = "tilery.service"
+"""Where the application says what serves: a name in the state of ASGI's lifespan."""
 LAST_REQUESTS_SECONDS = 0.5
 """Time between the end of listening and the closing of connections without a request."""
 
@@ -45,17 +57,22 @@ LAST_REQUESTS_SECONDS = 0.5
 class DrainingServer(Server):
     """A server that drains before it stops."""
 
-    def __init__(self, config: Config, *, drain_delay: float, ceiling: int) -> None:
+    def __init__(self, config: Config, *, drain_delay: float, ceiling: int, standing: Standing | None = None) -> None:
         """Drain for ``drain_delay`` seconds on SIGTERM; leave when the process holds more than ``ceiling`` bytes."""
         super().__init__(config)
         self.drain_delay = drain_delay
         # not all workers of a task at the same moment
         self.ceiling = int(ceiling * random.uniform(0.95, 1.0))  # noqa: S311 - no secret
+        self.standing = standing
         self.leaving_at: float | None = None
         self.ready = True
+        self.recycling_since: float | None = None
+        """Moment at which this worker asked for a successor."""
+        self._tidied = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module gives it
         """SIGTERM begins the drain, a second one ends it; every other signal stops at once."""
+        self.recycling_since = None
         if sig == signal.SIGTERM and self.ready:
             self.ready = False
             self.leave(self.drain_delay)
@@ -63,14 +80,21 @@ class DrainingServer(Server):
             self.ready = False
             self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, and say so to the process that forks."""
+        await super().startup(sockets)
+        if self.standing is not None and self.started:
+            self.standing.serve()
+
     async def on_tick(self, counter: int) -> bool:
         """True when it is time to stop listening; called ten times a second."""
         if await super().on_tick(counter):
             return True
         if self.leaving_at is None:
-            if counter % 10 == 0 and self.ceiling and (size := budget.resident()) > self.ceiling:
-                logger.warning("grown to %d MiB, past %d: leaving for a new worker", size >> 20, self.ceiling >> 20)
-                self.leave(RECYCLE_SECONDS)
+            if self.recycling_since is not None:
+                self._await_successor(self.recycling_since)
+            elif counter % 10 == 0 and (reason := await self._reason_to_leave()):
+                self._recycle(reason)
             return False
         if CLOSE not in self.server_state.default_headers:  # made anew every second
             self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
@@ -81,13 +105,57 @@ class DrainingServer(Server):
         self.leaving_at = time.monotonic() + seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
+    async def _reason_to_leave(self) -> str | None:
+        """Why this process should make way for another; None when it should not."""
+        service = self._service
+        if service is not None and service.hanging:
+            return f"{service.hanging} of its threads hang"
+        if not self.ceiling or (size := budget.resident()) <= self.ceiling:
+            self._tidied = False
+            return None
+        if not self._tidied:
+            # what was freed and not given back to the system may be all that is too much
+            self._tidied = True
+            await asyncio.to_thread(native.give_back)
+            return None
+        return f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
+
+    def _recycle(self, reason: str) -> None:
+        """Ask for a successor, and make room for it."""
+        logger.warning("%s: leaving for a new worker", reason)
+        self.recycling_since = time.monotonic()
+        if self.standing is None:
+            self.leave(RECYCLE_SECONDS)
+            return
+        self.standing.want_successor()
+        if (service := self._service) is not None:
+            threading.Thread(target=service.give_back_memory, daemon=True).start()
+
+    def _await_successor(self, since: float) -> None:
+        if self.standing is None or self.standing.is_succeeded or time.monotonic() - since > SUCCESSOR_SECONDS:
+            self.leave(RECYCLE_SECONDS)
+
+    @property
+    def _service(self) -> Service | None:
+        """What serves, where the application says it."""
+        found: Service | None = self.lifespan.state.get(SERVICE)
+        return found
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening; then, a moment later, close what is idle and wait for what is under way."""
         for server in self.servers:
             server.close()
         # a connection accepted just now has its first request on the way: closing it would lose that
         await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        if self.recycling_since is not None:
+            asyncio.get_running_loop().call_later(SLOW_CLIENTS_SECONDS, self._drop_slow_clients)
         await super().shutdown(sockets)
+
+    def _drop_slow_clients(self) -> None:
+        """End connections that only wait for their clients to read: the successor has their memory."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and not connection.is_answering:
+                connection.drop()
 
 
 class Readiness:
@@ -125,8 +193,10 @@ def spare_collections() -> None:
 class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
     """What ``docker/gunicorn_conf.py`` names as the worker class."""
 
-    farewell: Any = None
-    """One byte of memory shared with the process that forked this one: 1 once leaving is meant."""
+    CONFIG_KWARGS: dict[str, Any] = {"loop": "auto", "http": Connection}  # noqa: RUF012 - as the class above has it
+
+    standing: Standing | None = None
+    """What this process and the one that forked it tell each other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -149,14 +219,16 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
 
     async def _serve(self) -> None:
         spare_collections()
-        self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling)
+        self.server = DrainingServer(
+            self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, standing=self.standing
+        )
         self.config.app = Readiness(self.wsgi, self.server)
         self._install_sigquit_handler()
         await self.server.serve(sockets=self.sockets)
         if not self.server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        if self.farewell is not None:
-            self.farewell[0] = 1
+        if self.standing is not None:
+            self.standing.take_leave()
         # a thread stuck in native code would keep the process for ever
         watchdog = threading.Timer(5.0, os._exit, (0,))
         watchdog.daemon = True

@@ -21,10 +21,13 @@ in its environment; the whole budget is one line of the log.
 
 from __future__ import annotations
 
-import mmap
 import os
+import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gunicorn.errors import HaltServer
@@ -32,6 +35,7 @@ from gunicorn.errors import HaltServer
 from app import arena, budget, native, settings
 from app.api import links
 from app.respawn import CrashGuard
+from app.standing import Standing
 from app.variables import WrongVariables
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -91,12 +95,14 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 control_socket_disable = True  # it would be made in the home directory, and there is none to write to
 
 _guard = CrashGuard()
+_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def on_starting(server: Any) -> None:
-    """Print the budget, and make the caches that the workers share."""
+    """Print the budget, look after workers that want to be replaced, and make the caches that the workers share."""
     server.log.info(PLAN.describe())
     links.advise(_settings(), server.log.warning)
+    server.manage_workers = partial(_manage_workers, server, server.manage_workers)
     if PLAN.workers == 1:
         return
     shares = PLAN.shares
@@ -107,31 +113,61 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
-    """Give the new worker one byte in which to say that its end is meant, and a number in the shared caches."""
-    worker.farewell = mmap.mmap(-1, 1)
+    """Give the new worker memory in which to say how it stands, and a number in the shared caches."""
+    worker.standing = Standing()
+    worker.successor = None
     worker.number = arena.shared.enlist() if arena.shared is not None else None
 
 
-def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
+def post_fork(server: Any, worker: Any) -> None:
     """Let the new worker use the shared caches, or have its own when there are more workers than numbers."""
+    _heed_signals(server)
     if worker.number is None:
         arena.shared = None
     elif arena.shared is not None:
         arena.shared.join(worker.number)
 
 
+def _heed_signals(server: Any) -> None:
+    """End the new worker at once when it was told to end before it could hear.
+
+    Until a worker sets up its own signals it has those of the process that forked it, which put each signal into a
+    queue that nobody reads here. A worker told to stop in that moment would go on until it is killed.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_DFL)
+    while not server.SIG_QUEUE.empty():
+        if server.SIG_QUEUE.get_nowait() in _ENDS:
+            sys.exit(0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+
+
+def _manage_workers(server: Any, manage: Callable[[], None]) -> None:
+    """Start a successor for a worker that wants one, one at a time; then do what gunicorn does, once a second."""
+    leaving = [worker for worker in server.WORKERS.values() if worker.standing.wants_successor]
+    for worker in leaving:
+        if worker.successor is not None and worker.successor.standing.serves:
+            worker.standing.succeed()
+    if leaving and server.LISTENERS and all(worker.successor is None for worker in leaving):
+        server.num_workers += 1
+        leaving[0].successor = server.WORKERS[server.spawn_worker()]
+    manage()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Start a worker again that died unasked: at once, then later and later, and at last not at all."""
     if arena.shared is not None and worker.number is not None:
         arena.shared.dismiss(worker.number)
-    meant = bool(worker.farewell[0])
-    worker.farewell.close()
+    if worker.successor is not None:
+        server.num_workers -= 1
+    meant = worker.standing.has_left
     if meant or not server.LISTENERS:  # without listeners the whole service is on its way out
         return
     wait = _guard.died(time.monotonic())
     if wait is None:
         raise HaltServer(f"workers died {len(_guard.deaths)} times within {_guard.window:.0f} s", CRASH_LOOP)
-    if wait:
+    if wait and len(server.WORKERS) < server.num_workers:
         server.log.warning("a worker died again: the next starts in %.0f s", wait)
         server.num_workers -= 1
         timer = threading.Timer(wait, _start_one, (server,))

@@ -20,6 +20,7 @@ GROUND = {
     "app.budget",
     "app.allowance",
     "app.deadline",
+    "app.memory",
     "app.native",
     "app.turns",
 }

@@ -18,6 +18,7 @@ from app.api.links import Links
 from app.api.middleware import Door, Lanes
 from app.api.operation import Lane
 from app.catalog.catalog import open_catalog
+from app.memory import Memory
 from app.observing import redaction
 from app.reading.policy import Policy
 from app.serving.service import Service
@@ -54,7 +55,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's start and stop."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._live(scope, receive, send)
         else:
             await self._entrance(scope, receive, send)
 
@@ -77,8 +78,11 @@ class Application:
             rooms = await asyncio.to_thread(self.rooms)
         await rooms(scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Say yes to the server's start and stop."""
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say yes to the server's start and stop, and hand it what it looks at meanwhile."""
+        state = scope.get("state", {})
+        state["tilery.service"] = self.desk.service
+        state[Memory.STATE] = self.desk.service.memory
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":

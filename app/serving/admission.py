@@ -100,6 +100,12 @@ class Admission:
         return now - min((job.began for job in self._running), default=now)
 
     @property
+    def hanging(self) -> int:
+        """Slots whose work should have come back long ago."""
+        now = time.monotonic()
+        return sum(now - job.began > self._patience for job in self._running)
+
+    @property
     def waiting(self) -> int:
         """Requests in the queue."""
         return len(self._queue)

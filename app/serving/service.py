@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from app import arena, budget
+from app import arena, budget, native
 from app.arena import Arena
+from app.memory import Memory
+from app.reading import kept
 from app.reading import reader as reading
+from app.reading.cog import blocks
 from app.reading.location import FileLocation, Location
 from app.reading.reader import Reader
 from app.serving import etag, render
@@ -31,8 +34,12 @@ logger = logging.getLogger("tilery.request")
 
 LOOK_AFTER = 0.05
 """Seconds of waiting after which a caller may be found gone."""
-HANGING = 3.0
+HANGING = 2.0
 """Deadlines after which work that has not come back is taken to hang."""
+DEFAULT_WORK = 512 << 20
+"""Bytes that requests under way may take where nothing says how much memory there is."""
+LEAST_BLOCKS = 4 << 20
+"""Bytes of decoded blocks that a process keeps which is on its way out."""
 DEFAULT_TILE_CACHE = 32 << 20
 """Bytes of answers kept where nothing says how much memory there is."""
 
@@ -75,6 +82,8 @@ class Service:
         """Room and memory as the settings say."""
         self.settings = settings
         slots = settings.render_slots or default_slots()
+        self.memory = Memory(settings.work_bytes or DEFAULT_WORK)
+        """Of requests under way, and of answers that wait to be sent."""
         self._turns = Turns(slots)
         self.admission = self._admission(slots)
         self.afar = self._admission(max(slots, settings.fetch_threads))
@@ -88,6 +97,18 @@ class Service:
     def oldest(self) -> float:
         """Seconds since the work that is longest under way began; 0 when there is none."""
         return max(self.admission.oldest, self.afar.oldest)
+
+    @property
+    def hanging(self) -> int:
+        """Threads whose work should have come back long ago, in native code that nothing can interrupt."""
+        return self.admission.hanging + self.afar.hanging
+
+    def give_back_memory(self) -> None:
+        """Drop what is kept for requests to come, in a process that will get few more."""
+        if arena.shared is None:
+            blocks.cache.resize(LEAST_BLOCKS)
+        kept.kept().clear()
+        native.give_back()
 
     def close(self) -> None:
         """Take no more work; what runs is finished by its threads."""
@@ -165,7 +186,7 @@ class Service:
         """
 
         def do() -> T:
-            with self._turns.taken():
+            with self._turns.taken(), self.memory.work():
                 return render.opened(location, work)[0]
 
         return await wanted(self._for(location).run(do), gone)
@@ -176,11 +197,16 @@ class Service:
         Raises:
             CallerGone: the caller went away before there was an answer.
         """
-        return await wanted(self.admission.run(work), gone)
+
+        def do() -> T:
+            with self.memory.work():
+                return work()
+
+        return await wanted(self.admission.run(do), gone)
 
     def _open(self, location: Location, tell: Tell[str]) -> Job[str]:
         def do() -> str:
-            with self._turns.taken():
+            with self._turns.taken(), self.memory.work():
                 return render.identity(location)
 
         return self._for(location).start(do, tell)
@@ -191,7 +217,7 @@ class Service:
         asked = time.perf_counter()
 
         def do() -> _Made:
-            with self._turns.taken():
+            with self._turns.taken(), self.memory.work():
                 began = time.perf_counter()
                 encoded, identity = render.opened(location, work)
             timing = Timing(queue=began - asked, work=time.perf_counter() - began)

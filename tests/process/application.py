@@ -23,7 +23,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         kept.append(os.urandom(grow))
     if "die" in query:
         os.abort()
-    body = str(os.getpid()).encode()
+    body = str(os.getpid()).encode() if "size" not in query else bytes(int(query["size"][0]))
+    if scope["method"] == "POST":
+        while (await receive()).get("more_body"):
+            pass
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -26,15 +26,23 @@ def free_port() -> int:
         return port
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Served:
     """gunicorn with docker/gunicorn_conf.py, and what it wrote."""
 
-    def __init__(self, log: Path, **environ: str) -> None:
+    def __init__(self, log: Path, *, configuration: str = "docker/gunicorn_conf.py", **environ: str) -> None:
         self.port = free_port()
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "docker/gunicorn_conf.py", "tests.process.application:app"],
+                [sys.executable, "-m", "gunicorn", "-c", configuration, "tests.process.application:app"],
                 cwd=ROOT,
                 env=os.environ | {"PORT": str(self.port), "PYTHONPATH": str(ROOT)} | environ,
                 stderr=file,
@@ -151,35 +159,68 @@ def test_workers_that_keep_dying_end_the_process(serve: Callable[..., Served]) -
     assert "workers died 6 times within 60 s" in served.text()
 
 
-def test_a_grown_worker_is_replaced_without_a_failed_request(serve: Callable[..., Served]) -> None:
+def test_a_grown_worker_is_replaced_and_somebody_always_answers(serve: Callable[..., Served]) -> None:
     served = serve(TILERY_MEMORY=str(300 << 20), WEB_CONCURRENCY="1")
     first = served.worker()
     failed: list[str] = []
-    seen: set[bytes] = set()
+    seen: set[int] = set()
+    longest = 0.0
     stop = threading.Event()
 
     def ask() -> None:
+        nonlocal longest
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 status, body, _ = served.get("/?wait=0.02")
-                seen.add(body)
+                seen.add(int(body))
                 if status != 200:
                     failed.append(str(status))
             except (OSError, http.client.HTTPException) as problem:
                 failed.append(repr(problem))
+            longest = max(longest, time.monotonic() - began)
 
+    slow = socket.create_connection(("127.0.0.1", served.port))  # asks for much and reads nothing
+    slow.sendall(b"GET /?size=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
     for _ in range(4):
         served.get(f"/?grow={80 << 20}")
-    served.until(lambda: served.worker() != first)
+    began = time.monotonic()
+    served.until(lambda: not is_alive(first), seconds=40)
+    took = time.monotonic() - began
+    served.until(lambda: len(seen) == 2)
     stop.set()
     for thread in threads:
         thread.join()
+    slow.close()
     assert failed == []
-    assert len(seen) == 2
-    assert "leaving for a new worker" in served.text()
+    assert longest < 5, "the successor serves before the other stops"
+    assert took < 20, "a client who does not read holds nobody up"
+    assert ": leaving for a new worker" in served.text()
+    assert served.text().count("Booting worker") == 2
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_a_worker_told_to_stop_as_it_is_forked_stops(tmp_path: Path, where: str) -> None:
+    """Between the fork and its own signals a worker is told to stop: the moment is made long, on either side of the
+    hook of ours."""
+    shipped = ROOT / "docker" / "gunicorn_conf.py"
+    hook = ["our_post_fork(server, worker)", "    time.sleep(1.5)"]
+    hook = hook[::-1] if where == "before" else hook
+    configuration = tmp_path / "conf.py"
+    body = "\n".join(f"    {line.strip()}" for line in hook)
+    configuration.write_text(
+        f"exec(compile(open({str(shipped)!r}).read(), {str(shipped)!r}, 'exec'))\n"
+        f"our_post_fork = post_fork\ndef post_fork(server, worker):\n{body}\n"
+    )
+    served = Served(tmp_path / "log", configuration=str(configuration), WEB_CONCURRENCY="1")
+    served.until(lambda: "Booting worker" in served.text())
+    began = time.monotonic()
+    served.process.terminate()
+    assert served.process.wait(60) == 0
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

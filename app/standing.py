@@ -1,0 +1,55 @@
+"""How a worker stands, in memory that it shares with the process that forked it.
+
+A worker that wants to be replaced asks for a successor, the process that forks starts one, and the worker leaves when
+the successor serves: a task of one worker is never without one.
+"""
+
+from __future__ import annotations
+
+import mmap
+
+_LEFT, _WANTS, _SERVES, _SUCCEEDED = range(4)
+
+
+class Standing:
+    """Four yes or no, each written by one side and read by the other."""
+
+    def __init__(self) -> None:
+        """Make it before forking."""
+        self._flags = mmap.mmap(-1, 4)
+
+    def serve(self) -> None:
+        """Say that the worker answers requests."""
+        self._flags[_SERVES] = 1
+
+    def want_successor(self) -> None:
+        """Ask for another worker to take the place of this one."""
+        self._flags[_WANTS] = 1
+
+    def succeed(self) -> None:
+        """Tell the worker that its successor serves."""
+        self._flags[_SUCCEEDED] = 1
+
+    def take_leave(self) -> None:
+        """Say that the end which follows is meant."""
+        self._flags[_LEFT] = 1
+
+    @property
+    def serves(self) -> bool:
+        """True once the worker answers requests."""
+        return bool(self._flags[_SERVES])
+
+    @property
+    def wants_successor(self) -> bool:
+        """True once the worker has asked for a successor."""
+        return bool(self._flags[_WANTS])
+
+    @property
+    def is_succeeded(self) -> bool:
+        """True once the successor serves."""
+        return bool(self._flags[_SUCCEEDED])
+
+    @property
+    def has_left(self) -> bool:
+        """True when the worker meant to end."""
+        return bool(self._flags[_LEFT])
