@@ -174,6 +174,24 @@ def is_geographic(crs: Crs) -> bool:
     return crs in (WGS84, "OGC:CRS84") or (crs != WEB_MERCATOR and bool(to_pyproj(crs).is_geographic))
 
 
+@lru_cache(maxsize=256)
+def northing_first(crs: Crs) -> bool:
+    """True when the CRS's own definition has latitude or northing before longitude or easting, as EPSG:4326 has.
+
+    Around a pole both axes point the same way, and only their names tell them apart.
+    """
+    if crs == "OGC:CRS84":
+        return False
+    axes = to_pyproj(crs).axis_info[:2]
+    if len(axes) < 2:
+        return False
+    first, second = axes
+    upright = ("north", "south")
+    if first.direction in upright and second.direction in upright:
+        return bool(first.name.lower().startswith("north"))
+    return first.direction in upright and second.direction in ("east", "west")
+
+
 def is_plain(crs: Crs) -> bool:
     """True for a projected CRS in metres that its EPSG code says all about, and is in use."""
     if crs == WEB_MERCATOR:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyproj
 import pytest
 import rasterio.crs
 
 from app import crs as crs_
 from app.errors import InvalidParameter, UnsupportedRaster
+from app.raster import Crs
 from tests.support import rasters, service
 
 MARS = "IAU_2015:49910"
@@ -94,3 +96,20 @@ def test_what_names_no_path_is_taken() -> None:
     ):
         assert crs_.parse(text)
     assert crs_.parse("+proj=longlat +ellps=clrk66 +nadgrids=conus,@alaska +type=crs")
+
+
+AXES = (4326, 4258, 3857, 3035, 2193, 5041, 32661, 3031, 5042, 31467, 2056, 27700, 32632, 2154, 3978, 21781, 4979, 3413)
+
+
+@pytest.mark.parametrize("code", AXES)
+def test_northing_first_is_what_the_definition_says(code: int) -> None:
+    area = pyproj.CRS.from_epsg(code).area_of_use
+    assert area is not None
+    lon, lat = area.west + 0.4 * ((area.east - area.west) % 360 or 360), area.south + 0.4 * (area.north - area.south)
+    orders = [pyproj.Transformer.from_crs("OGC:CRS84", f"EPSG:{code}", always_xy=fixed) for fixed in (True, False)]
+    x_first, defined = (transformer.transform(lon, lat) for transformer in orders)
+    assert crs_.northing_first(Crs(f"EPSG:{code}")) == (not np.allclose(x_first, defined))
+
+
+def test_crs84_has_longitude_first() -> None:
+    assert not crs_.northing_first(Crs("OGC:CRS84"))

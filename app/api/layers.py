@@ -36,6 +36,7 @@ from app.api.params import table
 from app.api.params.kinds import Text
 from app.api.params.parse import pairs
 from app.api.params.table import Parameter
+from app.api.wms import service as wms
 from app.catalog import ids
 from app.catalog.layer import Layer, Query
 from app.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
@@ -133,9 +134,13 @@ async def listing(ask: Ask[None]) -> Response:
 
 async def documents(ask: Ask[Any]) -> list[Json]:
     """The TileJSON documents of all layers."""
+    return [described(ask, layer) for layer in await _all(ask)]
+
+
+async def _all(ask: Ask[Any]) -> tuple[Layer, ...]:
+    """All layers of the catalog."""
     catalog = ask.desk.catalog
-    layers = () if catalog is None else await ask.desk.service.once(catalog.layers)
-    return [described(ask, layer) for layer in layers]
+    return () if catalog is None else await ask.desk.service.once(catalog.layers)
 
 
 def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
@@ -210,7 +215,6 @@ async def viewer_page(ask: Ask[None]) -> Response:
 
 async def capabilities(ask: Ask[None]) -> Response:
     """A WMTS document of one layer, or of the whole catalog."""
-    catalog = ask.desk.catalog
     named = ask.path.get("layer")
     place = {"layer": named} if named else {}
     tile = await wmts_tile.answer(ask, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
@@ -219,7 +223,7 @@ async def capabilities(ask: Ask[None]) -> Response:
     if named:
         found: tuple[Layer, ...] = (await of(ask.desk, ask.path["layer"]),)
     else:
-        found = () if catalog is None else await ask.desk.service.once(catalog.layers)
+        found = await _all(ask)
     to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
     query = kvp.without(query_of(scope))
     layers = []
@@ -297,6 +301,7 @@ _XML = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}
 OPERATIONS: tuple[Operation[Any], ...] = (
     _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT),
     _page("getLayersWMTS", "/wmts", capabilities, "WMTS of all layers", _XML),
+    wms.of_all(FAMILY, _all, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
     *(bound(FAMILY, verb) for verb in routes.VERBS),
     _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
@@ -305,6 +310,7 @@ SHORT: tuple[Operation[Any], ...] = (
     _UNSTORED_TILE,
     _SHORT_TILE,
     _page(".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE),
+    bound(_SHORT_FAMILY, wms.SERVICE),
     _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
     _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
 )

@@ -58,6 +58,7 @@ _LINKS = (
     ("/colorMaps", "data", "application/json", "List of Available ColorMaps"),
     ("/layers", "data", "application/json", "List of Available Layers"),
     ("/wmts", "data", "application/xml", "WMTS of all Layers"),
+    ("/wms", "data", "text/xml", "WMS of all Layers"),
     ("/map", "preview", "text/html", "Map of all Layers"),
     ("/redoc", "doc", "text/html", "The API documentation (ReDoc)"),
 )

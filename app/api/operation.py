@@ -15,7 +15,7 @@ from app.api.desk import Desk
 from app.api.params.parse import Parser, Values
 from app.api.params.table import Group
 from app.catalog.layer import Layer
-from app.errors import InvalidParameter
+from app.errors import InvalidParameter, TileryError
 from app.reading.location import Location
 
 P = TypeVar("P")
@@ -112,6 +112,8 @@ class Operation(Generic[P]):
     """In the OpenAPI document."""
     family: Family | None = None
     """None: it is about no raster."""
+    failure: Callable[[TileryError, Request], Response] | None = None
+    """How failures are said to clients that do not read problem documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +183,22 @@ def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
             response.headers["X-Ignored-Parameters"] = _names(values.ignored)
         return response
 
+    if operation.failure is not None:
+        handle = _saying(operation.failure, handle)
     handle.__name__ = operation.id.rpartition(".")[2]
     handle.__doc__ = operation.description or operation.summary
     return handle
+
+
+def _saying(failure: Callable[[TileryError, Request], Response], handle: Any) -> Any:
+    async def said(request: Request) -> Response:
+        try:
+            response: Response = await handle(request)
+        except TileryError as error:
+            return failure(error, request)
+        return response
+
+    return said
 
 
 def _names(ignored: tuple[str, ...]) -> str:

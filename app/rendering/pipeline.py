@@ -22,6 +22,12 @@ from app.rendering.encoding import encode, formats
 from app.rendering.encoding.formats import Format
 from app.rendering.options import RenderOptions
 
+Color = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+_SHOWN = replace(formats.get("png"), dtypes=("uint8",))
+"""What a picture for looking at is made as, before it gets its format: it may have opacity, and no more than 8 bits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
@@ -49,6 +55,30 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
     if exact and format_name is None:
         format_name = "png"
     asked = None if format_name is None else formats.get(format_name)
+    picture, row, bounds = _pictured(raster, options, asked)
+    if exact:
+        picture = replace(picture, exact=True)
+    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=bounds)
+
+
+def on_background(raster: Raster, options: RenderOptions, format_name: str, background: Color | None) -> Rendered:
+    """The picture of a raster as map servers make it: 8 bits a channel, and a colour where data are missing.
+
+    Args:
+        raster: the pixels.
+        options: as for `render`, which has the errors too.
+        format_name: of a format that holds three channels of 8 bits.
+        background: the colour; None: transparent, where the format can say so.
+    """
+    picture, _, bounds = _pictured(raster, options, _SHOWN)
+    if background is not None:
+        picture = _flattened(picture, background)
+    row = formats.get(format_name)
+    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=bounds)
+
+
+def _pictured(raster: Raster, options: RenderOptions, asked: Format | None) -> tuple[Picture, Format, Bounds]:
+    """What the encoder gets, for which format, and where it lies."""
     raster = calculated(raster, options)
     colormap = _colormap(raster, options)
     changed = bool(options.return_mask or options.rescale or options.color_formula or colormap is not None)
@@ -64,9 +94,37 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
         picture, row = _plain(raster, asked, return_mask=options.return_mask)
     else:
         picture, row = _mapped(raster, colormap, asked, return_mask=options.return_mask)
-    if exact:
-        picture = replace(picture, exact=True)
-    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=raster.bounds)
+    return picture, row, raster.bounds
+
+
+def _flattened(picture: Picture, background: Color) -> Picture:
+    """An 8-bit picture as one without opacity: each pixel in front of the background, rounded to the nearest."""
+    if picture.palette is not None:
+        rgba = picture.palette.take(picture.data[..., 0], axis=0)
+        colors, opacity = rgba[..., :3], rgba[..., 3]
+        if picture.mask is not None:
+            opacity = np.where(picture.mask == 0, np.uint8(0), opacity)
+    elif picture.mask is None:
+        return picture
+    else:
+        colors, opacity = picture.data, picture.mask
+    front = opacity.astype(np.uint16)[..., np.newaxis]
+    behind = np.array(background, np.uint16)
+    pixels = ((colors * front + behind * (255 - front) + 127) // 255).astype(np.uint8)
+    return replace(picture, data=pixels, mask=None, palette=None)
+
+
+def cut_off(options: RenderOptions) -> int:
+    """Pixels that the algorithm cuts off on each side of what it gets, because it needs neighbours.
+
+    Raises:
+        InvalidParameter: the algorithm's parameters are not its.
+    """
+    if not options.algorithm:
+        return 0
+    from app.rendering import algorithms
+
+    return algorithms.cut_off(options.algorithm, options.algorithm_params)
 
 
 def _packs(algorithm: str | None) -> bool:

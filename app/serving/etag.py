@@ -72,7 +72,7 @@ def _files(chosen: Settings) -> Iterator[tuple[Path, Path]]:
     code = [path for folder in _FOLDERS for path in (root / folder).rglob("*.py*")]
     code += [path for path in root.glob("*.py*") if path.stem in _MODULES]
     yield from ((root, path) for path in sorted(code) if path.parent.name != "__pycache__")
-    yield root, root / "api" / "templates" / "wmts.xml"
+    yield from ((root, root / "api" / "templates" / name) for name in ("wms.xml", "wmts.xml"))
     for folder in (chosen.colormap_directory, chosen.tile_matrix_set_directory, chosen.template_directory):
         if folder:
             yield from ((Path(folder), path) for path in sorted(Path(folder).glob("*")) if path.is_file())

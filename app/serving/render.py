@@ -106,6 +106,22 @@ def part(reader: Reader, request: PartRequest) -> Encoded:
     return picture(raster, request.style)
 
 
+def on_background(reader: Reader, request: PartRequest, background: pipeline.Color | None) -> Encoded:
+    """What is inside a box, as a picture of exactly the size asked for and with a colour where data are missing."""
+    style = request.style
+    raster = reader.part(
+        request.bounds,
+        bounds_crs=request.bounds_crs,
+        dst_crs=request.dst_crs,
+        width=request.size.width,
+        height=request.size.height,
+        options=_read_options(reader, style),
+        buffer=pipeline.cut_off(style.render),
+    )
+    rendered = pipeline.on_background(raster, style.render, style.format or "png", background)
+    return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
+
+
 def preview(reader: Reader, request: PreviewRequest) -> Encoded:
     """The whole raster as a picture."""
     return picture(_preview(reader, request), request.style)

@@ -13,6 +13,7 @@ from app.api.desk import Desk
 from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, lane, nothing
 from app.api.params import table
 from app.api.params.parse import Values
+from app.api.wms import service as wms
 
 VERBS: tuple[Operation[Any], ...] = (
     *facts.OPERATIONS,
@@ -22,6 +23,7 @@ VERBS: tuple[Operation[Any], ...] = (
     tiles.ANY_TILE,
     *pictures.OPERATIONS,
     *stac.OPERATIONS,
+    wms.SERVICE,
 )
 """What can be asked about one raster, however it is named."""
 

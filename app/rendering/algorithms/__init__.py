@@ -44,6 +44,15 @@ def apply(name: str, params: Mapping[str, Any], raster: Raster) -> Raster:
     return _get(name).apply(params, raster)
 
 
+def cut_off(name: str, params: Mapping[str, Any]) -> int:
+    """Pixels that the algorithm cuts off on each side of what it gets.
+
+    Raises:
+        InvalidParameter: as `check`.
+    """
+    return int(_get(name).values(params).get("buffer") or 0)
+
+
 def packs(name: str | None) -> bool:
     """True where the algorithm packs a number into the bytes of several bands: no format may change any of them."""
     return name is not None and name in _KNOWN and _KNOWN[name].packs

@@ -1,0 +1,233 @@
+"""``/wms``: the service of one raster, whichever way it is named, and that of the whole catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+
+from app.api import documents, kvp, results
+from app.api.cog import plans
+from app.api.cog.plans import Look
+from app.api.cog.sets import place_of
+from app.api.links import query_of
+from app.api.operation import Ask, Family, Operation, bound, nothing
+from app.api.ows import ServiceError
+from app.api.params import options, table
+from app.api.params.parse import pairs
+from app.api.wms import document, exceptions
+from app.api.wms import request as request_
+from app.catalog.layer import Layer
+from app.errors import PointOutsideBounds
+from app.reading.reader import Reader
+from app.serving import render
+from app.serving.encoded import Encoded
+from app.serving.requests import PartRequest, PointRequest, Size, Style
+
+Json = dict[str, Any]
+
+DEFAULT_STYLE = "default"
+XML = "text/xml"
+
+
+async def answer(ask: Ask[Look]) -> Response:
+    """The answer of one raster's service."""
+    given = kvp.given(ask.request.scope["query_string"])
+    wanted = _operation(given)
+    if wanted == "getcapabilities":
+        return await _capabilities(ask, given)
+    layer = ask.subject.layer
+    _check_name(given, {ask.subject.name, ask.subject.title})
+    style = given.get("styles", "")
+    if style not in ("", DEFAULT_STYLE):
+        if layer is None or layer.style(style) is None:
+            raise ServiceError("StyleNotDefined", "The layer has no style of that name.", parameter="STYLES")
+        if style != ask.values.get("style") and ask.family is not None:
+            # once more with the style as one of the layer's parameters
+            query = [pair for pair in pairs(ask.request.scope["query_string"]) if pair[0].lower() != "style"]
+            encoded = urlencode([*query, ("style", style)]).encode("ascii")
+            texts = {"layer": layer.id}
+            return await kvp.handed_on(ask.request, ask.desk, bound(ask.family, SERVICE), texts, encoded)
+    return await (_map(ask, given) if wanted == "getmap" else _info(ask, given))
+
+
+def catalog(family: Family, layers: Callable[[Ask[Any]], Any]) -> Callable[[Ask[None]], Any]:
+    """What answers for all layers: ``layers`` lists them, ``family`` is that of their routes."""
+
+    async def answer_all(ask: Ask[None]) -> Response:
+        """The answer of the catalog's service."""
+        given = kvp.given(ask.request.scope["query_string"])
+        if _operation(given) != "getcapabilities":
+            texts = {"layer": given.get("layers", "")}
+            query: bytes = ask.request.scope["query_string"]
+            return await kvp.handed_on(ask.request, ask.desk, bound(family, SERVICE), texts, query)
+        found: tuple[Layer, ...] = await layers(ask)
+        spoken, address, name = request_.version(given), _address(ask), ask.desk.settings.name
+
+        def work() -> str:
+            entries = [_entry(spoken, layer) for layer in found]
+            return document.capabilities(spoken, entries, address=address, title=name)
+
+        text = await ask.desk.service.once(work)
+        return Response(text, headers={"Content-Type": _media_type(spoken)})
+
+    return answer_all
+
+
+def _operation(given: Mapping[str, str]) -> str:
+    """The name of the operation in lower case.
+
+    Raises:
+        ServiceError: it is none of ours.
+    """
+    if (service := given.get("service", "WMS").upper()) not in ("WMS", ""):
+        raise ServiceError("", f"This is a WMS and no {service[:16]}.", parameter="SERVICE")
+    text = given.get("request", "").lower() or "getcapabilities"
+    found = {"capabilities": "getcapabilities", "map": "getmap", "feature_info": "getfeatureinfo"}.get(text, text)
+    if found not in ("getcapabilities", "getmap", "getfeatureinfo"):
+        detail = "This service answers GetCapabilities, GetMap and GetFeatureInfo."
+        raise ServiceError("OperationNotSupported", detail, parameter="REQUEST")
+    return found
+
+
+def _check_name(given: Mapping[str, str], known: set[str]) -> None:
+    """Nothing, when the layer that is named is the raster, or none is named."""
+    for key in ("layers", "query_layers"):
+        name = given.get(key, "")
+        if name and name not in known:
+            one = "one layer at a time" if "," in name else "there is no layer of that name here"
+            raise ServiceError("LayerNotDefined", f"{key.upper()}: {one}.", parameter=key.upper())
+
+
+def _address(ask: Ask[Any]) -> str:
+    """What requests to this service begin with: its address and the parameters that are none of the protocol's."""
+    scope = ask.request.scope
+    query = [pair for pair in kvp.without(query_of(scope)) if pair[0].lower() not in request_.NAMES]
+    found = ask.desk.links.to(scope, scope["path"], query)
+    return f"{found}&" if "?" in found else f"{found}?"
+
+
+async def _capabilities(ask: Ask[Look], given: Mapping[str, str]) -> Response:
+    spoken, address, layer = request_.version(given), _address(ask), ask.subject.layer
+    media_type, settings = _media_type(spoken), ask.desk.settings
+
+    def work(reader: Reader) -> Encoded:
+        place = place_of(reader)
+        if layer is None:
+            entry = document.layer(
+                spoken,
+                name=ask.subject.name,
+                title=ask.subject.name,
+                geographic=place.geographic,
+                own=place,
+                attribution=settings.default_attribution,
+            )
+        else:
+            entry = _entry(spoken, layer)
+        text = document.capabilities(spoken, [entry], address=address, title=settings.name)
+        return Encoded(body=text.encode(), media_type=media_type)
+
+    return await results.made(ask, f"wms {spoken} {address}", work, media_type=media_type)
+
+
+def _entry(spoken: request_.Version, layer: Layer) -> document.Layer:
+    return document.layer(
+        spoken,
+        name=layer.id,
+        title=layer.name,
+        geographic=layer.bounds,
+        styles=[(style.name, style.title or style.name) for style in layer.styles],
+        abstract=layer.description,
+        attribution=layer.attribution,
+    )
+
+
+def _media_type(spoken: request_.Version) -> str:
+    return XML if spoken == "1.3.0" else "application/vnd.ogc.wms_xml"
+
+
+async def _map(ask: Ask[Look], given: Mapping[str, str]) -> Response:
+    asked = request_.map_of(given)
+    options.check_size(ask.desk.settings, WIDTH=asked.width, HEIGHT=asked.height)
+    part = PartRequest(
+        bounds=asked.bounds,
+        bounds_crs=asked.crs,
+        dst_crs=asked.crs,
+        style=Style(read=ask.plan.read, render=ask.plan.render, format=asked.format),
+        size=Size(width=asked.width, height=asked.height),
+    )
+    return await results.made(
+        ask,
+        f"wms {asked}",
+        lambda reader: render.on_background(reader, part, asked.background),
+        media_type=plans.media_type(part.style),
+    )
+
+
+async def _info(ask: Ask[Look], given: Mapping[str, str]) -> Response:
+    """The values of the pixel that was clicked at."""
+    asked, media_type = request_.map_of(given), request_.info_format(given)
+    x, y = request_.point_of(given, asked)
+    request = PointRequest(lon=x, lat=y, coord_crs=asked.crs, style=Style(read=ask.plan.read, render=ask.plan.render))
+    name = ask.subject.name
+
+    def work(reader: Reader) -> Encoded:
+        try:
+            found = render.point(reader, request)
+        except PointOutsideBounds:
+            found = {"values": [], "band_names": [], "band_descriptions": []}
+        return Encoded(body=_info_body(name, found, media_type), media_type=media_type)
+
+    return await results.made(ask, f"wms info {x},{y}", work, media_type=media_type)
+
+
+def _info_body(name: str, found: Json, media_type: str) -> bytes:
+    """The values as GeoJSON without a geometry, as lines, or as a table."""
+    values = dict(zip(found["band_names"], found["values"], strict=True))
+    if media_type == "application/json":
+        feature = {"type": "Feature", "id": name, "geometry": None, "properties": values}
+        return documents.encode({"type": "FeatureCollection", "features": [feature] if values else []})
+    shown = {band: "no data" if value is None else str(value) for band, value in values.items()}
+    if media_type == "text/plain":
+        return "".join(f"{line}\n" for line in (name, *(f"{band} = {text}" for band, text in shown.items()))).encode()
+    rows = "".join(f"<tr><th>{escape(band)}</th><td>{escape(text)}</td></tr>" for band, text in shown.items())
+    return f"<table><caption>{escape(name)}</caption>{rows}</table>\n".encode()
+
+
+PRODUCES: dict[int | str, Any] = {
+    200: {
+        "description": "A capabilities document, a map, or values.",
+        "content": {media_type: {} for media_type in (XML, *request_.FORMATS, *request_.INFO_FORMATS)},
+    }
+}
+SERVICE: Operation[Look] = Operation(
+    id="getWMS",
+    paths=("/wms",),
+    parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE),
+    plan=plans.look,
+    answer=answer,
+    failure=exceptions.report,
+    summary="WMS",
+    description="A Web Map Service of the raster, 1.3.0 and 1.1.1.",
+    produces=PRODUCES,
+)
+"""The service of one raster."""
+
+
+def of_all(family: Family, layers: Callable[[Ask[Any]], Any], tag: str) -> Operation[None]:
+    """The service of the catalog."""
+    return Operation(
+        id="getLayersWMS",
+        paths=("/wms",),
+        parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE),
+        plan=nothing,
+        answer=catalog(family, layers),
+        failure=exceptions.report,
+        tag=tag,
+        summary="WMS of all layers",
+        description="A Web Map Service of all layers, 1.3.0 and 1.1.1.",
+        produces=PRODUCES,
+    )
