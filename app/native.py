@@ -16,6 +16,8 @@ GDAL_SECURITY = {
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
     "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",  # sends the content of a local file to a host
+    "GDAL_JPEG_MAX_ALLOWED_SCAN_NUMBER": "20",  # an encoder makes ten; each is a pass over the whole picture
+    "LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER": "20",
 }
 """Switches of GDAL's own advice on security. VRT stays: rasterio's warped datasets are made of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -134,8 +135,17 @@ def overview(profile: Profile, factor: float, method: str) -> int | None:
     return chosen
 
 
-def decoded_bytes(profile: Profile, grid: Grid, bands: tuple[int, ...]) -> int:
-    """Bytes of decoded blocks that filling the grid takes, an upper bound from the header alone."""
+def decoded_bytes(
+    profile: Profile, grid: Grid, bands: tuple[int, ...], *, least: Callable[[float], int] = lambda _: 0
+) -> int:
+    """Bytes of decoded blocks that filling the grid takes, an upper bound from the header alone.
+
+    Args:
+        profile: of the raster.
+        grid: to be filled.
+        bands: those asked for.
+        least: bytes that reading any part takes, of the raster made smaller by a factor.
+    """
     left, bottom, right, top = grid.bounds
     if profile.crs is not None and grid.crs is not None and profile.crs != grid.crs:
         left, bottom, right, top = crs_.transform_bounds(grid.crs, profile.crs, (left, bottom, right, top))
@@ -152,4 +162,4 @@ def decoded_bytes(profile: Profile, grid: Grid, bands: tuple[int, ...]) -> int:
     across = min(math.ceil(profile.width / factor), math.ceil(width / factor) + 2 * block_columns)
     down = min(math.ceil(profile.height / factor), math.ceil(height / factor) + 2 * block_rows)
     planes = len(set(bands)) if profile.bands_apart else profile.count
-    return across * down * planes * profile.dtype.itemsize
+    return max(least(factor), across * down * planes * profile.dtype.itemsize)

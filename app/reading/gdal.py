@@ -32,10 +32,11 @@ from rasterio.windows import Window
 from app import crs as crs_
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Crs, Grid
-from app.reading import footprint, gdal_files, masks
+from app.reading import footprint, gdal_files, masks, precheck
 from app.reading.byte_sources.file_object import SourceFile, file_object
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.engine import Pixels
+from app.reading.precheck import Footing
 from app.reading.profile import Profile
 
 logger = logging.getLogger("tilery.reading")
@@ -72,11 +73,25 @@ def driver_of(head: bytes) -> str:
     )
 
 
+def footing_of(source: ByteSource) -> Footing:
+    """What reading the raster of a source takes at the least, from its header.
+
+    Raises:
+        NotARaster, UnsupportedRaster: it is none, or its header is beyond all limits.
+    """
+    return precheck.check(file_object(source, quiet=True), driver_of(source.read(0, 16)))
+
+
 class Handle:
     """One open GDAL dataset and the files it reads from. For one thread at a time."""
 
-    def __init__(self, source: ByteSource, *, overview: int | None = None) -> None:
-        """Open the raster of a byte source: the full one, or one overview level (from 0).
+    def __init__(self, source: ByteSource, *, overview: int | None = None, footing: Footing | None = None) -> None:
+        """Open the raster of a byte source.
+
+        Args:
+            source: the bytes.
+            overview: an overview level (from 0); None: the full raster.
+            footing: what was found before of this very source; None: its header is checked first.
 
         Raises:
             NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
@@ -84,7 +99,9 @@ class Handle:
         """
         driver = driver_of(source.read(0, 16))
         self._source = source
+        self._ready: SourceFile | None = file_object(source, quiet=True)
         self._files: list[SourceFile] = []
+        self.footing = footing or precheck.check(self._ready, driver)
         self._path = source.local_path or gdal_files.add(self._file)
         try:
             with gdal_files.reachable():
@@ -166,7 +183,9 @@ class Handle:
             gdal_files.remove(self._path)
 
     def _file(self) -> io.RawIOBase:
-        file = file_object(self._source, quiet=True)
+        # The first has the bytes of the header already.
+        file, self._ready = self._ready or file_object(self._source, quiet=True), None
+        file.seek(0)
         self._files = [*(other for other in self._files if not other.closed or other.failure), file]
         return file
 
@@ -262,6 +281,14 @@ class GdalEngine:
         self._idle: dict[int | None, list[Handle]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
+        self._footing: Footing | None = None
+
+    @property
+    def footing(self) -> Footing:
+        """What reading the raster takes at the least."""
+        if self._footing is None:
+            self._footing = footing_of(self._source)
+        return self._footing
 
     @contextmanager
     def handle(self, overview: int | None = None) -> Iterator[DatasetReader]:
@@ -270,7 +297,8 @@ class GdalEngine:
             idle = self._idle[overview]
             handle = idle.pop() if idle else None
         if handle is None:
-            handle = Handle(self._source, overview=overview)
+            handle = Handle(self._source, overview=overview, footing=self._footing)
+            self._footing = handle.footing
         healthy = False
         try:
             with handle.use() as dataset:
@@ -286,6 +314,7 @@ class GdalEngine:
 
     def adopt(self, handle: Handle) -> None:
         """Take over a handle of the full raster that is already open."""
+        self._footing = handle.footing
         with self._lock:
             self._idle[None].append(handle)
 
@@ -328,7 +357,7 @@ class GdalEngine:
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         """Bytes that have to be decoded to fill the grid, from the header alone."""
-        return footprint.decoded_bytes(self._profile, grid, bands)
+        return footprint.decoded_bytes(self._profile, grid, bands, least=self.footing.least)
 
 
 def _read_window(

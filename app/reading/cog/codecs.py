@@ -63,6 +63,15 @@ def supports(image: Image) -> bool:
     return image.compression == _NONE or image.compression in _STREAMS
 
 
+def working_bytes(image: Image) -> int:
+    """Bytes that decoding one block may take beside the block itself."""
+    if image.compression == _JPEG:
+        return 2 * image.block_bytes  # all coefficients, where it is progressive
+    if image.compression == _LERC:
+        return 4 * image.block_bytes + _TOP  # inflated, copied, and its samples
+    return 0 if image.compression in (_NONE, _WEBP) else image.block_bytes
+
+
 def decode(image: Image, data: bytes, room: Array) -> None:
     """Nothing: ``room``, bytes as many as a decoded block has, holds the samples afterwards, row by row.
 

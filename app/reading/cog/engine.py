@@ -160,7 +160,8 @@ class CogEngine:
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         """Bytes of the blocks that the grid needs, decoded, and what handling them takes, from the header alone."""
         placement = self._place(grid)
-        return self._bytes_of(placement, self._level(placement, "average"), bands)
+        level = self._level(placement, "average")
+        return self._bytes_of(placement, level, bands) + codecs.working_bytes(level.image)
 
     def _bytes_of(self, placement: Placement, level: Level, bands: tuple[int, ...]) -> int:
         """Bytes of a level's blocks that a grid needs, decoded, and what handling them takes."""
