@@ -73,10 +73,11 @@ def overviews(file: Path, kind: Any) -> None:
     facts = rasters.facts(file)
     kind = kind or kinds.guess(facts, kinds.sample(file))
     chosen = step.factors(facts.width, facts.height)
-    inside = facts.has_mask and facts.nodata is None and not file.with_name(f"{file.name}.msk").exists()
-    with step_bar("overviews", step.expected_bytes(file), "B") as advance:
-        options = {"COMPRESS_OVERVIEW": "DEFLATE"}
-        step.overviews(file, chosen, kinds.OVERVIEWS[kind], advance, options, inside=inside)
+    if facts.has_mask and facts.alpha_band is None and facts.nodata is None and not step.mask_file(file).exists():
+        step.inside(file, chosen, kinds.OVERVIEWS[kind])
+    else:
+        with step_bar("overviews", step.pixels(facts.width, facts.height), "px") as advance:
+            step.sidecar(file, len(chosen), kinds.OVERVIEWS[kind], advance)
     click.echo(f"{len(chosen)} overviews, {kinds.OVERVIEWS[kind]}", err=True)
 
 

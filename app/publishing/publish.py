@@ -38,8 +38,10 @@ from app.errors import Conflict, NotFound, SourceError, UnsupportedRaster
 from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, turns, warp, zoom
 from app.publishing.bounds import bounds_of, count_tiles, map_bounds, size_at
 from app.publishing.cog import cog
+from app.publishing.complete import whole
 from app.publishing.kinds import Kind
-from app.publishing.overviews import expected_bytes, factors, overviews
+from app.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
+from app.publishing.overviews import files as overview_files
 from app.publishing.profiles import Squeeze
 from app.publishing.progress import Progress, Silent
 from app.publishing.rasters import Placement
@@ -339,7 +341,9 @@ def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress
             "statistics": found,
         }
         place.done("check", files, facts)
-        place.drop("tiled.tif", "tiled.tif.msk", "warped.tif", "warped.tif.msk", "warped.tif.ovr", "warped.tif.msk.ovr")
+        for made in ("tiled.tif", "warped.tif"):
+            levels = len(factors(profile.width, profile.height))
+            place.drop(made, f"{made}.msk", *overview_files(place.path(made), levels))
     return _Prepared(
         files=tuple(facts["files"]),
         raster="index.tif",
@@ -361,7 +365,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
         with progress.step("transcode", profile.width * profile.height, "px") as advance:
             transcode.transcode(path, tiled, profile, transcode.WORKING, advance, roll=planned.roll)
         fetch.check_unchanged(planned.origin)
-        check.whole(tiled)
+        whole(tiled)
         place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
     return tiled, rasters.facts(tiled)
 
@@ -375,17 +379,14 @@ def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -
             with progress.step("warp", covered.width * covered.height, "px") as advance:
                 warp.warp(ready, warped, profile, covered, planned.way, kinds.WARP[planned.kind], advance)
             fetch.check_unchanged(planned.origin)
-            check.whole(warped)
+            whole(warped)
             place.done("warp", ["warped.tif", "warped.tif.msk"])
         ready = warped
-    name = ready.name
+    levels = len(factors(planned.width, planned.height))
     if place.recall("overviews") is None:
-        with progress.step("overviews", expected_bytes(ready), "B") as advance:
-            chosen = factors(planned.width, planned.height)
-            settings = {"COMPRESS_OVERVIEW": "DEFLATE"} if "vrt" in planned.steps else None
-            overviews(ready, chosen, kinds.OVERVIEWS[planned.kind], advance, settings)
-        check.whole(ready)
-        place.done("overviews", [f"{name}.ovr", f"{name}.msk.ovr"])
+        with progress.step("overviews", pixels(planned.width, planned.height), "px") as advance:
+            overviews(ready, levels, kinds.OVERVIEWS[planned.kind], advance)
+        place.done("overviews", overview_files(ready, levels))
     target = place.path("index.tif")
     dtype = profile.dtypes[0]
     if place.recall("write") is None:
@@ -403,10 +404,9 @@ def _make_legacy(planned: Plan, path: Path, place: Workplace, progress: Progress
     """
     files, found = _make_cog(planned, path, place, progress)
     target, beside = place.path("index.tif"), place.path("index.tif.ovr")
-    working = place.path("tiled.tif.ovr")
-    if working.exists():
-        beside.unlink(missing_ok=True)
-        beside.hardlink_to(working)
+    if level_file(place.path("tiled.tif"), 1).exists():
+        join(place.path("tiled.tif"), target, {"COMPRESS": "DEFLATE"})
+        place.drop(mask_file(target, 1).name)  # it is in the raster, as its mask is
         files.append(beside.name)
     with progress.step("vrt", 1, "file") as advance:
         vrt(target, place.path("index.vrt"), found, planned.zoom, kinds.WARP[planned.kind])

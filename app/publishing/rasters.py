@@ -214,7 +214,7 @@ def facts(path: Path, placement: Placement | None = None) -> Profile:
     """
     from app.reading.gdal import profile_of
 
-    with reading(path) as dataset:
+    with environment(), reading(path) as dataset:
         return placed(profile_of(dataset), placement)
 
 

@@ -46,6 +46,16 @@ def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_
             yield Window(column, row, min(columns, width - column), min(rows, height - row))
 
 
+def panels(width: int, height: int, pixel_bytes: int, block: int = 512) -> Iterator[Window]:
+    """Windows that cover the raster row by row, one block high and as many wide as make about two `PIECE` bytes."""
+    from rasterio.windows import Window
+
+    columns = block * max(1, 2 * PIECE // (pixel_bytes * block * block))
+    for row in range(0, height, block):
+        for column in range(0, width, columns):
+            yield Window(column, row, min(columns, width - column), min(block, height - row))
+
+
 def in_order(
     windows: Iterable[Window], work: Callable[[Window], _Result], workers: int | None = None
 ) -> Iterator[tuple[Window, _Result]]:

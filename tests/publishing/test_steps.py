@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rasterio.errors import NotGeoreferencedWarning
 
 from app.errors import BrokenRaster, InvalidParameter, NotARaster, SourceNotFound, TileryError, UnsupportedRaster
-from app.publishing import check, kinds, profiles, rasters, statistics, transcode, vrt
+from app.publishing import check, kinds, overviews, profiles, rasters, statistics, transcode, vrt
 from app.publishing.apart import apart
-from app.publishing.overviews import factors, overviews
+from app.publishing.overviews import factors
 from app.publishing.progress import Silent
 from app.publishing.rasters import Placement
 from app.publishing.windows import in_order, pieces
@@ -162,7 +162,10 @@ def test_overviews_follow_the_mask(tmp_path: Path, *, inside: bool) -> None:
     source = made.write(tmp_path / "source.tif", np.full((1, 1100, 1100), 200, "uint8"), mask=mask, overviews=())
     path = tmp_path / "a.tif"
     transcode.transcode(source, path, rasters.facts(source), transcode.WORKING, QUIET, mask_inside=inside)
-    overviews(path, factors(1100, 1100), "average", QUIET, inside=inside)
+    if inside:
+        overviews.inside(path, factors(1100, 1100), "average")
+    else:
+        overviews.sidecar(path, 2, "average", QUIET)
     assert path.with_name("a.tif.ovr").exists() != inside
     with rasterio.open(path) as dataset:
         assert dataset.overviews(1) == [2, 4]
