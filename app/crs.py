@@ -28,9 +28,16 @@ if TYPE_CHECKING:
 WGS84 = Crs("EPSG:4326")
 WEB_MERCATOR = Crs("EPSG:3857")
 
-_CODE = re.compile(r"^\[?(?:(?P<authority>[A-Za-z_]+):)?(?P<code>[A-Za-z0-9]+)\]?$")
+_CODE = re.compile(r"^\[?(?:(?P<authority>[A-Za-z_][A-Za-z0-9_]{0,31}):)?(?P<code>[A-Za-z0-9]{1,32})\]?$")
 _URI = re.compile(r"^\[?https?://www\.opengis\.net/def/crs/(?P<authority>[A-Za-z]+)/[^/]*/(?P<code>[A-Za-z0-9]+)\]?$")
 _URN = re.compile(r"^urn:ogc:def:crs:(?P<authority>[A-Za-z]+):[^:]*:(?P<code>[A-Za-z0-9]+)$", re.IGNORECASE)
+
+_WORDS = re.compile(
+    r"""(?:GEOGCS|GEOCCS|PROJCS|LOCAL_CS|COMPD_CS|VERT_CS|FITTED_CS|[A-Z]{3,12}CRS)\s*[\[(]
+    | \{ | \+?(?:proj|init)\s*= | \+\w | urn: | \w+:\w+\+(?:\w+:)?\w+$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How WKT, PROJJSON, PROJ strings, URNs and compound codes look. What looks otherwise could only be a name."""
 
 _FILE = re.compile(
     r"""(?: init\s*=\s*(?!epsg:[0-9]+(?:[\s+]|$))
@@ -53,14 +60,34 @@ _FEW = 4096
 """Points up to which they are handed to another thread; more take longer than making a transformer."""
 
 
-@lru_cache(maxsize=256)
+LONGEST = 8192
+"""Characters of a CRS."""
+
+
 def parse(text: str, parameter: str = "crs") -> Crs:
-    """The canonical form of what a caller wrote: ``EPSG:3857``, ``3857``, an OGC URI or URN, ``[EPSG:3857]``, WKT.
+    """The canonical form of what a caller wrote: ``EPSG:3857``, ``3857``, an OGC URI or URN, ``[EPSG:3857]``, WKT, a
+    PROJ string or PROJJSON. Names are not taken: to look for one in all of its database holds the interpreter's lock
+    for up to a second.
+
+    Takes up to 40 ms where the text was not asked for lately: not for the event loop.
 
     Raises:
         InvalidParameter: the text names no CRS that PROJ knows, or a file.
     """
-    text = text.strip()
+    if len(text) > LONGEST:
+        raise InvalidParameter(f"The CRS is longer than {LONGEST} characters.", parameter=parameter, limit=LONGEST)
+    found = _parsed(text.strip())
+    if found is None:
+        raise InvalidParameter(
+            f"'{parameter}' is not a coordinate reference system: give an EPSG code, an OGC URI or WKT.",
+            parameter=parameter,
+        )
+    return found
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> Crs | None:
+    """The canonical form of a text, None when it is no CRS: that is remembered too."""
     for pattern in (_CODE, _URI, _URN):
         if match := pattern.match(text):
             authority = (match["authority"] or "EPSG").upper()
@@ -68,22 +95,17 @@ def parse(text: str, parameter: str = "crs") -> Crs:
             if text == "OGC:CRS84":
                 return Crs(text)
             break
+    else:
+        if not _WORDS.match(text):
+            return None
     import pyproj
     from pyproj.exceptions import CRSError
 
-    if len(text) > 8192:
-        raise InvalidParameter("The CRS is longer than 8192 characters.", parameter=parameter, limit=8192)
     try:
-        made = None if _FILE.search(text) else _horizontal(pyproj.CRS.from_user_input(text))
-        found = from_pyproj(made) if made is not None and not _has_no_plane(made) else None
+        found = None if _FILE.search(text) else from_pyproj(pyproj.CRS.from_user_input(text))
     except CRSError:
-        found = None
-    if found is None or _FILE.search(found):
-        raise InvalidParameter(
-            f"'{parameter}' is not a coordinate reference system: give an EPSG code, an OGC URI or WKT.",
-            parameter=parameter,
-        )
-    return found
+        return None
+    return None if found is None or _FILE.search(found) else found
 
 
 def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:

@@ -113,3 +113,51 @@ def test_northing_first_is_what_the_definition_says(code: int) -> None:
 
 def test_crs84_has_longitude_first() -> None:
     assert not crs_.northing_first(Crs("OGC:CRS84"))
+
+
+@pytest.mark.parametrize("text", ["foo bar", "x" * 8000, "FOO[bar", "EPSG:foo bar", "WGS 84", "a+b", "", "é"])
+def test_a_name_is_refused_without_a_search_for_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROJ would look through all of its database, for up to a second and with the interpreter's lock held."""
+    asked: list[str] = []
+    monkeypatch.setattr(pyproj.CRS, "from_user_input", asked.append)
+    with pytest.raises(InvalidParameter):
+        crs_.parse(text)
+    assert asked == []
+
+
+def test_a_failure_is_remembered_too_and_no_more_than_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    known = pyproj.CRS.from_user_input
+
+    def noted(text: str) -> pyproj.CRS:
+        asked.append(text)
+        return known(text)
+
+    monkeypatch.setattr(pyproj.CRS, "from_user_input", noted)
+    for _ in range(3):
+        with pytest.raises(InvalidParameter) as refused:
+            crs_.parse("EPSG:987654", "coord_crs")
+        assert refused.value.parameter == "coord_crs"
+    assert asked == ["EPSG:987654"]
+    limit = crs_._parsed.cache_info().maxsize
+    assert limit is not None
+    assert limit * crs_.LONGEST < 8 << 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3857", "epsg:3857", "[EPSG:3857]", "urn:ogc:def:crs:EPSG::3857", "http://www.opengis.net/def/crs/EPSG/0/3857",
+        "EPSG:3857+5773",
+    ],
+)  # fmt: skip
+def test_every_other_spelling_is_taken(text: str) -> None:
+    assert crs_.parse(text) == "EPSG:3857"
+
+
+def test_definitions_are_taken() -> None:
+    mercator = pyproj.CRS("EPSG:3857")
+    for text in (mercator.to_wkt(), mercator.to_wkt("WKT1_GDAL"), mercator.to_wkt("WKT1_ESRI"), mercator.to_json()):
+        assert crs_.to_pyproj(crs_.parse(text)).to_epsg(min_confidence=20) == 3857
+    assert crs_.to_pyproj(crs_.parse("+proj=utm +zone=33")).utm_zone == "33N"
+    assert crs_.to_pyproj(crs_.parse("proj=utm zone=33")).utm_zone == "33N"

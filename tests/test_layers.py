@@ -23,6 +23,7 @@ GROUND = {
     "app.memory",
     "app.native",
     "app.turns",
+    "app.weighted",
 }
 MAY_IMPORT = {
     "observing": set(),

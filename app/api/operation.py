@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, partial
 from typing import Any, Generic, TypeVar
 
 from starlette.requests import Request
@@ -17,14 +19,22 @@ from app.api.params.table import Group
 from app.catalog.layer import Layer
 from app.errors import InvalidParameter, TileryError
 from app.reading.location import Location
+from app.weighted import WeightedCache
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 KEPT_QUERIES = 128
-"""Parsed queries kept by each lane: the tiles of one map all have the same. One may take 100 KB."""
+"""Parsed queries kept by each lane: the tiles of one map all have the same."""
 LONGEST_KEPT_QUERY = 4096
+KEPT_BYTES = 4 << 20
+"""Bytes that they may take together."""
+_PARSED = 25
+"""How often its own bytes a parsed query takes."""
+LONG_QUERY = 1024
+"""Bytes from which to parse a query takes too long for the event loop, as whatever asks PROJ does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,15 +156,56 @@ def nothing(desk: Desk, values: Values) -> None:
     """The plan of a route that has none."""
 
 
+class _Queries(Generic[P]):
+    """What the queries of a route mean. The last of them are remembered where tiles ask with the same thousands of
+    times.
+    """
+
+    def __init__(self, operation: Operation[P], desk: Desk, parser: Parser, keep: int) -> None:
+        self._operation = operation
+        self._desk = desk
+        self._parser = parser
+        self._kept: WeightedCache[bytes, tuple[Values, P]] | None = WeightedCache(KEPT_BYTES, keep) if keep else None
+
+    async def understood(self, query: bytes) -> tuple[Values, P]:
+        """The values of a query, and what the route makes of them alone."""
+        found = None if self._kept is None else self._kept.get(query)
+        if found is not None:
+            return found
+        found = await _off_the_loop(query, self._plan, query)
+        if self._kept is not None and len(query) <= LONGEST_KEPT_QUERY:
+            self._kept.put(query, found, _PARSED * len(query) + 1024)
+        return found
+
+    async def complain(self, query: bytes, path: Mapping[str, str | None]) -> None:
+        """Raise everything that is wrong, in path and query, at once."""
+        await _off_the_loop(query, self._parser.parse, query, path)
+
+    def _plan(self, query: bytes) -> tuple[Values, P]:
+        values = self._parser.query(query)
+        return values, self._operation.plan(self._desk, values)
+
+
+async def _off_the_loop(query: bytes, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of work on a query; done in a thread where it may take more than a millisecond: the query is long, or
+    names a CRS, perhaps in disguise.
+    """
+    long = len(query) > LONG_QUERY or b"crs" in query.lower()
+    if long or (b"%" in query and any(b"%" in pair.partition(b"=")[0] for pair in query.split(b"&"))):
+        return await asyncio.get_running_loop().run_in_executor(_parsing(), partial(work, *arguments))
+    return work(*arguments)
+
+
+@cache
+def _parsing() -> ThreadPoolExecutor:
+    """The thread in which such queries are parsed: one, because the interpreter's lock would let no more at it."""
+    return ThreadPoolExecutor(1, thread_name_prefix="parse")
+
+
 def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
     """The handler of a route: parse, then answer. The last ``keep`` different queries are parsed once."""
     parser = Parser(operation.parameters, lower_case=desk.settings.lower_case_query_parameters)
-
-    def planned(query: bytes) -> tuple[Values, P]:
-        values = parser.query(query)
-        return values, operation.plan(desk, values)
-
-    remembered = lru_cache(maxsize=keep)(planned) if keep else planned
+    queries = _Queries(operation, desk, parser, keep)
 
     async def handle(request: Request) -> Response:
         query: bytes = request.scope["query_string"]
@@ -164,9 +215,9 @@ def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
             path = parser.path(texts)
             if operation.family is not None:
                 query, subject_of = await operation.family.resolve(desk, path, query)
-            values, plan = remembered(query) if len(query) <= LONGEST_KEPT_QUERY else planned(query)
+            values, plan = await queries.understood(query)
         except InvalidParameter:
-            parser.parse(query, texts)  # says everything that is wrong, in path and query
+            await queries.complain(query, texts)
             raise
         subject = None if subject_of is None else subject_of(values)
         asked = Ask(

@@ -29,7 +29,7 @@ from app.errors import (
     UnsupportedRaster,
 )
 from app.raster import Array, Bounds, Crs, Grid, Raster
-from app.reading import footprint
+from app.reading import drawing, footprint
 from app.reading import geometry as shape
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.engine import Engine, Pixels
@@ -108,6 +108,18 @@ class Reader:
         level = _deepest_overview(width, height, tile)
         return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
 
+    def refuse_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> None:
+        """Refuse a tile that surely does not touch the raster, by what is known of it already: never asks PROJ, which
+        takes too long for the event loop.
+
+        Raises:
+            TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
+        """
+        bounds = tms.tile_bounds(z, x, y)
+        extent = self._opened.derived.get(("extent", tms.crs))
+        if extent and footprint.surely(bounds, extent) is False:
+            raise _outside(tms, z, x, y)
+
     def check_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> Bounds:
         """The bounds of a tile that touches the raster; found without reading.
 
@@ -121,7 +133,7 @@ class Reader:
         if touches is None:
             touches = footprint.covers(self.profile, bounds, tms.crs)
         if not touches:
-            raise TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
+            raise _outside(tms, z, x, y)
         return bounds
 
     def tile(
@@ -231,9 +243,6 @@ class Reader:
         Raises:
             InvalidGeometry: it is not a geometry that can be cut out.
         """
-        from rasterio.features import rasterize
-        from rasterio.transform import from_bounds
-
         outline = shape.parse(geometry)
         bounds, bounds_crs = outline.bounds, shape_crs
         if not outline.is_areal:
@@ -252,15 +261,8 @@ class Reader:
             padding=padding,
             align=align,
         )
-        inside = rasterize(
-            outline.placed(shape_crs, raster.crs or shape_crs).geojson(),
-            out_shape=(raster.height, raster.width),
-            transform=from_bounds(*raster.bounds, raster.width, raster.height),
-            all_touched=True,
-            default_value=1,
-            fill=0,
-            dtype="uint8",
-        ).astype(bool)
+        placed = outline.placed(shape_crs, raster.crs or shape_crs)
+        inside = drawing.touched(placed, raster.bounds, raster.height, raster.width).view(np.bool_)
         mask = inside[None] if raster.mask is None else raster.mask & inside
         return _replace(raster, mask=mask, cutline=inside)
 
@@ -531,6 +533,10 @@ class Reader:
             statistics=statistics,
             colormap=profile.palette,
         )
+
+
+def _outside(tms: TileMatrixSet, z: int, x: int, y: int) -> TileOutsideBounds:
+    return TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
 
 
 def widened(grid: Grid, by: float) -> Grid:

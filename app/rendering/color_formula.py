@@ -16,6 +16,7 @@ import numpy as np
 from app.errors import InvalidBand, InvalidParameter, OverLimit
 from app.raster import Array, Raster
 from app.rendering import rescale
+from app.weighted import WeightedCache
 
 MAX_LENGTH = 1024
 """Characters of one formula."""
@@ -102,9 +103,19 @@ def _on_pixels(operation: Operation, values: Array) -> Array:
     return result
 
 
-@lru_cache(maxsize=64)
 def _table(stage: tuple[Operation, ...], count: int, kind: str) -> Array:
     """uint8 of every value of a type of 8 or 16 bits, shape (bands, values), in the order of its bits as unsigned."""
+    found = _tables.get((stage, count, kind))
+    if found is None:
+        found = _made_table(stage, count, kind)
+        _tables.put((stage, count, kind), found, found.nbytes)
+    return found
+
+
+_tables: WeightedCache[tuple[tuple[Operation, ...], int, str], Array] = WeightedCache(8 << 20)
+
+
+def _made_table(stage: tuple[Operation, ...], count: int, kind: str) -> Array:
     size = np.dtype(kind).itemsize
     every: Array = np.arange(256**size, dtype=f"u{size}").view(kind)
     values = np.broadcast_to(every, (count, 1, every.size))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidParameter, OverLimit
+from app.errors import InvalidParameter, OverLimit, TooMuchWork
 from app.raster import Array, Raster
 from app.rendering.validity import Mask, valid
 
@@ -24,6 +24,10 @@ MAX_PERCENTILES = 101
 """Percentiles of one request."""
 MAX_CATEGORIES = 4096
 """Categories of one request."""
+MAX_VALUES = 1 << 16
+"""Distinct values that are counted one by one: all that 16 bits have. Measured values differ from pixel to pixel, and a
+list of millions of them stops everything else in the process while it is written.
+"""
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +51,7 @@ def statistics(
     Raises:
         InvalidParameter: histogram_bins, histogram_range or p that cannot be.
         OverLimit: too many bins, percentiles or categories.
+        TooMuchWork: too many different values are to be counted one by one.
     """
     _check(categories, percentiles, bins, range)
     mask = valid(raster)
@@ -201,6 +206,13 @@ def _quantiles(shares: Floats, quantiles: Sequence[float]) -> list[int]:
 
 def _categories(keys: Array, counts: NDArray[np.int64], categories: Sequence[float] | None) -> list[list[float]]:
     if not categories:
+        if keys.size > MAX_VALUES:
+            raise TooMuchWork(
+                f"The band has {keys.size} different values, and at most {MAX_VALUES} are counted one by one. Name "
+                "those to count with c, give a smaller max_size, or leave categorical out.",
+                parameter="categorical",
+                limit=MAX_VALUES,
+            )
         return [counts.tolist(), keys.tolist()]
     wanted = np.asarray(categories, dtype=np.float64)
     if keys.dtype.kind == "f":

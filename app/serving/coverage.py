@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app import deadline
 from app.errors import TooMuchWork
 from app.raster import Crs, Raster
+from app.reading import drawing
 from app.reading.geometry import Shape, parse
 
 MOST_PARTS = 1 << 32
@@ -28,9 +29,6 @@ def of(geometry: Mapping[str, Any] | Shape, geometry_crs: Crs, raster: Raster, s
         InvalidGeometry: it has no place in the raster's CRS.
         TooMuchWork: the raster has too many parts at this scale.
     """
-    from rasterio.features import rasterize
-    from rasterio.transform import Affine
-
     parts = raster.height * raster.width * scale * scale
     if parts > MOST_PARTS:
         raise TooMuchWork(
@@ -41,7 +39,6 @@ def of(geometry: Mapping[str, Any] | Shape, geometry_crs: Crs, raster: Raster, s
     shape = parse(geometry)
     if raster.crs is not None:
         shape = shape.placed(geometry_crs, raster.crs)
-    drawn_shapes = [(part, 1) for part in shape.geojson()]
     left, bottom, right, top = raster.bounds
     dx, dy = (right - left) / raster.width, (bottom - top) / raster.height
     shares = np.empty((raster.height, raster.width), "float32")
@@ -50,14 +47,9 @@ def of(geometry: Mapping[str, Any] | Shape, geometry_crs: Crs, raster: Raster, s
     for row, column in product(range(0, raster.height, rows), range(0, raster.width, columns)):
         deadline.check()
         down, across = min(rows, raster.height - row), min(columns, raster.width - column)
-        drawn = rasterize(
-            drawn_shapes,
-            out_shape=(down * scale, across * scale),
-            transform=Affine(dx / scale, 0.0, left + column * dx, 0.0, dy / scale, top + row * dy),
-            all_touched=True,
-            fill=0,
-            dtype="uint8",
-        )
+        x, y = left + column * dx, top + row * dy
+        bounds = (x, y + down * dy, x + across * dx, y)
+        drawn = drawing.touched(shape, bounds, down * scale, across * scale)
         cut = drawn.reshape(down, scale, across, scale)
         shares[row : row + down, column : column + across] = cut.sum(axis=(1, 3), dtype="float32") / (scale * scale)
     return shares

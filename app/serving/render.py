@@ -64,12 +64,12 @@ def identity(location: Location) -> str:
 
 
 def check_tile(reader: Reader, request: TileRequest) -> None:
-    """Nothing, when the tile touches the raster. Costs no thread and no read.
+    """Refuse a tile that surely does not touch the raster. Costs no thread and no read.
 
     Raises:
         TileOutsideBounds: it does not.
     """
-    reader.check_tile(tms_.get(request.matrix_set), request.z, request.x, request.y)
+    reader.refuse_tile(tms_.get(request.matrix_set), request.z, request.x, request.y)
 
 
 def tile(reader: Reader, request: TileRequest) -> Encoded:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import InvalidParameter, OverLimit, RequestError
+from app.errors import InvalidParameter, OverLimit, RequestError, TooMuchWork
 from app.raster import Raster
 from app.rendering.statistics import statistics
 
@@ -225,3 +225,14 @@ def test_what_cannot_be_asked(options: dict[str, Any], error: type[RequestError]
     with pytest.raises(error) as caught:
         band([1, 2], **options)
     assert caught.value.parameter == parameter
+
+
+def test_values_that_differ_from_pixel_to_pixel_are_not_counted_one_by_one() -> None:
+    values = np.arange(300 * 300, dtype="float32").reshape(1, 300, 300)
+    with pytest.raises(TooMuchWork) as refused:
+        statistics(Raster(data=values), categorical=True)
+    assert (refused.value.parameter, refused.value.limit) == ("categorical", 1 << 16)
+    named = statistics(Raster(data=values), categorical=True, categories=[5.0, 7.5])
+    assert named["b1"]["histogram"] == [[1, 0], [5.0, 7.5]]
+    whole = np.arange(1 << 16, dtype="uint16").reshape(1, 256, 256)
+    assert len(statistics(Raster(data=whole), categorical=True)["b1"]["histogram"][0]) == 1 << 16

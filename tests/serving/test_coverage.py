@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rasterio import features
 
 from app.crs import WEB_MERCATOR
-from app.raster import Raster
+from app.raster import Bounds, Raster
+from app.reading import drawing
+from app.reading.geometry import Shape
 from app.serving import coverage
 
 WIDTH, HEIGHT = 7, 5
@@ -22,13 +23,13 @@ def test_no_more_is_drawn_at_a_time_than_is_allowed(monkeypatch: pytest.MonkeyPa
     expected = coverage.of(TRIANGLE, WEB_MERCATOR, RASTER, 4)
     assert 0.0 < expected.mean() < 1.0
     sizes: list[int] = []
-    draw = features.rasterize
+    draw = drawing.touched
 
-    def noted(*args: Any, out_shape: tuple[int, int], **options: Any) -> Any:
-        sizes.append(out_shape[0] * out_shape[1])
-        return draw(*args, out_shape=out_shape, **options)
+    def noted(shape: Shape, bounds: Bounds, height: int, width: int) -> Any:
+        sizes.append(height * width)
+        return draw(shape, bounds, height, width)
 
-    monkeypatch.setattr(features, "rasterize", noted)
+    monkeypatch.setattr(drawing, "touched", noted)
     monkeypatch.setattr(coverage, "STRIP_PARTS", parts)
     np.testing.assert_array_equal(coverage.of(TRIANGLE, WEB_MERCATOR, RASTER, 4), expected)
     assert max(sizes) <= max(parts, 16)

@@ -17,6 +17,9 @@ from app.raster import Crs
 
 Schema = dict[str, Any]
 
+MOST_PARTS = 1024
+"""Values that one text may have."""
+
 _TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
 _FALSE = frozenset(("0", "off", "f", "false", "n", "no"))
 _WHOLE = re.compile(r"[+-]?\d+(?:\.0+)?")
@@ -226,8 +229,8 @@ class Numbers:
 
     def read(self, text: str) -> tuple[float, ...]:
         """The numbers."""
-        parts = text.replace("[", "").replace("]", "").split(",")
-        if (self.counts and len(parts) not in self.counts) or len(parts) > 1024:
+        parts = _parts(text.replace("[", "").replace("]", ""))
+        if self.counts and len(parts) not in self.counts:
             raise self._wrong()
         try:
             values = tuple(float(part) for part in parts)
@@ -258,7 +261,7 @@ class Ranges:
         """Pairs of (minimum, maximum); none for empty text."""
         if not text:
             return ()
-        parts = text.replace("[", "").replace("]", "").split(",")
+        parts = _parts(text.replace("[", "").replace("]", ""))
         try:
             values = [float(part) for part in parts]
         except ValueError:
@@ -279,11 +282,19 @@ class Indexes:
     def read(self, text: str) -> tuple[int, ...]:
         """Band numbers."""
         whole = Integer()
-        return tuple(whole.read(part) for part in text.split(","))
+        return tuple(whole.read(part) for part in _parts(text))
 
     def schema(self) -> Schema:
         """An integer."""
         return {"type": "integer"}
+
+
+def _parts(text: str) -> list[str]:
+    """What commas divide, up to `MOST_PARTS`."""
+    parts = text.split(",", MOST_PARTS)
+    if len(parts) > MOST_PARTS:
+        raise Wrong("too_long", f"List should have at most {MOST_PARTS} items", {"max_length": MOST_PARTS})
+    return parts
 
 
 def number(text: str) -> float:

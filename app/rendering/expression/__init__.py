@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -23,6 +22,7 @@ from app.raster import Raster
 from app.rendering.expression.evaluate import evaluate
 from app.rendering.expression.parser import MAX_STEPS, Parser
 from app.rendering.expression.steps import Block, Expression, invalid, over
+from app.weighted import WeightedCache
 
 __all__ = ["MAX_BLOCKS", "MAX_LENGTH", "MAX_WORK", "Expression", "apply", "parse"]
 
@@ -36,7 +36,6 @@ _CORNERS = 10
 """Bands up to which the range of an expression is found from the ranges of its bands."""
 
 
-@lru_cache(maxsize=512)
 def parse(text: str) -> Expression:
     """The expression that a caller wrote.
 
@@ -44,6 +43,19 @@ def parse(text: str) -> Expression:
         InvalidExpression: it does not parse, names what it may not, or has a block without a band.
         OverLimit: it is longer or deeper than may be.
     """
+    found = _parsed.get(text)
+    if found is None:
+        found = _parse(text)
+        _parsed.put(text, found, len(text) + _STEP * sum(len(block.steps) for block in found.blocks))
+    return found
+
+
+_STEP = 100
+"""Bytes of a parsed step."""
+_parsed: WeightedCache[str, Expression] = WeightedCache(4 << 20)
+
+
+def _parse(text: str) -> Expression:
     if len(text) > MAX_LENGTH:
         raise over(f"expression may have {MAX_LENGTH} characters at most.", MAX_LENGTH)
     if not text.isascii():
