@@ -21,6 +21,8 @@ from app.errors import InvalidParameter, TileOutsideBounds
 from app.raster import Bounds, Crs
 
 DEFAULT = "WebMercatorQuad"
+PIXEL = 0.00028
+"""Metres of a pixel on the screen that scale denominators are made for (OGC 17-083r4, 6.1)."""
 DEEPEST = 30
 """The deepest zoom that a tile may be asked for: deeper cells are smaller than float64 can place on a mercator grid."""
 
@@ -115,6 +117,22 @@ class TileMatrixSet:
         if len(ratios) != 1 or any(matrix.coalesce for matrix in self.matrices):
             return None
         return ratios.pop()
+
+    @cached_property
+    def metres_per_unit(self) -> float:
+        """Metres in one unit of the CRS; in one degree, along the equator."""
+        crs = crs_.to_pyproj(self.crs)
+        if crs.is_geographic and crs.ellipsoid is not None:
+            return math.radians(float(crs.ellipsoid.semi_major_metre))
+        return float(crs.axis_info[0].unit_conversion_factor)
+
+    def scale_denominator(self, cell_size: float) -> float:
+        """The scale denominator of cells of that size (units of the CRS).
+
+        Some published definitions hold other numbers: CanadianNAD83_LCC those of a screen with 96 dots an inch, GNOSIS
+        and CDB rounded ones. Clients work cell sizes out from them, so only this one puts tiles where they are.
+        """
+        return cell_size * self.metres_per_unit / PIXEL
 
     def tile_bounds(self, z: int, x: int, y: int) -> Bounds:
         """Bounds of a tile in the set's CRS, x (or longitude) first.

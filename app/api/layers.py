@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from app import deadline
 from app import tms as tms_
-from app.api import answers, kvp, results, stored, viewer, wmts, wmts_tile
+from app.api import answers, documents, kvp, layer_pages, results, stored, viewer, wmts, wmts_tile
 from app.api.cog import facts, routes, sets, tiles
 from app.api.cog.plans import Look
 from app.api.desk import Desk
@@ -32,19 +33,23 @@ from app.api.operation import (
     lane,
     nothing,
 )
-from app.api.params import table
+from app.api.params import options, table
 from app.api.params.kinds import Text
-from app.api.params.parse import pairs
+from app.api.params.parse import Values, pairs
 from app.api.params.table import Parameter
 from app.api.wms import service as wms
 from app.catalog import ids
 from app.catalog.layer import Layer, Query
 from app.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
 from app.rendering.encoding import formats
+from app.serving.encoded import Encoded
 
 Json = dict[str, Any]
 
 TAG = "Layers"
+
+_OF_LIST = tuple(parameter.name for parameter in layer_pages.PARAMETERS)
+"""Parameters of documents of many layers that are none of the tiles'."""
 
 LAYER = Parameter(
     name="layer",
@@ -126,21 +131,51 @@ def _over(upper: Query, lower: Query) -> Query:
     return (*(pair for pair in lower if pair[0] not in hidden), *upper)
 
 
+LISTED = 60
+"""Layers that the landing page shows."""
+
+
 async def listing(ask: Ask[None]) -> Response:
-    """Every layer of the catalog."""
-    body = {"layers": await documents(ask)}
-    return answers.document(ask, body, title="Layers", template="layers.html")
+    """The layers of the catalog, a page of them at a time."""
+    is_page = answers.wants_page(ask)
+    found, links = await layer_pages.asked(ask, layer_pages.CARDS if is_page else layer_pages.MOST)
+
+    beside: Json = {}
+    if len(links) > 1:  # not all are here
+        beside["links"] = [{"href": href, "rel": rel, "type": answers.JSON} for rel, href in links.items()]
+
+    def body() -> Json:
+        return {"layers": [described(ask, layer) for layer in found.layers], **beside}
+
+    def encoded() -> Encoded:
+        listed = b",".join(documents.encode(described(ask, layer)) for layer in deadline.paced(found.layers))
+        rest = documents.encode(beside)[1:]
+        return Encoded(body=b'{"layers":[%b]%b%b' % (listed, b"," if beside else b"", rest), media_type=answers.JSON)
+
+    if is_page:
+        response = await ask.desk.service.once(
+            lambda: answers.document(ask, body(), title="Layers", template="layers.html", beside=links)
+        )
+    else:
+        served = await ask.desk.service.document(
+            _key(ask, "layers", found.state), encoded, known=results.if_none_match(ask.request)
+        )
+        response = results.response(served, answers.JSON)
+        response.headers.add_vary_header("Accept")
+    return layer_pages.with_links(response, links)
 
 
-async def documents(ask: Ask[Any]) -> list[Json]:
-    """The TileJSON documents of all layers."""
-    return [described(ask, layer) for layer in await _all(ask)]
+def _key(ask: Ask[Any], name: str, state: str) -> str:
+    """Everything that a document of layers is made of."""
+    scope = ask.request.scope
+    base, store = ask.desk.links.base(scope), stored.address(ask.desk, "")
+    return f"{name} {state} {base} {store} {scope['path']} {scope['query_string']!r}"
 
 
-async def _all(ask: Ask[Any]) -> tuple[Layer, ...]:
-    """All layers of the catalog."""
-    catalog = ask.desk.catalog
-    return () if catalog is None else await ask.desk.service.once(catalog.layers)
+async def first(ask: Ask[Any]) -> list[Json]:
+    """The TileJSON documents of the first layers."""
+    found = await layer_pages.page(ask, 0, LISTED)
+    return [described(ask, layer) for layer in found.layers]
 
 
 def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
@@ -178,7 +213,7 @@ async def tilejson(ask: Ask[None]) -> Response:
 
 
 async def short_tile(ask: Ask[Look]) -> Response:
-    """One tile of a layer by its short address; beyond the layer's zooms there is none."""
+    """One tile of a layer by its short address."""
     return await _tile(ask, missed=False)
 
 
@@ -189,11 +224,9 @@ async def unstored_tile(ask: Ask[Look]) -> Response:
 
 async def _tile(ask: Ask[Look], *, missed: bool) -> Response:
     layer = ask.subject.layer
-    z = ask.path["z"]
-    if layer is not None and not layer.minzoom <= z <= layer.maxzoom:
-        message = f"The layer has zooms {layer.minzoom} to {layer.maxzoom}; {z} is not one of them."
-        return await tiles.outside(ask, TileOutsideBounds(message, parameter="z", limit=layer.maxzoom))
     try:
+        if layer is not None and not layer.minzoom <= ask.path["z"] <= layer.maxzoom:
+            return await tiles.tile(ask)  # made of what there is, and in nobody's store: there is no end of them
         return await stored.tile(ask, missed=missed)
     except TileOutsideBounds as error:
         if layer is not None and error.limit is None:
@@ -213,42 +246,68 @@ async def viewer_page(ask: Ask[None]) -> Response:
     return viewer.viewer_of_raster(ask.request, f"layers/{layer.id}", needs_url=False)
 
 
+def _plan_wmts(desk: Desk, values: Values) -> None:
+    """Nothing is made of the query; a size that no tile may have is refused, so that no link leads to an error."""
+    if values["tilesize"] is not None:
+        options.check_tile(desk.settings, tilesize=values["tilesize"], buffer=None, padding=None)
+
+
 async def capabilities(ask: Ask[None]) -> Response:
-    """A WMTS document of one layer, or of the whole catalog."""
+    """A WMTS document of one layer, or of a page of the catalog."""
     named = ask.path.get("layer")
     place = {"layer": named} if named else {}
     tile = await wmts_tile.answer(ask, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
     if tile is not None:
         return tile
+    settings, abstract = ask.desk.settings, None
+    beside: dict[str, str] = {}
     if named:
-        found: tuple[Layer, ...] = (await of(ask.desk, ask.path["layer"]),)
+        layer = await of(ask.desk, named)
+        found: tuple[Layer, ...] = (layer,)
+        state = f"{layer.id} {layer.version}"
     else:
-        found = await _all(ask)
-    to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
-    query = kvp.without(query_of(scope))
-    layers = []
-    for layer in found:
-        # A style that the caller chose is in the addresses; else the client chooses one of all.
-        styles = () if ask.values.get("style") else tuple(style.name for style in layer.styles)
-        chosen = [*query, ("style", "{Style}")] if styles else query
-        path = f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
-        layers.append(
-            wmts.layer(
-                identifier=layer.id,
-                title=layer.name,
-                geographic=layer.bounds,
-                zooms=(layer.minzoom, layer.maxzoom),
-                tiles=stored.address(ask.desk, path, chosen) or to(scope, path, chosen, template=("Style",)),
-                media_type=row.media_type,
-                styles=styles,
-                abstract=layer.description,
-            )
+        page, beside = await layer_pages.asked(ask)
+        found, state = page.layers, page.state
+        if "next" in beside:
+            abstract = f"A part of {page.total} layers. The next part: {beside['next']}"
+    to, scope = ask.desk.links.to, ask.request.scope
+    address = to(scope, scope["path"], kvp.without(query_of(scope)))
+
+    def work() -> Encoded:
+        entries = [_entry(ask, layer, ranged=not named) for layer in deadline.paced(found)]
+        text = wmts.capabilities(
+            [entry for entry in entries if entry is not None],
+            address=address,
+            title=settings.name,
+            provider=settings.name,
+            abstract=abstract,
         )
-    settings = ask.desk.settings
-    text = wmts.capabilities(
-        layers, address=to(scope, scope["path"], query), title=settings.name, provider=settings.name
+        return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
+
+    served = await ask.desk.service.document(_key(ask, "wmts", state), work, known=results.if_none_match(ask.request))
+    return layer_pages.with_links(results.response(served, wmts.MEDIA_TYPE), beside)
+
+
+def _entry(ask: Ask[None], layer: Layer, *, ranged: bool) -> wmts.Layer | None:
+    """A layer as its WMTS document has it; see `wmts.layer`."""
+    to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
+    query = kvp.without(query_of(scope, without=_OF_LIST))
+    # A style that the caller chose is in the addresses; else the client chooses one of all.
+    styles = () if ask.values.get("style") else tuple((style.name, style.title or style.name) for style in layer.styles)
+    chosen = [*query, ("style", "{Style}")] if styles else query
+    path = f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
+    return wmts.layer(
+        identifier=layer.id,
+        title=layer.name,
+        geographic=layer.bounds,
+        zooms=(layer.minzoom, layer.maxzoom),
+        tiles=stored.address(ask.desk, path, chosen) or to(scope, path, chosen, template=("Style",)),
+        media_type=row.media_type,
+        styles=styles,
+        abstract=layer.description,
+        tilesize=ask.values["tilesize"],
+        ranged=ranged,
     )
-    return Response(text, headers={"Content-Type": wmts.MEDIA_TYPE})
 
 
 FAMILY = Family(
@@ -282,13 +341,15 @@ _UNSTORED_TILE: Operation[Look] = replace(
 )
 
 
-def _page(name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter) -> Operation[None]:
+def _page(
+    name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter, plan: Any = nothing
+) -> Operation[None]:
     named = (LAYER,) if "{layer}" in path else ()
     return Operation(
         id=name,
         paths=(path,),
         parameters=(*named, *more),
-        plan=nothing,
+        plan=plan,
         answer=answer,
         tag=TAG,
         summary=summary,
@@ -299,9 +360,18 @@ def _page(name: str, path: str, answer: Any, summary: str, produces: Any, *more:
 _XML = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
 
 OPERATIONS: tuple[Operation[Any], ...] = (
-    _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT),
-    _page("getLayersWMTS", "/wmts", capabilities, "WMTS of all layers", _XML),
-    wms.of_all(FAMILY, _all, TAG),
+    _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT, *layer_pages.PARAMETERS),
+    _page(
+        "getLayersWMTS",
+        "/wmts",
+        capabilities,
+        "WMTS of all layers",
+        _XML,
+        table.TILESIZE,
+        *layer_pages.PARAMETERS,
+        plan=_plan_wmts,
+    ),
+    wms.of_all(FAMILY, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
     *(bound(FAMILY, verb) for verb in routes.VERBS),
     _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
@@ -309,7 +379,9 @@ OPERATIONS: tuple[Operation[Any], ...] = (
 SHORT: tuple[Operation[Any], ...] = (
     _UNSTORED_TILE,
     _SHORT_TILE,
-    _page(".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE),
+    _page(
+        ".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE, table.TILESIZE, plan=_plan_wmts
+    ),
     bound(_SHORT_FAMILY, wms.SERVICE),
     _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
     _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),

@@ -77,14 +77,17 @@ async def landing(asked: Ask[None]) -> Response:
     }
     if not answers.wants_page(asked):
         return answers.as_json(body)
-    return answers.document(
-        asked,
-        body,
-        title=settings.name,
-        description=settings.description,
-        template="landing.html",
-        links=body["links"][1:],
-        layers=await layers.documents(asked),
+    shown = await layers.first(asked)
+    return await asked.desk.service.once(
+        lambda: answers.document(
+            asked,
+            body,
+            title=settings.name,
+            description=settings.description,
+            template="landing.html",
+            links=body["links"][1:],
+            layers=shown,
+        )
     )
 
 

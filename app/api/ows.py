@@ -5,6 +5,7 @@ Status and words are those of the problem document (see `app.api.problems`), whi
 
 from __future__ import annotations
 
+import re
 from xml.sax.saxutils import escape, quoteattr
 
 from starlette.requests import Request
@@ -14,6 +15,14 @@ from app.api import problems
 from app.errors import InvalidParameter, TileryError
 
 XML = "application/xml"
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML document can hold (XML 1.0, 2.2)."""
+
+
+def sayable(text: str) -> str:
+    """The text with a sign in the place of each character that no XML document can hold."""
+    return _NO_XML.sub("\ufffd", text)
 
 
 class ServiceError(InvalidParameter):

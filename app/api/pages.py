@@ -95,7 +95,8 @@ def page(
             **context,
         )
     )
-    return HTMLResponse(body, status_code=status, headers=_headers(settings, policy or {}))
+    # half a character, out of a layer's document, cannot be said in UTF-8
+    return HTMLResponse(body.encode(errors="replace"), status_code=status, headers=_headers(settings, policy or {}))
 
 
 def _addresses(request: Request, way: str) -> Callable[..., str]:

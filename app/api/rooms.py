@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -76,7 +77,31 @@ def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> No
     for operation in operations:
         handler = endpoint(operation, desk)
         for path in operation.paths:
-            app.router.routes.append(Route(path, handler, methods=[operation.method]))
+            app.router.routes.append(Route(_routed(path), handler, methods=[operation.method]))
+
+
+class _Zoom(Convertor[str]):
+    """A number in a path, as text: the route checks it."""
+
+    regex = "-?[0-9]+"
+
+    def convert(self, value: str) -> str:
+        """The text as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The same."""
+        return value
+
+
+register_url_convertor("zoom", _Zoom())
+
+
+def _routed(path: str) -> str:
+    """The path as the router has it. Where no tile matrix set is named only a number is a zoom: a path that names a set
+    and lacks a part is none of ours, and says nothing wrong about ``z``.
+    """
+    return path if "{tileMatrixSetId}" in path else path.replace("/{z}/", "/{z:zoom}/")
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -25,6 +25,9 @@ DENSIFY = 83
 WIDE = 60.0
 """Degrees across from which an edge no longer tells what is inside."""
 
+FAR = 60.0
+"""Degrees from the area of use of a CRS beyond which a raster is not offered in it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -71,6 +74,8 @@ def covered(tms: TileMatrixSet, place: Place) -> Bounds | None:
 
 @lru_cache(maxsize=1024)
 def _covered(crs: Crs, whole: Bounds, place: Place) -> Bounds | None:
+    if _is_far(crs, place.geographic):
+        return None
     found = _outline(crs, place)
     if found is None:
         found = _samples(crs, whole, place.geographic)
@@ -78,7 +83,56 @@ def _covered(crs: Crs, whole: Bounds, place: Place) -> Bounds | None:
             return None
     left, bottom, right, top = whole
     cut = (max(found[0], left), max(found[1], bottom), min(found[2], right), min(found[3], top))
-    return cut if cut[0] < cut[2] and cut[1] < cut[3] else None
+    return cut if cut[0] < cut[2] and cut[1] < cut[3] and _shows(crs, cut, place) else None
+
+
+def _is_far(crs: Crs, geographic: Bounds) -> bool:
+    """True for a raster so far from where a CRS is used that its tiles would show nothing but distortion."""
+    area = crs_.to_pyproj(crs).area_of_use
+    if area is None:
+        return False
+    west, south, east, north = geographic
+    if max(south - area.north, area.south - north) > FAR:
+        return True
+    width, area_width = (east - west) % 360.0, (area.east - area.west) % 360.0
+    if width == 0.0 or area_width == 0.0:  # around the world
+        return False
+    return min((west - area.east) % 360.0, (area.west - east) % 360.0) > FAR and not (
+        (west - area.west) % 360.0 <= area_width or (area.west - west) % 360.0 <= width
+    )
+
+
+def _shows(crs: Crs, cut: Bounds, place: Place) -> bool:
+    """True when some point of a rectangle in the set's CRS lies on the raster, the way that a tile looks for it.
+
+    Far from where a projection is meant for, a rectangle around a raster's outline may hold nothing of the raster, and
+    a raster's corners may be projected onto places that are others' (UTM, over the pole).
+    """
+    if place.crs == crs:
+        return True
+    left, bottom, right, top = cut
+    for steps in (9, 65):
+        inner = (np.arange(steps) + 0.5) / steps
+        x, y = np.meshgrid(left + inner * (right - left), bottom + inner * (top - bottom))
+        points = [(x.ravel(), y.ravel())]
+        west, south, east, north = place.geographic
+        east += 360.0 if west > east else 0.0
+        longitude, latitude = np.meshgrid(west + inner * (east - west), south + inner * (north - south))
+        longitude = np.where(longitude > 180.0, longitude - 360.0, longitude)
+        points.append(crs_.transform_points(crs_.WGS84, crs, longitude.ravel(), latitude.ravel()))
+        x, y = (np.concatenate(parts) for parts in zip(*points, strict=True))
+        within = np.isfinite(x) & np.isfinite(y) & (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
+        if within.any() and _are_on(crs, x[within], y[within], place.geographic):
+            return True
+    return False
+
+
+def _are_on(crs: Crs, x: NDArray[np.float64], y: NDArray[np.float64], geographic: Bounds) -> bool:
+    """True when one of the points of the set's CRS lies within geographic bounds."""
+    west, south, east, north = geographic
+    longitude, latitude = crs_.transform_points(crs, crs_.WGS84, x, y)
+    across = (longitude >= west) | (longitude <= east) if west > east else (longitude >= west) & (longitude <= east)
+    return bool((across & (latitude >= south) & (latitude <= north)).any())
 
 
 def _outline(crs: Crs, place: Place) -> Bounds | None:

@@ -10,6 +10,7 @@ from app import tms
 from app.api import answers
 from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import MATRIX_SET, PAGE_FORMAT
+from app.tms import TileMatrixSet
 
 TAG = "Tiling Schemes"
 
@@ -44,13 +45,23 @@ async def tile_matrix_sets(asked: Ask[None]) -> Response:
 async def tile_matrix_set(asked: Ask[None]) -> Response:
     """The definition of a tile matrix set, as OGC publishes it."""
     found = tms.get(asked.path["tileMatrixSetId"])
-    return answers.document(asked, _whole(found.document), title=found.id, description=found.title)
+    return answers.document(asked, _whole(found), title=found.id, description=found.title)
 
 
-def _whole(definition: dict[str, Any]) -> dict[str, Any]:
-    """The definition with what the standard takes for granted written out, because not all clients know it."""
-    matrices = [{"cornerOfOrigin": "topLeft", **matrix} for matrix in definition["tileMatrices"]]
-    return {**definition, "tileMatrices": matrices}
+_ROUNDED = 1e-3
+"""Relative difference of a scale denominator up to which it is a rounded one and stays as it was published."""
+
+
+def _whole(found: TileMatrixSet) -> dict[str, Any]:
+    """The definition with what the standard takes for granted written out, because not all clients know it, and with
+    scale denominators that agree with the sizes of cells.
+    """
+    matrices = []
+    for matrix in found.document["tileMatrices"]:
+        scale = found.scale_denominator(float(matrix["cellSize"]))
+        agrees = abs(float(matrix["scaleDenominator"]) / scale - 1) < _ROUNDED
+        matrices.append({"cornerOfOrigin": "topLeft", **matrix} | ({} if agrees else {"scaleDenominator": scale}))
+    return {**found.document, "tileMatrices": matrices}
 
 
 OPERATIONS: tuple[Operation[None], ...] = (

@@ -3,6 +3,10 @@
 A document is made from layers, and a layer says all that its part of the document needs: so one document describes one
 raster in every tile matrix set, as TiTiler's do, or a whole catalog. Elements stand in the order of the schema, every
 text is escaped by the template, and one layer has one tile matrix set, because ArcGIS looks at the first only.
+
+A tile matrix set is written with the zooms that its layer has, and no others: clients ask for tiles of every matrix
+that they find, whatever the limits say. So layers of a catalog with other zooms have sets with other names,
+``WebMercatorQuad_4_7``.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app import settings
+from markupsafe import Markup
+
+from app import deadline, settings
 from app import tms as tms_
-from app.api import pages, tilesets
+from app.api import ows, pages, tilesets
 from app.api.tilesets import Limits, Place
 from app.crs import WGS84
 from app.errors import InvalidParameter
@@ -27,21 +33,37 @@ _ZOOMS = re.compile(r"(?P<name>\*|\w+)::(?P<low>-?\d{1,3}),(?P<high>-?\d{1,3})")
 _CODE = re.compile(r"(?P<authority>[A-Za-z_]\w*):(?P<code>\w+)")
 
 
+_RANGED = re.compile(r"(?P<name>\w+?)_\d{1,2}_\d{1,2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixSet:
+    """A tile matrix set as a document describes it: the matrices of some zooms, under a name."""
+
+    identifier: str
+    tms: str
+    """Id of the set that it is a part of."""
+    zooms: tuple[int, int]
+    """The first and the last."""
+    tilesize: int | None = None
+    """Pixels along a side of a tile where it is not the set's own number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One entry of a capabilities document."""
 
     identifier: str
     title: str
-    tile_matrix_set: str
+    matrix_set: MatrixSet
     limits: tuple[Limits, ...]
     geographic: Bounds
     """West, south, east, north in degrees."""
     tiles: str
     """Address of a tile with ``{TileMatrix}``, ``{TileRow}`` and ``{TileCol}`` in it; ``{Style}`` if it has styles."""
     media_type: str
-    styles: tuple[str, ...] = ("default",)
-    """The first one is the default."""
+    styles: tuple[tuple[str, str], ...] = (("default", "Default"),)
+    """Name and title of each; the first one is the default."""
     abstract: str | None = None
 
 
@@ -55,41 +77,51 @@ def layers(
     media_type: str,
     render: str = "default",
     old_names: bool = False,
+    name: str | None = None,
+    abstract: str | None = None,
+    tilesize: int | None = None,
 ) -> list[Layer]:
-    """A raster's layers, one for each tile matrix set with tiles of it, named ``{title}_{set}_{render}`` as TiTiler's.
+    """A raster's layers, one for each tile matrix set with tiles of it, identified by ``{title}_{set}_{render}`` as
+    TiTiler's.
 
     WebMercatorQuad comes first: some clients take the first layer. Sets that merge tiles near the poles have none: WMTS
     1.0.0 cannot say so, and clients would show their tiles squeezed.
 
     Args:
         sets: the tile matrix sets to look at.
-        title: what stands for the raster in names; TiTiler takes the ``url``.
+        title: what stands for the raster in identifiers; TiTiler takes the ``url``.
         place: where the raster is.
         zooms: (minzoom, maxzoom) in a set.
         tiles: the template of tile addresses in a set, see `Layer.tiles`.
         media_type: of the tiles.
         render: name of the render parameters.
         old_names: name layers by ``render`` alone, as TiTiler before 1.0 did in its documents of one set.
+        name: what people call the raster; None: ``title``.
+        abstract: a sentence about it.
+        tilesize: pixels along a side of the tiles; None: as each set has it.
     """
     found = []
-    for tms in sorted(sets, key=lambda tms: tms.id != tms_.DEFAULT):
+    chosen = sorted(sets, key=lambda tms: tms.id != tms_.DEFAULT)
+    for tms in chosen:
         if any(matrix.coalesce for matrix in tms.matrices):
             continue
         covered = tilesets.covered(tms, place)
         limits = tilesets.limits(tms, covered, *zooms(tms)) if covered is not None else ()
         if not limits:
             continue
-        name = render if old_names else f"{title}_{tms.id}_{render}"
+        identifier = render if old_names else f"{title}_{tms.id}_{render}"
+        called = name or title
         found.append(
             Layer(
-                identifier=name,
-                title=name,
-                tile_matrix_set=tms.id,
+                identifier=identifier,
+                title=called if len(chosen) == 1 else f"{called} ({tms.id})",
+                matrix_set=MatrixSet(identifier=tms.id, tms=tms.id, zooms=_zooms(limits), tilesize=tilesize),
                 limits=limits,
                 geographic=place.geographic,
                 tiles=tiles(tms),
                 media_type=media_type,
-                styles=("default" if old_names else name,),
+                styles=(("default" if old_names else identifier, render.capitalize()),),
+                abstract=abstract,
             )
         )
     return found
@@ -103,10 +135,12 @@ def layer(
     zooms: tuple[int, int],
     tiles: str,
     media_type: str,
-    styles: Sequence[str] = (),
+    styles: Sequence[tuple[str, str]] = (),
     abstract: str | None = None,
-) -> Layer:
-    """The entry of a catalog's layer, whose tiles are in WebMercatorQuad.
+    tilesize: int | None = None,
+    ranged: bool = False,
+) -> Layer | None:
+    """The entry of a catalog's layer, whose tiles are in WebMercatorQuad; None where nothing of it is there.
 
     Args:
         identifier: its id.
@@ -115,22 +149,39 @@ def layer(
         zooms: (minzoom, maxzoom).
         tiles: the template of tile addresses, see `Layer.tiles`.
         media_type: of the tiles.
-        styles: names of its styles beside the default one.
+        styles: name and title of its styles beside the default one.
         abstract: a sentence about it.
+        tilesize: pixels along a side of the tiles; None: as the set has it.
+        ranged: name the set after its zooms, for documents with layers of other zooms.
     """
     tms = tms_.get(tms_.DEFAULT)
     place = Place(bounds=geographic, crs=WGS84, geographic=geographic)
+    limits = tilesets.limits(tms, tilesets.covered(tms, place), *zooms)
+    if not limits:
+        return None
+    low, high = _zooms(limits)
+    name = f"{tms.id}_{low}_{high}" if ranged else tms.id
     return Layer(
         identifier=identifier,
         title=title,
-        tile_matrix_set=tms.id,
-        limits=tilesets.limits(tms, tilesets.covered(tms, place), *zooms),
+        matrix_set=MatrixSet(identifier=name, tms=tms.id, zooms=(low, high), tilesize=tilesize),
+        limits=limits,
         geographic=geographic,
         tiles=tiles,
         media_type=media_type,
-        styles=("default", *styles),
+        styles=(("default", "Default"), *styles),
         abstract=abstract,
     )
+
+
+def _zooms(limits: Sequence[Limits]) -> tuple[int, int]:
+    return limits[0].zoom, limits[-1].zoom
+
+
+def known_set(name: str) -> str:
+    """The id of the tile matrix set that a document calls so."""
+    match = _RANGED.fullmatch(name)
+    return match["name"] if match is not None and name not in tms_.names() else name
 
 
 def capabilities(
@@ -140,6 +191,7 @@ def capabilities(
     title: str,
     provider: str,
     use_epsg: bool = False,
+    abstract: str | None = None,
 ) -> str:
     """The capabilities document of these layers, XML text.
 
@@ -149,20 +201,25 @@ def capabilities(
         title: of the service.
         provider: who serves it.
         use_epsg: write ``EPSG:3857`` instead of the URN, for ArcMap.
+        abstract: a sentence about the service.
     """
-    names = dict.fromkeys(layer.tile_matrix_set for layer in layers)
-    return (
+    sets = {layer.matrix_set.identifier: layer.matrix_set for layer in layers}
+    parts = (
         pages.environment(settings.get().template_directory)
         .get_template("wmts.xml")
-        .render(
+        .generate(
             layers=layers,
             address=address,
             title=title,
             provider=provider,
-            matrix_sets=[_described(name, use_epsg) for name in names],
+            abstract=abstract,
+            matrix_sets=[_described(matrix_set, use_epsg) for matrix_set in sets.values()],
             corners=_corners,
+            limits=_limits,
+            said=ows.sayable,
         )
     )
+    return "".join(deadline.paced(parts, 256))
 
 
 def parse_zooms(texts: Iterable[str], known: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -197,22 +254,50 @@ def supported_crs(tms: TileMatrixSet, *, use_epsg: bool = False) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Matrix:
+    """A tile matrix as the document writes it."""
+
+    zoom: int
+    scale_denominator: float
+    corner: str
+    tile_width: int
+    tile_height: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Described:
     """A tile matrix set as the document writes it."""
 
     identifier: str
     crs: str
-    matrices: tuple[tuple[TileMatrix, str], ...]
-    """Each matrix with its ``TopLeftCorner``."""
+    matrices: tuple[_Matrix, ...]
 
 
-@lru_cache(maxsize=128)
-def _described(name: str, use_epsg: bool) -> _Described:
-    tms = tms_.get(name)
+@lru_cache(maxsize=512)
+def _described(matrix_set: MatrixSet, use_epsg: bool) -> _Described:
+    tms, size = tms_.get(matrix_set.tms), matrix_set.tilesize
+    low, high = matrix_set.zooms
     return _Described(
-        identifier=tms.id,
+        identifier=matrix_set.identifier,
         crs=supported_crs(tms, use_epsg=use_epsg),
-        matrices=tuple((matrix, _top_left(tms, matrix)) for matrix in tms.matrices),
+        matrices=tuple(
+            _Matrix(
+                zoom=matrix.zoom,
+                # A tile shows the same piece of the Earth, in however many pixels.
+                scale_denominator=tms.scale_denominator(matrix.cell_size)
+                * matrix.tile_width
+                / (size or matrix.tile_width),
+                corner=_top_left(tms, matrix),
+                tile_width=size or matrix.tile_width,
+                tile_height=size or matrix.tile_height,
+                width=matrix.width,
+                height=matrix.height,
+            )
+            for matrix in tms.matrices
+            if low <= matrix.zoom <= high
+        ),
     )
 
 
@@ -224,6 +309,19 @@ def _top_left(tms: TileMatrixSet, matrix: TileMatrix) -> str:
     if matrix.bottom_left:
         y += matrix.cell_size * matrix.tile_height * matrix.height
     return f"{y} {x}" if swapped else f"{x} {y}"
+
+
+def _limits(limits: Sequence[Limits]) -> Markup:
+    """``TileMatrixLimits`` of each zoom. They are nearly all of a long document, and numbers need no escaping."""
+    return Markup(  # noqa: S704 - numbers only
+        "\n          ".join(
+            f"<TileMatrixLimits><TileMatrix>{limit.zoom}</TileMatrix>"
+            f"<MinTileRow>{limit.first_row}</MinTileRow><MaxTileRow>{limit.last_row}</MaxTileRow>"
+            f"<MinTileCol>{limit.first_column}</MinTileCol><MaxTileCol>{limit.last_column}</MaxTileCol>"
+            "</TileMatrixLimits>"
+            for limit in limits
+        )
+    )
 
 
 def _corners(bounds: Bounds) -> tuple[str, str]:

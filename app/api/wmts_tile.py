@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from app import tms as tms_
-from app.api import kvp, ows
+from app.api import kvp, ows, wmts
 from app.api.links import query_of
 from app.api.operation import Ask, Operation
 from app.api.ows import ServiceError
@@ -78,7 +78,7 @@ def _place(given: Mapping[str, str], only: str | None) -> dict[str, str | None]:
     if missing:
         detail = f"The request names no {' and no '.join(missing)}."
         raise ServiceError("MissingParameterValue", detail, parameter=missing[0])
-    matrix_set = given.get("tilematrixset") or only
+    matrix_set = wmts.known_set(given.get("tilematrixset") or only or tms_.DEFAULT)
     if only is not None and matrix_set != only:
         detail = f"The tiles of this layer are in {only}."
         raise ServiceError("InvalidParameterValue", detail, parameter="TileMatrixSet")
@@ -86,7 +86,7 @@ def _place(given: Mapping[str, str], only: str | None) -> dict[str, str | None]:
     if row is None:
         raise ServiceError("InvalidParameterValue", "There are no tiles of this format.", parameter="Format")
     return {
-        "tileMatrixSetId": matrix_set or tms_.DEFAULT,
+        "tileMatrixSetId": matrix_set,
         "z": given["tilematrix"].rpartition(":")[2],  # as some clients write it, behind the name of its set
         "x": given["tilecol"],
         "y": given["tilerow"],

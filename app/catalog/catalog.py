@@ -2,15 +2,19 @@
 
 Two questions are asked of it. ``get`` comes with every tile, so it answers from memory and looks at one document at
 most once in ``revalidate`` seconds; while one thread looks, others go on with what is kept. An id that is not known
-costs a listing of the store at most as often, however many such ids are asked for. ``layers`` reads what is new in the
-listing.
+costs a listing of the store's names at most as often, however many such ids are asked for. ``page`` reads the documents
+of a part of the list, and ``layers`` those of all: nothing that is asked for over the net does.
+
+A layer is gone when the store says so and still can be listed. A directory that has vanished, or a bucket, says nothing
+of its layers: the last good ones go on being served.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,6 +27,9 @@ from app.settings import Settings
 DOCUMENT = "index.json"
 _READERS = 16
 """Documents read at a time from a listing."""
+_PAGES = 64
+"""Pages of the list that are kept."""
+_GONE = "The store of the layers has vanished."
 
 
 @dataclass(slots=True)
@@ -36,6 +43,18 @@ class _Kept:
     """What is wrong with the document."""
     unreachable: str | None = None
     """What was wrong with the store when it was asked last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of the list of layers."""
+
+    layers: tuple[Layer, ...]
+    """Those that can be served, by id."""
+    total: int
+    """Ids in the whole list."""
+    state: str
+    """Changes with every document of the page, and with the number of all; the same in every process."""
 
 
 class Catalog:
@@ -54,8 +73,11 @@ class Catalog:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._names: tuple[str, ...] = ()
+        self._pages: dict[tuple[int, int], tuple[float, Page]] = {}
         self._listed: float | None = None
         self._listing = threading.Lock()
+        self._parsing = threading.Lock()
         self._checking: set[str] = set()
 
     @property
@@ -82,8 +104,8 @@ class Catalog:
             return layer
         kept = self._kept.get(layer_id)
         if kept is None:
-            self._list()
-            kept = self._kept.get(layer_id)
+            if layer_id in self._list():
+                kept = self._check(layer_id)
         elif self._clock() - kept.checked >= self._revalidate and self._begin(layer_id):
             try:
                 kept = self._check(layer_id)
@@ -103,8 +125,31 @@ class Catalog:
         Raises:
             UpstreamError: the store failed and was never listed.
         """
-        self._list(check=True)
-        return tuple(kept.layer for _, kept in sorted(self._kept.items()) if kept.layer is not None)
+        return self._read(self._list())
+
+    def page(self, offset: int, limit: int) -> Page:
+        """A part of the list, at most a few seconds old.
+
+        Raises:
+            UpstreamError: the store failed and was never listed.
+        """
+        if (page := self.fresh_page(offset, limit)) is not None:
+            return page
+        now = self._clock()
+        names = self._list()
+        layers = self._read(names[offset : offset + limit])
+        digest = hashlib.blake2b(repr((len(names), [(layer.id, layer.version) for layer in layers])).encode())
+        page = Page(layers=layers, total=len(names), state=digest.hexdigest()[:32])
+        with self._lock:
+            if len(self._pages) >= _PAGES:
+                self._pages.clear()
+            self._pages[offset, limit] = (now, page)
+        return page
+
+    def fresh_page(self, offset: int, limit: int) -> Page | None:
+        """That part where it is known and need not be checked, else None. Touches no store."""
+        checked, page = self._pages.get((offset, limit), (0.0, None))
+        return page if page is not None and self._clock() - checked < self._revalidate else None
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with the documents that could not be read, by id; the last good layer may still be served."""
@@ -130,9 +175,12 @@ class Catalog:
         try:
             blob = self._store.read(f"{layer_id}/{DOCUMENT}", unless=kept.version if kept else None)
         except NotFound:
-            with self._lock:
-                self._kept.pop(layer_id, None)
-            return None
+            if kept is None or kept.layer is None or self._is_listable():
+                with self._lock:
+                    self._kept.pop(layer_id, None)
+                return None
+            kept.checked, kept.unreachable = now, _GONE
+            return kept
         except UpstreamError as error:
             if kept is None:  # nothing is known of it but that it is there
                 kept = _Kept(layer=None, version=None, checked=now)
@@ -148,9 +196,10 @@ class Catalog:
         problem: str | None = None
         layer = kept.layer if kept else None
         try:
-            layer = document.parse(
-                layer_id, blob.body, version=blob.version, folder=f"{self._store.address}{layer_id}/"
-            )
+            with self._parsing:  # many threads wait for the store, and one at a time takes the interpreter's lock
+                layer = document.parse(
+                    layer_id, blob.body, version=blob.version, folder=f"{self._store.address}{layer_id}/"
+                )
         except BrokenDocument as error:
             problem = error.detail
         found = _Kept(layer=layer, version=blob.version, checked=now, problem=problem)
@@ -158,36 +207,54 @@ class Catalog:
             self._kept[layer_id] = found
         return found
 
-    def _list(self, *, check: bool = False) -> None:
-        """Look for new and removed layers, at most once in ``revalidate`` seconds; with ``check`` at known ones too."""
-        if not check and self._listed is not None and self._clock() - self._listed < self._revalidate:
-            return
+    def _is_listable(self) -> bool:
+        """False where the store itself has gone, with everything in it."""
+        try:
+            next(iter(self._store.folders()), None)
+        except (UpstreamError, NotFound):
+            return False
+        return True
+
+    def _read(self, names: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers of these ids that can be served; those that are not fresh are checked first."""
+        names = tuple(names)
+        now = self._clock()
+        kept = {name: self._kept.get(name) for name in names}
+        stale = [name for name, found in kept.items() if found is None or now - found.checked >= self._revalidate]
+        if len(stale) <= 2:
+            for name in stale:
+                self._check(name)
+        else:
+            with ThreadPoolExecutor(_READERS, thread_name_prefix="catalog") as pool:
+                list(pool.map(self._check, stale))
+        found = (self._kept.get(name) for name in names)
+        return tuple(each.layer for each in found if each is not None and each.layer is not None)
+
+    def _list(self) -> tuple[str, ...]:
+        """The ids of the store's folders, sorted; looked at no more often than once in ``revalidate`` seconds.
+
+        Raises:
+            UpstreamError: the store failed and was never listed.
+        """
+        if self._listed is not None and self._clock() - self._listed < self._revalidate:
+            return self._names
         with self._listing:  # the others wait: they asked for what only the listing can tell
             now = self._clock()
-            if self._listed is None or now - self._listed >= self._revalidate:
-                try:
-                    present = {name for name in self._store.folders() if ids.is_id(name)}
-                except UpstreamError:
-                    if self._listed is None:
-                        raise
-                    self._listed = now
-                    return
-                with self._lock:
-                    for layer_id in set(self._kept) - present:
-                        del self._kept[layer_id]
-                new = present - set(self._kept)
-                listed = now
-            else:
-                new, listed = set(), self._listed
-            stale = {name for name, kept in list(self._kept.items()) if now - kept.checked >= self._revalidate}
-            wanted = sorted(new | (stale if check else set()))
-            if len(wanted) <= 2:
-                for name in wanted:
-                    self._check(name)
-            else:
-                with ThreadPoolExecutor(_READERS, thread_name_prefix="catalog") as pool:
-                    list(pool.map(self._check, wanted))
-            self._listed = listed  # only now: whoever finds it set asks what is kept
+            if self._listed is not None and now - self._listed < self._revalidate:
+                return self._names
+            try:
+                names = tuple(sorted(name for name in self._store.folders() if ids.is_id(name)))
+            except (UpstreamError, NotFound) as error:
+                if self._listed is None:
+                    raise UpstreamError("The layers cannot be listed.") from error
+                self._listed = now
+                return self._names
+            with self._lock:
+                for layer_id in set(self._kept) - set(names):
+                    del self._kept[layer_id]
+                self._names = names
+            self._listed = now
+            return names
 
 
 def open_catalog(address: str, *, revalidate: float = 5.0, settings: Settings | None = None) -> Catalog:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from app.catalog.schema import Document
 
 MAX_BYTES = 8 << 20
+MAX_DEPTH = 32
+"""Lists and objects in one another: what is deeper would end the encoder of every document that shows it."""
 RENDER_PARAMETERS = frozenset(
     [
         "algorithm",
@@ -97,6 +99,8 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
 
     try:
         raw = json.loads(body)
+        if _is_deeper(raw, MAX_DEPTH):
+            raise BrokenDocument(f"The document is nested more than {MAX_DEPTH} levels deep.", limit=MAX_DEPTH)
         found = Document.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -135,6 +139,15 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
         statistics=found.statistics,
         document=raw,
     )
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """True for lists and objects in one another on more than so many levels."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in value if isinstance(item, dict | list))
 
 
 def _source(found: Document, folder: str) -> str:

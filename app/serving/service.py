@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from app import arena, budget, native
 from app.arena import Arena
@@ -92,6 +92,7 @@ class Service:
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
+        self._together: Flights[Any] = Flights()
 
     @property
     def oldest(self) -> float:
@@ -203,6 +204,39 @@ class Service:
                 return work()
 
         return await wanted(self.admission.run(do), gone)
+
+    async def document(self, request: str, work: Callable[[], Encoded], *, known: str | None = None) -> Served:
+        """The answer to a request about no raster, made in a render slot and remembered.
+
+        Args:
+            request: canonical text of everything that the answer is made of: same text, same answer.
+            work: makes the answer.
+            known: ``If-None-Match`` of the request.
+        """
+        tag = self._tag("", request)
+        if known is not None and etag.matches(known, tag):
+            return Served(encoded=None, etag=tag, how="known")
+        found = self.cache.get(tag)
+        if found is not None:
+            return Served(encoded=found, etag=tag, how="hit")
+        asked = time.perf_counter()
+
+        def do() -> _Made:
+            with self._turns.taken():
+                began = time.perf_counter()
+                encoded = work()
+            timing = Timing(queue=began - asked, work=time.perf_counter() - began)
+            return _Made(encoded=encoded, etag=tag, timing=timing)
+
+        made, joined = await self._flights.join(
+            tag, lambda tell: self.admission.start(do, tell, lambda made: self.cache.put(tag, made.encoded))
+        )
+        return Served(encoded=made.encoded, etag=tag, how="wait" if joined else "miss", timing=made.timing)
+
+    async def together(self, key: str, work: Callable[[], T]) -> T:
+        """What ``work`` returns, done in a render slot once for all who want the same at a time, and not remembered."""
+        found, _ = await self._together.join(key, lambda tell: self.admission.start(work, tell))
+        return cast("T", found)
 
     def _open(self, location: Location, tell: Tell[str]) -> Job[str]:
         def do() -> str:

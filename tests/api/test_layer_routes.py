@@ -157,15 +157,26 @@ def test_links_of_a_layer_lead_to_its_own_routes(client: TestClient) -> None:
     assert "/cog/" not in tileset
 
 
-def test_beyond_the_zooms_there_is_nothing(client: TestClient) -> None:
-    answer = client.get("/numbers/10/536/362.png")
-    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (404, "tile_outside_bounds", 9)
-    outside = client.get("/numbers/8/0/0.png")
-    assert (outside.status_code, outside.json()["limit"]) == (404, "8,46,9,47")
+@pytest.mark.parametrize("tile", ["10/536/362", "13/4294/2899", "4/8/5"])
+def test_beyond_the_zooms_tiles_are_made_of_what_there_is(client: TestClient, tile: str) -> None:
+    long = client.get(f"/layers/numbers/tiles/WebMercatorQuad/{tile}.png")
+    short = client.get(f"/numbers/{tile}.png")
+    assert (short.status_code, long.status_code) == (200, 200)
+    assert short.content == long.content
+    assert service.pixels(short.content)[..., -1].any()
+
+
+def test_beyond_the_bounds_there_is_nothing(client: TestClient) -> None:
+    for path in ("/numbers/8/0/0.png", "/numbers/12/0/0.png"):
+        outside = client.get(path)
+        assert (outside.status_code, outside.json()["code"]) == (404, "tile_outside_bounds")
+        assert outside.json()["limit"] == "8,46,9,47"
+    deep = client.get("/numbers/31/536/362.png")
+    assert (deep.status_code, deep.json()["parameter"]) == (404, "z")
 
 
 @pytest.mark.parametrize(("setting", "status"), [("404", 404), ("204", 204), ("transparent", 200)])
-@pytest.mark.parametrize("path", ["/numbers/10/536/362.png", "/numbers/8/0/0.png", "/numbers/2/2/1@2x.png"])
+@pytest.mark.parametrize("path", ["/numbers/10/0/0.png", "/numbers/8/0/0.png", "/numbers/2/0/0@2x.png"])
 def test_where_there_is_nothing_the_setting_decides(catalog: Path, setting: str, status: int, path: str) -> None:
     with service.client(catalog=str(catalog), empty_tile=setting) as client:
         answer = client.get(path)
@@ -224,3 +235,81 @@ def test_without_a_catalog_there_are_no_layers() -> None:
     with service.client() as client:
         assert client.get("/layers").json() == {"layers": []}
         assert client.get("/numbers").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog of 25 layers, one of them broken."""
+    root = tmp_path_factory.mktemp("many").resolve()
+    rasters.gradient(root / "raster.tif", dtype="uint8")
+    for number in range(25):
+        layer = root / f"layer-{number:02}"
+        layer.mkdir()
+        document = {"bounds": [8, 46, 9, 47], "minzoom": 5, "maxzoom": 9, "source": f"{root}/raster.tif"}
+        (layer / "index.json").write_text(json.dumps(document) if number != 7 else '{"statistics":' + "[" * 500)
+    return root
+
+
+def test_lists_come_in_pages(many: Path) -> None:
+    with service.client(many, catalog=str(many)) as client:
+        found: list[str] = []
+        addresses = ["/layers?limit=10"]
+        while addresses:
+            answer = client.get(addresses.pop())
+            assert answer.status_code == 200
+            body = answer.json()
+            found += [layer["id"] for layer in body["layers"]]
+            links = {link["rel"]: link["href"] for link in body["links"]}
+            if "next" in links:
+                addresses.append(links["next"])
+                assert answer.links["next"]["url"] == links["next"]
+            assert ("prev" in links) == (len(found) > 10)
+        assert found == [f"layer-{number:02}" for number in range(25) if number != 7]
+        assert [layer["id"] for layer in client.get("/layers").json()["layers"]] == found
+        page = client.get("/layers?limit=10&f=html").text
+        assert "offset=10" in page
+        assert "layer-09" in page
+        assert "layer-10" not in page
+
+
+def test_a_wmts_document_of_many_layers_comes_in_pages(many: Path) -> None:
+    with service.client(many, catalog=str(many)) as client:
+        first = client.get("/wmts?limit=10&offset=10")
+        assert first.text.count("<Layer>") == 10
+        assert "limit=" not in "".join(re.findall(r'template="([^"]+)"', first.text))
+        assert client.get(first.links["next"]["url"]).text.count("<Layer>") == 5
+        assert first.links["prev"]["url"].endswith("/wmts?limit=10")
+        assert first.links["next"]["url"].replace("&", "&amp;") in first.text
+        whole = client.get("/wmts")
+        assert whole.text.count("<Layer>") == 24
+        assert "link" not in whole.headers
+        assert "<ows:Abstract>" not in whole.text
+
+
+@pytest.mark.parametrize("path", ["/layers", "/wmts", "/layer-01/wmts"])
+def test_documents_of_layers_are_made_once_for_a_state_of_the_catalog(many: Path, path: str) -> None:
+    with service.client(many, catalog=str(many), revalidate_seconds=0) as client:
+        first, second = client.get(path), client.get(path)
+        assert (first.headers["x-cache"], second.headers["x-cache"]) == ("miss", "hit")
+        assert first.content == second.content
+        known = client.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert known.status_code == 304
+        other = client.get(path, headers={"host": "other.example"})
+        assert "http://other.example" in other.text
+        document = many / "layer-01" / "index.json"
+        before = document.read_text()
+        document.write_text(json.dumps(json.loads(before) | {"name": "Another name"}))
+        try:
+            changed = client.get(path)
+            assert changed.headers["x-cache"] == "miss"
+            assert "Another name" in changed.text
+        finally:
+            document.write_text(before)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "offset=-1", "offset=1e9"])
+def test_pages_that_are_none(many: Path, query: str) -> None:
+    with service.client(many, catalog=str(many)) as client:
+        for path in ("/layers", "/wmts"):
+            answer = client.get(f"{path}?{query}")
+            assert (answer.status_code, answer.json()["parameter"]) == (422, query.partition("=")[0])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from starlette.testclient import TestClient
 
 from app import crs, tms
 from app.api import tilesets
@@ -139,3 +142,25 @@ def test_a_raster_upside_down_covers_the_same() -> None:
         for bounds in ((8.0, 46.0, 9.0, 47.0), (8.0, 47.0, 9.0, 46.0))
     )
     assert tilesets.covered(grid, turned) == tilesets.covered(grid, upright)
+
+
+def test_links_of_a_tileset_keep_its_zooms(client: TestClient, folder: Path) -> None:
+    query = {"url": f"{folder}/rgb.tif", "minzoom": 5, "maxzoom": 7}
+    answer = client.get("/cog/tiles/WebMercatorQuad", params=query)
+    links = {link["rel"]: link["href"] for link in answer.json()["links"]}
+    for relation in ("self", "data"):
+        assert "minzoom=5&maxzoom=7" in links[relation]
+    assert "zoom=" not in links["tile"]
+    assert client.get(links["self"]).json()["tileMatrixSetLimits"] == answer.json()["tileMatrixSetLimits"]
+    page = client.get(links["data"]).text
+    assert '"minzoom": 5' in page
+    assert '"maxzoom": 7' in page
+
+
+@pytest.mark.parametrize(
+    "path", ["/cog/tiles/WebMercatorQuad/8/87", "/layers/a/tiles/WebMercatorQuad/8/87", "/cog/tiles/a/b/c", "/a/b/1/2"]
+)
+def test_a_tile_path_that_lacks_a_part_is_no_path(client: TestClient, path: str) -> None:
+    answer = client.get(path, params={"url": "/none.tif"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "parameter" not in answer.json()

@@ -233,3 +233,96 @@ def test_one_document_that_cannot_be_read_hides_no_other(catalog: Catalog, store
     put(store, "dem")
     clock.now += 5
     assert catalog.get("dem").id == "dem"
+
+
+def test_a_page_reads_its_own_documents_only(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    for number in range(30):
+        put(store, f"layer-{number:02}")
+    page = catalog.page(10, 5)
+    assert [layer.id for layer in page.layers] == [f"layer-{number}" for number in range(10, 15)]
+    assert page.total == 30
+    assert (store.reads, store.listings) == (5, 1)
+    assert catalog.fresh_page(10, 5) is page
+    assert catalog.page(10, 5) is page
+    assert [layer.id for layer in catalog.page(28, 5).layers] == ["layer-28", "layer-29"]
+    assert catalog.page(30, 5).layers == ()
+    assert store.listings == 1
+
+
+def test_a_page_is_known_by_what_is_on_it(catalog: Catalog, store: Counting, clock: Clock) -> None:
+    for layer_id in ("a", "b", "c"):
+        put(store, layer_id)
+    first, second = catalog.page(0, 2), catalog.page(2, 2)
+    clock.now = 5.0
+    assert catalog.fresh_page(0, 2) is None
+    assert catalog.page(0, 2).state == first.state
+    put(store, "b", name="other")
+    clock.now = 10.0
+    assert catalog.page(0, 2).state != first.state
+    assert catalog.page(2, 2).state == second.state
+    store.remove("c/index.json")
+    clock.now = 15.0
+    assert catalog.page(2, 2).layers == ()
+    assert catalog.page(2, 2).state != second.state
+    again = Catalog(DirectoryStore(store.root), clock=clock)
+    assert again.page(0, 2).state == catalog.page(0, 2).state  # in every process
+
+
+def test_one_layer_of_many_is_read_alone(catalog: Catalog, store: Counting) -> None:
+    for number in range(30):
+        put(store, f"layer-{number:02}")
+    assert catalog.get("layer-07").id == "layer-07"
+    assert (store.reads, store.listings) == (1, 1)
+
+
+@pytest.mark.parametrize("field", ["statistics", "render", "styles", "unknown", "name"])
+def test_a_deep_document_is_broken_and_spoils_no_list(catalog: Catalog, store: Counting, field: str) -> None:
+    put(store, "good")
+    for depth, layer_id in ((200, "deep"), (900, "deeper"), (100_000, "deepest")):
+        body = f'{{"{field}": {{"b1": {{"x": {"[" * depth}{"]" * depth}}}}}}}'
+        store.write(f"{layer_id}/index.json", body.encode(), media_type="application/json")
+    assert [layer.id for layer in catalog.layers()] == ["good"]
+    assert set(catalog.problems()) == {"deep", "deeper", "deepest"}
+    with pytest.raises(LayerNotFound):
+        catalog.get("deep")
+
+
+def test_statistics_and_colours_are_not_too_deep(catalog: Catalog, store: Counting) -> None:
+    statistics = {"b1": {"histogram": [[1, 2], [0, 1, 2]]}}
+    colours = [[[0, 10], [255, 0, 0, 255]]]
+    put(store, "a", statistics=statistics, styles={"s": {"render": {"colormap": colours}}}, more={"a": {"b": [[[1]]]}})
+    assert catalog.get("a").statistics == statistics
+
+
+@pytest.mark.parametrize("left", ["nothing", "a mount point"])
+def test_a_directory_that_vanishes_leaves_the_last_good_layers(
+    tmp_path: Path, clock: Clock, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Counting(tmp_path / "layers")
+    catalog = Catalog(store, revalidate=5.0, clock=clock)
+    put(store, "a")
+    put(store, "b")
+    assert len(catalog.layers()) == 2
+    store.root.rename(tmp_path / "elsewhere")
+    if left == "a mount point":
+        store.root.mkdir()
+        monkeypatch.setattr(store, "_device", -1)  # that of the file system which was mounted there
+    for now in (10.0, 20.0):
+        clock.now = now
+        assert catalog.get("a").id == "a"
+        assert [layer.id for layer in catalog.layers()] == ["a", "b"]
+        assert len(catalog.page(0, 10).layers) == 2
+        with pytest.raises(LayerNotFound):
+            catalog.get("c")
+    assert set(catalog.problems()) == {"a", "b"}
+    if left == "a mount point":
+        store.root.rmdir()
+    (tmp_path / "elsewhere").rename(store.root)
+    store.remove("b/index.json")
+    clock.now = 30.0
+    assert [layer.id for layer in catalog.layers()] == ["a"]
+    assert not catalog.problems()
+    store.remove("a/index.json")  # the last layer may go, as long as the directory is there
+    store.root.mkdir(exist_ok=True)
+    clock.now = 40.0
+    assert catalog.layers() == ()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.catalog.catalog import Catalog
 from app.catalog.stores import Store, open_store
 from app.errors import Conflict, InvalidParameter, NotFound, StoreFull, TileryError, UpstreamError
 from app.settings import Settings
@@ -188,3 +189,17 @@ def test_addresses() -> None:
     for wrong in ("gs://bucket/", "http://host/x", "s3:///x"):
         with pytest.raises(InvalidParameter):
             open_store(wrong)
+
+
+def test_a_bucket_that_vanishes_leaves_the_last_good_layers(s3: S3) -> None:  # noqa: F811
+    s3.bucket("short-lived")
+    for layer_id in ("a", "b"):
+        s3.put("short-lived", f"sources/{layer_id}/index.json", b'{"minzoom": 3}')
+    catalog = Catalog(open_store("s3://short-lived/sources/", Settings(s3_endpoint=s3.endpoint)), revalidate=0)
+    assert [layer.id for layer in catalog.layers()] == ["a", "b"]
+    s3.delete("short-lived", "sources/b/index.json")
+    assert [layer.id for layer in catalog.layers()] == ["a"]
+    s3.delete("short-lived", "sources/a/index.json")
+    s3.drop("short-lived")
+    assert catalog.get("a").minzoom == 3
+    assert [layer.id for layer in catalog.layers()] == ["a"]

@@ -66,4 +66,4 @@ def tilery(log: Path, folder: Path, **environment: str) -> contextlib.AbstractCo
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-k", "uvicorn_worker.UvicornWorker"]
     command += ["-b", f"127.0.0.1:{port}", "-w", "1", "--chdir", str(ROOT), "app.main:app"]
-    return running(command, port, log, TILERY_SOURCES=f"{folder}/", **environment)
+    return running(command, port, log, TILERY_SOURCES=f"{folder}/", TILERY_ALLOWED_HOSTS="127.0.0.1", **environment)

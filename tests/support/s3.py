@@ -48,6 +48,16 @@ class S3:
         finally:
             connection.close()
 
+    def drop(self, name: str) -> None:
+        """Remove a bucket, which has to be empty."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("DELETE", f"/{name}")
+            answer = connection.getresponse()
+            assert answer.status in (200, 204), answer.read()
+        finally:
+            connection.close()
+
     def allow(self, bucket: str, statements: list[dict[str, Any]]) -> None:
         """Give a bucket a policy, for those who come without credentials."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

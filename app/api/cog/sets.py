@@ -14,7 +14,7 @@ from app.api.cog.plans import Look
 from app.api.desk import Desk
 from app.api.links import query_of
 from app.api.operation import Ask, Operation, bound, nothing
-from app.api.params import table
+from app.api.params import options, table
 from app.api.params.parse import Values
 from app.api.tilesets import Addresses, Place
 from app.crs import WGS84
@@ -38,11 +38,12 @@ def place_of(reader: Reader) -> Place:
 
 def _addresses(ask: Ask[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = "") -> Addresses:
     to, scope = ask.desk.links.to, ask.request.scope
+    zooms = [pair for pair in query_of(scope) if pair[0] in ("minzoom", "maxzoom")]
     return Addresses(
-        tileset=to(scope, f"{ask.subject.base}/tiles/{tms.id}", query),
+        tileset=to(scope, f"{ask.subject.base}/tiles/{tms.id}", [*query, *zooms]),
         tiles=to(scope, f"{ask.subject.base}/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", query),
         scheme=to(scope, f"/tileMatrixSets/{tms.id}"),
-        viewer=to(scope, f"{ask.subject.base}/{tms.id}/map.html", query),
+        viewer=to(scope, f"{ask.subject.base}/{tms.id}/map.html", [*query, *zooms]),
     )
 
 
@@ -99,8 +100,17 @@ class Described:
     zooms: dict[str, tuple[int, int]]
 
 
+def _tilesize(values: Values) -> int | None:
+    """Pixels along a side of the tiles where the request says it, in today's words or those of TiTiler 1."""
+    scale: int | None = values.get("tile_scale")
+    size: int | None = values["tilesize"]
+    return size if size is not None or scale is None else 256 * scale
+
+
 def plan_wmts(desk: Desk, values: Values) -> Described:
     """The look of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
+    if (tilesize := _tilesize(values)) is not None:
+        options.check_tile(desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
     return Described(look=plans.look(desk, values), zooms=wmts.parse_zooms(values.get("zooms", ()), tms_.names()))
 
 
@@ -110,8 +120,11 @@ async def capabilities(ask: Ask[Described]) -> Response:
     if (tile := await _by_keys(ask, only)) is not None:
         return tile
     row = formats.get(plans.format_of_tiles(ask.values) or "png")
-    to, scope = ask.desk.links.to, ask.request.scope
-    query = kvp.without(query_of(scope, without=_OF_TILES))
+    to, scope, layer = ask.desk.links.to, ask.request.scope, ask.subject.layer
+    tilesize = _tilesize(ask.values)
+    query = kvp.without(query_of(scope, without=(*_OF_TILES, "tilesize")))
+    if tilesize is not None:
+        query.append(("tilesize", str(tilesize)))
     settings = ask.desk.settings
     address = to(scope, scope["path"], kvp.without(query_of(scope)))
 
@@ -132,6 +145,9 @@ async def capabilities(ask: Ask[Described]) -> Response:
             tiles=addresses,
             media_type=row.media_type,
             old_names=only is not None,
+            name=layer.name if layer is not None else ask.subject.name,
+            abstract=layer.description if layer is not None else None,
+            tilesize=tilesize,
         )
         text = wmts.capabilities(
             layers,
@@ -198,6 +214,8 @@ _XML: dict[int | str, Any] = {200: {"description": "A WMTS document.", "content"
 _WMTS_QUERY: table.Group = (
     *table.WMTS,
     table.WMTS_ZOOMS,
+    replace(table.TILESIZE, hidden=True),
+    table.TILE_SCALE,
     *table.TILE_EDGES,
     *table.LAYER,
     *table.PICTURE,

@@ -212,11 +212,20 @@ function wholeEarth() {
   return Math.log2((room * 0.86) / 144);
 }
 
+/** The first page of the list, behind those that are wanted and on no first page. */
+async function listed(wanted) {
+  const { layers } = await json("layers");
+  const there = new Set(layers.map((layer) => layer.id));
+  const missing = (wanted ?? "").split(",").filter((id) => id && !there.has(id)).slice(0, 20);
+  const found = await Promise.allSettled(missing.map((id) => json(encodeURIComponent(id))));
+  return [...found.filter(({ status }) => status === "fulfilled").map(({ value }) => value), ...layers];
+}
+
 async function start() {
   foldable();
   let layers;
   try {
-    ({ layers } = await json("layers"));
+    layers = await listed(data.layer ?? hash().get("layers"));
   } catch (error) {
     say(error.message);
     return;

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app import crs as crs_
-from app import settings
-from app.api import pages
+from app import deadline, settings
+from app.api import ows, pages
 from app.api.tilesets import Place
 from app.api.wms.request import FORMATS, INFO_FORMATS, Version
 from app.crs import WEB_MERCATOR, WGS84
@@ -77,14 +77,14 @@ def layer(
             left, bottom, right, top = own.bounds
             boxes.append((str(own.crs), _written(spoken, own.crs, (left, min(bottom, top), right, max(bottom, top)))))
     return Layer(
-        name=name,
-        title=title,
+        name=ows.sayable(name),
+        title=ows.sayable(title),
         geographic=world,
         boxes=tuple(boxes),
-        styles=(("default", "Default"), *styles),
+        styles=(("default", "Default"), *((style, ows.sayable(named)) for style, named in styles)),
         crs=code,
-        abstract=abstract,
-        attribution=attribution,
+        abstract=None if abstract is None else ows.sayable(abstract),
+        attribution=None if attribution is None else ows.sayable(attribution),
     )
 
 
@@ -98,10 +98,10 @@ def capabilities(spoken: Version, layers: Sequence[Layer], *, address: str, titl
         title: of the service.
     """
     chosen = settings.get()
-    return (
+    parts = (
         pages.environment(chosen.template_directory)
         .get_template("wms.xml")
-        .render(
+        .generate(
             version=spoken,
             layers=layers,
             address=address,
@@ -115,6 +115,7 @@ def capabilities(spoken: Version, layers: Sequence[Layer], *, address: str, titl
             ),
         )
     )
+    return "".join(deadline.paced(parts, 256))
 
 
 def _written(spoken: Version, crs: Crs, box: Bounds) -> Bounds:

@@ -9,7 +9,8 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from app.api import documents, kvp, results
+from app import deadline
+from app.api import documents, kvp, layer_pages, results
 from app.api.cog import plans
 from app.api.cog.plans import Look
 from app.api.cog.sets import place_of
@@ -54,8 +55,8 @@ async def answer(ask: Ask[Look]) -> Response:
     return await (_map(ask, given) if wanted == "getmap" else _info(ask, given))
 
 
-def catalog(family: Family, layers: Callable[[Ask[Any]], Any]) -> Callable[[Ask[None]], Any]:
-    """What answers for all layers: ``layers`` lists them, ``family`` is that of their routes."""
+def catalog(family: Family) -> Callable[[Ask[None]], Any]:
+    """What answers for all layers, whose routes are the family's."""
 
     async def answer_all(ask: Ask[None]) -> Response:
         """The answer of the catalog's service."""
@@ -64,15 +65,19 @@ def catalog(family: Family, layers: Callable[[Ask[Any]], Any]) -> Callable[[Ask[
             texts = {"layer": given.get("layers", "")}
             query: bytes = ask.request.scope["query_string"]
             return await kvp.handed_on(ask.request, ask.desk, bound(family, SERVICE), texts, query)
-        found: tuple[Layer, ...] = await layers(ask)
+        page, beside = await layer_pages.asked(ask)
         spoken, address, name = request_.version(given), _address(ask), ask.desk.settings.name
+        media_type = _media_type(spoken)
 
-        def work() -> str:
-            entries = [_entry(spoken, layer) for layer in found]
-            return document.capabilities(spoken, entries, address=address, title=name)
+        def work() -> Encoded:
+            entries = [_entry(spoken, layer) for layer in deadline.paced(page.layers)]
+            text = document.capabilities(spoken, entries, address=address, title=name)
+            return Encoded(body=text.encode(), media_type=media_type)
 
-        text = await ask.desk.service.once(work)
-        return Response(text, headers={"Content-Type": _media_type(spoken)})
+        served = await ask.desk.service.document(
+            f"wms {spoken} {page.state} {address}", work, known=results.if_none_match(ask.request)
+        )
+        return layer_pages.with_links(results.response(served, media_type), beside)
 
     return answer_all
 
@@ -105,7 +110,8 @@ def _check_name(given: Mapping[str, str], known: set[str]) -> None:
 def _address(ask: Ask[Any]) -> str:
     """What requests to this service begin with: its address and the parameters that are none of the protocol's."""
     scope = ask.request.scope
-    query = [pair for pair in kvp.without(query_of(scope)) if pair[0].lower() not in request_.NAMES]
+    left_out = {*request_.NAMES, *(parameter.name for parameter in layer_pages.PARAMETERS)}
+    query = [pair for pair in kvp.without(query_of(scope)) if pair[0].lower() not in left_out]
     found = ask.desk.links.to(scope, scope["path"], query)
     return f"{found}&" if "?" in found else f"{found}?"
 
@@ -217,14 +223,14 @@ SERVICE: Operation[Look] = Operation(
 """The service of one raster."""
 
 
-def of_all(family: Family, layers: Callable[[Ask[Any]], Any], tag: str) -> Operation[None]:
+def of_all(family: Family, tag: str) -> Operation[None]:
     """The service of the catalog."""
     return Operation(
         id="getLayersWMS",
         paths=("/wms",),
-        parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE),
+        parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE, *layer_pages.PARAMETERS),
         plan=nothing,
-        answer=catalog(family, layers),
+        answer=catalog(family),
         failure=exceptions.report,
         tag=tag,
         summary="WMS of all layers",

@@ -25,6 +25,8 @@ class DirectoryStore:
         """Nothing is touched yet; ``durable`` files are flushed to disk before they count as written."""
         self.root = root
         self._durable = durable
+        self._device: int | None = None
+        """Of the file system that the directory was on when it was listed last."""
 
     @classmethod
     def at(cls, address: str, *, durable: bool = True) -> DirectoryStore:
@@ -128,13 +130,24 @@ class DirectoryStore:
                     break
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Names of the folders below a prefix."""
+        """Names of the folders below a prefix.
+
+        Raises:
+            UpstreamError: the directory was there and has gone; or its file system has, and left an empty one behind.
+        """
         folder = self.path(prefix.rstrip("/")) if prefix else self.root
         with _failures():
             if not folder.is_dir():
+                if not prefix and self._device is not None:
+                    raise UpstreamError("The directory has vanished.")
                 return
             with os.scandir(folder) as found:
                 names = [entry.name for entry in found if entry.is_dir()]
+            if not prefix:
+                device = folder.stat().st_dev
+                if not names and self._device not in (None, device):
+                    raise UpstreamError("The directory's file system has vanished.")
+                self._device = device
         yield from names
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:

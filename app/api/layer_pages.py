@@ -1,0 +1,77 @@
+"""The list of layers in pages: however many layers there are, a request reads and writes one page of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import kvp
+from app.api.links import query_of
+from app.api.operation import Ask
+from app.api.params.kinds import Integer
+from app.api.params.table import Parameter
+from app.catalog.catalog import Page
+
+MOST = 1000
+"""Layers of one page."""
+
+LIMIT = Parameter(
+    name="limit",
+    kind=Integer(above=0, most=MOST),
+    default=MOST,
+    description="Layers of one page at most.",
+)
+OFFSET = Parameter(
+    name="offset",
+    kind=Integer(least=0, most=10_000_000),
+    default=0,
+    description="Layers before the page, in the order of their ids.",
+)
+PARAMETERS = (LIMIT, OFFSET)
+
+CARDS = 100
+"""Layers of one page for people."""
+
+_NONE = Page(layers=(), total=0, state="none")
+
+
+async def page(ask: Ask[Any], offset: int, most: int) -> Page:
+    """So many layers at most, after so many others."""
+    catalog = ask.desk.catalog
+    if catalog is None:
+        return _NONE
+    found = catalog.fresh_page(offset, most)
+    if found is None:
+        found = await ask.desk.service.together(f"page {offset} {most}", lambda: catalog.page(offset, most))
+    return found
+
+
+async def asked(ask: Ask[Any], most: int = MOST) -> tuple[Page, dict[str, str]]:
+    """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
+    offset, limit = ask.values["offset"], min(ask.values["limit"], most)
+    found = await page(ask, offset, limit)
+    return found, _links(ask, found, offset, limit)
+
+
+def _links(ask: Ask[Any], found: Page, offset: int, limit: int) -> dict[str, str]:
+    """Addresses of the page itself, and of the ``next`` and ``prev`` ones where there are such."""
+    wanted = {"self": offset}
+    if offset + limit < found.total:
+        wanted["next"] = offset + limit
+    if offset > 0:
+        wanted["prev"] = max(offset - limit, 0)
+    scope = ask.request.scope
+    to, query = ask.desk.links.to, kvp.without(query_of(scope, without=("offset",)))
+    return {
+        relation: to(scope, scope["path"], [*query, *([("offset", str(start))] if start else [])])
+        for relation, start in wanted.items()
+    }
+
+
+def with_links(response: Response, found: dict[str, str]) -> Response:
+    """The response with a ``Link`` header (RFC 8288) of the pages beside it."""
+    text = ", ".join(f'<{address}>; rel="{relation}"' for relation, address in found.items() if relation != "self")
+    if text:
+        response.headers["Link"] = text
+    return response
