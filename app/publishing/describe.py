@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from app.catalog import ids
-from app.publishing import metadata, rasters, zoom
+from app.publishing import kinds, metadata, rasters, zoom
 from app.publishing.bounds import bounds_of, size_at
+from app.publishing.display import default_render
 from app.publishing.progress import Progress
 from app.publishing.rasters import Placement
-from app.publishing.statistics import limits_for_display, passes, statistics
+from app.publishing.statistics import passes, statistics
 
 
 def slug(text: str) -> str:
@@ -39,7 +40,7 @@ def describe(path: Path, layer_id: str, placement: Placement, progress: Progress
     deepest = zoom.maximum(profile, "nearest")
     with progress.step("statistics", profile.width * profile.height * passes(profile.dtypes[0]), "px") as advance:
         found = statistics(path, profile, advance)
-    ranges = limits_for_display(found, profile.dtypes[0])
+    render = default_render(profile, found, kinds.guess(profile, kinds.sample(path)))
     return metadata.document(
         layer_id=layer_id,
         bounds=bounds,
@@ -53,5 +54,5 @@ def describe(path: Path, layer_id: str, placement: Placement, progress: Progress
         revision=rasters.identity(path),
         published=datetime.now(UTC).isoformat(timespec="seconds"),
         statistics=found,
-        given={"render": {"rescale": ranges}} if ranges else {},
+        given={"render": render} if render else {},
     )

@@ -34,8 +34,8 @@ from app.catalog import document as documents
 from app.catalog import ids
 from app.catalog.stores import Store, open_store
 from app.catalog.stores.directory import DirectoryStore
-from app.errors import Conflict, NotFound, SourceError, UnsupportedRaster
-from app.publishing import check, fetch, grid, kinds, metadata, profiles, rasters, transcode, turns, warp, zoom
+from app.errors import Conflict, InvalidParameter, NotFound, SourceError, UnsupportedRaster
+from app.publishing import check, display, fetch, grid, kinds, metadata, profiles, rasters, transcode, turns, warp, zoom
 from app.publishing.bounds import bounds_of, count_tiles, map_bounds, size_at
 from app.publishing.cog import cog
 from app.publishing.complete import whole
@@ -45,7 +45,7 @@ from app.publishing.overviews import files as overview_files
 from app.publishing.profiles import Squeeze
 from app.publishing.progress import Progress, Silent
 from app.publishing.rasters import Placement
-from app.publishing.statistics import limits_for_display, passes, statistics
+from app.publishing.statistics import passes, statistics
 from app.publishing.vrt import vrt
 from app.publishing.workplace import Workplace
 from app.publishing.zoom import Rule
@@ -182,6 +182,8 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
         width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
         way = warp.missing(profile, keep_alpha=squeeze.compress != "JPEG")
         bands = len(profile.data_bands) + way.alpha
+    if wrong := display.missing_bands(order.given.get("render") or {}, bands):
+        raise InvalidParameter(f"The raster has {bands} bands and none of number {wrong[0]}.", parameter="render")
     if native and profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")
     in_tiles = roll is None and (profile.gcps or transcode.is_random_access(profile))
@@ -316,8 +318,9 @@ class _Prepared:
     width: int
     height: int
     bands: int
-    dtype: str
     statistics: dict[str, Any]
+    render: dict[str, Any]
+    """How it is shown when nobody says how."""
 
 
 def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress: Progress) -> _Prepared:
@@ -337,8 +340,8 @@ def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress
             "width": profile.width,
             "height": profile.height,
             "bands": len(profile.data_bands),
-            "dtype": profile.dtypes[0],
             "statistics": found,
+            "render": display.default_render(profile, found, planned.kind),
         }
         place.done("check", files, facts)
         for made in ("tiled.tif", "warped.tif"):
@@ -350,8 +353,8 @@ def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress
         width=facts["width"],
         height=facts["height"],
         bands=facts["bands"],
-        dtype=facts["dtype"],
         statistics=facts["statistics"],
+        render=facts["render"],
     )
 
 
@@ -445,9 +448,8 @@ def _switch(
         if order.only is not None:  # after reading, so that whoever switches later is met by the version
             _need_only(order, fetch.origin(order.source))
         given = dict(order.given)
-        ranges = limits_for_display(prepared.statistics, prepared.dtype)
-        if "render" not in given and ranges and not (before or {}).get("render") and planned.kind != "classes":
-            given["render"] = {"rescale": ranges}
+        render = given["render"] if "render" in given else (before or {}).get("render") or prepared.render
+        given["render"] = display.completed(render, prepared.render, bands=prepared.bands, count=planned.bands)
         written = metadata.document(
             layer_id=order.id,
             bounds=bounds_of(planned.profile),

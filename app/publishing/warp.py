@@ -38,12 +38,15 @@ class Missing:
 
 
 def missing(profile: Profile, *, keep_alpha: bool) -> Missing:
-    """The way that suits a raster. Floats without any get NaN, which costs no mask."""
-    if profile.alpha_band is not None and keep_alpha:
+    """The way that suits a raster. Floats without any get NaN, which costs no mask. An alpha band of floats, of which
+    nobody can say which of its values is opaque, becomes a mask.
+    """
+    floats = profile.dtypes[0].startswith("float")
+    if profile.alpha_band is not None and keep_alpha and not floats:
         return Missing(nodata=None, alpha=True, mask=False)
     if profile.nodata is not None:
         return Missing(nodata=profile.nodata, alpha=False, mask=False)
-    if profile.dtypes[0].startswith("float") and not profile.has_mask:
+    if floats and not profile.has_mask and profile.alpha_band is None:
         return Missing(nodata=float("nan"), alpha=False, mask=False)
     return Missing(nodata=None, alpha=False, mask=True)
 

@@ -91,7 +91,7 @@ def test_the_layer_is_in_the_catalog(tmp_path: Path) -> None:
     assert (layer.name, layer.attribution, layer.revision) == ("Alps", "us", done.revision)
     assert layer.source == done.address
     assert layer.style("x") is not None
-    assert [name for name, _ in layer.render] == ["rescale", "rescale"]
+    assert [name for name, _ in layer.render] == ["bidx", "rescale"]
     assert layer.meta.approximate_zoom == layer.maxzoom
     assert layer.meta.band_count == 2
     document = json.loads((tmp_path / "catalog" / "alps" / "index.json").read_text())
