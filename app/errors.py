@@ -137,6 +137,17 @@ class Unauthorized(TileryError):
     status = 401
 
 
+class TooManyGuesses(TileryError):
+    """Wrong access tokens come faster than they may be tried."""
+
+    code = "too_many_guesses"
+    status = 429
+
+    def __init__(self, detail: str) -> None:
+        """Come again in a second."""
+        super().__init__(detail, retry_after=1)
+
+
 class NotFound(TileryError):
     """Nothing is there."""
 

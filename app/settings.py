@@ -7,6 +7,7 @@ an environment written for TiTiler works as it is. No other module reads the env
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import MutableMapping
 from dataclasses import InitVar, dataclass
 from functools import cache
@@ -16,6 +17,9 @@ from app import variables
 from app.variables import Field
 
 CommaList = tuple[str, ...]
+
+_FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
+"""A source of ``frame-ancestors`` (CSP 3, 6.4.2), with or without the quotes around ``self``."""
 
 
 def _names(name: str, *fallbacks: str) -> tuple[str, ...]:
@@ -80,6 +84,9 @@ class Settings:
         validation_alias=_names("CORS_ALLOW_METHODS", "TITILER_API_CORS_ALLOW_METHODS"),
     )
     """Methods that those pages may use."""
+    frame_ancestors: CommaList = Field(("self",), validation_alias=_names("FRAME_ANCESTORS"))
+    """Sites that may show our pages in a frame of theirs: ``self``, ``https://maps.example.com``, ``*`` for every site.
+    Empty: none."""
     cache_control: str = Field(
         "public, max-age=3600", validation_alias=_names("CACHE_CONTROL", "TITILER_API_CACHECONTROL")
     )
@@ -189,6 +196,8 @@ class Settings:
         problems = {}
         if self.tile_store_first and not (self.tile_store_url and self.tile_store_layout == "plain"):
             problems["TILERY_TILE_STORE_FIRST"] = "it needs TILERY_TILE_STORE_URL and TILERY_TILE_STORE_LAYOUT=plain"
+        if not all(map(_FRAME_ANCESTOR.fullmatch, self.frame_ancestors)):
+            problems["TILERY_FRAME_ANCESTORS"] = "it lists 'self', '*' or origins as https://maps.example.com"
         if self.tile_store and self.tile_store_mode == "redirect":
             if self.tile_store_url is None:
                 problems["TILERY_TILE_STORE_URL"] = "TILERY_TILE_STORE_MODE=redirect needs the address to redirect to"

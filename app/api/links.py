@@ -90,6 +90,18 @@ class Links:
         client = scope.get("client")
         return bool(self._proxies) and client is not None and _is_in(client[0], self._proxies)
 
+    def client(self, scope: Scope) -> str:
+        """The address that a request came from: the nearest one that is no trusted proxy's."""
+        address = scope["client"][0] if scope.get("client") else "?"
+        if not self.trusts(scope):
+            return str(address)
+        passed = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        for text in reversed([part.strip() for value in passed for part in value.split(",")]):
+            address = text
+            if not _is_in(text[:64], self._proxies):
+                break
+        return str(address)[:64]
+
     def to(
         self, scope: Scope, path: str, query: Iterable[tuple[str, str]] = (), *, template: Iterable[str] = ()
     ) -> str:

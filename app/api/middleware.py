@@ -6,13 +6,11 @@ CORS, HEAD, the headers that all answers have, and failures turned into problem 
 
 from __future__ import annotations
 
-import hmac
 import logging
 import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import deadline
 from app.api import links, problems
 from app.api.operation import Lane
-from app.errors import TileryError, Unauthorized
+from app.api.tokens import Tokens
+from app.errors import TileryError
 from app.serving.service import CallerGone
 from app.settings import Settings
 
@@ -47,7 +46,7 @@ class Door:
         self.app = app
         self._settings = settings
         self._cors = _Cors(settings)
-        self._token = settings.access_token.encode() if settings.access_token else None
+        self._tokens = Tokens(settings)
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
         self._private = (b"cache-control", _private(settings.cache_control).encode("latin-1"))
 
@@ -76,8 +75,10 @@ class Door:
             if preflight is not None:
                 await preflight(scope, receive, send)
                 return
-        if self._token is not None and not _OPEN.fullmatch(scope["path"]):
-            self._check_token(scope, headers.get(b"authorization"))
+        if self._tokens.needed and not _OPEN.fullmatch(scope["path"]):
+            authorization = headers.get(b"authorization")
+            if not self._tokens.admits(scope, authorization):
+                await self._tokens.refuse(scope, authorization)
         with deadline.limit(self._settings.deadline):
             await self.app(scope, receive, send)
 
@@ -96,15 +97,6 @@ class Door:
             return query
         pairs = (pair.partition(b"=") for pair in query.split(b"&"))
         return b"&".join(name.lower() + equals + value for name, equals, value in pairs)
-
-    def _check_token(self, scope: Scope, authorization: bytes | None) -> None:
-        given = b""
-        if authorization is not None and authorization[:7].lower() == b"bearer ":
-            given = authorization[7:].strip()
-        elif b"access_token=" in scope["query_string"]:
-            given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("access_token", "").encode()
-        if not hmac.compare_digest(given, self._token or b""):
-            raise Unauthorized("The access token is missing or wrong.")
 
     def common(self, request_id: str, origin: bytes | None) -> Headers:
         """Headers that every answer has, whatever it is."""
@@ -127,7 +119,7 @@ class Door:
         """
         if scope["method"] != "GET" or status >= 400 or scope["path"] in _HEALTH:
             return (b"cache-control", b"no-store")
-        own = (self._token is not None and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
+        own = (self._tokens.needed and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
         return self._private if own else self._cacheable
 
 

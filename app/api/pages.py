@@ -120,6 +120,8 @@ def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
         if elsewhere:
             for name in ("img-src", "connect-src"):
                 directives[name] = f"{directives[name]} {elsewhere}"
+    ancestors = [f"'{name}'" if name == "self" else name for name in settings.frame_ancestors]
+    directives["frame-ancestors"] = " ".join(ancestors) or "'none'"
     directives |= policy
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in directives.items()),
