@@ -13,29 +13,15 @@ from app.api.params.table import PAGE_FORMAT
 TAG = "OGC Common"
 
 _COMMON = "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf"
+_COLLECTIONS = "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections"
 _TILES = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
 _MAPS = "http://www.opengis.net/spec/ogcapi-maps-1/1.0/conf"
 
 CONFORMS_TO = (
     *(f"{_COMMON}/{name}" for name in ("core", "html", "json", "landing-page")),
+    _COLLECTIONS,
     *(f"{_TILES}/{name}" for name in ("core", "jpeg", "png", "tiff", "tileset", "tilesets-list")),
-    *(
-        f"{_MAPS}/{name}"
-        for name in (
-            "core",
-            "crs",
-            "jpeg",
-            "png",
-            "scaling",
-            "scaling/height-definition",
-            "scaling/width-definition",
-            "spatial-subsetting",
-            "spatial-subsetting/bbox-crs",
-            "spatial-subsetting/bbox-definition",
-            "spatial-subsetting/crs-curie",
-            "tiff",
-        )
-    ),
+    *(f"{_MAPS}/{name}" for name in ("core", "crs", "jpeg", "png", "scaling", "spatial-subsetting", "tiff")),
 )
 
 _LINKS = (
@@ -54,6 +40,8 @@ _LINKS = (
         "application/json",
         "List of Available TileMatrixSets",
     ),
+    ("/collections", "data", "application/json", "Layers as Collections"),
+    ("/collections", "http://www.opengis.net/def/rel/ogc/1.0/data", "application/json", "Layers as Collections"),
     ("/algorithms", "data", "application/json", "List of Available Algorithms"),
     ("/colorMaps", "data", "application/json", "List of Available ColorMaps"),
     ("/layers", "data", "application/json", "List of Available Layers"),

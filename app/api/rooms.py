@@ -17,7 +17,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
 from app import __version__
-from app.api import algorithms, colormaps, health, layers, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api import (
+    algorithms,
+    collections,
+    colormaps,
+    health,
+    layers,
+    ogc,
+    openapi,
+    openapi_pages,
+    problems,
+    tms,
+    viewer,
+)
 from app.api.cog import routes as cog
 from app.api.desk import Desk
 from app.api.operation import Operation, endpoint
@@ -65,6 +77,7 @@ def _operations(settings: Settings) -> list[Operation[Any]]:
         *algorithms.OPERATIONS,
         *colormaps.OPERATIONS,
         *ogc.OPERATIONS,
+        *collections.OPERATIONS,
         *layers.OPERATIONS,
     ]
 

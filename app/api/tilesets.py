@@ -57,6 +57,8 @@ class Addresses:
     tileset: str
     tiles: str
     """With ``{z}``, ``{x}`` and ``{y}`` in it."""
+    items: tuple[tuple[str, str], ...] = ()
+    """Media type and address of the tiles in each format, with ``{tileMatrix}``, ``{tileRow}`` and ``{tileCol}``."""
     scheme: str
     """The definition of the tile matrix set."""
     viewer: str | None = None
@@ -230,6 +232,11 @@ def _tms_crs(tms: TileMatrixSet) -> Any:
     return tms.document["crs"]
 
 
+def _registered(tms: TileMatrixSet) -> Json:
+    """The name under which a tile matrix set is known to everybody, if it is one of those."""
+    return {"tileMatrixSetURI": tms.uri} if tms.uri else {}
+
+
 def _links(tms: TileMatrixSet, at: Addresses) -> list[Json]:
     links: list[Json] = [
         {
@@ -244,6 +251,16 @@ def _links(tms: TileMatrixSet, at: Addresses) -> list[Json]:
             "templated": True,
             "title": "Templated link for retrieving Raster tiles",
         },
+        *(
+            {
+                "href": href,
+                "rel": "item",
+                "type": media_type,
+                "templated": True,
+                "title": f"Tiles as {media_type}",
+            }
+            for media_type, href in at.items
+        ),
         {
             "href": at.scheme,
             "rel": "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme",
@@ -283,6 +300,7 @@ def tileset_list(
                 **({"attribution": attribution} if attribution else {}),
                 "dataType": "map",
                 "crs": _tms_crs(tms),
+                **_registered(tms),
                 "links": _links(tms, addresses(tms)),
                 "boundingBox": box,
                 "accessConstraints": "unclassified",
@@ -306,6 +324,7 @@ def tileset(
         **({"attribution": attribution} if attribution else {}),
         "dataType": "map",
         "crs": _tms_crs(tms),
+        **_registered(tms),
         "links": _links(tms, addresses),
         "tileMatrixSetLimits": _limits_document(limits(tms, covered(tms, place), *zooms)),
         "boundingBox": bounding_box(place.geographic),

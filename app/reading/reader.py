@@ -120,6 +120,11 @@ class Reader:
         if extent and footprint.surely(bounds, extent) is False:
             raise _outside(tms, z, x, y)
 
+    def resolution(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
+        """Size of the raster's pixels in a CRS around a box, across and down."""
+        self._need_crs()
+        return self._resolution_in(crs, bounds)
+
     def check_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> Bounds:
         """The bounds of a tile that touches the raster; found without reading.
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import viewer
-from app.api.cog import facts, pictures, sets, stac, statistics, tiles
+from app.api.cog import facts, maps, pictures, sets, stac, statistics, tiles
 from app.api.desk import Desk
 from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, lane, nothing
 from app.api.params import table
@@ -22,6 +22,7 @@ VERBS: tuple[Operation[Any], ...] = (
     *tiles.OPERATIONS,
     tiles.ANY_TILE,
     *pictures.OPERATIONS,
+    *maps.OPERATIONS,
     *stac.OPERATIONS,
     wms.SERVICE,
 )

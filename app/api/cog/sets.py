@@ -20,6 +20,7 @@ from app.api.tilesets import Addresses, Place
 from app.crs import WGS84
 from app.raster import Crs
 from app.reading.reader import Reader
+from app.rendering import algorithms
 from app.rendering.encoding import formats
 from app.serving.encoded import Encoded
 from app.tms import TileMatrixSet
@@ -38,13 +39,31 @@ def place_of(reader: Reader) -> Place:
 
 def _addresses(ask: Ask[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = "") -> Addresses:
     to, scope = ask.desk.links.to, ask.request.scope
+    base = f"{ask.subject.base}/tiles/{tms.id}"
     zooms = [pair for pair in query_of(scope) if pair[0] in ("minzoom", "maxzoom")]
     return Addresses(
-        tileset=to(scope, f"{ask.subject.base}/tiles/{tms.id}", [*query, *zooms]),
-        tiles=to(scope, f"{ask.subject.base}/tiles/{tms.id}/{{z}}/{{x}}/{{y}}{suffix}", query),
+        tileset=to(scope, base, [*query, *zooms]),
+        tiles=to(scope, f"{base}/{{z}}/{{x}}/{{y}}{suffix}", query),
+        items=tuple(
+            (row.media_type, to(scope, f"{base}/{{tileMatrix}}/{{tileCol}}/{{tileRow}}.{row.name}", query))
+            for row in _item_formats(ask)
+        ),
         scheme=to(scope, f"/tileMatrixSets/{tms.id}"),
         viewer=to(scope, f"{ask.subject.base}/{tms.id}/map.html", [*query, *zooms]),
     )
+
+
+def _item_formats(ask: Ask[Any]) -> list[formats.Format]:
+    """The formats that clients are offered tiles in: the one asked for, else those for looking at.
+
+    PNG is the first, which some clients take, and the only one for numbers that are packed into colours.
+    """
+    layer, query = ask.subject.layer, dict(query_of(ask.request.scope))
+    asked = formats.FORMATS.get(query.get("tile_format", ""))
+    if asked is not None:
+        return [asked]
+    algorithm = query.get("algorithm") or dict(layer.render if layer else ()).get("algorithm")
+    return [formats.get(name) for name in (("png",) if algorithms.packs(algorithm) else ("png", "jpeg", "webp"))]
 
 
 async def tileset_list(ask: Ask[None]) -> Response:

@@ -394,8 +394,31 @@ MAP: Group = (
     Parameter(
         name="bbox-crs",
         kind=CrsText(name="bbox-crs"),
-        description="CRS of `bbox`. WGS 84 by default.",
+        description="CRS of `bbox`, whose axis order it has. Longitude and latitude by default.",
         old=("bbox_crs",),
+    ),
+    Parameter(
+        name="subset",
+        kind=Text(longest=1024),
+        description="Box of the map by its axes: `Lat(40:50),Lon(10:20)`; `*` is the raster's edge.",
+        repeat=True,
+        most=8,
+    ),
+    Parameter(name="subset-crs", kind=CrsText(name="subset-crs"), description="CRS of `subset`. WGS 84 by default."),
+    Parameter(
+        name="center",
+        kind=Numbers(message="two coordinates", counts=(2,)),
+        description="Middle of the map, in place of a box.",
+    ),
+    Parameter(
+        name="center-crs",
+        kind=CrsText(name="center-crs"),
+        description="CRS of `center`, whose axis order it has. Longitude and latitude by default.",
+    ),
+    Parameter(
+        name="scale-denominator",
+        kind=Number(above=0),
+        description="Scale of the map, in place of a size, for pixels of 0.28 mm.",
     ),
     HEIGHT,
     WIDTH,
