@@ -15,7 +15,7 @@ from app.api.cog import plans
 from app.api.cog.plans import Look
 from app.api.cog.sets import place_of
 from app.api.links import query_of
-from app.api.operation import Ask, Family, Operation, bound, nothing
+from app.api.operation import Ask, Family, Operation, aside, bound, nothing
 from app.api.ows import ServiceError
 from app.api.params import options, table
 from app.api.params.parse import pairs
@@ -156,7 +156,7 @@ def _media_type(spoken: request_.Version) -> str:
 
 
 async def _map(ask: Ask[Look], given: Mapping[str, str]) -> Response:
-    asked = request_.map_of(given)
+    asked = await aside(request_.map_of, given)
     options.check_size(ask.desk.settings, WIDTH=asked.width, HEIGHT=asked.height)
     part = PartRequest(
         bounds=asked.bounds,
@@ -175,7 +175,7 @@ async def _map(ask: Ask[Look], given: Mapping[str, str]) -> Response:
 
 async def _info(ask: Ask[Look], given: Mapping[str, str]) -> Response:
     """The values of the pixel that was clicked at."""
-    asked, media_type = request_.map_of(given), request_.info_format(given)
+    asked, media_type = await aside(request_.map_of, given), request_.info_format(given)
     x, y = request_.point_of(given, asked)
     request = PointRequest(lon=x, lat=y, coord_crs=asked.crs, style=Style(read=ask.plan.read, render=ask.plan.render))
     name = ask.subject.name
