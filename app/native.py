@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 GDAL_SECURITY = {
     "GDAL_DRIVER_PATH": "disable",  # no plug-ins from a folder that somebody could write to
@@ -40,6 +40,15 @@ THREADS = {
 """Libraries that would start a thread for each of the host's cores."""
 
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
+
+
+def alone(variable: Callable[[str], str | None]) -> bool:
+    """True when GDAL was told to look at no file beside a raster.
+
+    Args:
+        variable: gives the value of a variable of the environment.
+    """
+    return all(variable(name) == value for name, value in GDAL_ALONE.items())
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:

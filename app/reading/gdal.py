@@ -30,6 +30,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from app import crs as crs_
+from app import native, settings
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Crs, Grid
 from app.reading import footprint, gdal_files, masks, precheck
@@ -102,7 +103,11 @@ class Handle:
         self._ready: SourceFile | None = file_object(source, quiet=True)
         self._files: list[SourceFile] = []
         self.footing = footing or precheck.check(self._ready, driver)
-        self._path = source.local_path or gdal_files.add(self._file)
+        self._by_name = source.local_path is not None and not native.alone(settings.environment)
+        """Files beside this one have a say, so GDAL has to be given its name."""
+        path = source.local_path if self._by_name else source.open_path
+        self._added = path is None
+        self._path = path or gdal_files.add(self._file)
         try:
             with gdal_files.reachable():
                 self.dataset = self._open(driver, overview)
@@ -134,8 +139,8 @@ class Handle:
         return dataset
 
     def _agree(self, dataset: DatasetReader) -> None:
-        if self._source.local_path is not None and not self._source.refresh():
-            raise SourceChanged  # GDAL opened the file by its name: it may be another than the source's
+        if self._by_name and not self._source.refresh():
+            raise SourceChanged  # it may be another file than the source's
         if not 0 < dataset.count <= _MAX_BANDS or max(dataset.shape) > _MAX_SIDE:
             raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
         need_own_overviews(dataset)
@@ -179,7 +184,7 @@ class Handle:
             logger.warning("a raster could not be closed", exc_info=True)
 
     def _leave(self) -> None:
-        if self._source.local_path is None:
+        if self._added:
             gdal_files.remove(self._path)
 
     def _file(self) -> io.RawIOBase:

@@ -104,10 +104,7 @@ class Opened:
 
 def _stands_alone(source: ByteSource) -> bool:
     """True when GDAL was told to look at no file beside this one, which could say something else of it."""
-    if source.local_path is None:
-        return True
-    told = {name: settings.environment(name) for name in native.GDAL_ALONE}
-    return told == native.GDAL_ALONE
+    return source.local_path is None or native.alone(settings.environment)
 
 
 class Kept:

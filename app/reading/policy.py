@@ -160,6 +160,9 @@ class Policy:
             raise _refused(f"path {plain}")
         try:
             real = os.path.realpath(path)
+        except OSError as error:  # a link was taken away while it was followed
+            raise _refused(f"path {plain}: {error}") from None
+        try:
             mode = os.stat(real).st_mode  # noqa: PTH116  this is the hot path: no Path objects
         except (FileNotFoundError, NotADirectoryError):
             mode = stat.S_IFREG  # nothing there: opening it will say so

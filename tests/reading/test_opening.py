@@ -74,6 +74,35 @@ def test_files_beside_the_raster_count_where_gdal_was_told_so(tmp_path: Path, mo
     assert not mask.any()
 
 
+def test_gdal_opens_the_file_that_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that takes the file's name while GDAL opens it, and is gone when anybody looks."""
+    folder = tmp_path / "listed"
+    folder.mkdir()
+    secret = rasters.constant(tmp_path / "secret.tif", 77, tiled=False, overviews=())
+    path = rasters.constant(folder / "a.tif", 1, tiled=False, overviews=())
+    aside = folder / "aside.tif"
+    open_ = rasterio.open
+
+    def open_meanwhile(*arguments: object, **options: object) -> object:
+        path.rename(aside)
+        path.symlink_to(secret)
+        try:
+            return open_(*arguments, **options)
+        finally:
+            path.unlink()
+            aside.rename(path)
+
+    monkeypatch.setattr(rasterio, "open", open_meanwhile)
+    assert preview(path).data.max() == 1
+    assert preview(path).data.max() == 1
+
+
+def test_gdal_reads_local_files_where_descriptors_have_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.reading.byte_sources.local._HAS_DESCRIPTORS", False)
+    path = rasters.constant(tmp_path / "a.tif", 3, tiled=False, overviews=())
+    assert preview(path).data.max() == 3
+
+
 def test_a_raster_cannot_name_the_file_of_its_overviews(tmp_path: Path) -> None:
     secret = rasters.constant(tmp_path / "secret.tif", 77, size=150)
     path = rasters.constant(tmp_path / "a.tif", 1, size=300, overviews=(), tiled=False)

@@ -98,6 +98,21 @@ def test_links_may_not_leave_the_directory(folder: Path) -> None:
     assert policy.locate(f"{folder}/in.tif") == FileLocation(path=f"{folder}/a.tif")
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, NotADirectoryError, PermissionError, OSError])
+def test_a_link_that_goes_while_it_is_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    (folder / "in.tif").symlink_to(folder / "a.tif")
+    policy = Policy.from_sources([f"{folder}/"])
+
+    def gone(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr(os, "readlink", gone)
+    with pytest.raises(SourceRefused):
+        policy.locate(f"{folder}/in.tif")
+
+
 def test_a_directory_may_itself_be_a_link(folder: Path) -> None:
     link = folder.parent / "current"
     link.symlink_to(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -12,6 +13,12 @@ from app.errors import SourceDenied, SourceNotFound, SourceRefused, UpstreamErro
 from app.reading.byte_sources.protocol import SourceChanged, identity_of
 from app.reading.location import FileLocation
 
+_DESCRIPTORS = "/proc/self/fd"
+_HAS_DESCRIPTORS = os.path.isdir(_DESCRIPTORS)  # noqa: PTH112
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Never blocks: should a pipe have taken the file's place just now, it is opened without a writer.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
 
 class LocalSource:
     """A file, held open: a read is one ``pread``, without locks and without a position.
@@ -20,7 +27,7 @@ class LocalSource:
     the source is closed. That one is written into while it is open only `refresh` tells.
     """
 
-    __slots__ = ("__weakref__", "_descriptor", "_path", "identity", "local_path", "size")
+    __slots__ = ("__weakref__", "_descriptor", "_path", "identity", "local_path", "open_path", "size")
 
     def __init__(self, location: FileLocation) -> None:
         """Open the file.
@@ -32,24 +39,25 @@ class LocalSource:
         """
         self._path = location.path
         try:
-            facts = os.stat(location.path)  # noqa: PTH116
-            if not stat.S_ISREG(facts.st_mode) or os.path.realpath(location.path) != location.path:
-                raise SourceRefused("This source is not among those that may be read.", private=location.private_name)
-            # Never blocks: should a pipe have taken the file's place just now, it is opened without a writer.
-            self._descriptor = os.open(location.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            self._descriptor = _open_without_links(location.path)
         except (FileNotFoundError, NotADirectoryError):
+            if os.path.realpath(location.path) != location.path:
+                raise _refused(location) from None
             raise SourceNotFound("There is no such source.", private=location.private_name) from None
         except PermissionError as error:
             raise SourceDenied("This source may not be read.", private=str(error)) from None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _refused(location) from None
             raise UpstreamError("The source cannot be opened.", private=str(error)) from None
         finalize(self, os.close, self._descriptor)
         opened = os.fstat(self._descriptor)
         if not stat.S_ISREG(opened.st_mode):
-            raise SourceRefused("This source is not among those that may be read.", private=location.private_name)
+            raise _refused(location)
         self.identity = _identity(location.path, opened)
         self.size = opened.st_size
         self.local_path: str | None = location.path
+        self.open_path: str | None = f"{_DESCRIPTORS}/{self._descriptor}" if _HAS_DESCRIPTORS else None
 
     def read(self, start: int, length: int) -> bytes:
         """The bytes from ``start``; see `ByteSource.read`."""
@@ -89,6 +97,32 @@ class LocalSource:
         if length and start < self.size:
             raise SourceChanged
         return b"".join(parts)
+
+
+def _open_without_links(path: str) -> int:
+    """Open a file by its real path, step by step and following no link, and return the descriptor.
+
+    The policy has looked at this path. Whoever may write into one of its folders could put a link in place of any part
+    of it since: what is opened would be another file.
+
+    Raises:
+        OSError: it cannot be opened. ELOOP: there is a link, or something else than a file, in its place.
+    """
+    *folders, name = path.removeprefix("/").split("/")
+    at = os.open("/", _FOLDER)
+    try:
+        for folder in folders:
+            above, at = at, os.open(folder, _FOLDER, dir_fd=at)
+            os.close(above)
+        if not stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, "not a regular file", path)
+        return os.open(name, _FILE, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _refused(location: FileLocation) -> SourceRefused:
+    return SourceRefused("This source is not among those that may be read.", private=location.private_name)
 
 
 def _identity(path: str, facts: os.stat_result) -> str:

@@ -33,6 +33,11 @@ class ByteSource(Protocol):
         """The file's path when it is a file on this machine."""
         ...
 
+    @property
+    def open_path(self) -> str | None:
+        """A path that leads to the very file that is open, whatever has its name by now, where there is one."""
+        ...
+
     def read(self, start: int, length: int) -> bytes:
         """The bytes from ``start``, exactly ``length`` of them; fewer only where the object ends.
 

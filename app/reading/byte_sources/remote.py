@@ -71,7 +71,7 @@ class Origin(Protocol):
 class RemoteSource:
     """An object in a store. Its first bytes are kept; all others are fetched each time they are read."""
 
-    __slots__ = ("_head", "_number", "_origin", "_version", "identity", "local_path", "size")
+    __slots__ = ("_head", "_number", "_origin", "_version", "identity", "local_path", "open_path", "size")
 
     def __init__(self, origin: Origin, *, name: str, number: int) -> None:
         """Open the object with a single request.
@@ -92,6 +92,7 @@ class RemoteSource:
         told = (version.etag, version.modified) if version.etag or version.modified else (first.head,)
         self.identity = identity_of(name, version.size, *told)
         self.local_path: str | None = None
+        self.open_path: str | None = None
 
     def read(self, start: int, length: int) -> bytes:
         """The bytes from ``start``; see `ByteSource.read`."""

@@ -97,6 +97,39 @@ def test_what_took_the_place_of_a_file_after_the_policy_looked(path: Path, tmp_p
         opened(tmp_path)
 
 
+def test_a_link_in_place_of_any_part_of_the_path(path: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "a.tif").write_bytes(DATA)
+    inside = tmp_path / "inside"
+    for place in (inside, inside / "deep", inside / "deep" / "a.tif"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(outside / place.relative_to(inside))
+        with pytest.raises(SourceRefused):
+            opened(inside / "deep" / "a.tif")
+        place.unlink()
+
+
+def test_a_folder_whose_place_is_taken_by_a_link_while_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, outside, aside = tmp_path / "inside", tmp_path / "outside", tmp_path / "aside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a.tif").write_bytes(folder.name.encode())
+    open_ = os.open
+
+    def open_meanwhile(path: str, *arguments: int, **options: int) -> int:
+        if not path.endswith("a.tif"):
+            return open_(path, *arguments, **options)
+        inside.rename(aside)
+        inside.symlink_to(outside)
+        return open_(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", open_meanwhile)
+    assert opened(inside / "a.tif").read(0, 10) == b"inside"
+
+
 def test_errors_name_no_path(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound) as caught:
         opened(tmp_path / "a.tif" / "b.tif")
