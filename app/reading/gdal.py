@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import rasterio
 from rasterio import transform as rasterio_transform
 from rasterio._err import CPLE_BaseError
@@ -30,12 +31,15 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from app import crs as crs_
-from app import native, settings
+from app import deadline, native, settings
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
-from app.raster import Crs, Grid
-from app.reading import footprint, gdal_files, masks, precheck
+from app.raster import Array, Crs, Grid
+from app.reading import footprint, gdal_files, gdal_samples, masks, precheck
 from app.reading.byte_sources.file_object import SourceFile, file_object
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
+from app.reading.cog.coordinates import Placer
+from app.reading.cog.engine import joined
+from app.reading.cog.kernels import rounded
 from app.reading.engine import Pixels
 from app.reading.precheck import Footing
 from app.reading.profile import Profile
@@ -56,6 +60,10 @@ _DRIVERS: tuple[tuple[bytes, str], ...] = (
 _FAILURES = (RasterioError, CRSError, CPLE_BaseError)
 """What rasterio raises when GDAL fails; the last are GDAL's own, which rasterio passes on here and there."""
 
+_TOO_LONG_FOR_MODE = frozenset({"int32", "uint32", "int64", "uint64", "float64"})
+"""Data types whose values GDAL's warps do not keep apart when they count them."""
+_SAMPLES = 1 << 22
+"""Pixels that are counted at a time."""
 _MAX_BANDS = 4096
 _MAX_SIDE = 2**31 - 1
 
@@ -283,6 +291,7 @@ class GdalEngine:
     def __init__(self, source: ByteSource, profile: Profile) -> None:
         self._source = source
         self._profile = profile
+        self._placer = Placer(profile)
         self._idle: dict[int | None, list[Handle]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
@@ -336,12 +345,17 @@ class GdalEngine:
         """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""
         profile = self._profile
         try:
-            if grid.crs == profile.crs and profile.north_up and not profile.gcps:
-                with self.handle() as dataset:
-                    return _read_window(dataset, profile, grid, bands, nodata, method)
             scale = footprint.scale(profile, grid)
+            if method == "nearest" and not profile.gcps:
+                with self.handle(footprint.overview(profile, scale, method)) as dataset:
+                    return gdal_samples.nearest(dataset, profile, self._placer, grid, bands, nodata)
+            if nodata is None and not profile.has_mask and _is_inside(profile, grid):
+                with self.handle() as dataset:
+                    return _read_window(dataset, profile, grid, bands, method)
             if method == "gauss":
                 return self._read_gauss(grid, scale, bands, nodata)
+            if method == "mode" and profile.dtype.name in _TOO_LONG_FOR_MODE:
+                return self._read_mode(grid, scale, bands, nodata)
             with self.handle(footprint.overview(profile, scale, method)) as dataset:
                 return _read_warped(dataset, profile, grid, bands, nodata, method)
         except _FAILURES as error:
@@ -360,68 +374,67 @@ class GdalEngine:
                 dataset, self._profile, finer, bands, nodata, "nearest", out=(grid.height, grid.width), thin="gauss"
             )
 
+    def _read_mode(self, grid: Grid, scale: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
+        """The most frequent value below each pixel. GDAL's warps count values as floating point of 32 bits, which makes
+        numbers of others beyond 2^24: the pixels are taken one by one and counted here, some rows at a time.
+        """
+        profile = self._profile
+        chosen = footprint.overview(profile, scale, "mode")
+        left = scale / (1 if chosen is None else profile.overviews[chosen])
+        times = max(1, math.ceil(left * 0.999))  # 2 is 2, also where rounding made it a little more
+        most = max(1, _SAMPLES // (times * times * grid.width * len(bands)))
+        parts = []
+        for row in range(0, grid.height, most):
+            deadline.check()
+            part = gdal_samples.rows_of(grid, row, min(grid.height, row + most))
+            finer = Grid(crs=grid.crs, bounds=part.bounds, width=part.width * times, height=part.height * times)
+            with self.handle(chosen) as dataset:
+                if profile.gcps:
+                    pixels = _read_warped(dataset, profile, finer, bands, nodata, "nearest")
+                else:
+                    pixels = gdal_samples.nearest(dataset, profile, self._placer, finer, bands, nodata)
+            parts.append(gdal_samples.most_frequent(pixels, times, nodata))
+        return parts[0] if len(parts) == 1 else joined(parts, -2)
+
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         """Bytes that have to be decoded to fill the grid, from the header alone."""
         return footprint.decoded_bytes(self._profile, grid, bands, least=self.footing.least)
 
 
-def _read_window(
-    dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], nodata: float | None, method: str
-) -> Pixels:
-    """The part of the raster that the grid covers, turned as the grid is: rows of a south-up raster run upwards."""
+def _is_inside(profile: Profile, grid: Grid) -> bool:
+    """True when the grid's rows and columns run along the raster's, and none reaches beyond it."""
+    if grid.crs != profile.crs or not profile.north_up or profile.gcps:
+        return False
+    window, _ = _window(profile, grid)
+    spill = 1e-6
+    return bool(
+        window.col_off >= -spill
+        and window.row_off >= -spill
+        and window.col_off + window.width <= profile.width + spill
+        and window.row_off + window.height <= profile.height + spill
+    )
+
+
+def _window(profile: Profile, grid: Grid) -> tuple[Window, tuple[bool, bool]]:
+    """The part of the raster that the grid covers; and whether its columns, and its rows, run as the grid's do: rows of
+    a south-up raster run upwards.
+    """
     a, _, c, _, e, f = profile.transform
     left, bottom, right, top = grid.bounds
     columns, rows = ((left - c) / a, (right - c) / a), ((top - f) / e, (bottom - f) / e)
     column, row = min(columns), min(rows)
     window = Window(column, row, max(columns) - column, max(rows) - row)
-    pixels = _read_part(dataset, profile, window, (grid.height, grid.width), bands, nodata, method)
-    if column == columns[0] and row == rows[0]:
-        return pixels
-    turn = (..., slice(None, None, 1 if row == rows[0] else -1), slice(None, None, 1 if column == columns[0] else -1))
-    return Pixels(
-        data=pixels.data[turn],
-        mask=None if pixels.mask is None else pixels.mask[turn],
-        alpha=None if pixels.alpha is None else pixels.alpha[turn],
-    )
+    return window, (column == columns[0], row == rows[0])
 
 
-def _read_part(
-    dataset: DatasetReader,
-    profile: Profile,
-    window: Window,
-    size: tuple[int, int],
-    bands: tuple[int, ...],
-    nodata: float | None,
-    method: str,
-) -> Pixels:
-    """A window of the raster's own grid, resampled by GDAL's reads (which choose the overview)."""
-    spill = 1e-6
-    boundless = (
-        window.col_off < -spill
-        or window.row_off < -spill
-        or window.col_off + window.width > profile.width + spill
-        or window.row_off + window.height > profile.height + spill
+def _read_window(dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], method: str) -> Pixels:
+    """A part of a raster of which all is valid, resampled by GDAL's reads (which choose the overview)."""
+    window, (rightwards, downwards) = _window(profile, grid)
+    data = dataset.read(
+        list(bands), out_shape=(len(bands), grid.height, grid.width), window=window, resampling=Resampling[method]
     )
-    options: dict[str, Any] = {
-        "window": window,
-        "resampling": Resampling[method],
-        "boundless": boundless,
-    }
-    alpha_band = profile.alpha_band
-    if alpha_band is not None and nodata is None:
-        data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)
-        alpha = dataset.read(alpha_band, out_shape=size, **options)
-        return Pixels(data=data, mask=masks.opaque(alpha), alpha=alpha)
-    if boundless:
-        options["fill_value"] = nodata
-    data = dataset.read(list(bands), out_shape=(len(bands), *size), **options)
-    if nodata is not None:
-        return Pixels(data=data, mask=masks.valid(data, nodata), alpha=None)
-    if not boundless and not profile.has_mask:
-        return Pixels(data=data, mask=None, alpha=None)
-    options.pop("fill_value", None)
-    mask = dataset.read_masks(bands[0], out_shape=size, **options) != 0
-    return Pixels(data=data, mask=None if mask.all() else mask[None], alpha=None)
+    turned = data[:, :: 1 if downwards else -1, :: 1 if rightwards else -1]
+    return Pixels(data=turned, mask=None, alpha=None)
 
 
 def _read_warped(
@@ -435,7 +448,14 @@ def _read_warped(
     out: tuple[int, int] | None = None,
     thin: str = "nearest",
 ) -> Pixels:
-    """The grid filled by one warp at its own size."""
+    """The grid filled by one warp at its own size, then thinned to the size ``out`` by a read."""
+    kind = profile.dtype
+    missing = nodata
+    if nodata is not None and kind.kind in "iuf" and (thin != "nearest" or (kind.kind == "f" and method != "nearest")):
+        # Of what is computed some may be nodata by chance: NaN never is.
+        missing = math.nan
+        if kind.kind != "f":
+            kind = np.dtype("float32" if kind.itemsize <= 2 else "float64")
     left, bottom, right, top = grid.bounds
     options: dict[str, Any] = {
         "crs": crs_.to_rasterio(grid.crs) if grid.crs else None,
@@ -443,7 +463,7 @@ def _read_warped(
         "width": grid.width,
         "height": grid.height,
         "resampling": Resampling[method],
-        "dtype": dataset.dtypes[0],
+        "dtype": dataset.dtypes[0] if kind == profile.dtype else kind.name,
         **_mask_options(dataset, nodata),
     }
     if profile.compound and profile.crs is not None:
@@ -451,10 +471,14 @@ def _read_warped(
     if profile.gcps:
         points, points_crs = dataset.gcps
         options |= {"src_crs": points_crs, "src_transform": rasterio_transform.from_gcps(points)}
+    if missing is not nodata:
+        options["nodata"] = missing
     size = out or (grid.height, grid.width)
     with WarpedVRT(dataset, **options) as warped:
         if nodata is not None:
             data = warped.read(list(bands), out_shape=(len(bands), *size), resampling=Resampling[thin])
+            if missing is not nodata:
+                data = _with_nodata(data, nodata, profile.dtype)
             return Pixels(data=data, mask=masks.valid(data, nodata), alpha=None)
         alpha_band = profile.alpha_band or warped.count
         values = warped.read([*bands, alpha_band], out_shape=(len(bands) + 1, *size), resampling=Resampling[thin])
@@ -465,6 +489,14 @@ def _read_warped(
     top_value = alpha.max()
     mask = alpha == (255 if top_value == 255 else masks.maximum(alpha.dtype))
     return Pixels(data=data, mask=None if mask.all() else mask[None], alpha=None)
+
+
+def _with_nodata(data: Array, nodata: float, dtype: np.dtype[Any]) -> Array:
+    """Computed values as the raster's type, nodata where they are not a number."""
+    valid = ~np.isnan(data)
+    found = rounded(np.where(valid, data, data.dtype.type(0)), dtype)
+    masks.set_nodata(found, nodata, valid)
+    return found
 
 
 def default_transform(

@@ -9,20 +9,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.raster import Array
+from app.reading.engine import Pixels
 from app.reading.profile import can_hold
 
 
 def valid(data: Array, nodata: float) -> NDArray[np.bool_] | None:
-    """True where values are not nodata, shape of ``data``; None when all are valid."""
+    """True where values are numbers and not nodata, shape of ``data``; None when all are valid."""
     if math.isnan(nodata):
         if data.dtype.kind in "iu":
             return None
         mask = ~np.isnan(data)
     elif can_hold(data.dtype.name, nodata):
         mask = data != data.dtype.type(nodata)
+        if data.dtype.kind in "fc":
+            mask &= data == data  # noqa: PLR0124 - NaN is the value that is not itself
     else:
         return None
     return None if mask.all() else mask
+
+
+def numbers(data: Array) -> NDArray[np.bool_] | None:
+    """True where values are numbers, shape of ``data``; None when all are, as whole numbers always."""
+    if data.dtype.kind not in "fc":
+        return None
+    mask = data == data  # noqa: PLR0124 - NaN is the value that is not itself
+    return None if mask.all() else mask
+
+
+def set_nodata(data: Array, nodata: float, valid: NDArray[np.bool_] | None) -> None:
+    """Put nodata where nothing is valid, and see that no valid value comes out as nodata by chance: it is moved to the
+    next one, as GDAL's warper does.
+    """
+    kind = data.dtype
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        if not can_hold(kind.name, nodata):
+            return
+        data[data == kind.type(int(nodata))] = int(nodata) + (1 if nodata == limits.min else -1)
+    elif kind.kind == "f" and not math.isnan(nodata):
+        value = kind.type(nodata)
+        data[data == value] = np.nextafter(value, kind.type(-math.inf if value > 0 else math.inf))
+    if valid is not None:
+        data[~valid] = nodata
 
 
 def opaque(alpha: Array) -> NDArray[np.bool_] | None:
@@ -46,3 +74,12 @@ def opacity(alpha: Array) -> NDArray[np.float32] | None:
 def maximum(dtype: np.dtype[Any]) -> float:
     """The largest value of a type."""
     return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)
+
+
+def without(pixels: Pixels, valid: NDArray[np.bool_]) -> Pixels:
+    """Pixels that are valid only where ``valid``, of their shape, says so too; transparent where no band is."""
+    mask = valid if pixels.mask is None else valid & pixels.mask
+    alpha = pixels.alpha
+    if alpha is not None:
+        alpha = np.where(valid.any(axis=0), alpha, alpha.dtype.type(0))
+    return Pixels(data=pixels.data, mask=mask, alpha=alpha)

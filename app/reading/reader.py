@@ -29,7 +29,7 @@ from app.errors import (
     UnsupportedRaster,
 )
 from app.raster import Array, Bounds, Crs, Grid, Raster
-from app.reading import drawing, footprint
+from app.reading import drawing, footprint, masks
 from app.reading import geometry as shape
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.engine import Engine, Pixels
@@ -466,6 +466,8 @@ class Reader:
                 limit=limit,
             )
         pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
+        if nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
+            pixels = masks.without(pixels, numbers)
         return self._raster(grid, bands, nodata, pixels, unscale=options.unscale)
 
     def _bands(self, options: ReadOptions) -> tuple[int, ...]:

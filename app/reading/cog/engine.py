@@ -121,15 +121,15 @@ class CogEngine:
 
     def _by_halves(self, grid: Grid, level: Level, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
         """A grid that is too large to be filled at once, cut along its longer side, again and again."""
-        halves, axis = _halves(grid)
+        both, axis = halves(grid)
         parts = []
-        for half in halves:
+        for half in both:
             placement = self._placer.place(half)
             if self._bytes_of(placement, level, bands) > _AT_ONCE and half.width * half.height > _SMALL:
                 parts.append(self._by_halves(half, level, bands, nodata, method))
             else:
                 parts.append(self._fill(half, placement, level, bands, nodata, method))
-        return _joined(parts, axis)
+        return joined(parts, axis)
 
     def _fill(
         self,
@@ -351,7 +351,7 @@ def _resampled(
         by_band[band] = kernels.rounded(result.values, dtype)
         if nodata is not None:
             valid = _nearest_of(needed, weights[band])
-            _set_nodata(by_band[band], nodata, valid)
+            masks.set_nodata(by_band[band], nodata, valid)
     data = np.stack([by_band[band] for band in bands], axis=-1)
     valid = None if nodata is not None else _nearest_of(needed, shared)
     return _Filling(rows=needed.rows, columns=needed.columns, data=data, valid=valid)
@@ -367,17 +367,6 @@ def _nearest_of(needed: sampling.Target, weights: Array | None) -> NDArray[np.bo
     (counts,), inside = sampling.nearest(needed, [sampling.Wanted(patch=patch, samples=(0,))])
     valid = _and(inside, counts[:, :, 0] > 0)
     return None if valid is None or valid.all() else valid
-
-
-def _set_nodata(data: Array, nodata: float, valid: NDArray[np.bool_] | None) -> None:
-    """Put nodata where nothing is valid, and see that no valid value comes out as nodata by chance."""
-    if data.dtype.kind in "iu":
-        limits = np.iinfo(data.dtype)
-        if not (float(nodata).is_integer() and limits.min <= nodata <= limits.max):
-            return
-        data[data == data.dtype.type(nodata)] = int(nodata) + (1 if nodata == limits.min else -1)
-    if valid is not None:
-        data[~valid] = nodata
 
 
 def _sources(patches: list[Patch], bands: tuple[int, ...], *, planar: bool) -> list[sampling.Wanted]:
@@ -412,7 +401,7 @@ def _window(needed: sampling.Target, image: Image, planes: tuple[int, ...], fill
     )
 
 
-def _halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
+def halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
     """A grid cut in two along its longer side, and the axis of arrays that this is."""
     left, bottom, right, top = grid.bounds
     if grid.width >= grid.height:
@@ -428,7 +417,7 @@ def _halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
     return (one, other), -2
 
 
-def _joined(parts: list[Pixels], axis: int) -> Pixels:
+def joined(parts: list[Pixels], axis: int) -> Pixels:
     """Two halves of a grid put together again."""
     mask = None
     if any(part.mask is not None for part in parts):

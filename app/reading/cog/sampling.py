@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from app.raster import Array
 from app.reading.cog.buffers import buffer, strips
 from app.reading.cog.coordinates import Axes, Floats, Piece
-from app.reading.cog.header import Image
 from app.reading.cog.windows import Patch
 
 _QUICK_SIZES = (2, 4, 8, 16)
@@ -57,7 +57,21 @@ class Target:
         return (self.rows.stop - self.rows.start, self.columns.stop - self.columns.start)
 
 
-def target(piece: Piece, image: Image, scale: tuple[float, float], reach: tuple[int, int] = (0, 0)) -> Target | None:
+class Sized(Protocol):
+    """What has a size: an image."""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        ...
+
+
+def target(piece: Piece, image: Sized, scale: tuple[float, float], reach: tuple[int, int] = (0, 0)) -> Target | None:
     """What a piece needs of an image, ``scale`` times the size of the full raster; None when it needs nothing.
 
     Args:
