@@ -101,8 +101,11 @@ def _parsed(text: str) -> Crs | None:
     import pyproj
     from pyproj.exceptions import CRSError
 
+    if _FILE.search(text):
+        return None
     try:
-        found = None if _FILE.search(text) else from_pyproj(pyproj.CRS.from_user_input(text))
+        made = _horizontal(pyproj.CRS.from_user_input(text))
+        found = None if _has_no_plane(made) else from_pyproj(made)
     except CRSError:
         return None
     return None if found is None or _FILE.search(found) else found

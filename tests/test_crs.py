@@ -161,3 +161,9 @@ def test_definitions_are_taken() -> None:
         assert crs_.to_pyproj(crs_.parse(text)).to_epsg(min_confidence=20) == 3857
     assert crs_.to_pyproj(crs_.parse("+proj=utm +zone=33")).utm_zone == "33N"
     assert crs_.to_pyproj(crs_.parse("proj=utm zone=33")).utm_zone == "33N"
+
+
+@pytest.mark.parametrize("text", ["EPSG:5773", "EPSG:4978", "http://www.opengis.net/def/crs/EPSG/0/5773"])
+def test_heights_and_positions_in_space_are_no_crs_of_maps(text: str) -> None:
+    with pytest.raises(InvalidParameter):
+        crs_.parse(text)

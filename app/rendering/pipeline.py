@@ -25,6 +25,8 @@ from app.rendering.options import RenderOptions
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
+_ROWS = 64
+"""Rows of a picture that are mixed with a background at a time."""
 _SHOWN = replace(formats.get("png"), dtypes=("uint8",))
 """What a picture for looking at is made as, before it gets its format: it may have opacity, and no more than 8 bits."""
 
@@ -71,6 +73,8 @@ def on_background(raster: Raster, options: RenderOptions, format_name: str, back
         background: the colour; None: transparent, where the format can say so.
     """
     picture, _, bounds = _pictured(raster, options, _SHOWN)
+    if picture.data.shape[2] == 2:  # red and green
+        picture = replace(picture, data=np.pad(picture.data, ((0, 0), (0, 0), (0, 1))))
     if background is not None:
         picture = _flattened(picture, background)
     row = formats.get(format_name)
@@ -98,19 +102,23 @@ def _pictured(raster: Raster, options: RenderOptions, asked: Format | None) -> t
 
 
 def _flattened(picture: Picture, background: Color) -> Picture:
-    """An 8-bit picture as one without opacity: each pixel in front of the background, rounded to the nearest."""
-    if picture.palette is not None:
-        rgba = picture.palette.take(picture.data[..., 0], axis=0)
-        colors, opacity = rgba[..., :3], rgba[..., 3]
-        if picture.mask is not None:
-            opacity = np.where(picture.mask == 0, np.uint8(0), opacity)
-    elif picture.mask is None:
+    """An 8-bit picture as one without opacity: each pixel in front of the background, rounded to the nearest.
+
+    Some rows at a time: what is worked out has twice as many bytes as the picture.
+    """
+    palette, mask = picture.palette, picture.mask
+    if palette is None and mask is None:
         return picture
-    else:
-        colors, opacity = picture.data, picture.mask
-    front = opacity.astype(np.uint16)[..., np.newaxis]
     behind = np.array(background, np.uint16)
-    pixels = ((colors * front + behind * (255 - front) + 127) // 255).astype(np.uint8)
+    pixels = np.empty((*picture.data.shape[:2], 3), np.uint8)
+    for first in range(0, len(pixels), _ROWS):
+        rows = slice(first, first + _ROWS)
+        colors, opacity = picture.data[rows], np.uint8(255) if mask is None else mask[rows]
+        if palette is not None:
+            rgba = palette.take(colors[..., 0], axis=0)
+            colors, opacity = rgba[..., :3], np.where(opacity == 0, np.uint8(0), rgba[..., 3])
+        front = np.asarray(opacity, np.uint16)[..., np.newaxis]
+        pixels[rows] = (colors * front + behind * (255 - front) + 127) // 255
     return replace(picture, data=pixels, mask=None, palette=None)
 
 
@@ -188,7 +196,7 @@ def _plain(raster: Raster, asked: Format | None, *, return_mask: bool) -> tuple[
     mask = _opacity(raster, data.dtype) if return_mask and row.mask else None
     if mask is None and return_mask and _has_mask_band(row, raster.count):
         mask = np.full(pixels.shape[:2], _most(data.dtype), dtype=data.dtype)
-    if mask is not None and raster.count == 2 and row.channels:
+    if mask is not None and raster.count == 2 and row.channels and row is not _SHOWN:
         # two bands and a mask are three channels: TiTiler makes red, green and blue of them
         pixels = np.concatenate([pixels, mask[..., np.newaxis]], axis=2)
         mask = None

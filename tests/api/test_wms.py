@@ -294,6 +294,44 @@ def test_capabilities_of_a_dataset_offer_its_own_crs(client: TestClient, folder:
     assert service.pixels(client.get(whole).content).shape[:2] == (32, 32)
 
 
+@pytest.mark.parametrize("kind", ["placeless", "mars"])
+def test_no_document_names_a_place_of_what_lies_nowhere(client: TestClient, folder: Path, kind: str) -> None:
+    path = folder / f"{kind}.tif"
+    if not path.exists():
+        rasters.constant(path, 1, crs="IAU_2015:49910")
+    answer = client.get("/cog/wms", params={"url": str(path)})
+    assert answer.status_code == 415
+    assert ET.fromstring(answer.content).tag == f"{OGC}ServiceExceptionReport"
+
+
+def test_two_bands_are_red_and_green(client: TestClient, folder: Path) -> None:
+    source = {"url": f"{folder}/gradient-uint8.tif", "BBOX": "7,46,9,47", "resampling": "average"}
+    for clear, missing in (("TRUE", (0, 0, 0, 0)), ("FALSE", (255, 255, 255))):
+        image = a_map(client, "/cog/wms", **source, TRANSPARENT=clear)
+        assert image.getpixel((8, 32)) == missing
+        assert image.getpixel((48, 32))[2:] == ((0, 255) if clear == "TRUE" else (0,))  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("crs", "box"),
+    [
+        ("CRS:84", "179.0,45,181.0,47"),
+        ("CRS:84", "-181,45,-179,47"),
+        ("EPSG:4326", "45,179,47,181"),
+        ("EPSG:3857", "19926188,5621521,20148827,5942074"),
+        ("EPSG:32601", "200000,5000000,420000,5200000"),
+    ],
+)
+def test_a_map_goes_on_beyond_the_antimeridian(client: TestClient, folder: Path, crs: str, box: str) -> None:
+    """The raster lies from 179.5° to -179.5° or so; a map that covers it shows it on both sides."""
+    query = {**MAP, "url": f"{folder}/antimeridian.tif", "LAYERS": "antimeridian.tif", "CRS": crs, "BBOX": box}
+    answer = client.get("/cog/wms", params=query | {"WIDTH": "100", "HEIGHT": "100", "TRANSPARENT": "TRUE"})
+    assert answer.status_code == 200, answer.text
+    shown = service.pixels(answer.content)[..., -1] > 0
+    assert shown[:, 20:45].mean() > 0.3
+    assert shown[:, 55:80].mean() > 0.3
+
+
 def test_a_token_is_wanted_and_carried_along(catalog: Path) -> None:
     with service.client(catalog=str(catalog), access_token="sesame") as client:
         assert client.get("/wms").status_code == 401

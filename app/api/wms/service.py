@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
+from app import crs as crs_
 from app import deadline
 from app.api import documents, kvp, layer_pages, results
 from app.api.cog import plans
@@ -22,7 +23,7 @@ from app.api.params.parse import pairs
 from app.api.wms import document, exceptions
 from app.api.wms import request as request_
 from app.catalog.layer import Layer
-from app.errors import PointOutsideBounds
+from app.errors import PointOutsideBounds, UnsupportedRaster
 from app.reading.reader import Reader
 from app.serving import render
 from app.serving.encoded import Encoded
@@ -121,6 +122,7 @@ async def _capabilities(ask: Ask[Look], given: Mapping[str, str]) -> Response:
     media_type, settings = _media_type(spoken), ask.desk.settings
 
     def work(reader: Reader) -> Encoded:
+        _check_place(reader)
         place = place_of(reader)
         if layer is None:
             entry = document.layer(
@@ -137,6 +139,18 @@ async def _capabilities(ask: Ask[Look], given: Mapping[str, str]) -> Response:
         return Encoded(body=text.encode(), media_type=media_type)
 
     return await results.made(ask, f"wms {spoken} {address}", work, media_type=media_type)
+
+
+def _check_place(reader: Reader) -> None:
+    """Refuse a raster that lies nowhere on the Earth: a document would name a place that is false.
+
+    Raises:
+        UnsupportedRaster: it has no CRS, or one from which no way leads to longitudes and latitudes.
+    """
+    crs = reader.profile.crs
+    if crs is None:
+        raise UnsupportedRaster("The raster has no coordinate reference system.", parameter="url")
+    crs_.transform_points(crs, crs_.WGS84, [0.0], [0.0])
 
 
 def _entry(spoken: request_.Version, layer: Layer) -> document.Layer:
