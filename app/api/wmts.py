@@ -15,8 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from app import deadline, settings
 from app import tms as tms_
@@ -26,6 +25,9 @@ from app.crs import WGS84
 from app.errors import InvalidParameter
 from app.raster import Bounds
 from app.tms import TileMatrix, TileMatrixSet
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 MEDIA_TYPE = "application/xml"
 
@@ -313,6 +315,8 @@ def _top_left(tms: TileMatrixSet, matrix: TileMatrix) -> str:
 
 def _limits(limits: Sequence[Limits]) -> Markup:
     """``TileMatrixLimits`` of each zoom. They are nearly all of a long document, and numbers need no escaping."""
+    from markupsafe import Markup  # comes with the templates, which tiles need not
+
     return Markup(  # noqa: S704 - numbers only
         "\n          ".join(
             f"<TileMatrixLimits><TileMatrix>{limit.zoom}</TileMatrix>"

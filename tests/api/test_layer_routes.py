@@ -286,7 +286,7 @@ def test_a_wmts_document_of_many_layers_comes_in_pages(many: Path) -> None:
         assert "<ows:Abstract>" not in whole.text
 
 
-@pytest.mark.parametrize("path", ["/layers", "/wmts", "/layer-01/wmts"])
+@pytest.mark.parametrize("path", ["/layers", "/wmts", "/layer-01/wmts", "/wms?SERVICE=WMS&REQUEST=GetCapabilities"])
 def test_documents_of_layers_are_made_once_for_a_state_of_the_catalog(many: Path, path: str) -> None:
     with service.client(many, catalog=str(many), revalidate_seconds=0) as client:
         first, second = client.get(path), client.get(path)

@@ -358,6 +358,8 @@ def test_characters_that_no_xml_has_spoil_no_document(tmp_path: Path) -> None:
         root = parsed(client.get("/wmts").text)
         titles = [layer.findtext(f"{OWS}Title") for layer in root.iterfind(f"{W}Contents/{W}Layer")]
         assert titles == ["a\ufffdb\ufffdc\ufffdd\ufffde", "Grün 🌍"]
+        for version in ("1.3.0", "1.1.1"):
+            parsed(client.get(f"/wms?SERVICE=WMS&REQUEST=GetCapabilities&VERSION={version}").text)
         assert client.get("/layers").status_code == 200
         assert client.get("/layers?f=html").status_code == 200
         assert client.get("/bad").status_code == 200
