@@ -15,6 +15,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import BrokenRaster
 from app.raster import Array
@@ -52,6 +53,10 @@ def supports(image: Image) -> bool:
     if image.compression == _WEBP:
         return image.dtype == np.uint8 and image.bits == 8 and image.block_samples in (3, 4) and image.predictor == 1
     if image.compression == _LERC:
+        # libtiff gives LERC the bytes of each sample in the order of the file, so that what comes out of a big-endian
+        # one are numbers of another kind, which LERC may have rounded or masked: only libtiff undoes that.
+        if image.big_endian and image.dtype.itemsize > 1:
+            return False
         # With a band of opacity the block's own mask may stand for it, which only GDAL puts back.
         additional = image.lerc[1] if len(image.lerc) > 1 else 0
         opacity = any(kind in (1, 2) for kind in image.extra_samples)
@@ -136,12 +141,27 @@ def _lerc(image: Image, data: bytes, samples: Array) -> None:
     if additional:
         limit = np.empty(2 * image.block_bytes + _TOP, np.uint8)
         data = _STREAMS[_DEFLATE if additional == 1 else _ZSTD](data, out=limit).tobytes()
-    _, mask = imagecodecs.lerc_decode(data, masks=True, out=samples if image.block_samples > 1 else samples[:, :, 0])
-    if mask is not None and not mask.all():
-        mask = np.asarray(mask, bool)
-        if mask.ndim == 3:
-            mask = mask.transpose(1, 2, 0) if mask.shape[0] != image.tile_height else mask
+    if image.block_samples == 1:
+        mask = _unmasked(data, samples[:, :, 0])
+    else:
+        try:
+            mask = _unmasked(data, samples)
+        except ValueError:  # bands apart in one block: so libtiff writes those of which other pixels are missing
+            planes = np.empty((image.block_samples, image.tile_height, image.tile_width), image.dtype)
+            mask = _unmasked(data, planes)
+            samples[...] = planes.transpose(1, 2, 0)
+            mask = mask.transpose(1, 2, 0) if mask is not None and mask.ndim == 3 else mask
+    if mask is not None:
         samples[~mask] = np.nan if image.dtype.kind == "f" else 0
+
+
+def _unmasked(data: bytes, out: Array) -> NDArray[np.bool_] | None:
+    """What is valid of a LERC block that is decoded into an array of its shape; None: all."""
+    mask: Any = imagecodecs.lerc_decode(data, masks=True, out=out)[1]
+    if mask is None:
+        return None
+    found = np.asarray(mask, bool)
+    return None if found.all() else found
 
 
 def _float_predictor(image: Image, raw: Array, samples: Array) -> None:
