@@ -212,17 +212,20 @@ async def map_page(ask: Ask[Look]) -> Response:
     token = ask.request.query_params.get("access_token")
     if token is not None:
         query.append(("access_token", token))
-    return viewer.map_of_raster(
-        ask.request,
-        tms,
-        title=ask.desk.settings.name,
-        base=ask.subject.base.strip("/"),
-        query=query,
-        place=place,
-        zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
-        fallback_zooms=in_mercator,
-        suffix=f".{tile_format}" if tile_format else "",
-        attribution=ask.desk.settings.default_attribution,
+    # where it is in the set is asked of PROJ, and the page is a template: no work for the event loop
+    return await ask.desk.service.once(
+        lambda: viewer.map_of_raster(
+            ask.request,
+            tms,
+            title=ask.desk.settings.name,
+            base=ask.subject.base.strip("/"),
+            query=query,
+            place=place,
+            zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
+            fallback_zooms=in_mercator,
+            suffix=f".{tile_format}" if tile_format else "",
+            attribution=ask.desk.settings.default_attribution,
+        )
     )
 
 
