@@ -209,7 +209,7 @@ async def tilejson(ask: Ask[None]) -> Response:
     """The layer as a TileJSON document."""
     layer = await of(ask.desk, ask.path["layer"])
     merged(layer.render, layer.styles, ask.request.scope["query_string"])  # a style that is not there is said so here
-    return answers.as_json(described(ask, layer, tuple(query_of(ask.request.scope, without=("f",)))))
+    return answers.as_json(described(ask, layer, tuple(kvp.without(query_of(ask.request.scope, without=("f",))))))
 
 
 async def short_tile(ask: Ask[Look]) -> Response:

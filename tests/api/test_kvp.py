@@ -67,6 +67,19 @@ def test_documents_repeat_no_name_of_the_protocol(client: TestClient, catalog: P
         assert asked == plain, path
 
 
+def test_no_other_document_repeats_them_either(client: TestClient, catalog: Path) -> None:
+    source = f"url={catalog}/numbers/raster.tif&rescale=0,511"
+    for path, own in (
+        ("/numbers", "rescale=0,255"),
+        ("/cog/WebMercatorQuad/tilejson.json", source),
+        ("/cog/tiles", source),
+        ("/cog/tiles/WebMercatorQuad", source),
+        ("/layers/numbers/tiles", "bidx=1"),
+    ):
+        plain, asked = (client.get(f"{path}?{q}") for q in (own, f"{own}&{QGIS}&layers=numbers"))
+        assert asked.json() == plain.json(), path
+
+
 @pytest.mark.parametrize("mode", ["serve", "redirect"])
 def test_a_tile_with_such_names_is_the_stored_one(catalog: Path, tmp_path: Path, mode: Any) -> None:
     store = {"tile_store": str(tmp_path), "tile_store_mode": mode, "tile_store_url": "https://tiles.example.com"}

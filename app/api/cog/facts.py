@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app import crs as crs_
 from app import tms as tms_
-from app.api import results
+from app.api import kvp, results
 from app.api.cog import plans
 from app.api.cog.plans import Look
 from app.api.links import query_of
@@ -96,7 +96,7 @@ async def tilejson(ask: Ask[Look]) -> Response:
     tilesize = 256 * scale if scale and values["tilesize"] == DEFAULT_TILESIZE else values["tilesize"]
     options.check_tile(ask.desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
     own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
-    query = [*query_of(scope, without=own), ("tilesize", str(tilesize))]
+    query = [*kvp.without(query_of(scope, without=own)), ("tilesize", str(tilesize))]
     tile_format = plans.format_of_tiles(values)
     suffix = f".{tile_format}" if tile_format else ""
     tiles = ask.desk.links.to(scope, f"{ask.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)

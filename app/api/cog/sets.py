@@ -69,7 +69,7 @@ def _item_formats(ask: Ask[Any]) -> list[formats.Format]:
 async def tileset_list(ask: Ask[None]) -> Response:
     """Every tile matrix set that the raster's tiles may be asked for in."""
     crs: Crs = ask.values.get("crs", WGS84)
-    query = query_of(ask.request.scope, without=_OF_TILES)
+    query = kvp.without(query_of(ask.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
         return tilesets.tileset_list(
@@ -86,7 +86,7 @@ async def tileset_list(ask: Ask[None]) -> Response:
 async def tileset(ask: Ask[None]) -> Response:
     """The raster's tiles in one tile matrix set: zooms, limits, links."""
     tms = tms_.get(ask.path["tileMatrixSetId"])
-    query = query_of(ask.request.scope, without=_OF_TILES)
+    query = kvp.without(query_of(ask.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
         lowest, highest = reader.zooms(tms)
@@ -208,7 +208,7 @@ async def map_page(ask: Ask[Look]) -> Response:
     values = ask.values
     tile_format = plans.format_of_tiles(values)
     own = (*_OF_TILES, "tilesize")
-    query = [*query_of(ask.request.scope, without=own), ("tilesize", str(values["tilesize"]))]
+    query = [*kvp.without(query_of(ask.request.scope, without=own)), ("tilesize", str(values["tilesize"]))]
     token = ask.request.query_params.get("access_token")
     if token is not None:
         query.append(("access_token", token))
