@@ -143,10 +143,6 @@ class TooManyGuesses(TileryError):
     code = "too_many_guesses"
     status = 429
 
-    def __init__(self, detail: str) -> None:
-        """Come again in a second."""
-        super().__init__(detail, retry_after=1)
-
 
 class NotFound(TileryError):
     """Nothing is there."""

@@ -88,7 +88,7 @@ class Tokens:
                     count,
                 )
             if self._waiting >= MOST_WAITING:
-                raise TooManyGuesses("The access token is wrong, and so were too many others.")
+                raise TooManyGuesses("The access token is wrong, and so were too many others.", retry_after=1)
             self._waiting += 1
             try:
                 await self._sleep(min(FIRST * 2 ** min(count - 1, 16), self._longest))
