@@ -278,6 +278,9 @@ def _palette(dataset: DatasetReader) -> dict[int, tuple[int, int, int, int]] | N
 def _mask_options(dataset: DatasetReader, nodata: float | None = None) -> dict[str, Any]:
     """How a warp is to say what is valid: by nodata where there is one, else by an alpha band of its own."""
     if nodata is not None:
+        if isinstance(nodata, int):  # floating point of 64 bits does not hold it: what does and is nearest
+            ends = np.iinfo(dataset.dtypes[0])
+            nodata = min(float(nodata), float(np.nextafter(float(ends.max), 0.0)))
         return {"nodata": nodata, "src_nodata": nodata, "add_alpha": False}
     return {"add_alpha": not any(meaning.name == "alpha" for meaning in dataset.colorinterp)}
 
@@ -451,7 +454,8 @@ def _read_warped(
     """The grid filled by one warp at its own size, then thinned to the size ``out`` by a read."""
     kind = profile.dtype
     missing = nodata
-    if nodata is not None and kind.kind in "iuf" and (thin != "nearest" or (kind.kind == "f" and method != "nearest")):
+    computed = kind.kind in "iuf" and (thin != "nearest" or (kind.kind == "f" and method != "nearest"))
+    if nodata is not None and (computed or isinstance(nodata, int)):
         # Of what is computed some may be nodata by chance: NaN never is.
         missing = math.nan
         if kind.kind != "f":

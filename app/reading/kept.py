@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ from app.reading.byte_sources import open_source
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.cog import blocks, facts
 from app.reading.cog.engine import CogEngine, header_of, supports
+from app.reading.cog.header import nodata_text
 from app.reading.location import Location
-from app.reading.profile import Profile
+from app.reading.profile import Profile, whole_nodata
 
 if TYPE_CHECKING:
     from app.reading.gdal import GdalEngine
@@ -80,6 +82,9 @@ class Opened:
         try:
             with handle.use() as dataset:
                 profile = profile_of(dataset)
+            if profile.dtypes[0] in ("int64", "uint64") and (text := nodata_text(self.source)) is not None:
+                # rasterio knows nodata as floating point, which does not hold them all
+                profile = replace(profile, nodata=whole_nodata(text, profile.dtypes[0]))
             self._gdal = GdalEngine(self.source, profile)
         except BaseException:
             handle.close()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from app.raster import Bounds, Crs
+
+_WHOLE = re.compile(r"\s*([+-]?[0-9]+)")
+_MOST_DIGITS = 40
 
 Affine = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: x = a·column + b·row + c, y = d·column + e·row + f (rasterio's order)."""
@@ -21,6 +25,19 @@ def can_hold(dtype: str, value: float) -> bool:
         return True
     limits = np.iinfo(kind)
     return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max
+
+
+def whole_nodata(text: str, dtype: str) -> float | int:
+    """The nodata value of integers of 64 bits as GDAL reads its text, with C's ``strtoll`` and ``strtoull``: the whole
+    number that it begins with, or 0, within the limits of the type. A float wherever one holds it exactly.
+    """
+    found = _WHOLE.match(text)
+    value = int(found[1][:_MOST_DIGITS]) if found else 0
+    limits = np.iinfo(dtype)
+    if value < 0 == limits.min and value >= -limits.max:
+        value += int(limits.max) + 1  # as unsigned arithmetic does
+    value = min(max(value, int(limits.min)), int(limits.max))
+    return float(value) if float(value) == value else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +84,16 @@ class Profile:
 
     @property
     def usable_nodata(self) -> float | None:
-        """The nodata value, or None where there is none that the data type can hold (as -9999 in a byte raster)."""
-        return self.nodata if self.nodata is not None and can_hold(self.dtype.name, self.nodata) else None
+        """The nodata value, or None where there is none that the data type can hold (as -9999 in a byte raster). Of a
+        fraction whole numbers have the whole part, as in GDAL.
+        """
+        value = self.nodata
+        if value is None or can_hold(self.dtype.name, value):
+            return value
+        if not math.isfinite(value):
+            return None
+        whole = math.trunc(value)
+        return float(whole) if whole != value and can_hold(self.dtype.name, whole) else None
 
     @property
     def alpha_band(self) -> int | None:

@@ -20,7 +20,7 @@ from app.reading.cog.coordinates import Placement, Placer
 from app.reading.cog.header import Header, Image, Level
 from app.reading.cog.windows import BlockReader, Patch, Window
 from app.reading.engine import Pixels
-from app.reading.profile import Profile
+from app.reading.profile import Profile, whole_nodata
 
 METHODS = frozenset({"nearest"}) | kernels.METHODS
 """Resamplings that are done here; GDAL knows the others."""
@@ -469,11 +469,15 @@ def _and(first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None) -> N
 
 def _sparse_value(header: Header) -> float:
     """What blocks that are not stored hold."""
+    dtype = header.levels[0].image.dtype
+    if header.nodata is None:
+        return 0.0
+    if dtype.kind in "iu" and dtype.itemsize == 8:
+        return whole_nodata(header.nodata, dtype.name)
     try:
-        value = float(header.nodata) if header.nodata is not None else 0.0
+        value = float(header.nodata)
     except ValueError:
         return 0.0
-    dtype = header.levels[0].image.dtype
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         return value if math.isfinite(value) and limits.min <= value <= limits.max else 0.0

@@ -299,6 +299,15 @@ def parse(source: ByteSource) -> Header:
     )
 
 
+def nodata_text(source: ByteSource) -> str | None:
+    """GDAL's nodata tag of a TIFF of any kind; None where there is none, or no TIFF."""
+    try:
+        reader = _Reader(source)
+        return reader.text(reader.directories()[0][1], _NODATA)
+    except (NotARaster, UnsupportedRaster, BrokenRaster, IndexError):
+        return None
+
+
 _Entry = tuple[int, int, int]
 """Type, count and position of a tag's values."""
 
