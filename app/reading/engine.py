@@ -50,3 +50,7 @@ class Engine(Protocol):
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         """Bytes that have to be decoded to fill the grid, an upper bound made from the header alone."""
         ...
+
+    def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
+        """Bytes of memory that filling the grid takes at a time, beside the output, from the header alone."""
+        ...

@@ -403,6 +403,12 @@ class GdalEngine:
         """Bytes that have to be decoded to fill the grid, from the header alone."""
         return footprint.decoded_bytes(self._profile, grid, bands, least=self.footing.least)
 
+    def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:  # noqa: ARG002 - the same for all
+        """Bytes of memory that filling the grid takes at a time: blocks, which GDAL keeps up to the size of its cache,
+        and a copy of the output.
+        """
+        return self.estimate(grid, bands=bands) + grid.width * grid.height * len(bands) * self._profile.dtype.itemsize
+
 
 def _is_inside(profile: Profile, grid: Grid) -> bool:
     """True when the grid's rows and columns run along the raster's, and none reaches beyond it."""

@@ -21,3 +21,5 @@ class ReadOptions:
     """Resampling of reads in another CRS (``reproject=``)."""
     max_pixels: int | None = None
     """Pixels of the output at most, where what carries the answer has a limit."""
+    bytes_a_pixel: int = 0
+    """Memory that is needed for each pixel of the output by what is done with it afterwards."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from app import crs as crs_
-from app import settings
+from app import memory, settings
 from app.errors import (
     AnswerTooLarge,
     InvalidBand,
@@ -465,6 +465,10 @@ class Reader:
                 "area or a deeper zoom, or give the raster overviews and tiles.",
                 limit=limit,
             )
+        pixels_of_grid = grid.width * grid.height
+        held = pixels_of_grid * len(bands) * (self.profile.dtype.itemsize + 1 + 4 * options.unscale)
+        work = engine.work(grid, bands=bands, method=method)
+        memory.need(held + max(work, pixels_of_grid * options.bytes_a_pixel))
         pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
         if nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
             pixels = masks.without(pixels, numbers)
@@ -518,7 +522,9 @@ class Reader:
         if unscale:
             factor = np.asarray(scales, dtype="float32").reshape(-1, 1, 1)
             shift = np.asarray(offsets, dtype="float32").reshape(-1, 1, 1)
-            data = data.real.astype("float32") * factor + shift  # of complex numbers TiTiler takes that part too
+            data = data.real.astype("float32")  # of complex numbers TiTiler takes that part too
+            data *= factor
+            data += shift
             if statistics is not None:
                 ends = (
                     (low * by + plus, high * by + plus)

@@ -20,7 +20,7 @@ from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.location import Location
 from app.reading.options import ReadOptions
 from app.reading.reader import Reader, open_reader
-from app.rendering import pipeline
+from app.rendering import cost, pipeline
 from app.rendering.encoding import formats
 from app.rendering.options import RenderOptions
 from app.serving import coverage
@@ -166,7 +166,13 @@ def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
 
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
     """Statistics of the whole raster, by band."""
-    raster = _preview(reader, PreviewRequest(style=request.style, size=request.size, dst_crs=request.dst_crs))
+    raster = reader.preview(
+        width=request.size.width,
+        height=request.size.height,
+        max_size=request.size.max_size,
+        dst_crs=request.dst_crs,
+        options=_counting_options(reader, request.style, weighted=False),
+    )
     return _statistics(pipeline.calculated(raster, request.style.render), request, None)
 
 
@@ -180,7 +186,7 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
         width=request.size.width,
         height=request.size.height,
         max_size=request.size.max_size,
-        options=request.style.read,
+        options=_counting_options(reader, request.style, weighted=True),
         align=True,
     )
     raster = pipeline.calculated(raster, request.style.render)  # may cut off what it needed around
@@ -223,20 +229,37 @@ def _preview(reader: Reader, request: PreviewRequest) -> Raster:
 
 
 def _read_options(reader: Reader, style: Style) -> ReadOptions:
-    """How the pixels of a picture are read, and how many of them fit into an answer: known beforehand for a format
-    that does not compress, at least as the number of bytes that each pixel will have.
+    """How the pixels of a picture are read, what memory is needed for each of them afterwards, and how many of them fit
+    into an answer: known beforehand for a format that does not compress, at least as the number of bytes that each
+    pixel will have.
     """
     most = allowance.most()
+    count, kind = _bands(reader, style.read)
+    needed = cost.of_picture(count, kind, style.render, style.format)
     if style.format is None or math.isinf(most) or not formats.get(style.format).raw:
-        return style.read
-    return replace(style.read, max_pixels=int(most) // _bytes_a_pixel(reader, style))
+        return replace(style.read, bytes_a_pixel=needed)
+    return replace(style.read, bytes_a_pixel=needed, max_pixels=int(most) // _bytes_a_pixel(reader, style))
+
+
+def _counting_options(reader: Reader, style: Style, *, weighted: bool) -> ReadOptions:
+    """How the pixels of statistics are read, and what memory is needed for each of them afterwards."""
+    count, kind = _bands(reader, style.read)
+    return replace(
+        style.read, bytes_a_pixel=cost.of_statistics(count, kind, style.render, weighted=weighted) + weighted * 8
+    )
+
+
+def _bands(reader: Reader, options: ReadOptions) -> tuple[int, np.dtype[Any]]:
+    """Number and type of the bands that are read."""
+    count = len(options.bands or reader.profile.data_bands or (1,))
+    return count, np.dtype(np.float32) if options.unscale else reader.profile.dtype
 
 
 def _bytes_a_pixel(reader: Reader, style: Style) -> int:
     """Bytes of one pixel in a format that does not compress; what cannot be told beforehand is taken at its least."""
-    render, profile = style.render, reader.profile
-    count = len(style.read.bands or profile.data_bands or (1,))
-    size = 4 if style.read.unscale else profile.dtype.itemsize
+    render = style.render
+    count, kind = _bands(reader, style.read)
+    size = kind.itemsize
     if render.algorithm or render.expression:
         blocks = render.expression.split(";") if render.expression and not render.algorithm else ["b1"]
         count, size = sum(1 for block in blocks if block.strip()), 1

@@ -31,6 +31,8 @@ _AT_ONCE = 64 << 20
 _BLOCK_OVERHEAD = 4096
 """Bytes that a block costs beside its samples while it is fetched and decoded: all there is to blocks of a few pixels.
 """
+_PER_PIXEL, _PER_BAND = 24, 12
+"""Bytes for each pixel of a grid that a kernel takes in another CRS, and for each of its bands: two thirds of them."""
 _SMALL = 1024
 """Pixels of a grid that is not cut any more."""
 _WINDOWS = 8 * _AT_ONCE
@@ -115,7 +117,7 @@ class CogEngine:
         """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""
         placement = self._place(grid)
         level = self._level(placement, method)
-        if self._bytes_of(placement, level, bands) > _AT_ONCE and grid.width * grid.height > _SMALL:
+        if self._at_once(grid, placement, level, bands, method) > _AT_ONCE and grid.width * grid.height > _SMALL:
             return self._by_halves(grid, level, bands, nodata, method)
         return self._fill(grid, placement, level, bands, nodata, method)
 
@@ -125,7 +127,7 @@ class CogEngine:
         parts = []
         for half in both:
             placement = self._placer.place(half)
-            if self._bytes_of(placement, level, bands) > _AT_ONCE and half.width * half.height > _SMALL:
+            if self._at_once(half, placement, level, bands, method) > _AT_ONCE and half.width * half.height > _SMALL:
                 parts.append(self._by_halves(half, level, bands, nodata, method))
             else:
                 parts.append(self._fill(half, placement, level, bands, nodata, method))
@@ -162,6 +164,25 @@ class CogEngine:
         placement = self._place(grid)
         level = self._level(placement, "average")
         return self._bytes_of(placement, level, bands) + codecs.working_bytes(level.image)
+
+    def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
+        """Bytes of memory that filling the grid takes at a time, beside the output; more than `_AT_ONCE` is done in
+        parts.
+        """
+        placement = self._place(grid)
+        at_once = min(self._at_once(grid, placement, self._level(placement, method), bands, method), _AT_ONCE)
+        return at_once + grid.width * grid.height * len(bands) * self._profile.dtype.itemsize
+
+    def _at_once(self, grid: Grid, placement: Placement, level: Level, bands: tuple[int, ...], method: str) -> int:
+        """Bytes that filling a grid takes when it is not done in parts: of its blocks, and of what a kernel makes of
+        them, which counts in float32.
+        """
+        blocks_bytes = self._bytes_of(placement, level, bands)
+        if method == "nearest":
+            return blocks_bytes
+        times = max(1, 4 // level.image.dtype.itemsize)
+        weights = 0 if placement.same_crs else grid.width * grid.height * (_PER_PIXEL + _PER_BAND * len(bands))
+        return max(blocks_bytes * times, weights)
 
     def _bytes_of(self, placement: Placement, level: Level, bands: tuple[int, ...]) -> int:
         """Bytes of a level's blocks that a grid needs, decoded, and what handling them takes."""

@@ -6,13 +6,14 @@ number for a float64, where plain arrays of float32 stay what they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app import deadline
 from app.errors import InvalidBand, InvalidParameter
 from app.raster import Array, Raster
 from app.rendering import colormap
@@ -20,43 +21,62 @@ from app.rendering.algorithms.declaration import Algorithm, Parameter
 from app.rendering.algorithms.results import result, to_bytes
 from app.rendering.validity import Mask, valid
 
+_STRIP = 1 << 16
+"""Pixels that are worked on at a time: what lies between the heights and the result takes 60 bytes each."""
+
 
 def _hillshade(raster: Raster, values: Mapping[str, Any]) -> Raster:
-    x, y, mask = _gradient(raster, values["z_exaggeration"])
-    slope = np.float64(np.pi / 2.0) - np.arctan(np.sqrt(x * x + y * y))
-    aspect = np.arctan2(-x, y)
     azimuth = np.deg2rad(360.0 - values["azimuth"])
     altitude = np.deg2rad(values["angle_altitude"])
-    shaded = np.sin(altitude) * np.sin(slope) + np.cos(altitude) * np.cos(slope) * np.cos(azimuth - aspect)
-    shaded = 255 * (shaded + 1) / 2
-    np.maximum(shaded, 0, out=shaded)
-    inside = result(raster, to_bytes(shaded)[np.newaxis], mask, ["hillshade"])
+    shades = np.empty((raster.height, raster.width), np.uint8)
+    for rows, x, y in _gradients(raster, values["z_exaggeration"]):
+        slope = np.float64(np.pi / 2.0) - np.arctan(np.sqrt(x * x + y * y))
+        aspect = np.arctan2(-x, y)
+        shaded = np.sin(altitude) * np.sin(slope) + np.cos(altitude) * np.cos(slope) * np.cos(azimuth - aspect)
+        shaded = 255 * (shaded + 1) / 2
+        np.maximum(shaded, 0, out=shaded)
+        shades[rows] = to_bytes(shaded)
+    inside = result(raster, shades[np.newaxis], _both_known(raster), ["hillshade"])
     return _without_buffer(inside, values["buffer"])
 
 
 def _slope(raster: Raster, values: Mapping[str, Any]) -> Raster:
-    x, y, mask = _gradient(raster, values["z_exaggeration"])
     left, bottom, right, top = raster.bounds
-    # a raster without place has pixels of size 1. As in TiTiler the change from row to row is divided by the width of a
-    # pixel, which is right for square ones: those of every tile
-    dx = x / np.float64(abs(right - left) / raster.width or 1.0)
-    dy = y / np.float64(abs(top - bottom) / raster.height or 1.0)
-    slope = np.rad2deg(np.arctan(np.sqrt(dx * dx + dy * dy))).astype(np.float32)
-    inside = result(raster, slope[np.newaxis], mask, ["slope"], statistics=((0.0, 90.0),))
+    slopes = np.empty((raster.height, raster.width), np.float32)
+    for rows, x, y in _gradients(raster, values["z_exaggeration"]):
+        # a raster without place has pixels of size 1. As in TiTiler the change from row to row is divided by the width
+        # of a pixel, which is right for square ones: those of every tile
+        dx = x / np.float64(abs(right - left) / raster.width or 1.0)
+        dy = y / np.float64(abs(top - bottom) / raster.height or 1.0)
+        slopes[rows] = np.rad2deg(np.arctan(np.sqrt(dx * dx + dy * dy)))
+    inside = result(raster, slopes[np.newaxis], _both_known(raster), ["slope"], statistics=((0.0, 90.0),))
     return _without_buffer(inside, values["buffer"])
 
 
-def _gradient(raster: Raster, exaggeration: float) -> tuple[Array, Array, Mask | None]:
-    """Change from row to row and from column to column, and where both are known."""
+def _gradients(raster: Raster, exaggeration: float) -> Iterator[tuple[slice, Array, Array]]:
+    """Change from row to row and from column to column, some rows at a time."""
     if raster.height < 2 or raster.width < 2:
         raise InvalidParameter("This algorithm needs a picture of at least 2 by 2 pixels.", parameter="algorithm")
     heights = raster.data[0]
-    x, y = np.gradient(heights.view(np.uint8) if heights.dtype == np.bool_ else heights)
-    x *= exaggeration
-    y *= exaggeration
+    if heights.dtype == np.bool_:
+        heights = heights.view(np.uint8)
+    step = max(1, _STRIP // raster.width)
+    for start in range(0, raster.height, step):
+        deadline.check()
+        stop = min(start + step, raster.height)
+        first, last = max(start - 1, 0), min(stop + 1, raster.height)
+        x, y = np.gradient(heights[first:last])
+        x, y = x[start - first : stop - first], y[start - first : stop - first]
+        x *= exaggeration
+        y *= exaggeration
+        yield slice(start, stop), x, y
+
+
+def _both_known(raster: Raster) -> Mask | None:
+    """Where both gradients are known."""
     mask = valid(raster)
     if mask is None:
-        return x, y, None
+        return None
     known = mask[0]
     both = np.empty_like(known)
     # the difference at a pixel is taken between its two neighbours, at the edge between it and the one neighbour
@@ -66,7 +86,8 @@ def _gradient(raster: Raster, exaggeration: float) -> tuple[Array, Array, Mask |
     both[:, 1:-1] &= known[:, 2:] & known[:, :-2]
     both[:, 0] &= known[:, 0] & known[:, 1]
     both[:, -1] &= known[:, -1] & known[:, -2]
-    return x, y, both[np.newaxis]
+    found: Mask = both[np.newaxis]
+    return found
 
 
 def _without_buffer(raster: Raster, buffer: int) -> Raster:

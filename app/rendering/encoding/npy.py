@@ -12,6 +12,7 @@ from app.rendering.encoding.bands import bands_of
 
 def encode(picture: Picture) -> bytes:
     """A ``.npy`` file of shape (bands, rows, columns), or (bands + 1, rows, columns) with a mask."""
-    with BytesIO() as file:
-        np.save(file, bands_of(picture), allow_pickle=False)
-        return file.getvalue()
+    bands = bands_of(picture)
+    with BytesIO() as head:
+        np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(bands))
+        return b"".join((head.getvalue(), bands.reshape(-1).view(np.uint8).data))

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +75,17 @@ def _parse(text: str) -> Expression:
         left -= len(steps)
         blocks.append(Block(source, steps))
     return Expression(tuple(blocks))
+
+
+@lru_cache(maxsize=256)
+def result_type(text: str, kind: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of what an expression gives of bands of one type."""
+    expression = parse(text)
+    nothing = np.empty((0, 1), kind if kind.kind in "biuf" else np.float64)
+    try:
+        return evaluate(expression, dict.fromkeys(expression.bands, nothing)).dtype
+    except InvalidExpression:
+        return np.dtype(np.float64)  # it will be refused
 
 
 def apply(expression: Expression, raster: Raster) -> Raster:
