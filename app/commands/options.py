@@ -79,4 +79,7 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+trust_option = click.option(
+    "--trust", is_flag=True, help="Take formats that may lead to other files and addresses (VRT, HDF5, WMS)."
+)
 catalog_option = click.option("--catalog", help="Directory or s3://bucket/sources/; else TILERY_CATALOG.")

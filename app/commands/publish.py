@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app import settings
-from app.commands.options import catalog_option, placed, placement, progress
+from app.commands.options import catalog_option, placed, placement, progress, trust_option
 from app.commands.tiles import forget_tiles
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 @click.option("--work", type=click.Path(path_type=Path), help="Folder to work in; needs about the raster's size.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--quiet", is_flag=True, help="No bars.")
+@trust_option
 @placed
 def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     """Make SOURCE (a file, https:// or s3://) a layer, in one step for everybody who looks.
@@ -132,6 +133,7 @@ def _order(source: str, options: dict[str, Any]) -> Order:
         zoom=options["deepest"],
         rule=options["rule"],
         work=options["work"],
+        trust=options["trust"],
         given=given | ({"render": render} if render is not None else {}),
     )
 

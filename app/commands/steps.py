@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from app.commands.options import placed, placement, progress, step_bar
+from app.commands.options import placed, placement, progress, step_bar, trust_option
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--rule", type=click.Choice(["upper", "nearest", "lambda"]), default="upper", show_default=True)
+@trust_option
 @placed
-def zoom(file: Path, rule: Any, crs: str | None, bounds: str | None, nodata: float | None) -> None:
+def zoom(file: Path, rule: Any, crs: str | None, bounds: str | None, nodata: float | None, trust: bool) -> None:
     """Print the deepest zoom that FILE is worth.
 
     upper: the shallowest that loses no detail. nearest: as GDAL's COG driver and TiTiler choose. lambda: as the AWS
@@ -24,7 +25,7 @@ def zoom(file: Path, rule: Any, crs: str | None, bounds: str | None, nodata: flo
     from app.publishing import rasters
     from app.publishing import zoom as zooms
 
-    profile = rasters.facts(file, placement(crs, bounds, nodata))
+    profile = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     rasters.crs_of(profile)
     click.echo(zooms.maximum(profile, rule))
 
@@ -34,6 +35,7 @@ def zoom(file: Path, rule: Any, crs: str | None, bounds: str | None, nodata: flo
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--profile", default="deflate", show_default=True, help="deflate, zstd, jpeg, webp or lerc.")
 @click.option("--quality", type=click.IntRange(1, 100), help="Of jpeg and webp.")
+@trust_option
 @placed
 def transcode(
     file: Path,
@@ -43,13 +45,14 @@ def transcode(
     crs: str | None,
     bounds: str | None,
     nodata: float | None,
+    trust: bool,
 ) -> None:
     """Write FILE as a GeoTIFF of 512-pixel tiles, in its own CRS."""
     from app.publishing import kinds, profiles, rasters
     from app.publishing import transcode as step
 
-    facts = rasters.facts(file, placement(crs, bounds, nodata))
-    squeeze = profiles.squeeze(profile, facts, kinds.guess(facts, kinds.sample(file)), quality)
+    facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
+    squeeze = profiles.squeeze(profile, facts, kinds.guess(facts, kinds.sample(file, facts.driver)), quality)
     part = output.with_name(f".part-{output.name}")
     try:
         with step_bar("transcode", facts.width * facts.height, "px") as advance:
@@ -71,7 +74,7 @@ def overviews(file: Path, kind: Any) -> None:
     from app.publishing import overviews as step
 
     facts = rasters.facts(file)
-    kind = kind or kinds.guess(facts, kinds.sample(file))
+    kind = kind or kinds.guess(facts, kinds.sample(file, facts.driver))
     chosen = step.factors(facts.width, facts.height)
     if facts.has_mask and facts.alpha_band is None and facts.nodata is None and not step.mask_file(file).exists():
         step.inside(file, chosen, kinds.OVERVIEWS[kind])
@@ -85,17 +88,24 @@ def overviews(file: Path, kind: Any) -> None:
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--zoom", "deepest", type=click.IntRange(0, 22), help="Else the Lambda tiler's rule.")
+@trust_option
 @placed
 def vrt(
-    file: Path, output: Path, deepest: int | None, crs: str | None, bounds: str | None, nodata: float | None
+    file: Path,
+    output: Path,
+    deepest: int | None,
+    crs: str | None,
+    bounds: str | None,
+    nodata: float | None,
+    trust: bool,
 ) -> None:
     """Write a warped VRT of FILE: Web Mercator, the whole world, the deepest zoom's pixels."""
     from app.publishing import kinds, rasters
     from app.publishing import vrt as step
     from app.publishing import zoom as zooms
 
-    facts = rasters.facts(file, placement(crs, bounds, nodata))
-    kind = kinds.guess(facts, kinds.sample(file))
+    facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
+    kind = kinds.guess(facts, kinds.sample(file, facts.driver))
     deepest = zooms.maximum(facts, "lambda") if deepest is None else deepest
     step.vrt(file, output, facts, deepest, kinds.WARP[kind])
 
@@ -103,11 +113,14 @@ def vrt(
 @click.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--id", "layer_id", help="Else made from the file's name.")
+@trust_option
 @placed
-def metadata(file: Path, layer_id: str | None, crs: str | None, bounds: str | None, nodata: float | None) -> None:
+def metadata(
+    file: Path, layer_id: str | None, crs: str | None, bounds: str | None, nodata: float | None, trust: bool
+) -> None:
     """Print the layer document of FILE as it is, with exact statistics."""
     from app.publishing import describe
 
     layer_id = layer_id or describe.slug(file.stem)
-    found = describe.describe(file, layer_id, placement(crs, bounds, nodata), progress(quiet=False))
+    found = describe.describe(file, layer_id, placement(crs, bounds, nodata), progress(quiet=False), trust=trust)
     click.echo(json.dumps(found, indent=1))

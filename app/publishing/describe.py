@@ -25,7 +25,9 @@ def slug(text: str) -> str:
     return ids.check(re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64])
 
 
-def describe(path: Path, layer_id: str, placement: Placement, progress: Progress) -> dict[str, Any]:
+def describe(
+    path: Path, layer_id: str, placement: Placement, progress: Progress, *, trust: bool = False
+) -> dict[str, Any]:
     """The document, its source being the file itself.
 
     Args:
@@ -33,14 +35,15 @@ def describe(path: Path, layer_id: str, placement: Placement, progress: Progress
         layer_id: the id to write.
         placement: what the raster does not say.
         progress: is shown the reading.
+        trust: take a file of any format, wherever it leads.
     """
-    profile = rasters.facts(path, placement)
+    profile = rasters.facts(path, placement, trust=trust)
     rasters.crs_of(profile)
     bounds = bounds_of(profile)
     deepest = zoom.maximum(profile, "nearest")
     with progress.step("statistics", profile.width * profile.height * passes(profile.dtypes[0]), "px") as advance:
         found = statistics(path, profile, advance)
-    render = default_render(profile, found, kinds.guess(profile, kinds.sample(path)))
+    render = default_render(profile, found, kinds.guess(profile, kinds.sample(path, profile.driver)))
     return metadata.document(
         layer_id=layer_id,
         bounds=bounds,

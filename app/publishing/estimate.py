@@ -61,7 +61,7 @@ def _seconds_per_pixel(planned: Plan) -> float:
     spent = 0.0
     with rasters.environment(GDAL_NUM_THREADS="1"):
         if planned.way is None:
-            opening = rasters.reading(path)
+            opening = rasters.reading(path, driver=planned.profile.driver)
         else:
             covered = grid.covering(map_bounds(planned.profile), planned.zoom)
             opening = warp.warped(

@@ -73,9 +73,14 @@ def _are_classes(values: Array) -> bool:
     return bool(found.size <= _MOST_SPARSE_CLASSES and found.size < _SPARSE * numbers)
 
 
-def sample(path: Path) -> Array:
-    """Valid values from all over the first band of a file, in one dimension, none of them mixed."""
-    with rasters.environment(), rasters.reading(path) as dataset, rasters.failures(path.parent):
+def sample(path: Path, driver: str | None = None) -> Array:
+    """Valid values from all over the first band of a file, in one dimension, none of them mixed.
+
+    Args:
+        path: the file.
+        driver: what it was opened as before.
+    """
+    with rasters.environment(), rasters.reading(path, driver=driver) as dataset, rasters.failures(path.parent):
         return sample_of(dataset)
 
 

@@ -91,7 +91,9 @@ class Order:
     only: str | None = None
     """Identity that the source must have, and still have at the end. None: whatever is there when it is read."""
     untrusted: bool = False
-    """Whether the source comes from somebody else than the publisher: then it may lead to no other file."""
+    """Whether the source comes from somebody else than the publisher: then only formats are taken that are served."""
+    trust: bool = False
+    """Whether the source may be of a format that leads to other files and addresses."""
 
     def key(self, identity: str) -> str:
         """What decides the bytes of the published files, as a digest."""
@@ -245,7 +247,8 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
         path = _here(origin, place, progress)
         if order.untrusted:
             rasters.need_harmless(path)
-        planned = plan(order, rasters.facts(path), kinds.sample(path), origin)
+        found = rasters.facts(path, trust=order.trust)
+        planned = plan(order, found, kinds.sample(path, found.driver), origin)
         prepared = _prepare(order, planned, path, place, progress)
         revision, folder = _upload(order, store, place, prepared, progress)
         with progress.step("switch", 1, "document") as advance:
@@ -370,7 +373,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
         fetch.check_unchanged(planned.origin)
         whole(tiled)
         place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
-    return tiled, rasters.facts(tiled)
+    return tiled, rasters.facts(tiled, driver="GTiff")
 
 
 def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
@@ -533,9 +536,14 @@ def dry_run(order: Order) -> Plan:
     ids.check(order.id)
     origin = fetch.origin(order.source)
     if origin.path is not None:
-        return plan(order, rasters.facts(origin.path), kinds.sample(origin.path), origin)
+        found = rasters.facts(origin.path, trust=order.trust)
+        return plan(order, found, kinds.sample(origin.path, found.driver), origin)
     from app.reading.gdal import profile_of
 
     here = Path(tempfile.gettempdir())
-    with fetch.opened(origin.address) as source, rasters.failures(here), rasters.reading_remote(source) as dataset:
+    with (
+        fetch.opened(origin.address) as source,
+        rasters.failures(here),
+        rasters.reading_remote(source, trust=order.trust) as dataset,
+    ):
         return plan(order, profile_of(dataset), kinds.sample_of(dataset), origin)

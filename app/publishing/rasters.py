@@ -1,7 +1,8 @@
 """Rasters of the publisher's own: opened for reading whatever their format, and written.
 
 The service opens rasters in `app.reading.gdal` only, which takes nothing but the formats that it serves. A publisher
-names a file on purpose, so here every format that GDAL knows is taken, sidecars and all.
+names a file on purpose, so here every format is taken that leads nowhere else, sidecars and all; and with ``trust``
+every one that GDAL knows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import queue
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from app.errors import (
     TileryError,
     UnsupportedRaster,
 )
+from app.publishing import harmless
 from app.raster import Bounds, Crs
 from app.reading.profile import Profile
 
@@ -40,6 +42,11 @@ if TYPE_CHECKING:
 BLOCK = 512
 CACHE_MB = 64
 """GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
+_NOT_A_RASTER = "GDAL cannot open this as a raster."
+_NOT_HARMLESS = (
+    "GDAL cannot open this as a raster of a format that holds all of it. What may lead to other files or addresses "
+    "(VRT, HDF5, netCDF 4, WMS and others) needs --trust: give it when you trust where the file is from."
+)
 ROOM = 32 << 20
 """Free bytes below which a failed write is put down to a full disk."""
 
@@ -76,23 +83,33 @@ def environment(**options: Any) -> rasterio.Env:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[DatasetReader]:
+def reading(path: Path, *, driver: str | None = None, trust: bool = False) -> Iterator[DatasetReader]:
     """An open dataset.
 
+    Args:
+        path: a file that `facts` were taken of, or of our own making.
+        driver: what it was opened as before. None: one of the formats that lead to no other file.
+        trust: take any format.
+
     Raises:
-        SourceNotFound, NotARaster: what the path turned out to be.
+        SourceNotFound, NotARaster, UnsupportedRaster: what the path turned out to be.
     """
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+    from rasterio.io import DatasetReader
 
     if not path.exists():
         raise SourceNotFound("There is no such file.", private=str(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(path, sharing=False)
+            if trust:
+                dataset = rasterio.open(path, sharing=False)
+            else:  # `rasterio.open` takes one driver, what it makes takes several
+                drivers = [driver] if driver else harmless.drivers_for(path)
+                dataset = DatasetReader(str(path), driver=drivers, sharing=False)
     except RasterioIOError as error:
-        raise NotARaster("GDAL cannot open this as a raster.", private=str(error)) from None
+        raise NotARaster(_NOT_A_RASTER if driver or trust else _NOT_HARMLESS, private=str(error)) from None
     try:  # no `with`: rasterio's belongs to one thread, and a handle may be closed by another than opened it
         if dataset.count == 0:
             raise UnsupportedRaster("The file holds several rasters or none; name one of them.")
@@ -102,7 +119,7 @@ def reading(path: Path) -> Iterator[DatasetReader]:
 
 
 @contextmanager
-def reading_remote(source: ByteSource) -> Iterator[DatasetReader]:
+def reading_remote(source: ByteSource, *, trust: bool = False) -> Iterator[DatasetReader]:
     """An open dataset over a remote source, of which only the parts are fetched that are asked for.
 
     Raises:
@@ -121,13 +138,34 @@ def reading_remote(source: ByteSource) -> Iterator[DatasetReader]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open("source", opener=opener, sharing=False)
+            dataset = _first_of(
+                lambda driver: rasterio.open("source", opener=opener, sharing=False, driver=driver),
+                (None,) if trust else harmless.DRIVERS,
+            )
     except RasterioIOError as error:
-        raise NotARaster("GDAL cannot open this as a raster.", private=str(error)) from None
+        raise NotARaster(_NOT_A_RASTER if trust else _NOT_HARMLESS, private=str(error)) from None
     try:
+        if not trust:
+            harmless.need_own(dataset)
         yield dataset
     finally:
         dataset.close()
+
+
+def _first_of(opening: Callable[[str | None], DatasetReader], drivers: Sequence[str | None]) -> DatasetReader:
+    """The dataset that the first driver opens which can.
+
+    Raises:
+        RasterioIOError: none of them can.
+    """
+    from rasterio.errors import RasterioIOError
+
+    for driver in drivers[:-1]:
+        try:
+            return opening(driver)
+        except RasterioIOError:
+            continue
+    return opening(drivers[-1])
 
 
 @contextmanager
@@ -206,15 +244,25 @@ class Handles:
         self._all.close()
 
 
-def facts(path: Path, placement: Placement | None = None) -> Profile:
+def facts(path: Path, placement: Placement | None = None, *, trust: bool = False, driver: str | None = None) -> Profile:
     """What the raster says of itself, with the placement taken for what it does not say.
 
+    Args:
+        path: a file.
+        placement: what it does not say.
+        trust: take a file of any format, wherever it leads.
+        driver: of a file of our own making, about which nothing has to be found out.
+
     Raises:
-        UnsupportedRaster: complex numbers, or bands of several types.
+        NotARaster, UnsupportedRaster: complex numbers, or bands of several types.
     """
     from app.reading.gdal import profile_of
 
-    with environment(), reading(path) as dataset:
+    if not trust and not driver:
+        harmless.need_own_neighbours(path)
+    with environment(), reading(path, trust=trust, driver=driver) as dataset:
+        if not trust and not driver:
+            harmless.need_own(dataset)
         return placed(profile_of(dataset), placement)
 
 

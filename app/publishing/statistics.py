@@ -90,7 +90,7 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
     """What ``work`` made of the valid values of each band, piece by piece; nothing of it is kept here, or memory would
     grow with the raster.
     """
-    handles = rasters.Handles(lambda: rasters.reading(path))
+    handles = rasters.Handles(lambda: rasters.reading(path, driver=profile.driver))
     bands = list(profile.data_bands)
     dtype = np.dtype(profile.dtypes[0])
 

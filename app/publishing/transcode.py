@@ -64,7 +64,7 @@ def transcode(
         profile.count * dtype.itemsize,
         rows_only=not is_random_access(profile),
     )
-    handles = rasters.Handles(lambda: rasters.reading(source))
+    handles = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
     rasters.discard(target)
 
     def read(window: Any) -> tuple[Any, Any]:

@@ -43,7 +43,7 @@ def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str
     with (
         rasters.failures(target.parent),
         rasters.environment(),
-        rasters.reading(source) as dataset,
+        rasters.reading(source, driver=profile.driver) as dataset,
         WarpedVRT(
             dataset,
             crs=crs_.to_rasterio(crs_.WEB_MERCATOR),

@@ -60,7 +60,7 @@ def warped(
     from rasterio.transform import from_gcps
     from rasterio.vrt import WarpedVRT
 
-    with rasters.reading(source) as dataset:
+    with rasters.reading(source, driver=profile.driver) as dataset:
         options: dict[str, Any] = {}
         if profile.gcps:
             points, points_crs = dataset.gcps
