@@ -18,7 +18,7 @@ def check(path: Path, *, width: int, height: int, bands: int, dtype: str, cloud_
         BrokenRaster: it is not what was meant, or its parts do not stand in the order of a Cloud-Optimized GeoTIFF.
     """
     whole(path)
-    found = rasters.facts(path, driver="GTiff")
+    found = rasters.facts(path, checked=True)
     wrong = [
         text
         for text, is_wrong in (

@@ -84,7 +84,7 @@ def overviews(path: Path, levels: int, resampling: str, advance: Advance, *, bes
         BrokenRaster, CatalogError, StoreFull: a part cannot be read or written.
     """
     beside = beside or path
-    profile = rasters.facts(path, driver="GTiff")
+    profile = rasters.facts(path, checked=True)
     above = _Level(path, None, profile.width, profile.height)
     for level in range(1, levels + 1):
         masked = valid.has_mask(profile)

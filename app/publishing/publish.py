@@ -373,7 +373,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
         fetch.check_unchanged(planned.origin)
         whole(tiled)
         place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
-    return tiled, rasters.facts(tiled, driver="GTiff")
+    return tiled, rasters.facts(tiled, checked=True)
 
 
 def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:

@@ -244,24 +244,24 @@ class Handles:
         self._all.close()
 
 
-def facts(path: Path, placement: Placement | None = None, *, trust: bool = False, driver: str | None = None) -> Profile:
+def facts(path: Path, placement: Placement | None = None, *, trust: bool = False, checked: bool = False) -> Profile:
     """What the raster says of itself, with the placement taken for what it does not say.
 
     Args:
         path: a file.
         placement: what it does not say.
         trust: take a file of any format, wherever it leads.
-        driver: of a file of our own making, about which nothing has to be found out.
+        checked: it was looked at before what stands beside the file and in it, or all is of our own making.
 
     Raises:
         NotARaster, UnsupportedRaster: complex numbers, or bands of several types.
     """
     from app.reading.gdal import profile_of
 
-    if not trust and not driver:
+    if not trust and not checked:
         harmless.need_own_neighbours(path)
-    with environment(), reading(path, trust=trust, driver=driver) as dataset:
-        if not trust and not driver:
+    with environment(), reading(path, trust=trust) as dataset:
+        if not trust and not checked:
             harmless.need_own(dataset)
         return placed(profile_of(dataset), placement)
 
