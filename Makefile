@@ -46,6 +46,9 @@ bench: $(VENV)/.develop .peer/.made .bench/demo/.made ## our speed against TiTil
 bench-coldstart: $(VENV)/.develop .peer/.made .bench/demo/.made ## import and first tile in a new process, against TiTiler's
 	$(RUN) -m bench.coldstart
 
+soak: $(VENV)/.develop ## everything at once inside 512 MB, 10 minutes; MINUTES=2
+	$(RUN) -m bench.soak --minutes $(or $(MINUTES),10)
+
 settings: $(VENV)/.service ## every setting, its value and where that came from
 	@$(RUN) -m app settings
 
@@ -61,7 +64,7 @@ clean: ## remove all that make has made
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test lint bench bench-coldstart parity settings lock clean
+.PHONY: help serve test lint bench bench-coldstart soak parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import deadline
 from app.api import links, problems
+from app.api.incoming import Incoming
 from app.api.operation import Lane
 from app.api.tokens import Tokens
 from app.errors import TileryError
@@ -55,7 +56,9 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        visit = _Visit(self, scope, send)
+        incoming = Incoming(scope, receive)
+        receive = incoming.receive
+        visit = _Visit(self, scope, send, incoming)
         try:
             await self._enter(visit.scope, receive, visit.send, visit.headers)
         except CallerGone:
@@ -126,10 +129,11 @@ class Door:
 class _Visit:
     """One request on its way through the door."""
 
-    __slots__ = ("_door", "_head_only", "_send", "_started", "begun", "headers", "request_id", "scope")
+    __slots__ = ("_door", "_head_only", "_incoming", "_send", "_started", "begun", "headers", "request_id", "scope")
 
-    def __init__(self, door: Door, scope: Scope, send: Send) -> None:
+    def __init__(self, door: Door, scope: Scope, send: Send, incoming: Incoming) -> None:
         self._started = time.perf_counter()
+        self._incoming = incoming
         self._door = door
         self._send = send
         self.begun = False
@@ -152,6 +156,7 @@ class _Visit:
     async def send(self, message: Message) -> None:
         """Send a part of the answer, with the headers that all answers have, and without a body for HEAD."""
         if message["type"] == "http.response.start":
+            await self._incoming.drain()
             self.begun = True
             headers = [*message.get("headers", ()), *self._door.common(self.request_id, self.headers.get(b"origin"))]
             names = {name for name, _ in headers}

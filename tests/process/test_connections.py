@@ -9,14 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
 from app import connections
+from app.api.app import create_app
 from app.connections import Connection
 from app.memory import Memory
+from app.settings import Settings
+from tests.support import rasters
 
 from .application import app
 
@@ -26,13 +30,13 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 class Running:
     """A server with our connections, in a thread."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, application: Any = app) -> None:
         self.memory = memory
 
         async def with_memory(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "lifespan":
                 scope["state"][Memory.STATE] = memory
-            await app(scope, receive, send)
+            await application(scope, receive, send)
 
         config = uvicorn.Config(with_memory, port=0, http=Connection, log_level="critical", timeout_keep_alive=20)
         self.server = uvicorn.Server(config)
@@ -47,6 +51,10 @@ class Running:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
         return connection
 
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+
     def until(self, check: Callable[[], object]) -> None:
         limit = time.monotonic() + 10
         while not check():
@@ -58,8 +66,7 @@ class Running:
 def running() -> Iterator[Running]:
     found = Running(Memory(100 << 20))
     yield found
-    found.server.should_exit = True
-    found.thread.join()
+    found.close()
 
 
 def answer(connection: socket.socket) -> bytes:
@@ -163,3 +170,29 @@ def test_answers_that_nobody_reads_hold_no_more_than_their_share(running: Runnin
         for connection in deaf:
             connection.close()
     running.until(lambda: running.memory.waiting_to_be_sent == 0)
+
+
+def test_a_body_that_is_not_wanted_is_read_to_its_end_so_that_the_answer_arrives(tmp_path: Path) -> None:
+    """Sent by clients who do not look for an answer before they are done, and close the connection: reset, the answer
+    would be lost."""
+    rasters.gradient(tmp_path / "a.tif")
+    application = create_app(Settings(_env_file=None, sources=(str(tmp_path),), max_body_bytes=1 << 20))
+    running = Running(Memory(100 << 20), application)
+    try:
+        for path, size, status in (
+            (f"/cog/feature?url={tmp_path / 'a.tif'}", 20 << 20, 400),
+            (f"/cog/statistics?url={tmp_path / 'a.tif'}", (1 << 20) + 1, 400),
+            (f"/cog/feature?url={tmp_path / 'a.tif'}&bidx=x", 20 << 20, 422),
+            ("/no/way/here/at/all", 20 << 20, 404),
+        ):
+            for _ in range(5):
+                with running.connect() as connection:
+                    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+                    connection.sendall(head.encode() + b" " * size)
+                    assert answer(connection).startswith(b"HTTP/1.1 %d " % status)
+        with running.connect() as polite:  # sends no body before it is asked for it
+            polite.sendall(b"POST /no/way/here/at/all HTTP/1.1\r\nHost: a\r\n")
+            polite.sendall(b"Expect: 100-continue\r\nContent-Length: 9999999\r\n\r\n")
+            assert polite.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+    finally:
+        running.close()

@@ -1,0 +1,48 @@
+"""The body of a request on its way in, and what is done with the rest of one that nobody reads."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Message, Receive, Scope
+
+MOST_DRAINED = 32 << 20
+"""Bytes of a body that are read and thrown away."""
+DRAIN_SECONDS = 5.0
+"""Seconds for it."""
+_WITHOUT_BODY = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class Incoming:
+    """Reads a request's body for the application, and knows what of it is still to come."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        """Read by ``receive``."""
+        self._receive = receive
+        self._whole = scope["method"] in _WITHOUT_BODY
+        self._asked = False
+        self._waits = any(name == b"expect" for name, _ in scope["headers"])
+
+    async def receive(self) -> Message:
+        """The next message of the server."""
+        self._asked = True
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            self._whole = True
+        return message
+
+    async def drain(self) -> None:
+        """Read what is left of the body, within bounds, so that the client reads our answer.
+
+        A connection that is closed while the client still sends is reset, and the answer is lost with it. A client who
+        waits to be asked for the body has sent none.
+        """
+        if self._whole or (self._waits and not self._asked):
+            return
+        left = MOST_DRAINED
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while left > 0 and not self._whole:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return
