@@ -38,7 +38,7 @@ from app.reading import footprint, gdal_files, gdal_samples, masks, precheck
 from app.reading.byte_sources.file_object import SourceFile, file_object
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.cog.coordinates import Placer
-from app.reading.cog.engine import joined
+from app.reading.cog.engine import joined, rows_of
 from app.reading.cog.kernels import rounded
 from app.reading.engine import Pixels
 from app.reading.precheck import Footing
@@ -389,7 +389,7 @@ class GdalEngine:
         parts = []
         for row in range(0, grid.height, most):
             deadline.check()
-            part = gdal_samples.rows_of(grid, row, min(grid.height, row + most))
+            part = rows_of(grid, row, min(grid.height, row + most))
             finer = Grid(crs=grid.crs, bounds=part.bounds, width=part.width * times, height=part.height * times)
             with self.handle(chosen) as dataset:
                 if profile.gcps:

@@ -18,7 +18,7 @@ from app.raster import Array, Grid
 from app.reading import masks
 from app.reading.cog import sampling
 from app.reading.cog.coordinates import Placer
-from app.reading.cog.engine import halves, joined
+from app.reading.cog.engine import halves, joined, rows_of
 from app.reading.cog.windows import Patch
 from app.reading.engine import Pixels
 from app.reading.profile import Profile
@@ -152,12 +152,3 @@ def most_frequent(pixels: Pixels, times: int, nodata: float | None) -> Pixels:
         data[~known] = nodata
         return Pixels(data=data, mask=None if known.all() else known, alpha=None)
     return Pixels(data=data, mask=None if known[0].all() else known[:1], alpha=alpha)
-
-
-def rows_of(grid: Grid, start: int, end: int) -> Grid:
-    """Some rows of a grid."""
-    left, bottom, right, top = grid.bounds
-    side = (top - bottom) / grid.height
-    return Grid(
-        crs=grid.crs, bounds=(left, top - end * side, right, top - start * side), width=grid.width, height=end - start
-    )

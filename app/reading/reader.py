@@ -32,6 +32,7 @@ from app.raster import Array, Bounds, Crs, Grid, Raster
 from app.reading import drawing, footprint, masks
 from app.reading import geometry as shape
 from app.reading.byte_sources.protocol import SourceChanged
+from app.reading.cog.engine import rows_of
 from app.reading.engine import Engine, Pixels
 from app.reading.kept import Opened, kept
 from app.reading.location import Location
@@ -41,6 +42,8 @@ from app.tms import TileMatrixSet
 
 _T = TypeVar("_T")
 
+_PART = 8 << 20
+"""Bytes of pixels of a part of a grid."""
 _DERIVED = 256
 """Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
 
@@ -215,6 +218,30 @@ class Reader:
         max_size: int | None = 1024,
     ) -> Raster:
         """The whole raster, thinned out to a size."""
+        return self._read(self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size), options)
+
+    def in_parts(self, grid: Grid, options: ReadOptions) -> Iterator[Raster]:
+        """A grid that has more pixels than a picture may have, some rows at a time.
+
+        Raises:
+            TooMuchWork: its pixels are more than one request may need.
+        """
+        chosen = settings.get()
+        size = len(self._bands(options)) * self.profile.dtype.itemsize
+        needed = grid.width * grid.height * size
+        if needed > chosen.max_decoded_bytes:
+            raise TooMuchWork(
+                f"This would take about {needed >> 20} MB of pixels; the limit is {chosen.max_decoded_bytes >> 20} MB. "
+                "Give a max_size.",
+                parameter="max_size",
+                limit=chosen.max_decoded_bytes,
+            )
+        rows = max(1, min(chosen.max_pixels, _PART // size) // grid.width)
+        for row in range(0, grid.height, rows):
+            yield self._read(rows_of(grid, row, min(grid.height, row + rows)), options)
+
+    def whole(self, *, dst_crs: Crs | None, width: int | None, height: int | None, max_size: int | None) -> Grid:
+        """The grid that holds the whole raster, thinned out to a size."""
         profile = self.profile
         target = dst_crs or profile.crs
         if target is None or target == profile.crs:
@@ -225,7 +252,7 @@ class Reader:
             size = (float(across), float(down))
             bounds = (c, f + e * down, c + a * across, f)
         width, height = output_size(size, width=width, height=height, max_size=max_size)
-        return self._read(Grid(crs=target, bounds=bounds, width=width, height=height), options)
+        return Grid(crs=target, bounds=bounds, width=width, height=height)
 
     def feature(
         self,

@@ -53,7 +53,7 @@ def statistics(
         OverLimit: too many bins, percentiles or categories.
         TooMuchWork: too many different values are to be counted one by one.
     """
-    _check(categories, percentiles, bins, range)
+    check(categories, percentiles, bins, range)
     mask = valid(raster)
     weights = None if coverage is None else coverage.astype(np.float64, copy=False)
     covered = raster.height * raster.width if weights is None else int(np.count_nonzero(weights))
@@ -61,28 +61,58 @@ def statistics(
     found = {}
     for band, name in enumerate(names):
         known = None if mask is None else mask[band if len(mask) > 1 else 0]
-        values, weighing = _counted(raster.data[band], known, weights)
+        values, weighing = counted(raster.data[band], known, weights)
         keys, counts, shares = _distinct(values, weighing)
-        histogram = _categories(keys, counts, categories) if categorical else _histogram(keys, counts, bins, range)
         description = raster.band_descriptions[band] if band < len(raster.band_descriptions) else ""
+        facts, quantiles = of_distinct(
+            keys,
+            counts,
+            shares,
+            categorical=categorical,
+            categories=categories,
+            percentiles=percentiles,
+            bins=bins,
+            range=range,
+        )
         found[name] = {
-            **_summary(keys, counts, shares),
-            "histogram": histogram,
+            **facts,
             "valid_percent": round(min(values.size / covered, 1) * 100, 2) if covered else 0.0,
             "masked_pixels": float(raster.data[band].size - values.size),
             "valid_pixels": float(values.size),
             "description": description,
-            **_percentiles(keys, shares, percentiles),
+            **quantiles,
         }
     return found
 
 
-def _check(
+def of_distinct(
+    keys: Array,
+    counts: NDArray[np.int64],
+    shares: Floats,
+    *,
+    categorical: bool,
+    categories: Sequence[float] | None,
+    percentiles: Sequence[float],
+    bins: int | Sequence[float],
+    range: tuple[float, float] | None,  # noqa: A002 - as in `statistics`
+) -> tuple[dict[str, Any], dict[str, float | None]]:
+    """What there is to say of distinct values in order, of the number of pixels of each and of their weight; and the
+    percentiles.
+    """
+    facts = {
+        **_summary(keys, counts, shares),
+        "histogram": _categories(keys, counts, categories) if categorical else histogram(keys, counts, bins, range),
+    }
+    return facts, _percentiles(keys, shares, percentiles)
+
+
+def check(
     categories: Sequence[float] | None,
     percentiles: Sequence[float],
     bins: int | Sequence[float],
     limits: tuple[float, float] | None,
 ) -> None:
+    """Refuse what cannot be counted, or is too much."""
     number = bins if isinstance(bins, int) else len(bins) - 1
     if number < 1:
         raise InvalidParameter("histogram_bins must be at least 1.", parameter="histogram_bins")
@@ -101,9 +131,10 @@ def _check(
         raise InvalidParameter("p must be from 0 to 100.", parameter="p")
 
 
-def _histogram(
-    keys: Array, counts: NDArray[np.int64], bins: int | Sequence[float], limits: tuple[float, float] | None
+def histogram(
+    keys: Array, counts: NDArray[np.int64] | None, bins: int | Sequence[float], limits: tuple[float, float] | None
 ) -> list[list[float]]:
+    """Heights and edges of the bins; without ``counts`` each key counts once."""
     cut = bins if isinstance(bins, int) else np.asarray(bins, dtype=np.float64)
     for values in (keys, keys.astype(np.float64)):
         try:
@@ -118,7 +149,7 @@ def _histogram(
     )
 
 
-def _counted(data: Array, known: Mask | None, weights: Floats | None) -> tuple[Array, Floats | None]:
+def counted(data: Array, known: Mask | None, weights: Floats | None) -> tuple[Array, Floats | None]:
     """The values that count, in a row, and their weights."""
     if data.dtype == np.bool_:
         data = data.view(np.uint8)

@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from app import allowance
+from app import allowance, memory, settings
 from app import tms as tms_
 from app.errors import UpstreamError
-from app.raster import Raster
+from app.raster import Grid, Raster
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.location import Location
 from app.reading.options import ReadOptions
 from app.reading.reader import Reader, open_reader
-from app.rendering import cost, pipeline
+from app.rendering import cost, expression, pipeline
 from app.rendering.encoding import formats
 from app.rendering.options import RenderOptions
 from app.serving import coverage
@@ -36,6 +36,9 @@ from app.serving.requests import (
 )
 
 T = TypeVar("T")
+
+_PARTS = 64 << 20
+"""Bytes that the parts of a raster take one after the other, while all of it is counted."""
 
 
 def opened(location: Location, work: Callable[[Reader], T]) -> tuple[T, str]:
@@ -165,15 +168,32 @@ def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
 
 
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
-    """Statistics of the whole raster, by band."""
+    """Statistics of the whole raster, by band; of more pixels than a picture may have part by part."""
+    size, style = request.size, request.style
+    options = _counting_options(reader, style, weighted=False)
+    grid = reader.whole(dst_crs=request.dst_crs, width=size.width, height=size.height, max_size=size.max_size)
+    if grid.width * grid.height > settings.get().max_pixels and not style.render.algorithm:
+        return _counted_in_parts(reader, grid, request, options)
     raster = reader.preview(
-        width=request.size.width,
-        height=request.size.height,
-        max_size=request.size.max_size,
-        dst_crs=request.dst_crs,
-        options=_counting_options(reader, request.style, weighted=False),
+        width=size.width, height=size.height, max_size=size.max_size, dst_crs=request.dst_crs, options=options
     )
     return _statistics(pipeline.calculated(raster, request.style.render), request, None)
+
+
+def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, options: ReadOptions) -> dict[str, Any]:
+    """Statistics of a grid that is too large to be read at once."""
+    from app.rendering.counting import Counting
+
+    render = request.style.render
+    bands, kind = _bands(reader, options)
+    if render.expression:
+        bands, kind = len(expression.parse(render.expression).blocks), expression.result_type(render.expression, kind)
+    kept = grid.width * grid.height * kind.itemsize if kind.itemsize > 2 else 0
+    memory.need(kept * (bands + 1) + _PARTS)
+    counting = Counting()
+    for part in reader.in_parts(grid, options):
+        counting.add(pipeline.real(pipeline.calculated(part, render)))
+    return counting.found(**_asked(request))
 
 
 def feature_statistics(reader: Reader, request: StatisticsRequest, position: int) -> dict[str, Any]:
@@ -273,13 +293,16 @@ def _bytes_a_pixel(reader: Reader, style: Style) -> int:
 def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:
     from app.rendering import statistics as statistics_
 
+    return statistics_.statistics(pipeline.real(raster), coverage=weights, **_asked(request))
+
+
+def _asked(request: StatisticsRequest) -> dict[str, Any]:
+    """What is to be counted."""
     tally = request.tally
-    return statistics_.statistics(
-        pipeline.real(raster),
-        coverage=weights,
-        categorical=tally.categorical,
-        categories=tally.categories,
-        percentiles=tally.percentiles,
-        bins=tally.bins,
-        range=tally.range,
-    )
+    return {
+        "categorical": tally.categorical,
+        "categories": tally.categories,
+        "percentiles": tally.percentiles,
+        "bins": tally.bins,
+        "range": tally.range,
+    }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app import crs as crs_
 from app.raster import Array, Bounds, Crs, Grid, Raster
 from app.reading import gdal_samples
+from app.reading.cog.engine import rows_of
 from app.reading.kept import kept
 from app.reading.options import ReadOptions
 from app.reading.reader import Reader
@@ -247,4 +248,4 @@ def test_of_several_places_alike_the_majority_takes_the_least() -> None:
 
 def test_rows_of_a_grid() -> None:
     grid = Grid(crs=MERCATOR, bounds=(0.0, 0.0, 10.0, 40.0), width=5, height=20)
-    assert gdal_samples.rows_of(grid, 5, 10) == Grid(crs=MERCATOR, bounds=(0.0, 20.0, 10.0, 30.0), width=5, height=5)
+    assert rows_of(grid, 5, 10) == Grid(crs=MERCATOR, bounds=(0.0, 20.0, 10.0, 30.0), width=5, height=5)

@@ -438,6 +438,15 @@ def halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
     return (one, other), -2
 
 
+def rows_of(grid: Grid, start: int, end: int) -> Grid:
+    """Some rows of a grid."""
+    left, bottom, right, top = grid.bounds
+    side = (top - bottom) / grid.height
+    return Grid(
+        crs=grid.crs, bounds=(left, top - end * side, right, top - start * side), width=grid.width, height=end - start
+    )
+
+
 def joined(parts: list[Pixels], axis: int) -> Pixels:
     """Two halves of a grid put together again."""
     mask = None
