@@ -128,10 +128,11 @@ def overview(profile: Profile, factor: float, method: str) -> int | None:
     (GDAL_OVERVIEW_OVERSAMPLING_THRESHOLD), and one not coarser than asked for otherwise, but for rounding.
     """
     limit = 1.2 * factor + 0.1 if method == "nearest" else 1.01 * factor
-    chosen = None
+    chosen, best = None, 1
     for index, decimation in enumerate(profile.overviews):
-        if decimation <= limit:
-            chosen = index
+        # A file may call an image an overview that is as large as the raster, or larger: GDAL's factor of it is 1 or 0.
+        if best < decimation <= limit:
+            chosen, best = index, decimation
     return chosen
 
 

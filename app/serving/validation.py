@@ -174,7 +174,7 @@ def _order_of_blocks(dataset: Any, profile: Profile, levels: list[int | None], l
 
 def _first_block(dataset: Any, profile: Profile, level: int | None) -> int:
     """Position of the first block of an image that holds anything; 0 where none of those looked at does."""
-    factor = 1 if level is None else profile.overviews[level]
+    factor = 1 if level is None else max(1, profile.overviews[level])
     rows, columns = profile.block_shapes[0]
     across = -(-profile.width // factor // columns) or 1
     down = -(-profile.height // factor // rows) or 1
