@@ -16,7 +16,7 @@ import math
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,15 +82,6 @@ def driver_of(head: bytes) -> str:
     )
 
 
-def footing_of(source: ByteSource) -> Footing:
-    """What reading the raster of a source takes at the least, from its header.
-
-    Raises:
-        NotARaster, UnsupportedRaster: it is none, or its header is beyond all limits.
-    """
-    return precheck.check(file_object(source, quiet=True), driver_of(source.read(0, 16)))
-
-
 class Handle:
     """One open GDAL dataset and the files it reads from. For one thread at a time."""
 
@@ -114,14 +105,21 @@ class Handle:
         self._by_name = source.local_path is not None and not native.alone(settings.environment)
         """Files beside this one have a say, so GDAL has to be given its name."""
         path = source.local_path if self._by_name else source.open_path
+        if self.footing.deflated is not None and not self._by_name:
+            path = None  # its blocks are looked at as they are read
         self._added = path is None
         self._path = path or gdal_files.add(self._file)
+        self._check_block: Callable[[int, Callable[[int, int], bytes]], None] | None = None
         try:
             with gdal_files.reachable():
                 self.dataset = self._open(driver, overview)
         except BaseException:
             self._leave()
             raise
+        if self.footing.deflated is not None:  # from now on pixels are read
+            self._check_block = self.footing.deflated.check
+            for file in self._files:
+                file.check = self._check_block
 
     def _open(self, driver: str, overview: int | None) -> DatasetReader:
         options: dict[str, Any] = {"driver": driver, "sharing": False}
@@ -199,6 +197,7 @@ class Handle:
         # The first has the bytes of the header already.
         file, self._ready = self._ready or file_object(self._source, quiet=True), None
         file.seek(0)
+        file.check = self._check_block
         self._files = [*(other for other in self._files if not other.closed or other.failure), file]
         return file
 
@@ -304,7 +303,7 @@ class GdalEngine:
     def footing(self) -> Footing:
         """What reading the raster takes at the least."""
         if self._footing is None:
-            self._footing = footing_of(self._source)
+            self._footing = precheck.check(file_object(self._source, quiet=True), driver_of(self._source.read(0, 16)))
         return self._footing
 
     @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,64 +16,21 @@ from rasterio.transform import Affine
 from app import native
 from app.errors import UnsupportedRaster
 from app.reading.byte_sources import open_source
-from app.reading.gdal import Handle, footing_of
+from app.reading.byte_sources.file_object import file_object
+from app.reading.gdal import Handle, driver_of
 from app.reading.location import FileLocation
-from app.reading.precheck import Footing, jp2, tiff
+from app.reading.precheck import Footing, check, jp2, tiff
 from tests.support import rasters, service
+from tests.support.tiff import Tiff, picture
 from tests.support.upstream import Upstream
 
 KINDS = pytest.mark.parametrize(("big", "order"), [(big, order) for big in (False, True) for order in "<>"])
 """Classic TIFF and BigTIFF, in both orders of bytes."""
 
-_SIZES = {2: 1, 3: 2, 4: 4, 12: 8, 16: 8}
-Tags = Mapping[int, tuple[int, bytes | tuple[int, ...]]]
-
-
-class Tiff:
-    """A TIFF of one kind, put together by hand."""
-
-    def __init__(self, big: bool, order: str) -> None:
-        self.big, self.order = big, order
-        self.data = b"II" if order == "<" else b"MM"
-        self.data += self.pack("HHHQ", 43, 8, 0, 16) if big else self.pack("HI", 42, 8)
-
-    def pack(self, form: str, *values: int) -> bytes:
-        return struct.pack(self.order + form, *values)
-
-    def add(self, tags: Tags, *, last: bool = True) -> Tiff:
-        """A directory at the end, followed by the next one if it is not the last."""
-        link, width = ("Q", 8) if self.big else ("I", 4)
-        count, entry = (8, 20) if self.big else (2, 12)
-        end = len(self.data) + count + len(tags) * entry + width
-        entries, beside = b"", b""
-        for tag in sorted(tags):
-            kind, values = tags[tag]
-            content = values if isinstance(values, bytes) else self._values(kind, values)
-            entries += self.pack("HH" + link, tag, kind, len(content) // _SIZES[kind])
-            if len(content) <= width:
-                entries += content.ljust(width, b"\0")
-            else:
-                entries += self.pack(link, end + len(beside))
-                beside += content + b"\0" * (len(content) % 2)
-        self.data += self.pack("Q" if self.big else "H", len(tags)) + entries
-        self.data += self.pack(link, 0 if last else end + len(beside)) + beside
-        return self
-
-    def _values(self, kind: int, values: tuple[int, ...]) -> bytes:
-        return self.pack(f"{len(values)}" + {3: "H", 4: "I", 16: "Q"}[kind], *values)
-
-
-def picture(**more: Any) -> dict[int, tuple[int, Any]]:
-    """Tags of a picture of 8 by 8 bytes, which are the first of the file."""
-    tags: dict[int, tuple[int, Any]] = {
-        256: (3, (8,)), 257: (3, (8,)), 258: (3, (8,)), 259: (3, (1,)), 262: (3, (1,)),
-        273: (4, (0,)), 277: (3, (1,)), 278: (3, (8,)), 279: (4, (64,)),
-    }  # fmt: skip
-    return tags | {int(tag.removeprefix("t")): value for tag, value in more.items()}
-
 
 def look(path: Path) -> Footing:
-    return footing_of(open_source(FileLocation(path=str(path.resolve()))))
+    source = open_source(FileLocation(path=str(path.resolve())))
+    return check(file_object(source, quiet=True), driver_of(source.read(0, 16)))
 
 
 def found(tmp_path: Path, of: Tiff) -> Footing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import groupby
 
 from app import turns
@@ -44,6 +45,8 @@ class SourceFile(io.RawIOBase):
         self._chunks: OrderedDict[int, bytes] = OrderedDict()
         self._next = -1
         self._ahead = 1
+        self.check: Callable[[int, Callable[[int, int], bytes]], None] | None = None
+        """Called with the position before each read, and with what gives bytes: raises where they may not be used."""
         self.failure: Exception | None = None
         """Why a read failed, the first since this was last set to None."""
 
@@ -77,6 +80,8 @@ class SourceFile(io.RawIOBase):
         length = left if size is None or size < 0 else min(size, left)
         try:
             with turns.kept():  # GDAL may hold locks of its own while it reads
+                if self.check is not None:
+                    self.check(self._position, self._at)
                 data = self._at(self._position, length)
         except Exception as error:
             self.failure = self.failure or error

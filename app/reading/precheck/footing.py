@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import UnsupportedRaster
 from app.reading.byte_sources.file_object import SourceFile
+from app.reading.precheck.deflate import Blocks
 
 _NEAR = 1.5
 """How far the factor of an overview may be from the one asked for: sizes of overviews are rounded."""
@@ -19,6 +20,8 @@ class Footing:
     """Of the full raster."""
     overviews: tuple[tuple[float, int], ...] = ()
     """Of each smaller image: how much smaller along a side, and bytes."""
+    deflated: Blocks | None = field(default=None, compare=False, repr=False)
+    """Blocks whose checksum nobody else looks at."""
 
     def least(self, factor: float) -> int:
         """Bytes for the raster at a size that is smaller by a factor."""

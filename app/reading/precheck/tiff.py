@@ -11,8 +11,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from app.errors import UnsupportedRaster
 from app.reading.byte_sources.file_object import SourceFile
+from app.reading.precheck.deflate import Blocks, Numbers, Table
 from app.reading.precheck.footing import Footing, beyond, bytes_at
 
 MAX_DIRECTORIES = 1024
@@ -55,6 +58,7 @@ _HELD = {
 }
 """Codecs that decode a whole block for any row of it, and how often they hold it meanwhile, in times of its bytes."""
 _JPEG = 7
+_DEFLATE = (8, 32946)
 _LIMITED = 100 << 20
 """Bytes that libtiff lets libjpeg have for the coefficients of a block: it refuses a block that needs more."""
 
@@ -73,6 +77,15 @@ class _Walk:
     """Positions of directories that others named."""
     images: list[tuple[int, int]] = field(default_factory=list)
     """Width of each image and bytes that it takes."""
+    deflated: list[Table] = field(default_factory=list)
+
+    def take_note(self, tag: _Tag, size: int) -> None:
+        """Count the bytes of a tag of a file of this size."""
+        self.kinds.add(tag.number)
+        if not tag.inline and tag.number not in _TABLES:
+            self.values += max(0, min(tag.length, size - tag.place))
+        if self.values > MAX_VALUES:
+            raise beyond("too many bytes of tags", MAX_VALUES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +145,8 @@ def check(file: SourceFile) -> Footing | None:
     width, full = walk.images[0]
     same = [most for other, most in walk.images[1:] if other == width]  # its mask
     smaller = [(width / other, most) for other, most in walk.images[1:] if 0 < other < width]
-    return Footing(full=max([full, *same]), overviews=tuple(smaller))
+    deflated = Blocks(walk.deflated) if walk.deflated else None
+    return Footing(full=max([full, *same]), overviews=tuple(smaller), deflated=deflated)
 
 
 def _directory(numbers: _File, position: int, walk: _Walk) -> None:
@@ -145,21 +159,22 @@ def _directory(numbers: _File, position: int, walk: _Walk) -> None:
         raise beyond("too many tags", MAX_TAGS_IN_ALL)
     start = position + struct.calcsize(numbers.count)
     facts: dict[int, int] = {}
+    tables: dict[int, Numbers] = {}
     for tag in _tags(numbers, start, count):
-        walk.kinds.add(tag.number)
-        if not tag.inline and tag.number not in _TABLES:
-            walk.values += max(0, min(tag.length, numbers.size - tag.place))
-        if walk.values > MAX_VALUES:
-            raise beyond("too many bytes of tags", MAX_VALUES)
+        walk.take_note(tag, numbers.size)
         if tag.number in _FACTS and tag.number not in facts:
             facts[tag.number] = _largest(numbers, tag)
+        elif tag.number in _TABLES and tag.kind in _NUMBERS:
+            tables[tag.number] = Numbers(
+                start=tag.place, count=tag.values, dtype=np.dtype(f"{numbers.order}u{_SIZES[tag.kind]}")
+            )
         elif tag.number == _METADATA:
             _metadata(numbers, tag, walk)
         elif tag.number == _SUB_DIRECTORIES:
             walk.coming.extend(_values(numbers, tag, MAX_DIRECTORIES + 1))
     if len(walk.kinds) > MAX_KINDS_OF_TAGS:
         raise beyond("too many kinds of tags", MAX_KINDS_OF_TAGS)
-    _image(facts, walk)
+    _image(facts, tables, walk)
     walk.coming.append(numbers.unpack(numbers.link, start + count * struct.calcsize(numbers.entry)) or 0)
 
 
@@ -201,7 +216,7 @@ def _metadata(numbers: _File, tag: _Tag, walk: _Walk) -> None:
         raise beyond("too many items of metadata", MAX_ITEMS)
 
 
-def _image(facts: dict[int, int], walk: _Walk) -> None:
+def _image(facts: dict[int, int], tables: dict[int, Numbers], walk: _Walk) -> None:
     """Take note of what the blocks of an image decode to."""
     width, height, samples = facts.get(_WIDTH, 0), facts.get(_HEIGHT, 0), facts.get(_SAMPLES, 1)
     if samples > MAX_BANDS:
@@ -218,3 +233,8 @@ def _image(facts: dict[int, int], walk: _Walk) -> None:
     if codec == _JPEG:
         held = min(held, _LIMITED) + (pixels * each if _TILE_WIDTH in facts else 0)
     walk.images.append((width, held))
+    offsets = tables.get(_TILE_OFFSETS) or tables.get(_STRIP_OFFSETS)
+    counts = tables.get(_TILE_COUNTS) or tables.get(_STRIP_COUNTS)
+    if codec in _DEFLATE and offsets and counts:
+        decoded = (pixels or width * min(height, facts.get(_ROWS, height) or height)) * each
+        walk.deflated.append(Table(offsets=offsets, counts=counts, block_bytes=decoded))

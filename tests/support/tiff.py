@@ -1,0 +1,53 @@
+"""TIFFs put together by hand, as no library writes them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+_SIZES = {2: 1, 3: 2, 4: 4, 12: 8, 16: 8}
+Tags = Mapping[int, tuple[int, bytes | tuple[int, ...]]]
+
+
+class Tiff:
+    """A TIFF of one kind, put together by hand."""
+
+    def __init__(self, big: bool, order: str) -> None:
+        self.big, self.order = big, order
+        self.data = b"II" if order == "<" else b"MM"
+        self.data += self.pack("HHHQ", 43, 8, 0, 16) if big else self.pack("HI", 42, 8)
+
+    def pack(self, form: str, *values: int) -> bytes:
+        return struct.pack(self.order + form, *values)
+
+    def add(self, tags: Tags, *, last: bool = True) -> Tiff:
+        """A directory at the end, followed by the next one if it is not the last."""
+        link, width = ("Q", 8) if self.big else ("I", 4)
+        count, entry = (8, 20) if self.big else (2, 12)
+        end = len(self.data) + count + len(tags) * entry + width
+        entries, beside = b"", b""
+        for tag in sorted(tags):
+            kind, values = tags[tag]
+            content = values if isinstance(values, bytes) else self._values(kind, values)
+            entries += self.pack("HH" + link, tag, kind, len(content) // _SIZES[kind])
+            if len(content) <= width:
+                entries += content.ljust(width, b"\0")
+            else:
+                entries += self.pack(link, end + len(beside))
+                beside += content + b"\0" * (len(content) % 2)
+        self.data += self.pack("Q" if self.big else "H", len(tags)) + entries
+        self.data += self.pack(link, 0 if last else end + len(beside)) + beside
+        return self
+
+    def _values(self, kind: int, values: tuple[int, ...]) -> bytes:
+        return self.pack(f"{len(values)}" + {3: "H", 4: "I", 16: "Q"}[kind], *values)
+
+
+def picture(**more: Any) -> dict[int, tuple[int, Any]]:
+    """Tags of a picture of 8 by 8 bytes, which are the first of the file."""
+    tags: dict[int, tuple[int, Any]] = {
+        256: (3, (8,)), 257: (3, (8,)), 258: (3, (8,)), 259: (3, (1,)), 262: (3, (1,)),
+        273: (4, (0,)), 277: (3, (1,)), 278: (3, (8,)), 279: (4, (64,)),
+    }  # fmt: skip
+    return tags | {int(tag.removeprefix("t")): value for tag, value in more.items()}
