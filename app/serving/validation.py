@@ -6,6 +6,7 @@ largest image to the smallest, then blocks, from the smallest image to the large
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,17 +24,19 @@ LOOKED_AT = 4096
 """Blocks that are looked at to find the first that is not empty."""
 
 
-def validate(reader: Reader, *, path: str, strict: bool = False) -> Json:
+def validate(reader: Reader, *, path: str, strict: bool = False, unread: Sequence[str] = ()) -> Json:
     """What rio-cogeo says of the raster.
 
     Args:
         reader: of the raster.
         path: what to call it.
         strict: count warnings as errors.
+        unread: ends of the names of files that lie beside the raster and are not read.
     """
     profile = reader.profile
     with reader.dataset() as dataset:
         errors, warnings = _problems(dataset, profile)
+        warnings += [f"A {suffix} file lies beside the raster and is not read" for suffix in unread]
         tags = _tags(dataset)
         bounds, transform, crs = tuple(dataset.bounds), dataset.transform, dataset.crs
         interleaving = dataset.interleaving

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from starlette.testclient import TestClient
+
+from tests.support import rasters, service
 
 
 def get(client: TestClient, path: str, url: Path | str, **query: Any) -> Any:
@@ -43,6 +46,37 @@ def test_info(client: TestClient, folder: Path) -> None:
 )
 def test_how_missing_data_are_said(client: TestClient, folder: Path, name: str, nodata_type: str) -> None:
     assert get(client, "/cog/info", folder / f"{name}.tif")["nodata_type"] == nodata_type
+
+
+@pytest.mark.parametrize("suffix", [".ovr", ".msk"])
+def test_what_lies_beside_a_raster_unread_is_said(
+    client: TestClient, folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = folder / f"beside{suffix[1:]}.tif"
+    rasters.constant(url, 7, overviews=())
+    assert "unread_sidecars" not in get(client, "/cog/info", url)
+    assert get(client, "/cog/validate", url)["COG_warnings"] is None
+    url = rasters.constant(folder / f"beside{suffix[1:]}2.tif", 7, overviews=())
+    (folder / f"{url.name}{suffix}").write_bytes(b"II*\0")
+    assert get(client, "/cog/info", url)["unread_sidecars"] == [suffix]
+    assert get(client, "/cog/info.geojson", url)["properties"]["unread_sidecars"] == [suffix]
+    warnings = get(client, "/cog/validate", url)["COG_warnings"]
+    assert warnings == [f"A {suffix} file lies beside the raster and is not read"]
+
+
+def test_overviews_beside_a_raster_are_read_where_the_operator_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GDAL_DISABLE_READDIR_ON_OPEN", "GDAL_PAM_ENABLED"):
+        monkeypatch.setenv(name, "FALSE" if name.startswith("GDAL_DIS") else "YES")
+    url = rasters.constant(folder / "external.tif", 7, overviews=(), tiled=False)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(url, "r+") as dataset:
+        dataset.build_overviews([2, 4])
+    assert (folder / "external.tif.ovr").exists()
+    with service.client(folder) as client:
+        info = get(client, "/cog/info", url)
+    assert info["overviews"] == [2, 4]
+    assert "unread_sidecars" not in info
 
 
 def test_info_of_nan_is_json(client: TestClient, folder: Path) -> None:

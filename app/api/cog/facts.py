@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +16,10 @@ from app.api.links import query_of
 from app.api.operation import Ask, Operation, nothing
 from app.api.params import options, table
 from app.crs import WGS84
+from app.errors import TileryError
 from app.raster import Bounds, Crs
+from app.reading import sidecars
+from app.reading.location import HttpLocation, Location
 from app.reading.reader import Reader
 from app.rendering.options import RenderOptions
 from app.serving import render, validation
@@ -29,16 +33,37 @@ DEFAULT_TILESIZE = 512
 
 async def info(ask: Ask[None]) -> Response:
     """Bounds, CRS, bands, data type, nodata, overviews…"""
-    return await results.document(ask, "info", lambda reader: reader.info())
+    beside = _beside(ask)
+    return await results.document(ask, "info", lambda reader: {**reader.info(), **_unread(beside)})
+
+
+def _beside(ask: Ask[Any]) -> tuple[Location, ...]:
+    """Where files that belong to the raster may lie unread, as far as they may be looked at."""
+    location, desk = ask.subject.location, ask.desk
+    if sidecars.are_read(location) or (isinstance(location, HttpLocation) and location.query):
+        return ()  # a signature is for one object alone
+    allowed = desk.locations if ask.subject.layer is None else desk.layer_locations
+    found = []
+    for suffix in sidecars.SUFFIXES:
+        with suppress(TileryError):
+            found.append(allowed.of(location.url + suffix))
+    return tuple(found)
+
+
+def _unread(beside: tuple[Location, ...]) -> Json:
+    """What lies beside the raster and is not read; nothing where nothing does."""
+    names = sidecars.lying(beside)
+    return {"unread_sidecars": names} if names else {}
 
 
 async def info_geojson(ask: Ask[None]) -> Response:
     """The same as properties of a GeoJSON Feature that covers the raster's bounds."""
     crs: Crs = ask.values.get("crs", WGS84)
+    beside = _beside(ask)
     return await results.document(
         ask,
         "info.geojson",
-        lambda reader: feature(reader.geographic_bounds(crs), reader.info()),
+        lambda reader: feature(reader.geographic_bounds(crs), {**reader.info(), **_unread(beside)}),
         media_type=results.GEOJSON,
     )
 
@@ -139,7 +164,13 @@ async def validate(ask: Ask[None]) -> Response:
     """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
     strict: bool = ask.values["strict"]
     path = ask.subject.source
-    return await results.document(ask, "validate", lambda reader: validation.validate(reader, path=path, strict=strict))
+    beside = _beside(ask)
+
+    def work(reader: Reader) -> Json:
+        unread = sidecars.lying(beside)
+        return validation.validate(reader, path=path, strict=strict, unread=unread)
+
+    return await results.document(ask, "validate", work)
 
 
 async def point(ask: Ask[Look]) -> Response:
