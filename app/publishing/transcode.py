@@ -17,6 +17,7 @@ from app.publishing import rasters
 from app.publishing.profiles import Squeeze
 from app.publishing.progress import Advance
 from app.publishing.rasters import BLOCK
+from app.publishing.tags import copy_tags
 from app.publishing.turns import Roll
 from app.publishing.windows import in_order, pieces
 from app.raster import Array
@@ -86,7 +87,9 @@ def transcode(
                 nodata=profile.nodata,
                 **options,
             ) as written:
-                describe(written, profile, range(1, profile.count + 1))
+                bands = range(1, profile.count + 1)
+                describe(written, profile, bands)
+                copy_tags(source, profile.driver, written, bands)
                 for window, (data, mask) in in_order(windows, read, workers=None if is_random_access(profile) else 1):
                     written.write(data, window=window)
                     if mask is not None:

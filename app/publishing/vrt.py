@@ -8,6 +8,7 @@ from typing import Any
 from affine import Affine
 
 from app import crs as crs_
+from app.errors import UnsupportedRaster
 from app.publishing import rasters, turns
 from app.publishing.grid import world
 from app.reading.profile import Profile
@@ -24,22 +25,24 @@ def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str
         resampling: rasterio's name.
 
     Raises:
-        UnsupportedRaster: a part of the raster is beyond ±180° of longitude, where the VRT would not find it.
+        UnsupportedRaster: a part of the raster is beyond ±180°, where the VRT would not find it, or control
+            points place it.
     """
     from rasterio.enums import Resampling
     from rasterio.shutil import copy
     from rasterio.vrt import WarpedVRT
 
     turns.need_within(profile)
+    if profile.gcps:
+        raise UnsupportedRaster("Ground control points place this raster; publish it with --layout cog.")
     grid = world(zoom)
     options: dict[str, Any] = {}
     if profile.nodata is not None:
         options["src_nodata"] = options["nodata"] = profile.nodata
     elif profile.alpha_band is None:
         options["add_alpha"] = True
-    if not profile.gcps:
-        options["src_crs"] = crs_.to_rasterio(rasters.crs_of(profile))
-        options["src_transform"] = Affine(*profile.transform)
+    options["src_crs"] = crs_.to_rasterio(rasters.crs_of(profile))
+    options["src_transform"] = Affine(*profile.transform)
     with (
         rasters.failures(target.parent),
         rasters.environment(),

@@ -15,6 +15,8 @@ from app import crs as crs_
 from app.publishing import rasters
 from app.publishing.grid import WebGrid
 from app.publishing.progress import Advance
+from app.publishing.straighten import straightened
+from app.publishing.tags import copy_tags
 from app.publishing.transcode import WORKING, describe
 from app.publishing.windows import in_order, pieces
 from app.raster import Array
@@ -57,17 +59,18 @@ def warped(
 ) -> Iterator[Any]:
     """The source as if it were on the grid already; pixels are made when they are read."""
     from rasterio.enums import Resampling
-    from rasterio.transform import from_gcps
     from rasterio.vrt import WarpedVRT
 
+    if profile.gcps:
+        options: dict[str, Any] = {"nodata": way.nodata, "add_alpha": add_alpha, "memory_mb": _WARP_MB}
+        with straightened(source, profile.driver, grid, resampling, **options) as dataset:
+            yield dataset
+        return
     with rasters.reading(source, driver=profile.driver) as dataset:
-        options: dict[str, Any] = {}
-        if profile.gcps:
-            points, points_crs = dataset.gcps
-            options["src_crs"], options["src_transform"] = points_crs, from_gcps(points)
-        else:
-            options["src_crs"] = crs_.to_rasterio(rasters.crs_of(profile))
-            options["src_transform"] = Affine(*profile.transform)
+        options = {
+            "src_crs": crs_.to_rasterio(rasters.crs_of(profile)),
+            "src_transform": Affine(*profile.transform),
+        }
         if way.nodata is not None:
             options["src_nodata"] = options["nodata"] = way.nodata
         elif add_alpha:
@@ -163,6 +166,7 @@ def warp(
                 **WORKING,
             ) as written:
                 describe(written, profile, bands)
+                copy_tags(source, profile.driver, written, bands)
                 windows = pieces(grid.width, grid.height, (len(bands) + 1) * dtype.itemsize)
                 for window, (data, valid) in in_order(windows, read):
                     if valid is None or valid.any():

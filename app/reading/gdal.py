@@ -34,7 +34,7 @@ from app import crs as crs_
 from app import deadline, native, settings
 from app.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from app.raster import Array, Crs, Grid
-from app.reading import footprint, gdal_files, gdal_samples, masks, precheck
+from app.reading import control_points, footprint, gdal_files, gdal_samples, masks, precheck
 from app.reading.byte_sources.file_object import SourceFile, file_object
 from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.cog.coordinates import Placer
@@ -229,6 +229,7 @@ def profile_of(dataset: DatasetReader) -> Profile:
                 dataset,
                 src_crs=points_crs,
                 src_transform=rasterio_transform.from_gcps(points),
+                **control_points.warp_options(points),
                 **_mask_options(dataset),
             )
         except _FAILURES as error:

@@ -1,0 +1,87 @@
+"""What a raster says of itself is said by the published one, and control points are followed where they bend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import pytest
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+from app.publishing.publish import Order, publish
+from tests.support import rasters as made
+
+
+def published(source: Path, tmp_path: Path, **changes: Any) -> Any:
+    return publish(Order(source=str(source), to=str(tmp_path / "catalog"), id="kept", **changes))
+
+
+@pytest.mark.parametrize("grid", ["web", "native"])
+@pytest.mark.parametrize("tiled", [True, False])
+def test_units_and_tags_are_kept(tmp_path: Path, grid: Any, tiled: bool) -> None:
+    source = made.write(
+        tmp_path / "source.tif",
+        made.columns_and_rows(600, 600).astype("float32"),
+        tags={"TIFFTAG_COPYRIGHT": "us", "mission": "Höhe", "huge": "x" * 100_000, "last": "1"},
+        band_tags=[{"wavelength": "665", "STATISTICS_MAXIMUM": "7"}, {"wavelength": "842"}],
+        tiled=tiled,
+        overviews=(),
+    )
+    with rasterio.open(source, "r+") as dataset:
+        dataset.units = ("metre", "K")
+    done = published(source, tmp_path, grid=grid)
+    with rasterio.open(done.address) as dataset:
+        assert dataset.units == ("metre", "K")
+        tags = dataset.tags()
+        assert (tags["TIFFTAG_COPYRIGHT"], tags["mission"], tags["last"]) == ("us", "Höhe", "1")
+        assert "huge" not in tags
+        assert [dataset.tags(band)["wavelength"] for band in (1, 2)] == ["665", "842"]
+        assert "STATISTICS_MAXIMUM" not in dataset.tags(1)
+
+
+def bowed(column: Any, row: Any) -> tuple[Any, Any]:
+    """Longitude and latitude of a raster of 300 by 300 pixels that is bent as a square of its columns and rows."""
+    c, r = column / 300, row / 300
+    return 8 + c + 0.05 * r**2 + 0.03 * c * r, 47 - r + 0.04 * c**2
+
+
+def waved(column: Any, row: Any) -> tuple[Any, Any]:
+    """The same in waves, which no polynomial of order 2 follows."""
+    c, r = column / 300, row / 300
+    return 8 + c + 0.08 * np.sin(3 * r) + 0.03 * np.sin(5 * c), 47 - r + 0.06 * np.sin(4 * c)
+
+
+@pytest.mark.parametrize("missing", [-99.0, None])
+@pytest.mark.parametrize(("place", "side", "apart"), [(bowed, 5, 1.0), (waved, 9, 1.0), (waved, 5, 2.5)])
+def test_control_points_are_followed(
+    tmp_path: Path, place: Any, side: int, apart: float, missing: float | None
+) -> None:
+    """Bands hold the longitude and the latitude of each pixel; ``apart`` is in pixels of the source."""
+    columns, rows = np.meshgrid(np.arange(300) + 0.5, np.arange(300) + 0.5)
+    points = [
+        GroundControlPoint(row=float(row), col=float(column), x=float(x), y=float(y))
+        for row in np.linspace(0, 300, side)
+        for column in np.linspace(0, 300, side)
+        for x, y in [place(column, row)]
+    ]
+    source = made.write(
+        tmp_path / "bent.tif", np.stack(place(columns, rows)), gcps=(points, CRS.from_epsg(4326)), nodata=missing,
+        overviews=(),
+    )  # fmt: skip
+    done = published(source, tmp_path, kind="classes")
+    with rasterio.open(done.address) as dataset:
+        data, valid = dataset.read(), dataset.dataset_mask() > 0
+        rows, columns = np.mgrid[0 : dataset.height, 0 : dataset.width] + 0.5
+        x = dataset.transform.c + columns * dataset.transform.a
+        y = dataset.transform.f + rows * dataset.transform.e
+    longitudes, latitudes = pyproj.Transformer.from_crs(3857, 4326, always_xy=True).transform(x, y)
+    assert valid.any()
+    assert np.abs(data[0] - longitudes)[valid].max() * 300 < apart
+    assert np.abs(data[1] - latitudes)[valid].max() * 300 < apart
+    # And nothing of it is lost: about a square degree of the map.
+    inside = valid.mean() * dataset.width * dataset.height * abs(dataset.transform.a) ** 2
+    assert inside == pytest.approx((6378137 * np.radians(1)) ** 2 / np.cos(np.radians(46.5)), rel=0.05)
