@@ -13,7 +13,7 @@ from app.rendering.encoding import formats
 from app.rendering.encoding.formats import Format
 from app.rendering.options import RenderOptions
 
-_ALGORITHMS = {"hillshade": 10, "slope": 12, "contours": 36, "terrarium": 40, "terrainrgb": 50, "normalizedIndex": 40}
+_ALGORITHMS = {"hillshade": 10, "slope": 12, "contours": 28, "terrarium": 30, "terrainrgb": 30, "normalizedIndex": 36}
 """Bytes a pixel that algorithms take at a time, what they give included; the others' depend on the bands."""
 _OUT = {
     "hillshade": (1, "uint8"),
@@ -56,7 +56,7 @@ def of_statistics(bands: int, kind: np.dtype[np.generic], options: RenderOptions
     """Bytes for each pixel of statistics, beside those of the pixels that were read."""
     held, peak, bands, kind = _calculated(bands, kind, options)
     small = kind.itemsize <= 2 and kind.kind in "biu"
-    counted = (20 if small else 80) + (24 if weighted else 0)
+    counted = (16 if small else 24 + 3 * kind.itemsize) + (36 if weighted else 0)
     return max(peak, held + counted)
 
 

@@ -30,6 +30,9 @@ list of millions of them stops everything else in the process while it is writte
 """
 
 Floats = NDArray[np.float64]
+Weights = NDArray[np.float64] | NDArray[np.int64]
+_PART = 1 << 16
+"""Values that sums are made of at a time: what lies between is never as large as all of them."""
 
 
 def statistics(
@@ -82,13 +85,14 @@ def statistics(
             "description": description,
             **quantiles,
         }
+        del values, weighing, keys, counts, shares  # not held while the next band's are made
     return found
 
 
 def of_distinct(
     keys: Array,
     counts: NDArray[np.int64],
-    shares: Floats,
+    shares: Weights,
     *,
     categorical: bool,
     categories: Sequence[float] | None,
@@ -162,8 +166,8 @@ def counted(data: Array, known: Mask | None, weights: Floats | None) -> tuple[Ar
     return data[known], None if weights is None else weights[known]
 
 
-def _distinct(values: Array, weights: Floats | None) -> tuple[Array, NDArray[np.int64], Floats]:
-    """(distinct values in order, number of pixels of each, weight of each)."""
+def _distinct(values: Array, weights: Floats | None) -> tuple[Array, NDArray[np.int64], Weights]:
+    """(distinct values in order, number of pixels of each, weight of each: the number itself where none is given)."""
     kind = values.dtype
     shares: Any = None
     counts: Any
@@ -186,7 +190,7 @@ def _distinct(values: Array, weights: Floats | None) -> tuple[Array, NDArray[np.
         starts = _starts(ordered)
         keys, counts = ordered[starts], np.diff(starts, append=ordered.size)
         shares = np.add.reduceat(weights[order], starts) if starts.size else np.zeros(0)
-    return keys, counts, counts.astype(np.float64) if shares is None else shares
+    return keys, counts, counts if shares is None else shares
 
 
 def _starts(ordered: Array) -> NDArray[np.intp]:
@@ -196,16 +200,17 @@ def _starts(ordered: Array) -> NDArray[np.intp]:
     return np.flatnonzero(first)
 
 
-def _summary(keys: Array, counts: NDArray[np.int64], shares: Floats) -> dict[str, float | None]:
+def _summary(keys: Array, counts: NDArray[np.int64], shares: Weights) -> dict[str, float | None]:
     names = ("min", "max", "mean", "count", "sum", "std", "median", "majority", "minority")
     if not keys.size:
         return {**dict.fromkeys(names), "count": 0.0, "sum": 0.0, "unique": 0.0}
     total = float(shares.sum())
-    weighted = keys * shares
-    whole = float(weighted.sum())
-    mean = whole / total if total else math.nan
-    apart = keys.astype(np.float64) - mean
-    variance = float((apart * apart * shares).sum()) / total if total else math.nan
+    parts = [slice(start, start + _PART) for start in range(0, keys.size, _PART)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = math.fsum(float((keys[part] * shares[part].astype(np.float64)).sum()) for part in parts)
+        mean = whole / total if total else math.nan
+        squares = ((keys[part].astype(np.float64) - mean) ** 2 * shares[part] for part in parts)
+        variance = math.fsum(float(found.sum()) for found in squares) / total if total else math.nan
     found = (
         float(keys[0]),
         float(keys[-1]),
@@ -220,7 +225,7 @@ def _summary(keys: Array, counts: NDArray[np.int64], shares: Floats) -> dict[str
     return {**{name: _json(value) for name, value in zip(names, found, strict=True)}, "unique": float(keys.size)}
 
 
-def _percentiles(keys: Array, shares: Floats, percentiles: Sequence[float]) -> dict[str, float | None]:
+def _percentiles(keys: Array, shares: Weights, percentiles: Sequence[float]) -> dict[str, float | None]:
     names = [f"percentile_{int(percentile)}" for percentile in percentiles]
     if not keys.size:
         return dict.fromkeys(names)
@@ -228,7 +233,7 @@ def _percentiles(keys: Array, shares: Floats, percentiles: Sequence[float]) -> d
     return dict(zip(names, (_json(float(keys[position])) for position in positions), strict=True))
 
 
-def _quantiles(shares: Floats, quantiles: Sequence[float]) -> list[int]:
+def _quantiles(shares: Weights, quantiles: Sequence[float]) -> list[int]:
     """Position of the first value at which the running weight reaches each share of the whole."""
     running = np.cumsum(shares)
     positions = np.searchsorted(running, np.asarray(quantiles) * running[-1])

@@ -60,16 +60,26 @@ def _gradients(raster: Raster, exaggeration: float) -> Iterator[tuple[slice, Arr
     heights = raster.data[0]
     if heights.dtype == np.bool_:
         heights = heights.view(np.uint8)
-    step = max(1, _STRIP // raster.width)
-    for start in range(0, raster.height, step):
-        deadline.check()
-        stop = min(start + step, raster.height)
+    for rows in _strips(raster):
+        start, stop = rows.start, rows.stop
         first, last = max(start - 1, 0), min(stop + 1, raster.height)
         x, y = np.gradient(heights[first:last])
         x, y = x[start - first : stop - first], y[start - first : stop - first]
         x *= exaggeration
         y *= exaggeration
-        yield slice(start, stop), x, y
+        yield rows, x, y
+
+
+def _strips(raster: Raster) -> Iterator[slice]:
+    """Some rows at a time.
+
+    Raises:
+        DeadlineExceeded: the time is up.
+    """
+    step = max(1, _STRIP // raster.width)
+    for start in range(0, raster.height, step):
+        deadline.check()
+        yield slice(start, min(start + step, raster.height))
 
 
 def _both_known(raster: Raster) -> Mask | None:
@@ -127,7 +137,11 @@ def _contours(raster: Raster, values: Mapping[str, Any]) -> Raster:
 def _terrarium(raster: Raster, values: Mapping[str, Any]) -> Raster:
     heights = np.clip(raster.data[0] + np.float64(32768.0), 0.0, 65535.0)
     mask = _filled(heights, raster, values["nodata_height"], lambda height: min(max(height + 32768.0, 0.0), 65535.0))
-    colors = np.stack([to_bytes(heights / 256), to_bytes(heights % 256), to_bytes((heights * 256) % 256)], axis=-1)
+    colors = np.empty((raster.height, raster.width, 3), np.uint8)
+    for rows in _strips(raster):
+        part = heights[rows]
+        for channel, values_of in enumerate((part / 256, part % 256, (part * 256) % 256)):
+            colors[rows, :, channel] = to_bytes(values_of)
     return result(raster, colors.transpose(2, 0, 1), mask, ["terranium_r", "terranium_g", "terranium_b"])
 
 
@@ -141,9 +155,12 @@ def _terrainrgb(raster: Raster, values: Mapping[str, Any]) -> Raster:
     steps /= interval
     np.around(steps, out=steps)
     np.clip(steps, 0, _MOST_STEPS, out=steps)  # what is too low or too high stays at the end of what can be told
-    with np.errstate(invalid="ignore"):
-        whole = steps.astype(np.int64)
-    colors = np.stack([to_bytes(whole >> 16), to_bytes(whole >> 8), to_bytes(whole)], axis=-1)
+    colors = np.empty((raster.height, raster.width, 3), np.uint8)
+    for rows in _strips(raster):
+        with np.errstate(invalid="ignore"):
+            whole = steps[rows].astype(np.int64)
+        for channel, shift in enumerate((16, 8, 0)):
+            colors[rows, :, channel] = to_bytes(whole >> shift)
     return result(raster, colors.transpose(2, 0, 1), mask, ["terrain_r", "terrain_g", "terrain_b"])
 
 
