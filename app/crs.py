@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
@@ -215,6 +216,60 @@ def northing_first(crs: Crs) -> bool:
     if first.direction in upright and second.direction in upright:
         return bool(first.name.lower().startswith("north"))
     return first.direction in upright and second.direction in ("east", "west")
+
+
+@lru_cache(maxsize=256)
+def world(crs: Crs) -> tuple[float, float] | None:
+    """The least and the largest x of one turn around the world, in a CRS that counts degrees or lies on an upright
+    cylinder: a place is found again a turn further. None for all others.
+
+    PROJ answers with x between the two; rasters may lie beyond.
+    """
+    if crs in (WGS84, "OGC:CRS84"):
+        return (-180.0, 180.0)
+    if crs == WEB_MERCATOR:
+        return (-math.pi * 6378137.0, math.pi * 6378137.0)
+    found = to_pyproj(crs)
+    if found.is_geographic:
+        half = round(math.pi / found.axis_info[0].unit_conversion_factor, 9)
+        return (-half, half)
+    operation = found.coordinate_operation
+    if operation is None or not operation.method_name.startswith(_CYLINDERS):
+        return None
+    middle = float(next((item.value for item in operation.params if item.name == "Longitude of natural origin"), 0.0))
+    base = geodetic(crs)
+    x, _ = transform_points(base, crs, [middle - 90.0, middle + 90.0], [0.0, 0.0])
+    quarter = float(x[1] - x[0]) / 2
+    if not math.isfinite(quarter) or quarter <= 0:
+        return None
+    return (float(x[0]) - quarter, float(x[1]) + quarter)
+
+
+_CYLINDERS = ("Popular Visualisation Pseudo Mercator", "Mercator", "Equidistant Cylindrical", "Lambert Cylindrical")
+
+
+def geodetic(crs: Crs) -> Crs:
+    """The degrees that a CRS is made from: EPSG:4326 for all that lead there, else those of its own body."""
+    if crs in (WGS84, WEB_MERCATOR):
+        return WGS84
+    with suppress(UnsupportedRaster):
+        transformer(crs, WGS84)
+        return WGS84
+    base = to_pyproj(crs).geodetic_crs
+    if base is None:
+        raise UnsupportedRaster("The coordinate reference system has no place on a globe.")
+    return from_pyproj(base)
+
+
+def have_a_way(source: Crs, target: Crs) -> bool:
+    """True when PROJ can lead from one CRS to the other; False between the Earth and Mars, or to a floor plan."""
+    if source == target:
+        return True
+    try:
+        transformer(source, target)
+    except UnsupportedRaster:
+        return False
+    return True
 
 
 def is_plain(crs: Crs) -> bool:

@@ -195,7 +195,7 @@ def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
         ],
         "minzoom": layer.minzoom,
         "maxzoom": layer.maxzoom,
-        "bounds": list(layer.bounds),
+        "bounds": list(facts.unwrapped(layer.bounds)),
         "center": [*facts.centre(layer.bounds), layer.minzoom],
         "revision": layer.revision,
         "styles": [{"name": style.name, "title": style.title or style.name} for style in layer.styles],

@@ -66,12 +66,13 @@ class Addresses:
 
 
 def covered(tms: TileMatrixSet, place: Place) -> Bounds | None:
-    """The part of a tile matrix set that a raster covers, in the set's CRS; None where the two do not meet.
+    """The part of a tile matrix set that a raster covers, in the set's CRS; None where the two do not meet, as on
+    different planets.
 
     Exact for what is small. A raster that goes around the world or over a pole is not told by its outline: there,
     points inside it and points of the matrix are looked at as well.
     """
-    return _covered(tms.crs, tms.bounds, place)
+    return _covered(tms.crs, tms.bounds, place) if crs_.have_a_way(place.crs, tms.crs) else None
 
 
 @lru_cache(maxsize=1024)
@@ -141,7 +142,8 @@ def _outline(crs: Crs, place: Place) -> Bounds | None:
     """Bounds from the raster's edges, or None where edges do not tell."""
     left, bottom, right, top = place.bounds
     outline = (left, min(bottom, top), right, max(bottom, top))
-    if place.crs == crs:
+    world = crs_.world(place.crs)
+    if place.crs == crs and (world is None or (left >= world[0] and right <= world[1])):
         return outline
     west, south, east, north = place.geographic
     if not (west < east < west + WIDE and south > -89.0 and north < 89.0):

@@ -7,8 +7,8 @@ import math
 from app import crs as crs_
 from app.publishing.grid import LATITUDE
 from app.raster import Bounds
+from app.reading.globe import globe_bounds
 from app.reading.profile import Profile
-from app.reading.sampled_bounds import globe_bounds
 
 _WIDE = 120.0
 """Degrees of longitude from which a raster across the antimeridian is given all of the map."""

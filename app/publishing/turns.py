@@ -12,8 +12,8 @@ from typing import Any
 
 from app import crs as crs_
 from app.errors import UnsupportedRaster
+from app.reading.globe import within_a_turn
 from app.reading.profile import Profile
-from app.reading.sampled_bounds import within_a_turn
 
 _INEXACT = 0.05
 """Part of a pixel by which whole columns may miss the way around the world."""

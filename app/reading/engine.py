@@ -54,3 +54,19 @@ class Engine(Protocol):
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
         """Bytes of memory that filling the grid takes at a time, beside the output, from the header alone."""
         ...
+
+
+def overlaid(below: Pixels, above: Pixels) -> Pixels:
+    """Pixels with those of another read of the same grid where they are not valid."""
+    if below.mask is None:
+        return below
+    taken = ~below.mask if above.mask is None else ~below.mask & above.mask
+    if not taken.any():
+        return below
+    mask = None if above.mask is None else below.mask | above.mask
+    alpha = below.alpha
+    if alpha is not None and above.alpha is not None:
+        alpha = np.where(taken[0], above.alpha, alpha)
+    return Pixels(
+        data=np.where(taken, above.data, below.data), mask=None if mask is None or mask.all() else mask, alpha=alpha
+    )

@@ -8,50 +8,67 @@ from collections.abc import Callable
 import numpy as np
 
 from app import crs as crs_
-from app.errors import UnsupportedRaster
 from app.raster import Bounds, Crs, Grid
 from app.reading.profile import Profile
 
-WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
+_HAIR = 1e-9
+"""Part of a turn around the world by which edges may miss each other through rounding."""
 
 
-def geographic_bounds(profile: Profile, crs: Crs = crs_.WGS84) -> Bounds:
-    """Bounds in a geographic CRS; west > east across the antimeridian; the whole world where they cannot be known."""
-    left, bottom, right, top = profile.bounds
-    if profile.crs is None or profile.crs == crs:
-        return (left, min(bottom, top), right, max(bottom, top))
-    try:
-        found = crs_.transform_bounds(profile.crs, crs, (left, min(bottom, top), right, max(bottom, top)))
-    except UnsupportedRaster:
-        if crs != crs_.WGS84:
-            raise
-        return WORLD
-    return found if all(map(math.isfinite, found)) else WORLD
+def turned(profile: Profile, x: float) -> float:
+    """A coordinate moved around the world to where the raster counts it, by one turn at most."""
+    world = None if profile.crs is None else crs_.world(profile.crs)
+    if world is None or not math.isfinite(x):
+        return x
+    left, _, right, _ = profile.bounds
+    turn = world[1] - world[0]
+    return x + turn * max(-1, min(1, round(((left + right) / 2 - x) / turn)))
 
 
 def covers(profile: Profile, bounds: Bounds, crs: Crs) -> bool:
-    """True when bounds of some CRS touch the raster, as rio-tiler decides whether a tile exists."""
+    """True when bounds of some CRS touch the raster, as rio-tiler decides whether a tile exists; also a turn further
+    around the world.
+    """
     if profile.crs is None:
         return False
     found = crs_.transform_bounds(crs, profile.crs, bounds)
     if not all(map(math.isfinite, found)):
         return True
     left, bottom, right, top = profile.bounds
-    bottom, top = min(bottom, top), max(bottom, top)
     west, east = found[0], found[2]
     if found[1] >= top or found[3] <= bottom:
         return False
-    if west > east and crs_.is_geographic(profile.crs):
-        # The bounds cross the antimeridian: they are two pieces, one at each end of the world.
-        return (left < 180.0 and right > west) or left < east or right > west + 360.0
-    west, east = min(west, east), max(west, east)
+    world = crs_.world(profile.crs)
+    if world is None:
+        west, east = min(west, east), max(west, east)
+        return left < east and right > west
+    turn = world[1] - world[0]
+    if west > east:
+        east += turn  # the bounds cross the antimeridian
     if left < east and right > west:
         return True
-    # A raster beyond 180° is also found a turn further west or east.
-    return crs_.is_geographic(profile.crs) and (
-        (right > 180.0 and left < east + 360.0 and right > west + 360.0)
-        or (left < -180.0 and left < east - 360.0 and right > west - 360.0)
-    )
+    return math.floor((left - east) / turn + _HAIR) + 1 < (right - west) / turn - _HAIR
+
+
+def turns(profile: Profile, grid: Grid) -> tuple[float, ...]:
+    """How far, in units of x, a raster has to be moved to be found by all of a grid: nowhere else than where it is,
+    unless one of the two goes beyond the antimeridian by more than a pixel.
+    """
+    world = None if profile.crs is None else crs_.world(profile.crs)
+    if world is None:
+        return (0.0,)
+    left, _, right, _ = profile.bounds
+    low, high = (grid.bounds[0], grid.bounds[2]) if grid.crs == profile.crs else world
+    turn, spare = world[1] - world[0], profile.resolution[0]
+    ends = (min(left, low), max(right, high))
+    if ends[0] >= world[0] - spare and ends[1] <= world[1] + spare:
+        return (0.0,)
+    first, last = math.ceil((low - right) / turn + _HAIR), math.floor((high - left) / turn - _HAIR)
+    found = sorted(range(max(first, -_MOST_TURNS), min(last, _MOST_TURNS) + 1), key=abs)
+    return tuple(by * turn for by in found) or (0.0,)
+
+
+_MOST_TURNS = 2
 
 
 def extent(profile: Profile, crs: Crs) -> tuple[Bounds, Bounds] | None:
@@ -61,8 +78,8 @@ def extent(profile: Profile, crs: Crs) -> tuple[Bounds, Bounds] | None:
     if profile.crs is None:
         return None
     left, bottom, right, top = profile.bounds
-    bottom, top = min(bottom, top), max(bottom, top)
-    if crs_.is_geographic(profile.crs) and not (left >= WORLD[0] and right <= WORLD[2]):
+    world = crs_.world(profile.crs)
+    if world is not None and not (left >= world[0] and right <= world[1]):
         return None
     xs, ys = np.meshgrid(np.linspace(left, right, 21), np.linspace(top, bottom, 21))
     x, y = crs_.transform_points(profile.crs, crs, xs, ys)
@@ -89,21 +106,53 @@ def surely(bounds: Bounds, extent: tuple[Bounds, Bounds]) -> bool | None:
 
 def scale(profile: Profile, grid: Grid) -> float:
     """Pixels of the raster that one pixel of the grid stands for, along one side: the median over nine places."""
+    return scales(profile, grid)[0]
+
+
+def detail(profile: Profile, grid: Grid) -> float:
+    """Pixels of the raster to one of the grid that an overview may be thinned out by: see `finer`."""
+    return finer(grid, *scales(profile, grid))
+
+
+def finer(grid: Grid, mean: float, across: float, down: float) -> float:
+    """The scale that overviews are chosen by, from that of an area and those of both sides of a pixel of the grid.
+
+    Where the two differ much, as those of degrees do towards the poles, the mean of them would lose what the finer one
+    shows. On maps a little is left to the mean, as GDAL's warper does.
+    """
+    most = 1.0 if grid.crs is None or crs_.is_geographic(grid.crs) else _UNEVEN
+    least = min(across, down)
+    return least if least > 0 and max(across, down) > most * least else mean
+
+
+_UNEVEN = 1.5
+
+
+def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:
+    """Pixels of the raster to one of the grid: the side of its area, its width and its height, medians over nine
+    places.
+    """
     if profile.crs is None or grid.crs is None:
-        return _window_scale(profile, grid)
+        mean = _window_scale(profile, grid)
+        return (mean, mean, mean)
     left, bottom, right, top = grid.bounds
     dx, dy = (right - left) / grid.width, (top - bottom) / grid.height
     xs, ys = np.meshgrid(np.linspace(left, right, 5)[1:-1], np.linspace(bottom, top, 5)[1:-1])
     corners_x = np.concatenate([xs.ravel(), xs.ravel() + dx, xs.ravel()])
     corners_y = np.concatenate([ys.ravel(), ys.ravel(), ys.ravel() + dy])
-    u, v = crs_.transform_points(grid.crs, profile.crs, corners_x, corners_y)
-    u, v = u.reshape(3, -1), v.reshape(3, -1)
-    area = np.abs((u[1] - u[0]) * (v[2] - v[0]) - (u[2] - u[0]) * (v[1] - v[0]))
-    area = area[np.isfinite(area)]
-    if not area.size:
-        return 1.0
-    across, down = profile.resolution
-    return float(np.sqrt(np.median(area) / (across * down)))
+    x, y = crs_.transform_points(grid.crs, profile.crs, corners_x, corners_y)
+    a, b, _, d, e, _ = profile.transform
+    determinant = a * e - b * d
+    x, y = x.reshape(3, -1), y.reshape(3, -1)
+    dx_, dy_ = x[1:] - x[0], y[1:] - y[0]
+    columns, rows = (e * dx_ - b * dy_) / determinant, (a * dy_ - d * dx_) / determinant
+    known = np.isfinite(columns).all(axis=0) & np.isfinite(rows).all(axis=0)
+    if not known.any():
+        return (1.0, 1.0, 1.0)
+    columns, rows = columns[:, known], rows[:, known]
+    area = float(np.median(np.abs(columns[0] * rows[1] - columns[1] * rows[0])))
+    across, down = (float(value) for value in np.median(np.hypot(columns, rows), axis=1))
+    return (math.sqrt(area), across, down)
 
 
 def resolution_at(profile: Profile, crs: Crs, x: float, y: float) -> float:
@@ -151,7 +200,8 @@ def decoded_bytes(
     if profile.crs is not None and grid.crs is not None and profile.crs != grid.crs:
         left, bottom, right, top = crs_.transform_bounds(grid.crs, profile.crs, (left, bottom, right, top))
     width, height = profile.width, profile.height
-    if profile.north_up and all(map(math.isfinite, (left, bottom, right, top))) and left < right:
+    finite = all(map(math.isfinite, (left, bottom, right, top)))
+    if profile.north_up and finite and left < right and turns(profile, grid) == (0.0,):
         a, _, c, _, e, f = profile.transform
         columns = sorted(((left - c) / a, (right - c) / a))
         rows = sorted(((top - f) / e, (bottom - f) / e))

@@ -40,7 +40,7 @@ from app.reading.byte_sources.protocol import ByteSource, SourceChanged
 from app.reading.cog.coordinates import Placer
 from app.reading.cog.engine import joined, rows_of
 from app.reading.cog.kernels import rounded
-from app.reading.engine import Pixels
+from app.reading.engine import Pixels, overlaid
 from app.reading.precheck import Footing
 from app.reading.profile import Profile
 
@@ -346,42 +346,58 @@ class GdalEngine:
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
         """The grid filled with the bands asked for; see `app.reading.engine.Engine.read`."""
-        profile = self._profile
         try:
-            scale = footprint.scale(profile, grid)
-            if method == "nearest" and not profile.gcps:
-                with self.handle(footprint.overview(profile, scale, method)) as dataset:
-                    return gdal_samples.nearest(dataset, profile, self._placer, grid, bands, nodata)
-            if nodata is None and not profile.has_mask and _is_inside(profile, grid):
-                with self.handle() as dataset:
-                    return _read_window(dataset, profile, grid, bands, method)
-            if method == "gauss":
-                return self._read_gauss(grid, scale, bands, nodata)
-            if method == "mode" and profile.dtype.name in _TOO_LONG_FOR_MODE:
-                return self._read_mode(grid, scale, bands, nodata)
-            with self.handle(footprint.overview(profile, scale, method)) as dataset:
-                return _read_warped(dataset, profile, grid, bands, nodata, method)
+            if method == "nearest" and not self._profile.gcps:
+                return self._read_nearest(grid, bands, nodata)
+            first, *others = footprint.turns(self._profile, grid)
+            found = self._read(grid, first, bands, nodata, method)
+            for turn in others:
+                if found.mask is None:
+                    break
+                found = overlaid(found, self._read(grid, turn, bands, nodata, method))
         except _FAILURES as error:
             raise BrokenRaster(
                 "The raster could not be read: it is damaged or cut short.", parameter="url", private=str(error)
             ) from None
+        return found
 
-    def _read_gauss(self, grid: Grid, scale: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
+    def _read_nearest(self, grid: Grid, bands: tuple[int, ...], nodata: float | None) -> Pixels:
+        profile = self._profile
+        with self.handle(footprint.overview(profile, footprint.detail(profile, grid), "nearest")) as dataset:
+            return gdal_samples.nearest(dataset, profile, self._placer, grid, bands, nodata)
+
+    def _read(self, grid: Grid, turn: float, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
+        """The grid filled from the raster moved by ``turn``: GDAL knows of places in one turn around the world only."""
+        profile = self._profile
+        if nodata is None and not profile.has_mask and _is_inside(profile, grid):
+            with self.handle() as dataset:
+                return _read_window(dataset, profile, grid, bands, method)
+        if method == "gauss":
+            return self._read_gauss(grid, turn, bands, nodata)
+        if method == "mode" and profile.dtype.name in _TOO_LONG_FOR_MODE:
+            return self._read_mode(grid, turn, bands, nodata)
+        with self.handle(footprint.overview(profile, footprint.detail(profile, grid), method)) as dataset:
+            return _read_warped(dataset, profile, grid, bands, nodata, method, turn=turn)
+
+    def _read_gauss(self, grid: Grid, turn: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
         """A gaussian read in another CRS. GDAL has that kernel for reads only, not for warps: warp first at up to twice
         the output's size, then let the read thin out.
         """
-        times = 2 if scale > 1 else 1
-        with self.handle(footprint.overview(self._profile, scale / times, "nearest")) as dataset:
+        profile = self._profile
+        mean, across, down = footprint.scales(profile, grid)
+        times = 2 if mean > 1 else 1
+        detail = footprint.finer(grid, mean, across, down)
+        with self.handle(footprint.overview(profile, detail / times, "nearest")) as dataset:
             finer = Grid(crs=grid.crs, bounds=grid.bounds, width=grid.width * times, height=grid.height * times)
-            return _read_warped(
-                dataset, self._profile, finer, bands, nodata, "nearest", out=(grid.height, grid.width), thin="gauss"
-            )
+            out = (grid.height, grid.width)
+            return _read_warped(dataset, profile, finer, bands, nodata, "nearest", turn=turn, out=out, thin="gauss")
 
-    def _read_mode(self, grid: Grid, scale: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
+    def _read_mode(self, grid: Grid, turn: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
         """The most frequent value below each pixel. GDAL's warps count values as floating point of 32 bits, which makes
         numbers of others beyond 2^24: the pixels are taken one by one and counted here, some rows at a time.
         """
         profile = self._profile
+        scale = footprint.scale(profile, grid)
         chosen = footprint.overview(profile, scale, "mode")
         left = scale / (1 if chosen is None else profile.overviews[chosen])
         times = max(1, math.ceil(left * 0.999))  # 2 is 2, also where rounding made it a little more
@@ -393,7 +409,7 @@ class GdalEngine:
             finer = Grid(crs=grid.crs, bounds=part.bounds, width=part.width * times, height=part.height * times)
             with self.handle(chosen) as dataset:
                 if profile.gcps:
-                    pixels = _read_warped(dataset, profile, finer, bands, nodata, "nearest")
+                    pixels = _read_warped(dataset, profile, finer, bands, nodata, "nearest", turn=turn)
                 else:
                     pixels = gdal_samples.nearest(dataset, profile, self._placer, finer, bands, nodata)
             parts.append(gdal_samples.most_frequent(pixels, times, nodata))
@@ -454,10 +470,13 @@ def _read_warped(
     nodata: float | None,
     method: str,
     *,
+    turn: float = 0.0,
     out: tuple[int, int] | None = None,
     thin: str = "nearest",
 ) -> Pixels:
-    """The grid filled by one warp at its own size, then thinned to the size ``out`` by a read."""
+    """The grid filled by one warp at its own size, from the raster moved by ``turn``, then thinned to the size ``out``
+    by a read.
+    """
     kind = profile.dtype
     missing = nodata
     computed = kind.kind in "iuf" and (thin != "nearest" or (kind.kind == "f" and method != "nearest"))
@@ -478,6 +497,8 @@ def _read_warped(
     }
     if profile.compound and profile.crs is not None:
         options["src_crs"] = crs_.to_rasterio(profile.crs)
+    if turn:
+        options["src_transform"] = rasterio_transform.Affine.translation(turn, 0.0) * dataset.transform
     if profile.gcps:
         points, points_crs = dataset.gcps
         options |= {"src_crs": points_crs, "src_transform": rasterio_transform.from_gcps(points)}
@@ -522,13 +543,13 @@ def default_transform(
     if profile.crs is None:
         raise UnsupportedRaster("The raster has no coordinate reference system.", parameter="url")
     left, bottom, right, top = profile.bounds
-    width, height = profile.width, profile.height
+    width, height = profile.upright_size
     if profile.crs in (crs_.WGS84, "OGC:CRS84") and target == crs_.WEB_MERCATOR:
         # The poles are infinitely far away in Web Mercator: the resolution comes from the part it can show.
-        south, north = max(min(bottom, top), -85.06), min(max(bottom, top), 85.06)
-        if south < north and (south, north) != (min(bottom, top), max(bottom, top)):
-            height = max(1, round((north - south) / profile.resolution[1]))
-            bottom, top = (south, north) if bottom < top else (north, south)
+        south, north = max(bottom, -85.06), min(top, 85.06)
+        if south < north and (south, north) != (bottom, top):
+            height = max(1, round(height * (north - south) / (top - bottom)))
+            bottom, top = south, north
     try:
         affine, width, height = calculate_default_transform(
             crs_.to_rasterio(profile.crs), crs_.to_rasterio(target), width, height, left, bottom, right, top

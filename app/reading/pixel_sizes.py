@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from app import crs as crs_
 from app.errors import UnsupportedRaster
-from app.raster import Crs
+from app.raster import Bounds, Crs
+from app.reading.globe import position
 from app.reading.profile import Profile
 
 WORLD_WIDTH = 2 * math.pi * 6378137.0
 """Metres around the equator in Web Mercator."""
 _ACROSS = 63
 """Pixels that are looked at in each direction; more than the 4096 points of a quick transformation are not needed."""
+
+_FEW = 9
+"""The same where the middle one is wanted first of all."""
 
 
 def pixel_sides(profile: Profile, crs: Crs) -> NDArray[np.float64]:
@@ -72,6 +76,35 @@ def typical(profile: Profile, crs: Crs) -> float:
         UnsupportedRaster: no pixel has a place in ``crs``.
     """
     return float(np.median(_need(pixel_sides(profile, crs))[:, 2]))
+
+
+def in_middle(profile: Profile, crs: Crs, whole: Bounds) -> float | None:
+    """Side of the square pixel, in units of ``crs``, that has the area of the raster's own pixel: the one in its
+    middle, or the median over places of the raster inside of ``whole`` where its middle is not. None where none is.
+    """
+    if profile.crs is None:
+        return None
+    side = (np.arange(_FEW) + 0.5) / _FEW
+    across, down = (part.ravel() for part in np.meshgrid(side, side))
+    one_column, one_row = 1.0 / profile.width, 1.0 / profile.height
+    places = position(
+        profile,
+        np.concatenate([across, across + one_column, across]),
+        np.concatenate([down, down, down + one_row]),
+    )
+    x, y = (part.reshape(3, -1) for part in crs_.transform_points(profile.crs, crs, *places))
+    x, y = np.where(np.isfinite(x), x, np.nan), np.where(np.isfinite(y), y, np.nan)
+    dx = x[1:] - x[0]
+    world = crs_.world(crs)
+    if world is not None:
+        turn = world[1] - world[0]
+        dx = dx - turn * np.round(dx / turn)
+    sides = np.sqrt(np.abs(dx[0] * (y[2] - y[0]) - dx[1] * (y[1] - y[0])))
+    inside = (x[0] >= whole[0]) & (x[0] <= whole[2]) & (y[0] >= whole[1]) & (y[0] <= whole[3]) & (sides > 0)
+    if not inside.any():
+        return None
+    at = sides.size // 2
+    return float(sides[at] if inside[at] else np.median(sides[inside]))
 
 
 def _centres(size: int) -> NDArray[np.float64]:

@@ -112,13 +112,28 @@ class Profile:
 
     @property
     def bounds(self) -> Bounds:
-        """Bounds in the raster's CRS, as the transform gives them: a south-up raster has its bottom above its top."""
+        """Least and largest x and y in the raster's CRS, whichever way its rows and columns run."""
         a, b, c, d, e, f = self.transform
         if self.north_up:
-            return (c, f + e * self.height, c + a * self.width, f)
+            x, y = sorted((c, c + a * self.width)), sorted((f + e * self.height, f))
+            return (x[0], y[0], x[1], y[1])
         xs = (c, c + a * self.width, c + b * self.height, c + a * self.width + b * self.height)
         ys = (f, f + d * self.width, f + e * self.height, f + d * self.width + e * self.height)
         return (min(xs), min(ys), max(xs), max(ys))
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Columns and rows of about the raster's own pixels that fill its bounds: its own where it is not turned, those
+        of its sides where they are turned by a right angle, else of square pixels of the same area.
+        """
+        a, b, _, d, e, _ = self.transform
+        if self.north_up:
+            return (self.width, self.height)
+        if a == 0.0 and e == 0.0:
+            return (self.height, self.width)
+        left, bottom, right, top = self.bounds
+        side = math.sqrt(abs(a * e - b * d))
+        return (max(1, round((right - left) / side)), max(1, round((top - bottom) / side)))
 
     @property
     def resolution(self) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from app.errors import (
     UnsupportedRaster,
 )
 from app.raster import Array, Bounds, Crs, Grid, Raster
-from app.reading import drawing, footprint, masks
+from app.reading import drawing, footprint, globe, masks, pixel_sizes
 from app.reading import geometry as shape
 from app.reading.byte_sources.protocol import SourceChanged
 from app.reading.cog.engine import rows_of
@@ -90,8 +90,27 @@ class Reader:
         """What tells this state of the source from any other: part of every cache key."""
 
     def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
-        """Bounds in a geographic CRS: west > east across the antimeridian, the world where they cannot be known."""
-        return self._derive(("bounds", crs), lambda: footprint.geographic_bounds(self.profile, crs))
+        """Bounds in a geographic CRS, inside of one turn around the world: west > east across the antimeridian.
+
+        Raises:
+            UnsupportedRaster: the raster has no CRS, or no place in that one.
+        """
+        return self._derive(("bounds", crs), lambda: globe.geographic_bounds(self.profile, crs))
+
+    def whereabouts(self) -> tuple[Bounds, tuple[float, float]]:
+        """(bounds, middle) in degrees, those of its own globe where the raster is not on the Earth.
+
+        Raises:
+            UnsupportedRaster: the raster has no CRS, or one that leads to no globe.
+        """
+        crs = self._need_crs()
+        bounds = self.geographic_bounds(crs_.geodetic(crs))
+        return bounds, self._derive(("middle",), lambda: globe.middle(self.profile, bounds))
+
+    def can_show(self, tms: TileMatrixSet) -> bool:
+        """True when the raster has a place in a tile matrix set's CRS, though perhaps not on the set."""
+        crs = self.profile.crs
+        return crs is not None and self._derive(("way", tms.crs), lambda: crs_.have_a_way(crs, tms.crs))
 
     def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
         """Shallowest and deepest zoom that show the raster in a tile matrix set.
@@ -102,14 +121,35 @@ class Reader:
         return self._derive(("zooms", tms.id), lambda: self._zooms(tms))
 
     def _zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
-        try:
-            transform, width, height = self._transform_in(tms.crs)
-        except UnsupportedRaster:
+        self._need_crs()
+        if not self.can_show(tms):
+            raise UnsupportedRaster(
+                f"The raster's coordinate reference system and that of {tms.id} have nothing in common.",
+                parameter="tileMatrixSetId",
+            )
+        tile = min(tms.matrices[0].tile_width, tms.matrices[0].tile_height)
+        if self._one_scale():
+            with suppress(UnsupportedRaster):
+                transform, width, height = self._transform_in(tms.crs)
+                resolution = max(abs(transform[0]), abs(transform[4]))
+                level = _deepest_overview(width, height, tile)
+                return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
+        own = pixel_sizes.in_middle(self.profile, tms.crs, tms.bounds)
+        if own is None:
             return (tms.minzoom, tms.maxzoom)
-        resolution = max(abs(transform[0]), abs(transform[4]))
-        tile = min(matrix_side for matrix_side in (tms.matrices[0].tile_width, tms.matrices[0].tile_height))
-        level = _deepest_overview(width, height, tile)
-        return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
+        level = _deepest_overview(self.profile.width, self.profile.height, tile)
+        return (tms.zoom_for_resolution(own * 2**level), tms.zoom_for_resolution(own))
+
+    def _one_scale(self) -> bool:
+        """True when what GDAL suggests for all of the raster in another CRS tells of each place on it."""
+
+        def found() -> bool:
+            try:
+                return not globe.is_wide(self.geographic_bounds())
+            except UnsupportedRaster:
+                return True
+
+        return self._derive(("one scale",), found)
 
     def refuse_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> None:
         """Refuse a tile that surely does not touch the raster, by what is known of it already: never asks PROJ, which
@@ -245,8 +285,12 @@ class Reader:
         profile = self.profile
         target = dst_crs or profile.crs
         if target is None or target == profile.crs:
-            size = (float(profile.width), float(profile.height))
+            size = (float(profile.upright_size[0]), float(profile.upright_size[1]))
             bounds = profile.bounds
+        elif (around := self._beyond_in(target)) is not None:
+            bounds = around
+            side = pixel_sizes.in_middle(profile, target, bounds) or (bounds[2] - bounds[0]) / profile.width
+            size = ((bounds[2] - bounds[0]) / side, (bounds[3] - bounds[1]) / side)
         else:
             (a, _, c, _, e, f), across, down = self._transform_in(target)
             size = (float(across), float(down))
@@ -309,6 +353,7 @@ class Reader:
         if profile.crs is not None and coord_crs != profile.crs:
             xs, ys = crs_.transform_points(coord_crs, profile.crs, [lon], [lat])
             x, y = float(xs[0]), float(ys[0])
+        x = footprint.turned(profile, x)
         a, b, c, d, e, f = profile.transform
         determinant = a * e - b * d
         if math.isfinite(x) and math.isfinite(y) and determinant:
@@ -321,7 +366,8 @@ class Reader:
     def _pixel(self, column: int, row: int, options: ReadOptions) -> Raster:
         a, b, c, d, e, f = self.profile.transform
         if self.profile.north_up:
-            bounds = (c + a * column, f + e * (row + 1), c + a * (column + 1), f + e * row)
+            xs, ys = sorted((c + a * column, c + a * (column + 1))), sorted((f + e * row, f + e * (row + 1)))
+            bounds = (xs[0], ys[0], xs[1], ys[1])
         else:
             x, y = c + a * (column + 0.5) + b * (row + 0.5), f + d * (column + 0.5) + e * (row + 0.5)
             half = 0.01 * min(self.profile.resolution)
@@ -382,9 +428,10 @@ class Reader:
         derived[key] = found
         return found
 
-    def _need_crs(self) -> None:
+    def _need_crs(self) -> Crs:
         if self.profile.crs is None:
             raise UnsupportedRaster("The raster has no coordinate reference system.", parameter="url")
+        return self.profile.crs
 
     def _transform_in(self, crs: Crs) -> tuple[tuple[float, ...], int, int]:
         """Transform and size of the whole raster in a CRS."""
@@ -402,15 +449,22 @@ class Reader:
     def _resolution_in(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
         """Size of the raster's pixels in a CRS, across and down.
 
-        Where the raster crosses the antimeridian, the transform that GDAL suggests for it in degrees spans the world
-        and its pixels with it; the resolution is then taken at the place that is asked for.
+        Where the raster goes far around the world or across the antimeridian, what GDAL suggests for all of it tells of
+        no place on it; the resolution is then taken at the place that is asked for.
         """
-        west, _, east, _ = self.geographic_bounds()
-        if west > east and crs != self.profile.crs and crs_.is_geographic(crs):
+        if crs != self.profile.crs and not self._one_scale():
             side = footprint.resolution_at(self.profile, crs, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
             return (side, side)
         transform = self._transform_in(crs)[0]
         return (abs(transform[0]), abs(transform[4]))
+
+    def _beyond_in(self, crs: Crs) -> Bounds | None:
+        """Bounds in another CRS of a raster that crosses its seam, in one piece that goes on beyond it. None where the
+        raster does not, or the CRS has no seam.
+        """
+        if self._one_scale():
+            return None
+        return self._derive(("beyond", crs), lambda: globe.beyond_seam(crs, self.geographic_bounds()))
 
     def _on_pixels(self, crs: Crs, bounds: Bounds) -> Bounds:
         """Bounds grown to the borders of the raster's pixels, as these lie in a CRS."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from app import tms as tms_
+from app.errors import UnsupportedRaster
 from app.reading.profile import Profile
 from app.reading.reader import Reader
 
@@ -43,7 +44,7 @@ def validate(reader: Reader, *, path: str, strict: bool = False, unread: Sequenc
         width, height = dataset.width, dataset.height
         photometric = dataset.photometric
         compression = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION")
-    lowest, highest = reader.zooms(tms_.get(tms_.DEFAULT))
+    lowest, highest = _zooms(reader)
     code = crs.to_epsg() if crs else None
     return {
         "Path": path,
@@ -113,6 +114,15 @@ def _tags(dataset: Any) -> Json:
         if namespace != "DERIVED_SUBDATASETS":
             tags[namespace.title().replace("_", " ")] = dataset.tags(ns=namespace)
     return tags
+
+
+def _zooms(reader: Reader) -> tuple[int, int]:
+    """The zooms of the default tile matrix set; all of them for a raster that it cannot show."""
+    tms = tms_.get(tms_.DEFAULT)
+    try:
+        return reader.zooms(tms)
+    except UnsupportedRaster:
+        return (tms.minzoom, tms.maxzoom)
 
 
 def _problems(dataset: Any, profile: Profile) -> tuple[list[str], list[str]]:

@@ -343,9 +343,11 @@ def test_a_raster_of_another_planet(tmp_path: Path) -> None:
         for path, status in {
             "/cog/info.geojson?": 200,
             "/cog/preview.png?": 200,
-            "/cog/WebMercatorQuad/tilejson.json?": 200,
+            "/cog/WebMercatorQuad/tilejson.json?": 415,
             "/cog/validate?": 200,
-            "/cog/WMTSCapabilities.xml?": 200,
+            "/cog/WMTSCapabilities.xml?": 415,
+            "/cog/WebMercatorQuad/map.html?": 415,
+            "/cog/tiles/WebMercatorQuad?": 415,
             "/cog/tiles/WebMercatorQuad/0/0/0.png?": 415,
             "/cog/preview.png?dst_crs=EPSG:3857&": 415,
             "/cog/point/8.5,46.5?": 415,

@@ -86,5 +86,5 @@ def assert_shows(
     values, valid, sure = expected
     assert body[0].shape == values.shape
     assert sure.mean() > 0.8
-    assert np.array_equal(body[1][0] & sure, valid & sure)
+    assert np.array_equal(body[1] & sure, valid & sure)
     assert np.array_equal(body[0][:, valid & sure], values[:, valid & sure])

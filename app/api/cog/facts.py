@@ -16,7 +16,7 @@ from app.api.links import query_of
 from app.api.operation import Ask, Operation, nothing
 from app.api.params import options, table
 from app.crs import WGS84
-from app.errors import TileryError
+from app.errors import TileryError, UnsupportedRaster
 from app.raster import Bounds, Crs
 from app.reading import sidecars
 from app.reading.location import HttpLocation, Location
@@ -63,9 +63,21 @@ async def info_geojson(ask: Ask[None]) -> Response:
     return await results.document(
         ask,
         "info.geojson",
-        lambda reader: feature(reader.geographic_bounds(crs), {**reader.info(), **_unread(beside)}),
+        lambda reader: _placed(
+            reader, crs, {**reader.info(), **_unread(beside)}, given=ask.values.get("crs") is not None
+        ),
         media_type=results.GEOJSON,
     )
+
+
+def _placed(reader: Reader, crs: Crs, properties: Json, *, given: bool) -> Json:
+    """A Feature of the raster; without a geometry where the raster has no place on the Earth."""
+    try:
+        return feature(reader.geographic_bounds(crs), properties)
+    except UnsupportedRaster:
+        if given:
+            raise
+        return {"type": "Feature", "geometry": None, "properties": properties}
 
 
 def feature(bounds: Bounds, properties: Json) -> Json:
@@ -130,7 +142,7 @@ async def tilejson(ask: Ask[Look]) -> Response:
     def work(reader: Reader) -> Json:
         lowest, highest = reader.zooms(matrix_set)
         minzoom, maxzoom = values.get("minzoom", lowest), values.get("maxzoom", highest)
-        place = reader.geographic_bounds()
+        place, middle = reader.whereabouts()
         facts = reader.info()
         return {
             "tilejson": "3.0.0",
@@ -139,8 +151,8 @@ async def tilejson(ask: Ask[Look]) -> Response:
             "tiles": [tiles],
             "minzoom": minzoom,
             "maxzoom": maxzoom,
-            "bounds": list(place),
-            "center": [*centre(place), minzoom],
+            "bounds": list(unwrapped(place)),
+            "center": [*middle, minzoom],
             **({"attribution": attribution} if attribution else {}),
             "raster_layers": {},
             "band_descriptions": facts["band_descriptions"],
@@ -151,13 +163,28 @@ async def tilejson(ask: Ask[Look]) -> Response:
     return await results.document(ask, f"tilejson {matrix_set.id}", work, links=True)
 
 
+def unwrapped(place: Bounds) -> Bounds:
+    """Geographic bounds as TileJSON wants them, with west before east: across the antimeridian the world's width.
+
+    Clients ask for no tile otherwise: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0#34-bounds
+    """
+    west, south, east, north = place
+    if west > east or west < -180.0 - _ALMOST or east > 180.0 + _ALMOST:
+        west, east = -180.0, 180.0
+    return (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+
+
+_ALMOST = 0.01
+"""Degrees beyond the antimeridian that are no more than an edge of pixels."""
+
+
 def centre(place: Bounds) -> tuple[float, float]:
     """The middle of geographic bounds, also across the antimeridian."""
     west, south, east, north = place
     middle = (west + east) / 2
     if west > east:
-        middle += -180.0 if middle > 0 else 180.0
-    return (middle, (south + north) / 2)
+        middle += 180.0
+    return ((middle + 180.0) % 360.0 - 180.0 if abs(middle) > 180.0 else middle, (south + north) / 2)
 
 
 async def validate(ask: Ask[None]) -> Response:

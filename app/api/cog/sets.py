@@ -18,6 +18,7 @@ from app.api.params import options, table
 from app.api.params.parse import Values
 from app.api.tilesets import Addresses, Place
 from app.crs import WGS84
+from app.errors import UnsupportedRaster
 from app.raster import Crs
 from app.reading.reader import Reader
 from app.rendering import algorithms
@@ -32,9 +33,14 @@ _OF_TILES = ("f", "crs", "minzoom", "maxzoom", "tile_format", "use_epsg", "zooms
 
 
 def place_of(reader: Reader) -> Place:
-    """Where a raster is."""
+    """Where a raster is.
+
+    Raises:
+        UnsupportedRaster: it has no place.
+    """
+    geographic, _ = reader.whereabouts()
     profile = reader.profile
-    return Place(bounds=profile.bounds, crs=profile.crs or WGS84, geographic=reader.geographic_bounds())
+    return Place(bounds=profile.bounds, crs=profile.crs or WGS84, geographic=geographic)
 
 
 def _addresses(ask: Ask[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = "") -> Addresses:
@@ -156,8 +162,11 @@ async def capabilities(ask: Ask[Described]) -> Response:
         return ask.values.get("minzoom", lowest), ask.values.get("maxzoom", highest)
 
     def work(reader: Reader) -> Encoded:
+        sets = [tms_.get(name) for name in ([only] if only else tms_.names())]
+        if not any(reader.can_show(tms) for tms in sets):
+            raise UnsupportedRaster("No tile matrix set has a place for the raster's coordinate reference system.")
         layers = wmts.layers(
-            (tms_.get(name) for name in ([only] if only else tms_.names())),
+            sets,
             title=ask.subject.title,
             place=place_of(reader),
             zooms=lambda tms: zooms(reader, tms),

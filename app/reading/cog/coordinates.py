@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from app import crs as crs_
 from app.raster import Bounds, Crs, Grid
+from app.reading.footprint import finer
 from app.reading.profile import Affine, Profile
 
 Floats = NDArray[np.floating[Any]]
@@ -160,6 +161,8 @@ class Placement:
     """Together they hold every pixel of the grid that may lie on the raster."""
     scale: tuple[float, float]
     """Pixels of the raster to one of the grid, across and down."""
+    detail: float = 1.0
+    """Pixels of the raster to one of the grid that an overview may be thinned out by."""
     same_crs: bool
 
 
@@ -182,7 +185,8 @@ class Placer:
         self._size = (profile.width, profile.height)
         self._bounds = profile.bounds
         self._inverse = _inverted(profile.transform)
-        self._period = _period(profile.crs)
+        self._world = None if profile.crs is None else crs_.world(profile.crs)
+        self._period = 0.0 if self._world is None else self._world[1] - self._world[0]
         self._footprints: dict[Crs, Bounds | None] = {}
         self._regions: dict[object, _Region] = {}
 
@@ -192,7 +196,7 @@ class Placer:
         area = (slice(0, grid.height), slice(0, grid.width))
         if same:
             if self._north_up:
-                return self._along_axes(grid, same=True) if self._beyond else self._scaled(grid)
+                return self._along_axes(grid, same=True) if self._beyond(grid) else self._scaled(grid)
         else:
             found = self._restricted(grid)
             if found is None:
@@ -210,15 +214,18 @@ class Placer:
             pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1)
             if not pixels:
                 scale = self._scale_at(grid, area)
+                detail = finer(grid, math.sqrt(scale[0] * scale[1]), *scale)
             elif smooth[0]:
                 scale = _linear_scale(cx[0], cy[0], pixels)
+                detail = finer(grid, scale[0], *_linear_sides(cx[0], cy[0], rows, columns))
             else:
                 scale = _scale(x[0], y[0], pixels)
+                detail = finer(grid, scale[0], *_sides(x[0], y[0], rows, columns))
             if smooth[0]:
                 pieces: list[Piece] = [_smooth(rows, columns, cx[0], cy[0])]
             else:
                 pieces = self._pieces(grid, area)
-            return Placement(pieces=tuple(pieces), scale=scale, same_crs=same)
+            return Placement(pieces=tuple(pieces), scale=scale, detail=detail, same_crs=same)
 
     def _from_region(self, grid: Grid, area: tuple[slice, slice], *, same: bool) -> Placement | None:
         """A placement by the polynomial of the region around the grid; None where there is none."""
@@ -246,7 +253,9 @@ class Placer:
             return None
         x, y = down_part @ region.coefficients @ across_part.T
         pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1)
-        return Placement(pieces=(_smooth(rows, columns, x, y),), scale=_linear_scale(x, y, pixels), same_crs=same)
+        scale = _linear_scale(x, y, pixels)
+        detail = finer(grid, scale[0], *_linear_sides(x, y, rows, columns))
+        return Placement(pieces=(_smooth(rows, columns, x, y),), scale=scale, detail=detail, same_crs=same)
 
     def _region(self, grid: Grid, corner: tuple[float, float]) -> _Region:
         """The region with this left and top corner, of grids like this one."""
@@ -277,13 +286,16 @@ class Placer:
             xs=_counted(grid.width) * (dx * a) + (left * a + c),
             ys=_counted(grid.height) * (dy * e) + (top * e + f),
         )
-        return Placement(pieces=(piece,), scale=(abs(dx * a), abs(dy * e)), same_crs=True)
+        scale = (abs(dx * a), abs(dy * e))
+        return Placement(pieces=(piece,), scale=scale, detail=min(scale), same_crs=True)
 
-    @property
-    def _beyond(self) -> bool:
-        """True when the raster goes beyond the antimeridian, in a CRS that ends there."""
-        half = self._period / 2
-        return bool(half) and (self._bounds[0] < -half or self._bounds[2] > half)
+    def _beyond(self, grid: Grid) -> bool:
+        """True when the raster or the grid in its CRS goes beyond the antimeridian."""
+        if self._world is None or grid.crs is None:
+            return False
+        low, high = self._world
+        left, _, right, _ = grid.bounds
+        return min(left, self._bounds[0]) < low or max(right, self._bounds[2]) > high
 
     @property
     def _north_up(self) -> bool:
@@ -294,7 +306,7 @@ class Placer:
         wrap = self._period
         if grid.crs is not None and self._crs is not None and grid.crs != self._crs:
             xs, ys = crs_.transform_points(grid.crs, self._crs, xs, ys)
-        elif not self._beyond:
+        elif not self._beyond(grid):
             wrap = 0.0
         if wrap:
             middle = (self._bounds[0] + self._bounds[2]) / 2
@@ -323,7 +335,8 @@ class Placer:
             )
             for start, stop in pairwise(cuts)
         )
-        return Placement(pieces=pieces, scale=scale, same_crs=same)
+        detail = finer(grid, math.sqrt(scale[0] * scale[1]), *scale)
+        return Placement(pieces=pieces, scale=scale, detail=detail, same_crs=same)
 
     def _scale_at(self, grid: Grid, area: tuple[slice, slice]) -> tuple[float, float]:
         """Pixels of the raster to the one of the grid in the middle of an area."""
@@ -357,8 +370,7 @@ class Placer:
         try:
             return self._footprints[crs]
         except KeyError:
-            left, bottom, right, top = self._bounds
-            found = crs_.transform_bounds(self._crs, crs, (left, min(bottom, top), right, max(bottom, top)))
+            found = crs_.transform_bounds(self._crs, crs, self._bounds)
             footprint = None
             if all(map(math.isfinite, found)) and not self._crosses(found, crs):
                 wide = _MARGIN * max(abs(found[2] - found[0]), abs(found[3] - found[1]))
@@ -370,13 +382,16 @@ class Placer:
 
     def _crosses(self, found: Bounds, crs: Crs) -> bool:
         """True when the raster goes beyond the antimeridian, so that bounds in a CRS that ends there mislead."""
-        half, own = _period(crs) / 2, self._period / 2
-        return bool(half) and (
+        world = crs_.world(crs)
+        if world is None:
+            return False
+        own = self._world
+        return (
             found[0] > found[2]
-            or found[0] < -half
-            or found[2] > half
-            or bool(own and (self._bounds[0] < -own or self._bounds[2] > own))
-            or found[2] - found[0] > half
+            or found[0] < world[0]
+            or found[2] > world[1]
+            or (own is not None and (self._bounds[0] < own[0] or self._bounds[2] > own[1]))
+            or found[2] - found[0] > (world[1] - world[0]) / 2
         )
 
     def _nodes(self, grid: Grid, areas: Sequence[tuple[slice, slice]]) -> tuple[Floats, Floats]:
@@ -441,15 +456,6 @@ def _inverted(transform: Affine) -> Affine:
     determinant = a * e - b * d
     ia, ib, id_, ie = e / determinant, -b / determinant, -d / determinant, a / determinant
     return (ia, ib, -ia * c - ib * f, id_, ie, -id_ * c - ie * f)
-
-
-def _period(crs: Crs | None) -> float:
-    """After how many units of x a CRS comes back to the same place; 0 when it does not."""
-    if crs is None:
-        return 0.0
-    if crs == crs_.WEB_MERCATOR:
-        return 2 * math.pi * 6378137.0
-    return 360.0 if crs_.is_geographic(crs) else 0.0
 
 
 def _pixel(grid: Grid) -> tuple[float, float]:
@@ -582,6 +588,27 @@ def _linear_scale(cx: Floats, cy: Floats, pixels: int) -> tuple[float, float]:
     """Pixels of the raster to one of the grid where a polynomial tells: the side of the area that its slopes span."""
     area = abs(float(cx[0, 1] * cy[1, 0] - cx[1, 0] * cy[0, 1])) * 4 / pixels
     return (math.sqrt(area), math.sqrt(area)) if area > 0 else (1.0, 1.0)
+
+
+def _linear_sides(cx: Floats, cy: Floats, rows: slice, columns: slice) -> tuple[float, float]:
+    """Width and height of a pixel of the grid in pixels of the raster, where a polynomial tells."""
+    across, down = columns.stop - columns.start - 1, rows.stop - rows.start - 1
+    return (
+        2 * math.hypot(cx[0, 1], cy[0, 1]) / across if across else 0.0,
+        2 * math.hypot(cx[1, 0], cy[1, 0]) / down if down else 0.0,
+    )
+
+
+def _sides(x: Floats, y: Floats, rows: slice, columns: slice) -> tuple[float, float]:
+    """The same where there is none: medians between nodes."""
+    spacing = np.diff(_nodes())
+    across = np.hypot(np.diff(x, axis=1), np.diff(y, axis=1)) / spacing
+    down = np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) / spacing[:, None]
+    sides = []
+    for lengths, side in ((across, columns), (down, rows)):
+        known, steps = lengths[np.isfinite(lengths)], side.stop - side.start - 1
+        sides.append(2 * float(np.median(known)) / steps if known.size and steps else 0.0)
+    return (sides[0], sides[1])
 
 
 def _scale(x: Floats, y: Floats, pixels: int) -> tuple[float, float]:

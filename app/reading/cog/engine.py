@@ -215,7 +215,7 @@ class CogEngine:
         """The level that GDAL would read from."""
         levels = self.header.levels
         if not placement.same_crs:
-            chosen = footprint.overview(self._profile, math.sqrt(placement.scale[0] * placement.scale[1]), method)
+            chosen = footprint.overview(self._profile, placement.detail, method)
             return levels[0 if chosen is None else chosen + 1]
         limit = min(placement.scale) * (1.2 if method == "nearest" else 1.0) + 0.1
         best, best_factor = levels[0], 1.0
