@@ -117,15 +117,11 @@ def detail(profile: Profile, grid: Grid) -> float:
 def finer(grid: Grid, mean: float, across: float, down: float) -> float:
     """The scale that overviews are chosen by, from that of an area and those of both sides of a pixel of the grid.
 
-    Where the two differ much, as those of degrees do towards the poles, the mean of them would lose what the finer one
-    shows. On maps a little is left to the mean, as GDAL's warper does.
+    An output in degrees is narrow towards the poles: the mean of both sides would lose what the finer one shows. On
+    maps it is the mean, as GDAL's warper has it.
     """
-    most = 1.0 if grid.crs is None or crs_.is_geographic(grid.crs) else _UNEVEN
     least = min(across, down)
-    return least if least > 0 and max(across, down) > most * least else mean
-
-
-_UNEVEN = 1.5
+    return least if least > 0 and grid.crs is not None and crs_.is_geographic(grid.crs) else mean
 
 
 def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:

@@ -336,7 +336,7 @@ row("tilesets page", "/cog/tiles", expect=STATUS, f="html")
 row("tilesets crs", "/cog/tiles", "rgb", TILESETS, crs="EPSG:3857")
 for name in tms.names():
     row(f"tileset {name}", f"/cog/tiles/{name}", "world" if name != "WebMercatorQuad" else "rgb", TILESET)
-    expected = differs("world-zoom", 200) if name == "WebMercatorQuad" else SAME
+    expected = differs("world-zoom", 200) if name in ("WebMercatorQuad", "WorldMercatorWGS84Quad") else SAME
     row(f"tilejson {name}", f"/cog/{name}/tilejson.json", "world", expected)
 row("tileset zooms", "/cog/tiles/WebMercatorQuad", "rgb", TILESET, minzoom=9, maxzoom=12)
 row("tileset page", "/cog/tiles/WebMercatorQuad", expect=STATUS, f="html")
