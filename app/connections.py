@@ -104,10 +104,10 @@ class Connection(HttpToolsProtocol):
         self._refuse(self._refusal)
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as we write: count what waits for it."""
+        """The client does not read as fast as we write: look after a while whether it reads at all."""
         super().pause_writing()
         self.stalled_since = time.monotonic()
-        self._count_unsent()
+        self._unsent = self.transport.get_write_buffer_size()
         self._write_timer = self.loop.call_later(LOOK_SECONDS, self._look)
         if self._memory is not None and self._memory.crowded:
             _drop_slowest(self.server_state, self._memory)
@@ -174,16 +174,9 @@ class Connection(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[status] + headers + b"\r\n" + body)
         self.transport.close()
 
-    def _count_unsent(self) -> None:
-        size = self.transport.get_write_buffer_size()
-        if self._memory is not None:
-            self._memory.unsent(size - self._unsent)
-        self._unsent = size
-
     def _look(self) -> None:
         """Drop a client who has hardly read since the last look."""
-        before = self._unsent
-        self._count_unsent()
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if before - self._unsent < LEAST_READ:
             self.drop()
         else:
@@ -194,9 +187,6 @@ class Connection(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
-        if self._unsent and self._memory is not None:
-            self._memory.unsent(-self._unsent)
-        self._unsent = 0
 
 
 _NOT_HTTP = (400, "bad_request", "This is not a request of HTTP/1.1.")

@@ -50,7 +50,11 @@ class Application:
         self.desk = desk
         self._rooms: FastAPI | None = None
         self._building = threading.Lock()
-        self._entrance = Door(Compression(Lanes(self._enter_rooms, lanes=_lanes(desk))), settings=desk.settings)
+        self._entrance = Door(
+            Compression(Lanes(self._enter_rooms, lanes=_lanes(desk))),
+            settings=desk.settings,
+            memory=desk.service.memory,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's start and stop."""

@@ -20,8 +20,10 @@ from app import deadline
 from app.api import links, problems
 from app.api.incoming import Incoming
 from app.api.operation import Lane
+from app.api.sending import in_pieces
 from app.api.tokens import Tokens
 from app.errors import TileryError
+from app.memory import Memory
 from app.serving.service import CallerGone
 from app.settings import Settings
 
@@ -42,9 +44,10 @@ _OPEN = re.compile(r"/(?:healthz|ping|api|api\.html|openapi\.json|docs|redoc|sta
 class Door:
     """The outermost layer of ours."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
-        """Lead into ``app``."""
+    def __init__(self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None) -> None:
+        """Lead into ``app``; ``memory`` counts what waits to be sent."""
         self.app = app
+        self.memory = memory
         self._settings = settings
         self._cors = _Cors(settings)
         self._tokens = Tokens(settings)
@@ -174,7 +177,7 @@ class _Visit:
             if message.get("more_body"):
                 return
             message = {"type": "http.response.body", "body": b"", "more_body": False}
-        await self._send(message)
+        await in_pieces(message, self._send, self._door.memory)
 
 
 class _Cors:

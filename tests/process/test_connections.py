@@ -17,6 +17,7 @@ import uvicorn
 
 from app import connections
 from app.api.app import create_app
+from app.api.sending import in_pieces
 from app.connections import Connection
 from app.memory import Memory
 from app.settings import Settings
@@ -36,7 +37,11 @@ class Running:
         async def with_memory(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "lifespan":
                 scope["state"][Memory.STATE] = memory
-            await application(scope, receive, send)
+
+            async def pieces(message: Any) -> None:
+                await in_pieces(message, send, memory if application is app else None)
+
+            await application(scope, receive, pieces)
 
         config = uvicorn.Config(with_memory, port=0, http=Connection, log_level="critical", timeout_keep_alive=20)
         self.server = uvicorn.Server(config)
