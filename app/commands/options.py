@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,25 @@ def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:
     return Placement(crs=crs_.parse(crs, "--crs") if crs else None, bounds=numbers(bounds, "--bounds"), nodata=nodata)
 
 
+class _Number(click.ParamType[float]):
+    """A number; a whole one beyond 2⁵³, which floating point does not hold, stays one."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        try:
+            found = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        whole = re.fullmatch(r"[+-]?[0-9]+", str(value).strip())
+        return int(value) if whole and abs(found) >= 2**53 else found
+
+
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what a raster does not say of itself."""
     for option in (
-        click.option("--nodata", type=float, help="Value that means missing."),
+        click.option("--nodata", type=_Number(), help="Value that means missing."),
         click.option("--bounds", metavar="L,B,R,T", help="Where the raster is, in its CRS, when it does not say it."),
         click.option("--crs", metavar="EPSG:N", help="The raster's CRS, when it does not say it."),
     ):

@@ -50,13 +50,17 @@ def transcode(
     """Write FILE as a GeoTIFF of 512-pixel tiles, in its own CRS."""
     from app.publishing import kinds, profiles, rasters
     from app.publishing import transcode as step
+    from app.publishing.gaps import closed
 
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     squeeze = profiles.squeeze(profile, facts, kinds.guess(facts, kinds.sample(file, facts.driver)), quality)
+    facts, gaps = closed(facts, own=nodata is None)
     part = output.with_name(f".part-{output.name}")
     try:
         with step_bar("transcode", facts.width * facts.height, "px") as advance:
-            step.transcode(file, part, facts, step.final(squeeze, facts.dtypes[0]), advance, mask_inside=True)
+            step.transcode(
+                file, part, facts, step.final(squeeze, facts.dtypes[0]), advance, mask_inside=True, gaps=gaps
+            )
         part.replace(output)
     finally:
         rasters.discard(part)

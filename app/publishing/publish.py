@@ -39,6 +39,7 @@ from app.publishing import check, display, fetch, grid, kinds, metadata, profile
 from app.publishing.bounds import bounds_of, count_tiles, map_bounds, size_at
 from app.publishing.cog import cog
 from app.publishing.complete import whole
+from app.publishing.gaps import Gaps, closed, known, need_exact
 from app.publishing.kinds import Kind
 from app.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from app.publishing.overviews import files as overview_files
@@ -111,6 +112,8 @@ class Plan:
     """Facts of the raster, in degrees within ±180 where they are warped."""
     roll: turns.Roll | None
     """How columns of a raster that goes around the world are ordered before they are warped."""
+    gaps: Gaps | None
+    """How what is missing is said where the source says it otherwise."""
     native: bool
     """Whether pixels stay where they are."""
     kind: Kind
@@ -157,6 +160,7 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
     profile = rasters.placed(found, order.placement)
     rasters.crs_of(profile)
     kind = order.kind or kinds.guess(profile, sample)
+    profile, gaps = closed(profile, own=order.placement.nodata is None)
     squeeze = profiles.squeeze(order.profile, profile, kind, order.quality)
     legacy = order.layout == "legacy"
     native = order.grid == "native" or legacy
@@ -188,7 +192,9 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
         raise InvalidParameter(f"The raster has {bands} bands and none of number {wrong[0]}.", parameter="render")
     if native and profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")
-    in_tiles = roll is None and (profile.gcps or transcode.is_random_access(profile))
+    if not native:
+        need_exact(profile, sample, gaps)
+    in_tiles = roll is None and gaps is None and (profile.gcps or transcode.is_random_access(profile))
     steps = (
         *(["fetch"] if origin.path is None else []),
         *(["transcode"] if native or not in_tiles else []),
@@ -206,6 +212,7 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
         origin=origin,
         profile=profile,
         roll=roll,
+        gaps=gaps,
         native=native,
         kind=kind,
         squeeze=squeeze,
@@ -369,7 +376,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
     tiled = place.path("tiled.tif")
     if place.recall("transcode") is None:
         with progress.step("transcode", profile.width * profile.height, "px") as advance:
-            transcode.transcode(path, tiled, profile, transcode.WORKING, advance, roll=planned.roll)
+            transcode.transcode(path, tiled, profile, transcode.WORKING, advance, roll=planned.roll, gaps=planned.gaps)
         fetch.check_unchanged(planned.origin)
         whole(tiled)
         place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
@@ -546,4 +553,4 @@ def dry_run(order: Order) -> Plan:
         rasters.failures(here),
         rasters.reading_remote(source, trust=order.trust) as dataset,
     ):
-        return plan(order, profile_of(dataset), kinds.sample_of(dataset), origin)
+        return plan(order, known(profile_of(dataset), dataset), kinds.sample_of(dataset), origin)

@@ -30,6 +30,7 @@ from app.errors import (
     UnsupportedRaster,
 )
 from app.publishing import harmless
+from app.publishing.gaps import known
 from app.raster import Bounds, Crs
 from app.reading.profile import Profile
 
@@ -263,7 +264,7 @@ def facts(path: Path, placement: Placement | None = None, *, trust: bool = False
     with environment(), reading(path, trust=trust) as dataset:
         if not trust and not checked:
             harmless.need_own(dataset)
-        return placed(profile_of(dataset), placement)
+        return placed(known(profile_of(dataset), dataset), placement)
 
 
 def need_harmless(path: Path) -> None:
@@ -310,6 +311,7 @@ def placed(found: Profile, placement: Placement | None = None) -> Profile:
         crs=placement.crs or found.crs,
         transform=transform,
         nodata=found.nodata if placement.nodata is None else placement.nodata,
+        band_nodata=found.band_nodata if placement.nodata is None else (),
     )
 
 

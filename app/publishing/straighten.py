@@ -24,7 +24,15 @@ from app.reading import control_points
 
 @contextmanager
 def straightened(
-    source: Path, driver: str, grid: WebGrid, resampling: str, *, nodata: float | None, add_alpha: bool, memory_mb: int
+    source: Path,
+    driver: str,
+    grid: WebGrid,
+    resampling: str,
+    *,
+    nodata: float | None,
+    add_alpha: bool,
+    by_band: bool,
+    memory_mb: int,
 ) -> Iterator[Any]:
     """The raster as if it were on the grid already; pixels are made when they are read.
 
@@ -35,6 +43,7 @@ def straightened(
         resampling: rasterio's name.
         nodata: what is missing in the source and in what is made.
         add_alpha: whether a band says what is missing.
+        by_band: whether each band misses its own pixels.
         memory_mb: for one warp.
     """
     from rasterio.enums import Resampling
@@ -42,6 +51,8 @@ def straightened(
     from rasterio.vrt import WarpedVRT
 
     options: dict[str, Any] = {"src_nodata": nodata, "nodata": nodata} if nodata is not None else {}
+    if by_band:
+        options["UNIFIED_SRC_NODATA"] = "NO"
     with tempfile.TemporaryDirectory(prefix="tilery-") as folder:
         text = Path(folder) / "straightened.vrt"
         with rasters.reading(source, driver=driver) as dataset:

@@ -14,6 +14,7 @@ import numpy as np
 from affine import Affine
 
 from app.publishing import rasters
+from app.publishing.gaps import Gaps
 from app.publishing.profiles import Squeeze
 from app.publishing.progress import Advance
 from app.publishing.rasters import BLOCK
@@ -42,6 +43,7 @@ def transcode(
     *,
     mask_inside: bool = False,
     roll: Roll | None = None,
+    gaps: Gaps | None = None,
 ) -> None:
     """Nothing; ``target`` was written, with the place and nodata of ``profile``.
 
@@ -53,6 +55,7 @@ def transcode(
         advance: called with pixels.
         mask_inside: put the mask into the file.
         roll: the order in which columns are wanted, of which ``profile`` says how many there are.
+        gaps: how what is missing is said, where the source says it otherwise.
 
     Raises:
         BrokenRaster, StoreFull: a part cannot be read or written.
@@ -71,8 +74,13 @@ def transcode(
     def read(window: Any) -> tuple[Any, Any]:
         with handles.borrow() as dataset:
             parts = roll.windows(window) if roll else [window]
+            data = [dataset.read(window=part) for part in parts]
+            if gaps is not None:
+                said = [gaps.mask(dataset, read, part) for read, part in zip(data, parts, strict=True)]
+                mask = None if said[0] is None else _joined(said)
+                return gaps.filled(_joined(data)), mask
             mask = _joined([dataset.dataset_mask(window=part) for part in parts]) if masked else None
-            return _joined([dataset.read(window=part) for part in parts]), mask
+            return _joined(data), mask
 
     with rasters.failures(target.parent), rasters.environment(GDAL_TIFF_INTERNAL_MASK=mask_inside):
         try:
@@ -99,8 +107,9 @@ def transcode(
             handles.close()
 
 
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+def _joined(parts: list[Any]) -> Array:
+    joined: Array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return joined
 
 
 def describe(written: Any, profile: Profile, bands: Sequence[int]) -> None:

@@ -24,6 +24,8 @@ from app.reading.profile import Profile
 
 _PROBES = 17
 """Positions along each side of a window that are looked at."""
+_COLOURS = ("cubic",)
+"""Methods for pictures, of which a pixel is missing when all its bands are; of measured bands each misses its own."""
 _WARP_MB = 16
 """Of GDAL's memory for one warp; a piece that needs more is warped in parts."""
 
@@ -63,6 +65,7 @@ def warped(
 
     if profile.gcps:
         options: dict[str, Any] = {"nodata": way.nodata, "add_alpha": add_alpha, "memory_mb": _WARP_MB}
+        options["by_band"] = way.nodata is not None and resampling not in _COLOURS
         with straightened(source, profile.driver, grid, resampling, **options) as dataset:
             yield dataset
         return
@@ -73,6 +76,8 @@ def warped(
         }
         if way.nodata is not None:
             options["src_nodata"] = options["nodata"] = way.nodata
+            if resampling not in _COLOURS:
+                options["UNIFIED_SRC_NODATA"] = "NO"
         elif add_alpha:
             options["add_alpha"] = True
         vrt = WarpedVRT(

@@ -261,6 +261,7 @@ def profile_of(dataset: DatasetReader) -> Profile:
             band_tags=tuple(dict(dataset.tags(band)) for band in dataset.indexes),
             gcps=bool(points),
             compound=bool(placed.crs) and crs_.may_be_compound(placed.crs),
+            band_nodata=tuple(dataset.nodatavals) if len(set(map(str, dataset.nodatavals))) > 1 else (),
             bands_apart=dataset.count > 1 and dataset.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE") == "BAND",
         )
     finally:

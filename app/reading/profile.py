@@ -73,6 +73,8 @@ class Profile:
     """True when ground control points place it: such a raster is always read through a warp."""
     compound: bool = False
     """True when the CRS may have had a vertical part, which was taken off: a warp is told what is left."""
+    band_nodata: tuple[float | None, ...] = ()
+    """The nodata value of each band, where bands have several; a GeoTIFF has one for all."""
     bands_apart: bool = False
     """True where each band has blocks of its own, False where a block holds all bands."""
 
