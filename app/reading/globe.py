@@ -71,7 +71,7 @@ def geographic_bounds(profile: Profile, crs: Crs = crs_.WGS84) -> Bounds:
     found = [crs_.transform_bounds(own, crs, (west, bottom, east, top)) for west, east in pieces]
     geographic = crs_.is_geographic(crs)
     sane = all(_is_sane(box, geographic=geographic) for box in found)
-    if not sane or not (own == crs or _outline_is_known(profile, own, crs)):
+    if not sane or not (own == crs or outline_is_known(profile, own, crs)):
         return _sampled(profile, own, crs)
     south, north = min(box[1] for box in found), max(box[3] for box in found)
     if not geographic:
@@ -109,8 +109,8 @@ def _is_sane(box: Bounds, *, geographic: bool) -> bool:
     return all(map(math.isfinite, box)) and south < north and (west != east if geographic else west < east)
 
 
-def _outline_is_known(profile: Profile, own: Crs, crs: Crs) -> bool:
-    """True when every edge of the raster has a place in a CRS."""
+def outline_is_known(profile: Profile, own: Crs, crs: Crs = crs_.WGS84) -> bool:
+    """True when every edge of a raster, whose own CRS is given, has a place in another one."""
     along = np.linspace(0.0, 1.0, _EDGE)
     none, whole = np.zeros_like(along), np.ones_like(along)
     across, down = np.concatenate([along, along, none, whole]), np.concatenate([none, whole, along, along])

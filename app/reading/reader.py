@@ -97,6 +97,10 @@ class Reader:
         """
         return self._derive(("bounds", crs), lambda: globe.geographic_bounds(self.profile, crs))
 
+    def has_outline(self) -> bool:
+        """True when every edge of the raster lies on the globe."""
+        return globe.outline_is_known(self.profile, self._need_crs())
+
     def whereabouts(self) -> tuple[Bounds, tuple[float, float]]:
         """(bounds, middle) in degrees, those of its own globe where the raster is not on the Earth.
 

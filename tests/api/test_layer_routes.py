@@ -149,6 +149,13 @@ def test_everything_that_cog_offers(client: TestClient, path: str) -> None:
     assert "raster.tif" not in answer.text
 
 
+def test_the_asset_of_a_layers_item_is_what_it_says(client: TestClient) -> None:
+    asset = client.get("/layers/picture/stac").json()["assets"]["data"]
+    answer = client.get(asset["href"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] == asset["type"]
+
+
 def test_links_of_a_layer_lead_to_its_own_routes(client: TestClient) -> None:
     body = client.get("/layers/numbers/WebMercatorQuad/tilejson.json", params={"style": "rows"}).json()
     assert body["tiles"][0].startswith("http://localhost/layers/numbers/tiles/WebMercatorQuad/{z}/{x}/{y}?style=rows")
