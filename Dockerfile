@@ -38,11 +38,12 @@ RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/lib/python3.*/
     && useradd --system --no-create-home --home-dir /tmp --shell /usr/sbin/nologin --uid 10001 tilery
 WORKDIR /srv/tilery
 COPY --from=packages /srv/venv /srv/venv
-COPY docker/gunicorn_conf.py docker/healthcheck.py docker/
+COPY docker/healthcheck.py docker/
+COPY tilery tilery
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 # an image whose libraries were trimmed too far is not made
-RUN /srv/venv/bin/python -m compileall -q app && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, color_operations, pyproj, app.reading.reader; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
+RUN /srv/venv/bin/python -m compileall -q app tilery && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, color_operations, pyproj, tilery.reading.reader; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
 ENV PATH=/srv/venv/bin:$PATH \
     PYTHONPATH=/srv/tilery \
     PYTHONUNBUFFERED=1 \
@@ -57,4 +58,4 @@ VOLUME ["/tmp"]
 EXPOSE 80
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-IS", "docker/healthcheck.py"]
-CMD ["gunicorn", "-c", "docker/gunicorn_conf.py", "app.main:app"]
+CMD ["gunicorn", "-c", "python:app.process.gunicorn_conf", "app.main:app"]

@@ -1,4 +1,1 @@
-"""Tilery: a tile server for rasters."""
-
-__version__ = "0.1.0"
-"""Also part of every ETag: a new version may answer with other bytes."""
+"""The service: HTTP, processes and command line around the engine of `tilery`."""

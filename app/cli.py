@@ -12,10 +12,10 @@ from typing import NoReturn
 
 import click
 
-from app import __version__
 from app.commands import exits, layers, publish, service, steps, tiles
-from app.errors import TileryError
-from app.variables import WrongVariables
+from app.config.variables import WrongVariables
+from tilery import __version__
+from tilery.errors import TileryError
 
 
 def main() -> NoReturn:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app import native, settings
+from app.config import settings
+from app.process import native
 
 native.prepare(settings.process())
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import budget
+from app.process import budget
 from bench.processes import Group
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +63,7 @@ def _titiler(port: int, workers: int) -> tuple[list[str], dict[str, str]]:
 
 def _tilery(port: int, workers: int) -> tuple[list[str], dict[str, str]]:
     """Tilery as its image starts it."""
-    command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "docker" / "gunicorn_conf.py"), "app.main:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:app.process.gunicorn_conf", "app.main:app"]
     environment = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
@@ -76,7 +76,8 @@ def _tilery(port: int, workers: int) -> tuple[list[str], dict[str, str]]:
 
 def compile_ours() -> None:
     """Nothing: our modules are compiled, as an image has them and as pip has compiled TiTiler's."""
-    compileall.compile_dir(ROOT / "app", quiet=1)
+    for package in ("app", "tilery"):
+        compileall.compile_dir(ROOT / package, quiet=1)
 
 
 def own_workers(name: str) -> int:

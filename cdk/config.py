@@ -16,9 +16,9 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app import budget
-from app.reading.policy import Policy, WrongSourcesError
+from app.process import budget
 from cdk.fargate import wrong_size
+from tilery.storage.policy import Policy, WrongSourcesError
 
 RETENTION = {
     1: "ONE_DAY",

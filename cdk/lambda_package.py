@@ -30,6 +30,7 @@ MADE_FROM = (
     "docker/trim.py",
     "package-lock.json",
     "requirements-lambda.txt",
+    "tilery/**/*",
     "web/**/*",
 )
 """Patterns of the files that decide what is in the zip."""

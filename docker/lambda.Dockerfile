@@ -45,10 +45,11 @@ RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/lib/python3.*/
     && useradd --system --no-create-home --home-dir /tmp --shell /usr/sbin/nologin --uid 10001 tilery
 WORKDIR /srv/tilery
 COPY --from=packages /srv/venv /srv/venv
+COPY tilery tilery
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 # an image whose libraries were trimmed too far is not made: every format is written, every route is loaded
-RUN /srv/venv/bin/python -m compileall -q app && AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1024 PYTHONPATH=. /srv/venv/bin/python -c "import awslambdaric.bootstrap, rio_tiler.io, rio_stac, pyproj, obstore; from app import lambda_handler, snapshot; assert set(snapshot.load(lambda_handler._application)) == {200}"
+RUN /srv/venv/bin/python -m compileall -q app tilery && AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1024 PYTHONPATH=. /srv/venv/bin/python -c "import awslambdaric.bootstrap, rio_tiler.io, rio_stac, pyproj, obstore; from app.aws_lambda import handler, snapshot; assert set(snapshot.load(handler._application)) == {200}"
 ENV PATH=/srv/venv/bin:$PATH \
     PYTHONPATH=/srv/tilery \
     PYTHONUNBUFFERED=1 \
@@ -63,6 +64,7 @@ FROM base AS package
 WORKDIR /build
 COPY docker/lambda_zip.py docker/trim.py docker/
 COPY requirements-lambda.txt ./
+COPY tilery tilery
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 ARG LAMBDA_PYTHON

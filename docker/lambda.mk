@@ -23,10 +23,10 @@ test-api: $(VENV)/.develop $(PAGES) ## stage 2: the API through a test client
 	$(RUN) -m pytest -n 2 tests/api $(TESTS)
 
 test-handler: $(VENV)/.develop $(PAGES) ## stage 3: the handler with recorded events of every kind
-	$(RUN) -m pytest tests/lambda_handler/test_events.py $(TESTS)
+	$(RUN) -m pytest tests/aws_lambda/test_events.py $(TESTS)
 
 test-lambda: $(VENV)/.develop $(PAGES) ## stage 4: AWS's runtime client on a Runtime API; the image, where there is an engine
-	TILERY_CONTAINER=1 $(RUN) -m pytest tests/lambda_handler/test_runtime.py tests/docker/test_lambda_zip.py \
+	TILERY_CONTAINER=1 $(RUN) -m pytest tests/aws_lambda/test_runtime.py tests/docker/test_lambda_zip.py \
 		tests/container/test_lambda_image.py $(TESTS)
 
 # The Serverless CLI, which checks serverless.yml.

@@ -191,7 +191,8 @@ def trim(task: Path) -> None:
 
 def add_application(task: Path) -> None:
     """Put the application in, with the scripts of its pages."""
-    shutil.copytree(ROOT / "app", task / "app", ignore=shutil.ignore_patterns("__pycache__", ".made"))
+    for package in ("app", "tilery"):
+        shutil.copytree(ROOT / package, task / package, ignore=shutil.ignore_patterns("__pycache__", ".made"))
 
 
 def python_of(version: str) -> str | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 CODECS = frozenset(
     {"_shared", "_shared_cython", "_imcd", "_deflate", "_zlib", "_zstd", "_lzma", "_webp", "_jpeg8", "_lerc"}
 )
-"""Modules of imagecodecs that stay: what ``app/reading/cog/codecs.py`` and ``app/rendering/encoding`` call. A test
+"""Modules of imagecodecs that stay: what ``tilery/reading/tiff/codecs.py`` and ``app/rendering/encoding`` call. A test
 holds this list to their calls."""
 
 FOLDERS = ("tests", "test", "testing/data", "_examples", "examples")

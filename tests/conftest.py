@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app import native
+from app.process import native
 
 PUBLISHERS = frozenset(("cli", "publishing"))
 """Folders of tests whose subject takes a raster with all the files beside it, as publishers have them."""

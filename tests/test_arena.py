@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from app.arena import Arena
+from tilery.arena import Arena
 
 PAGE = 4096
 

@@ -1,1 +1,1 @@
-"""The HTTP side: routes, parameters, documents, pages, and the door that all requests come in by."""
+"""HTTP: parameters parsed once, routes, documents, pages, and errors as problem documents."""

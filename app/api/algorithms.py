@@ -15,7 +15,7 @@ TAG = "Algorithms"
 
 
 def _names() -> tuple[str, ...]:
-    from app.rendering import algorithms
+    from tilery.rendering import algorithms
 
     return tuple(algorithms.names())
 
@@ -63,7 +63,7 @@ async def algorithm_list(asked: Ask[None]) -> Response:
 
 async def algorithm(asked: Ask[None]) -> Response:
     """What an algorithm takes and gives."""
-    from app.rendering import algorithms
+    from tilery.rendering import algorithms
 
     name = asked.path["algorithmId"]
     return answers.document(asked, algorithms.describe(name), title=name)

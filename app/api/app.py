@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from app import settings as settings_
-from app.api import health, layers, links
-from app.api.cog import routes as cog
+from app.api import health, links
 from app.api.compression import Compression
-from app.api.desk import Desk, Locations
+from app.api.context import Desk, Locations
+from app.api.families import cog, layers
 from app.api.links import Links
 from app.api.middleware import Door, Lanes
 from app.api.operation import Lane
-from app.catalog.catalog import open_catalog
-from app.memory import Memory
+from app.config import settings as settings_
+from app.config.settings import Settings
 from app.observing import redaction
-from app.reading.policy import Policy
 from app.serving.service import Service
 from app.serving.tile_store import open_tile_store
-from app.settings import Settings
+from tilery.catalog.catalog import open_catalog
+from tilery.limits.memory import Memory
+from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -67,7 +67,7 @@ class Application:
         """The FastAPI application with every route, loaded by the first call."""
         with self._building:
             if self._rooms is None:
-                from app.api import rooms
+                from app.api import routes as rooms
 
                 self._rooms = rooms.build(self.desk)
             return self._rooms

@@ -9,14 +9,14 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from app import deadline
 from app.api import documents, geojson
 from app.api.params.kinds import Wrong
-from app.errors import InvalidParameter, OverLimit
-from app.reading import geometry
-from app.reading.geometry import Shape
+from app.config.settings import Settings
 from app.serving.service import CallerGone
-from app.settings import Settings
+from tilery.errors import InvalidParameter, OverLimit
+from tilery.limits import deadline
+from tilery.reading import geometry
+from tilery.reading.geometry import Shape
 
 Json = dict[str, Any]
 

@@ -6,14 +6,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app import crs as crs_
-from app import deadline, tms
-from app.api import answers, documents, layer_pages, layers, results
+from app.api import answers, documents, layer_pages, results
+from app.api.families import layers
 from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import PAGE_FORMAT
-from app.catalog.layer import Layer
-from app.raster import Crs
 from app.serving.encoded import Encoded
+from tilery.catalog.layer import Layer
+from tilery.geo import crs as crs_
+from tilery.geo import tms
+from tilery.geo.raster import Crs
+from tilery.limits import deadline
 
 Json = dict[str, Any]
 

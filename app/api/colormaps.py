@@ -13,10 +13,10 @@ from app.api.params import options
 from app.api.params.kinds import Choice, Integer
 from app.api.params.parse import Values
 from app.api.params.table import PAGE_FORMAT, Group, Parameter
-from app.rendering import colormap as colormaps
-from app.rendering import encoding
-from app.rendering.colormap import Colormap
-from app.rendering.encoding import formats
+from tilery.rendering import colormap as colormaps
+from tilery.rendering import encoding
+from tilery.rendering.colormap import Colormap
+from tilery.rendering.encoding import formats
 
 TAG = "ColorMaps"
 SMALL = 256 * 256

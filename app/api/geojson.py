@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.reading.geometry import TYPES
+from tilery.reading.geometry import TYPES
 
 Json = dict[str, Any]
 

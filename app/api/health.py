@@ -9,10 +9,10 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from app import __version__
 from app.api import documents, results
-from app.api.desk import Desk
+from app.api.context import Desk
 from app.api.operation import Ask, Lane, Operation, lane, nothing
+from tilery import __version__
 
 
 async def healthz(ask: Ask[None]) -> Response:  # noqa: ARG001 - it needs none of it

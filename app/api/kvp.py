@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.desk import Desk
+from app.api.context import Desk
 from app.api.operation import Operation, endpoint
 from app.api.params.parse import pairs
 

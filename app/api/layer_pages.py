@@ -11,7 +11,7 @@ from app.api.links import query_of
 from app.api.operation import Ask
 from app.api.params.kinds import Integer
 from app.api.params.table import Parameter
-from app.catalog.catalog import Page
+from tilery.catalog.catalog import Page
 
 MOST = 1000
 """Layers of one page."""

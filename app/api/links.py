@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from app.settings import Settings
+from app.config.settings import Settings
 
 Scope = Mapping[str, Any]
 

@@ -16,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import deadline
 from app.api import links, problems
 from app.api.incoming import Incoming
 from app.api.operation import Lane
 from app.api.sending import in_pieces
 from app.api.tokens import Tokens
-from app.errors import TileryError
-from app.memory import Memory
+from app.config.settings import Settings
 from app.serving.service import CallerGone
-from app.settings import Settings
+from tilery.errors import TileryError
+from tilery.limits import deadline
+from tilery.limits.memory import Memory
 
 logger = logging.getLogger("tilery.request")
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import answers, layers, openapi
+from app.api import answers, openapi
+from app.api.families import layers
 from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import PAGE_FORMAT
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.api import geojson
 from app.api.operation import Operation
 from app.api.params.table import Parameter
-from app.rendering.encoding.formats import FORMATS
+from tilery.rendering.encoding.formats import FORMATS
 
 Json = dict[str, Any]
 

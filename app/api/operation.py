@@ -13,13 +13,13 @@ from typing import Any, Generic, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.desk import Desk
+from app.api.context import Desk
 from app.api.params.parse import Parser, Values
 from app.api.params.table import Group
-from app.catalog.layer import Layer
-from app.errors import InvalidParameter, TileryError
-from app.reading.location import Location
-from app.weighted import WeightedCache
+from tilery.catalog.layer import Layer
+from tilery.errors import InvalidParameter, TileryError
+from tilery.limits.weighted_cache import WeightedCache
+from tilery.storage.locations import Location
 
 P = TypeVar("P")
 T = TypeVar("T")

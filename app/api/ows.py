@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import problems
-from app.errors import InvalidParameter, TileryError
+from tilery.errors import InvalidParameter, TileryError
 
 XML = "application/xml"
 

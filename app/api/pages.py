@@ -15,9 +15,9 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from app import __version__
 from app.api import static_files
-from app.settings import Settings
+from app.config.settings import Settings
+from tilery import __version__
 
 if TYPE_CHECKING:
     import jinja2

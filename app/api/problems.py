@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.errors import InvalidParameter, TileryError
+from tilery.errors import InvalidParameter, TileryError
 
 logger = logging.getLogger("tilery.request")
 

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from app import crs as crs_
 from app.api import compression, documents
 from app.api.operation import Ask
-from app.reading.reader import Reader
 from app.serving.encoded import Encoded
 from app.serving.service import Served, Timing
+from tilery.geo import crs as crs_
+from tilery.reading.reader import Reader
 
 GEOJSON = "application/geo+json"
 JSON = "application/json"

@@ -11,7 +11,7 @@ import asyncio
 
 from starlette.types import Message, Send
 
-from app.memory import Memory
+from tilery.limits.memory import Memory
 
 PIECE = 256 << 10
 """Bytes written at a time."""

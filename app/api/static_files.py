@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from app.api import negotiation
-from app.errors import NotFound
+from tilery.errors import NotFound
 
 FOLDER = Path(__file__).parent / "static"
 

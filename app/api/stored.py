@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from app import tms as tms_
 from app.api import kvp, links, results
-from app.api.cog import tiles
-from app.api.cog.plans import Look
-from app.api.desk import Desk
+from app.api.context import Desk
 from app.api.operation import Ask
-from app.reading.reader import Reader
-from app.rendering.encoding import formats
+from app.api.raster import tiles
+from app.api.raster.plans import Look
 from app.serving.encoded import Encoded
 from app.serving.tile_store import TileStore
+from tilery.geo import tms as tms_
+from tilery.reading.reader import Reader
+from tilery.rendering.encoding import formats
 
 Work = Callable[[Reader], Encoded]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app import crs as crs_
-from app.raster import Bounds, Crs
-from app.tms import TileMatrixSet
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Bounds, Crs
+from tilery.geo.tms import TileMatrixSet
 
 Json = dict[str, Any]
 

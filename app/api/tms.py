@@ -6,11 +6,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app import tms
 from app.api import answers
 from app.api.operation import Ask, Operation, nothing
 from app.api.params.table import MATRIX_SET, PAGE_FORMAT
-from app.tms import TileMatrixSet
+from tilery.geo import tms
+from tilery.geo.tms import TileMatrixSet
 
 TAG = "Tiling Schemes"
 

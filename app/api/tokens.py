@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from app import settings as settings_
 from app.api.links import Links
-from app.errors import TooManyGuesses, Unauthorized
-from app.settings import Settings
+from app.config import settings as settings_
+from app.config.settings import Settings
+from tilery.errors import TooManyGuesses, Unauthorized
 
 logger = logging.getLogger("tilery.request")
 

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import crs as crs_
-from app import tms as tms_
 from app.api import pages, tilesets
 from app.api.static_files import static_file
 from app.api.tilesets import Place
-from app.raster import Crs
-from app.tms import TileMatrixSet
+from tilery.geo import crs as crs_
+from tilery.geo import tms as tms_
+from tilery.geo.raster import Crs
+from tilery.geo.tms import TileMatrixSet
 
 Query = Sequence[tuple[str, str]]
 

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from app import deadline, settings
-from app import tms as tms_
 from app.api import ows, pages, tilesets
 from app.api.tilesets import Limits, Place
-from app.crs import WGS84
-from app.errors import InvalidParameter
-from app.raster import Bounds
-from app.tms import TileMatrix, TileMatrixSet
+from app.config import settings
+from tilery.errors import InvalidParameter
+from tilery.geo import tms as tms_
+from tilery.geo.crs import WGS84
+from tilery.geo.raster import Bounds
+from tilery.geo.tms import TileMatrix, TileMatrixSet
+from tilery.limits import deadline
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from app import tms as tms_
 from app.api import kvp, ows, wmts
 from app.api.links import query_of
 from app.api.operation import Ask, Operation
 from app.api.ows import ServiceError
-from app.errors import TileryError
-from app.rendering.encoding import formats
+from tilery.errors import TileryError
+from tilery.geo import tms as tms_
+from tilery.rendering.encoding import formats
 
 DEFAULT_STYLE = "default"
 """What WMTS clients call the look without a style."""

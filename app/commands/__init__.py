@@ -1,1 +1,1 @@
-"""The commands of ``tilery``, one module a subject: words in, calls of `app.publishing` and the like, words out."""
+"""The commands of ``tilery``, one module a subject: words in, calls of `tilery.publishing` and the like, words out."""

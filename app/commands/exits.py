@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors import CatalogError, Conflict, NotFound, RequestError, SourceError, TileryError, UpstreamError
+from tilery.errors import CatalogError, Conflict, NotFound, RequestError, SourceError, TileryError, UpstreamError
 
 FAULT, USAGE, SOURCE, STORE, CONFLICT, INTERRUPTED = 1, 2, 3, 4, 5, 130
 

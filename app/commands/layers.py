@@ -20,7 +20,7 @@ def layers() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list.")
 def list_(catalog: str | None, as_json: bool) -> None:
     """Print the layers, and what is wrong with those that cannot be served."""
-    from app.catalog.catalog import Catalog
+    from tilery.catalog.catalog import Catalog
 
     found = Catalog(catalog_store(catalog))
     all_of_them = found.layers()
@@ -42,7 +42,7 @@ def list_(catalog: str | None, as_json: bool) -> None:
 @catalog_option
 def show(layer_id: str, catalog: str | None) -> None:
     """Print a layer's document."""
-    from app.catalog import editing
+    from tilery.catalog import editing
 
     click.echo(json.dumps(editing.read(catalog_store(catalog), layer_id)[0], indent=1, ensure_ascii=False))
 
@@ -53,7 +53,7 @@ def show(layer_id: str, catalog: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(layer_id: str, catalog: str | None, yes: bool) -> None:
     """Remove a layer, its files, and its tiles from TILERY_TILE_STORE."""
-    from app.catalog import editing
+    from tilery.catalog import editing
 
     store = catalog_store(catalog)
     count = len(editing.files(store, layer_id))
@@ -82,7 +82,7 @@ def style(
 
     The name 'default' stands for what is used when a request says nothing.
     """
-    from app.catalog import editing
+    from tilery.catalog import editing
 
     store = catalog_store(catalog)
     if drop == (render is not None):

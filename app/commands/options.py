@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app import settings
+from app.config import settings
 
 if TYPE_CHECKING:
-    from app.catalog.stores import Store
-    from app.publishing.progress import Advance
+    from tilery.publishing.progress import Advance
+    from tilery.storage.objects import Store
 
 
 def progress(quiet: bool, prefix: str = "") -> Any:
     """What shows steps: bars on standard error, or nothing."""
     if quiet:
-        from app.publishing.progress import Silent
+        from tilery.publishing.progress import Silent
 
         return Silent()
-    from app.publishing.bars import Bars
+    from tilery.publishing.bars import Bars
 
     return Bars(prefix)
 
@@ -53,7 +53,7 @@ def catalog_store(address: str | None) -> Store:
     Raises:
         click.UsageError: neither does.
     """
-    from app.catalog.stores import open_store
+    from tilery.storage.objects import open_store
 
     address = address or settings.get().catalog
     if not address:
@@ -63,8 +63,8 @@ def catalog_store(address: str | None) -> Store:
 
 def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:
     """The options of `placed` as one value."""
-    from app import crs as crs_
-    from app.publishing.rasters import Placement
+    from tilery.geo import crs as crs_
+    from tilery.publishing.rasters import Placement
 
     return Placement(crs=crs_.parse(crs, "--crs") if crs else None, bounds=numbers(bounds, "--bounds"), nodata=nodata)
 

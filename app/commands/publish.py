@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app import settings
 from app.commands.options import catalog_option, placed, placement, progress, trust_option
 from app.commands.tiles import forget_tiles
+from app.config import settings
 
 if TYPE_CHECKING:
-    from app.publishing.publish import Order, Plan
+    from tilery.publishing.publish import Order, Plan
 
 
 @click.command()
@@ -60,7 +60,7 @@ def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     Interrupt it whenever you like: the same command goes on where it was, and until its last step the layer is what it
     was before.
     """
-    from app.publishing import publish as publishing
+    from tilery.publishing import publish as publishing
 
     order = _order(source, options)
     if dry_run:
@@ -85,7 +85,7 @@ def publish_incoming(address: str, catalog: str | None, profile: str, work: Path
     What came of it is written to s3://bucket/reports/NAME.json. This is what runs in AWS for each object that is
     uploaded.
     """
-    from app.publishing import incoming
+    from tilery.publishing import incoming
 
     to = catalog or settings.get().catalog
     if not to:
@@ -102,10 +102,10 @@ def publish_incoming(address: str, catalog: str | None, profile: str, work: Path
 
 
 def _order(source: str, options: dict[str, Any]) -> Order:
-    from app.catalog import editing
-    from app.publishing.describe import slug
-    from app.publishing.fetch import name_of
-    from app.publishing.publish import Order
+    from tilery.catalog import editing
+    from tilery.publishing.describe import slug
+    from tilery.publishing.fetch import name_of
+    from tilery.publishing.publish import Order
 
     to, layer_id = options["to"], options["layer_id"]
     if to is None:
@@ -139,7 +139,7 @@ def _order(source: str, options: dict[str, Any]) -> Order:
 
 
 def _show_plan(order: Order, found: Plan) -> None:
-    from app.publishing.estimate import estimate
+    from tilery.publishing.estimate import estimate
 
     profile = found.profile
     times = estimate(found)

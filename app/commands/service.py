@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from app import settings
 from app.commands.options import progress
+from app.config import settings
 
 
 @click.command("settings")
@@ -20,7 +20,7 @@ def settings_(as_json: bool, changed: bool) -> None:
     from dataclasses import asdict
     from textwrap import fill
 
-    from app.provenance import rows
+    from app.config.provenance import rows
 
     found = [row for row in rows() if not changed or row.origin != "default"]
     if as_json:
@@ -39,7 +39,7 @@ def settings_(as_json: bool, changed: bool) -> None:
 @click.option("--catalog", help="Directory or s3://bucket/sources/ of the layers; else TILERY_CATALOG.")
 def serve(host: str, port: int, catalog: str | None) -> None:
     """Start the server and say where the map is."""
-    from app.serve import serve as run
+    from app.process.launcher import serve as run
 
     given = {"TILERY_CATALOG": catalog} if catalog else {}
     sys.exit(run(host, port, settings.process_environment() | given, lambda line: click.echo(line, err=True)))
@@ -51,7 +51,7 @@ def serve(host: str, port: int, catalog: str | None) -> None:
 @click.option("--missing", "only_missing", is_flag=True, help="Say which are missing and make none.")
 def demo(catalog: Path, pictures: Path, only_missing: bool) -> None:
     """Make the demo layers of ``make serve``."""
-    from app.publishing import demo as demos
+    from tilery.publishing import demo as demos
 
     if only_missing:
         click.echo(" ".join(demos.missing(catalog)))

@@ -22,8 +22,8 @@ def zoom(file: Path, rule: Any, crs: str | None, bounds: str | None, nodata: flo
     upper: the shallowest that loses no detail. nearest: as GDAL's COG driver and TiTiler choose. lambda: as the AWS
     Lambda tiler did.
     """
-    from app.publishing import rasters
-    from app.publishing import zoom as zooms
+    from tilery.publishing import rasters
+    from tilery.publishing import zoom as zooms
 
     profile = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     rasters.crs_of(profile)
@@ -48,9 +48,9 @@ def transcode(
     trust: bool,
 ) -> None:
     """Write FILE as a GeoTIFF of 512-pixel tiles, in its own CRS."""
-    from app.publishing import kinds, profiles, rasters
-    from app.publishing import transcode as step
-    from app.publishing.gaps import closed
+    from tilery.publishing import kinds, profiles, rasters
+    from tilery.publishing import transcode as step
+    from tilery.publishing.gaps import closed
 
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     squeeze = profiles.squeeze(profile, facts, kinds.guess(facts, kinds.sample(file, facts.driver)), quality)
@@ -74,8 +74,8 @@ def overviews(file: Path, kind: Any) -> None:
 
     They go into FILE itself when it has its mask inside.
     """
-    from app.publishing import kinds, rasters
-    from app.publishing import overviews as step
+    from tilery.publishing import kinds, rasters
+    from tilery.publishing import overviews as step
 
     facts = rasters.facts(file)
     kind = kind or kinds.guess(facts, kinds.sample(file, facts.driver))
@@ -104,9 +104,9 @@ def vrt(
     trust: bool,
 ) -> None:
     """Write a warped VRT of FILE: Web Mercator, the whole world, the deepest zoom's pixels."""
-    from app.publishing import kinds, rasters
-    from app.publishing import vrt as step
-    from app.publishing import zoom as zooms
+    from tilery.publishing import kinds, rasters
+    from tilery.publishing import vrt as step
+    from tilery.publishing import zoom as zooms
 
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     kind = kinds.guess(facts, kinds.sample(file, facts.driver))
@@ -123,7 +123,7 @@ def metadata(
     file: Path, layer_id: str | None, crs: str | None, bounds: str | None, nodata: float | None, trust: bool
 ) -> None:
     """Print the layer document of FILE as it is, with exact statistics."""
-    from app.publishing import describe
+    from tilery.publishing import describe
 
     layer_id = layer_id or describe.slug(file.stem)
     found = describe.describe(file, layer_id, placement(crs, bounds, nodata), progress(quiet=False), trust=trust)

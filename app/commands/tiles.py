@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app import settings
 from app.commands import exits
 from app.commands.options import catalog_store, numbers, progress, step_bar
+from app.config import settings
 
 if TYPE_CHECKING:
-    from app.catalog.layer import Layer
-    from app.catalog.stores import Store
-    from app.publishing.seed import Part
+    from tilery.catalog.layer import Layer
+    from tilery.publishing.seed import Part
+    from tilery.storage.objects import Store
 
 
 def _zooms(text: str | None, minzoom: int, maxzoom: int) -> tuple[int, int]:
@@ -30,7 +30,7 @@ def _zooms(text: str | None, minzoom: int, maxzoom: int) -> tuple[int, int]:
 
 def _suffixes(text: str) -> list[str]:
     """What stands after the row in the paths of tiles: ``.png``, ``@2x.webp``."""
-    from app.rendering.encoding import formats
+    from tilery.rendering.encoding import formats
 
     found = []
     for word in text.split(","):
@@ -43,7 +43,7 @@ def _suffixes(text: str) -> list[str]:
 
 def _part(text: str | None) -> Part:
     """The part that an option says; in an array job of AWS Batch the one of this machine."""
-    from app.publishing import seed as seeding
+    from tilery.publishing import seed as seeding
 
     if text is not None:
         return seeding.Part.parse(text)
@@ -57,7 +57,7 @@ def _part(text: str | None) -> Part:
 
 
 def _tile_store() -> Store:
-    from app.catalog.stores import open_store
+    from tilery.storage.objects import open_store
 
     address = settings.get().tile_store
     if not address:
@@ -85,11 +85,11 @@ def seed(
     from urllib.parse import urlencode
 
     from app.api.app import create_app
-    from app.catalog.catalog import Catalog
-    from app.inside import status_of
-    from app.publishing import seed as seeding
-    from app.publishing.bounds import count_tiles
-    from app.publishing.windows import threads
+    from app.commands.in_process import status_of
+    from tilery.catalog.catalog import Catalog
+    from tilery.publishing import seed as seeding
+    from tilery.publishing.bounds import count_tiles
+    from tilery.publishing.windows import threads
 
     _tile_store()
     if style and settings.get().tile_store_layout == "plain":
@@ -126,10 +126,10 @@ def seed(
 @_part_option
 def purge(layer_id: str, old: bool, part: str | None) -> None:
     """Remove the tiles of the layer ID from TILERY_TILE_STORE."""
-    from app.catalog import ids
-    from app.catalog.catalog import Catalog
-    from app.publishing import seed as seeding
     from app.serving.tile_store import variants
+    from tilery.catalog import ids
+    from tilery.catalog.catalog import Catalog
+    from tilery.publishing import seed as seeding
 
     keep = None
     if old:
@@ -158,7 +158,7 @@ def forget_tiles(layer_id: str, *, removed: bool = False) -> None:
     """
     import time
 
-    from app.publishing import seed as seeding
+    from tilery.publishing import seed as seeding
 
     found = settings.get()
     plain = found.tile_store_layout == "plain"

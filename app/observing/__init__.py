@@ -1,1 +1,1 @@
-"""What the operator sees of the service."""
+"""What an operator sees: logs without secrets."""

@@ -1,1 +1,1 @@
-"""What stands between a request and the work: a place to wait, one render for many, finished answers, entity tags."""
+"""What stands between a request and the work: admission, flights, caches, entity tags."""

@@ -19,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
 
-from app import deadline
-from app.errors import Busy
 from app.serving.outcome import Outcome, Tell, awaited
+from tilery.errors import Busy
+from tilery.limits import deadline
 
 T = TypeVar("T")
 

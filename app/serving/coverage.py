@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app import deadline
-from app.errors import TooMuchWork
-from app.raster import Crs, Raster
-from app.reading import drawing
-from app.reading.geometry import Shape, parse
+from tilery.errors import TooMuchWork
+from tilery.geo.raster import Crs, Raster
+from tilery.limits import deadline
+from tilery.reading import drawing
+from tilery.reading.geometry import Shape, parse
 
 MOST_PARTS = 1 << 32
 """Parts of pixels that one geometry may be drawn on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.raster import Bounds, Crs
+from tilery.geo.raster import Bounds, Crs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

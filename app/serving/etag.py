@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from app import settings
-from app.settings import Settings
+from app.config import settings
+from app.config.settings import Settings
 
 _FOLDERS = ("api", "reading", "rendering", "serving")
 _MODULES = ("crs", "raster", "tms")

@@ -7,9 +7,9 @@ from collections.abc import Hashable
 from functools import partial
 from typing import Generic, TypeVar
 
-from app import deadline
-from app.errors import DeadlineExceeded
 from app.serving.outcome import Outcome, Start, Work
+from tilery.errors import DeadlineExceeded
+from tilery.limits import deadline
 
 T = TypeVar("T")
 

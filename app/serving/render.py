@@ -12,17 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from app import allowance, memory, settings
-from app import tms as tms_
-from app.errors import UpstreamError
-from app.raster import Grid, Raster
-from app.reading.byte_sources.protocol import SourceChanged
-from app.reading.location import Location
-from app.reading.options import ReadOptions
-from app.reading.reader import Reader, open_reader
-from app.rendering import cost, expression, pipeline
-from app.rendering.encoding import formats
-from app.rendering.options import RenderOptions
+from app.config import settings
 from app.serving import coverage
 from app.serving.encoded import Encoded
 from app.serving.requests import (
@@ -34,6 +24,17 @@ from app.serving.requests import (
     Style,
     TileRequest,
 )
+from tilery.errors import UpstreamError
+from tilery.geo import tms as tms_
+from tilery.geo.raster import Grid, Raster
+from tilery.limits import answer_size, memory
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import Reader, open_reader
+from tilery.rendering import cost, expression, pipeline
+from tilery.rendering.encoding import formats
+from tilery.rendering.options import RenderOptions
+from tilery.storage.bytes.protocol import SourceChanged
+from tilery.storage.locations import Location
 
 T = TypeVar("T")
 
@@ -182,7 +183,7 @@ def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
 
 def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, options: ReadOptions) -> dict[str, Any]:
     """Statistics of a grid that is too large to be read at once."""
-    from app.rendering.counting import Counting
+    from tilery.rendering.counting import Counting
 
     render = request.style.render
     bands, kind = _bands(reader, options)
@@ -253,7 +254,7 @@ def _read_options(reader: Reader, style: Style) -> ReadOptions:
     into an answer: known beforehand for a format that does not compress, at least as the number of bytes that each
     pixel will have.
     """
-    most = allowance.most()
+    most = answer_size.most()
     count, kind = _bands(reader, style.read)
     needed = cost.of_picture(count, kind, style.render, style.format)
     if style.format is None or math.isinf(most) or not formats.get(style.format).raw:
@@ -291,7 +292,7 @@ def _bytes_a_pixel(reader: Reader, style: Style) -> int:
 
 
 def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:
-    from app.rendering import statistics as statistics_
+    from tilery.rendering import statistics as statistics_
 
     return statistics_.statistics(pipeline.real(raster), coverage=weights, **_asked(request))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.crs import WGS84
-from app.raster import Bounds, Crs
-from app.reading.geometry import Shape
-from app.reading.options import ReadOptions
-from app.rendering.options import RenderOptions
+from tilery.geo.crs import WGS84
+from tilery.geo.raster import Bounds, Crs
+from tilery.reading.geometry import Shape
+from tilery.reading.options import ReadOptions
+from tilery.rendering.options import RenderOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

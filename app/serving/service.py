@@ -11,22 +11,23 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
-from app import arena, budget, native
-from app.arena import Arena
-from app.memory import Memory
-from app.reading import kept
-from app.reading import reader as reading
-from app.reading.cog import blocks
-from app.reading.location import FileLocation, Location
-from app.reading.reader import Reader
+from app.config.settings import Settings
+from app.process import budget, native
 from app.serving import etag, render
 from app.serving.admission import Admission, Job
 from app.serving.encoded import Encoded
 from app.serving.flight import Flights
 from app.serving.outcome import Tell
 from app.serving.tile_cache import TileCache
-from app.settings import Settings
-from app.turns import Turns
+from tilery import arena
+from tilery.arena import Arena
+from tilery.limits.compute_slots import Turns
+from tilery.limits.memory import Memory
+from tilery.reading import datasets
+from tilery.reading import reader as reading
+from tilery.reading.grid import blocks
+from tilery.reading.reader import Reader
+from tilery.storage.locations import FileLocation, Location
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class Service:
         """Drop what is kept for requests to come, in a process that will get few more."""
         if arena.shared is None:
             blocks.cache.resize(LEAST_BLOCKS)
-        kept.kept().clear()
+        datasets.kept().clear()
         native.give_back()
 
     def close(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import struct
 
-from app.arena import Arena, Key
 from app.serving.encoded import Encoded
+from tilery.arena import Arena, Key
 
 _LENGTH = struct.Struct("<I")
 

@@ -19,12 +19,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hashlib import blake2b
 from typing import Literal
 
-from app.catalog.layer import Layer, Query
-from app.catalog.stores import Store, open_store
-from app.errors import NotFound, TileryError
+from app.config.settings import Settings
 from app.serving.encoded import Encoded
 from app.serving.etag import code_version
-from app.settings import Settings
+from tilery.catalog.layer import Layer, Query
+from tilery.errors import NotFound, TileryError
+from tilery.storage.objects import Store, open_store
 
 log = logging.getLogger("tilery.tile_store")
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from app import tms as tms_
-from app.errors import UnsupportedRaster
-from app.reading.profile import Profile
-from app.reading.reader import Reader
+from tilery.errors import UnsupportedRaster
+from tilery.geo import tms as tms_
+from tilery.reading.profile import Profile
+from tilery.reading.reader import Reader
 
 Json = dict[str, Any]
 

@@ -204,7 +204,7 @@ def test_a_palette_colours_the_picture(client: TestClient, folder: Path) -> None
 def test_colormaps_by_name_and_written(client: TestClient, folder: Path) -> None:
     url = f"{folder}/constant.tif"
     named = pixels(client.get("/cog/preview.png", params={"url": url, "colormap_name": "viridis"}).content)
-    from app.rendering import colormap
+    from tilery.rendering import colormap
 
     assert (named[..., :3] == colormap.get("viridis").rgba[7][:3]).all()
     written = json.dumps({"7": "#010203"})

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app import crs
 from tests.support import rasters, service
+from tilery.geo import crs
 
 
 @pytest.fixture

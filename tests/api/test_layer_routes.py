@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.api import layers
+from app.api.families import layers
 from tests.support import rasters, service
 
 

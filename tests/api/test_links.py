@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.api import links as links_
 from app.api.links import FOR_CALLER, Links
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support import service
 
 

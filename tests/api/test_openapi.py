@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.api.app import create_app
-from app.settings import Settings
+from app.config.settings import Settings
 
 THEIRS: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "titiler-2.4.0.json").read_text())
 

@@ -12,9 +12,9 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from app import tms
 from app.api import static_files, viewer
 from tests.support import rasters, service
+from tilery.geo import tms
 
 ATTACK = """"><script>alert('x')</script>&{{7*7}}"""
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from app.api.params import options, table
 from app.api.params.parse import LONGEST_QUERY, Parser, Values
-from app.errors import InvalidParameter, OverLimit, TileryError
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support import service
+from tilery.errors import InvalidParameter, OverLimit, TileryError
 
 TILE = (*table.DATASET, table.TILESIZE, *table.TILE_EDGES, *table.LAYER, *table.PICTURE, table.FORMAT)
 URL = "url=s3%3A%2F%2Fbucket%2Fkey.tif"

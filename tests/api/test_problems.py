@@ -16,12 +16,12 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from app import errors
 from app.api import problems
 from app.api.app import create_app
-from app.errors import InvalidParameter, TileryError
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support import rasters, service
+from tilery import errors
+from tilery.errors import InvalidParameter, TileryError
 
 
 def leaves(of: type[TileryError] = TileryError) -> Iterator[type[TileryError]]:

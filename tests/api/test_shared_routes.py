@@ -12,9 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.rendering import colormap as colormaps
-from app.rendering import encoding
 from tests.support import service
+from tilery.rendering import colormap as colormaps
+from tilery.rendering import encoding
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 IMAGE_ELEMENT = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from app import crs, tms
 from app.api import tilesets
 from app.api.tilesets import Addresses, Place
-from app.raster import Bounds, Crs
+from tilery.geo import crs, tms
+from tilery.geo.raster import Bounds, Crs
 
 WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
 

@@ -14,9 +14,9 @@ import pytest
 from app.api import tokens
 from app.api.app import create_app
 from app.api.tokens import Tokens
-from app.errors import TooManyGuesses, Unauthorized
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support import service
+from tilery.errors import TooManyGuesses, Unauthorized
 
 
 class Clock:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app import crs, tms
 from app.api import wmts
 from app.api.tilesets import Place
-from app.errors import InvalidParameter
-from app.tms import TileMatrixSet
 from tests.support import rasters, service
+from tilery.errors import InvalidParameter
+from tilery.geo import crs, tms
+from tilery.geo.tms import TileMatrixSet
 
 W = "{http://www.opengis.net/wmts/1.0}"
 OWS = "{http://www.opengis.net/ows/1.1}"

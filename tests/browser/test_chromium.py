@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from app.rendering import colormap
 from tests.browser.conftest import BLUE, RED, Site, Visit
+from tilery.rendering import colormap
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

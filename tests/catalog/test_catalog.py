@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.catalog.catalog import Catalog
-from app.catalog.stores import Blob, Entry
-from app.catalog.stores.directory import DirectoryStore
-from app.errors import LayerNotFound, UpstreamError
+from tilery.catalog.catalog import Catalog
+from tilery.errors import LayerNotFound, UpstreamError
+from tilery.storage.objects import Blob, Entry
+from tilery.storage.objects.directory import DirectoryStore
 
 
 class Clock:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog import ids
-from app.catalog.document import BrokenDocument, encode, parse, query
-from app.errors import InvalidParameter, LayerNotFound
+from tilery.catalog import ids
+from tilery.catalog.document import BrokenDocument, encode, parse, query
+from tilery.errors import InvalidParameter, LayerNotFound
 
 
 def layer(folder: str = "/layers/alps/", **changes: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from app.catalog import editing
-from app.catalog.stores import Store, open_store
-from app.errors import BrokenDocument, InvalidParameter, LayerNotFound
+from tilery.catalog import editing
+from tilery.errors import BrokenDocument, InvalidParameter, LayerNotFound
+from tilery.storage.objects import Store, open_store
 
 
 @pytest.fixture

@@ -17,10 +17,13 @@ import pytest
 import rasterio
 from click.testing import CliRunner, Result
 
-from app import settings
 from app.cli import tilery
 from app.commands.exits import status_of
-from app.errors import (
+from app.config import settings
+from app.config.provenance import rows
+from tests.support import rasters as made
+from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+from tilery.errors import (
     BrokenRaster,
     CatalogError,
     Conflict,
@@ -31,10 +34,7 @@ from app.errors import (
     TileryError,
     UpstreamError,
 )
-from app.provenance import rows
-from app.publishing.seed import Part, tiles
-from tests.support import rasters as made
-from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+from tilery.publishing.seed import Part, tiles
 
 ROOT = Path(__file__).parents[2]
 

@@ -30,7 +30,7 @@ def trim() -> ModuleType:
 def called() -> set[str]:
     """Functions of imagecodecs that the service calls."""
     found: set[str] = set()
-    for path in (ROOT / "app").rglob("*.py"):
+    for path in (path for package in ("app", "tilery") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module == "imagecodecs":
                 found |= {alias.name for alias in node.names}

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import BrokenRaster, UpstreamError
-from app.raster import Raster
-from app.reading.byte_sources import SourceChanged, http
-from app.reading.kept import kept
-from app.reading.options import ReadOptions
-from app.reading.policy import Policy
-from app.reading.reader import open_reader
 from tests.support import rasters
 from tests.support.upstream import Fault, Upstream
+from tilery.errors import BrokenRaster, UpstreamError
+from tilery.geo.raster import Raster
+from tilery.reading.datasets import kept
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import open_reader
+from tilery.storage.bytes import SourceChanged, http
+from tilery.storage.policy import Policy
 
 SIZE = 1500
 NOISE = np.random.default_rng(1).integers(0, 255, (1, SIZE, SIZE), "uint8")

@@ -12,13 +12,13 @@ from contextlib import suppress
 
 import pytest
 
-from app import deadline
-from app.errors import DeadlineExceeded, UpstreamError, UpstreamTimeout
-from app.reading.byte_sources import ByteSource, SourceChanged, fetching, http, open_source
-from app.reading.byte_sources.remote import HEAD
-from app.reading.policy import Policy
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support.upstream import Fault, Upstream
+from tilery.errors import DeadlineExceeded, UpstreamError, UpstreamTimeout
+from tilery.limits import deadline
+from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http, open_source
+from tilery.storage.bytes.remote import HEAD
+from tilery.storage.policy import Policy
 
 DATA = os.urandom(1_000_000)
 PLACE = HEAD + 1000

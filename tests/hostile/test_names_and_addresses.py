@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from app.errors import SourceRefused, UpstreamError
-from app.reading.byte_sources import ByteSource, open_source
-from app.reading.policy import Policy
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support.upstream import Upstream
+from tilery.errors import SourceRefused, UpstreamError
+from tilery.storage.bytes import ByteSource, open_source
+from tilery.storage.policy import Policy
 
 DATA = os.urandom(100_000)
 Resolver = Callable[[list[list[str]]], list[str]]

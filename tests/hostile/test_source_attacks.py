@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import InvalidParameter, SourceRefused
-from app.reading.policy import Policy
+from tilery.errors import InvalidParameter, SourceRefused
+from tilery.storage.policy import Policy
 
 METADATA = [
     "http://169.254.169.254/latest/meta-data/iam/security-credentials/",

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.errors import SourceRefused, UpstreamError, UpstreamTimeout
-from app.reading.byte_sources import ByteSource, connection, open_source
-from app.reading.policy import Policy
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.support.upstream import Fault, Upstream
+from tilery.errors import SourceRefused, UpstreamError, UpstreamTimeout
+from tilery.storage.bytes import ByteSource, connection, open_source
+from tilery.storage.policy import Policy
 
 DATA = os.urandom(100_000)
 

@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ASK = """
 import asyncio
-from app import inside, main
-asyncio.run(inside.status_of(main.app, "/healthz"))
+from app import main
+from app.commands import in_process
+asyncio.run(in_process.status_of(main.app, "/healthz"))
 """
 
 

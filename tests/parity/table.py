@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from app import tms
-from app.crs import WGS84, transform_points
-from app.raster import Crs
 from tests.parity.answers import EXACT, Tolerance
 from tests.parity.rasters import LAT, LON
+from tilery.geo import tms
+from tilery.geo.crs import WGS84, transform_points
+from tilery.geo.raster import Crs
 
 RASTERS = [
     "rgb",

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from app import native
+from app.process import native
 
 native.prepare(os.environ)
 
-from app import tms  # noqa: E402
-from app.errors import TileryError  # noqa: E402
-from app.reading.location import FileLocation  # noqa: E402
-from app.reading.options import ReadOptions  # noqa: E402
-from app.reading.reader import Reader  # noqa: E402
 from app.serving.render import opened  # noqa: E402
 from tests.support import rasters  # noqa: E402
+from tilery.errors import TileryError  # noqa: E402
+from tilery.geo import tms  # noqa: E402
+from tilery.reading.options import ReadOptions  # noqa: E402
+from tilery.reading.reader import Reader  # noqa: E402
+from tilery.storage.locations import FileLocation  # noqa: E402
 
 VERSIONS = 12
 READERS = 12

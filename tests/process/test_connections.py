@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import uvicorn
 
-from app import connections
 from app.api.app import create_app
 from app.api.sending import in_pieces
-from app.connections import Connection
-from app.memory import Memory
-from app.settings import Settings
+from app.config.settings import Settings
+from app.process import connections
+from app.process.connections import Connection
 from tests.support import rasters
+from tilery.limits.memory import Memory
 
 from .application import app
 

@@ -35,9 +35,9 @@ def is_alive(pid: int) -> bool:
 
 
 class Served:
-    """gunicorn with docker/gunicorn_conf.py, and what it wrote."""
+    """gunicorn with app/process/gunicorn_conf.py, and what it wrote."""
 
-    def __init__(self, log: Path, *, configuration: str = "docker/gunicorn_conf.py", **environ: str) -> None:
+    def __init__(self, log: Path, *, configuration: str = "app/process/gunicorn_conf.py", **environ: str) -> None:
         self.port = free_port()
         self.log = log
         with log.open("wb") as file:

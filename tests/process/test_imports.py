@@ -30,11 +30,11 @@ HEAVY = (
 START = "import app.main"
 FIRST_TILE = """
 import os, sys
-from app import native
+from app.process import native
 native.prepare(os.environ)
 from starlette.testclient import TestClient
 from app.api.app import create_app
-from app.settings import Settings
+from app.config.settings import Settings
 client = TestClient(create_app(Settings(sources=sys.argv[1])))
 path = "/cog/tiles/WebMercatorQuad/8/134/90.png"
 query = {"url": f"{sys.argv[1]}/rgb.tif", "rescale": "0,200", "colormap_name": "viridis", "bidx": 1}
@@ -52,7 +52,7 @@ query = f"url={sys.argv[1]}/rgb.tif&rescale=0,200&colormap_name=viridis&bidx=1"
 event = {"version": "2.0", "rawPath": path, "rawQueryString": query, "headers": {"host": "localhost"},
     "requestContext": {"http": http, "domainName": "localhost", "stage": "$default"}}
 assert handler(event, Context())["statusCode"] == 200
-assert not {"uvicorn", "gunicorn", "app.snapshot", "snapshot_restore_py"} & sys.modules.keys()
+assert not {"uvicorn", "gunicorn", "app.aws_lambda.snapshot", "snapshot_restore_py"} & sys.modules.keys()
 """
 
 

@@ -20,13 +20,13 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from app import settings as environment
-from app.catalog.stores import open_store
-from app.publishing.publish import Order, Published, publish
+from app.config import settings as environment
 from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
 from tests.support.service import pixels
+from tilery.publishing.publish import Order, Published, publish
+from tilery.storage.objects import open_store
 
 BOUNDS = (0.0, 40.0, 20.0, 50.0)
 TILES = [f"/alps/7/{x}/{y}" for x in range(64, 71) for y in range(44, 48)] + ["/alps/6/33/22", "/alps/6/34/23"]

@@ -48,7 +48,7 @@ class Server:
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "docker/gunicorn_conf.py", "app.main:app"],
+                [sys.executable, "-m", "gunicorn", "-c", "python:app.process.gunicorn_conf", "app.main:app"],
                 cwd=ROOT,
                 env=os.environ | own | environ,
                 stdout=log,

@@ -22,10 +22,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from app.publishing.publish import Order, publish
 from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
+from tilery.publishing.publish import Order, publish
 
 BUCKET = "website"
 TILE = "alps/8/133/90.png"

@@ -14,9 +14,9 @@ import pyproj
 import pytest
 import rasterio
 
-from app.errors import UnsupportedRaster
-from app.publishing.publish import Order, dry_run, publish
 from tests.support import rasters as made
+from tilery.errors import UnsupportedRaster
+from tilery.publishing.publish import Order, dry_run, publish
 
 GEOSTATIONARY = "+proj=geos +h=35785863 +lon_0=140.7 +ellps=WGS84 +units=m"
 

@@ -13,10 +13,10 @@ from PIL import Image
 from rasterio.enums import ColorInterp as Colour
 from starlette.testclient import TestClient
 
-from app.errors import InvalidParameter
-from app.publishing.publish import Order, publish
 from tests.support import rasters as made
 from tests.support.service import client, pixels
+from tilery.errors import InvalidParameter
+from tilery.publishing.publish import Order, publish
 
 RGBN = (Colour.red, Colour.green, Colour.blue, Colour.undefined)
 

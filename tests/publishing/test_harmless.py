@@ -11,10 +11,10 @@ import pytest
 import rasterio
 from rasterio.shutil import copy
 
-from app.errors import NotARaster, TileryError, UnsupportedRaster
-from app.publishing import kinds, rasters
-from app.publishing.publish import Order, dry_run, publish
 from tests.support import rasters as made
+from tilery.errors import NotARaster, TileryError, UnsupportedRaster
+from tilery.publishing import kinds, rasters
+from tilery.publishing.publish import Order, dry_run, publish
 
 PLACED = (
     '<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:4326</SRS><GeoTransform>8,.01,0,47,0,-.01</GeoTransform>'

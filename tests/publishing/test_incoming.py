@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 import rasterio
 
-from app import settings as environment
-from app.catalog.catalog import Catalog
-from app.catalog.stores import open_store
-from app.errors import InvalidParameter
-from app.publishing import fetch, incoming
-from app.publishing.incoming import Arrival, take_in
-from app.publishing.progress import Silent
-from app.reading import gdal
+from app.config import settings as environment
 from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+from tilery.catalog.catalog import Catalog
+from tilery.errors import InvalidParameter
+from tilery.publishing import fetch, incoming
+from tilery.publishing.incoming import Arrival, take_in
+from tilery.publishing.progress import Silent
+from tilery.reading import gdal
+from tilery.storage.objects import open_store
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "uploads"

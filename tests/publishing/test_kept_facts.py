@@ -13,10 +13,10 @@ import rasterio.shutil
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from app.errors import UnsupportedRaster
-from app.publishing.publish import Order, publish
-from app.publishing.rasters import Placement
 from tests.support import rasters as made
+from tilery.errors import UnsupportedRaster
+from tilery.publishing.publish import Order, publish
+from tilery.publishing.rasters import Placement
 
 
 def published(source: Path, tmp_path: Path, **changes: Any) -> Any:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from app.publishing import kinds, rasters
-from app.publishing.publish import Order, publish
 from tests.support import rasters as made
+from tilery.publishing import kinds, rasters
+from tilery.publishing.publish import Order, publish
 
 
 def guess(path: Path) -> str:

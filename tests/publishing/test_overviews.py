@@ -11,10 +11,10 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
-from app.publishing import rasters
-from app.publishing.halving import halve, halve_alpha, side
-from app.publishing.overviews import factors, level_file, mask_file, overviews, pixels, sidecar
 from tests.support import rasters as made
+from tilery.publishing import rasters
+from tilery.publishing.halving import halve, halve_alpha, side
+from tilery.publishing.overviews import factors, level_file, mask_file, overviews, pixels, sidecar
 
 QUIET = lambda _amount: None  # noqa: E731
 

@@ -23,10 +23,11 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import from_bounds as window_of
 
-from app import settings as environment
-from app.catalog.catalog import Catalog
-from app.catalog.stores import open_store
-from app.errors import (
+from app.config import settings as environment
+from tests.support import rasters as made
+from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+from tilery.catalog.catalog import Catalog
+from tilery.errors import (
     CatalogError,
     Conflict,
     InvalidParameter,
@@ -37,13 +38,12 @@ from app.errors import (
     TileryError,
     UnsupportedRaster,
 )
-from app.publishing import publish as publishing
-from app.publishing import rasters, workplace
-from app.publishing.progress import Silent
-from app.publishing.publish import Order, dry_run, publish
-from app.publishing.rasters import Placement
-from tests.support import rasters as made
-from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+from tilery.publishing import publish as publishing
+from tilery.publishing import rasters, workplace
+from tilery.publishing.progress import Silent
+from tilery.publishing.publish import Order, dry_run, publish
+from tilery.publishing.rasters import Placement
+from tilery.storage.objects import open_store
 
 
 def order(source: Path | str, catalog: Path | str, layer_id: str = "alps", **changes: Any) -> Order:
@@ -338,7 +338,7 @@ def test_the_same_layer_is_published_by_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_style_set_during_a_publish_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.catalog import editing
+    from tilery.catalog import editing
 
     catalog = tmp_path / "catalog"
     source = made.gradient(tmp_path / "a.tif", size=600)

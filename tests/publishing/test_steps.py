@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.errors import NotGeoreferencedWarning
 
-from app.errors import BrokenRaster, InvalidParameter, NotARaster, SourceNotFound, TileryError, UnsupportedRaster
-from app.publishing import check, kinds, overviews, profiles, rasters, statistics, transcode, vrt
-from app.publishing.apart import apart
-from app.publishing.overviews import factors
-from app.publishing.progress import Silent
-from app.publishing.rasters import Placement
-from app.publishing.windows import in_order, pieces
 from tests.support import rasters as made
+from tilery.errors import BrokenRaster, InvalidParameter, NotARaster, SourceNotFound, TileryError, UnsupportedRaster
+from tilery.publishing import check, kinds, overviews, profiles, rasters, statistics, transcode, vrt
+from tilery.publishing.apart import apart
+from tilery.publishing.overviews import factors
+from tilery.publishing.progress import Silent
+from tilery.publishing.rasters import Placement
+from tilery.publishing.windows import in_order, pieces
 
 QUIET = lambda _amount: None  # noqa: E731
 

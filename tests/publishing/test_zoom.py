@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.crs import WEB_MERCATOR, WGS84, parse
-from app.errors import UnsupportedRaster
-from app.publishing import zoom
-from app.publishing.bounds import bounds_of, count_tiles, tile_range
-from app.publishing.grid import LATITUDE, covering, world
-from app.raster import Crs
-from app.reading.profile import Profile
+from tilery.errors import UnsupportedRaster
+from tilery.geo.crs import WEB_MERCATOR, WGS84, parse
+from tilery.geo.raster import Crs
+from tilery.publishing import zoom
+from tilery.publishing.bounds import bounds_of, count_tiles, tile_range
+from tilery.publishing.grid import LATITUDE, covering, world
+from tilery.reading.profile import Profile
 
 
 def profile(width: int, height: int, crs: str | None, transform: tuple[float, ...]) -> Profile:

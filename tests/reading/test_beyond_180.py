@@ -13,9 +13,9 @@ import pyproj
 import pytest
 from affine import Affine
 
-from app import crs as crs_
-from app.raster import Bounds
 from tests.support import exact, rasters, service
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Bounds
 
 SIDE = 200
 CASES: dict[str, tuple[str, Bounds, float]] = {

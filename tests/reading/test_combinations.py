@@ -19,13 +19,13 @@ from rasterio.warp import transform_bounds
 from rio_tiler.errors import TileOutsideBounds as PeerOutside
 from rio_tiler.io import Reader as Peer
 
-from app import crs as crs_
-from app.raster import Grid
-from app.reading.options import ReadOptions
-from app.reading.reader import Reader
-from tests.reading.cog.test_nearest import exact_positions
+from tests.reading.grid.test_nearest import exact_positions
 from tests.reading.test_reader import WEB, reader_of, valid
 from tests.support import rasters
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Grid
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import Reader
 
 CRSS = ("EPSG:4326", "EPSG:3857", "EPSG:32632", "EPSG:2056", "EPSG:3035")
 DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")

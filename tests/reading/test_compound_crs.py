@@ -10,9 +10,9 @@ import pytest
 import rasterio.crs
 from affine import Affine
 
-from app import crs as crs_
-from app.errors import InvalidParameter, UnsupportedRaster
 from tests.support import exact, rasters, service
+from tilery.errors import InvalidParameter, UnsupportedRaster
+from tilery.geo import crs as crs_
 
 COMPOUND = {
     "EPSG:9518": ("EPSG:4326", (5.0, 44.0, 5.17, 44.15)),

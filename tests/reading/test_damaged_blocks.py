@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from app.errors import BrokenRaster
-from app.reading.byte_sources import open_source
-from app.reading.kept import Opened
-from app.reading.location import FileLocation, Location
-from app.reading.policy import Policy
-from app.reading.reader import Reader
 from tests.support import rasters, service
 from tests.support.upstream import Upstream
+from tilery.errors import BrokenRaster
+from tilery.reading.datasets import Opened
+from tilery.reading.reader import Reader
+from tilery.storage.bytes import open_source
+from tilery.storage.locations import FileLocation, Location
+from tilery.storage.policy import Policy
 
 SIZE = 200
 RANDOM = np.random.default_rng(4)

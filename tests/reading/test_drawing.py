@@ -7,9 +7,9 @@ import pytest
 from rasterio.features import rasterize
 from rasterio.transform import from_bounds
 
-from app.errors import TooMuchWork
-from app.reading import drawing
-from app.reading.geometry import Shape
+from tilery.errors import TooMuchWork
+from tilery.reading import drawing
+from tilery.reading.geometry import Shape
 
 BOUNDS = (0.0, 0.0, 400.0, 300.0)
 

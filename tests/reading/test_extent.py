@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import tms
-from app.crs import WEB_MERCATOR, WGS84
-from app.raster import Crs
-from app.reading import footprint
-from app.reading.profile import Profile
+from tilery.geo import tms
+from tilery.geo.crs import WEB_MERCATOR, WGS84
+from tilery.geo.raster import Crs
+from tilery.reading import footprint
+from tilery.reading.profile import Profile
 
 
 def profile(crs: str, left: float, top: float, cell: float, size: int = 1000) -> Profile:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import crs as crs_
-from app.raster import Array, Crs
-from app.reading.options import ReadOptions
 from tests.reading.test_reader import reader_of
 from tests.support import rasters
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Array, Crs
+from tilery.reading.options import ReadOptions
 
 SIZE = 40
 LEFT, TOP, SIDE = 8.0, 47.0, 0.025

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS
 
-from app.reading import gdal_files
-from app.reading.byte_sources import open_source
-from app.reading.kept import Kept, Opened
-from app.reading.location import Location
-from app.reading.options import ReadOptions
-from app.reading.policy import Policy
-from app.reading.reader import Reader
+from app.config.settings import Settings
 from app.serving import validation
 from app.serving.service import Service
-from app.settings import Settings
 from tests.support import rasters
 from tests.support.upstream import Upstream
+from tilery.reading import gdal_files
+from tilery.reading.datasets import Kept, Opened
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import Reader
+from tilery.storage.bytes import open_source
+from tilery.storage.locations import Location
+from tilery.storage.policy import Policy
 
 CAPACITY = 3
 RASTERS = 12
@@ -33,7 +33,7 @@ SIZE = 64
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     own = Kept(CAPACITY, 3600)
-    monkeypatch.setattr("app.reading.reader.kept", lambda: own)
+    monkeypatch.setattr("tilery.reading.reader.kept", lambda: own)
     yield own
     own.clear()
 

@@ -12,13 +12,13 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from app import crs as crs_
-from app.reading.kept import kept
-from app.reading.options import ReadOptions
-from app.reading.profile import whole_nodata
-from app.rendering import pipeline
-from app.rendering.options import RenderOptions
 from tests.reading.test_reader import reader_of
+from tilery.geo import crs as crs_
+from tilery.reading.datasets import kept
+from tilery.reading.options import ReadOptions
+from tilery.reading.profile import whole_nodata
+from tilery.rendering import pipeline
+from tilery.rendering.options import RenderOptions
 
 TEXTS = {
     "uint8": ("255", "255.0", "256", "-1", "nan", "1e2", "0.5", "254.9", "", " 7", "7 ", "+7", "0x7", "abc", "1e400"),

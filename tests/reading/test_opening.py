@@ -14,15 +14,15 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
-from app import deadline
-from app.errors import BrokenRaster, DeadlineExceeded, UnsupportedRaster
-from app.raster import Raster
-from app.reading.byte_sources import ByteSource, open_source
-from app.reading.kept import kept
-from app.reading.location import FileLocation
-from app.reading.options import ReadOptions
-from app.reading.reader import open_reader
 from tests.support import rasters
+from tilery.errors import BrokenRaster, DeadlineExceeded, UnsupportedRaster
+from tilery.geo.raster import Raster
+from tilery.limits import deadline
+from tilery.reading.datasets import kept
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import open_reader
+from tilery.storage.bytes import ByteSource, open_source
+from tilery.storage.locations import FileLocation
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_gdal_is_not_asked_for_a_plain_file(tmp_path: Path, monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise AssertionError("GDAL was asked")
 
-    monkeypatch.setattr("app.reading.gdal.Handle.__init__", refuse)
+    monkeypatch.setattr("tilery.reading.gdal.Handle.__init__", refuse)
     assert preview(rasters.rgb(tmp_path / "a.tif")).count == 3
 
 
@@ -98,7 +98,7 @@ def test_gdal_opens_the_file_that_was_looked_at(tmp_path: Path, monkeypatch: pyt
 
 
 def test_gdal_reads_local_files_where_descriptors_have_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.reading.byte_sources.local._HAS_DESCRIPTORS", False)
+    monkeypatch.setattr("tilery.storage.bytes.local._HAS_DESCRIPTORS", False)
     path = rasters.constant(tmp_path / "a.tif", 3, tiled=False, overviews=())
     assert preview(path).data.max() == 3
 
@@ -125,7 +125,7 @@ def test_whoever_waits_for_another_to_open_waits_no_longer_than_may_be(
         go_on.wait(10)
         return open_source(location)
 
-    monkeypatch.setattr("app.reading.kept.open_source", slow)
+    monkeypatch.setattr("tilery.reading.datasets.open_source", slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(preview, path)
         assert begun.wait(5)

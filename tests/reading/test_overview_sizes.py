@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import rasterio
 
-from app.raster import Grid
-from app.reading import footprint
-from app.reading.byte_sources import open_source
-from app.reading.kept import Opened
-from app.reading.location import FileLocation
 from tests.support import service
 from tests.support.tiff import Tiff, picture
+from tilery.geo.raster import Grid
+from tilery.reading import footprint
+from tilery.reading.datasets import Opened
+from tilery.storage.bytes import open_source
+from tilery.storage.locations import FileLocation
 
 SIDE = 32
 PLACE: dict[int, tuple[int, Any]] = {

@@ -13,16 +13,16 @@ from PIL import Image
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
-from app import native
-from app.errors import UnsupportedRaster
-from app.reading.byte_sources import open_source
-from app.reading.byte_sources.file_object import file_object
-from app.reading.gdal import Handle, driver_of
-from app.reading.location import FileLocation
-from app.reading.precheck import Footing, check, jp2, tiff
+from app.process import native
 from tests.support import rasters, service
 from tests.support.tiff import Tiff, picture
 from tests.support.upstream import Upstream
+from tilery.errors import UnsupportedRaster
+from tilery.reading.gdal import Handle, driver_of
+from tilery.reading.precheck import Footing, check, jp2, tiff
+from tilery.storage.bytes import open_source
+from tilery.storage.bytes.file_object import file_object
+from tilery.storage.locations import FileLocation
 
 KINDS = pytest.mark.parametrize(("big", "order"), [(big, order) for big in (False, True) for order in "<>"])
 """Classic TIFF and BigTIFF, in both orders of bytes."""
@@ -197,7 +197,7 @@ def test_what_decodes_whole_is_beyond_the_budget_whole(tmp_path: Path) -> None:
         assert client.get("/cog/preview.png", params=url | {"width": 8, "height": 8}).status_code == 200
         assert client.get("/cog/preview.png", params={"url": str(jpeg), "width": 8, "height": 8}).status_code == 200
         patch.setenv("TILERY_MAX_DECODED_BYTES", str(2 * side * side))
-        from app import settings
+        from app.config import settings
 
         settings.get.cache_clear()
         for of in (path, jpeg):

@@ -15,9 +15,8 @@ import rasterio
 from rio_tiler.errors import TileOutsideBounds as PeerOutside
 from rio_tiler.io import Reader as Peer
 
-from app import crs as crs_
-from app import tms as tms_
-from app.errors import (
+from tests.support import rasters
+from tilery.errors import (
     InvalidBand,
     InvalidGeometry,
     InvalidParameter,
@@ -27,13 +26,14 @@ from app.errors import (
     TooMuchWork,
     UnsupportedRaster,
 )
-from app.raster import Raster
-from app.reading.byte_sources.protocol import SourceChanged
-from app.reading.kept import kept
-from app.reading.options import ReadOptions
-from app.reading.policy import Policy
-from app.reading.reader import Reader, open_reader
-from tests.support import rasters
+from tilery.geo import crs as crs_
+from tilery.geo import tms as tms_
+from tilery.geo.raster import Raster
+from tilery.reading.datasets import kept
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import Reader, open_reader
+from tilery.storage.bytes.protocol import SourceChanged
+from tilery.storage.policy import Policy
 
 WEB = tms_.get("WebMercatorQuad")
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import crs as crs_
-from app.raster import Array, Bounds, Crs, Grid, Raster
-from app.reading import gdal_samples
-from app.reading.cog.engine import rows_of
-from app.reading.kept import kept
-from app.reading.options import ReadOptions
-from app.reading.reader import Reader
 from tests.reading.test_reader import reader_of
 from tests.support import rasters
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Array, Bounds, Crs, Grid, Raster
+from tilery.reading import gdal_samples
+from tilery.reading.datasets import kept
+from tilery.reading.grid.engine import rows_of
+from tilery.reading.options import ReadOptions
+from tilery.reading.reader import Reader
 
 SIZE = 96
 LEFT, BOTTOM, SIDE = 1000.0, 2000.0, 10.0
@@ -197,7 +197,7 @@ def test_the_most_frequent_code_is_one_of_the_raster(
 
 
 def test_the_most_frequent_of_many_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.reading import gdal
+    from tilery.reading import gdal
 
     data = np.random.default_rng(0).integers(2**25, 2**25 + 3, (1, SIZE, SIZE)).astype("int32")
     path = write(tmp_path / "codes.tif", data, tiled=False, mask=pattern())

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.errors import InvalidBand, InvalidParameter
-from app.raster import Array, Crs, Raster
-from app.rendering import algorithms, colormap
+from tilery.errors import InvalidBand, InvalidParameter
+from tilery.geo.raster import Array, Crs, Raster
+from tilery.rendering import algorithms, colormap
 
 FLAT = np.full((1, 12, 14), 500, dtype=np.float32)
 MASK = np.ones((1, 12, 14), dtype=np.bool_)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.raster import Raster
-from app.rendering import pipeline
-from app.rendering.colormap import parse
-from app.rendering.options import RenderOptions
+from tilery.geo.raster import Raster
+from tilery.rendering import pipeline
+from tilery.rendering.colormap import parse
+from tilery.rendering.options import RenderOptions
 
 BEHIND = (10, 200, 255)
 PLAIN = RenderOptions()

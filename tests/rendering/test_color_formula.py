@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.errors import InvalidBand, InvalidParameter, OverLimit
-from app.raster import Array, Raster
-from app.rendering import color_formula
+from tilery.errors import InvalidBand, InvalidParameter, OverLimit
+from tilery.geo.raster import Array, Raster
+from tilery.rendering import color_formula
 
 EVERY = np.tile(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), (3, 1, 1))
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app import settings
-from app.errors import InvalidColormap, InvalidParameter, OverLimit, RequestError
-from app.rendering import colormap
-from app.rendering.colormap import Colormap, apply, colors_of, parse
-from app.rendering.encoding.palette import expanded
+from app.config import settings
+from tilery.errors import InvalidColormap, InvalidParameter, OverLimit, RequestError
+from tilery.rendering import colormap
+from tilery.rendering.colormap import Colormap, apply, colors_of, parse
+from tilery.rendering.encoding.palette import expanded
 
 
 def looked_up(mapping: Colormap, values: Any) -> list[Any]:

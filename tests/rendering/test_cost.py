@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.raster import Raster
-from app.rendering import colormap, cost, pipeline, statistics
-from app.rendering.algorithms import terrain
-from app.rendering.options import RenderOptions
+from tilery.geo.raster import Raster
+from tilery.rendering import colormap, cost, pipeline, statistics
+from tilery.rendering.algorithms import terrain
+from tilery.rendering.options import RenderOptions
 
 SIDE = 1024
 """Large enough for what does not grow with the picture (tables, strips) to be little."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.errors import TooMuchWork
-from app.raster import Raster
-from app.rendering import counting
-from app.rendering.counting import Counting
-from app.rendering.statistics import statistics
 from tests.support import rasters, service
+from tilery.errors import TooMuchWork
+from tilery.geo.raster import Raster
+from tilery.rendering import counting
+from tilery.rendering.counting import Counting
+from tilery.rendering.statistics import statistics
 
 
 def parts(data: np.ndarray, mask: np.ndarray | None, rows: int) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
-from app.errors import InvalidFormat, InvalidParameter
-from app.raster import Array, Crs, Picture
-from app.rendering.encoding import encode, formats
+from tilery.errors import InvalidFormat, InvalidParameter
+from tilery.geo.raster import Array, Crs, Picture
+from tilery.rendering.encoding import encode, formats
 
 TIF, NPY, JP2 = formats.get("tif"), formats.get("npy"), formats.get("jp2")
 BOUNDS = (1000.0, 2000.0, 1600.0, 2400.0)

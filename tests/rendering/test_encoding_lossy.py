@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.raster import Array, Picture
-from app.rendering.encoding import encode, formats
+from tilery.geo.raster import Array, Picture
+from tilery.rendering.encoding import encode, formats
 
 JPEG, WEBP = formats.get("jpeg"), formats.get("webp")
 SIZES = [(1, 1), (1, 9), (9, 1), (17, 31), (256, 256)]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.raster import Array, Picture
-from app.rendering.encoding import encode as encode_any
-from app.rendering.encoding import formats, png
+from tilery.geo.raster import Array, Picture
+from tilery.rendering.encoding import encode as encode_any
+from tilery.rendering.encoding import formats, png
 
 SIZES = [(1, 1), (1, 7), (7, 1), (3, 5), (16, 33), (64, 64), (256, 256)]
 

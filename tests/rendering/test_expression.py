@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.errors import InvalidBand, InvalidExpression, OverLimit, TooMuchWork
-from app.raster import Raster
-from app.rendering import expression
-from app.rendering.expression import apply, parse
+from tilery.errors import InvalidBand, InvalidExpression, OverLimit, TooMuchWork
+from tilery.geo.raster import Raster
+from tilery.rendering import expression
+from tilery.rendering.expression import apply, parse
 
 
 def raster(*bands: object, dtype: str = "float64", **more: object) -> Raster:

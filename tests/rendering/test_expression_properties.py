@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import RequestError
-from app.raster import Raster
-from app.rendering.expression import apply, parse
+from tilery.errors import RequestError
+from tilery.geo.raster import Raster
+from tilery.rendering.expression import apply, parse
 
 BANDS = np.array([[[-7.5, 0.25, 1.0, 130.0]], [[2.0, -3.5, 9.75, 0.5]], [[1.0, 1.0, -2.0, 4.0]]])
 

@@ -17,10 +17,10 @@ import pytest
 import rasterio
 from PIL import Image
 
-from app.errors import InvalidBand, InvalidColormap, InvalidFormat, InvalidParameter
-from app.raster import Array, Crs, Raster
-from app.rendering import colormap, pipeline
-from app.rendering.options import RenderOptions
+from tilery.errors import InvalidBand, InvalidColormap, InvalidFormat, InvalidParameter
+from tilery.geo.raster import Array, Crs, Raster
+from tilery.rendering import colormap, pipeline
+from tilery.rendering.options import RenderOptions
 
 ROWS, COLUMNS = 24, 32
 VALID = np.ones((ROWS, COLUMNS), dtype=np.bool_)
@@ -457,7 +457,7 @@ def test_errors_of_the_steps_are_told() -> None:
 
 def test_importing_takes_no_codec_and_no_gdal() -> None:
     code = (
-        "import sys, app.rendering.pipeline; "
+        "import sys, tilery.rendering.pipeline; "
         "print([name for name in ('imagecodecs', 'rasterio', 'rio_tiler', 'color_operations') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -466,8 +466,8 @@ def test_importing_takes_no_codec_and_no_gdal() -> None:
 
 def test_a_png_needs_neither_rasterio_nor_rio_tiler() -> None:
     code = (
-        "import sys, numpy; from app.raster import Raster; from app.rendering import colormap, pipeline; "
-        "from app.rendering.options import RenderOptions; "
+        "import sys, numpy; from tilery.geo.raster import Raster; from tilery.rendering import colormap, pipeline; "
+        "from tilery.rendering.options import RenderOptions; "
         "options = RenderOptions(colormap=colormap.get('viridis')); "
         "pipeline.render(Raster(data=numpy.zeros((1, 9, 9), 'uint8')), options, 'png'); "
         "print([name for name in ('rasterio', 'rio_tiler', 'color_operations') if name in sys.modules])"

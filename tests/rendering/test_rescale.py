@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.errors import InvalidParameter
-from app.raster import Array, Raster
-from app.rendering import rescale
+from tilery.errors import InvalidParameter
+from tilery.geo.raster import Array, Raster
+from tilery.rendering import rescale
 
 RANGES = [
     (0.0, 255.0),

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import InvalidParameter, OverLimit, RequestError, TooMuchWork
-from app.raster import Raster
-from app.rendering.statistics import statistics
+from tilery.errors import InvalidParameter, OverLimit, RequestError, TooMuchWork
+from tilery.geo.raster import Raster
+from tilery.rendering.statistics import statistics
 
 KEYS = [
     "min",

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from app import deadline
-from app.errors import Busy, DeadlineExceeded
 from app.serving.admission import Admission
+from tilery.errors import Busy, DeadlineExceeded
+from tilery.limits import deadline
 
 
 class Gate:

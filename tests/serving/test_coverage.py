@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.crs import WEB_MERCATOR
-from app.raster import Bounds, Raster
-from app.reading import drawing
-from app.reading.geometry import Shape
 from app.serving import coverage
+from tilery.geo.crs import WEB_MERCATOR
+from tilery.geo.raster import Bounds, Raster
+from tilery.reading import drawing
+from tilery.reading.geometry import Shape
 
 WIDTH, HEIGHT = 7, 5
 RASTER = Raster(data=np.zeros((1, HEIGHT, WIDTH), "uint8"), bounds=(0.0, 0.0, 7.0, 5.0), crs=WEB_MERCATOR)

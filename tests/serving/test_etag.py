@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import settings
+from app.config import settings
+from app.config.settings import Settings
 from app.serving import etag
-from app.settings import Settings
 
 
 @given(st.text(), st.text(), st.text(), st.text())

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from app import deadline
-from app.errors import DeadlineExceeded
 from app.serving.flight import Flights
 from app.serving.outcome import Outcome, Tell
+from tilery.errors import DeadlineExceeded
+from tilery.limits import deadline
 
 
 class Work:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from app import turns
-from app.reading.location import FileLocation, Location
-from app.reading.policy import Policy
-from app.reading.reader import Reader
+from app.config.settings import Settings
 from app.serving import service as service_
 from app.serving.encoded import Encoded
 from app.serving.service import CallerGone, Service
-from app.settings import Settings
 from tests.support import rasters
 from tests.support.upstream import Upstream
+from tilery.limits import compute_slots
+from tilery.reading.reader import Reader
+from tilery.storage.locations import FileLocation, Location
+from tilery.storage.policy import Policy
 
 
 def service(**settings: object) -> Service:
@@ -75,7 +75,7 @@ def test_a_source_that_changed_has_another_tag_and_is_made_anew(location: FileLo
         replacement = Path(location.path).with_suffix(".new")
         rasters.constant(replacement, 6, size=32)
         replacement.replace(location.path)
-        from app.reading.kept import kept
+        from tilery.reading.datasets import kept
 
         kept().clear()  # what the check in the background does within seconds
         after = await of.answer(location, "a", make, known=before.etag)
@@ -202,7 +202,7 @@ def test_while_requests_wait_for_a_store_others_go_on(tmp_path: Path) -> None:
     everybody = threading.Barrier(8)
 
     def make(reader: Reader) -> Encoded:
-        with turns.given_away():
+        with compute_slots.given_away():
             everybody.wait(10)  # comes only when all eight are here at the same time
         return Encoded(body=reader.identity.encode(), media_type="text/plain")
 

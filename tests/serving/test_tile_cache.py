@@ -8,11 +8,11 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.arena import TILE_PAGE, Arena, Shared
-from app.raster import Crs
 from app.serving import etag
 from app.serving.encoded import Encoded
 from app.serving.tile_cache import TileCache
+from tilery.arena import TILE_PAGE, Arena, Shared
+from tilery.geo.raster import Crs
 
 
 def encoded(size: int, byte: bytes = b"x") -> Encoded:

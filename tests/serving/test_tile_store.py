@@ -11,16 +11,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.app import create_app
-from app.catalog.layer import Layer
-from app.catalog.stores import open_store
-from app.catalog.stores.directory import DirectoryStore
-from app.errors import NotFound, UpstreamError
-from app.publishing.publish import Order, publish
+from app.config.settings import Settings
 from app.serving.encoded import Encoded
 from app.serving.tile_store import Breaker, TileStore
-from app.settings import Settings
 from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
+from tilery.catalog.layer import Layer
+from tilery.errors import NotFound, UpstreamError
+from tilery.publishing.publish import Order, publish
+from tilery.storage.objects import open_store
+from tilery.storage.objects.directory import DirectoryStore
 
 TILE = "/alps/8/133/90"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from app.api.app import create_app
-from app.settings import Settings
+from app.config.settings import Settings
 
 
 def client(*sources: Path | str, **settings: Any) -> TestClient:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app import crs as crs_
-from app.errors import InvalidParameter
-from app.raster import Crs
+from tilery.errors import InvalidParameter
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Crs
 
 Schema = dict[str, Any]
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from app.api.params.parse import Values
-from app.errors import InvalidParameter, OverLimit
-from app.reading.options import ReadOptions
-from app.rendering import colormap, expression
-from app.rendering.colormap import Colormap
-from app.rendering.options import RenderOptions
+from app.config.settings import Settings
 from app.serving.requests import Tally
-from app.settings import Settings
+from tilery.errors import InvalidParameter, OverLimit
+from tilery.reading.options import ReadOptions
+from tilery.rendering import colormap, expression
+from tilery.rendering.colormap import Colormap
+from tilery.rendering.options import RenderOptions
 
 MOST_BINS = 10_000
 

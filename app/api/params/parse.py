@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from app.api.params.kinds import Wrong
 from app.api.params.table import Group, Parameter
-from app.errors import InvalidParameter, OverLimit
+from tilery.errors import InvalidParameter, OverLimit
 
 LONGEST_QUERY = 64 * 1024
 MOST_FIELDS = 2048

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app import tms
 from app.api.params.kinds import (
     Choice,
     CrsText,
@@ -22,7 +21,8 @@ from app.api.params.kinds import (
     Ranges,
     Text,
 )
-from app.rendering.encoding.formats import FORMATS
+from tilery.geo import tms
+from tilery.rendering.encoding.formats import FORMATS
 
 RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
 REPROJECT = (
@@ -108,13 +108,13 @@ Group = tuple[Parameter, ...]
 
 
 def _colormaps() -> tuple[str, ...]:
-    from app.rendering import colormap
+    from tilery.rendering import colormap
 
     return tuple(colormap.names())
 
 
 def _algorithms() -> tuple[str, ...]:
-    from app.rendering import algorithms
+    from tilery.rendering import algorithms
 
     return tuple(algorithms.names())
 

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app import crs as crs_
-from app import deadline, settings
 from app.api import ows, pages
 from app.api.tilesets import Place
 from app.api.wms.request import FORMATS, INFO_FORMATS, Version
-from app.crs import WEB_MERCATOR, WGS84
-from app.raster import Bounds, Crs
+from app.config import settings
+from tilery.geo import crs as crs_
+from tilery.geo.crs import WEB_MERCATOR, WGS84
+from tilery.geo.raster import Bounds, Crs
+from tilery.limits import deadline
 
 COMMON = ("EPSG:3857", "EPSG:4326", "CRS:84", "EPSG:3035", "EPSG:3978", "EPSG:5041", "EPSG:5042", "EPSG:2193")
 """CRSs that every map may be asked for in; others are answered as well, and that of a raster is listed with it."""

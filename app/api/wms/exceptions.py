@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.api import kvp, ows
 from app.api.wms.request import version
-from app.errors import OverLimit, TileryError
+from tilery.errors import OverLimit, TileryError
 
 _CODES = {"layer_not_found": "LayerNotDefined", "invalid_format": "InvalidFormat"}
 _READ = {404: 400, 422: 400}

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from app import crs as crs_
 from app.api.ows import ServiceError
 from app.api.params.kinds import Text
 from app.api.params.table import Group, Parameter
-from app.errors import InvalidParameter
-from app.raster import Bounds, Crs
-from app.rendering.encoding import formats
-from app.rendering.pipeline import Color
+from tilery.errors import InvalidParameter
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Bounds, Crs
+from tilery.rendering.encoding import formats
+from tilery.rendering.pipeline import Color
 
 Version = Literal["1.3.0", "1.1.1"]
 

@@ -9,25 +9,25 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from app import crs as crs_
-from app import deadline
 from app.api import documents, kvp, layer_pages, results
-from app.api.cog import plans
-from app.api.cog.plans import Look
-from app.api.cog.sets import place_of
 from app.api.links import query_of
 from app.api.operation import Ask, Family, Operation, aside, bound, nothing
 from app.api.ows import ServiceError
 from app.api.params import options, table
 from app.api.params.parse import pairs
+from app.api.raster import plans
+from app.api.raster.plans import Look
+from app.api.raster.sets import place_of
 from app.api.wms import document, exceptions
 from app.api.wms import request as request_
-from app.catalog.layer import Layer
-from app.errors import PointOutsideBounds, UnsupportedRaster
-from app.reading.reader import Reader
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import PartRequest, PointRequest, Size, Style
+from tilery.catalog.layer import Layer
+from tilery.errors import PointOutsideBounds, UnsupportedRaster
+from tilery.geo import crs as crs_
+from tilery.limits import deadline
+from tilery.reading.reader import Reader
 
 Json = dict[str, Any]
 

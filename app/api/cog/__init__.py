@@ -1,1 +1,0 @@
-"""``/cog``: one raster, named by ``url``, as tiles, pictures, documents and numbers."""

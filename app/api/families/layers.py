@@ -1,0 +1,400 @@
+"""Layers: rasters that the catalog names, with short addresses and everything that ``/cog`` offers.
+
+A layer brings its render parameters along, and its styles further ones; what the request says wins over both. So the
+query that is parsed is the layer's, then the style's, then the request's, and no verb knows the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from app.api import answers, documents, kvp, layer_pages, results, stored, viewer, wmts, wmts_tile
+from app.api.context import Desk
+from app.api.families import cog
+from app.api.links import query_of
+from app.api.operation import (
+    LONGEST_KEPT_QUERY,
+    Ask,
+    Family,
+    Lane,
+    Operation,
+    Resolved,
+    Subject,
+    bound,
+    lane,
+    nothing,
+)
+from app.api.params import options, table
+from app.api.params.kinds import Text
+from app.api.params.parse import Values, pairs
+from app.api.params.table import Parameter
+from app.api.raster import facts, sets, tiles
+from app.api.raster.plans import Look
+from app.api.wms import service as wms
+from app.serving.encoded import Encoded
+from tilery.catalog import ids
+from tilery.catalog.layer import Layer, Query
+from tilery.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
+from tilery.geo import tms as tms_
+from tilery.limits import deadline
+from tilery.rendering.encoding import formats
+
+Json = dict[str, Any]
+
+TAG = "Layers"
+
+_OF_LIST = tuple(parameter.name for parameter in layer_pages.PARAMETERS)
+"""Parameters of documents of many layers that are none of the tiles'."""
+
+LAYER = Parameter(
+    name="layer",
+    kind=Text(longest=64),
+    description="Id of the layer.",
+    where="path",
+    required=True,
+)
+STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
+_RIVALS = (
+    frozenset(("bidx", "expression")),
+    frozenset(("colormap", "colormap_name")),
+    frozenset(("algorithm", "algorithm_params")),
+    frozenset(("resampling", "resampling_method")),
+)
+"""Parameters of which a request that gives one does not want the layer's other."""
+
+
+async def of(desk: Desk, layer_id: str) -> Layer:
+    """The layer of that id.
+
+    Raises:
+        LayerNotFound: there is none.
+    """
+    catalog = desk.catalog
+    if catalog is None:
+        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+    layer = catalog.fresh(layer_id)
+    if layer is None:
+        layer = await desk.service.once(lambda: catalog.get(layer_id))
+    return layer
+
+
+async def resolve(desk: Desk, path: Mapping[str, Any], query: bytes) -> Resolved:
+    """The layer's query with the request's over it; the raster is the layer's."""
+    layer = await of(desk, path["layer"])
+    subject = Subject(
+        location=desk.layer_locations.of(layer.source),
+        base=f"/layers/{layer.id}",
+        source=f"/layers/{layer.id}",
+        name=layer.id,
+        title=layer.id,
+        key=f"{layer.id} {layer.revision}",
+        layer=layer,
+    )
+    return merged(layer.render, layer.styles, query), lambda _: subject
+
+
+def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
+    """A layer's parameters, those of the style that the query names, and the query's own, encoded.
+
+    Raises:
+        InvalidParameter: there is no such style.
+        OverLimit: the query is longer than any real one.
+    """
+    return (_merged_before if len(query) <= LONGEST_KEPT_QUERY else _merged)(render, styles, query)
+
+
+def _merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
+    own = pairs(query)
+    name = dict(own).get("style")
+    chosen: Query = ()
+    if name:
+        found = next((style for style in styles if style.name == name), None)
+        if found is None and name != wmts_tile.DEFAULT_STYLE:
+            known = ", ".join(style.name for style in styles) or "none"
+            raise InvalidParameter(f"The layer has no style of that name. Its styles: {known}.", parameter="style")
+        chosen = found.render if found else ()
+    return urlencode(_over(tuple(own), _over(chosen, render))).encode("ascii")
+
+
+_merged_before = lru_cache(maxsize=1024)(_merged)
+
+
+def _over(upper: Query, lower: Query) -> Query:
+    """The pairs of ``upper``, and those of ``lower`` that they leave alone."""
+    names = {name for name, _ in upper}
+    hidden = names.union(*(rivals for rivals in _RIVALS if rivals & names))
+    return (*(pair for pair in lower if pair[0] not in hidden), *upper)
+
+
+LISTED = 60
+"""Layers that the landing page shows."""
+
+
+async def listing(ask: Ask[None]) -> Response:
+    """The layers of the catalog, a page of them at a time."""
+    is_page = answers.wants_page(ask)
+    found, links = await layer_pages.asked(ask, layer_pages.CARDS if is_page else layer_pages.MOST)
+
+    beside: Json = {}
+    if len(links) > 1:  # not all are here
+        beside["links"] = [{"href": href, "rel": rel, "type": answers.JSON} for rel, href in links.items()]
+
+    def body() -> Json:
+        return {"layers": [described(ask, layer) for layer in found.layers], **beside}
+
+    def encoded() -> Encoded:
+        listed = b",".join(documents.encode(described(ask, layer)) for layer in deadline.paced(found.layers))
+        rest = documents.encode(beside)[1:]
+        return Encoded(body=b'{"layers":[%b]%b%b' % (listed, b"," if beside else b"", rest), media_type=answers.JSON)
+
+    if is_page:
+        response = await ask.desk.service.once(
+            lambda: answers.document(ask, body(), title="Layers", template="layers.html", beside=links)
+        )
+    else:
+        served = await ask.desk.service.document(
+            _key(ask, "layers", found.state), encoded, known=results.if_none_match(ask.request)
+        )
+        response = results.response(served, answers.JSON)
+        response.headers.add_vary_header("Accept")
+    return layer_pages.with_links(response, links)
+
+
+def _key(ask: Ask[Any], name: str, state: str) -> str:
+    """Everything that a document of layers is made of."""
+    scope = ask.request.scope
+    base, store = ask.desk.links.base(scope), stored.address(ask.desk, "")
+    return f"{name} {state} {base} {store} {scope['path']} {scope['query_string']!r}"
+
+
+async def first(ask: Ask[Any]) -> list[Json]:
+    """The TileJSON documents of the first layers."""
+    found = await layer_pages.page(ask, 0, LISTED)
+    return [described(ask, layer) for layer in found.layers]
+
+
+def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
+    """A layer as a TileJSON document."""
+    to, scope = ask.desk.links.to, ask.request.scope
+    document: Json = {
+        "tilejson": "3.0.0",
+        "id": layer.id,
+        "name": layer.name,
+        "description": layer.description,
+        "attribution": layer.attribution or ask.desk.settings.default_attribution,
+        "version": "1.0.0",
+        "scheme": "xyz",
+        "tiles": [
+            stored.address(ask.desk, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
+            or to(scope, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
+        ],
+        "minzoom": layer.minzoom,
+        "maxzoom": layer.maxzoom,
+        "bounds": list(facts.unwrapped(layer.bounds)),
+        "center": [*facts.centre(layer.bounds), layer.minzoom],
+        "revision": layer.revision,
+        "styles": [{"name": style.name, "title": style.title or style.name} for style in layer.styles],
+        "published": layer.published,
+        "statistics": dict(layer.statistics) or None,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+async def tilejson(ask: Ask[None]) -> Response:
+    """The layer as a TileJSON document."""
+    layer = await of(ask.desk, ask.path["layer"])
+    merged(layer.render, layer.styles, ask.request.scope["query_string"])  # a style that is not there is said so here
+    return answers.as_json(described(ask, layer, tuple(kvp.without(query_of(ask.request.scope, without=("f",))))))
+
+
+async def short_tile(ask: Ask[Look]) -> Response:
+    """One tile of a layer by its short address."""
+    return await _tile(ask, missed=False)
+
+
+async def unstored_tile(ask: Ask[Look]) -> Response:
+    """The same for a caller whom the tile store's website sent here, having no such tile."""
+    return await _tile(ask, missed=True)
+
+
+async def _tile(ask: Ask[Look], *, missed: bool) -> Response:
+    layer = ask.subject.layer
+    try:
+        if layer is not None and not layer.minzoom <= ask.path["z"] <= layer.maxzoom:
+            return await tiles.tile(ask)  # made of what there is, and in nobody's store: there is no end of them
+        return await stored.tile(ask, missed=missed)
+    except TileOutsideBounds as error:
+        if layer is not None and error.limit is None:
+            error.limit = ",".join(f"{edge:.9g}" for edge in layer.bounds)
+        raise
+
+
+async def short_map(ask: Ask[None]) -> Response:
+    """The map with this layer on it."""
+    layer = await of(ask.desk, ask.path["layer"])
+    return viewer.map_of_layers(ask.request, layer.id)
+
+
+async def viewer_page(ask: Ask[None]) -> Response:
+    """The page on which one decides how the layer is shown."""
+    layer = await of(ask.desk, ask.path["layer"])
+    return viewer.viewer_of_raster(ask.request, f"layers/{layer.id}", needs_url=False)
+
+
+def _plan_wmts(desk: Desk, values: Values) -> None:
+    """Nothing is made of the query; a size that no tile may have is refused, so that no link leads to an error."""
+    if values["tilesize"] is not None:
+        options.check_tile(desk.settings, tilesize=values["tilesize"], buffer=None, padding=None)
+
+
+async def capabilities(ask: Ask[None]) -> Response:
+    """A WMTS document of one layer, or of a page of the catalog."""
+    named = ask.path.get("layer")
+    place = {"layer": named} if named else {}
+    tile = await wmts_tile.answer(ask, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
+    if tile is not None:
+        return tile
+    settings, abstract = ask.desk.settings, None
+    beside: dict[str, str] = {}
+    if named:
+        layer = await of(ask.desk, named)
+        found: tuple[Layer, ...] = (layer,)
+        state = f"{layer.id} {layer.version}"
+    else:
+        page, beside = await layer_pages.asked(ask)
+        found, state = page.layers, page.state
+        if "next" in beside:
+            abstract = f"A part of {page.total} layers. The next part: {beside['next']}"
+    to, scope = ask.desk.links.to, ask.request.scope
+    address = to(scope, scope["path"], kvp.without(query_of(scope)))
+
+    def work() -> Encoded:
+        entries = [_entry(ask, layer, ranged=not named) for layer in deadline.paced(found)]
+        text = wmts.capabilities(
+            [entry for entry in entries if entry is not None],
+            address=address,
+            title=settings.name,
+            provider=settings.name,
+            abstract=abstract,
+        )
+        return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
+
+    served = await ask.desk.service.document(_key(ask, "wmts", state), work, known=results.if_none_match(ask.request))
+    return layer_pages.with_links(results.response(served, wmts.MEDIA_TYPE), beside)
+
+
+def _entry(ask: Ask[None], layer: Layer, *, ranged: bool) -> wmts.Layer | None:
+    """A layer as its WMTS document has it; see `wmts.layer`."""
+    to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
+    query = kvp.without(query_of(scope, without=_OF_LIST))
+    # A style that the caller chose is in the addresses; else the client chooses one of all.
+    styles = () if ask.values.get("style") else tuple((style.name, style.title or style.name) for style in layer.styles)
+    chosen = [*query, ("style", "{Style}")] if styles else query
+    path = f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
+    return wmts.layer(
+        identifier=layer.id,
+        title=layer.name,
+        geographic=layer.bounds,
+        zooms=(layer.minzoom, layer.maxzoom),
+        tiles=stored.address(ask.desk, path, chosen) or to(scope, path, chosen, template=("Style",)),
+        media_type=row.media_type,
+        styles=styles,
+        abstract=layer.description,
+        tilesize=ask.values["tilesize"],
+        ranged=ranged,
+    )
+
+
+FAMILY = Family(
+    name="layers",
+    path="/layers/{layer}",
+    tag=TAG,
+    parameters=(LAYER, STYLE),
+    resolve=resolve,
+)
+
+_SHORT_FAMILY = replace(FAMILY, name="layer", path="/{layer}", documented=True)
+_SHORT_TILE: Operation[Look] = replace(
+    bound(_SHORT_FAMILY, tiles.ANY_TILE),
+    id=".layer.getTile",
+    paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
+    parameters=(LAYER, STYLE, *tiles.SHORT),
+    answer=short_tile,
+    summary="Tile of a layer",
+    description="One tile of a layer as a picture.",
+    documented=True,
+)
+
+UNSTORED = "/unstored"
+"""What the website of a tile store puts before the path of a tile that it has not got."""
+_UNSTORED_TILE: Operation[Look] = replace(
+    _SHORT_TILE,
+    id=".unstored.getTile",
+    paths=tuple(f"{UNSTORED}{path}" for path in _SHORT_TILE.paths),
+    answer=unstored_tile,
+    documented=False,
+)
+
+
+def _page(
+    name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter, plan: Any = nothing
+) -> Operation[None]:
+    named = (LAYER,) if "{layer}" in path else ()
+    return Operation(
+        id=name,
+        paths=(path,),
+        parameters=(*named, *more),
+        plan=plan,
+        answer=answer,
+        tag=TAG,
+        summary=summary,
+        produces=produces,
+    )
+
+
+_XML = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT, *layer_pages.PARAMETERS),
+    _page(
+        "getLayersWMTS",
+        "/wmts",
+        capabilities,
+        "WMTS of all layers",
+        _XML,
+        table.TILESIZE,
+        *layer_pages.PARAMETERS,
+        plan=_plan_wmts,
+    ),
+    wms.of_all(FAMILY, TAG),
+    _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
+    *(bound(FAMILY, verb) for verb in cog.VERBS),
+    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
+)
+SHORT: tuple[Operation[Any], ...] = (
+    _UNSTORED_TILE,
+    _SHORT_TILE,
+    _page(
+        ".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE, table.TILESIZE, plan=_plan_wmts
+    ),
+    bound(_SHORT_FAMILY, wms.SERVICE),
+    _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
+    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
+)
+"""Routes that begin with the layer's id: they come after all others."""
+
+
+def lanes(desk: Desk) -> list[Lane]:
+    """The short ways to tiles of layers."""
+    layer = rf"(?P<layer>{ids.PATTERN})"
+    return [
+        lane(f"/{layer}{tiles.PLACE}", _SHORT_TILE, desk),
+        lane(f"{UNSTORED}/{layer}{tiles.PLACE}", _UNSTORED_TILE, desk),
+        lane(f"/layers/{layer}{tiles.LANE}", bound(FAMILY, tiles.ANY_TILE), desk),
+    ]

@@ -1,0 +1,301 @@
+"""What a raster says of itself: info, bounds, TileJSON, the values at a point."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import kvp, results
+from app.api.links import query_of
+from app.api.operation import Ask, Operation, nothing
+from app.api.params import options, table
+from app.api.raster import plans
+from app.api.raster.plans import Look
+from app.serving import render, validation
+from app.serving.requests import PointRequest, Size, StatisticsRequest, Style, Tally
+from tilery.errors import TileryError, UnsupportedRaster
+from tilery.geo import crs as crs_
+from tilery.geo import tms as tms_
+from tilery.geo.crs import WGS84
+from tilery.geo.raster import Bounds, Crs
+from tilery.reading import sidecars
+from tilery.reading.reader import Reader
+from tilery.rendering.options import RenderOptions
+from tilery.storage.locations import HttpLocation, Location
+
+Json = dict[str, Any]
+
+DEFAULT_TILESIZE = 512
+"""Size of a TileJSON's tiles in pixels, where the request does not say it: TiTiler's since 2.0."""
+
+
+async def info(ask: Ask[None]) -> Response:
+    """Bounds, CRS, bands, data type, nodata, overviews…"""
+    beside = _beside(ask)
+    return await results.document(ask, "info", lambda reader: {**reader.info(), **_unread(beside)})
+
+
+def _beside(ask: Ask[Any]) -> tuple[Location, ...]:
+    """Where files that belong to the raster may lie unread, as far as they may be looked at."""
+    location, desk = ask.subject.location, ask.desk
+    if sidecars.are_read(location) or (isinstance(location, HttpLocation) and location.query):
+        return ()  # a signature is for one object alone
+    allowed = desk.locations if ask.subject.layer is None else desk.layer_locations
+    found = []
+    for suffix in sidecars.SUFFIXES:
+        with suppress(TileryError):
+            found.append(allowed.of(location.url + suffix))
+    return tuple(found)
+
+
+def _unread(beside: tuple[Location, ...]) -> Json:
+    """What lies beside the raster and is not read; nothing where nothing does."""
+    names = sidecars.lying(beside)
+    return {"unread_sidecars": names} if names else {}
+
+
+async def info_geojson(ask: Ask[None]) -> Response:
+    """The same as properties of a GeoJSON Feature that covers the raster's bounds."""
+    crs: Crs = ask.values.get("crs", WGS84)
+    beside = _beside(ask)
+    return await results.document(
+        ask,
+        "info.geojson",
+        lambda reader: _placed(
+            reader, crs, {**reader.info(), **_unread(beside)}, given=ask.values.get("crs") is not None
+        ),
+        media_type=results.GEOJSON,
+    )
+
+
+def _placed(reader: Reader, crs: Crs, properties: Json, *, given: bool) -> Json:
+    """A Feature of the raster; without a geometry where the raster has no place on the Earth."""
+    try:
+        return feature(reader.geographic_bounds(crs), properties)
+    except UnsupportedRaster:
+        if given:
+            raise
+        return {"type": "Feature", "geometry": None, "properties": properties}
+
+
+def feature(bounds: Bounds, properties: Json) -> Json:
+    """A GeoJSON Feature of a box; two polygons where the box crosses the antimeridian (RFC 7946, 3.1.9)."""
+    west, south, east, north = bounds
+    if west > east:
+        geometry: Json = {
+            "type": "MultiPolygon",
+            "coordinates": [[_ring((-180.0, south, east, north))], [_ring((west, south, 180.0, north))]],
+        }
+    else:
+        geometry = {"type": "Polygon", "coordinates": [_ring(bounds)]}
+    return {"bbox": list(bounds), "type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _ring(bounds: Bounds) -> list[list[float]]:
+    west, south, east, north = bounds
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+async def bounds(ask: Ask[None]) -> Response:
+    """The geographic bounds, as TiTiler answered until 0.25."""
+    crs: Crs = ask.values.get("crs", WGS84)
+    return await results.document(
+        ask,
+        "bounds",
+        lambda reader: {"bounds": list(reader.geographic_bounds(crs)), "crs": crs_.uri(crs) or crs},
+    )
+
+
+async def metadata(ask: Ask[Look]) -> Response:
+    """Info and statistics in one document, as TiTiler answered until 0.4."""
+    request = StatisticsRequest(
+        style=Style(read=ask.plan.read, render=RenderOptions()),
+        size=Size(max_size=1024),
+        tally=Tally(),
+    )
+
+    def work(reader: Reader) -> Json:
+        bands = render.statistics(reader, request)
+        for band in bands.values():
+            band["percentiles"] = [band["percentile_2"], band["percentile_98"]]
+        return {**reader.info(), "statistics": {name.removeprefix("b"): band for name, band in bands.items()}}
+
+    return await results.document(ask, "metadata", work)
+
+
+async def tilejson(ask: Ask[Look]) -> Response:
+    """A TileJSON document whose tiles are asked for with the parameters of this request."""
+    values, scope = ask.values, ask.request.scope
+    matrix_set = tms_.get(ask.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT))
+    scale = values.get("tile_scale")
+    tilesize = 256 * scale if scale and values["tilesize"] == DEFAULT_TILESIZE else values["tilesize"]
+    options.check_tile(ask.desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
+    own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
+    query = [*kvp.without(query_of(scope, without=own)), ("tilesize", str(tilesize))]
+    tile_format = plans.format_of_tiles(values)
+    suffix = f".{tile_format}" if tile_format else ""
+    tiles = ask.desk.links.to(scope, f"{ask.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)
+    attribution = ask.desk.settings.default_attribution
+
+    def work(reader: Reader) -> Json:
+        lowest, highest = reader.zooms(matrix_set)
+        minzoom, maxzoom = values.get("minzoom", lowest), values.get("maxzoom", highest)
+        place, middle = reader.whereabouts()
+        facts = reader.info()
+        return {
+            "tilejson": "3.0.0",
+            "version": "1.0.0",
+            "scheme": "xyz",
+            "tiles": [tiles],
+            "minzoom": minzoom,
+            "maxzoom": maxzoom,
+            "bounds": list(unwrapped(place)),
+            "center": [*middle, minzoom],
+            **({"attribution": attribution} if attribution else {}),
+            "raster_layers": {},
+            "band_descriptions": facts["band_descriptions"],
+            "data_type": facts["dtype"],
+            **({"minmax": facts["minmax"]} if "minmax" in facts else {}),
+        }
+
+    return await results.document(ask, f"tilejson {matrix_set.id}", work, links=True)
+
+
+def unwrapped(place: Bounds) -> Bounds:
+    """Geographic bounds as TileJSON wants them, with west before east: across the antimeridian the world's width.
+
+    Clients ask for no tile otherwise: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0#34-bounds
+    """
+    west, south, east, north = place
+    if west > east or west < -180.0 - _ALMOST or east > 180.0 + _ALMOST:
+        west, east = -180.0, 180.0
+    return (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
+
+
+_ALMOST = 0.01
+"""Degrees beyond the antimeridian that are no more than an edge of pixels."""
+
+
+def centre(place: Bounds) -> tuple[float, float]:
+    """The middle of geographic bounds, also across the antimeridian."""
+    west, south, east, north = place
+    middle = (west + east) / 2
+    if west > east:
+        middle += 180.0
+    return ((middle + 180.0) % 360.0 - 180.0 if abs(middle) > 180.0 else middle, (south + north) / 2)
+
+
+async def validate(ask: Ask[None]) -> Response:
+    """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
+    strict: bool = ask.values["strict"]
+    path = ask.subject.source
+    beside = _beside(ask)
+
+    def work(reader: Reader) -> Json:
+        unread = sidecars.lying(beside)
+        return validation.validate(reader, path=path, strict=strict, unread=unread)
+
+    return await results.document(ask, "validate", work)
+
+
+async def point(ask: Ask[Look]) -> Response:
+    """The values at a position."""
+    request = PointRequest(
+        lon=ask.path["lon"],
+        lat=ask.path["lat"],
+        coord_crs=ask.values.get("coord_crs", WGS84),
+        style=Style(read=ask.plan.read, render=ask.plan.render),
+    )
+    return await results.document(
+        ask, f"point {request.lon},{request.lat}", lambda reader: render.point(reader, request)
+    )
+
+
+_TILEJSON_QUERY: table.Group = (
+    table.with_default(table.TILESIZE, DEFAULT_TILESIZE),
+    table.TILE_FORMAT,
+    *table.ZOOMS,
+    *table.TILE_EDGES,
+    *table.LAYER,
+    *table.PICTURE,
+    table.TILE_SCALE,
+)
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    Operation(
+        id="getInfo",
+        paths=("/info",),
+        parameters=(),
+        plan=nothing,
+        answer=info,
+        summary="Info",
+        description="What the raster says of itself.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id="getInfoGeoJSON",
+        paths=("/info.geojson",),
+        parameters=(table.CRS,),
+        plan=nothing,
+        answer=info_geojson,
+        summary="Info Geojson",
+        description="What the raster says of itself, as a GeoJSON Feature.",
+        produces=results.produces(results.GEOJSON),
+    ),
+    Operation(
+        id="getTileJSON",
+        paths=("/{tileMatrixSetId}/tilejson.json",),
+        parameters=(table.MATRIX_SET, *_TILEJSON_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tilejson,
+        summary="Tilejson",
+        description="A TileJSON document of the raster.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id="getTileJSONWithoutMatrixSet",
+        paths=("/tilejson.json",),
+        parameters=(table.MATRIX_SET_OLD, *_TILEJSON_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tilejson,
+        documented=False,
+    ),
+    Operation(
+        id="getDataForPoint",
+        paths=("/point/{lon},{lat}",),
+        parameters=(*table.POSITION, table.COORD_CRS, *table.LAYER),
+        plan=plans.look,
+        answer=point,
+        summary="Point",
+        description="The values at a position.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id="validate",
+        paths=("/validate",),
+        parameters=(table.STRICT,),
+        plan=nothing,
+        answer=validate,
+        summary="Validate",
+        description="Whether the raster is a Cloud-Optimized GeoTIFF.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id="getBounds",
+        paths=("/bounds",),
+        parameters=(table.CRS,),
+        plan=nothing,
+        answer=bounds,
+        documented=False,
+    ),
+    Operation(
+        id="getMetadata",
+        paths=("/metadata",),
+        parameters=table.LAYER,
+        plan=plans.look,
+        answer=metadata,
+        documented=False,
+    ),
+)

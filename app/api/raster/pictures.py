@@ -1,0 +1,155 @@
+"""Pictures that are no tiles: a preview, a box, a geometry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import body, results
+from app.api.operation import Ask, Operation
+from app.api.params import table
+from app.api.raster import plans
+from app.api.raster.plans import Framed
+from app.api.raster.tiles import PICTURE
+from app.serving import render
+from app.serving.encoded import Encoded
+from app.serving.requests import FeatureRequest, PartRequest, PreviewRequest
+from tilery.reading.reader import Reader
+
+
+async def preview(ask: Ask[Framed]) -> Response:
+    """The whole raster."""
+    request = PreviewRequest(style=plans.style(ask, ask.plan.look), size=plans.size(ask), dst_crs=ask.plan.dst_crs)
+    place = f"preview {request.style.format} {request.size}"
+    return await results.made(
+        ask, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.style)
+    )
+
+
+async def box(ask: Ask[Framed]) -> Response:
+    """What is inside a box."""
+    path = ask.path
+    request = PartRequest(
+        bounds=(path["minx"], path["miny"], path["maxx"], path["maxy"]),
+        bounds_crs=ask.plan.coord_crs,
+        dst_crs=ask.plan.dst_crs,
+        style=plans.style(ask, ask.plan.look),
+        size=plans.size(ask),
+    )
+    place = f"bbox {request.bounds} {request.style.format} {request.size}"
+    return await results.made(
+        ask, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.style)
+    )
+
+
+async def feature(ask: Ask[Framed]) -> Response:
+    """What is inside the geometry of the body."""
+    settings = ask.desk.settings
+    content = await body.read(ask.request, settings)
+    style, size = plans.style(ask, ask.plan.look), plans.size(ask)
+
+    def work(reader: Reader) -> Encoded:
+        request = FeatureRequest(
+            geometry=body.feature(content, settings),
+            geometry_crs=ask.plan.coord_crs,
+            dst_crs=ask.plan.dst_crs,
+            style=style,
+            size=size,
+        )
+        return render.feature(reader, request)
+
+    encoded = await ask.desk.service.use(ask.subject.location, work, results.gone(ask.request.receive))
+    return Response(encoded.body, headers=results.described(encoded))
+
+
+def _sizes(path: table.Group, max_size: int | None) -> table.Group:
+    """Sizes in the query; where the path has them, only the one that does not count then."""
+    return table.sizes(max_size)[:1] if path == _SIZED else table.sizes(max_size)
+
+
+def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
+    return Operation(
+        id=name,
+        paths=paths,
+        parameters=(*path, *query, *table.LAYER, *_sizes(path, 1024), table.DST_CRS, *table.PICTURE),
+        plan=plans.framed,
+        answer=preview,
+        summary="Preview",
+        description="The whole raster as a picture.",
+        produces=PICTURE,
+    )
+
+
+def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[Framed]:
+    return Operation(
+        id=name,
+        paths=paths,
+        parameters=(
+            *table.BOX,
+            *path,
+            *table.LAYER,
+            *_sizes(path, None),
+            table.DST_CRS,
+            table.COORD_CRS,
+            *table.PICTURE,
+        ),
+        plan=plans.framed,
+        answer=box,
+        summary="Bbox",
+        description="What is inside a box, as a picture.",
+        produces=PICTURE,
+    )
+
+
+def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
+    return Operation(
+        id=name,
+        paths=paths,
+        method="POST",
+        parameters=(
+            *path,
+            *query,
+            *table.LAYER,
+            *_sizes(path, None),
+            table.COORD_CRS,
+            table.DST_CRS,
+            *table.PICTURE,
+        ),
+        plan=plans.framed,
+        answer=feature,
+        summary="Feature",
+        description="What is inside a geometry, as a picture.",
+        produces=PICTURE,
+        body=body.FEATURE,
+    )
+
+
+_SIZED: table.Group = (table.PATH_FORMAT, *table.PATH_SIZE)
+_CORNERS = "{minx},{miny},{maxx},{maxy}"
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    _preview("getPreviewWithSizeAndFormat", "/preview/{width}x{height}.{format}", path=_SIZED),
+    _preview("getPreviewWithFormat", "/preview.{format}", path=(table.PATH_FORMAT,)),
+    _preview("getPreview", "/preview", query=(table.FORMAT,)),
+    _box_operation(
+        "getDataForBoundingBoxWithSizesAndFormat",
+        f"/bbox/{_CORNERS}/{{width}}x{{height}}.{{format}}",
+        f"/crop/{_CORNERS}/{{width}}x{{height}}.{{format}}",
+        path=_SIZED,
+    ),
+    _box_operation(
+        "getDataForBoundingBoxWithFormat",
+        f"/bbox/{_CORNERS}.{{format}}",
+        f"/crop/{_CORNERS}.{{format}}",
+        path=(table.PATH_FORMAT,),
+    ),
+    _feature(
+        "postDataForGeoJSONWithSizesAndFormat",
+        "/feature/{width}x{height}.{format}",
+        "/crop/{width}x{height}.{format}",
+        path=_SIZED,
+    ),
+    _feature("postDataForGeoJSONWithFormat", "/feature.{format}", "/crop.{format}", path=(table.PATH_FORMAT,)),
+    _feature("postDataForGeoJSON", "/feature", "/crop", query=(table.FORMAT,)),
+)

@@ -1,0 +1,227 @@
+"""A STAC Item that describes the raster."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import results
+from app.api.operation import Ask, Operation, Subject, nothing
+from app.api.params import options, table
+from app.api.params.parse import Values
+from app.api.raster import facts
+from tilery.errors import InvalidParameter, TooMuchWork
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Bounds
+from tilery.reading.options import ReadOptions
+from tilery.reading.profile import Profile
+from tilery.reading.reader import Reader
+
+Json = dict[str, Any]
+Moment = dt.datetime
+
+
+async def stac(ask: Ask[None]) -> Response:
+    """A STAC Item with the raster as its asset."""
+    values = ask.values
+    options.check_size(ask.desk.settings, max_size=values["max_size"])
+    times = _times(values.get("datetime"))
+    layer = None if ask.subject.layer is None else ask.desk.links.to(ask.request.scope, ask.subject.base)
+
+    def work(reader: Reader) -> Json:
+        _check_pixels(reader.profile, values["max_size"], ask.desk.settings.max_pixels)
+        return _item(reader, ask.subject, values, times, layer)
+
+    return await results.document(ask, "stac", work, links=layer is not None)
+
+
+def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
+    """Nothing, when the statistics are taken from no more pixels than a picture may have."""
+    shrunk = min(1.0, max_size / max(profile.width, profile.height)) if max_size else 1.0
+    if profile.width * shrunk * profile.height * shrunk > limit:
+        raise TooMuchWork(
+            f"Statistics would be taken from more than {limit} pixels. Give a smaller max_size.",
+            parameter="max_size",
+            limit=limit,
+        )
+
+
+def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment, ...], layer: str | None) -> Json:
+    """The Item, made as rio-stac makes it but for footprints that reach off the globe or over its seams."""
+    import pystac
+    from rio_stac import stac as rio_stac
+
+    # Says no where taking the statistics would decode more than one request may.
+    reader.preview(options=ReadOptions(), width=1, height=1)
+    properties, extensions = _properties(times), list(values.get("extensions", ()))
+    fields: Json = {}
+    moment = times[0] if len(times) == 1 else None
+    with reader.dataset() as dataset:
+        bbox, geometry = _footprint(reader, dataset, values["geometry_densify"], values["geometry_precision"])
+        if not times:
+            moment = _moment_of(dataset)
+        if values["with_proj"]:
+            extensions.append(_extension("projection", rio_stac.PROJECTION_EXT_VERSION))
+            projection = _projection(reader.profile) if reader.profile.gcps else rio_stac.get_projection_info(dataset)
+            properties |= {f"proj:{name}": value for name, value in projection.items()}
+        if values["with_raster"]:
+            extensions.append(_extension("raster", rio_stac.RASTER_EXT_VERSION))
+            fields["raster:bands"] = _bands(dataset, values["max_size"])
+        if values["with_eo"]:
+            extensions.append(_extension("eo", rio_stac.EO_EXT_VERSION))
+            fields["eo:bands"] = rio_stac.get_eobands_info(dataset)
+            cover = dataset.get_tag_item("CLOUDCOVER", "IMAGERY")
+            if cover is not None:
+                properties["eo:cloud_cover"] = int(cover)
+        media_type = values["asset_media_type"]
+        if media_type == "auto":
+            # The raster of a layer is not given away: there is a document that says how its tiles are fetched.
+            href_is_ours = layer is not None and not values["asset_href"]
+            media_type = pystac.MediaType.JSON if href_is_ours else _media_type(reader.profile, dataset)
+    collection = values["collection"]
+    item = pystac.Item(
+        id=values["id"] or subject.name,
+        geometry=geometry,
+        bbox=None if bbox is None else list(bbox),
+        collection=collection,
+        stac_extensions=extensions,
+        datetime=moment,
+        properties=properties,
+    )
+    if collection:
+        href = values["collection_url"] or collection
+        item.add_link(pystac.Link(pystac.RelType.COLLECTION, href, media_type=pystac.MediaType.JSON))
+    asset = pystac.Asset(
+        href=values["asset_href"] or layer or subject.source,
+        media_type=media_type,
+        extra_fields=fields,
+        roles=list(values.get("asset_roles", ())),
+    )
+    item.add_asset(values["asset_name"], asset)
+    document: Json = item.to_dict()
+    return document
+
+
+def _extension(name: str, version: str) -> str:
+    return f"https://stac-extensions.github.io/{name}/{version}/schema.json"
+
+
+def _footprint(reader: Reader, dataset: Any, densify: int, precision: int) -> tuple[Bounds | None, Json | None]:
+    """Bounding box and geometry in degrees: the outline of the raster, or its bounds where the outline is none on a map
+    of the world: over the antimeridian or a pole, or off the globe. None of both without a CRS.
+    """
+    from rasterio.errors import RasterioError
+    from rio_stac.stac import get_dataset_geom
+
+    if reader.profile.crs is None:
+        return None, None
+    bounds = reader.geographic_bounds()
+    west, south, east, north = bounds
+    if west < east and south > -_POLE and north < _POLE and not reader.profile.gcps and reader.has_outline():
+        with suppress(RasterioError, ValueError):
+            found = get_dataset_geom(dataset, densify_pts=densify, precision=precision)
+            box = tuple(map(float, found["bbox"]))
+            if all(map(math.isfinite, box)) and -180.0 <= box[0] < box[2] <= 180.0:
+                return (box[0], box[1], box[2], box[3]), found["footprint"]
+    return bounds, facts.feature(bounds, {})["geometry"]
+
+
+_POLE = 89.99
+"""Degrees of latitude from which an outline is one around a pole."""
+
+
+def _projection(profile: Profile) -> Json:
+    """What the projection extension says of a raster that is straightened by its ground control points."""
+    left, bottom, right, top = profile.bounds
+    ring = [[left, bottom], [right, bottom], [right, top], [left, top], [left, bottom]]
+    authority, _, code = (profile.crs or "").partition(":")
+    epsg = int(code) if authority == "EPSG" and code.isdigit() else None
+    return {
+        "epsg": epsg,
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "bbox": [left, bottom, right, top],
+        "shape": [profile.height, profile.width],
+        "transform": [*profile.transform, 0.0, 0.0, 1.0],
+        **({} if epsg or profile.crs is None else {"wkt2": crs_.to_pyproj(profile.crs).to_wkt()}),
+    }
+
+
+def _bands(dataset: Any, max_size: int) -> list[Json]:
+    """What the raster extension says of each band; the share of valid pixels counted anew from the histogram, which
+    holds them all: rio-stac takes no mask for a mask of one pixel.
+    """
+    from rio_stac.stac import get_raster_info
+
+    bands: list[Json] = get_raster_info(dataset, max_size=max_size)
+    shrunk = min(1.0, max_size / max(dataset.width, dataset.height)) if max_size else 1.0
+    width, height = dataset.width, dataset.height
+    if shrunk < 1.0:
+        longer = (max_size, math.ceil(max_size * min(width, height) / max(width, height)))
+        width, height = longer if width >= height else longer[::-1]
+    for band in bands:
+        counted = sum(band["histogram"]["buckets"])
+        band["statistics"]["valid_percent"] = min(100.0, 100.0 * counted / (width * height))
+    return bands
+
+
+def _media_type(profile: Profile, dataset: Any) -> Any:
+    import pystac
+    from rio_stac.stac import get_media_type
+
+    return pystac.MediaType.GEOTIFF if profile.gcps and dataset.driver == "GTiff" else get_media_type(dataset)
+
+
+def _moment_of(dataset: Any) -> Moment:
+    """The moment that the raster's tags name, else now."""
+    from pystac.utils import str_to_datetime
+
+    text = dataset.get_tag_item("ACQUISITIONDATETIME", "IMAGERY") or dataset.get_tag_item("TIFFTAG_DATETIME")
+    if text:
+        with suppress(ValueError, OverflowError):
+            return str_to_datetime(text)
+    return dt.datetime.now(dt.UTC)
+
+
+def _times(text: str | None) -> tuple[Moment, ...]:
+    """No, one or two moments: that of the data, or start and end."""
+    if text is None:
+        return ()
+    from pystac.utils import str_to_datetime
+
+    parts = text.split("/")
+    if len(parts) > 2:
+        raise _no_time()
+    try:
+        return tuple(str_to_datetime(part) for part in parts)
+    except (ValueError, OverflowError):
+        raise _no_time() from None
+
+
+def _no_time() -> InvalidParameter:
+    return InvalidParameter("datetime is a moment as 2020-01-01T00:00:00Z, or start/end.", parameter="datetime")
+
+
+def _properties(times: tuple[Moment, ...]) -> Json:
+    if len(times) < 2:
+        return {}
+    from pystac.utils import datetime_to_str
+
+    return {"start_datetime": datetime_to_str(times[0]), "end_datetime": datetime_to_str(times[1])}
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id="createSTAC",
+        paths=("/stac",),
+        parameters=(*table.STAC,),
+        plan=nothing,
+        answer=stac,
+        summary="Create STAC Item",
+        description="A STAC Item that describes the raster.",
+        produces=results.produces(),
+    ),
+)

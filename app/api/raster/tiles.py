@@ -1,0 +1,141 @@
+"""Tiles: the requests that come by the thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api import results
+from app.api.operation import Ask, Operation
+from app.api.params import options, table
+from app.api.raster import plans
+from app.api.raster.plans import Look
+from app.serving import render
+from app.serving.encoded import Encoded
+from app.serving.requests import TileRequest
+from tilery.errors import TileOutsideBounds
+from tilery.geo import tms as tms_
+from tilery.reading.reader import Reader
+
+Work = Callable[[Reader], Encoded]
+
+PICTURE: dict[int | str, Any] = {
+    200: {"description": "Return an image.", "content": {media_type: {} for media_type in table.picture_types()}}
+}
+
+_QUERY = (table.TILESIZE, *table.TILE_EDGES, *table.LAYER, *table.PICTURE)
+_SUFFIX = r"(?:@(?P<scale>[0-9]{1,2})x)?(?:\.(?P<format>[a-z0-9]{1,8}))?"
+
+PLACE = rf"/(?P<z>-?[0-9]{{1,3}})/(?P<x>-?[0-9]{{1,10}})/(?P<y>-?[0-9]{{1,10}}){_SUFFIX}"
+"""Where a tile is in its set, as a regular expression: ``/7/66/45@2x.png``."""
+LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
+"""Every spelling of a tile's path, old ones included."""
+
+
+async def tile(ask: Ask[Look], through: Callable[[Work], Work] = lambda work: work) -> Response:
+    """One tile as a picture; ``through`` is put around its making."""
+    request = _request(ask)
+    place = f"tile {request.matrix_set}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
+    try:
+        return await results.made(
+            ask,
+            place,
+            through(lambda reader: render.tile(reader, request)),
+            media_type=plans.media_type(request.style),
+            check=lambda reader: render.check_tile(reader, request),
+        )
+    except TileOutsideBounds as error:
+        return await outside(ask, error)
+
+
+async def outside(ask: Ask[Look], error: TileOutsideBounds) -> Response:
+    """The answer where there is no tile, as the settings want it.
+
+    Raises:
+        TileOutsideBounds: they want a 404.
+    """
+    wish = ask.desk.settings.empty_tile
+    if wish == "404":
+        raise error
+    if wish == "204":
+        return Response(status_code=204)
+    request = _request(ask)
+    encoded = await ask.desk.service.once(lambda: render.nothing(request))
+    return Response(encoded.body, headers=results.described(encoded))
+
+
+def _request(ask: Ask[Look]) -> TileRequest:
+    path, values = ask.path, ask.values
+    return TileRequest(
+        matrix_set=path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT),
+        z=path["z"],
+        x=path["x"],
+        y=path["y"],
+        size=values["tilesize"] or _scaled(ask),
+        buffer=values["buffer"],
+        padding=values["padding"],
+        style=plans.style(ask, ask.plan),
+    )
+
+
+def _scaled(ask: Ask[Any]) -> int | None:
+    """The size that ``@2x`` says, or None."""
+    scale: int | None = ask.path.get("scale")
+    if scale is None:
+        return None
+    size = 256 * scale
+    options.check_tile(ask.desk.settings, tilesize=size, buffer=ask.values["buffer"], padding=ask.values["padding"])
+    return size
+
+
+OPERATIONS: tuple[Operation[Look], ...] = (
+    Operation(
+        id="getTileWithFormat",
+        paths=(
+            "/tiles/{tileMatrixSetId}/{z}/{x}/{y}.{format}",
+            "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x.{format}",
+        ),
+        parameters=(*table.TILE, table.MATRIX_SET, table.PATH_FORMAT, table.SCALE, *_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tile,
+        summary="Tile",
+        description="One tile as a picture of the format that its suffix says.",
+        produces=PICTURE,
+    ),
+    Operation(
+        id="getTile",
+        paths=("/tiles/{tileMatrixSetId}/{z}/{x}/{y}", "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x"),
+        parameters=(*table.TILE, table.MATRIX_SET, table.FORMAT, table.SCALE, *_QUERY),
+        plan=plans.look_of_tiles,
+        answer=tile,
+        summary="Tile",
+        description="One tile as a picture.",
+        produces=PICTURE,
+    ),
+)
+
+SHORT: table.Group = (
+    *table.TILE,
+    table.optional(table.PATH_FORMAT),
+    table.SCALE,
+    table.FORMAT,
+    *_QUERY,
+)
+"""Parameters of a tile whose path names no tile matrix set."""
+
+ANY_TILE: Operation[Look] = Operation(
+    id="anyTile",
+    paths=(
+        "/tiles/{z}/{x}/{y}.{format}",
+        "/tiles/{z}/{x}/{y}@{scale}x.{format}",
+        "/tiles/{z}/{x}/{y}@{scale}x",
+        "/tiles/{z}/{x}/{y}",
+    ),
+    parameters=(table.optional(table.MATRIX_SET), table.MATRIX_SET_OLD, *SHORT),
+    plan=plans.look_of_tiles,
+    answer=tile,
+    documented=False,
+)
+"""A tile in any spelling: what the short way leads to, and the router for old paths without a tile matrix set."""

@@ -1,0 +1,125 @@
+"""The rooms behind the door: every route but the short ways to tiles, as one FastAPI application.
+
+FastAPI and all that these routes import take longer to load than a tile takes to make, so this module is loaded when
+the first of them is asked for (see `app.api.app`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match, Route
+
+from app.api import algorithms, collections, colormaps, health, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api.context import Desk
+from app.api.families import cog, layers
+from app.api.operation import Operation, endpoint
+from app.config.settings import Settings
+from tilery import __version__
+
+
+def build(desk: Desk) -> FastAPI:
+    """The application with all routes and the OpenAPI document of them."""
+    settings = desk.settings
+    app = FastAPI(
+        title=settings.name,
+        description=settings.description,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={HTTPException: _no_route, Exception: _to_the_door},
+    )
+    app.state.desk = desk
+    operations = _operations(settings)
+    _mount(app, desk, operations)
+    app.include_router(openapi_pages.router(desk.links))
+    app.router.routes.extend(viewer.ROUTES)
+    _mount(app, desk, layers.SHORT)
+    described = (*operations, *layers.SHORT)
+    app.openapi = lambda: openapi.describe(app, described)  # type: ignore[method-assign]
+    return app
+
+
+async def _to_the_door(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler gets both
+    """Nothing: failures are answered in one place, the door."""
+    raise error
+
+
+def _operations(settings: Settings) -> list[Operation[Any]]:
+    operations: list[Operation[Any]] = []
+    if not settings.disable_cog:
+        operations += cog.OPERATIONS
+    return [
+        *health.OPERATIONS,
+        *operations,
+        *tms.OPERATIONS,
+        *algorithms.OPERATIONS,
+        *colormaps.OPERATIONS,
+        *ogc.OPERATIONS,
+        *collections.OPERATIONS,
+        *layers.OPERATIONS,
+    ]
+
+
+def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> None:
+    """Add every operation under all its paths.
+
+    As plain routes: parameters are parsed by ours, and FastAPI's own would take a millisecond each to set up.
+    """
+    for operation in operations:
+        handler = endpoint(operation, desk)
+        for path in operation.paths:
+            app.router.routes.append(Route(_routed(path), handler, methods=[operation.method]))
+
+
+class _Zoom(Convertor[str]):
+    """A number in a path, as text: the route checks it."""
+
+    regex = "-?[0-9]+"
+
+    def convert(self, value: str) -> str:
+        """The text as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The same."""
+        return value
+
+
+register_url_convertor("zoom", _Zoom())
+
+
+def _routed(path: str) -> str:
+    """The path as the router has it. Where no tile matrix set is named only a number is a zoom: a path that names a set
+    and lacks a part is none of ours, and says nothing wrong about ``z``.
+    """
+    return path if "{tileMatrixSetId}" in path else path.replace("/{z}/", "/{z:zoom}/")
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """The answer where no route was found; a path that only has a slash too many is led to the right one."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path: str = request.scope["path"]
+    desk: Desk = request.app.state.desk
+    if status == 404 and path.endswith("/") and path.strip("/"):
+        query = request.scope["query_string"].decode("latin-1")
+        address = desk.links.prefix(request.scope) + "/" + path.strip("/")
+        return RedirectResponse(f"{address}?{query}" if query else address, status_code=307)
+    detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
+    headers = {"Allow": _allowed(request)} if status == 405 else {}
+    return problems.of_status(status, detail, request.state.request_id, headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that any route takes at this path; the router knows those of the first one only."""
+    fitting = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for route in fitting for method in getattr(route, "methods", None) or ()}))

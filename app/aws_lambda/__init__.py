@@ -1,0 +1,1 @@
+"""The service as an AWS Lambda function: handler, events, snapshots."""

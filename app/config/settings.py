@@ -1,0 +1,231 @@
+"""Every setting that the service reads from its environment: typed, explained, and printed by ``tilery settings``.
+
+Ours begin with ``TILERY_``. Where TiTiler documents a setting of the same meaning its name is read as fallback, so that
+an environment written for TiTiler works as it is. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import MutableMapping
+from dataclasses import InitVar, dataclass
+from functools import cache
+from typing import Any, Literal
+
+from app.config import variables
+from app.config.variables import Field
+
+CommaList = tuple[str, ...]
+
+_FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
+"""A source of ``frame-ancestors`` (CSP 3, 6.4.2), with or without the quotes around ``self``."""
+
+
+def _names(name: str, *fallbacks: str) -> tuple[str, ...]:
+    return (f"TILERY_{name}", *fallbacks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can set. The docstring under each field is what the manual prints."""
+
+    _env_file: InitVar[str | None] = ".env"
+
+    # What may be read
+    sources: CommaList = Field((), validation_alias=_names("SOURCES"))
+    """Comma list of what ``url=`` may name: ``s3://bucket/prefix/``, ``https://host/path/``, ``https://*`` (any public
+    address), ``http://127.0.0.1:9000/`` (exactly this host and port), ``/directory/``. Empty: layers of the catalog
+    only."""
+    catalog: str | None = Field(None, validation_alias=_names("CATALOG"))
+    """Where the layers are: a directory or ``s3://bucket/sources/``."""
+    tile_store: str | None = Field(None, validation_alias=_names("TILE_STORE"))
+    """Where finished tiles of layers are kept: a directory or ``s3://bucket/tiles/``. Not set: in memory only."""
+    tile_store_mode: Literal["serve", "redirect"] = Field("serve", validation_alias=_names("TILE_STORE_MODE"))
+    """``serve``: a stored tile is answered by us. ``redirect``: with 302 to ``tile_store_url``, as the AWS Lambda tiler
+    did."""
+    tile_store_url: str | None = Field(None, validation_alias=_names("TILE_STORE_URL"))
+    """Public address of the tile store, for redirects."""
+    tile_store_layout: Literal["revision", "plain"] = Field("revision", validation_alias=_names("TILE_STORE_LAYOUT"))
+    """``revision``: keys change with a layer's data and style, so that no old tile is ever found. ``plain``:
+    ``{id}/{z}/{x}/{y}.png``, for an S3 website in front; publishing again removes them."""
+    tile_store_first: bool = Field(False, validation_alias=_names("TILE_STORE_FIRST"))
+    """Name ``tile_store_url`` as the tiles' address in TileJSON and WMTS: a website, which leads here for tiles that it
+    has not got. For the layout ``plain``."""
+    s3_endpoint: str | None = Field(
+        None, validation_alias=_names("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
+    """Address of an S3 server other than AWS, as ``http://127.0.0.1:9000``."""
+    s3_anonymous: bool = Field(False, validation_alias=_names("S3_ANONYMOUS", "AWS_NO_SIGN_REQUEST"))
+    """Read S3 without credentials (public buckets)."""
+
+    # The face towards the net
+    name: str = Field("Tilery", validation_alias=_names("NAME", "TITILER_API_NAME"))
+    """Title of the API and of its pages."""
+    description: str = Field(
+        "A tile server for rasters.", validation_alias=_names("DESCRIPTION", "TITILER_API_DESCRIPTION")
+    )
+    """Text under the title."""
+    public_url: str | None = Field(None, validation_alias=_names("PUBLIC_URL"))
+    """The address that users see, as ``https://tiles.example.com/maps``; every link begins with it. Not set: links are
+    made from the request, and from ``X-Forwarded-*`` of trusted proxies; see ``allowed_hosts``."""
+    root_path: str = Field("", validation_alias=_names("ROOT_PATH", "TITILER_API_ROOT_PATH"))
+    """Path prefix that a proxy adds, as ``/maps``; requests work with and without it."""
+    trusted_proxies: CommaList = Field((), validation_alias=_names("TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"))
+    """Addresses or networks whose ``X-Forwarded-*`` are believed, as ``10.0.0.0/8``; ``*`` believes everybody."""
+    allowed_hosts: CommaList = Field((), validation_alias=_names("ALLOWED_HOSTS"))
+    """Host names that links are made from without ``public_url``, as ``tiles.example.com`` or ``*.example.com``.
+    Documents with such links may be kept by shared caches. Not set: links name whatever host is asked for, and those
+    documents are ``private``. With a list, links for other names have no host."""
+    cors_origins: CommaList = Field(("*",), validation_alias=_names("CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"))
+    """Origins whose pages may call the API."""
+    cors_allow_methods: CommaList = Field(
+        ("GET", "HEAD", "POST", "OPTIONS"),
+        validation_alias=_names("CORS_ALLOW_METHODS", "TITILER_API_CORS_ALLOW_METHODS"),
+    )
+    """Methods that those pages may use."""
+    frame_ancestors: CommaList = Field(("self",), validation_alias=_names("FRAME_ANCESTORS"))
+    """Sites that may show our pages in a frame of theirs: ``self``, ``https://maps.example.com``, ``*`` for every site.
+    Empty: none."""
+    cache_control: str = Field(
+        "public, max-age=3600", validation_alias=_names("CACHE_CONTROL", "TITILER_API_CACHECONTROL")
+    )
+    """``Cache-Control`` of every successful answer to GET and HEAD; errors are never cacheable."""
+    access_token: str | None = Field(
+        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), secret=True
+    )
+    """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need
+    none."""
+    default_attribution: str | None = Field(
+        None, validation_alias=_names("DEFAULT_ATTRIBUTION", "TITILER_DEFAULT_ATTRIBUTION")
+    )
+    """Credit line put into TileJSON and tilesets."""
+    lower_case_query_parameters: bool = Field(
+        False,
+        validation_alias=_names("LOWER_CASE_QUERY_PARAMETERS", "TITILER_API_LOWER_CASE_QUERY_PARAMETERS"),
+    )
+    """Take query parameters whatever their case."""
+    disable_cog: bool = Field(False, validation_alias=_names("DISABLE_COG", "TITILER_API_DISABLE_COG"))
+    """Leave the ``/cog`` routes out."""
+    debug: bool = Field(False, validation_alias=_names("DEBUG", "TITILER_API_DEBUG"))
+    """Log each request."""
+    template_directory: str | None = Field(
+        None, validation_alias=_names("TEMPLATE_DIRECTORY", "TITILER_API_TEMPLATE_DIRECTORY")
+    )
+    """Folder whose Jinja templates take the place of ours of the same name."""
+    tile_matrix_set_directory: str | None = Field(
+        None, validation_alias=_names("TILE_MATRIX_SET_DIRECTORY", "TILEMATRIXSET_DIRECTORY")
+    )
+    """Folder of further tile matrix sets (JSON, OGC 17-083r4)."""
+    colormap_directory: str | None = Field(None, validation_alias=_names("COLORMAP_DIRECTORY", "COLORMAP_DIRECTORY"))
+    """Folder of further colormaps (``.npy`` or ``.json``)."""
+    empty_tile: Literal["404", "204", "transparent"] = Field("404", validation_alias=_names("EMPTY_TILE"))
+    """Answer for a tile outside the raster: the 404 that TiTiler gives, 204 without a body, or a transparent
+    picture."""
+
+    # Limits of one request
+    deadline: float = Field(25.0, gt=0, validation_alias=_names("DEADLINE"))
+    """Seconds that one request may take. Keep it below the load balancer's idle timeout (60)."""
+    max_pixels: int = Field(2048 * 2048, gt=0, validation_alias=_names("MAX_PIXELS"))
+    """Pixels of one output picture at most."""
+    max_size: int = Field(4096, gt=0, validation_alias=_names("MAX_SIZE"))
+    """Pixels along one side of an output picture at most."""
+    max_bands: int = Field(64, gt=0, validation_alias=_names("MAX_BANDS"))
+    """Bands that one request may ask for."""
+    max_decoded_bytes: int = Field(512 << 20, gt=0, validation_alias=_names("MAX_DECODED_BYTES"))
+    """Bytes of decoded pixels that one request may need at most."""
+    max_body_bytes: int = Field(2 << 20, gt=0, validation_alias=_names("MAX_BODY_BYTES"))
+    """Bytes of a request body at most."""
+    max_vertices: int = Field(100_000, gt=0, validation_alias=_names("MAX_VERTICES"))
+    """Vertices of the geometries of one request at most."""
+    max_features: int = Field(100, gt=0, validation_alias=_names("MAX_FEATURES"))
+    """Features of one FeatureCollection at most."""
+
+    # What a worker may use
+    cores: int | None = Field(None, gt=0, validation_alias=_names("CORES"))
+    """Cores that this worker may count on. Not set: the task's, shared among its workers."""
+    render_slots: int | None = Field(None, gt=0, validation_alias=_names("RENDER_SLOTS"))
+    """Renders at a time in one worker. Not set: one more than the cores of the task, at least two."""
+    queue_length: int = Field(64, ge=0, validation_alias=_names("QUEUE_LENGTH"))
+    """Requests that may wait for a slot; further ones get 503 with Retry-After at once."""
+    memory: int | None = Field(None, gt=0, validation_alias=_names("MEMORY"))
+    """Bytes of memory that this worker may use. Not set: the container's limit shared among its workers."""
+    work_bytes: int | None = Field(None, gt=0, validation_alias=_names("WORK_BYTES"))
+    """Bytes that the requests under way in one worker may take together, answers that wait to be sent included. Not
+    set: what its memory leaves beside libraries and caches."""
+    block_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("BLOCK_CACHE_BYTES"))
+    """Bytes of decoded blocks kept for each worker; those of all are in one cache. Not set: a share of its memory."""
+    tile_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("TILE_CACHE_BYTES"))
+    """Bytes of encoded tiles kept for each worker, in one cache too. Not set: a share of its memory; 0 keeps none."""
+    kept_datasets: int = Field(128, gt=0, validation_alias=_names("KEPT_DATASETS"))
+    """Open datasets that a worker keeps."""
+    revalidate_seconds: float = Field(5.0, ge=0, validation_alias=_names("REVALIDATE_SECONDS"))
+    """Seconds after which a kept dataset's identity is checked again."""
+    fetch_threads: int = Field(16, gt=0, validation_alias=_names("FETCH_THREADS"))
+    """Range requests under way at a time in one worker; and requests for rasters in stores, most of which wait."""
+
+    # Upstream
+    connect_timeout: float = Field(2.0, gt=0, validation_alias=_names("CONNECT_TIMEOUT"))
+    """Seconds to wait for a connection to a store."""
+    read_timeout: float = Field(10.0, gt=0, validation_alias=_names("READ_TIMEOUT"))
+    """Seconds to wait for a store's next bytes."""
+    fetch_retries: int = Field(2, ge=0, validation_alias=_names("FETCH_RETRIES"))
+    """Further tries for a range that failed with 5xx or a broken connection."""
+
+    # Process
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", validation_alias=_names("LOG_LEVEL", "LOG_LEVEL")
+    )
+    """How much is logged."""
+
+    def __post_init__(self, _env_file: str | None) -> None:
+        """The process environment wins over ``.env``; there is no third place."""
+        variables.fill(self, (os.environ, variables.written(_env_file)))
+        tidy: dict[str, Any] = {
+            "root_path": f"/{bare}" if (bare := self.root_path.strip("/")) else "",
+            "public_url": self.public_url.rstrip("/") if self.public_url else None,
+            "tile_store_url": self.tile_store_url.rstrip("/") if self.tile_store_url else None,
+        }
+        for name, value in tidy.items():
+            object.__setattr__(self, name, value)
+        if problems := self._wrong_together():
+            raise variables.WrongVariables(problems)
+
+    def _wrong_together(self) -> dict[str, str]:
+        """What settings say together that cannot be, by the variable to change."""
+        problems = {}
+        if self.tile_store_first and not (self.tile_store_url and self.tile_store_layout == "plain"):
+            problems["TILERY_TILE_STORE_FIRST"] = "it needs TILERY_TILE_STORE_URL and TILERY_TILE_STORE_LAYOUT=plain"
+        if not all(map(_FRAME_ANCESTOR.fullmatch, self.frame_ancestors)):
+            problems["TILERY_FRAME_ANCESTORS"] = "it lists 'self', '*' or origins as https://maps.example.com"
+        if self.tile_store and self.tile_store_mode == "redirect":
+            if self.tile_store_url is None:
+                problems["TILERY_TILE_STORE_URL"] = "TILERY_TILE_STORE_MODE=redirect needs the address to redirect to"
+            elif self.tile_store_url == self.public_url:
+                problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
+        return problems
+
+
+@cache
+def get() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        WrongVariables: a value is not what its setting takes.
+    """
+    return Settings()
+
+
+def process_environment() -> dict[str, str]:
+    """All variables of this process, to hand on to one that it starts."""
+    return dict(os.environ)
+
+
+def process() -> MutableMapping[str, str]:
+    """The variables of this process themselves, for what native libraries have to be told before they are loaded."""
+    return os.environ
+
+
+def environment(name: str, default: str | None = None) -> str | None:
+    """A variable that belongs to somebody else (AWS, GDAL, the container). The one door to the environment."""
+    return os.environ.get(name, default)

@@ -1,0 +1,237 @@
+"""The process that gunicorn forks: it leaves without failing a request, and makes room when it has grown.
+
+On SIGTERM a load balancer may go on sending for some seconds, because it learns of the end later than the process does.
+So the worker says 503 at ``/healthz``, goes on answering everything else for the drain delay, asks each client to use
+another connection, and only then stops listening and finishes what is under way.
+
+A worker that has grown past its share of the memory, or has a thread that hangs in native code, leaves the same way,
+but healthy, and only when its successor serves: it says in memory shared with the process that forks (`Standing`) that
+it wants one, gives back its caches so that there is room for two, and goes on answering meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.arbiter import Arbiter
+from uvicorn.config import Config
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker
+
+from app.config import settings
+from app.process import budget, native
+from app.process.connections import Connection
+from app.process.standing import Standing
+from tilery import arena
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+
+    from app.serving.service import Service
+
+logger = logging.getLogger("uvicorn.error")
+
+CLOSE = (b"connection", b"close")
+DRAINING = b'{"status":"draining"}'
+RECYCLE_SECONDS = 2.0
+"""How long a grown worker asks its clients for new connections before it stops listening."""
+SUCCESSOR_SECONDS = 30.0
+"""How long it waits for its successor; without one by then it leaves all the same."""
+SLOW_CLIENTS_SECONDS = 3.0
+"""How long it waits for clients who have not read their answers, once it has stopped listening."""
+SERVICE = "tilery.service"
+"""Where the application says what serves: a name in the state of ASGI's lifespan."""
+LAST_REQUESTS_SECONDS = 0.5
+"""Time between the end of listening and the closing of connections without a request."""
+
+
+class DrainingServer(Server):
+    """A server that drains before it stops."""
+
+    def __init__(self, config: Config, *, drain_delay: float, ceiling: int, standing: Standing | None = None) -> None:
+        """Drain for ``drain_delay`` seconds on SIGTERM; leave when the process holds more than ``ceiling`` bytes."""
+        super().__init__(config)
+        self.drain_delay = drain_delay
+        # not all workers of a task at the same moment
+        self.ceiling = int(ceiling * random.uniform(0.95, 1.0))  # noqa: S311 - no secret
+        self.standing = standing
+        self.leaving_at: float | None = None
+        self.ready = True
+        self.recycling_since: float | None = None
+        """Moment at which this worker asked for a successor."""
+        self._tidied = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module gives it
+        """SIGTERM begins the drain, a second one ends it; every other signal stops at once."""
+        self.recycling_since = None
+        if sig == signal.SIGTERM and self.ready:
+            self.ready = False
+            self.leave(self.drain_delay)
+        else:
+            self.ready = False
+            self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, and say so to the process that forks."""
+        await super().startup(sockets)
+        if self.standing is not None and self.started:
+            self.standing.serve()
+
+    async def on_tick(self, counter: int) -> bool:
+        """True when it is time to stop listening; called ten times a second."""
+        if await super().on_tick(counter):
+            return True
+        if self.leaving_at is None:
+            if self.recycling_since is not None:
+                self._await_successor(self.recycling_since)
+            elif counter % 10 == 0 and (reason := await self._reason_to_leave()):
+                self._recycle(reason)
+            return False
+        if CLOSE not in self.server_state.default_headers:  # made anew every second
+            self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        return time.monotonic() >= self.leaving_at
+
+    def leave(self, seconds: float) -> None:
+        """Go on for so many seconds, and ask whoever gets an answer to use another connection from now on."""
+        self.leaving_at = time.monotonic() + seconds
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+
+    async def _reason_to_leave(self) -> str | None:
+        """Why this process should make way for another; None when it should not."""
+        service = self._service
+        if service is not None and service.hanging:
+            return f"{service.hanging} of its threads hang"
+        if not self.ceiling or (size := budget.resident()) <= self.ceiling:
+            self._tidied = False
+            return None
+        if not self._tidied:
+            # what was freed and not given back to the system may be all that is too much
+            self._tidied = True
+            await asyncio.to_thread(native.give_back)
+            return None
+        return f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
+
+    def _recycle(self, reason: str) -> None:
+        """Ask for a successor, and make room for it."""
+        logger.warning("%s: leaving for a new worker", reason)
+        self.recycling_since = time.monotonic()
+        if self.standing is None:
+            self.leave(RECYCLE_SECONDS)
+            return
+        self.standing.want_successor()
+        if (service := self._service) is not None:
+            threading.Thread(target=service.give_back_memory, daemon=True).start()
+
+    def _await_successor(self, since: float) -> None:
+        if self.standing is None or self.standing.is_succeeded or time.monotonic() - since > SUCCESSOR_SECONDS:
+            self.leave(RECYCLE_SECONDS)
+
+    @property
+    def _service(self) -> Service | None:
+        """What serves, where the application says it."""
+        found: Service | None = self.lifespan.state.get(SERVICE)
+        return found
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening; then, a moment later, close what is idle and wait for what is under way."""
+        for server in self.servers:
+            server.close()
+        # a connection accepted just now has its first request on the way: closing it would lose that
+        await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        if self.recycling_since is not None:
+            asyncio.get_running_loop().call_later(SLOW_CLIENTS_SECONDS, self._drop_slow_clients)
+        await super().shutdown(sockets)
+
+    def _drop_slow_clients(self) -> None:
+        """End connections that only wait for their clients to read: the successor has their memory."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and not connection.is_answering:
+                connection.drop()
+
+
+class Readiness:
+    """The application, but ``/healthz`` says 503 once the server drains, so that no balancer sends more."""
+
+    def __init__(self, app: ASGI3Application, server: DrainingServer) -> None:
+        self.app = app
+        self.server = server
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer the health check of a draining server, pass everything else on."""
+        if self.server.ready or scope["type"] != "http" or not scope["path"].endswith("/healthz"):
+            await self.app(scope, receive, send)
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(DRAINING)),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": DRAINING, "more_body": False})
+
+
+def spare_collections() -> None:
+    """Look for garbage in circles less often, and never among what was made until now.
+
+    A request leaves hardly any behind, and by default the interpreter goes through thousands of lasting objects for it:
+    3 % of the time of a tile.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
+    """What ``app/process/gunicorn_conf.py`` names as the worker class."""
+
+    CONFIG_KWARGS: dict[str, Any] = {"loop": "auto", "http": Connection}  # noqa: RUF012 - as the class above has it
+
+    standing: Standing | None = None
+    """What this process and the one that forked it tell each other."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        config: Config = self.config
+        config.proxy_headers = False  # the application knows whom to believe
+        config.server_header = False
+        config.access_log = self.cfg.accesslog is not None
+        self.drain_delay = float(settings.environment("DRAIN_DELAY") or 0)
+        self.ceiling = int(settings.environment("TILERY_MEMORY") or 0)
+        if self.ceiling and arena.shared is not None:
+            # its share of what all have together is not among its own pages
+            for name in ("TILERY_BLOCK_CACHE_BYTES", "TILERY_TILE_CACHE_BYTES"):
+                self.ceiling -= int(settings.environment(name) or 0)
+        # the arbiter's patience is the drain, the requests under way, and two seconds to leave
+        self.patience = max(1, int(self.cfg.graceful_timeout - self.drain_delay) - 2)
+        config.timeout_graceful_shutdown = self.patience
+
+    def _install_sigquit_handler(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self.server.handle_exit, signal.SIGQUIT, None)
+
+    async def _serve(self) -> None:
+        spare_collections()
+        self.server = DrainingServer(
+            self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, standing=self.standing
+        )
+        self.config.app = Readiness(self.wsgi, self.server)
+        self._install_sigquit_handler()
+        await self.server.serve(sockets=self.sockets)
+        if not self.server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        if self.standing is not None:
+            self.standing.take_leave()
+        # a thread stuck in native code would keep the process for ever
+        watchdog = threading.Timer(5.0, os._exit, (0,))
+        watchdog.daemon = True
+        watchdog.start()

@@ -1,0 +1,150 @@
+"""One budget of bytes for all requests of a process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from tilery.errors import Busy, DeadlineExceeded, TooMuchWork
+from tilery.limits import compute_slots, deadline, memory
+from tilery.limits.memory import SMALL, Memory
+
+MIB = 1 << 20
+
+
+class Request(threading.Thread):
+    """A request that takes some memory and keeps it until it is told to end."""
+
+    def __init__(self, budget: Memory, *sizes: int, seconds: float = 20) -> None:
+        super().__init__(daemon=True)
+        self.budget = budget
+        self.sizes = sizes
+        self.seconds = seconds
+        self.has = threading.Event()
+        self.end = threading.Event()
+        self.failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        copy_context().run(self._run)
+
+    def _run(self) -> None:
+        try:
+            with deadline.limit(self.seconds), self.budget.work():
+                for size in self.sizes:
+                    memory.need(size)
+                self.has.set()
+                self.end.wait(20)
+        except BaseException as error:  # noqa: BLE001 - looked at by the test
+            self.failure = error
+
+    def finish(self) -> None:
+        self.end.set()
+        self.join(20)
+
+
+def until(check: Callable[[], Any]) -> None:
+    limit = time.monotonic() + 10
+    while not check():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def test_who_finds_no_room_waits_for_it_in_line() -> None:
+    budget = Memory(100 * MIB)
+    first = Request(budget, 60 * MIB)
+    assert first.has.wait(10)
+    second = Request(budget, 50 * MIB)
+    until(lambda: len(budget._waiting) == 1)
+    third = Request(budget, 30 * MIB)  # would fit, but has come later
+    until(lambda: len(budget._waiting) == 2)
+    assert not second.has.is_set()
+    assert not third.has.is_set()
+    small = Request(budget, SMALL)  # as small as a tile: never waits
+    assert small.has.wait(10)
+    first.finish()
+    assert second.has.wait(10)
+    assert third.has.wait(10)
+    assert budget.held == 80 * MIB + SMALL
+    for request in (second, third, small):
+        request.finish()
+    assert budget.held == 0
+
+
+def test_two_who_need_more_do_not_wait_for_each_other() -> None:
+    budget = Memory(100 * MIB)
+    both = [Request(budget, 40 * MIB, 70 * MIB) for _ in range(2)]
+    until(lambda: any(request.has.is_set() for request in both))
+    for request in sorted(both, key=lambda found: not found.has.is_set()):
+        assert request.has.wait(10)
+        request.finish()
+        assert request.failure is None
+    assert budget.held == 0
+
+
+def test_a_request_larger_than_all_is_refused_and_what_it_had_is_free() -> None:
+    budget = Memory(100 * MIB)
+    request = Request(budget, 20 * MIB, 90 * MIB)
+    request.finish()
+    assert isinstance(request.failure, TooMuchWork)
+    assert request.failure.limit == 75 * MIB
+    assert budget.held == 0
+
+
+def test_answers_that_wait_to_be_sent_take_room_from_work() -> None:
+    budget = Memory(100 * MIB)
+    budget.unsent(60 * MIB)
+    assert budget.crowded
+    request = Request(budget, 50 * MIB)
+    until(lambda: budget._waiting)
+    budget.unsent(-30 * MIB)
+    assert request.has.wait(10)
+    assert not budget.crowded
+    request.finish()
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LONGEST_WAIT", 0.05)
+    budget = Memory(100 * MIB)
+    first = Request(budget, 70 * MIB)
+    assert first.has.wait(10)
+    second = Request(budget, 70 * MIB)
+    second.join(10)
+    assert isinstance(second.failure, Busy)
+    assert second.failure.retry_after
+    third = Request(budget, 70 * MIB, seconds=0.01)
+    third.join(10)
+    assert isinstance(third.failure, DeadlineExceeded)
+    first.finish()
+    assert budget.held == 0
+    assert not budget._waiting
+
+
+def test_who_waits_for_memory_lets_others_compute() -> None:
+    budget, slots = Memory(100 * MIB), compute_slots.Turns(1)
+    first = Request(budget, 70 * MIB)
+    assert first.has.wait(10)
+    got = threading.Event()
+
+    def wait() -> None:
+        with slots.taken(), budget.work():
+            memory.need(70 * MIB)
+            got.set()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    until(lambda: budget._waiting)
+    with deadline.limit(10), slots.taken():  # the only slot is free meanwhile
+        assert not got.is_set()
+    first.finish()
+    assert got.wait(10)
+    waiting.join(10)
+
+
+def test_without_a_budget_nothing_is_counted() -> None:
+    memory.need(1 << 60)

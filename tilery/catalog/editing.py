@@ -1,0 +1,151 @@
+"""Changes to a layer's document that somebody else's change in between does not get lost by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tilery.catalog import document, ids
+from tilery.catalog.catalog import DOCUMENT
+from tilery.errors import BrokenDocument, Conflict, InvalidParameter, LayerNotFound, NotFound
+from tilery.storage.objects import Store
+
+_TRIES = 5
+
+
+def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
+    """A layer's document as it is written, and its version.
+
+    Raises:
+        LayerNotFound: there is none.
+        BrokenDocument: it is not a JSON object.
+    """
+    try:
+        blob = store.read(f"{ids.asked(layer_id)}/{DOCUMENT}")
+    except NotFound:
+        blob = None
+    if blob is None:
+        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+    try:
+        found = json.loads(blob.body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BrokenDocument("The document is not a JSON object.")
+    return found, blob.version
+
+
+def edit(store: Store, layer_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The document after a change, written only over the one that was changed.
+
+    Raises:
+        LayerNotFound, BrokenDocument: as `read`; or the change would break the document.
+        Conflict: others change it all the time.
+    """
+    for _ in range(_TRIES):
+        before, version = read(store, layer_id)
+        after = change(before)
+        body = document.encode(after)
+        document.parse(layer_id, body, version=version, folder=f"{store.address}{layer_id}/")
+        try:
+            store.write(
+                f"{layer_id}/{DOCUMENT}",
+                body,
+                media_type="application/json",
+                cache_control="no-cache",
+                expected=version,
+            )
+        except Conflict:
+            continue
+        return after
+    raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
+
+
+def files(store: Store, layer_id: str) -> list[str]:
+    """Keys of all files of a layer, the document's first; also of one whose document is broken or was never written.
+
+    Raises:
+        LayerNotFound: there is nothing under that id.
+    """
+    keys = [entry.key for entry in store.entries(f"{ids.asked(layer_id)}/")]
+    if not keys:
+        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+    first = f"{layer_id}/{DOCUMENT}"
+    return sorted(keys, key=lambda key: key != first)
+
+
+def remove(store: Store, layer_id: str) -> int:
+    """Number of files that were removed: the document first, so that nobody meets a layer with half of its files.
+
+    Raises:
+        LayerNotFound: there is nothing under that id.
+    """
+    keys = files(store, layer_id)
+    for key in keys:
+        store.remove(key)
+    return len(keys)
+
+
+def set_style(
+    store: Store, layer_id: str, name: str, render: Mapping[str, Any], title: str | None = None
+) -> dict[str, Any]:
+    """The document with a style added or replaced."""
+
+    def change(found: dict[str, Any]) -> dict[str, Any]:
+        style = {"render": dict(render)} | ({"title": title} if title else {})
+        return found | {"styles": {**_styles(found), name: style}}
+
+    return edit(store, layer_id, change)
+
+
+def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
+    """The document without a style.
+
+    Raises:
+        InvalidParameter: it has none of that name.
+    """
+
+    def change(found: dict[str, Any]) -> dict[str, Any]:
+        styles = _styles(found)
+        if styles.pop(name, None) is None:
+            raise InvalidParameter(f"The layer has no style '{name}'.", parameter="style")
+        return found | {"styles": styles}
+
+    return edit(store, layer_id, change)
+
+
+def _styles(found: Mapping[str, Any]) -> dict[str, Any]:
+    styles = found.get("styles") or {}
+    if not isinstance(styles, dict):
+        raise BrokenDocument("The document's styles are not an object.", parameter="styles")
+    return dict(styles)
+
+
+def set_render(store: Store, layer_id: str, render: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with other parameters for requests that give none."""
+    return edit(store, layer_id, lambda found: found | {"render": dict(render)})
+
+
+def render_of(text: str) -> dict[str, Any]:
+    """Render parameters from a query string, ``rescale=0,3000&colormap_name=viridis``; repeats become lists.
+
+    Raises:
+        InvalidParameter: not a query string, or a parameter that says where pixels are and not how they look.
+    """
+    found: dict[str, Any] = {}
+    try:
+        pairs = parse_qsl(text.lstrip("?"), keep_blank_values=True, strict_parsing=bool(text))
+    except ValueError:
+        raise InvalidParameter("Render parameters are written as in a URL: name=value&name=value.") from None
+    for name, value in pairs:
+        if name in ("bidx", "rescale"):
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = value
+    try:
+        document.query(found)
+    except BrokenDocument as error:
+        raise InvalidParameter(error.detail, parameter="render") from None
+    return found

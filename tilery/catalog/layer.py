@@ -1,0 +1,83 @@
+"""What a layer is, once its document was read: a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tilery.geo.raster import Bounds
+
+Query = tuple[tuple[str, str], ...]
+"""Render parameters as pairs of a query string, ``(("colormap_name", "viridis"), ("rescale", "0,3000"))``: sorted by
+name, repeats in the order written. Whoever parses a request's query parses these in the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """Render parameters under a name, asked for with ``?style=``."""
+
+    name: str
+    title: str | None = None
+    render: Query = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """What the AWS Lambda tiler wrote about a source under ``meta``."""
+
+    approximate_zoom: int | None = None
+    band_count: int | None = None
+    width: int | None = None
+    height: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A named source with styles."""
+
+    id: str
+    name: str
+    source: str
+    """Address of the raster: an absolute path, ``s3://bucket/key`` or ``https://…``."""
+    revision: str
+    """Identity of the data; another one means that no tile made before may be served. Part of every cache key."""
+    version: str
+    """Identity of the document itself, which changes with a style too."""
+    bounds: Bounds
+    """West, south, east, north in degrees."""
+    minzoom: int
+    maxzoom: int
+    description: str | None = None
+    attribution: str | None = None
+    render: Query = ()
+    """What is used when the request says nothing."""
+    styles: tuple[Style, ...] = ()
+    meta: Meta = Meta()
+    published: str | None = None
+    """When, as ISO 8601 in UTC."""
+    statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    """Statistics of each band, ``b1``…, with TiTiler's names (``min``, ``max``, ``percentile_2``, ``histogram``…)."""
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The document as it was written, what is unknown to us included."""
+
+    @property
+    def is_sealed(self) -> bool:
+        """True when the raster never changes under its address, because that holds the revision, as a published one's
+        does. Any other may be written over without the document knowing.
+        """
+        return f"/{self.revision}/" in self.source
+
+    @property
+    def center(self) -> tuple[float, float, int]:
+        """Longitude, latitude and zoom that a map may open at."""
+        west, south, east, north = self.bounds
+        if west > east:  # across the antimeridian
+            east += 360
+        longitude = (west + east) / 2
+        return (longitude - 360 if longitude > 180 else longitude, (south + north) / 2, self.minzoom)
+
+    def style(self, name: str) -> Style | None:
+        """The style of that name, or None."""
+        return next((style for style in self.styles if style.name == name), None)

@@ -1,0 +1,1 @@
+"""Values of geography: coordinate reference systems, tile matrix sets, grids and rasters of pixels."""

@@ -1,0 +1,95 @@
+"""Who may compute: as many threads at a time as there are slots.
+
+A thread that waits for bytes from a store lets another have its turn meanwhile, so that a store far away keeps no core
+idle, and yet no more threads than slots decode and hold pixels at a time. Whoever waits for another thread (for a block
+that it decodes, for a raster that it opens) gives its turn away too: else all turns could be held by threads that wait
+for one without.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from tilery.limits import deadline
+
+
+class _Turn:
+    """What a thread holds while it computes."""
+
+    __slots__ = ("_free", "held")
+
+    def __init__(self, free: threading.Semaphore) -> None:
+        self._free = free
+        self.held = False
+
+    def take(self) -> None:
+        if not self._free.acquire(blocking=False):
+            left = deadline.remaining()
+            if not self._free.acquire(timeout=None if left == float("inf") else left):
+                raise deadline.exceeded()
+        self.held = True
+
+    def give(self) -> None:
+        if self.held:
+            self.held = False
+            self._free.release()
+
+
+_turn: ContextVar[_Turn | None] = ContextVar("turn", default=None)
+
+
+class Turns:
+    """The turns of a process."""
+
+    def __init__(self, number: int) -> None:
+        """Let ``number`` threads compute at a time."""
+        self._free = threading.Semaphore(number)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """A context in which this thread computes; entered when its turn comes.
+
+        Raises:
+            DeadlineExceeded: the time was up first.
+        """
+        turn = _Turn(self._free)
+        turn.take()
+        token = _turn.set(turn)
+        try:
+            yield
+        finally:
+            _turn.reset(token)
+            turn.give()
+
+
+@contextmanager
+def given_away() -> Iterator[None]:
+    """A context in which this thread only waits; it is left when its turn comes again.
+
+    Raises:
+        DeadlineExceeded: the time was up first.
+    """
+    turn = _turn.get()
+    if turn is None or not turn.held:
+        yield
+        return
+    token = _turn.set(None)  # threads that wait together with this one have no turn of their own to give
+    turn.give()
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+        turn.take()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """A context in which this thread does not give its turn away: it holds locks of others while it waits."""
+    token = _turn.set(None)
+    try:
+        yield
+    finally:
+        _turn.reset(token)

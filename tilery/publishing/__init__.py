@@ -1,0 +1,1 @@
+"""Rasters prepared and put where the service finds them as layers."""

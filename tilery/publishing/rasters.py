@@ -1,0 +1,340 @@
+"""Rasters of the publisher's own: opened for reading whatever their format, and written.
+
+The service opens rasters in `tilery.reading.gdal` only, which takes nothing but the formats that it serves. A publisher
+names a file on purpose, so here every format is taken that leads nowhere else, sidecars and all; and with ``trust``
+every one that GDAL knows.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tilery.errors import (
+    BrokenRaster,
+    CatalogError,
+    InvalidParameter,
+    NotARaster,
+    SourceNotFound,
+    StoreFull,
+    TileryError,
+    UnsupportedRaster,
+)
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Bounds, Crs
+from tilery.publishing import harmless
+from tilery.publishing.gaps import known
+from tilery.reading.profile import Profile
+
+if TYPE_CHECKING:
+    import rasterio
+    from rasterio.io import DatasetReader, DatasetWriter
+
+    from tilery.storage.bytes import ByteSource
+
+BLOCK = 512
+CACHE_MB = 64
+"""GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
+_NOT_A_RASTER = "GDAL cannot open this as a raster."
+_NOT_HARMLESS = (
+    "GDAL cannot open this as a raster of a format that holds all of it. What may lead to other files or addresses "
+    "(VRT, HDF5, netCDF 4, WMS and others) needs --trust: give it when you trust where the file is from."
+)
+ROOM = 32 << 20
+"""Free bytes below which a failed write is put down to a full disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a raster is, for one that does not say it."""
+
+    crs: Crs | None = None
+    bounds: Bounds | None = None
+    """Left, bottom, right, top in that CRS."""
+    nodata: float | None = None
+
+    def __bool__(self) -> bool:
+        """True when it says anything."""
+        return self.crs is not None or self.bounds is not None or self.nodata is not None
+
+
+def environment(**options: Any) -> rasterio.Env:
+    """GDAL's settings while publishing: sidecars are read, all cores compress, memory stays bounded."""
+    import rasterio
+
+    return rasterio.Env(
+        **{
+            "GDAL_CACHEMAX": CACHE_MB,
+            "GDAL_NUM_THREADS": "ALL_CPUS",
+            "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
+            "GDAL_TIFF_INTERNAL_MASK": False,
+            "GDAL_PAM_ENABLED": False,
+            "CPL_LOG": os.devnull,  # what GDAL's own threads would write to the terminal
+            **options,
+        }
+    )
+
+
+@contextmanager
+def reading(path: Path, *, driver: str | None = None, trust: bool = False) -> Iterator[DatasetReader]:
+    """An open dataset.
+
+    Args:
+        path: a file that `facts` were taken of, or of our own making.
+        driver: what it was opened as before. None: one of the formats that lead to no other file.
+        trust: take any format.
+
+    Raises:
+        SourceNotFound, NotARaster, UnsupportedRaster: what the path turned out to be.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+    from rasterio.io import DatasetReader
+
+    if not path.exists():
+        raise SourceNotFound("There is no such file.", private=str(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            if trust:
+                dataset = rasterio.open(path, sharing=False)
+            else:  # `rasterio.open` takes one driver, what it makes takes several
+                drivers = [driver] if driver else harmless.drivers_for(path)
+                dataset = DatasetReader(str(path), driver=drivers, sharing=False)
+    except RasterioIOError as error:
+        raise NotARaster(_NOT_A_RASTER if driver or trust else _NOT_HARMLESS, private=str(error)) from None
+    try:  # no `with`: rasterio's belongs to one thread, and a handle may be closed by another than opened it
+        if dataset.count == 0:
+            raise UnsupportedRaster("The file holds several rasters or none; name one of them.")
+        yield dataset
+    finally:
+        dataset.close()
+
+
+@contextmanager
+def reading_remote(source: ByteSource, *, trust: bool = False) -> Iterator[DatasetReader]:
+    """An open dataset over a remote source, of which only the parts are fetched that are asked for.
+
+    Raises:
+        NotARaster: GDAL cannot open it in this way.
+    """
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    from tilery.storage.bytes import file_object
+
+    def opener(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
+        if path.rsplit("/", 1)[-1] != "source" or mode not in ("r", "rb"):
+            raise FileNotFoundError(path)
+        return file_object(source)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = _first_of(
+                lambda driver: rasterio.open("source", opener=opener, sharing=False, driver=driver),
+                (None,) if trust else harmless.DRIVERS,
+            )
+    except RasterioIOError as error:
+        raise NotARaster(_NOT_A_RASTER if trust else _NOT_HARMLESS, private=str(error)) from None
+    try:
+        if not trust:
+            harmless.need_own(dataset)
+        yield dataset
+    finally:
+        dataset.close()
+
+
+def _first_of(opening: Callable[[str | None], DatasetReader], drivers: Sequence[str | None]) -> DatasetReader:
+    """The dataset that the first driver opens which can.
+
+    Raises:
+        RasterioIOError: none of them can.
+    """
+    from rasterio.errors import RasterioIOError
+
+    for driver in drivers[:-1]:
+        try:
+            return opening(driver)
+        except RasterioIOError:
+            continue
+    return opening(drivers[-1])
+
+
+@contextmanager
+def writing(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
+    """A new GeoTIFF, of tiles of 512 pixels unless the profile says otherwise."""
+    import rasterio
+
+    profile = {
+        "driver": "GTiff",
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "IF_SAFER",
+    } | profile
+    with rasterio.open(path, "w", **profile) as dataset:
+        yield dataset
+
+
+@contextmanager
+def updating(path: Path) -> Iterator[DatasetWriter]:
+    """An existing GeoTIFF, to build overviews of."""
+    import rasterio
+
+    with rasterio.open(path, "r+") as dataset:
+        yield dataset
+
+
+def discard(path: Path) -> None:
+    """Nothing; the file is gone, with what stands beside it."""
+    for suffix in ("", ".msk", ".ovr", ".msk.ovr", ".aux.xml"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
+@contextmanager
+def failures(folder: Path) -> Iterator[None]:
+    """What GDAL raises while it reads and writes, as errors that say what to do."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except TileryError:
+        raise
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        text = f"{error} {error.__cause__ or ''}"
+        if not folder.is_dir():
+            raise CatalogError("The folder to write to is not there.", private=text) from error
+        if "No space left" in text or shutil.disk_usage(folder).free < ROOM:
+            raise StoreFull("The disk is full; nothing was published.", private=text) from error
+        raise BrokenRaster("A part of the raster cannot be read or written.", private=text) from error
+
+
+class Handles:
+    """Open datasets over one file, each lent to one thread at a time: GDAL's are not to be shared."""
+
+    def __init__(self, opening: Callable[[], AbstractContextManager[Any]]) -> None:
+        """Nothing is opened yet; ``opening`` opens one more."""
+        self._opening = opening
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._all = ExitStack()
+
+    @contextmanager
+    def borrow(self) -> Iterator[Any]:
+        """A dataset for this thread alone."""
+        try:
+            opened = self._idle.get_nowait()
+        except queue.Empty:
+            opened = self._all.enter_context(self._opening())
+        try:
+            yield opened
+        finally:
+            self._idle.put(opened)
+
+    def close(self) -> None:
+        """Nothing; every dataset is closed. No thread may hold one."""
+        self._all.close()
+
+
+def facts(path: Path, placement: Placement | None = None, *, trust: bool = False, checked: bool = False) -> Profile:
+    """What the raster says of itself, with the placement taken for what it does not say.
+
+    Args:
+        path: a file.
+        placement: what it does not say.
+        trust: take a file of any format, wherever it leads.
+        checked: it was looked at before what stands beside the file and in it, or all is of our own making.
+
+    Raises:
+        NotARaster, UnsupportedRaster: complex numbers, or bands of several types.
+    """
+    from tilery.reading.gdal import profile_of
+
+    if not trust and not checked:
+        harmless.need_own_neighbours(path)
+    with environment(), reading(path, trust=trust) as dataset:
+        if not trust and not checked:
+            harmless.need_own(dataset)
+        return placed(known(profile_of(dataset), dataset), placement)
+
+
+def need_harmless(path: Path) -> None:
+    """Nothing, when the file is of a format that the service opens, and nothing in it leads to another.
+
+    Raises:
+        NotARaster, UnsupportedRaster: it is not.
+    """
+    from tilery.reading.gdal import driver_of, need_own_overviews
+
+    with path.open("rb") as file:
+        driver = driver_of(file.read(16))
+    with environment(), reading(path) as dataset:
+        if dataset.driver != driver:  # the first bytes of one format, read as another
+            raise NotARaster("The file is not what it begins as.", private=dataset.driver)
+        need_own_overviews(dataset)
+
+
+def placed(found: Profile, placement: Placement | None = None) -> Profile:
+    """The facts, with the placement taken for what the raster does not say.
+
+    Raises:
+        UnsupportedRaster: complex numbers, or bands of several types.
+        InvalidParameter: a nodata value that the type does not have.
+    """
+    from dataclasses import replace
+
+    from rasterio.dtypes import in_dtype_range
+
+    if any(dtype.startswith("complex") for dtype in found.dtypes):
+        raise UnsupportedRaster("Complex numbers cannot be shown; publish their amplitude or phase.")
+    if len(set(found.dtypes)) > 1:
+        raise UnsupportedRaster("The bands have several data types; publish them apart.")
+    if not placement:
+        return found
+    if placement.nodata is not None and not in_dtype_range(placement.nodata, found.dtypes[0]):
+        raise InvalidParameter(f"A raster of {found.dtypes[0]} has no value {placement.nodata:g}.", parameter="nodata")
+    transform = found.transform
+    if placement.bounds is not None:
+        left, bottom, right, top = placement.bounds
+        transform = ((right - left) / found.width, 0.0, left, 0.0, (bottom - top) / found.height, top)
+    return replace(
+        found,
+        crs=placement.crs or found.crs,
+        transform=transform,
+        nodata=found.nodata if placement.nodata is None else placement.nodata,
+        band_nodata=found.band_nodata if placement.nodata is None else (),
+    )
+
+
+def identity(path: Path) -> str:
+    """Text that changes when the file does."""
+    found = path.stat()
+    return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
+
+
+def crs_of(profile: Profile) -> Crs:
+    """The raster's CRS.
+
+    Raises:
+        UnsupportedRaster: it has none.
+    """
+    if profile.crs is None:
+        raise UnsupportedRaster(
+            "The raster does not say where it is. Give --crs (as EPSG:4326) and, where it has no georeference at all, "
+            "--bounds (left,bottom,right,top in that CRS)."
+        )
+    return profile.crs
+
+
+def rasterio_crs(crs: Crs) -> Any:
+    """Rasterio's object."""
+    return crs_.to_rasterio(crs)

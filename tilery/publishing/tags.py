@@ -1,0 +1,52 @@
+"""What a raster says of itself beyond its pixels, taken over into the published one: tags and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tilery.publishing import rasters
+
+_STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG", "LAYOUT", "OVERVIEWS_")
+"""Beginnings of names that say something of the pixels as they were."""
+_OF_THE_FILE = ("AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION", "TIFFTAG_RESOLUTIONUNIT")
+_MOST_BYTES = 64 << 10
+"""Of all tags: they stand at the head of the file, which every server reads first."""
+
+
+def copy_tags(source: Path, driver: str, written: Any, bands: Sequence[int]) -> None:
+    """Give a dataset the tags and units of a source, as many as a header has room for.
+
+    Args:
+        source: the source.
+        driver: what it was opened as.
+        written: the dataset, open for writing.
+        bands: of the source, in the order in which they are written.
+    """
+    with rasters.reading(source, driver=driver) as dataset:
+        whole = dataset.tags()
+        of_bands = [dataset.tags(band) for band in bands]
+        units = [dataset.units[band - 1] for band in bands]
+    room = _MOST_BYTES
+    kept, room = _kept(whole, room)
+    if kept:
+        written.update_tags(**kept)
+    for number, (tags, unit) in enumerate(zip(of_bands, units, strict=True), 1):
+        kept, room = _kept(tags, room)
+        if kept:
+            written.update_tags(number, **kept)
+        if unit:
+            written.set_band_unit(number, unit)
+
+
+def _kept(tags: Mapping[str, str], room: int) -> tuple[dict[str, str], int]:
+    """Tags to keep, and the room that they leave."""
+    kept = {}
+    for name, value in tags.items():
+        size = len(name.encode()) + len(value.encode()) + 32
+        if name.startswith(_STALE) or name in _OF_THE_FILE or size > room:
+            continue
+        kept[name] = value
+        room -= size
+    return kept, room

@@ -1,0 +1,138 @@
+"""A raster of any format as a GeoTIFF in tiles of 512 pixels, in its own CRS: the Lambda tiler's first step.
+
+Files that are kept in rows, and those that decode from the top only (JPEG, PNG), are read once from top to bottom; what
+is made of them can then be read anywhere by all cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+
+from tilery.geo.raster import Array
+from tilery.publishing import rasters
+from tilery.publishing.gaps import Gaps
+from tilery.publishing.profiles import Squeeze
+from tilery.publishing.progress import Advance
+from tilery.publishing.rasters import BLOCK
+from tilery.publishing.tags import copy_tags
+from tilery.publishing.turns import Roll
+from tilery.publishing.windows import in_order, pieces
+from tilery.reading.profile import Profile
+
+_SEQUENTIAL = frozenset({"JPEG", "PNG", "GIF"})
+
+
+def is_random_access(profile: Profile) -> bool:
+    """True when any part of the raster can be read without what stands before it."""
+    rows, columns = profile.block_shapes[0]
+    tiled = columns < profile.width or (profile.width <= 2048 and rows * columns <= 2048 * 2048)
+    return tiled and rows * columns <= 4096 * 4096 and profile.driver not in _SEQUENTIAL
+
+
+def transcode(
+    source: Path,
+    target: Path,
+    profile: Profile,
+    options: dict[str, str],
+    advance: Advance,
+    *,
+    mask_inside: bool = False,
+    roll: Roll | None = None,
+    gaps: Gaps | None = None,
+) -> None:
+    """Nothing; ``target`` was written, with the place and nodata of ``profile``.
+
+    Args:
+        source: any raster that GDAL opens.
+        target: a new GeoTIFF; its mask, where the source has one that is not alpha or nodata, goes inside or beside it.
+        profile: facts of the source, corrected by the publisher.
+        options: creation options: compression, predictor.
+        advance: called with pixels.
+        mask_inside: put the mask into the file.
+        roll: the order in which columns are wanted, of which ``profile`` says how many there are.
+        gaps: how what is missing is said, where the source says it otherwise.
+
+    Raises:
+        BrokenRaster, StoreFull: a part cannot be read or written.
+    """
+    dtype = np.dtype(profile.dtypes[0])
+    masked = profile.has_mask and profile.alpha_band is None and profile.nodata is None
+    windows = pieces(
+        profile.width,
+        profile.height,
+        profile.count * dtype.itemsize,
+        rows_only=not is_random_access(profile),
+    )
+    handles = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
+    rasters.discard(target)
+
+    def read(window: Any) -> tuple[Any, Any]:
+        with handles.borrow() as dataset:
+            parts = roll.windows(window) if roll else [window]
+            data = [dataset.read(window=part) for part in parts]
+            if gaps is not None:
+                said = [gaps.mask(dataset, read, part) for read, part in zip(data, parts, strict=True)]
+                mask = None if said[0] is None else _joined(said)
+                return gaps.filled(_joined(data)), mask
+            mask = _joined([dataset.dataset_mask(window=part) for part in parts]) if masked else None
+            return _joined(data), mask
+
+    with rasters.failures(target.parent), rasters.environment(GDAL_TIFF_INTERNAL_MASK=mask_inside):
+        try:
+            with rasters.writing(
+                target,
+                width=profile.width,
+                height=profile.height,
+                count=profile.count,
+                dtype=dtype.name,
+                crs=rasters.rasterio_crs(rasters.crs_of(profile)),
+                transform=Affine(*profile.transform),
+                nodata=profile.nodata,
+                **options,
+            ) as written:
+                bands = range(1, profile.count + 1)
+                describe(written, profile, bands)
+                copy_tags(source, profile.driver, written, bands)
+                for window, (data, mask) in in_order(windows, read, workers=None if is_random_access(profile) else 1):
+                    written.write(data, window=window)
+                    if mask is not None:
+                        written.write_mask(mask, window=window)
+                    advance(int(window.width * window.height))
+        finally:
+            handles.close()
+
+
+def _joined(parts: list[Any]) -> Array:
+    joined: Array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return joined
+
+
+def describe(written: Any, profile: Profile, bands: Sequence[int]) -> None:
+    """Nothing; meaning, palette, scale, offset and description were given to the bands, from those of the source."""
+    from rasterio.enums import ColorInterp
+
+    chosen = [band - 1 for band in bands]
+    if written.profile.get("photometric", "").lower() != "ycbcr":
+        written.colorinterp = tuple(ColorInterp[profile.colorinterp[band]] for band in chosen)
+    if profile.palette:
+        written.write_colormap(1, profile.palette)
+    if any(profile.scales[band] != 1 or profile.offsets[band] != 0 for band in chosen):
+        written.scales = tuple(profile.scales[band] for band in chosen)
+        written.offsets = tuple(profile.offsets[band] for band in chosen)
+    for number, band in enumerate(chosen, 1):
+        if description := profile.descriptions[band]:
+            written.set_band_description(number, description)
+
+
+WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1"}
+"""Creation options of files that live for one publish: quick to write."""
+
+
+def final(squeeze: Squeeze, dtype: str) -> dict[str, str]:
+    """Creation options of a GeoTIFF to keep, as the Lambda tiler's ``transcode`` wrote it."""
+    return squeeze.strip_options(dtype) | {"BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}

@@ -1,0 +1,373 @@
+"""Decoded blocks, kept for the next tile that needs them: one cache a process, or one for all workers of a service.
+
+Decoding is most of the time of a tile, and neighbouring tiles share blocks. A block that several threads or workers
+need at a time is fetched and decoded by one of them; the others wait for it. Blocks are decoded straight into the
+memory that keeps them (`tilery.arena`), and arrays of them are views of it: an array that is alive keeps its block there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TypeVar
+
+import numpy as np
+
+from tilery.arena import BLOCK_PAGE, BLOCKS_START, Arena, Key
+from tilery.errors import BrokenRaster
+from tilery.geo.raster import Array
+from tilery.limits import compute_slots, deadline
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+SPARSE: Array = np.empty(0, np.uint8)
+"""Stands for a block that is not stored in the file: all its samples are nodata, or 0."""
+
+_SPARSE_KEPT = 1 << 16
+"""Keys of blocks that are not stored, at most."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.005
+"""Seconds after which to look again for a block that another worker is at: it takes one to ten milliseconds."""
+
+
+class BlockCache:
+    """Blocks by key, those dropped first that were not used lately. Safe under threads."""
+
+    def __init__(self, capacity: int) -> None:
+        """Keep up to ``capacity`` bytes."""
+        self._kept = _Views(_arena(capacity))
+        self._sparse: dict[Hashable, None] = {}
+        self._flights: dict[Hashable, _Flight] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes held at present."""
+        return self._kept.arena.held
+
+    def resize(self, capacity: int) -> None:
+        """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
+        self._kept = _Views(_arena(capacity))
+
+    def move_to(self, arena: Arena) -> None:
+        """Keep blocks in memory that other processes share."""
+        self._kept = _Views(arena)
+
+    def clear(self) -> None:
+        """Drop all blocks."""
+        with self._lock:
+            self._sparse.clear()
+        arena = self._kept.arena
+        if arena.lock():
+            try:
+                arena.clear()
+            finally:
+                arena.unlock()
+
+    def leave(self) -> None:
+        """Have memory of one's own. For a process that was forked from one that uses the cache."""
+        self._kept = _Views(_arena(self._kept.arena.capacity))
+        self._flights = {}
+        self._lock = threading.Lock()
+
+    def obtain(
+        self,
+        keys: Sequence[_Key],
+        sizes: Callable[[list[_Key]], Mapping[_Key, int]],
+        fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
+    ) -> dict[_Key, Array]:
+        """The bytes of each key's block, not to be written to.
+
+        Args:
+            keys: of the blocks that are wanted.
+            sizes: is given keys that nobody has and returns the bytes of each block; those that it leaves out are
+                ``SPARSE``.
+            fill: is given memory for blocks that nobody has and yields each key when its memory is filled.
+
+        Raises:
+            Whatever ``sizes`` and ``fill`` raise; threads that waited for the same block then try for themselves.
+        """
+        digests = {key: _digest(key) for key in keys}
+        found = self._find(digests)
+        missing = [key for key in digests if key not in found]
+        while missing:
+            mine, others = self._claim(missing)
+            # Own work first, so that two threads never wait for each other.
+            elsewhere = self._load(mine, digests, sizes, fill, found) if mine else {}
+            missing = []
+            for key, flight in others.items():
+                block = _landed(flight)
+                if block is None:
+                    missing.append(key)
+                else:
+                    found[key] = block
+            missing += self._await(elsewhere, found)
+        return found
+
+    def _find(self, digests: Mapping[_Key, Key]) -> dict[_Key, Array]:
+        """The blocks that are kept."""
+        found = {key: SPARSE for key in digests if key in self._sparse} if self._sparse else {}
+        return found | self._look(digests)[0]
+
+    def _look(self, digests: Mapping[_Key, Key]) -> tuple[dict[_Key, Array], bool]:
+        """The blocks that are in the arena; and whether there are others that nobody is at."""
+        found: dict[_Key, Array] = {}
+        gone = False
+        kept = self._kept
+        arena = kept.arena
+        if not arena.lock():
+            return found, True
+        try:
+            for key, digest in digests.items():
+                page = arena.find(digest)
+                if page is None:
+                    gone = True
+                elif arena.is_ready(page):
+                    found[key] = kept.view(page)
+        finally:
+            arena.unlock()
+        return found, gone
+
+    def _claim(self, wanted: Iterable[_Key]) -> tuple[dict[_Key, _Flight], dict[_Key, _Flight]]:
+        """The flights that are the caller's from now on, and those of others."""
+        mine: dict[_Key, _Flight] = {}
+        others: dict[_Key, _Flight] = {}
+        with self._lock:
+            for key in wanted:
+                flight = self._flights.get(key)
+                if flight is None:
+                    mine[key] = self._flights[key] = _Flight()
+                else:
+                    others[key] = flight
+        return mine, others
+
+    def _load(
+        self,
+        mine: dict[_Key, _Flight],
+        digests: Mapping[_Key, Key],
+        sizes: Callable[[list[_Key]], Mapping[_Key, int]],
+        fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
+        found: dict[_Key, Array],
+    ) -> dict[_Key, Key]:
+        """Put the blocks of own flights into ``found``; the digests of those that another worker is at."""
+        try:
+            stored = sizes(list(mine))
+            for key in [key for key in mine if key not in stored]:
+                self._remember_sparse(key)
+                self._land(key, SPARSE, mine, found)
+            rooms, ready = self._rooms(stored, digests)
+            for key, block in ready.items():
+                self._land(key, block, mine, found)
+            # Threads of this worker that wait for the same look for themselves: own work may take longer.
+            elsewhere = {key: digests[key] for key in mine if key not in rooms}
+            self._let_go([mine.pop(key) for key in elsewhere], elsewhere)
+            if rooms:
+                self._fill(rooms, fill, mine, found)
+            return elsewhere
+        finally:
+            self._let_go(list(mine.values()), mine)
+
+    def _await(self, elsewhere: dict[_Key, Key], found: dict[_Key, Array]) -> list[_Key]:
+        """Put blocks that other workers are at into ``found`` when they are there; those that failed are returned."""
+        pause = _FIRST_PAUSE
+        while elsewhere:
+            ready, gone = self._look(elsewhere)
+            found |= ready
+            elsewhere = {key: digest for key, digest in elsewhere.items() if key not in ready}
+            if gone or not elsewhere:
+                return list(elsewhere)
+            with compute_slots.given_away():
+                time.sleep(pause)
+            deadline.check()
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
+        return []
+
+    def _fill(
+        self,
+        rooms: dict[_Key, _Room],
+        fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
+        mine: dict[_Key, _Flight],
+        found: dict[_Key, Array],
+    ) -> None:
+        """Have blocks made."""
+        try:
+            for key in fill({key: room.block for key, room in rooms.items()}):
+                room = rooms.pop(key)
+                room.block.flags.writeable = False
+                room.close(filled=True)
+                self._land(key, room.block, mine, found)
+            if rooms:
+                raise BrokenRaster("A block of the raster is missing.", parameter="url")
+        finally:
+            for room in rooms.values():
+                room.close(filled=False)
+
+    def _rooms(
+        self, sizes: Mapping[_Key, int], digests: Mapping[_Key, Key]
+    ) -> tuple[dict[_Key, _Room], dict[_Key, Array]]:
+        """Memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
+        kept = self._kept
+        arena = kept.arena
+        if not arena.lock():
+            return {key: _Room(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
+        rooms = {}
+        ready = {}
+        try:
+            for key, size in sizes.items():
+                page = arena.find(digests[key])
+                if page is None:
+                    page = arena.make(digests[key], size)
+                    if page is None:  # all is in use, or the block is larger than all
+                        rooms[key] = _Room(np.empty(size, np.uint8))
+                    else:
+                        rooms[key] = _Room(kept.room(page), arena, page)
+                elif arena.is_ready(page):
+                    ready[key] = kept.view(page)
+        finally:
+            arena.unlock()
+        return rooms, ready
+
+    def _let_go(self, flights: list[_Flight], keys: Iterable[Hashable]) -> None:
+        """End flights without a block."""
+        if not flights:
+            return
+        with self._lock:
+            for key in keys:
+                del self._flights[key]
+        for flight in flights:
+            flight.landed.set()
+
+    def _land(self, key: _Key, block: Array, mine: dict[_Key, _Flight], found: dict[_Key, Array]) -> None:
+        """Give a block to whoever wants it."""
+        found[key] = block
+        flight = mine.pop(key)
+        flight.block = block
+        with self._lock:
+            del self._flights[key]
+        flight.landed.set()
+
+    def _remember_sparse(self, key: Hashable) -> None:
+        with self._lock:
+            if len(self._sparse) >= _SPARSE_KEPT:
+                self._sparse.clear()
+            self._sparse[key] = None
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A block that some thread is at work on."""
+
+    landed: threading.Event = field(default_factory=threading.Event)
+    block: Array | None = None
+
+
+@dataclass(slots=True)
+class _Room:
+    """Memory to be filled with a block. Without an arena it is nobody else's."""
+
+    block: Array
+    arena: Arena | None = None
+    page: int = 0
+
+    def close(self, *, filled: bool) -> None:
+        """Let others see the block, or forget it."""
+        if self.arena is not None and self.arena.lock():
+            try:
+                self.arena.finish(self.page) if filled else self.arena.drop(self.page)
+            finally:
+                self.arena.unlock()
+
+
+class _View(weakref.ref[Array]):
+    """Knows which extent an array is a view of, also when the array is gone."""
+
+    __slots__ = ("page",)
+    page: int
+
+
+class _Views:
+    """Arrays of an arena's extents. An extent is pinned as long as an array of it, or a view of one, is alive."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.arena = arena
+        self._alive: dict[int, _View] = {}
+        self._counts: dict[int, int] = {}
+        self._gone: deque[int] = deque()
+        self._lock = threading.Lock()
+
+    def view(self, page: int) -> Array:
+        """The bytes of an extent, not to be written to. With the arena locked."""
+        self.arena.use(page)
+        array = self.room(page)
+        array.flags.writeable = False
+        return array
+
+    def room(self, page: int) -> Array:
+        """The bytes of an extent, to be filled. With the arena locked."""
+        with self._lock:
+            self._let_go()
+            self._counts[page] = self._counts.get(page, 0) + 1
+            size = self.arena.pin(page)
+        self._settle()
+        # An array on memory that is not an array's: NumPy lets views of it refer to this one, not to what is below.
+        array = np.frombuffer(self.arena.memory, np.uint8, size, page * self.arena.page)
+        view = _View(array, self._died)
+        view.page = page
+        self._alive[id(view)] = view
+        return array
+
+    def _died(self, view: weakref.ref[Array]) -> None:
+        """Called by the interpreter wherever an array comes to its end, perhaps in the middle of what is above."""
+        del self._alive[id(view)]
+        self._gone.append(view.page)  # type: ignore[attr-defined]
+        self._settle()
+
+    def _settle(self) -> None:
+        """Unpin what is not needed any more, now or by whoever has the lock."""
+        while self._gone and self._lock.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._lock.release()
+
+    def _let_go(self) -> None:
+        while self._gone:
+            page = self._gone.popleft()
+            left = self._counts[page] - 1
+            if left:
+                self._counts[page] = left
+            else:
+                del self._counts[page]
+                self.arena.unpin(page)
+
+
+def _arena(capacity: int) -> Arena:
+    return Arena(capacity, page=BLOCK_PAGE, start=BLOCKS_START)
+
+
+def _landed(flight: _Flight) -> Array | None:
+    """What another thread has made, waited for; None when it failed."""
+    left = deadline.remaining()
+    with compute_slots.given_away():
+        landed = flight.landed.wait(None if left == math.inf else left)
+    if not landed:
+        raise deadline.exceeded()
+    return flight.block
+
+
+def _digest(key: Hashable) -> Key:
+    """128 bits that stand for a key in all workers."""
+    high, low = struct.unpack("QQ", blake2b(repr(key).encode(), digest_size=16).digest())
+    return high, low
+
+
+cache = BlockCache(64 << 20)
+"""The decoded blocks of this process."""
+os.register_at_fork(after_in_child=cache.leave)

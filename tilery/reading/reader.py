@@ -1,0 +1,688 @@
+"""Reading in the field's own verbs: tile, part, preview, feature, point, info.
+
+Every verb ends as one `Grid` to fill. Here it is decided which engine fills it, with which resampling, within which
+budget, and here all is done that is not sampling: scale and offset, names, statistics, cut lines. The behaviour that
+clients know is rio-tiler's (https://cogeotiff.github.io/rio-tiler/readers/); where ours differs,
+docs/compatibility.md says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+
+from app.config import settings
+from tilery.errors import (
+    AnswerTooLarge,
+    InvalidBand,
+    InvalidGeometry,
+    InvalidParameter,
+    OverLimit,
+    PointOutsideBounds,
+    TileOutsideBounds,
+    TooMuchWork,
+    UnsupportedRaster,
+)
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Array, Bounds, Crs, Grid, Raster
+from tilery.geo.tms import TileMatrixSet
+from tilery.limits import memory
+from tilery.reading import drawing, footprint, globe, masks, pixel_sizes
+from tilery.reading import geometry as shape
+from tilery.reading.datasets import Opened, kept
+from tilery.reading.engine import Engine, Pixels
+from tilery.reading.grid.engine import rows_of
+from tilery.reading.options import ReadOptions
+from tilery.reading.profile import Profile, can_hold
+from tilery.storage.bytes.protocol import SourceChanged
+from tilery.storage.locations import Location
+
+_T = TypeVar("_T")
+
+_PART = 8 << 20
+"""Bytes of pixels of a part of a grid."""
+_DERIVED = 256
+"""Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
+
+
+@contextmanager
+def open_reader(location: Location) -> Iterator[Reader]:
+    """A reader of the raster at a location. The raster stays open afterwards, for the next request.
+
+    Raises:
+        SourceChanged: the raster changed while it was read; what was read must not be used. Opening it again gives the
+            new one.
+        SourceError, UpstreamError: it cannot be opened or read.
+    """
+    opened = kept().get(location)
+    try:
+        yield Reader(opened)
+    except SourceChanged:
+        kept().forget(opened)
+        raise
+    except Exception:
+        if not opened.unchanged():
+            kept().forget(opened)
+            raise SourceChanged from None
+        raise
+    if not opened.unchanged():
+        kept().forget(opened)
+        raise SourceChanged
+
+
+def peek(location: Location) -> Reader | None:
+    """The reader of a raster that is open and was checked lately, for facts that need no pixels. Never waits."""
+    opened = kept().peek(location)
+    return None if opened is None else Reader(opened)
+
+
+class Reader:
+    """The verbs, for one open raster. Made anew for each request; holds nothing of its own."""
+
+    def __init__(self, opened: Opened) -> None:
+        """Read from an open raster."""
+        self._opened = opened
+        self.profile: Profile = opened.profile
+        self.identity: str = opened.identity
+        """What tells this state of the source from any other: part of every cache key."""
+
+    def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
+        """Bounds in a geographic CRS, inside of one turn around the world: west > east across the antimeridian.
+
+        Raises:
+            UnsupportedRaster: the raster has no CRS, or no place in that one.
+        """
+        return self._derive(("bounds", crs), lambda: globe.geographic_bounds(self.profile, crs))
+
+    def has_outline(self) -> bool:
+        """True when every edge of the raster lies on the globe."""
+        return globe.outline_is_known(self.profile, self._need_crs())
+
+    def whereabouts(self) -> tuple[Bounds, tuple[float, float]]:
+        """(bounds, middle) in degrees, those of its own globe where the raster is not on the Earth.
+
+        Raises:
+            UnsupportedRaster: the raster has no CRS, or one that leads to no globe.
+        """
+        crs = self._need_crs()
+        bounds = self.geographic_bounds(crs_.geodetic(crs))
+        return bounds, self._derive(("middle",), lambda: globe.middle(self.profile, bounds))
+
+    def can_show(self, tms: TileMatrixSet) -> bool:
+        """True when the raster has a place in a tile matrix set's CRS, though perhaps not on the set."""
+        crs = self.profile.crs
+        return crs is not None and self._derive(("way", tms.crs), lambda: crs_.have_a_way(crs, tms.crs))
+
+    def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
+        """Shallowest and deepest zoom that show the raster in a tile matrix set.
+
+        The deepest is the one nearest to its resolution, the shallowest the one at which it is about as large as a
+        tile.
+        """
+        return self._derive(("zooms", tms.id), lambda: self._zooms(tms))
+
+    def _zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
+        self._need_crs()
+        if not self.can_show(tms):
+            raise UnsupportedRaster(
+                f"The raster's coordinate reference system and that of {tms.id} have nothing in common.",
+                parameter="tileMatrixSetId",
+            )
+        tile = min(tms.matrices[0].tile_width, tms.matrices[0].tile_height)
+        if self._one_scale():
+            with suppress(UnsupportedRaster):
+                transform, width, height = self._transform_in(tms.crs)
+                resolution = max(abs(transform[0]), abs(transform[4]))
+                level = _deepest_overview(width, height, tile)
+                return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
+        own = pixel_sizes.in_middle(self.profile, tms.crs, tms.bounds)
+        if own is None:
+            return (tms.minzoom, tms.maxzoom)
+        level = _deepest_overview(self.profile.width, self.profile.height, tile)
+        return (tms.zoom_for_resolution(own * 2**level), tms.zoom_for_resolution(own))
+
+    def _one_scale(self) -> bool:
+        """True when what GDAL suggests for all of the raster in another CRS tells of each place on it."""
+
+        def found() -> bool:
+            try:
+                return not globe.is_wide(self.geographic_bounds())
+            except UnsupportedRaster:
+                return True
+
+        return self._derive(("one scale",), found)
+
+    def refuse_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> None:
+        """Refuse a tile that surely does not touch the raster, by what is known of it already: never asks PROJ, which
+        takes too long for the event loop.
+
+        Raises:
+            TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
+        """
+        bounds = tms.tile_bounds(z, x, y)
+        extent = self._opened.derived.get(("extent", tms.crs))
+        if extent and footprint.surely(bounds, extent) is False:
+            raise _outside(tms, z, x, y)
+
+    def resolution(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
+        """Size of the raster's pixels in a CRS around a box, across and down."""
+        self._need_crs()
+        return self._resolution_in(crs, bounds)
+
+    def check_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> Bounds:
+        """The bounds of a tile that touches the raster; found without reading.
+
+        Raises:
+            TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
+        """
+        self._need_crs()
+        bounds = tms.tile_bounds(z, x, y)
+        extent = self._derive(("extent", tms.crs), lambda: footprint.extent(self.profile, tms.crs))
+        touches = footprint.surely(bounds, extent) if extent else None
+        if touches is None:
+            touches = footprint.covers(self.profile, bounds, tms.crs)
+        if not touches:
+            raise _outside(tms, z, x, y)
+        return bounds
+
+    def tile(
+        self,
+        tms: TileMatrixSet,
+        z: int,
+        x: int,
+        y: int,
+        options: ReadOptions,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        buffer: float | None = None,
+        padding: int | None = None,
+    ) -> Raster:
+        """The pixels of a tile, of the size that its matrix says where none is given, plus twice the buffer.
+
+        Raises:
+            TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
+        """
+        bounds = self.check_tile(tms, z, x, y)
+        matrix = tms.matrix(z)
+        grid = Grid(crs=tms.crs, bounds=bounds, width=width or matrix.tile_width, height=height or matrix.tile_height)
+        return self._read(grid, options, buffer=buffer, padding=padding)
+
+    def part(
+        self,
+        bounds: Bounds,
+        *,
+        bounds_crs: Crs,
+        options: ReadOptions,
+        dst_crs: Crs | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_size: int | None = None,
+        buffer: float | None = None,
+        padding: int | None = None,
+        align: bool = False,
+    ) -> Raster:
+        """The pixels of a bounding box, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's own
+        resolution unless a size says otherwise. One side alone keeps the proportions. With ``align`` the box grows to
+        the borders of the raster's pixels.
+
+        Raises:
+            InvalidParameter: the box has no area, or no place in the output's CRS.
+        """
+        self._need_crs()
+        left, bottom, right, top = bounds
+        if not all(map(math.isfinite, bounds)) or left >= right or bottom >= top:
+            raise InvalidParameter("The bounding box must be minx,miny,maxx,maxy with an area.", parameter="bbox")
+        target = dst_crs or bounds_crs
+        placed = crs_.transform_bounds(bounds_crs, target, bounds)
+        if not all(map(math.isfinite, placed)) or placed[0] >= placed[2] or placed[1] >= placed[3]:
+            raise InvalidParameter("The bounding box has no place in the output's CRS.", parameter="bbox")
+        across, down = self._resolution_in(target, placed)
+        if align:
+            placed = self._on_pixels(target, placed)
+        native = ((placed[2] - placed[0]) / across, (placed[3] - placed[1]) / down)
+        if not all(map(math.isfinite, native)):
+            raise InvalidParameter("The bounding box is too large to be counted in pixels.", parameter="bbox")
+        if target != self.profile.crs:
+            native = (float(max(1, round(native[0]))), float(max(1, round(native[1]))))
+        width, height = output_size(native, width=width, height=height, max_size=max_size)
+        grid = Grid(crs=target, bounds=placed, width=width, height=height)
+        return self._read(grid, options, buffer=buffer, padding=padding)
+
+    def preview(
+        self,
+        *,
+        options: ReadOptions,
+        dst_crs: Crs | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_size: int | None = 1024,
+    ) -> Raster:
+        """The whole raster, thinned out to a size."""
+        return self._read(self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size), options)
+
+    def in_parts(self, grid: Grid, options: ReadOptions) -> Iterator[Raster]:
+        """A grid that has more pixels than a picture may have, some rows at a time.
+
+        Raises:
+            TooMuchWork: its pixels are more than one request may need.
+        """
+        chosen = settings.get()
+        size = len(self._bands(options)) * self.profile.dtype.itemsize
+        needed = grid.width * grid.height * size
+        if needed > chosen.max_decoded_bytes:
+            raise TooMuchWork(
+                f"This would take about {needed >> 20} MB of pixels; the limit is {chosen.max_decoded_bytes >> 20} MB. "
+                "Give a max_size.",
+                parameter="max_size",
+                limit=chosen.max_decoded_bytes,
+            )
+        rows = max(1, min(chosen.max_pixels, _PART // size) // grid.width)
+        for row in range(0, grid.height, rows):
+            yield self._read(rows_of(grid, row, min(grid.height, row + rows)), options)
+
+    def whole(self, *, dst_crs: Crs | None, width: int | None, height: int | None, max_size: int | None) -> Grid:
+        """The grid that holds the whole raster, thinned out to a size."""
+        profile = self.profile
+        target = dst_crs or profile.crs
+        if target is None or target == profile.crs:
+            size = (float(profile.upright_size[0]), float(profile.upright_size[1]))
+            bounds = profile.bounds
+        elif (around := self._beyond_in(target)) is not None:
+            bounds = around
+            side = pixel_sizes.in_middle(profile, target, bounds) or (bounds[2] - bounds[0]) / profile.width
+            size = ((bounds[2] - bounds[0]) / side, (bounds[3] - bounds[1]) / side)
+        else:
+            (a, _, c, _, e, f), across, down = self._transform_in(target)
+            size = (float(across), float(down))
+            bounds = (c, f + e * down, c + a * across, f)
+        width, height = output_size(size, width=width, height=height, max_size=max_size)
+        return Grid(crs=target, bounds=bounds, width=width, height=height)
+
+    def feature(
+        self,
+        geometry: Mapping[str, Any] | shape.Shape,
+        *,
+        shape_crs: Crs,
+        options: ReadOptions,
+        dst_crs: Crs | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_size: int | None = None,
+        buffer: float | None = None,
+        padding: int | None = None,
+        align: bool = False,
+    ) -> Raster:
+        """The pixels of a geometry's bounding box, masked outside of the geometry; every pixel it touches is inside.
+
+        A line or a point lies on pixels of the raster: the box of what is not of polygons alone grows to their borders.
+
+        Raises:
+            InvalidGeometry: it is not a geometry that can be cut out.
+        """
+        outline = shape.parse(geometry)
+        bounds, bounds_crs = outline.bounds, shape_crs
+        if not outline.is_areal:
+            self._need_crs()
+            bounds_crs = dst_crs or shape_crs
+            bounds, align = self._touched(bounds_crs, outline.placed(shape_crs, bounds_crs).bounds), False
+        raster = self.part(
+            bounds,
+            bounds_crs=bounds_crs,
+            options=options,
+            dst_crs=dst_crs,
+            width=width,
+            height=height,
+            max_size=max_size,
+            buffer=buffer,
+            padding=padding,
+            align=align,
+        )
+        placed = outline.placed(shape_crs, raster.crs or shape_crs)
+        inside = drawing.touched(placed, raster.bounds, raster.height, raster.width).view(np.bool_)
+        mask = inside[None] if raster.mask is None else raster.mask & inside
+        return _replace(raster, mask=mask, cutline=inside)
+
+    def point(self, lon: float, lat: float, *, coord_crs: Crs, options: ReadOptions) -> Raster:
+        """The one pixel at a position, as a raster of one row and one column.
+
+        Raises:
+            PointOutsideBounds: the position is not on the raster.
+        """
+        profile = self.profile
+        x, y = lon, lat
+        if profile.crs is not None and coord_crs != profile.crs:
+            xs, ys = crs_.transform_points(coord_crs, profile.crs, [lon], [lat])
+            x, y = float(xs[0]), float(ys[0])
+        x = footprint.turned(profile, x)
+        a, b, c, d, e, f = profile.transform
+        determinant = a * e - b * d
+        if math.isfinite(x) and math.isfinite(y) and determinant:
+            across = (e * (x - c) - b * (y - f)) / determinant
+            down = (a * (y - f) - d * (x - c)) / determinant
+            if 0 <= across < profile.width and 0 <= down < profile.height:
+                return self._pixel(math.floor(across), math.floor(down), options)
+        raise PointOutsideBounds("The position is outside of the raster.")
+
+    def _pixel(self, column: int, row: int, options: ReadOptions) -> Raster:
+        a, b, c, d, e, f = self.profile.transform
+        if self.profile.north_up:
+            xs, ys = sorted((c + a * column, c + a * (column + 1))), sorted((f + e * row, f + e * (row + 1)))
+            bounds = (xs[0], ys[0], xs[1], ys[1])
+        else:
+            x, y = c + a * (column + 0.5) + b * (row + 0.5), f + d * (column + 0.5) + e * (row + 0.5)
+            half = 0.01 * min(self.profile.resolution)
+            bounds = (x - half, y - half, x + half, y + half)
+        nearest = ReadOptions(bands=options.bands, nodata=options.nodata, unscale=options.unscale)
+        return self._read(Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
+
+    @contextmanager
+    def dataset(self, overview: int | None = None) -> Iterator[Any]:
+        """An open GDAL dataset of the raster, or of one of its overviews (from 0), for libraries that take one."""
+        with self._opened.gdal.handle(overview) as handle:
+            yield handle
+
+    def info(self) -> dict[str, Any]:
+        """What TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
+        profile = self.profile
+        names = [f"b{band}" for band in range(1, profile.count + 1)]
+        if profile.nodata is not None:
+            nodata_type = "Nodata"
+        elif profile.alpha_band is not None:
+            nodata_type = "Alpha"
+        else:
+            nodata_type = "Mask" if profile.has_mask else "None"
+        body: dict[str, Any] = {
+            "bounds": list(profile.bounds),
+            "crs": None if profile.crs is None else crs_.uri(profile.crs) or profile.crs,
+            "band_metadata": [[name, tags] for name, tags in zip(names, profile.band_tags, strict=True)],
+            "band_descriptions": [[name, text or name] for name, text in zip(names, profile.descriptions, strict=True)],
+            "dtype": profile.dtypes[0],
+            "nodata_type": nodata_type,
+            "colorinterp": list(profile.colorinterp),
+            "scales": list(profile.scales),
+            "offsets": list(profile.offsets),
+            "driver": profile.driver,
+            "count": profile.count,
+            "width": profile.width,
+            "height": profile.height,
+            "overviews": list(profile.overviews),
+        }
+        if profile.palette:
+            body["colormap"] = {str(value): list(colour) for value, colour in profile.palette.items()}
+        if profile.nodata is not None:
+            body["nodata_value"] = profile.nodata if math.isfinite(profile.nodata) else None
+        known = [found for band in range(1, profile.count + 1) if (found := profile.statistics(band))]
+        if known:
+            body["minmax"] = [list(pair) for pair in known]
+        return body
+
+    def _derive(self, key: tuple[Any, ...], work_out: Callable[[], _T]) -> _T:
+        """What was worked out before from the profile, or is now."""
+        derived = self._opened.derived
+        with suppress(KeyError):
+            known: _T = derived[key]
+            return known
+        found = work_out()
+        if len(derived) >= _DERIVED:
+            derived.clear()
+        derived[key] = found
+        return found
+
+    def _need_crs(self) -> Crs:
+        if self.profile.crs is None:
+            raise UnsupportedRaster("The raster has no coordinate reference system.", parameter="url")
+        return self.profile.crs
+
+    def _transform_in(self, crs: Crs) -> tuple[tuple[float, ...], int, int]:
+        """Transform and size of the whole raster in a CRS."""
+        profile = self.profile
+        if crs == profile.crs and profile.north_up:
+            return (profile.transform, profile.width, profile.height)
+
+        def suggested() -> tuple[tuple[float, ...], int, int]:
+            from tilery.reading.gdal import default_transform
+
+            return default_transform(profile, crs)
+
+        return self._derive(("transform", crs), suggested)
+
+    def _resolution_in(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
+        """Size of the raster's pixels in a CRS, across and down.
+
+        Where the raster goes far around the world or across the antimeridian, what GDAL suggests for all of it tells of
+        no place on it; the resolution is then taken at the place that is asked for.
+        """
+        if crs != self.profile.crs and not self._one_scale():
+            side = footprint.resolution_at(self.profile, crs, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+            return (side, side)
+        transform = self._transform_in(crs)[0]
+        return (abs(transform[0]), abs(transform[4]))
+
+    def _beyond_in(self, crs: Crs) -> Bounds | None:
+        """Bounds in another CRS of a raster that crosses its seam, in one piece that goes on beyond it. None where the
+        raster does not, or the CRS has no seam.
+        """
+        if self._one_scale():
+            return None
+        return self._derive(("beyond", crs), lambda: globe.beyond_seam(crs, self.geographic_bounds()))
+
+    def _on_pixels(self, crs: Crs, bounds: Bounds) -> Bounds:
+        """Bounds grown to the borders of the raster's pixels, as these lie in a CRS."""
+        return self._grown(crs, bounds, math.ceil)
+
+    def _touched(self, crs: Crs, bounds: Bounds) -> Bounds:
+        """Bounds of the raster's pixels that hold any position within bounds, which may have no area. A position on the
+        border of two pixels is in the latter.
+        """
+        if not all(map(math.isfinite, bounds)):
+            raise InvalidGeometry("The geometry has no place in the output's coordinate reference system.")
+        return self._grown(crs, bounds, lambda last: math.floor(last) + 1)
+
+    def _grown(self, crs: Crs, bounds: Bounds, end: Callable[[float], int]) -> Bounds:
+        a, _, c, _, e, f = self._transform_in(crs)[0]
+        columns = sorted(((bounds[0] - c) / a, (bounds[2] - c) / a))
+        rows = sorted(((bounds[1] - f) / e, (bounds[3] - f) / e))
+        xs = sorted((c + a * math.floor(columns[0]), c + a * end(columns[1])))
+        ys = sorted((f + e * math.floor(rows[0]), f + e * end(rows[1])))
+        return (xs[0], ys[0], xs[1], ys[1])
+
+    def _read(
+        self, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
+    ) -> Raster:
+        """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
+        if buffer:
+            grid = widened(grid, buffer)
+        limit = settings.get().max_pixels
+        if grid.width * grid.height > limit:
+            raise TooMuchWork(
+                f"The picture would have {grid.width} × {grid.height} pixels; at most {limit} are allowed. Give a "
+                "max_size, or a width and height.",
+                parameter="max_size",
+                limit=limit,
+            )
+        if options.max_pixels is not None and grid.width * grid.height > options.max_pixels:
+            raise AnswerTooLarge(
+                f"The picture would have {grid.width} × {grid.height} pixels; in this format {options.max_pixels} fit "
+                "into what can be sent from here. Ask for fewer pixels or bands, or for a format that compresses.",
+                parameter="format",
+                limit=options.max_pixels,
+            )
+        if not padding or self._aligned(grid):
+            return self._fill(grid, options)
+        raster = self._fill(widened(grid, padding), options)
+        inner = slice(padding, -padding)
+        return _replace(
+            raster,
+            data=raster.data[:, inner, inner],
+            mask=None if raster.mask is None else raster.mask[:, inner, inner],
+            alpha=None if raster.alpha is None else raster.alpha[inner, inner],
+            bounds=grid.bounds,
+        )
+
+    def _aligned(self, grid: Grid) -> bool:
+        """True when the grid falls on the raster's own blocks, so that pixels around it change nothing."""
+        profile = self.profile
+        if grid.crs != profile.crs or not profile.north_up or profile.block_shapes[0][1] == profile.width:
+            return False
+        a, _, c, _, e, f = profile.transform
+        column, row = (grid.bounds[0] - c) / a, (grid.bounds[3] - f) / e
+        width, height = (grid.bounds[2] - grid.bounds[0]) / a, (grid.bounds[1] - grid.bounds[3]) / e
+        if round(width) % 64 and round(height) % 64:
+            return False
+        return not (profile.width - round(column)) % 64 and not (profile.height - round(row)) % 64
+
+    def _fill(self, grid: Grid, options: ReadOptions) -> Raster:
+        bands = self._bands(options)
+        nodata = self._nodata(options)
+        method = self._method(grid, options)
+        cog = self._opened.cog
+        engine: Engine = cog if cog is not None and cog.takes(method) else self._opened.gdal
+        limit = settings.get().max_decoded_bytes
+        made = grid.width * grid.height * len(bands) * self.profile.dtype.itemsize
+        needed = max(made, engine.estimate(grid, bands=bands))
+        if needed > limit:
+            raise TooMuchWork(
+                f"This would take about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
+                "area or a deeper zoom, or give the raster overviews and tiles.",
+                limit=limit,
+            )
+        pixels_of_grid = grid.width * grid.height
+        held = pixels_of_grid * len(bands) * (self.profile.dtype.itemsize + 1 + 4 * options.unscale)
+        work = engine.work(grid, bands=bands, method=method)
+        memory.need(held + max(work, pixels_of_grid * options.bytes_a_pixel))
+        pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
+        if nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
+            pixels = masks.without(pixels, numbers)
+        return self._raster(grid, bands, nodata, pixels, unscale=options.unscale)
+
+    def _bands(self, options: ReadOptions) -> tuple[int, ...]:
+        profile = self.profile
+        bands = options.bands or profile.data_bands or (1,)
+        for band in bands:
+            if not 1 <= band <= profile.count:
+                raise InvalidBand(
+                    f"Band {band} does not exist: the raster has bands 1 to {profile.count}.",
+                    parameter="bidx",
+                    limit=profile.count,
+                )
+        limit = settings.get().max_bands
+        if len(bands) > limit:
+            raise OverLimit(f"At most {limit} bands can be asked for at a time.", parameter="bidx", limit=limit)
+        return bands
+
+    def _nodata(self, options: ReadOptions) -> float | None:
+        if options.nodata is None:
+            return self.profile.usable_nodata
+        if not can_hold(self.profile.dtype.name, options.nodata):
+            raise InvalidParameter(
+                f"A raster of type {self.profile.dtypes[0]} cannot hold this nodata value.", parameter="nodata"
+            )
+        return options.nodata
+
+    def _method(self, grid: Grid, options: ReadOptions) -> str:
+        """The resampling of this read. In the raster's own CRS it is ``resampling``; in another it is ``reproject``,
+        except that ``resampling`` has its say where the output is coarser than the raster and pixels must be thinned
+        out.
+        """
+        profile = self.profile
+        if grid.crs == profile.crs and profile.north_up and not profile.gcps:
+            return options.resampling
+        if options.resampling != "nearest" and footprint.scale(profile, grid) > 1.0:
+            return options.resampling
+        return options.reproject
+
+    def _raster(
+        self, grid: Grid, bands: tuple[int, ...], nodata: float | None, pixels: Pixels, *, unscale: bool
+    ) -> Raster:
+        profile = self.profile
+        data: Array = pixels.data
+        scales = tuple(profile.scales[band - 1] for band in bands)
+        offsets = tuple(profile.offsets[band - 1] for band in bands)
+        known = [profile.statistics(band) for band in bands]
+        statistics = tuple(pair for pair in known if pair is not None) if None not in known else None
+        if unscale:
+            factor = np.asarray(scales, dtype="float32").reshape(-1, 1, 1)
+            shift = np.asarray(offsets, dtype="float32").reshape(-1, 1, 1)
+            data = data.real.astype("float32")  # of complex numbers TiTiler takes that part too
+            data *= factor
+            data += shift
+            if statistics is not None:
+                ends = (
+                    (low * by + plus, high * by + plus)
+                    for (low, high), by, plus in zip(statistics, scales, offsets, strict=True)
+                )
+                statistics = tuple((min(pair), max(pair)) for pair in ends)  # a scale below 0 turns them round
+            scales, offsets = (1.0,) * len(bands), (0.0,) * len(bands)
+        return Raster(
+            data=data,
+            mask=pixels.mask,
+            alpha=None if pixels.alpha is None else pixels.alpha.real,
+            bounds=grid.bounds,
+            crs=grid.crs,
+            band_names=tuple(f"b{band}" for band in bands),
+            band_descriptions=tuple(profile.descriptions[band - 1] or f"b{band}" for band in bands),
+            nodata=nodata,
+            scales=scales,
+            offsets=offsets,
+            statistics=statistics,
+            colormap=profile.palette,
+        )
+
+
+def _outside(tms: TileMatrixSet, z: int, x: int, y: int) -> TileOutsideBounds:
+    return TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
+
+
+def widened(grid: Grid, by: float) -> Grid:
+    """The grid with ``by`` more pixels on each side (a multiple of one half)."""
+    left, bottom, right, top = grid.bounds
+    dx, dy = (right - left) / grid.width * by, (top - bottom) / grid.height * by
+    return Grid(
+        crs=grid.crs,
+        bounds=(left - dx, bottom - dy, right + dx, top + dy),
+        width=grid.width + int(by * 2),
+        height=grid.height + int(by * 2),
+    )
+
+
+def output_size(
+    native: tuple[float, float], *, width: int | None, height: int | None, max_size: int | None
+) -> tuple[int, int]:
+    """Width and height of an output: as given; one side alone keeps the proportions of ``native`` (width, height);
+    ``max_size`` bounds the longer side where neither is given.
+    """
+    across, down = native
+    ratio = down / across if across else 1.0
+    if width and height:
+        return (width, height)
+    if width:
+        return (width, max(1, math.ceil(width * ratio)))
+    if height:
+        return (max(1, math.ceil(height / ratio)) if ratio else height, height)
+    whole = (max(1, round(across)), max(1, round(down)))
+    if not max_size or max(whole) < max_size:
+        return whole
+    ratio = whole[1] / whole[0]
+    if ratio > 1:
+        return (max(1, math.ceil(max_size / ratio)), max_size)
+    return (max_size, max(1, math.ceil(max_size * ratio)))
+
+
+def _deepest_overview(width: int, height: int, tile: int) -> int:
+    """How often a raster can be halved until it is no larger than a tile."""
+    level, factor = 0, 1
+    while min(width // factor, height // factor) > tile:
+        factor *= 2
+        level += 1
+    return level
+
+
+def _replace(raster: Raster, **changes: Any) -> Raster:
+    from dataclasses import replace
+
+    return replace(raster, **changes)

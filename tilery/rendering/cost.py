@@ -1,0 +1,96 @@
+"""How much memory it takes to make a picture or statistics of pixels: bytes for each pixel, known before any is read.
+
+Upper bounds, found by measuring what NumPy takes (tests/rendering/test_cost.py holds them to it) and, of codecs that
+take memory by themselves, from what they say of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilery.rendering import expression
+from tilery.rendering.encoding import formats
+from tilery.rendering.encoding.formats import Format
+from tilery.rendering.options import RenderOptions
+
+_ALGORITHMS = {"hillshade": 10, "slope": 12, "contours": 28, "terrarium": 30, "terrainrgb": 30, "normalizedIndex": 36}
+"""Bytes a pixel that algorithms take at a time, what they give included; the others' depend on the bands."""
+_OUT = {
+    "hillshade": (1, "uint8"),
+    "bitonal": (1, "uint8"),
+    "contours": (3, "uint8"),
+    "terrarium": (3, "uint8"),
+    "terrainrgb": (3, "uint8"),
+    "slope": (1, "float32"),
+}
+"""Bands and type of what they give; one band of 64 bits where it is not here."""
+
+
+def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, format_name: str | None) -> int:
+    """Bytes for each pixel of a picture, beside those of the pixels that were read.
+
+    Args:
+        bands: that are read.
+        kind: their type, as it is read and unscaled.
+        options: of rendering.
+        format_name: as asked for; None: PNG or JPEG.
+    """
+    held, peak, bands, kind = _calculated(bands, kind, options)
+    row = formats.get(format_name or "png")
+    size = kind.itemsize
+    if options.rescale or (row.channels and not formats.holds(row, kind)):
+        peak = max(peak, held + bands + 10)
+        held += bands
+        size = 1
+    if options.color_formula:
+        peak = max(peak, held + 30 * bands)
+        held += bands
+        size = 1
+    if options.colormap is not None:
+        held += 16
+        bands, size = 3, 1
+    return max(peak, held + _encoding(row, bands + (options.return_mask and row.mask), size))
+
+
+def of_statistics(bands: int, kind: np.dtype[np.generic], options: RenderOptions, *, weighted: bool) -> int:
+    """Bytes for each pixel of statistics, beside those of the pixels that were read."""
+    held, peak, bands, kind = _calculated(bands, kind, options)
+    small = kind.itemsize <= 2 and kind.kind in "biu"
+    counted = (16 if small else 24 + 3 * kind.itemsize) + (36 if weighted else 0)
+    return max(peak, held + counted)
+
+
+def _calculated(
+    bands: int, kind: np.dtype[np.generic], options: RenderOptions
+) -> tuple[int, int, int, np.dtype[np.generic]]:
+    """Bytes held and at most taken by band maths and algorithm; number and type of the bands then."""
+    held = peak = 0
+    if options.expression:
+        parsed = expression.parse(options.expression)
+        bands, kind = len(parsed.blocks), expression.result_type(options.expression, kind)
+        held = peak = bands * kind.itemsize + 1
+    if options.algorithm:
+        peak = held + _ALGORITHMS.get(options.algorithm, 40 + 2 * bands * max(8, kind.itemsize))
+        count, name = _OUT.get(options.algorithm, (1, "float64"))
+        if options.algorithm in {"cast", "ceil", "floor"}:
+            count, name = bands, kind.name
+        bands, kind = count, np.dtype(name)
+        held += bands * kind.itemsize + 1
+    return held, peak, bands, kind
+
+
+def _encoding(row: Format, channels: int, size: int) -> int:
+    """Bytes a pixel that a codec takes, its result included."""
+    match row.codec:
+        case "png":
+            return 4 * channels * size + 1
+        case "jpeg":
+            return 2 * channels + 2
+        case "webp":
+            return 8 * max(channels, 4)
+        case "jp2":
+            return 16 * channels
+        case "tif":
+            return 4 * channels * size
+        case "npy":
+            return 3 * channels * size

@@ -1,0 +1,1 @@
+"""What may be read, and how its bytes come: source policy, locations, byte ranges, objects."""

@@ -1,0 +1,132 @@
+"""A source that looks like a file, for libraries that know only files.
+
+GDAL reads a header in many small pieces and a row of blocks one after the other; each would be a request. Pieces are
+taken from chunks that are kept for a while, and whoever reads on where he stopped gets more chunks with each request.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import groupby
+
+from tilery.limits import compute_slots
+from tilery.storage.bytes.protocol import ByteSource
+
+CHUNK = 64 << 10
+KEPT = 16
+"""Chunks kept for each file object: 1 MiB."""
+_MOST = KEPT // 2
+"""Chunks of one request. More are read past the kept ones, which they would push out."""
+
+
+def file_object(source: ByteSource, *, quiet: bool = False) -> SourceFile:
+    """The source as a seekable file that is only read. Closing it leaves the source open.
+
+    Args:
+        source: what to read.
+        quiet: whether a failed read gives no bytes instead of raising. GDAL loses exceptions of its files, so whoever
+            reads through GDAL asks `SourceFile.failure` after each read, also after one that seemed to go well.
+    """
+    return SourceFile(source, quiet=quiet)
+
+
+class SourceFile(io.RawIOBase):
+    """A position in a source, and the chunks read last. For one thread at a time, as files are."""
+
+    def __init__(self, source: ByteSource, *, quiet: bool = False) -> None:
+        """Look at the source from its start."""
+        super().__init__()
+        self._source = source
+        self._quiet = quiet
+        self._position = 0
+        self._chunks: OrderedDict[int, bytes] = OrderedDict()
+        self._next = -1
+        self._ahead = 1
+        self.check: Callable[[int, Callable[[int, int], bytes]], None] | None = None
+        """Called with the position before each read, and with what gives bytes: raises where they may not be used."""
+        self.failure: Exception | None = None
+        """Why a read failed, the first since this was last set to None."""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """The new position, which may lie behind the end."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}[whence]
+        if base + offset < 0:
+            raise ValueError("a position before the start")
+        self._position = base + offset
+        return self._position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes, as many as asked for; fewer only at the end, or none when a quiet read failed.
+
+        Raises:
+            What `ByteSource.read` raises.
+        """
+        left = max(0, self._source.size - self._position)
+        length = left if size is None or size < 0 else min(size, left)
+        try:
+            with compute_slots.kept():  # GDAL may hold locks of its own while it reads
+                if self.check is not None:
+                    self.check(self._position, self._at)
+                data = self._at(self._position, length)
+        except Exception as error:
+            self.failure = self.failure or error
+            if not self._quiet:
+                raise
+            return b""
+        self._position += len(data)
+        return data
+
+    def readall(self) -> bytes:
+        """All bytes from the position to the end."""
+        return self.read(-1)
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # any writable buffer
+        """How many bytes were put into the buffer."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def _at(self, start: int, length: int) -> bytes:
+        numbers = range(start // CHUNK, (start + length - 1) // CHUNK + 1) if length else range(0)
+        if self._source.local_path is not None or len(numbers) > _MOST or not numbers:
+            return self._source.read(start, length)
+        for number in numbers:
+            if number in self._chunks:
+                self._chunks.move_to_end(number)
+        missing = [number for number in numbers if number not in self._chunks]
+        if missing:
+            self._load(missing)
+        data = b"".join([self._chunks[number] for number in numbers])
+        offset = start - numbers[0] * CHUNK
+        return data[offset : offset + length]
+
+    def _load(self, numbers: list[int]) -> None:
+        """Nothing: fetches these chunks, neighbours as one, and some more when reading goes on where it stopped."""
+        self._ahead = min(self._ahead * 2, _MOST) if numbers[0] == self._next else 1
+        last = (self._source.size - 1) // CHUNK
+        more = range(numbers[-1] + 1, min(numbers[0] + self._ahead - 1, last) + 1)
+        numbers = numbers + [number for number in more if number not in self._chunks]
+        self._next = numbers[-1] + 1
+        runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
+        fetched = self._source.read_many([(run[0] * CHUNK, len(run) * CHUNK) for run in runs])
+        for run, data in zip(runs, fetched, strict=True):
+            for place, number in enumerate(run):
+                self._chunks[number] = data[place * CHUNK : (place + 1) * CHUNK]
+        while len(self._chunks) > KEPT:
+            self._chunks.popitem(last=False)

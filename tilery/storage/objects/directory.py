@@ -1,0 +1,234 @@
+"""A directory as a store. Writes are atomic: a file beside it, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tilery.errors import Conflict, NotFound, StoreFull, UpstreamError
+from tilery.storage.objects.protocol import Blob, Entry
+
+_PART = 8 << 20
+_TRIES = 20
+
+
+class DirectoryStore:
+    """Files below a directory, which need not exist before the first write."""
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        """Nothing is touched yet; ``durable`` files are flushed to disk before they count as written."""
+        self.root = root
+        self._durable = durable
+        self._device: int | None = None
+        """Of the file system that the directory was on when it was listed last."""
+
+    @classmethod
+    def at(cls, address: str, *, durable: bool = True) -> DirectoryStore:
+        """The store of a directory, by any way of writing its path."""
+        return cls(Path(os.path.abspath(Path(address).expanduser())), durable=durable)  # noqa: PTH100 (links stay as they are written)
+
+    @property
+    def address(self) -> str:
+        """The directory, ending in a slash."""
+        return f"{self.root}/"
+
+    def path(self, key: str) -> Path:
+        """The file of a key.
+
+        Raises:
+            NotFound: the key leaves the directory.
+        """
+        parts = key.split("/")
+        if any(part in ("", ".", "..") or "\x00" in part for part in parts):
+            raise NotFound("Nothing is there.")
+        return self.root.joinpath(*parts)
+
+    def read(self, key: str, *, unless: str | None = None) -> Blob | None:
+        """What is under the key, or None when it is unchanged."""
+        with _failures(), self.path(key).open("rb") as file:
+            version = _version(os.fstat(file.fileno()))
+            if version == unless:
+                return None
+            return Blob(body=file.read(), version=version)
+
+    def write(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        media_type: str,  # noqa: ARG002 (a file has no type but its suffix)
+        cache_control: str | None = None,  # noqa: ARG002
+        expected: str = "any",
+    ) -> str:
+        """The new version. Writers that expect something take turns on a lock file."""
+        path = self.path(key)
+        with _failures():
+            with _written(path) as part:
+                with part.open("wb") as file:
+                    file.write(body)
+                    file.flush()
+                    if self._durable:
+                        os.fsync(file.fileno())
+                version = _version(part.stat())  # afterwards somebody may have removed it already
+                if expected == "any":
+                    part.replace(path)
+                else:
+                    with _lock(path.parent):
+                        found = _version(path.stat()) if path.exists() else "new"
+                        if found != expected:
+                            raise Conflict("Somebody else wrote this in between.")
+                        part.replace(path)
+            if self._durable:
+                _flush(path.parent)
+            return version
+
+    def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:  # noqa: ARG002
+        """Nothing, after the file was copied. A hard link takes the place of the copy where it can."""
+        target = self.path(key)
+        with _failures():
+            with _written(target) as part:
+                try:
+                    link = part.with_name(f"{part.name}-link")
+                    link.hardlink_to(path)
+                    link.replace(part)
+                    progress(path.stat().st_size)
+                except OSError:  # another file system
+                    with path.open("rb") as source, part.open("wb") as copy:
+                        while chunk := source.read(_PART):
+                            copy.write(chunk)
+                            progress(len(chunk))
+                        copy.flush()
+                        os.fsync(copy.fileno())
+                part.replace(target)
+            _flush(target.parent)
+
+    def has(self, key: str) -> bool:
+        """True when there is a file."""
+        with _failures():
+            return self.path(key).is_file()
+
+    def remove(self, key: str) -> None:
+        """Nothing; folders that have become empty go too."""
+        with _failures():
+            path = self.path(key)
+            path.unlink(missing_ok=True)
+            for folder in path.parents:
+                if folder == self.root or not folder.is_relative_to(self.root):
+                    break
+                lock = folder / ".lock"
+                if lock.exists() and len(list(folder.iterdir())) == 1:
+                    lock.unlink(missing_ok=True)
+                try:
+                    folder.rmdir()
+                except OSError:  # not empty, or gone already
+                    break
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders below a prefix.
+
+        Raises:
+            UpstreamError: the directory was there and has gone; or its file system has, and left an empty one behind.
+        """
+        folder = self.path(prefix.rstrip("/")) if prefix else self.root
+        with _failures():
+            if not folder.is_dir():
+                if not prefix and self._device is not None:
+                    raise UpstreamError("The directory has vanished.")
+                return
+            with os.scandir(folder) as found:
+                names = [entry.name for entry in found if entry.is_dir()]
+            if not prefix:
+                device = folder.stat().st_dev
+                if not names and self._device not in (None, device):
+                    raise UpstreamError("The directory's file system has vanished.")
+                self._device = device
+        yield from names
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Every file below a prefix but for locks. What a writer that was killed left behind is among them."""
+        folder = self.path(prefix.rstrip("/")) if prefix else self.root
+        with _failures():
+            for path in _files(folder):
+                try:
+                    found = path.stat()
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISREG(found.st_mode) and path.name != ".lock":
+                    key = path.relative_to(self.root).as_posix()
+                    yield Entry(key=key, size=found.st_size, modified=found.st_mtime)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """What is below a folder, while others may remove some of it."""
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    for place, _, names in os.walk(folder, onerror=failed):
+        yield from (Path(place, name) for name in names)
+
+
+def _version(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A new file beside ``path``, removed where it was not put in its place."""
+    handle, name = _new_file(path.parent)
+    os.fchmod(handle, 0o644)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _new_file(folder: Path) -> tuple[int, str]:
+    """An open file in a folder, which is made; others remove folders that they find empty."""
+    for _ in range(_TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return tempfile.mkstemp(prefix=".part-", dir=folder)
+        except (FileNotFoundError, FileExistsError):
+            if folder.is_file():  # one question: between two of them it may come and go
+                raise
+    raise UpstreamError("The directory is being removed all the time.")
+
+
+def _flush(folder: Path) -> None:
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:  # removed meanwhile, with what was written
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise NotFound("Nothing is there.") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull("The disk is full.", private=str(error)) from error
+        raise UpstreamError("The directory cannot be used.", private=str(error)) from error
