@@ -304,7 +304,7 @@ class StackConfig(BaseSettings):
         return self
 
     def _check_workers(self) -> None:
-        limits = budget.Limits(
+        limits = budget.ContainerLimits(
             cores=self.task_cpu / 1024, memory=self.task_memory << 20, cores_from="ecs", memory_from="ecs"
         )
         try:
@@ -355,7 +355,7 @@ class StackConfig(BaseSettings):
                 raise ValueError(
                     "TILERY_STACK_LAMBDA_FRONT: an HTTP API cannot be kept for CloudFront alone: use function-url"
                 )
-        limits = budget.Limits(
+        limits = budget.ContainerLimits(
             cores=max(1.0, self.memory / 1769), memory=self.memory << 20, cores_from="lambda", memory_from="lambda"
         )
         function = {"WEB_CONCURRENCY": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.memory)}

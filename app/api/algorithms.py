@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.kinds import Choice
 from app.api.params.table import PAGE_FORMAT, Parameter
 
@@ -29,7 +29,7 @@ ALGORITHM_ID = Parameter(
 )
 
 
-async def algorithm_list(asked: Ask[None]) -> Response:
+async def algorithm_list(asked: RequestContext[None]) -> Response:
     """The list of algorithms."""
     body: dict[str, Any] = {
         "algorithms": [
@@ -61,7 +61,7 @@ async def algorithm_list(asked: Ask[None]) -> Response:
     )
 
 
-async def algorithm(asked: Ask[None]) -> Response:
+async def algorithm(asked: RequestContext[None]) -> Response:
     """What an algorithm takes and gives."""
     from tilery.rendering import algorithms
 
@@ -75,7 +75,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/algorithms",),
         parameters=(PAGE_FORMAT,),
         answer=algorithm_list,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Retrieve the list of available Algorithms.",
         produces=answers.PRODUCES,
@@ -85,7 +85,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/algorithms/{algorithmId}",),
         parameters=(ALGORITHM_ID, PAGE_FORMAT),
         answer=algorithm,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Retrieve the metadata of the specified algorithm.",
         produces=answers.PRODUCES,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import documents, negotiation, pages
-from app.api.operation import Ask
+from app.api.operation import RequestContext
 from app.api.params.table import PAGE_FORMAT
 
 JSON = "application/json"
@@ -22,12 +22,12 @@ PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
 """Responses of a route with a document and a page, as the OpenAPI document has them."""
 
 
-def link(asked: Ask[Any], path: str) -> str:
+def link(asked: RequestContext[Any], path: str) -> str:
     """The address of a path of ours, as the caller of this request can reach it."""
-    return asked.desk.links.to(asked.request.scope, path)
+    return asked.app.links.to(asked.request.scope, path)
 
 
-def wants_page(asked: Ask[Any]) -> bool:
+def wants_page(asked: RequestContext[Any]) -> bool:
     """True when the caller prefers HTML: by ``f``, else by the Accept header."""
     given = asked.values.get(PAGE_FORMAT.name)
     if given is not None:
@@ -41,7 +41,7 @@ def as_json(body: Any) -> Response:
 
 
 def document(
-    asked: Ask[Any],
+    asked: RequestContext[Any],
     body: Mapping[str, Any],
     *,
     title: str,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from app.api import health, links
-from app.api.compression import Compression
-from app.api.context import Desk, Locations
+from app.api.compression import CompressionMiddleware
+from app.api.context import AppContext, Locations
 from app.api.families import cog, layers
 from app.api.links import Links
-from app.api.middleware import Door, Lanes
-from app.api.operation import Lane
+from app.api.middleware import FastRouter, RequestMiddleware
+from app.api.operation import FastRoute
 from app.config import settings as settings_
 from app.config.settings import Settings
 from app.observing import redaction
@@ -45,15 +45,15 @@ class Application:
     than a new process needs until its first tile, and a fifth of the memory of a worker that makes nothing but tiles.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, context: AppContext) -> None:
         """Serve what is on the desk."""
-        self.desk = desk
+        self.context = context
         self._rooms: FastAPI | None = None
         self._building = threading.Lock()
-        self._entrance = Door(
-            Compression(Lanes(self._enter_rooms, lanes=_lanes(desk))),
-            settings=desk.settings,
-            memory=desk.service.memory,
+        self._entrance = RequestMiddleware(
+            CompressionMiddleware(FastRouter(self._enter_rooms, lanes=_lanes(context))),
+            settings=context.settings,
+            memory=context.service.memory,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ class Application:
             if self._rooms is None:
                 from app.api import routes as rooms
 
-                self._rooms = rooms.build(self.desk)
+                self._rooms = rooms.build(self.context)
             return self._rooms
 
     def openapi(self) -> dict[str, Any]:
@@ -85,21 +85,21 @@ class Application:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say yes to the server's start and stop, and hand it what it looks at meanwhile."""
         state = scope.get("state", {})
-        state["tilery.service"] = self.desk.service
-        state[Memory.STATE] = self.desk.service.memory
+        state["tilery.service"] = self.context.service
+        state[Memory.STATE] = self.context.service.memory
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                links.advise(self.desk.settings, logger.warning)
+                links.advise(self.context.settings, logger.warning)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
 
 
-def _desk(settings: Settings) -> Desk:
+def _desk(settings: Settings) -> AppContext:
     catalog = open_catalog(settings.catalog, revalidate=settings.revalidate_seconds) if settings.catalog else None
     of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
-    return Desk(
+    return AppContext(
         settings=settings,
         locations=Locations(Policy.from_sources(settings.sources), settings.revalidate_seconds),
         links=Links(settings),
@@ -110,5 +110,9 @@ def _desk(settings: Settings) -> Desk:
     )
 
 
-def _lanes(desk: Desk) -> list[Lane]:
-    return [*([] if desk.settings.disable_cog else cog.lanes(desk)), *layers.lanes(desk), *health.lanes(desk)]
+def _lanes(context: AppContext) -> list[FastRoute]:
+    return [
+        *([] if context.settings.disable_cog else cog.fast_routes(context)),
+        *layers.fast_routes(context),
+        *health.lanes(context),
+    ]

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.api import answers, documents, layer_pages, results
 from app.api.families import layers
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import PAGE_FORMAT
 from app.serving.encoded import Encoded
 from tilery.catalog.layer import Layer
@@ -27,46 +27,46 @@ _JSON = f"{answers.JSON};charset=utf-8"
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
 
-async def listing(ask: Ask[None]) -> Response:
+async def listing(context: RequestContext[None]) -> Response:
     """Layers as collections, a page of them at a time."""
-    is_page = answers.wants_page(ask)
-    found, beside = await layer_pages.asked(ask, layer_pages.CARDS if is_page else layer_pages.MOST)
+    is_page = answers.wants_page(context)
+    found, beside = await layer_pages.asked(context, layer_pages.CARDS if is_page else layer_pages.MOST)
 
     def body() -> Json:
         return {
             "links": [{"href": href, "rel": rel, "type": answers.JSON} for rel, href in beside.items()],
             "numberMatched": found.total,
             "numberReturned": len(found.layers),
-            "collections": [described(ask, layer) for layer in deadline.paced(found.layers)],
+            "collections": [described(context, layer) for layer in deadline.paced(found.layers)],
         }
 
     if is_page:
         entries = [{"name": layer.name, "path": f"collections/{layer.id}"} for layer in found.layers]
-        response = await ask.desk.service.once(
-            lambda: answers.document(ask, body(), title="Collections", description="The layers.", entries=entries)
+        response = await context.app.service.once(
+            lambda: answers.document(context, body(), title="Collections", description="The layers.", entries=entries)
         )
     else:
-        scope = ask.request.scope
-        key = f"collections {found.state} {ask.desk.links.base(scope)} {scope['query_string']!r}"
-        served = await ask.desk.service.document(
+        scope = context.request.scope
+        key = f"collections {found.state} {context.app.links.base(scope)} {scope['query_string']!r}"
+        served = await context.app.service.document(
             key,
             lambda: Encoded(body=documents.encode(body()), media_type=answers.JSON),
-            known=results.if_none_match(ask.request),
+            known=results.if_none_match(context.request),
         )
         response = results.response(served, answers.JSON)
         response.headers.add_vary_header("Accept")
     return layer_pages.with_links(response, beside)
 
 
-async def collection(ask: Ask[None]) -> Response:
+async def collection(context: RequestContext[None]) -> Response:
     """One layer as a collection."""
-    layer = await layers.of(ask.desk, ask.path["layer"])
-    return answers.document(ask, described(ask, layer), title=layer.name, description=layer.description)
+    layer = await layers.of(context.app, context.path["layer"])
+    return answers.document(context, described(context, layer), title=layer.name, description=layer.description)
 
 
-def described(ask: Ask[Any], layer: Layer) -> Json:
+def described(context: RequestContext[Any], layer: Layer) -> Json:
     """A layer with its extent and the addresses of its maps and tilesets."""
-    to, scope = ask.desk.links.to, ask.request.scope
+    to, scope = context.app.links.to, context.request.scope
     links = [
         {"href": to(scope, f"/collections/{layer.id}"), "rel": "self", "type": answers.JSON, "title": layer.name},
         {"href": to(scope, f"/layers/{layer.id}/tiles"), "rel": _TILESETS, "type": _JSON, "title": "Tilesets"},
@@ -85,7 +85,7 @@ def described(ask: Ask[Any], layer: Layer) -> Json:
         "id": layer.id,
         "title": layer.name,
         "description": layer.description,
-        "attribution": layer.attribution or ask.desk.settings.default_attribution,
+        "attribution": layer.attribution or context.app.settings.default_attribution,
         "extent": {"spatial": {"bbox": [list(layer.bounds)], "crs": _CRS84}},
         "dataType": "map",
         "scaleDenominator": tms.get(tms.DEFAULT).matrix(layer.maxzoom).scale_denominator,
@@ -101,7 +101,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/collections",),
         parameters=(*layer_pages.PARAMETERS, PAGE_FORMAT),
         answer=listing,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Collections",
         description="The layers as collections.",
@@ -112,7 +112,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/collections/{layer}",),
         parameters=(layers.LAYER, PAGE_FORMAT),
         answer=collection,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Collection",
         description="A layer as a collection: its extent, maps and tilesets.",

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers, negotiation, pages
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options
 from app.api.params.kinds import Choice, Integer
 from app.api.params.parse import Values
@@ -67,7 +67,7 @@ _PICTURE_TYPES = {
 }
 
 
-async def colormap_list(asked: Ask[None]) -> Response:
+async def colormap_list(asked: RequestContext[None]) -> Response:
     """The list of colormaps, and their bare names under ``colorMaps`` for clients of TiTiler before 0.24."""
     names = colormaps.names()
     body: dict[str, Any] = {
@@ -90,17 +90,17 @@ async def colormap_list(asked: Ask[None]) -> Response:
     return answers.document(asked, body, title="Colormaps", template="colormaps.html", names=names)
 
 
-async def colormap(asked: Ask[None]) -> Response:
+async def colormap(asked: RequestContext[None]) -> Response:
     """A colormap: its colours as JSON or as a page, or a picture of them."""
     name = asked.path["colorMapId"]
     found = colormaps.get(name)
     kind = asked.values.get("f") or _by_accept(asked.request.headers.get("accept", ""))
     if kind in formats.FORMATS:
         width, height = asked.values.get("width"), asked.values.get("height")
-        options.check_size(asked.desk.settings, width=width, height=height)
+        options.check_size(asked.app.settings, width=width, height=height)
         if (width or 256) * (height or 256) <= SMALL:
             return _picture(found, asked.values, kind)
-        return await asked.desk.service.once(lambda: _picture(found, asked.values, kind))
+        return await asked.app.service.once(lambda: _picture(found, asked.values, kind))
     if kind == "json":
         return answers.as_json(colormaps.to_json(found))
     return pages.page(
@@ -149,7 +149,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/colorMaps",),
         parameters=(PAGE_FORMAT,),
         answer=colormap_list,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Retrieve the list of available colormaps.",
         produces=answers.PRODUCES,
@@ -159,7 +159,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/colorMaps/{colorMapId}",),
         parameters=(COLORMAP_ID, *PICTURE),
         answer=colormap,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Retrieve the colorMap metadata or image.",
         produces=_PRODUCES,

@@ -44,7 +44,7 @@ _TYPES = frozenset((
 ))  # fmt: skip
 
 
-class Compression:
+class CompressionMiddleware:
     """Compresses answers that come in one piece."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -49,7 +49,7 @@ class Locations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class AppContext:
     """Settings, who may be read, how links are made, and the service that makes answers."""
 
     settings: Settings

@@ -10,12 +10,12 @@ from pathlib import Path
 from starlette.responses import Response
 
 from app.api import documents, results
-from app.api.context import Desk
-from app.api.operation import Ask, Lane, Operation, lane, nothing
+from app.api.context import AppContext
+from app.api.operation import FastRoute, Operation, RequestContext, fast_route, no_plan
 from tilery import __version__
 
 
-async def healthz(ask: Ask[None]) -> Response:  # noqa: ARG001 - it needs none of it
+async def healthz(context: RequestContext[None]) -> Response:  # noqa: ARG001 - it needs none of it
     """The versions that are running."""
     return Response(_body(), media_type="application/json")
 
@@ -66,7 +66,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         id="healthCheck",
         paths=("/healthz", "/ping"),
         parameters=(),
-        plan=nothing,
+        plan=no_plan,
         answer=healthz,
         tag="Health Check",
         summary="Health Check",
@@ -76,6 +76,6 @@ OPERATIONS: tuple[Operation[None], ...] = (
 )
 
 
-def lanes(desk: Desk) -> list[Lane]:
+def lanes(app: AppContext) -> list[FastRoute]:
     """The short way to the answer: it must not wait until all other routes are loaded."""
-    return [lane("/healthz|/ping", OPERATIONS[0], desk)]
+    return [fast_route("/healthz|/ping", OPERATIONS[0], app)]

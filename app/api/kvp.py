@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.context import Desk
+from app.api.context import AppContext
 from app.api.operation import Operation, endpoint
 from app.api.params.parse import pairs
 
@@ -42,16 +42,16 @@ def without(query: Iterable[tuple[str, str]]) -> Pairs:
 
 
 async def handed_on(
-    request: Request, desk: Desk, operation: Operation[Any], path: Mapping[str, str | None], query: bytes
+    request: Request, app: AppContext, operation: Operation[Any], path: Mapping[str, str | None], query: bytes
 ) -> Response:
     """The answer of another route to what a request by keys and values means.
 
     Args:
         request: as it came.
-        desk: of the application.
+        app: of the application.
         operation: the route.
         path: the texts of its path's parameters.
         query: what is to stand in its query.
     """
     scope = {**request.scope, "path_params": dict(path), "query_string": query}
-    return await endpoint(operation, desk)(Request(scope, request.receive))
+    return await endpoint(operation, app)(Request(scope, request.receive))

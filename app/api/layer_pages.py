@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.api import kvp
 from app.api.links import query_of
-from app.api.operation import Ask
+from app.api.operation import RequestContext
 from app.api.params.kinds import Integer
 from app.api.params.table import Parameter
 from tilery.catalog.catalog import Page
@@ -36,33 +36,33 @@ CARDS = 100
 _NONE = Page(layers=(), total=0, state="none")
 
 
-async def page(ask: Ask[Any], offset: int, most: int) -> Page:
+async def page(context: RequestContext[Any], offset: int, most: int) -> Page:
     """So many layers at most, after so many others."""
-    catalog = ask.desk.catalog
+    catalog = context.app.catalog
     if catalog is None:
         return _NONE
     found = catalog.fresh_page(offset, most)
     if found is None:
-        found = await ask.desk.service.together(f"page {offset} {most}", lambda: catalog.page(offset, most))
+        found = await context.app.service.together(f"page {offset} {most}", lambda: catalog.page(offset, most))
     return found
 
 
-async def asked(ask: Ask[Any], most: int = MOST) -> tuple[Page, dict[str, str]]:
+async def asked(context: RequestContext[Any], most: int = MOST) -> tuple[Page, dict[str, str]]:
     """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
-    offset, limit = ask.values["offset"], min(ask.values["limit"], most)
-    found = await page(ask, offset, limit)
-    return found, _links(ask, found, offset, limit)
+    offset, limit = context.values["offset"], min(context.values["limit"], most)
+    found = await page(context, offset, limit)
+    return found, _links(context, found, offset, limit)
 
 
-def _links(ask: Ask[Any], found: Page, offset: int, limit: int) -> dict[str, str]:
+def _links(context: RequestContext[Any], found: Page, offset: int, limit: int) -> dict[str, str]:
     """Addresses of the page itself, and of the ``next`` and ``prev`` ones where there are such."""
     wanted = {"self": offset}
     if offset + limit < found.total:
         wanted["next"] = offset + limit
     if offset > 0:
         wanted["prev"] = max(offset - limit, 0)
-    scope = ask.request.scope
-    to, query = ask.desk.links.to, kvp.without(query_of(scope, without=("offset",)))
+    scope = context.request.scope
+    to, query = context.app.links.to, kvp.without(query_of(scope, without=("offset",)))
     return {
         relation: to(scope, scope["path"], [*query, *([("offset", str(start))] if start else [])])
         for relation, start in wanted.items()

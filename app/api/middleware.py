@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import links, problems
 from app.api.incoming import Incoming
-from app.api.operation import Lane
+from app.api.operation import FastRoute
 from app.api.sending import in_pieces
 from app.api.tokens import Tokens
 from app.config.settings import Settings
@@ -41,7 +41,7 @@ _OPEN = re.compile(r"/(?:healthz|ping|api|api\.html|openapi\.json|docs|redoc|sta
 """What needs no access token: a load balancer has none, and a page's scripts cannot carry one along."""
 
 
-class Door:
+class RequestMiddleware:
     """The outermost layer of ours."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None) -> None:
@@ -61,7 +61,7 @@ class Door:
             return
         incoming = Incoming(scope, receive)
         receive = incoming.receive
-        visit = _Visit(self, scope, send, incoming)
+        visit = _RequestState(self, scope, send, incoming)
         try:
             await self._enter(visit.scope, receive, visit.send, visit.headers)
         except CallerGone:
@@ -129,12 +129,12 @@ class Door:
         return self._private if own else self._cacheable
 
 
-class _Visit:
+class _RequestState:
     """One request on its way through the door."""
 
     __slots__ = ("_door", "_head_only", "_incoming", "_send", "_started", "begun", "headers", "request_id", "scope")
 
-    def __init__(self, door: Door, scope: Scope, send: Send, incoming: Incoming) -> None:
+    def __init__(self, door: RequestMiddleware, scope: Scope, send: Send, incoming: Incoming) -> None:
         self._started = time.perf_counter()
         self._incoming = incoming
         self._door = door
@@ -240,13 +240,13 @@ def _request_id(given: bytes | None) -> str:
     return secrets.token_hex(8)
 
 
-class Lanes:
+class FastRouter:
     """The short way to the routes that are asked for thousands of times: one regular expression, then the handler.
 
     The handlers are those of the router, which also has these routes: for the document, and for what fits no lane.
     """
 
-    def __init__(self, app: ASGIApp, *, lanes: Iterable[Lane]) -> None:
+    def __init__(self, app: ASGIApp, *, lanes: Iterable[FastRoute]) -> None:
         """Lead into ``app`` where no lane fits."""
         self.app = app
         self.lanes = tuple(lanes)

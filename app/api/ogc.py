@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.api import answers, openapi
 from app.api.families import layers
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import PAGE_FORMAT
 
 TAG = "OGC Common"
@@ -53,9 +53,9 @@ _LINKS = (
 )
 
 
-async def landing(asked: Ask[None]) -> Response:
+async def landing(asked: RequestContext[None]) -> Response:
     """The way to everything else."""
-    settings = asked.desk.settings
+    settings = asked.app.settings
     body: dict[str, Any] = {
         "title": settings.name,
         "description": settings.description,
@@ -67,7 +67,7 @@ async def landing(asked: Ask[None]) -> Response:
     if not answers.wants_page(asked):
         return answers.as_json(body)
     shown = await layers.first(asked)
-    return await asked.desk.service.once(
+    return await asked.app.service.once(
         lambda: answers.document(
             asked,
             body,
@@ -80,7 +80,7 @@ async def landing(asked: Ask[None]) -> Response:
     )
 
 
-async def conformance(asked: Ask[None]) -> Response:
+async def conformance(asked: RequestContext[None]) -> Response:
     """The parts of OGC's standards that are kept."""
     body = {"conformsTo": list(CONFORMS_TO)}
     entries = [{"name": address.partition("/spec/")[2], "href": address} for address in CONFORMS_TO]
@@ -93,7 +93,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/",),
         parameters=(PAGE_FORMAT,),
         answer=landing,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Landing",
         produces=answers.PRODUCES,
@@ -103,7 +103,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/conformance",),
         parameters=(PAGE_FORMAT,),
         answer=conformance,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Conformance",
         produces=answers.PRODUCES,

@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.context import Desk
-from app.api.params.parse import Parser, Values
+from app.api.context import AppContext
+from app.api.params.parse import ParameterParser, Values
 from app.api.params.table import Group
 from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
@@ -69,17 +69,17 @@ class Family:
     tag: str
     parameters: Group
     """What names the raster."""
-    resolve: Callable[[Desk, Mapping[str, Any], bytes], Awaitable[Resolved]]
+    resolve: Callable[[AppContext, Mapping[str, Any], bytes], Awaitable[Resolved]]
     """From the path's parameters and the query: the query to parse, and what then tells the subject."""
     documented: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask(Generic[P]):
+class RequestContext(Generic[P]):
     """One request, taken apart."""
 
     request: Request
-    desk: Desk
+    app: AppContext
     values: Values
     """The parameters of the query."""
     path: Mapping[str, Any]
@@ -107,8 +107,8 @@ class Operation(Generic[P]):
     paths: tuple[str, ...]
     """The first is the one in the document; the others are older spellings. Below the family's path, if it has one."""
     parameters: Group
-    answer: Callable[[Ask[P]], Awaitable[Response]]
-    plan: Callable[[Desk, Values], P]
+    answer: Callable[[RequestContext[P]], Awaitable[Response]]
+    plan: Callable[[AppContext, Values], P]
     """What can be made of the query alone; made once for many tiles with the same query."""
     method: str = "GET"
     tag: str = ""
@@ -127,16 +127,16 @@ class Operation(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class FastRoute:
     """A path, as one regular expression, that leads straight to a handler, past the router."""
 
     pattern: re.Pattern[str]
     handler: Handler
 
 
-def lane(path: str, operation: Operation[Any], desk: Desk) -> Lane:
+def fast_route(path: str, operation: Operation[Any], app: AppContext) -> FastRoute:
     """The short way to an operation, which remembers the queries that it was asked with."""
-    return Lane(pattern=re.compile(path), handler=endpoint(operation, desk, keep=KEPT_QUERIES))
+    return FastRoute(pattern=re.compile(path), handler=endpoint(operation, app, keep=KEPT_QUERIES))
 
 
 def bound(family: Family, operation: Operation[P]) -> Operation[P]:
@@ -152,7 +152,7 @@ def bound(family: Family, operation: Operation[P]) -> Operation[P]:
     )
 
 
-def nothing(desk: Desk, values: Values) -> None:
+def no_plan(app: AppContext, values: Values) -> None:
     """The plan of a route that has none."""
 
 
@@ -161,9 +161,9 @@ class _Queries(Generic[P]):
     times.
     """
 
-    def __init__(self, operation: Operation[P], desk: Desk, parser: Parser, keep: int) -> None:
+    def __init__(self, operation: Operation[P], app: AppContext, parser: ParameterParser, keep: int) -> None:
         self._operation = operation
-        self._desk = desk
+        self._desk = app
         self._parser = parser
         self._kept: WeightedCache[bytes, tuple[Values, P]] | None = WeightedCache(KEPT_BYTES, keep) if keep else None
 
@@ -207,10 +207,10 @@ def _parsing() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="parse")
 
 
-def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
+def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Handler:
     """The handler of a route: parse, then answer. The last ``keep`` different queries are parsed once."""
-    parser = Parser(operation.parameters, lower_case=desk.settings.lower_case_query_parameters)
-    queries = _Queries(operation, desk, parser, keep)
+    parser = ParameterParser(operation.parameters, lower_case=app.settings.lower_case_query_parameters)
+    queries = _Queries(operation, app, parser, keep)
 
     async def handle(request: Request) -> Response:
         query: bytes = request.scope["query_string"]
@@ -219,22 +219,22 @@ def endpoint(operation: Operation[P], desk: Desk, *, keep: int = 0) -> Handler:
         try:
             path = parser.path(texts)
             if operation.family is not None:
-                query, subject_of = await operation.family.resolve(desk, path, query)
+                query, subject_of = await operation.family.resolve(app, path, query)
             values, plan = await queries.understood(query)
         except InvalidParameter:
             await queries.complain(query, texts)
             raise
         subject = None if subject_of is None else subject_of(values)
-        asked = Ask(
+        context = RequestContext(
             request=request,
-            desk=desk,
+            app=app,
             values=values,
             path=path,
             plan=plan,
             found=subject,
             family=operation.family,
         )
-        response = await operation.answer(asked)
+        response = await operation.answer(context)
         if values.ignored:
             response.headers["X-Ignored-Parameters"] = _names(values.ignored)
         return response

@@ -82,7 +82,7 @@ def page(
         context: what the template shows.
     """
     way = root(request)
-    settings: Settings = request.app.state.desk.settings
+    settings: Settings = request.app.state.context.settings
     body = (
         environment(settings.template_directory)
         .get_template(template)

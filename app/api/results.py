@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from app.api import compression, documents
-from app.api.operation import Ask
+from app.api.operation import RequestContext
 from app.serving.encoded import Encoded
 from app.serving.service import Served, Timing
 from tilery.geo import crs as crs_
@@ -28,7 +28,7 @@ def produces(media_type: str = JSON) -> dict[int | str, Any]:
 
 
 async def document(
-    ask: Ask[Any],
+    context: RequestContext[Any],
     place: str,
     work: Callable[[Reader], Any],
     *,
@@ -38,23 +38,23 @@ async def document(
     """The response to a request for a JSON document about the raster.
 
     Args:
-        ask: the request.
+        context: the request.
         place: name of the verb and canonical text of what the path says.
         work: makes the document.
         media_type: of the answer.
         links: the document has links in it, so their beginning and the query as written are part of the key.
     """
     if links:
-        place = f"{place} {ask.desk.links.base(ask.request.scope)} {ask.request.scope['query_string']!r}"
+        place = f"{place} {context.app.links.base(context.request.scope)} {context.request.scope['query_string']!r}"
 
     def encode(reader: Reader) -> Encoded:
         return Encoded(body=documents.encode(work(reader)), media_type=media_type)
 
-    return await made(ask, place, encode, media_type=media_type)
+    return await made(context, place, encode, media_type=media_type)
 
 
 async def made(
-    ask: Ask[Any],
+    context: RequestContext[Any],
     place: str,
     work: Callable[[Reader], Encoded],
     *,
@@ -64,19 +64,19 @@ async def made(
     """The response to a request for something made of the raster.
 
     Args:
-        ask: the request.
+        context: the request.
         place: name of the verb and canonical text of what the path says; with the query's it makes the answer's key.
         work: makes the answer.
         media_type: of the answer, where it is known before.
         check: see `app.serving.service.Service.answer`.
     """
-    served = await ask.desk.service.answer(
-        ask.subject.location,
-        f"{place} {ask.subject.key} {ask.values.canonical}",
+    served = await context.app.service.answer(
+        context.subject.location,
+        f"{place} {context.subject.key} {context.values.canonical}",
         work,
-        known=if_none_match(ask.request),
+        known=if_none_match(context.request),
         check=check,
-        gone=gone(ask.request.receive),
+        gone=gone(context.request.receive),
     )
     return response(served, media_type)
 

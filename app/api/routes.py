@@ -17,16 +17,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
 from app.api import algorithms, collections, colormaps, health, ogc, openapi, openapi_pages, problems, tms, viewer
-from app.api.context import Desk
+from app.api.context import AppContext
 from app.api.families import cog, layers
 from app.api.operation import Operation, endpoint
 from app.config.settings import Settings
 from tilery import __version__
 
 
-def build(desk: Desk) -> FastAPI:
+def build(context: AppContext) -> FastAPI:
     """The application with all routes and the OpenAPI document of them."""
-    settings = desk.settings
+    settings = context.settings
     app = FastAPI(
         title=settings.name,
         description=settings.description,
@@ -36,20 +36,20 @@ def build(desk: Desk) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        exception_handlers={HTTPException: _no_route, Exception: _to_the_door},
+        exception_handlers={HTTPException: _no_route, Exception: _reraise},
     )
-    app.state.desk = desk
+    app.state.context = context
     operations = _operations(settings)
-    _mount(app, desk, operations)
-    app.include_router(openapi_pages.router(desk.links))
+    _mount(app, context, operations)
+    app.include_router(openapi_pages.router(context.links))
     app.router.routes.extend(viewer.ROUTES)
-    _mount(app, desk, layers.SHORT)
+    _mount(app, context, layers.SHORT)
     described = (*operations, *layers.SHORT)
     app.openapi = lambda: openapi.describe(app, described)  # type: ignore[method-assign]
     return app
 
 
-async def _to_the_door(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler gets both
+async def _reraise(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler gets both
     """Nothing: failures are answered in one place, the door."""
     raise error
 
@@ -70,13 +70,13 @@ def _operations(settings: Settings) -> list[Operation[Any]]:
     ]
 
 
-def _mount(app: FastAPI, desk: Desk, operations: Iterable[Operation[Any]]) -> None:
+def _mount(app: FastAPI, context: AppContext, operations: Iterable[Operation[Any]]) -> None:
     """Add every operation under all its paths.
 
     As plain routes: parameters are parsed by ours, and FastAPI's own would take a millisecond each to set up.
     """
     for operation in operations:
-        handler = endpoint(operation, desk)
+        handler = endpoint(operation, context)
         for path in operation.paths:
             app.router.routes.append(Route(_routed(path), handler, methods=[operation.method]))
 
@@ -109,10 +109,10 @@ async def _no_route(request: Request, error: Exception) -> Response:
     """The answer where no route was found; a path that only has a slash too many is led to the right one."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     path: str = request.scope["path"]
-    desk: Desk = request.app.state.desk
+    context: AppContext = request.app.state.context
     if status == 404 and path.endswith("/") and path.strip("/"):
         query = request.scope["query_string"].decode("latin-1")
-        address = desk.links.prefix(request.scope) + "/" + path.strip("/")
+        address = context.links.prefix(request.scope) + "/" + path.strip("/")
         return RedirectResponse(f"{address}?{query}" if query else address, status_code=307)
     detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
     headers = {"Allow": _allowed(request)} if status == 405 else {}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from app.api import kvp, links, results
-from app.api.context import Desk
-from app.api.operation import Ask
+from app.api.context import AppContext
+from app.api.operation import RequestContext
 from app.api.raster import tiles
-from app.api.raster.plans import Look
+from app.api.raster.plans import PixelOptions
 from app.serving.encoded import Encoded
 from app.serving.tile_store import TileStore
 from tilery.geo import tms as tms_
@@ -22,7 +22,7 @@ Work = Callable[[Reader], Encoded]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _StoreKey:
     """Where a tile is kept, and of which raster it has to be."""
 
     key: str
@@ -34,32 +34,32 @@ class _Place:
         return not self.source or reader.identity == self.source
 
 
-async def tile(ask: Ask[Look], *, missed: bool = False) -> Response:
+async def tile(context: RequestContext[PixelOptions], *, missed: bool = False) -> Response:
     """One tile of a layer: from the store, into the store, or by a redirect to it.
 
     ``missed`` says that the store itself sent the caller here, because it could not answer. Such a caller is led back
     only when the tile was not there and is there now; in any other case there is something between the caller and the
     store, and a redirect would lead in circles.
     """
-    store = ask.desk.tile_store
-    place = None if store is None else await _place(ask, store)
+    store = context.app.tile_store
+    place = None if store is None else await _place(context, store)
     if store is None or place is None:
-        return await tiles.tile(ask)
+        return await tiles.tile(context)
     key = place.key
     there: bool | None = None
     if store.mode == "redirect":
-        there = await ask.desk.service.once(lambda: store.has(key))
+        there = await context.app.service.once(lambda: store.has(key))
         if there and not missed:
             return _redirect(store, key)
         if there is False or not missed:
-            return await _kept_first(ask, store, place)
-    response = await tiles.tile(ask, through=lambda work: _found_or_made(ask, store, place, work))
+            return await _kept_first(context, store, place)
+    response = await tiles.tile(context, through=lambda work: _found_or_made(context, store, place, work))
     if store.layout == "plain" and not there and (held := _held(response)):
         store.keep_again(key, held)
     return response
 
 
-async def _kept_first(ask: Ask[Look], store: TileStore, place: _Place) -> Response:
+async def _kept_first(context: RequestContext[PixelOptions], store: TileStore, place: _StoreKey) -> Response:
     """A redirect to a tile that was written before; the tile itself where it could not be."""
     kept, key = False, place.key
 
@@ -72,9 +72,9 @@ async def _kept_first(ask: Ask[Look], store: TileStore, place: _Place) -> Respon
 
         return make_and_keep
 
-    response = await tiles.tile(ask, through=through)
+    response = await tiles.tile(context, through=through)
     if not kept and (held := _held(response)):
-        kept = await ask.desk.service.once(lambda: store.keep(key, held))
+        kept = await context.app.service.once(lambda: store.keep(key, held))
     return _redirect(store, key) if kept else response
 
 
@@ -85,8 +85,8 @@ def _held(response: Response) -> Encoded | None:
     return Encoded(body=bytes(response.body), media_type=response.headers["Content-Type"])
 
 
-def _found_or_made(ask: Ask[Look], store: TileStore, place: _Place, work: Work) -> Work:
-    path = ask.path
+def _found_or_made(context: RequestContext[PixelOptions], store: TileStore, place: _StoreKey, work: Work) -> Work:
+    path = context.path
 
     # A plain key may hold a tile of the revision before, which must not get into memory under the name of this one.
     # Nor is it worth asking: whoever uses such keys has asked the store before.
@@ -106,15 +106,15 @@ def _found_or_made(ask: Ask[Look], store: TileStore, place: _Place, work: Work) 
     return do
 
 
-def address(desk: Desk, path: str, query: Sequence[tuple[str, str]] = ()) -> str | None:
+def address(app: AppContext, path: str, query: Sequence[tuple[str, str]] = ()) -> str | None:
     """The public address of a layer's tiles in the store, where that is asked first; None where we are.
 
     Args:
-        desk: of the application.
+        app: of the application.
         path: of the tiles, a template.
         query: what else the address would say; the store knows nothing but paths.
     """
-    settings = desk.settings
+    settings = app.settings
     if not settings.tile_store_first or query or settings.access_token:
         return None
     return f"{settings.tile_store_url}{path}"
@@ -127,19 +127,19 @@ def _redirect(store: TileStore, key: str) -> Response:
     return Response(status_code=302, headers={"Location": store.address(key), "Cache-Control": "no-store"})
 
 
-async def _place(ask: Ask[Look], store: TileStore) -> _Place | None:
+async def _place(context: RequestContext[PixelOptions], store: TileStore) -> _StoreKey | None:
     """Where the tile is kept; None for one that is nobody else's: with parameters of its own, or without a format."""
-    layer, path = ask.subject.layer, ask.path
+    layer, path = context.subject.layer, context.path
     suffix, scale = path.get("format"), path.get("scale")
     if layer is None or suffix is None:
         return None
-    given = kvp.without(links.query_of(ask.request.scope))  # a token says who asks and not for what
+    given = kvp.without(links.query_of(context.request.scope))  # a token says who asks and not for what
     if any(name != "style" for name, _ in given) or len(given) > 1:
         return None
     at = f"@{scale}x" if scale else ""
     source = ""
     if not layer.is_sealed and store.layout == "revision":
-        source = await ask.desk.service.identity(ask.subject.location)
+        source = await context.app.service.identity(context.subject.location)
     style = given[0][1] if given else None
     key = store.key(layer, style, path["z"], path["x"], path["y"], f"{at}.{suffix}", source=source)
-    return None if key is None else _Place(key=key, source=source)
+    return None if key is None else _StoreKey(key=key, source=source)

@@ -30,7 +30,7 @@ FAR = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Extent:
     """Where a raster is, in its own CRS and in degrees."""
 
     bounds: Bounds
@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TileLimits:
     """The tiles of one zoom that can hold something, all numbers included."""
 
     zoom: int
@@ -65,7 +65,7 @@ class Addresses:
     """The page that shows it on a map."""
 
 
-def covered(tms: TileMatrixSet, place: Place) -> Bounds | None:
+def covered(tms: TileMatrixSet, place: Extent) -> Bounds | None:
     """The part of a tile matrix set that a raster covers, in the set's CRS; None where the two do not meet, as on
     different planets.
 
@@ -76,7 +76,7 @@ def covered(tms: TileMatrixSet, place: Place) -> Bounds | None:
 
 
 @lru_cache(maxsize=1024)
-def _covered(crs: Crs, whole: Bounds, place: Place) -> Bounds | None:
+def _covered(crs: Crs, whole: Bounds, place: Extent) -> Bounds | None:
     if _is_far(crs, place.geographic):
         return None
     found = _outline(crs, place)
@@ -105,7 +105,7 @@ def _is_far(crs: Crs, geographic: Bounds) -> bool:
     )
 
 
-def _shows(crs: Crs, cut: Bounds, place: Place) -> bool:
+def _shows(crs: Crs, cut: Bounds, place: Extent) -> bool:
     """True when some point of a rectangle in the set's CRS lies on the raster, the way that a tile looks for it.
 
     Far from where a projection is meant for, a rectangle around a raster's outline may hold nothing of the raster, and
@@ -138,7 +138,7 @@ def _are_on(crs: Crs, x: NDArray[np.float64], y: NDArray[np.float64], geographic
     return bool((across & (latitude >= south) & (latitude <= north)).any())
 
 
-def _outline(crs: Crs, place: Place) -> Bounds | None:
+def _outline(crs: Crs, place: Extent) -> Bounds | None:
     """Bounds from the raster's edges, or None where edges do not tell."""
     left, bottom, right, top = place.bounds
     outline = (left, min(bottom, top), right, max(bottom, top))
@@ -191,7 +191,7 @@ def _matrix_samples(crs: Crs, bounds: Bounds) -> tuple[NDArray[np.float64], ...]
     return x.ravel(), y.ravel(), longitude, latitude
 
 
-def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int) -> tuple[Limits, ...]:
+def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int) -> tuple[TileLimits, ...]:
     """The limits of each zoom from ``minzoom`` to ``maxzoom`` that the set defines, for no document may name others;
     empty where there is nothing or zooms are reversed.
     """
@@ -207,7 +207,7 @@ def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int
         other = tms.tile_at(right - hair, bottom + hair, zoom)
         columns, rows = sorted((one[0], other[0])), sorted((one[1], other[1]))
         found.append(
-            Limits(
+            TileLimits(
                 zoom=zoom,
                 first_row=rows[0],
                 last_row=rows[1],
@@ -316,7 +316,7 @@ def tileset(
     tms: TileMatrixSet,
     *,
     addresses: Addresses,
-    place: Place,
+    place: Extent,
     zooms: tuple[int, int],
     attribution: str | None = None,
 ) -> Json:
@@ -334,7 +334,7 @@ def tileset(
     }
 
 
-def _limits_document(found: Sequence[Limits]) -> list[Json]:
+def _limits_document(found: Sequence[TileLimits]) -> list[Json]:
     return [
         {
             "tileMatrix": str(item.zoom),

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import MATRIX_SET, PAGE_FORMAT
 from tilery.geo import tms
 from tilery.geo.tms import TileMatrixSet
@@ -15,7 +15,7 @@ from tilery.geo.tms import TileMatrixSet
 TAG = "Tiling Schemes"
 
 
-async def tile_matrix_sets(asked: Ask[None]) -> Response:
+async def tile_matrix_sets(asked: RequestContext[None]) -> Response:
     """The list of tile matrix sets."""
     body: dict[str, Any] = {
         "tileMatrixSets": [
@@ -42,7 +42,7 @@ async def tile_matrix_sets(asked: Ask[None]) -> Response:
     )
 
 
-async def tile_matrix_set(asked: Ask[None]) -> Response:
+async def tile_matrix_set(asked: RequestContext[None]) -> Response:
     """The definition of a tile matrix set, as OGC publishes it."""
     found = tms.get(asked.path["tileMatrixSetId"])
     return answers.document(asked, _whole(found), title=found.id, description=found.title)
@@ -70,7 +70,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/tileMatrixSets",),
         parameters=(PAGE_FORMAT,),
         answer=tile_matrix_sets,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Retrieve the list of available tiling schemes (tile matrix sets).",
         produces=answers.PRODUCES,
@@ -80,7 +80,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         paths=("/tileMatrixSets/{tileMatrixSetId}",),
         parameters=(MATRIX_SET, PAGE_FORMAT),
         answer=tile_matrix_set,
-        plan=nothing,
+        plan=no_plan,
         tag=TAG,
         summary="Retrieve the definition of the specified tiling scheme (tile matrix set).",
         produces=answers.PRODUCES,

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from app.api import pages, tilesets
 from app.api.static_files import static_file
-from app.api.tilesets import Place
+from app.api.tilesets import Extent
 from tilery.geo import crs as crs_
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Crs
@@ -48,7 +48,7 @@ def map_of_raster(
     title: str,
     base: str,
     query: Query,
-    place: Place,
+    place: Extent,
     zooms: tuple[int, int],
     fallback_zooms: tuple[int, int] | None = None,
     suffix: str = "",

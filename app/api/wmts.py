@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.api import ows, pages, tilesets
-from app.api.tilesets import Limits, Place
+from app.api.tilesets import Extent, TileLimits
 from app.config import settings
 from tilery.errors import InvalidParameter
 from tilery.geo import tms as tms_
@@ -53,13 +53,13 @@ class MatrixSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class WmtsLayer:
     """One entry of a capabilities document."""
 
     identifier: str
     title: str
     matrix_set: MatrixSet
-    limits: tuple[Limits, ...]
+    limits: tuple[TileLimits, ...]
     geographic: Bounds
     """West, south, east, north in degrees."""
     tiles: str
@@ -74,7 +74,7 @@ def layers(
     sets: Iterable[TileMatrixSet],
     *,
     title: str,
-    place: Place,
+    place: Extent,
     zooms: Callable[[TileMatrixSet], tuple[int, int]],
     tiles: Callable[[TileMatrixSet], str],
     media_type: str,
@@ -83,7 +83,7 @@ def layers(
     name: str | None = None,
     abstract: str | None = None,
     tilesize: int | None = None,
-) -> list[Layer]:
+) -> list[WmtsLayer]:
     """A raster's layers, one for each tile matrix set with tiles of it, identified by ``{title}_{set}_{render}`` as
     TiTiler's.
 
@@ -115,7 +115,7 @@ def layers(
         identifier = render if old_names else f"{title}_{tms.id}_{render}"
         called = name or title
         found.append(
-            Layer(
+            WmtsLayer(
                 identifier=identifier,
                 title=called if len(chosen) == 1 else f"{called} ({tms.id})",
                 matrix_set=MatrixSet(identifier=tms.id, tms=tms.id, zooms=_zooms(limits), tilesize=tilesize),
@@ -142,7 +142,7 @@ def layer(
     abstract: str | None = None,
     tilesize: int | None = None,
     ranged: bool = False,
-) -> Layer | None:
+) -> WmtsLayer | None:
     """The entry of a catalog's layer, whose tiles are in WebMercatorQuad; None where nothing of it is there.
 
     Args:
@@ -158,13 +158,13 @@ def layer(
         ranged: name the set after its zooms, for documents with layers of other zooms.
     """
     tms = tms_.get(tms_.DEFAULT)
-    place = Place(bounds=geographic, crs=WGS84, geographic=geographic)
+    place = Extent(bounds=geographic, crs=WGS84, geographic=geographic)
     limits = tilesets.limits(tms, tilesets.covered(tms, place), *zooms)
     if not limits:
         return None
     low, high = _zooms(limits)
     name = f"{tms.id}_{low}_{high}" if ranged else tms.id
-    return Layer(
+    return WmtsLayer(
         identifier=identifier,
         title=title,
         matrix_set=MatrixSet(identifier=name, tms=tms.id, zooms=(low, high), tilesize=tilesize),
@@ -177,7 +177,7 @@ def layer(
     )
 
 
-def _zooms(limits: Sequence[Limits]) -> tuple[int, int]:
+def _zooms(limits: Sequence[TileLimits]) -> tuple[int, int]:
     return limits[0].zoom, limits[-1].zoom
 
 
@@ -188,7 +188,7 @@ def known_set(name: str) -> str:
 
 
 def capabilities(
-    layers: Sequence[Layer],
+    layers: Sequence[WmtsLayer],
     *,
     address: str,
     title: str,
@@ -216,7 +216,7 @@ def capabilities(
             title=title,
             provider=provider,
             abstract=abstract,
-            matrix_sets=[_described(matrix_set, use_epsg) for matrix_set in sets.values()],
+            matrix_sets=[_matrix_set(matrix_set, use_epsg) for matrix_set in sets.values()],
             corners=_corners,
             limits=_limits,
             said=ows.sayable,
@@ -270,7 +270,7 @@ class _Matrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Described:
+class _MatrixSet:
     """A tile matrix set as the document writes it."""
 
     identifier: str
@@ -279,10 +279,10 @@ class _Described:
 
 
 @lru_cache(maxsize=512)
-def _described(matrix_set: MatrixSet, use_epsg: bool) -> _Described:
+def _matrix_set(matrix_set: MatrixSet, use_epsg: bool) -> _MatrixSet:
     tms, size = tms_.get(matrix_set.tms), matrix_set.tilesize
     low, high = matrix_set.zooms
-    return _Described(
+    return _MatrixSet(
         identifier=matrix_set.identifier,
         crs=supported_crs(tms, use_epsg=use_epsg),
         matrices=tuple(
@@ -314,7 +314,7 @@ def _top_left(tms: TileMatrixSet, matrix: TileMatrix) -> str:
     return f"{y} {x}" if swapped else f"{x} {y}"
 
 
-def _limits(limits: Sequence[Limits]) -> Markup:
+def _limits(limits: Sequence[TileLimits]) -> Markup:
     """``TileMatrixLimits`` of each zoom. They are nearly all of a long document, and numbers need no escaping."""
     from markupsafe import Markup  # comes with the templates, which tiles need not
 

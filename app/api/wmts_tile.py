@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.api import kvp, ows, wmts
 from app.api.links import query_of
-from app.api.operation import Ask, Operation
+from app.api.operation import Operation, RequestContext
 from app.api.ows import ServiceError
 from tilery.errors import TileryError
 from tilery.geo import tms as tms_
@@ -26,7 +26,7 @@ _OF_TILES = frozenset(("style", "format"))
 
 
 async def answer(
-    ask: Ask[Any],
+    context: RequestContext[Any],
     operation: Operation[Any],
     *,
     styles: Iterable[str] | None,
@@ -37,14 +37,14 @@ async def answer(
     """The answer to a request for something else than the document, None where the document is wanted.
 
     Args:
-        ask: the request for the document.
+        context: the request for the document.
         operation: the route of tiles.
         styles: names that ``STYLE`` may have; others are the route's to refuse where there are None.
         path: what the path of the tile says beside its place.
         without: names in the query that are the document's own.
         only: the tile matrix set that all tiles of the document are in, if it is one.
     """
-    given = kvp.given(ask.request.scope["query_string"])
+    given = kvp.given(context.request.scope["query_string"])
     wanted = given.get("request", "").lower()
     if wanted in ("", "getcapabilities"):
         return None
@@ -54,18 +54,18 @@ async def answer(
             raise ServiceError("OperationNotSupported", message, parameter="request")
         texts = {"layer": given.get("layer"), **(path or {}), **_place(given, only)}
         query = [
-            *((name, value) for name, value in _own(ask, without) if name.lower() not in _OF_TILES),
-            *_style(ask, styles),
+            *((name, value) for name, value in _own(context, without) if name.lower() not in _OF_TILES),
+            *_style(context, styles),
         ]
         if (token := given.get("access_token")) is not None:
             query.append(("access_token", token))
-        return await kvp.handed_on(ask.request, ask.desk, operation, texts, urlencode(query).encode("ascii"))
+        return await kvp.handed_on(context.request, context.app, operation, texts, urlencode(query).encode("ascii"))
     except TileryError as error:
-        return ows.exception_report(error, ask.request)
+        return ows.exception_report(error, context.request)
 
 
-def _own(ask: Ask[Any], without: Iterable[str]) -> kvp.Pairs:
-    return kvp.without(query_of(ask.request.scope, without=without))
+def _own(context: RequestContext[Any], without: Iterable[str]) -> kvp.Pairs:
+    return kvp.without(query_of(context.request.scope, without=without))
 
 
 def _place(given: Mapping[str, str], only: str | None) -> dict[str, str | None]:
@@ -94,9 +94,9 @@ def _place(given: Mapping[str, str], only: str | None) -> dict[str, str | None]:
     }
 
 
-def _style(ask: Ask[Any], styles: Iterable[str] | None) -> kvp.Pairs:
+def _style(context: RequestContext[Any], styles: Iterable[str] | None) -> kvp.Pairs:
     """The style that is meant: the client's, unless that is the default one, else the document's."""
     known = None if styles is None else frozenset(styles)
-    named = [value for name, value in query_of(ask.request.scope) if name.lower() == "style"]
+    named = [value for name, value in query_of(context.request.scope) if name.lower() == "style"]
     chosen = [name for name in named if name not in ("", DEFAULT_STYLE) and (known is None or name in known)]
     return [("style", chosen[-1])] if chosen else []

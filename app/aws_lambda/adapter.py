@@ -45,7 +45,7 @@ _KEPT = (b"access-control-", b"vary", b"x-request-id")
 """Headers of an answer that stay when a refusal takes its place."""
 
 
-class FrontDoor:
+class LambdaAdapter:
     """The application, as it is called by way of Mangum."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -58,7 +58,7 @@ class FrontDoor:
         scope = {name: value for name, value in scope.items() if not name.startswith("aws.")} | place(event, scope)
         most = ANSWER_BEHIND_BALANCER if is_balancer(event) else ANSWER
         with answer_size.limit(body_limit(most)):
-            await self.app(scope, receive, _Scales(send, most))
+            await self.app(scope, receive, _SizeGuard(send, most))
 
 
 def is_balancer(event: Mapping[str, Any]) -> bool:
@@ -99,7 +99,7 @@ def _stage(event: Mapping[str, Any], host: str) -> str:
     return f"/{stage}" if path == f"/{stage}" or path.startswith(f"/{stage}/") else ""
 
 
-class _Scales:
+class _SizeGuard:
     """Sends an answer on when it is whole and fits, and a refusal in its place when it does not."""
 
     def __init__(self, send: Send, most: int) -> None:

@@ -30,12 +30,12 @@ def _open() -> tuple[Application, Mangum]:
     from mangum import Mangum
 
     from app.api.app import create_app
-    from app.aws_lambda.adapter import TEXT, FrontDoor
+    from app.aws_lambda.adapter import TEXT, LambdaAdapter
     from app.observing import logs
 
     application = create_app()
-    logs.start(application.desk.settings.log_level)
-    return application, Mangum(FrontDoor(application), lifespan="off", text_mime_types=[*TEXT])
+    logs.start(application.context.settings.log_level)
+    return application, Mangum(LambdaAdapter(application), lifespan="off", text_mime_types=[*TEXT])
 
 
 def _take_part_in_snapshots() -> None:
@@ -73,12 +73,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _settle(status: int, left: float) -> None:
     """Nothing; what would go on behind the answer is done: Lambda stops the process until the next request."""
-    desk = _application.desk
-    if desk.tile_store is not None:
+    context = _application.context
+    if context.tile_store is not None:
         from app.serving.tile_store import PATIENCE
 
-        desk.tile_store.settle(min(left, PATIENCE))
-    if status == 504 and desk.service.oldest > 1.5 * min(left, desk.settings.deadline):
-        from app.serving.service import leave
+        context.tile_store.settle(min(left, PATIENCE))
+    if status == 504 and context.service.oldest > 1.5 * min(left, context.settings.deadline):
+        from app.serving.service import replace_worker
 
-        leave()  # the slot hangs since the request before: a new environment has a free one
+        replace_worker()  # the slot hangs since the request before: a new environment has a free one

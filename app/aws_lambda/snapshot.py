@@ -57,7 +57,7 @@ def load(application: Application) -> list[int]:
             statuses = loop.run_until_complete(ask())
         finally:
             loop.close()
-        own.desk.service.close()
+        own.context.service.close()
         forget()
     return statuses
 

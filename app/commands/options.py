@@ -64,9 +64,11 @@ def catalog_store(address: str | None) -> Store:
 def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:
     """The options of `placed` as one value."""
     from tilery.geo import crs as crs_
-    from tilery.publishing.rasters import Placement
+    from tilery.publishing.rasters import Georeference
 
-    return Placement(crs=crs_.parse(crs, "--crs") if crs else None, bounds=numbers(bounds, "--bounds"), nodata=nodata)
+    return Georeference(
+        crs=crs_.parse(crs, "--crs") if crs else None, bounds=numbers(bounds, "--bounds"), nodata=nodata
+    )
 
 
 class _Number(click.ParamType[float]):

@@ -13,7 +13,7 @@ from app.commands.tiles import forget_tiles
 from app.config import settings
 
 if TYPE_CHECKING:
-    from tilery.publishing.publish import Order, Plan
+    from tilery.publishing.publish import PublishOptions, PublishPlan
 
 
 @click.command()
@@ -101,11 +101,11 @@ def publish_incoming(address: str, catalog: str | None, profile: str, work: Path
         click.echo(f"/{report.layer}/{{z}}/{{x}}/{{y}}.png")
 
 
-def _order(source: str, options: dict[str, Any]) -> Order:
+def _order(source: str, options: dict[str, Any]) -> PublishOptions:
     from tilery.catalog import editing
     from tilery.publishing.describe import slug
     from tilery.publishing.fetch import name_of
-    from tilery.publishing.publish import Order
+    from tilery.publishing.publish import PublishOptions
 
     to, layer_id = options["to"], options["layer_id"]
     if to is None:
@@ -120,7 +120,7 @@ def _order(source: str, options: dict[str, Any]) -> Order:
         raise click.UsageError("Where to? Give --to CATALOG/ID, or set TILERY_CATALOG.")
     render = editing.render_of(options["render"]) if options["render"] is not None else None
     given = {name: options[name] for name in ("name", "description", "attribution") if options[name] is not None}
-    return Order(
+    return PublishOptions(
         source=source,
         to=to,
         id=layer_id,
@@ -138,7 +138,7 @@ def _order(source: str, options: dict[str, Any]) -> Order:
     )
 
 
-def _show_plan(order: Order, found: Plan) -> None:
+def _show_plan(order: PublishOptions, found: PublishPlan) -> None:
     from tilery.publishing.estimate import estimate
 
     profile = found.profile

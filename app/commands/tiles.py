@@ -149,7 +149,7 @@ def _source(layer: Layer) -> str:
     from app.api.app import create_app
     from app.serving import render
 
-    return render.identity(create_app().desk.layer_locations.of(layer.source))
+    return render.identity(create_app().context.layer_locations.of(layer.source))
 
 
 def forget_tiles(layer_id: str, *, removed: bool = False) -> None:

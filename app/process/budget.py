@@ -50,7 +50,7 @@ class ImpossibleBudget(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ContainerLimits:
     """What the task may use."""
 
     cores: float
@@ -80,10 +80,10 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class WorkerPlan:
     """The budget of a start: how many workers, and what each may use."""
 
-    limits: Limits
+    limits: ContainerLimits
     workers: int
     slots: int
     """Renders at a time in one worker."""
@@ -127,7 +127,7 @@ def fetch_metadata(url: str) -> bytes:
     return body
 
 
-def limits(environ: Mapping[str, str], root: Path = Path("/"), fetch: Fetch = fetch_metadata) -> Limits:
+def limits(environ: Mapping[str, str], root: Path = Path("/"), fetch: Fetch = fetch_metadata) -> ContainerLimits:
     """What this task may use: the tightest of what ECS, the control groups and the machine say.
 
     Args:
@@ -147,7 +147,7 @@ def limits(environ: Mapping[str, str], root: Path = Path("/"), fetch: Fetch = fe
     allotted = [(ecs_cores, "ecs"), (function_cores, "lambda"), (quota, "cgroup")]
     cores += [(value, name) for value, name in allotted if value]
     fewest, least = min(cores, key=lambda found: found[0]), min(memory, key=lambda found: found[0])
-    return Limits(cores=fewest[0], memory=least[0], cores_from=fewest[1], memory_from=least[1])
+    return ContainerLimits(cores=fewest[0], memory=least[0], cores_from=fewest[1], memory_from=least[1])
 
 
 def cgroup_cores(root: Path = Path("/")) -> float | None:
@@ -171,7 +171,7 @@ def cgroup_memory(root: Path = Path("/")) -> int | None:
     return min((int(text) for text in found if text.isdigit() and int(text) < _UNLIMITED), default=None)
 
 
-def plan(environ: Mapping[str, str], limits: Limits) -> Plan:
+def plan(environ: Mapping[str, str], limits: ContainerLimits) -> WorkerPlan:
     """The budget of a start.
 
     ``WEB_CONCURRENCY`` is the number of workers, and refused when it cannot fit. ``WORKERS_PER_CORE`` times the cores,
@@ -207,7 +207,7 @@ def plan(environ: Mapping[str, str], limits: Limits) -> Plan:
             )
         share = asked
     slots = _positive(environ, "TILERY_RENDER_SLOTS") or (1 if alone else slots_for(limits.cores / workers))
-    return Plan(
+    return WorkerPlan(
         limits=limits,
         workers=workers,
         slots=slots,
@@ -244,7 +244,7 @@ def _left_for_work(memory: int, *caches: int) -> int:
     return max(LEAST_WORK, memory - LIBRARIES - sum(caches))
 
 
-def exports(plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
+def exports(plan: WorkerPlan, environ: Mapping[str, str]) -> dict[str, str]:
     """What the workers find in their environment: the plan in the words of ``app.config.settings`` and of GDAL."""
     shares = plan.shares
     found = {
@@ -270,7 +270,7 @@ def resident(root: Path = Path("/")) -> int:
     return int(match[1]) << 10 if match else 0
 
 
-def _workers(environ: Mapping[str, str], limits: Limits, fitting: int, notes: list[str]) -> int:
+def _workers(environ: Mapping[str, str], limits: ContainerLimits, fitting: int, notes: list[str]) -> int:
     """The number of workers, and in ``notes`` what kept it lower than asked."""
     most = _positive(environ, "MAX_WORKERS")
     if asked := _positive(environ, "WEB_CONCURRENCY"):

@@ -53,7 +53,7 @@ def _seconds(name: str, default: int) -> int:
     return int(text)
 
 
-def _plan() -> budget.Plan:
+def _plan() -> budget.WorkerPlan:
     """The budget of this start; ends it with the reason when there is none."""
     try:
         return budget.plan(os.environ, budget.limits(os.environ))

@@ -66,7 +66,7 @@ class DrainingServer(Server):
         # not all workers of a task at the same moment
         self.ceiling = int(ceiling * random.uniform(0.95, 1.0))  # noqa: S311 - no secret
         self.standing = standing
-        self.leaving_at: float | None = None
+        self.draining_until: float | None = None
         self.ready = True
         self.recycling_since: float | None = None
         """Moment at which this worker asked for a successor."""
@@ -77,7 +77,7 @@ class DrainingServer(Server):
         self.recycling_since = None
         if sig == signal.SIGTERM and self.ready:
             self.ready = False
-            self.leave(self.drain_delay)
+            self.drain(self.drain_delay)
         else:
             self.ready = False
             self.should_exit = True
@@ -92,7 +92,7 @@ class DrainingServer(Server):
         """True when it is time to stop listening; called ten times a second."""
         if await super().on_tick(counter):
             return True
-        if self.leaving_at is None:
+        if self.draining_until is None:
             if self.recycling_since is not None:
                 self._await_successor(self.recycling_since)
             elif counter % 10 == 0 and (reason := await self._reason_to_leave()):
@@ -100,11 +100,11 @@ class DrainingServer(Server):
             return False
         if CLOSE not in self.server_state.default_headers:  # made anew every second
             self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
-        return time.monotonic() >= self.leaving_at
+        return time.monotonic() >= self.draining_until
 
-    def leave(self, seconds: float) -> None:
+    def drain(self, seconds: float) -> None:
         """Go on for so many seconds, and ask whoever gets an answer to use another connection from now on."""
-        self.leaving_at = time.monotonic() + seconds
+        self.draining_until = time.monotonic() + seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
     async def _reason_to_leave(self) -> str | None:
@@ -127,7 +127,7 @@ class DrainingServer(Server):
         logger.warning("%s: leaving for a new worker", reason)
         self.recycling_since = time.monotonic()
         if self.standing is None:
-            self.leave(RECYCLE_SECONDS)
+            self.drain(RECYCLE_SECONDS)
             return
         self.standing.want_successor()
         if (service := self._service) is not None:
@@ -135,7 +135,7 @@ class DrainingServer(Server):
 
     def _await_successor(self, since: float) -> None:
         if self.standing is None or self.standing.is_succeeded or time.monotonic() - since > SUCCESSOR_SECONDS:
-            self.leave(RECYCLE_SECONDS)
+            self.drain(RECYCLE_SECONDS)
 
     @property
     def _service(self) -> Service | None:

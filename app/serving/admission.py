@@ -49,7 +49,7 @@ class Job(Generic[T]):
 
     def cancel(self) -> None:
         """Take it out of the queue. Once in its slot it goes on: a thread cannot be ended from outside."""
-        self._admission.leave(self)
+        self._admission.abandon(self)
 
     def tell(self, outcome: Outcome[T]) -> None:
         """Tell whoever waits, the first time."""
@@ -146,7 +146,7 @@ class Admission:
         """
         return await awaited(lambda tell: self.start(work, tell))
 
-    def leave(self, job: Job[Any]) -> None:
+    def abandon(self, job: Job[Any]) -> None:
         """Forget a piece of work that has not begun."""
         if job.timer is not None:
             job.timer.cancel()
@@ -191,7 +191,7 @@ class Admission:
 
     def _late(self, job: Job[Any]) -> None:
         job.timer = None
-        self.leave(job)
+        self.abandon(job)
         job.tell(Outcome(error=deadline.exceeded()))
 
     def _look_for_life(self) -> None:

@@ -17,11 +17,11 @@ from app.serving import coverage
 from app.serving.encoded import Encoded
 from app.serving.requests import (
     FeatureRequest,
+    ImageOptions,
     PartRequest,
     PointRequest,
     PreviewRequest,
     StatisticsRequest,
-    Style,
     TileRequest,
 )
 from tilery.errors import UpstreamError
@@ -215,7 +215,7 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
     return _statistics(raster, request, weights)
 
 
-def picture(raster: Raster, style: Style) -> Encoded:
+def picture(raster: Raster, style: ImageOptions) -> Encoded:
     """Pixels as a picture with its place on Earth."""
     rendered = pipeline.render(raster, style.render, style.format)
     return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
@@ -235,7 +235,7 @@ def nothing(request: TileRequest) -> Encoded:
         band_names=("b1", "b2", "b3"),
         band_descriptions=("b1", "b2", "b3"),
     )
-    style = Style(read=request.style.read, render=RenderOptions(), format=request.style.format or "png")
+    style = ImageOptions(read=request.style.read, render=RenderOptions(), format=request.style.format or "png")
     return picture(raster, style)
 
 
@@ -249,7 +249,7 @@ def _preview(reader: Reader, request: PreviewRequest) -> Raster:
     )
 
 
-def _read_options(reader: Reader, style: Style) -> ReadOptions:
+def _read_options(reader: Reader, style: ImageOptions) -> ReadOptions:
     """How the pixels of a picture are read, what memory is needed for each of them afterwards, and how many of them fit
     into an answer: known beforehand for a format that does not compress, at least as the number of bytes that each
     pixel will have.
@@ -262,7 +262,7 @@ def _read_options(reader: Reader, style: Style) -> ReadOptions:
     return replace(style.read, bytes_a_pixel=needed, max_pixels=int(most) // _bytes_a_pixel(reader, style))
 
 
-def _counting_options(reader: Reader, style: Style, *, weighted: bool) -> ReadOptions:
+def _counting_options(reader: Reader, style: ImageOptions, *, weighted: bool) -> ReadOptions:
     """How the pixels of statistics are read, and what memory is needed for each of them afterwards."""
     count, kind = _bands(reader, style.read)
     return replace(
@@ -276,7 +276,7 @@ def _bands(reader: Reader, options: ReadOptions) -> tuple[int, np.dtype[Any]]:
     return count, np.dtype(np.float32) if options.unscale else reader.profile.dtype
 
 
-def _bytes_a_pixel(reader: Reader, style: Style) -> int:
+def _bytes_a_pixel(reader: Reader, style: ImageOptions) -> int:
     """Bytes of one pixel in a format that does not compress; what cannot be told beforehand is taken at its least."""
     render = style.render
     count, kind = _bands(reader, style.read)

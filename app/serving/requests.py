@@ -22,7 +22,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
+class ImageOptions:
     """How pixels are read and shown."""
 
     read: ReadOptions
@@ -39,7 +39,7 @@ class TileRequest:
     z: int
     x: int
     y: int
-    style: Style
+    style: ImageOptions
     size: int | None = None
     """Pixels along each side. None: what the tile matrix says."""
     buffer: float | None = None
@@ -52,7 +52,7 @@ class PartRequest:
 
     bounds: Bounds
     bounds_crs: Crs
-    style: Style
+    style: ImageOptions
     size: Size
     dst_crs: Crs | None = None
     """None: the CRS of the box."""
@@ -62,7 +62,7 @@ class PartRequest:
 class PreviewRequest:
     """The whole raster."""
 
-    style: Style
+    style: ImageOptions
     size: Size
     dst_crs: Crs | None = None
 
@@ -73,7 +73,7 @@ class FeatureRequest:
 
     geometry: Shape
     geometry_crs: Crs
-    style: Style
+    style: ImageOptions
     size: Size
     dst_crs: Crs | None = None
 
@@ -85,11 +85,11 @@ class PointRequest:
     lon: float
     lat: float
     coord_crs: Crs
-    style: Style
+    style: ImageOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class StatisticsOptions:
     """What is to be counted in statistics."""
 
     categorical: bool = False
@@ -103,9 +103,9 @@ class Tally:
 class StatisticsRequest:
     """Statistics of the whole raster, or of what is inside each of some geometries."""
 
-    style: Style
+    style: ImageOptions
     size: Size
-    tally: Tally
+    tally: StatisticsOptions
     features: tuple[Shape, ...] = ()
     coord_crs: Crs = WGS84
     dst_crs: Crs | None = None

@@ -21,7 +21,7 @@ from app.serving.outcome import Tell
 from app.serving.tile_cache import TileCache
 from tilery import arena
 from tilery.arena import Arena
-from tilery.limits.compute_slots import Turns
+from tilery.limits.compute_slots import ComputeSlots
 from tilery.limits.memory import Memory
 from tilery.reading import datasets
 from tilery.reading import reader as reading
@@ -85,7 +85,7 @@ class Service:
         slots = settings.render_slots or default_slots()
         self.memory = Memory(settings.work_bytes or DEFAULT_WORK)
         """Of requests under way, and of answers that wait to be sent."""
-        self._turns = Turns(slots)
+        self._turns = ComputeSlots(slots)
         self.admission = self._admission(slots)
         self.afar = self._admission(max(slots, settings.fetch_threads))
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
@@ -109,7 +109,7 @@ class Service:
         """Drop what is kept for requests to come, in a process that will get few more."""
         if arena.shared is None:
             blocks.cache.resize(LEAST_BLOCKS)
-        datasets.kept().clear()
+        datasets.open_datasets().clear()
         native.give_back()
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class Service:
 
     def _admission(self, threads: int) -> Admission:
         settings = self.settings
-        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=leave)
+        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=replace_worker)
 
     def _for(self, location: Location) -> Admission:
         return self.admission if isinstance(location, FileLocation) else self.afar
@@ -278,7 +278,7 @@ def _version(settings: Settings) -> str:
     return repr((settings.name, settings.default_attribution))
 
 
-def leave() -> None:
+def replace_worker() -> None:
     """End this process, which hangs; whoever keeps it starts another."""
     logger.critical("every render slot hangs: leaving for a new worker")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -299,7 +299,7 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
     has_gone = over = False
     watch: asyncio.Future[None] | None = None
 
-    def leave(watched: asyncio.Future[None]) -> None:
+    def on_gone(watched: asyncio.Future[None]) -> None:
         nonlocal has_gone
         # a call that was due in the moment when the work was done cannot be taken back any more
         if not watched.cancelled() and not over:
@@ -309,7 +309,7 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
     def look() -> None:
         nonlocal watch
         watch = asyncio.ensure_future(gone())
-        watch.add_done_callback(leave)
+        watch.add_done_callback(on_gone)
 
     timer = asyncio.get_running_loop().call_later(LOOK_AFTER, look)
     try:
@@ -323,7 +323,7 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
         over = True
         timer.cancel()
         if watch is not None:
-            watch.remove_done_callback(leave)
+            watch.remove_done_callback(on_gone)
             watch.cancel()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.params import options, table
-from app.api.params.parse import LONGEST_QUERY, Parser, Values
+from app.api.params.parse import LONGEST_QUERY, ParameterParser, Values
 from app.config.settings import Settings
 from tests.support import service
 from tilery.errors import InvalidParameter, OverLimit, TileryError
@@ -19,7 +19,7 @@ URL = "url=s3%3A%2F%2Fbucket%2Fkey.tif"
 
 
 def parse(query: str, *more: table.Parameter, lower_case: bool = False) -> Values:
-    return Parser((*TILE, *more), lower_case=lower_case).query(query)
+    return ParameterParser((*TILE, *more), lower_case=lower_case).query(query)
 
 
 def errors(query: str) -> list[tuple[str, list[object], str]]:
@@ -96,7 +96,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_path_and_query_are_said_together() -> None:
-    parser = Parser((*table.TILE, *TILE))
+    parser = ParameterParser((*table.TILE, *TILE))
     with pytest.raises(InvalidParameter) as caught:
         parser.parse("tilesize=x", {"z": "1", "x": "b", "y": "2"})
     assert [error["loc"] for error in caught.value.errors] == [["query", "url"], ["query", "tilesize"], ["path", "x"]]
@@ -239,13 +239,13 @@ def test_of_many_unknown_names_only_the_first_are_kept() -> None:
 @pytest.mark.parametrize(("path", "plans"), [("/cog/tiles/WebMercatorQuad/0/0/0.png", 1), ("/cog/preview.png", 2)])
 def test_only_the_queries_of_tiles_are_kept(monkeypatch: pytest.MonkeyPatch, path: str, plans: int) -> None:
     made: list[str | bytes] = []
-    whole = Parser.query
+    whole = ParameterParser.query
 
-    def counted(self: Parser, query: str | bytes) -> Values:
+    def counted(self: ParameterParser, query: str | bytes) -> Values:
         made.append(query)
         return whole(self, query)
 
-    monkeypatch.setattr(Parser, "query", counted)
+    monkeypatch.setattr(ParameterParser, "query", counted)
     with service.client() as client:
         for _ in range(2):
             assert client.get(path, params={"url": "/nowhere.tif"}).status_code == 403

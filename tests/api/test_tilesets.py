@@ -8,16 +8,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.api import tilesets
-from app.api.tilesets import Addresses, Place
+from app.api.tilesets import Addresses, Extent
 from tilery.geo import crs, tms
 from tilery.geo.raster import Bounds, Crs
 
 WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
 
 
-def place(bounds: Bounds, code: str) -> Place:
+def place(bounds: Bounds, code: str) -> Extent:
     name = Crs(code)
-    return Place(bounds=bounds, crs=name, geographic=crs.transform_bounds(name, crs.WGS84, bounds))
+    return Extent(bounds=bounds, crs=name, geographic=crs.transform_bounds(name, crs.WGS84, bounds))
 
 
 def touching(name: str, zoom: int, bounds: Bounds) -> tuple[int, int, int, int]:
@@ -52,7 +52,7 @@ def test_limits_are_those_of_the_tiles_that_touch(zoom: int, bounds: Bounds) -> 
 @pytest.mark.parametrize("name", tms.names())
 def test_the_world_fills_every_matrix(name: str) -> None:
     grid = tms.get(name)
-    world = Place(bounds=WORLD, crs=crs.WGS84, geographic=WORLD)
+    world = Extent(bounds=WORLD, crs=crs.WGS84, geographic=WORLD)
     covered = tilesets.covered(grid, world)
     assert covered == pytest.approx(grid.bounds, rel=1e-6)
     zoom = grid.minzoom + 2
@@ -82,7 +82,7 @@ def test_a_polar_raster_covers_the_pole_in_its_own_set_and_the_whole_width_of_a_
 
 def test_a_raster_across_the_antimeridian_covers_both_ends() -> None:
     west, east = 177.99, -178.51
-    raster = Place(
+    raster = Extent(
         bounds=(0.0, 5600000.0, 250000.0, 5850000.0), crs=Crs("EPSG:32660"), geographic=(west, 50.58, east, 52.77)
     )
     grid = tms.get("WebMercatorQuad")
@@ -110,7 +110,7 @@ def test_a_tileset_has_its_links_limits_and_bounds() -> None:
             scheme="http://a/tileMatrixSets/WebMercatorQuad",
             viewer="http://a/WebMercatorQuad/map.html?url=x",
         ),
-        place=Place(bounds=(0.0, 0.0, 10.0, 10.0), crs=crs.WGS84, geographic=(0.0, 0.0, 10.0, 10.0)),
+        place=Extent(bounds=(0.0, 0.0, 10.0, 10.0), crs=crs.WGS84, geographic=(0.0, 0.0, 10.0, 10.0)),
         zooms=(2, 3),
         attribution="somebody",
     )
@@ -138,7 +138,7 @@ def test_a_tileset_has_its_links_limits_and_bounds() -> None:
 def test_a_raster_upside_down_covers_the_same() -> None:
     grid = tms.get("WebMercatorQuad")
     upright, turned = (
-        Place(bounds=bounds, crs=crs.WGS84, geographic=(8.0, 46.0, 9.0, 47.0))
+        Extent(bounds=bounds, crs=crs.WGS84, geographic=(8.0, 46.0, 9.0, 47.0))
         for bounds in ((8.0, 46.0, 9.0, 47.0), (8.0, 47.0, 9.0, 46.0))
     )
     assert tilesets.covered(grid, turned) == tilesets.covered(grid, upright)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.api import wmts
-from app.api.tilesets import Place
+from app.api.tilesets import Extent
 from tests.support import rasters, service
 from tilery.errors import InvalidParameter
 from tilery.geo import crs, tms
@@ -20,11 +20,11 @@ W = "{http://www.opengis.net/wmts/1.0}"
 OWS = "{http://www.opengis.net/ows/1.1}"
 XLINK = "{http://www.w3.org/1999/xlink}"
 
-EUROPE = Place(bounds=(0.0, 40.0, 20.0, 55.0), crs=crs.WGS84, geographic=(0.0, 40.0, 20.0, 55.0))
+EUROPE = Extent(bounds=(0.0, 40.0, 20.0, 55.0), crs=crs.WGS84, geographic=(0.0, 40.0, 20.0, 55.0))
 
 
 def document(
-    *, title: str = "image.tif", use_epsg: bool = False, old_names: bool = False, place: Place = EUROPE
+    *, title: str = "image.tif", use_epsg: bool = False, old_names: bool = False, place: Extent = EUROPE
 ) -> str:
     def tiles(grid: TileMatrixSet) -> str:
         return f"http://a/cog/tiles/{grid.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.png?url=a&b=c"
@@ -153,7 +153,7 @@ def test_old_documents_name_their_layer_default() -> None:
 
 
 def test_a_box_across_the_antimeridian_goes_all_the_way_around() -> None:
-    place = Place(
+    place = Extent(
         bounds=(0.0, 5600000.0, 250000.0, 5850000.0),
         crs=crs.parse("EPSG:32660"),
         geographic=(177.99, 50.58, -178.51, 52.77),
@@ -288,7 +288,7 @@ def test_scale_denominators_say_how_large_cells_are(name: str) -> None:
     grid = tms.get(name)
     proj = crs.to_pyproj(grid.crs)
     unit = 6378137 * math.pi / 180 if proj.is_geographic else proj.axis_info[0].unit_conversion_factor
-    described = wmts._described(wmts.MatrixSet(identifier=name, tms=name, zooms=(-99, 99)), False)
+    described = wmts._matrix_set(wmts.MatrixSet(identifier=name, tms=name, zooms=(-99, 99)), False)
     assert len(described.matrices) == len(grid.matrices)
     for matrix, published in zip(described.matrices, grid.document["tileMatrices"], strict=True):
         assert matrix.zoom == int(published["id"])
@@ -390,6 +390,6 @@ def test_characters_that_no_xml_has_spoil_no_document(tmp_path: Path) -> None:
 def test_sets_in_which_nothing_shows_are_left_out(
     bounds: tuple[float, float, float, float], without: set[str], having: set[str]
 ) -> None:
-    found = set(layers_of(parsed(document(place=Place(bounds=bounds, crs=crs.WGS84, geographic=bounds)))))
+    found = set(layers_of(parsed(document(place=Extent(bounds=bounds, crs=crs.WGS84, geographic=bounds)))))
     assert not found & without
     assert found >= having

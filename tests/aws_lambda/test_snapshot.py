@@ -89,7 +89,7 @@ def test_what_copies_may_not_share_is_new() -> None:
     random.seed(1)
     drawn = random.random()
     random.seed(1)
-    datasets.kept()
+    datasets.open_datasets()
     snapshot.renew({})
     assert random.random() != drawn
     assert s3.buckets(settings) is not buckets

@@ -13,7 +13,7 @@ from tests.support import rasters
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import BrokenRaster, UpstreamError
 from tilery.geo.raster import Raster
-from tilery.reading.datasets import kept
+from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import open_reader
 from tilery.storage.bytes import SourceChanged, http
@@ -31,7 +31,7 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     with Upstream() as server:
         server.put("/strips.tif", path.read_bytes())
         yield server
-    kept().clear()
+    open_datasets().clear()
 
 
 def corner(upstream: Upstream) -> Raster:
@@ -49,7 +49,7 @@ def test_what_arrives_is_right(upstream: Upstream) -> None:
 
 def test_a_store_that_fails_is_named_as_the_reason(upstream: Upstream) -> None:
     corner(upstream)
-    kept().clear()
+    open_datasets().clear()
     location = Policy.from_sources([upstream.root]).locate(upstream.url("/strips.tif"))
     with open_reader(location):
         upstream.always = Fault(status=503)

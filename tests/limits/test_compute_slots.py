@@ -10,7 +10,7 @@ import pytest
 
 from tilery.errors import DeadlineExceeded
 from tilery.limits import deadline
-from tilery.limits.compute_slots import Turns, given_away, kept
+from tilery.limits.compute_slots import ComputeSlots, held, released
 
 
 class Counter:
@@ -40,14 +40,14 @@ def together(number: int, work: Callable[[], None]) -> None:
 
 
 def test_no_more_threads_compute_than_there_are_turns_and_all_may_wait() -> None:
-    turns, computing, waiting = Turns(2), Counter(), Counter()
+    turns, computing, waiting = ComputeSlots(2), Counter(), Counter()
     everybody = threading.Barrier(8)
 
     def work() -> None:
         with turns.taken():
             with computing:
                 time.sleep(0.01)
-            with given_away(), waiting:
+            with released(), waiting:
                 everybody.wait(5)  # comes only when all eight wait at the same time
             with computing:
                 time.sleep(0.01)
@@ -58,16 +58,16 @@ def test_no_more_threads_compute_than_there_are_turns_and_all_may_wait() -> None
 
 
 def test_a_turn_comes_back_whatever_happens() -> None:
-    turns = Turns(1)
+    turns = ComputeSlots(1)
     for _ in range(3):
-        with pytest.raises(KeyError), turns.taken(), given_away():
+        with pytest.raises(KeyError), turns.taken(), released():
             raise KeyError
     with turns.taken():
         pass
 
 
 def test_a_turn_is_waited_for_until_the_time_is_up() -> None:
-    turns = Turns(1)
+    turns = ComputeSlots(1)
     raised: list[BaseException] = []
 
     def late() -> None:
@@ -85,7 +85,7 @@ def test_a_turn_is_waited_for_until_the_time_is_up() -> None:
 
 
 def test_a_turn_that_does_not_come_back_in_time_is_not_given_twice() -> None:
-    turns, release = Turns(1), threading.Event()
+    turns, release = ComputeSlots(1), threading.Event()
     holding = threading.Event()
 
     def hold() -> None:
@@ -94,7 +94,7 @@ def test_a_turn_that_does_not_come_back_in_time_is_not_given_twice() -> None:
             release.wait(5)
 
     other = threading.Thread(target=hold)
-    with pytest.raises(DeadlineExceeded), deadline.limit(0.2), turns.taken(), given_away():  # noqa: PT012
+    with pytest.raises(DeadlineExceeded), deadline.limit(0.2), turns.taken(), released():  # noqa: PT012
         other.start()
         assert holding.wait(5)
     release.set()
@@ -110,14 +110,14 @@ def test_a_turn_that_does_not_come_back_in_time_is_not_given_twice() -> None:
 
 
 def test_who_holds_locks_of_others_keeps_its_turn() -> None:
-    turns, other_took = Turns(1), threading.Event()
+    turns, other_took = ComputeSlots(1), threading.Event()
 
     def take() -> None:
         with turns.taken():
             other_took.set()
 
     thread = threading.Thread(target=take)
-    with turns.taken(), kept(), given_away():
+    with turns.taken(), held(), released():
         thread.start()
         assert not other_took.wait(0.1)
     thread.join(5)
@@ -125,5 +125,5 @@ def test_who_holds_locks_of_others_keeps_its_turn() -> None:
 
 
 def test_without_turns_nothing_is_given_away() -> None:
-    with given_away():
+    with released():
         pass

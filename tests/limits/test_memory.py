@@ -126,7 +126,7 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_waits_for_memory_lets_others_compute() -> None:
-    budget, slots = Memory(100 * MIB), compute_slots.Turns(1)
+    budget, slots = Memory(100 * MIB), compute_slots.ComputeSlots(1)
     first = Request(budget, 70 * MIB)
     assert first.has.wait(10)
     got = threading.Event()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.process import budget
-from app.process.budget import MIB, ImpossibleBudget, Limits
+from app.process.budget import MIB, ContainerLimits, ImpossibleBudget
 
 
 def machine(root: Path, files: dict[str, str], memory: int = 16 << 30) -> Path:
@@ -21,8 +21,8 @@ def machine(root: Path, files: dict[str, str], memory: int = 16 << 30) -> Path:
     return root
 
 
-def task(cores: float, memory: int) -> Limits:
-    return Limits(cores=cores, memory=memory, cores_from="cgroup", memory_from="cgroup")
+def task(cores: float, memory: int) -> ContainerLimits:
+    return ContainerLimits(cores=cores, memory=memory, cores_from="cgroup", memory_from="cgroup")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_ecs_metadata_is_read_and_the_tightest_limit_holds(tmp_path: Path) -> No
         root,
         lambda url: json.dumps(answers[url]).encode(),
     )
-    assert found == Limits(cores=0.25, memory=512 * MIB, cores_from="ecs", memory_from="ecs")
+    assert found == ContainerLimits(cores=0.25, memory=512 * MIB, cores_from="ecs", memory_from="ecs")
 
 
 def test_silent_ecs_metadata_leaves_it_to_the_control_group(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_silent_ecs_metadata_leaves_it_to_the_control_group(tmp_path: Path) -> N
         raise OSError(url)
 
     found = budget.limits({"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/x"}, root, silent)
-    assert found == Limits(cores=0.5, memory=1 << 30, cores_from="cgroup", memory_from="cgroup")
+    assert found == ContainerLimits(cores=0.5, memory=1 << 30, cores_from="cgroup", memory_from="cgroup")
 
 
 def test_a_machine_without_limits_gives_half_of_its_memory(tmp_path: Path) -> None:
@@ -264,7 +264,9 @@ def test_a_lambda_function_is_one_process_with_one_slot(
     assert found.memory == memory * MIB
     assert found.memory_from == "lambda"
     assert found.cores == min(cores, cpus)
-    plan = budget.plan(environ, Limits(cores=cores, memory=memory * MIB, cores_from="lambda", memory_from="lambda"))
+    plan = budget.plan(
+        environ, ContainerLimits(cores=cores, memory=memory * MIB, cores_from="lambda", memory_from="lambda")
+    )
     assert (plan.workers, plan.slots, plan.cores) == (1, 1, threads)
     shares = plan.shares
     assert shares.block_cache + shares.tile_cache + shares.gdal_cache + budget.OVERHEAD < memory * MIB
@@ -275,4 +277,4 @@ def test_a_lambda_function_is_one_process_with_one_slot(
 def test_a_lambda_function_with_too_little_memory_is_told_how_much_it_needs() -> None:
     environ = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}
     with pytest.raises(ImpossibleBudget, match="give the function at least 304 MiB"):
-        budget.plan(environ, Limits(cores=0.07, memory=128 * MIB, cores_from="lambda", memory_from="lambda"))
+        budget.plan(environ, ContainerLimits(cores=0.07, memory=128 * MIB, cores_from="lambda", memory_from="lambda"))

@@ -25,7 +25,7 @@ from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
 from tests.support.service import pixels
-from tilery.publishing.publish import Order, Published, publish
+from tilery.publishing.publish import Published, PublishOptions, publish
 from tilery.storage.objects import open_store
 
 BOUNDS = (0.0, 40.0, 20.0, 50.0)
@@ -119,7 +119,7 @@ def test_a_revision_takes_the_place_of_another_under_load(
 
     def make(value: int) -> Published:
         source = rasters.constant(tmp_path / f"{value}.tif", value, size=1400, bounds=BOUNDS)
-        return publish(Order(source=str(source), to=catalog, id="alps", kind="imagery", given=given))
+        return publish(PublishOptions(source=str(source), to=catalog, id="alps", kind="imagery", given=given))
 
     values = [10, 60, 110, 160]
     published = [make(values[0])]

@@ -25,7 +25,7 @@ import pytest
 from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
-from tilery.publishing.publish import Order, publish
+from tilery.publishing.publish import PublishOptions, publish
 
 BUCKET = "website"
 TILE = "alps/8/133/90.png"
@@ -161,7 +161,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("website")
     source = rasters.rgb(folder / "a.tif", size=600)
     styles = {"one": {"render": {"bidx": [1]}}}
-    publish(Order(source=str(source), to=str(folder / "layers"), id="alps", given={"styles": styles}))
+    publish(PublishOptions(source=str(source), to=str(folder / "layers"), id="alps", given={"styles": styles}))
     return folder
 
 

@@ -16,13 +16,15 @@ import rasterio
 
 from tests.support import rasters as made
 from tilery.errors import UnsupportedRaster
-from tilery.publishing.publish import Order, dry_run, publish
+from tilery.publishing.publish import PublishOptions, dry_run, publish
 
 GEOSTATIONARY = "+proj=geos +h=35785863 +lon_0=140.7 +ellps=WGS84 +units=m"
 
 
 def published(source: Path, tmp_path: Path, **changes: Any) -> Any:
-    return publish(Order(source=str(source), to=str(tmp_path / "catalog"), id="around", kind="classes", **changes))
+    return publish(
+        PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id="around", kind="classes", **changes)
+    )
 
 
 def need_all(source: Path, address: str, *, turn: float) -> float:
@@ -99,7 +101,7 @@ def test_the_seam_in_the_middle_of_the_map_is_not_seen(tmp_path: Path) -> None:
     longitudes = np.radians(np.arange(360) + 0.5)
     data = np.broadcast_to(np.cos(longitudes), (1, 180, 360)).astype("float32")
     source = made.write(tmp_path / "wave.tif", data, bounds=(0.0, -90.0, 360.0, 90.0))
-    done = publish(Order(source=str(source), to=str(tmp_path / "catalog"), id="wave", zoom=2))
+    done = publish(PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id="wave", zoom=2))
     with rasterio.open(done.address) as dataset:
         row = dataset.read(1)[dataset.height // 2]
         x = dataset.transform.c + (np.arange(dataset.width) + 0.5) * dataset.transform.a
@@ -166,4 +168,4 @@ def test_the_old_layout_does_not_lose_what_its_vrt_cannot_show(tmp_path: Path) -
     assert found[found.shape[0] // 2, 0] == 180
     across = made.write(tmp_path / "across.tif", data[:, :20, :20], bounds=(170.0, 0.0, 190.0, 20.0))
     with pytest.raises(UnsupportedRaster, match="180"):
-        dry_run(Order(source=str(across), to=str(tmp_path / "catalog"), id="across", layout="legacy"))
+        dry_run(PublishOptions(source=str(across), to=str(tmp_path / "catalog"), id="across", layout="legacy"))

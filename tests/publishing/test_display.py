@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tests.support import rasters as made
 from tests.support.service import client, pixels
 from tilery.errors import InvalidParameter
-from tilery.publishing.publish import Order, publish
+from tilery.publishing.publish import PublishOptions, publish
 
 RGBN = (Colour.red, Colour.green, Colour.blue, Colour.undefined)
 
@@ -39,7 +39,7 @@ def ramps(bands: int, dtype: str, high: float) -> Any:
 def published(tmp_path: Path, data: Any, layer_id: str = "bands", **options: Any) -> Any:
     order = {name: options.pop(name) for name in ("given", "kind", "grid") if name in options}
     source = made.write(tmp_path / f"{layer_id}.tif", data, **options)
-    return publish(Order(source=str(source), to=str(tmp_path / "catalog"), id=layer_id, **order))
+    return publish(PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id=layer_id, **order))
 
 
 def middle(document: Any) -> str:

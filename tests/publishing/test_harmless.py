@@ -14,7 +14,7 @@ from rasterio.shutil import copy
 from tests.support import rasters as made
 from tilery.errors import NotARaster, TileryError, UnsupportedRaster
 from tilery.publishing import kinds, rasters
-from tilery.publishing.publish import Order, dry_run, publish
+from tilery.publishing.publish import PublishOptions, dry_run, publish
 
 PLACED = (
     '<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:4326</SRS><GeoTransform>8,.01,0,47,0,-.01</GeoTransform>'
@@ -36,8 +36,8 @@ SERVICE = (
 )
 
 
-def order(source: Path, tmp_path: Path, *, trust: bool = False) -> Order:
-    return Order(source=str(source), to=str(tmp_path / "catalog"), id="given", trust=trust)
+def order(source: Path, tmp_path: Path, *, trust: bool = False) -> PublishOptions:
+    return PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id="given", trust=trust)
 
 
 @pytest.mark.parametrize("name", ["raster.tif", "raster.vrt", "raster.png"])

@@ -15,12 +15,12 @@ from rasterio.crs import CRS
 
 from tests.support import rasters as made
 from tilery.errors import UnsupportedRaster
-from tilery.publishing.publish import Order, publish
-from tilery.publishing.rasters import Placement
+from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.rasters import Georeference
 
 
 def published(source: Path, tmp_path: Path, **changes: Any) -> Any:
-    return publish(Order(source=str(source), to=str(tmp_path / "catalog"), id="kept", **changes))
+    return publish(PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id="kept", **changes))
 
 
 @pytest.mark.parametrize("grid", ["web", "native"])
@@ -123,7 +123,7 @@ def test_nodata_of_64_bits_is_no_other_number(tmp_path: Path, dtype: str, nodata
         source = tmp_path / "source.tif"
         with rasterio.open(vrt) as dataset:
             rasterio.shutil.copy(dataset, source, driver="GTiff")
-    done = published(source, tmp_path, grid=grid, placement=Placement(nodata=nodata) if given else Placement())
+    done = published(source, tmp_path, grid=grid, placement=Georeference(nodata=nodata) if given else Georeference())
     assert done.document["statistics"]["b1"]["min"] == 1
     assert done.document["statistics"]["b1"]["max"] == 300
     with rasterio.open(done.address) as dataset:

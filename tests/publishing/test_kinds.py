@@ -10,7 +10,7 @@ import rasterio
 
 from tests.support import rasters as made
 from tilery.publishing import kinds, rasters
-from tilery.publishing.publish import Order, publish
+from tilery.publishing.publish import PublishOptions, publish
 
 
 def guess(path: Path) -> str:
@@ -40,7 +40,7 @@ def test_codes_are_classes_whatever_their_numbers(
     assert guess(source) == "classes"
     if len(codes) != len(CORINE) or dtype not in ("int16", "int32") or (nodata or 0) < 0:
         return
-    done = publish(Order(source=str(source), to=str(tmp_path / "catalog"), id="codes"))
+    done = publish(PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id="codes"))
     with rasterio.open(done.address) as dataset:
         levels = len(dataset.overviews(1))
         assert dataset.nodata == nodata

@@ -41,13 +41,13 @@ from tilery.errors import (
 from tilery.publishing import publish as publishing
 from tilery.publishing import rasters, workplace
 from tilery.publishing.progress import Silent
-from tilery.publishing.publish import Order, dry_run, publish
-from tilery.publishing.rasters import Placement
+from tilery.publishing.publish import PublishOptions, dry_run, publish
+from tilery.publishing.rasters import Georeference
 from tilery.storage.objects import open_store
 
 
-def order(source: Path | str, catalog: Path | str, layer_id: str = "alps", **changes: Any) -> Order:
-    return Order(source=str(source), to=str(catalog), id=layer_id, **changes)
+def order(source: Path | str, catalog: Path | str, layer_id: str = "alps", **changes: Any) -> PublishOptions:
+    return PublishOptions(source=str(source), to=str(catalog), id=layer_id, **changes)
 
 
 def opened(catalog: Path, layer_id: str = "alps") -> rasterio.DatasetReader:
@@ -589,7 +589,7 @@ def test_placement_is_taken_for_what_the_raster_does_not_say(tmp_path: Path) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         source = made.write(tmp_path / "a.tif", made.columns_and_rows(300, 300), crs=None, bounds=None)
-    place = Placement(crs="EPSG:4326", bounds=(8, 46, 9, 47))  # type: ignore[arg-type]
+    place = Georeference(crs="EPSG:4326", bounds=(8, 46, 9, 47))  # type: ignore[arg-type]
     done = publish(order(source, tmp_path / "catalog", placement=place))
     assert done.document["bounds"] == pytest.approx([8, 46, 9, 47])
 

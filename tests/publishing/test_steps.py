@@ -19,7 +19,7 @@ from tilery.publishing import check, kinds, overviews, profiles, rasters, statis
 from tilery.publishing.apart import apart
 from tilery.publishing.overviews import factors
 from tilery.publishing.progress import Silent
-from tilery.publishing.rasters import Placement
+from tilery.publishing.rasters import Georeference
 from tilery.publishing.windows import in_order, pieces
 
 QUIET = lambda _amount: None  # noqa: E731
@@ -60,10 +60,10 @@ def test_profiles_refuse_what_they_would_spoil(tmp_path: Path) -> None:
 
 
 def test_predictors_go_by_type() -> None:
-    deflate = profiles.PROFILES["deflate"]
+    deflate = profiles.COMPRESSIONS["deflate"]
     assert deflate.options("uint16")["PREDICTOR"] == "STANDARD"
     assert deflate.options("float32")["PREDICTOR"] == "FLOATING_POINT"
-    assert "PREDICTOR" not in profiles.PROFILES["lerc"].options("float32")
+    assert "PREDICTOR" not in profiles.COMPRESSIONS["lerc"].options("float32")
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([1, 3, 64, 4096]), st.booleans())
@@ -111,7 +111,7 @@ def test_a_striped_raster_becomes_tiles_with_the_same_pixels(tmp_path: Path) -> 
     assert not transcode.is_random_access(facts) or facts.width <= 2048
     target = tmp_path / "tiled.tif"
     counted: list[int] = []
-    transcode.transcode(source, target, facts, transcode.final(profiles.PROFILES["zstd"], "uint16"), counted.append)
+    transcode.transcode(source, target, facts, transcode.final(profiles.COMPRESSIONS["zstd"], "uint16"), counted.append)
     with rasterio.open(source) as before, rasterio.open(target) as after:
         assert (before.read() == after.read()).all()
         assert after.block_shapes == [(512, 512)] * 2
@@ -128,7 +128,7 @@ def test_transcoding_keeps_what_is_missing(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "target.tif"
     facts = rasters.facts(source)
     transcode.transcode(
-        source, target, facts, transcode.final(profiles.PROFILES["deflate"], "uint8"), QUIET, mask_inside=True
+        source, target, facts, transcode.final(profiles.COMPRESSIONS["deflate"], "uint8"), QUIET, mask_inside=True
     )
     with rasterio.open(source) as before, rasterio.open(target) as after:
         assert (before.dataset_mask() == after.dataset_mask()).all()
@@ -145,7 +145,7 @@ def test_a_picture_without_a_place_gets_one(tmp_path: Path) -> None:
             file.write(data)
     with pytest.raises(UnsupportedRaster, match="--crs"):
         rasters.crs_of(rasters.facts(source))
-    facts = rasters.facts(source, Placement(crs="EPSG:4326", bounds=(8, 46, 9, 47), nodata=3))  # type: ignore[arg-type]
+    facts = rasters.facts(source, Georeference(crs="EPSG:4326", bounds=(8, 46, 9, 47), nodata=3))  # type: ignore[arg-type]
     target = tmp_path / "tiled.tif"
     transcode.transcode(source, target, facts, transcode.WORKING, QUIET)
     with rasterio.open(target) as after:
@@ -270,10 +270,10 @@ def test_statistics_of_nothing_and_of_one_value(tmp_path: Path) -> None:
 def test_nodata_has_to_be_a_value_of_the_type(tmp_path: Path, dtype: str, nodata: float, fits: bool) -> None:
     path = made.gradient(tmp_path / "a.tif", dtype, size=100)
     if fits:
-        assert rasters.facts(path, rasters.Placement(nodata=nodata)).nodata == pytest.approx(nodata, nan_ok=True)
+        assert rasters.facts(path, rasters.Georeference(nodata=nodata)).nodata == pytest.approx(nodata, nan_ok=True)
         return
     with pytest.raises(InvalidParameter):
-        rasters.facts(path, rasters.Placement(nodata=nodata))
+        rasters.facts(path, rasters.Georeference(nodata=nodata))
 
 
 def test_limits_for_display() -> None:

@@ -18,7 +18,7 @@ from app.serving.service import Service
 from tests.support import rasters
 from tests.support.upstream import Upstream
 from tilery.reading import gdal_files
-from tilery.reading.datasets import Kept, Opened
+from tilery.reading.datasets import OpenDatasets, Opened
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader
 from tilery.storage.bytes import open_source
@@ -31,8 +31,8 @@ SIZE = 64
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
-    own = Kept(CAPACITY, 3600)
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenDatasets]:
+    own = OpenDatasets(CAPACITY, 3600)
     monkeypatch.setattr("tilery.reading.reader.kept", lambda: own)
     yield own
     own.clear()
@@ -81,7 +81,7 @@ def open_files() -> tuple[int, int]:
 
 
 def test_more_rasters_than_are_kept_each_in_a_context_of_its_own(
-    upstream: Upstream, tmp_path: Path, kept: Kept
+    upstream: Upstream, tmp_path: Path, kept: OpenDatasets
 ) -> None:
     places = locations(upstream, tmp_path)
     before = open_files()
@@ -115,7 +115,11 @@ def test_what_is_opened_for_an_evicted_raster_does_not_stay_open(upstream: Upstr
 
 
 def test_a_raster_that_does_not_close_is_logged_and_nobody_elses_failure(
-    upstream: Upstream, tmp_path: Path, kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    upstream: Upstream,
+    tmp_path: Path,
+    kept: OpenDatasets,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     places = locations(upstream, tmp_path)[2::3]
     closed: list[str] = []

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 
 from tests.reading.test_reader import reader_of
 from tilery.geo import crs as crs_
-from tilery.reading.datasets import kept
+from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import whole_nodata
 from tilery.rendering import pipeline
@@ -39,7 +39,7 @@ TEXTS = {
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    kept().clear()
+    open_datasets().clear()
 
 
 def candidates(dtype: np.dtype) -> np.ndarray:

@@ -18,7 +18,7 @@ from tests.support import rasters
 from tilery.errors import BrokenRaster, DeadlineExceeded, UnsupportedRaster
 from tilery.geo.raster import Raster
 from tilery.limits import deadline
-from tilery.reading.datasets import kept
+from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import open_reader
 from tilery.storage.bytes import ByteSource, open_source
@@ -27,9 +27,9 @@ from tilery.storage.locations import FileLocation
 
 @pytest.fixture(autouse=True)
 def _open_anew() -> Iterator[None]:
-    kept().clear()
+    open_datasets().clear()
     yield
-    kept().clear()
+    open_datasets().clear()
 
 
 def preview(path: Path) -> Raster:

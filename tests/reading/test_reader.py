@@ -29,7 +29,7 @@ from tilery.errors import (
 from tilery.geo import crs as crs_
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Raster
-from tilery.reading.datasets import kept
+from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader, open_reader
 from tilery.storage.bytes.protocol import SourceChanged
@@ -47,7 +47,7 @@ def reader_of(path: Path) -> Iterator[Reader]:
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    kept().clear()
+    open_datasets().clear()
 
 
 def valid(raster: Raster) -> Any:
@@ -382,7 +382,7 @@ def test_what_is_worked_out_for_crss_of_callers_does_not_add_up(tmp_path: Path) 
             crs = crs_.parse(f"+proj=laea +lat_0=46 +lon_0={meridian / 100} +type=crs")
             reader.geographic_bounds(crs)
             reader.preview(options=ReadOptions(), dst_crs=crs, width=2, height=2)
-        opened = kept().get(Policy.from_sources([f"{tmp_path}/"]).locate(str(path)))
+        opened = open_datasets().get(Policy.from_sources([f"{tmp_path}/"]).locate(str(path)))
         assert len(opened.derived) <= 256
         assert opened.cog is not None
         assert len(opened.cog._placer._footprints) <= 64

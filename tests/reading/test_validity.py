@@ -15,7 +15,7 @@ from tests.support import rasters
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Array, Bounds, Crs, Grid, Raster
 from tilery.reading import gdal_samples
-from tilery.reading.datasets import kept
+from tilery.reading.datasets import open_datasets
 from tilery.reading.grid.engine import rows_of
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader
@@ -32,7 +32,7 @@ MERCATOR, DEGREES = crs_.WEB_MERCATOR, crs_.WGS84
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    kept().clear()
+    open_datasets().clear()
 
 
 def write(path: Path, data: Array, *, tiled: bool, **more: Any) -> Path:

@@ -75,9 +75,9 @@ def test_a_source_that_changed_has_another_tag_and_is_made_anew(location: FileLo
         replacement = Path(location.path).with_suffix(".new")
         rasters.constant(replacement, 6, size=32)
         replacement.replace(location.path)
-        from tilery.reading.datasets import kept
+        from tilery.reading.datasets import open_datasets
 
-        kept().clear()  # what the check in the background does within seconds
+        open_datasets().clear()  # what the check in the background does within seconds
         after = await of.answer(location, "a", make, known=before.etag)
         assert after.how == "miss"
         assert after.etag != before.etag
@@ -202,7 +202,7 @@ def test_while_requests_wait_for_a_store_others_go_on(tmp_path: Path) -> None:
     everybody = threading.Barrier(8)
 
     def make(reader: Reader) -> Encoded:
-        with compute_slots.given_away():
+        with compute_slots.released():
             everybody.wait(10)  # comes only when all eight are here at the same time
         return Encoded(body=reader.identity.encode(), media_type="text/plain")
 

@@ -18,7 +18,7 @@ from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.catalog.layer import Layer
 from tilery.errors import NotFound, UpstreamError
-from tilery.publishing.publish import Order, publish
+from tilery.publishing.publish import PublishOptions, publish
 from tilery.storage.objects import open_store
 from tilery.storage.objects.directory import DirectoryStore
 
@@ -30,7 +30,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("catalog")
     source = made.rgb(folder / "a.tif", size=600)
     styles = {"one": {"render": {"bidx": [1]}}}
-    publish(Order(source=str(source), to=str(folder / "layers"), id="alps", given={"styles": styles}))
+    publish(PublishOptions(source=str(source), to=str(folder / "layers"), id="alps", given={"styles": styles}))
     return folder / "layers"
 
 
@@ -44,7 +44,7 @@ def files(folder: Path) -> list[str]:
 
 
 def settle(application: Any) -> None:
-    application.app.desk.tile_store.close()
+    application.app.context.tile_store.close()
 
 
 def test_a_rendered_tile_is_stored_and_found_by_the_next_process(catalog: Path, tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ class Broken(DirectoryStore):
 def test_a_broken_store_breaks_no_tile(catalog: Path, tmp_path: Path, mode: Any) -> None:
     server: Any = client(catalog, tmp_path)
     broken = Broken(tmp_path)
-    desk = server.app.desk
-    object.__setattr__(desk, "tile_store", TileStore(broken, mode=mode, public_url="https://x"))
+    context = server.app.context
+    object.__setattr__(context, "tile_store", TileStore(broken, mode=mode, public_url="https://x"))
     for x in (132, 133, 132, 133):
         for suffix in ("png", "webp", "jpg", "@2x.png"):
             path = f"/alps/8/{x}/90.{suffix}".replace(".@", "@")
@@ -182,11 +182,11 @@ def test_an_empty_file_is_no_tile(catalog: Path, tmp_path: Path) -> None:
 def test_a_new_revision_never_meets_an_old_tile(tmp_path: Path) -> None:
     catalog, tiles = tmp_path / "layers", tmp_path / "tiles"
     source = made.constant(tmp_path / "a.tif", 10, count=3, size=300)
-    publish(Order(source=str(source), to=str(catalog), id="alps", kind="imagery"))
+    publish(PublishOptions(source=str(source), to=str(catalog), id="alps", kind="imagery"))
     server: Any = client(catalog, tiles)
     old = server.get(f"{TILE}.png").content
     made.constant(source, 200, count=3, size=300)
-    publish(Order(source=str(source), to=str(catalog), id="alps", kind="imagery"))
+    publish(PublishOptions(source=str(source), to=str(catalog), id="alps", kind="imagery"))
     assert server.get(f"{TILE}.png").content != old
     settle(server)
     assert len({path.split("/")[1] for path in files(tiles)}) == 2
@@ -239,10 +239,10 @@ def test_whom_the_store_sent_is_led_back_only_to_a_tile_that_was_not_there_and_i
 
     store = TileStore(Store(tmp_path), mode="redirect", layout="plain", public_url="https://x")
     if held:
-        object.__setattr__(server.app.desk, "tile_store", None)
+        object.__setattr__(server.app.context, "tile_store", None)
         assert server.get(f"{TILE}.png").headers["x-cache"] == "miss"
         assert server.get(f"{TILE}.png").headers["x-cache"] == "hit"
-    object.__setattr__(server.app.desk, "tile_store", store)
+    object.__setattr__(server.app.context, "tile_store", store)
     answer = server.get(f"/unstored{TILE}.png")
     assert answer.status_code == (302 if there is False and kept else 200)
     straight = server.get(f"{TILE}.png")
@@ -295,7 +295,7 @@ def test_redirects_that_would_lead_nowhere_or_here_are_refused_at_the_start() ->
 
 def test_links_name_the_store_where_it_is_asked_first(tmp_path: Path) -> None:
     source = made.rgb(tmp_path / "a.tif", size=300)
-    publish(Order(source=str(source), to=str(tmp_path / "layers"), id="alps"))
+    publish(PublishOptions(source=str(source), to=str(tmp_path / "layers"), id="alps"))
     options = {"tile_store_layout": "plain", "tile_store_url": "https://tiles.example.com/", "tile_store_first": True}
     server: Any = client(tmp_path / "layers", tmp_path / "tiles", **options)
     assert server.get("/alps").json()["tiles"] == ["https://tiles.example.com/alps/{z}/{x}/{y}@2x.png"]

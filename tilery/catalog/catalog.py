@@ -33,7 +33,7 @@ _GONE = "The store of the layers has vanished."
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Cached:
     """What is known of one id. Replaced field by field under the catalog's lock."""
 
     layer: Layer | None
@@ -72,7 +72,7 @@ class Catalog:
         self._revalidate = revalidate
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Cached] = {}
         self._names: tuple[str, ...] = ()
         self._pages: dict[tuple[int, int], tuple[float, Page]] = {}
         self._listed: float | None = None
@@ -168,7 +168,7 @@ class Catalog:
         with self._lock:
             self._checking.discard(layer_id)
 
-    def _check(self, layer_id: str) -> _Kept | None:
+    def _check(self, layer_id: str) -> _Cached | None:
         """What the store says of one id now; what is kept stays where the store or the document fails."""
         kept = self._kept.get(layer_id)
         now = self._clock()
@@ -183,7 +183,7 @@ class Catalog:
             return kept
         except UpstreamError as error:
             if kept is None:  # nothing is known of it but that it is there
-                kept = _Kept(layer=None, version=None, checked=now)
+                kept = _Cached(layer=None, version=None, checked=now)
                 with self._lock:
                     self._kept[layer_id] = kept
             kept.checked, kept.unreachable = now, error.detail
@@ -202,7 +202,7 @@ class Catalog:
                 )
         except BrokenDocument as error:
             problem = error.detail
-        found = _Kept(layer=layer, version=blob.version, checked=now, problem=problem)
+        found = _Cached(layer=layer, version=blob.version, checked=now, problem=problem)
         with self._lock:
             self._kept[layer_id] = found
         return found

@@ -10,7 +10,7 @@ FORMAT = 1
 """Version of our additions, written as ``format``. A higher one is not read: we would serve it wrong."""
 
 
-class Meta(BaseModel):
+class MetaDocument(BaseModel):
     """The Lambda tiler's notes."""
 
     approximate_zoom: int | None = Field(None, alias="approximateZoom")
@@ -20,7 +20,7 @@ class Meta(BaseModel):
     source: str | None = None
 
 
-class Style(BaseModel):
+class StyleDocument(BaseModel):
     """One way to show the layer."""
 
     title: str | None = None
@@ -42,9 +42,9 @@ class Document(BaseModel):
     source: str | None = None
     revision: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     published: str | None = None
-    meta: Meta = Meta.model_construct()
+    meta: MetaDocument = MetaDocument.model_construct()
     render: dict[str, Any] = {}
-    styles: dict[str, Style] = {}
+    styles: dict[str, StyleDocument] = {}
     statistics: dict[str, dict[str, Any]] = {}
 
     @field_validator("bounds")

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from tilery.limits import deadline
 
 
-class _Turn:
+class _Slot:
     """What a thread holds while it computes."""
 
     __slots__ = ("_free", "held")
@@ -38,10 +38,10 @@ class _Turn:
             self._free.release()
 
 
-_turn: ContextVar[_Turn | None] = ContextVar("turn", default=None)
+_slot: ContextVar[_Slot | None] = ContextVar("turn", default=None)
 
 
-class Turns:
+class ComputeSlots:
     """The turns of a process."""
 
     def __init__(self, number: int) -> None:
@@ -55,41 +55,41 @@ class Turns:
         Raises:
             DeadlineExceeded: the time was up first.
         """
-        turn = _Turn(self._free)
+        turn = _Slot(self._free)
         turn.take()
-        token = _turn.set(turn)
+        token = _slot.set(turn)
         try:
             yield
         finally:
-            _turn.reset(token)
+            _slot.reset(token)
             turn.give()
 
 
 @contextmanager
-def given_away() -> Iterator[None]:
+def released() -> Iterator[None]:
     """A context in which this thread only waits; it is left when its turn comes again.
 
     Raises:
         DeadlineExceeded: the time was up first.
     """
-    turn = _turn.get()
+    turn = _slot.get()
     if turn is None or not turn.held:
         yield
         return
-    token = _turn.set(None)  # threads that wait together with this one have no turn of their own to give
+    token = _slot.set(None)  # threads that wait together with this one have no turn of their own to give
     turn.give()
     try:
         yield
     finally:
-        _turn.reset(token)
+        _slot.reset(token)
         turn.take()
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def held() -> Iterator[None]:
     """A context in which this thread does not give its turn away: it holds locks of others while it waits."""
-    token = _turn.set(None)
+    token = _slot.set(None)
     try:
         yield
     finally:
-        _turn.reset(token)
+        _slot.reset(token)

@@ -102,7 +102,7 @@ class Memory:
                 self._held += size
                 grant.held = size
                 return
-        with compute_slots.given_away():
+        with compute_slots.released():
             self._wait(grant, size)
 
     def _wait(self, grant: _Grant, size: int) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tilery.publishing import rasters
 from tilery.publishing.apart import apart_if_large
-from tilery.publishing.profiles import Squeeze
+from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance, growth
 from tilery.publishing.rasters import BLOCK
 
 
-def cog(source: Path, target: Path, squeeze: Squeeze, dtype: str, expected: int, advance: Advance) -> None:
+def cog(source: Path, target: Path, squeeze: Compression, dtype: str, expected: int, advance: Advance) -> None:
     """Nothing; ``target`` was written by GDAL's COG driver, which puts headers first and small overviews before large.
 
     Args:

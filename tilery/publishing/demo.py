@@ -13,8 +13,8 @@ from tilery.catalog import editing
 from tilery.errors import LayerNotFound, SourceNotFound
 from tilery.geo import crs as crs_
 from tilery.publishing.progress import Progress
-from tilery.publishing.publish import Order, publish
-from tilery.publishing.rasters import Placement
+from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.rasters import Georeference
 from tilery.storage.objects import open_store
 
 
@@ -28,7 +28,7 @@ class _Demo:
     zoom: int
 
 
-_WORLD = Placement(crs=crs_.WGS84, bounds=(-180.0, -90.0, 180.0, 90.0))
+_WORLD = Georeference(crs=crs_.WGS84, bounds=(-180.0, -90.0, 180.0, 90.0))
 _DEMOS = (
     _Demo(
         id="blue-marble",
@@ -80,7 +80,7 @@ def make(catalog: Path, pictures: Path, progress: Callable[[str], Progress]) -> 
         if picture is None:
             raise SourceNotFound(f"{demo.file} is not among the pictures.")
         publish(
-            Order(
+            PublishOptions(
                 source=str(picture),
                 to=str(catalog),
                 id=demo.id,

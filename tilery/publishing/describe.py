@@ -12,7 +12,7 @@ from tilery.publishing import kinds, metadata, rasters, zoom
 from tilery.publishing.bounds import bounds_of, size_at
 from tilery.publishing.display import default_render
 from tilery.publishing.progress import Progress
-from tilery.publishing.rasters import Placement
+from tilery.publishing.rasters import Georeference
 from tilery.publishing.statistics import passes, statistics
 
 
@@ -26,7 +26,7 @@ def slug(text: str) -> str:
 
 
 def describe(
-    path: Path, layer_id: str, placement: Placement, progress: Progress, *, trust: bool = False
+    path: Path, layer_id: str, placement: Georeference, progress: Progress, *, trust: bool = False
 ) -> dict[str, Any]:
     """The document, its source being the file itself.
 

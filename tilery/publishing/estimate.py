@@ -13,7 +13,7 @@ from tilery.publishing.bounds import map_bounds
 from tilery.publishing.windows import threads
 
 if TYPE_CHECKING:
-    from tilery.publishing.publish import Plan
+    from tilery.publishing.publish import PublishPlan
 
 _SIDE = 512
 _PIECES = 3
@@ -34,7 +34,7 @@ class Estimate:
     work_bytes: int
 
 
-def estimate(planned: Plan) -> Estimate:
+def estimate(planned: PublishPlan) -> Estimate:
     """What a plan will cost.
 
     Args:
@@ -49,7 +49,7 @@ def estimate(planned: Plan) -> Estimate:
     )
 
 
-def _seconds_per_pixel(planned: Plan) -> float:
+def _seconds_per_pixel(planned: PublishPlan) -> float:
     """Of one thread, over pieces from the raster's middle: warped, or read where nothing is warped."""
     from rasterio.windows import Window
 

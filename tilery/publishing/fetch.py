@@ -28,7 +28,7 @@ _SPARE = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class PublishedSource:
     """Where the raster to publish is."""
 
     address: str
@@ -56,7 +56,7 @@ def is_remote(address: str) -> bool:
     return address.startswith(("https://", "http://", "s3://"))
 
 
-def origin(address: str) -> Origin:
+def origin(address: str) -> PublishedSource:
     """What is at an address.
 
     Raises:
@@ -65,7 +65,7 @@ def origin(address: str) -> Origin:
     if is_remote(address):
         source = _opened(address)
         try:
-            return Origin(address=address, identity=source.identity, size=source.size, path=None)
+            return PublishedSource(address=address, identity=source.identity, size=source.size, path=None)
         finally:
             source.close()
     from tilery.errors import SourceNotFound
@@ -74,10 +74,10 @@ def origin(address: str) -> Origin:
     path = Path(address).expanduser().absolute()
     if not path.exists():
         raise SourceNotFound("There is no such file.", private=str(path))
-    return Origin(address=str(path), identity=identity(path), size=path.stat().st_size, path=path)
+    return PublishedSource(address=str(path), identity=identity(path), size=path.stat().st_size, path=path)
 
 
-def fetch(found: Origin, target: Path, advance: Advance) -> None:
+def fetch(found: PublishedSource, target: Path, advance: Advance) -> None:
     """Nothing; the object is at ``target``, whole.
 
     Raises:
@@ -120,7 +120,7 @@ def _need(same: bool) -> None:
         raise SourceChanged
 
 
-def check_unchanged(found: Origin) -> None:
+def check_unchanged(found: PublishedSource) -> None:
     """Nothing, when the local file is the one that was there at the beginning.
 
     Raises:

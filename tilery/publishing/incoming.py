@@ -20,7 +20,7 @@ from tilery.errors import InvalidParameter, SourceError, SourceNotFound, TileryE
 from tilery.publishing import fetch
 from tilery.publishing.describe import slug
 from tilery.publishing.progress import Progress
-from tilery.publishing.publish import Order, publish
+from tilery.publishing.publish import PublishOptions, publish
 from tilery.storage.objects import open_store
 
 FOLDER = "incoming/"
@@ -111,7 +111,7 @@ def _publish(arrival: Arrival, to: str, progress: Progress | None, options: dict
     if not arrival.is_raster:
         detail = f"Not taken for a raster: its name ends in none of {', '.join(SUFFIXES)}."
         return Report(status="skipped", source=arrival.address, detail=detail)
-    order = Order(source=arrival.address, to=to, id=arrival.layer_id, untrusted=True, **options)
+    order = PublishOptions(source=arrival.address, to=to, id=arrival.layer_id, untrusted=True, **options)
     try:
         order = replace(order, only=_identity(arrival))
         try:

@@ -11,7 +11,7 @@ from tilery.reading.profile import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Squeeze:
+class Compression:
     """How blocks are compressed."""
 
     name: str
@@ -52,24 +52,24 @@ class Squeeze:
         return options
 
 
-PROFILES: Mapping[str, Squeeze] = {
-    "deflate": Squeeze(name="deflate", compress="DEFLATE", lossless=True, ratio=0.6, level=6),
-    "zstd": Squeeze(name="zstd", compress="ZSTD", lossless=True, ratio=0.55, level=9),
-    "jpeg": Squeeze(name="jpeg", compress="JPEG", lossless=False, ratio=0.07, quality=85),
-    "webp": Squeeze(name="webp", compress="WEBP", lossless=False, ratio=0.05, quality=80),
-    "lerc": Squeeze(name="lerc", compress="LERC_ZSTD", lossless=True, ratio=0.55),
+COMPRESSIONS: Mapping[str, Compression] = {
+    "deflate": Compression(name="deflate", compress="DEFLATE", lossless=True, ratio=0.6, level=6),
+    "zstd": Compression(name="zstd", compress="ZSTD", lossless=True, ratio=0.55, level=9),
+    "jpeg": Compression(name="jpeg", compress="JPEG", lossless=False, ratio=0.07, quality=85),
+    "webp": Compression(name="webp", compress="WEBP", lossless=False, ratio=0.05, quality=80),
+    "lerc": Compression(name="lerc", compress="LERC_ZSTD", lossless=True, ratio=0.55),
 }
 
 
-def squeeze(name: str, profile: Profile, kind: Kind, quality: int | None = None) -> Squeeze:
+def squeeze(name: str, profile: Profile, kind: Kind, quality: int | None = None) -> Compression:
     """The compression of that name, for that raster and kind of data.
 
     Raises:
         InvalidParameter: the raster's type or bands do not fit it.
     """
-    found = PROFILES.get(name)
+    found = COMPRESSIONS.get(name)
     if found is None:
-        raise InvalidParameter(f"'{name}' is not one of {', '.join(PROFILES)}.", parameter="profile")
+        raise InvalidParameter(f"'{name}' is not one of {', '.join(COMPRESSIONS)}.", parameter="profile")
     if kind == "classes" and not found.lossless:
         raise InvalidParameter(f"The {name} profile would mix classes; choose deflate or zstd.", parameter="profile")
     bands, dtype = len(profile.data_bands), profile.dtypes[0]

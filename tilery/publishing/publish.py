@@ -55,9 +55,9 @@ from tilery.publishing.gaps import Gaps, closed, known, need_exact
 from tilery.publishing.kinds import Kind
 from tilery.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from tilery.publishing.overviews import files as overview_files
-from tilery.publishing.profiles import Squeeze
+from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Progress, Silent
-from tilery.publishing.rasters import Placement
+from tilery.publishing.rasters import Georeference
 from tilery.publishing.statistics import passes, statistics
 from tilery.publishing.vrt import vrt
 from tilery.publishing.workplace import Workplace
@@ -81,7 +81,7 @@ _UNREAD = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PublishOptions:
     """What to publish, and how."""
 
     source: str
@@ -89,7 +89,7 @@ class Order:
     to: str
     """The catalog's address."""
     id: str
-    placement: Placement = field(default_factory=Placement)
+    placement: Georeference = field(default_factory=Georeference)
     kind: Kind | None = None
     profile: str = "deflate"
     quality: int | None = None
@@ -117,10 +117,10 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PublishPlan:
     """What would be done."""
 
-    origin: fetch.Origin
+    origin: fetch.PublishedSource
     profile: Profile
     """Facts of the raster, in degrees within ±180 where they are warped."""
     roll: turns.Roll | None
@@ -130,7 +130,7 @@ class Plan:
     native: bool
     """Whether pixels stay where they are."""
     kind: Kind
-    squeeze: Squeeze
+    squeeze: Compression
     zoom: int
     minzoom: int
     width: int
@@ -158,7 +158,7 @@ class Published:
     """What the publisher should know of how it was done."""
 
 
-def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> Plan:
+def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.PublishedSource) -> PublishPlan:
     """What publishing would do, from the facts of the raster and a sample of it.
 
     Args:
@@ -221,7 +221,7 @@ def plan(order: Order, found: Profile, sample: Array, origin: fetch.Origin) -> P
     )
     minzoom = zoom.minimum(reach, reach, deepest)
     raw = width * height * bands * np.dtype(profile.dtypes[0]).itemsize
-    return Plan(
+    return PublishPlan(
         origin=origin,
         profile=profile,
         roll=roll,
@@ -246,7 +246,7 @@ def _is_across(bounds: Bounds) -> bool:
     return bounds[0] > bounds[2]
 
 
-def publish(order: Order, progress: Progress | None = None) -> Published:
+def publish(order: PublishOptions, progress: Progress | None = None) -> Published:
     """The layer, after everybody can see it.
 
     Args:
@@ -286,14 +286,14 @@ def publish(order: Order, progress: Progress | None = None) -> Published:
     )
 
 
-def note(order: Order, planned: Plan) -> str | None:
+def note(order: PublishOptions, planned: PublishPlan) -> str | None:
     """What the publisher should know of how it is done, where that is not what was ordered."""
     if planned.native and order.grid == "auto" and order.layout != "legacy":
         return "The raster crosses the antimeridian, where a Web Mercator grid ends: its pixels stay where they are."
     return None
 
 
-def _workplace(order: Order, store: Store) -> Path:
+def _workplace(order: PublishOptions, store: Store) -> Path:
     if order.work is not None:
         return order.work / order.id
     if isinstance(store, DirectoryStore):
@@ -302,7 +302,7 @@ def _workplace(order: Order, store: Store) -> Path:
     return Path(tempfile.gettempdir()) / "tilery-publish" / f"{order.id}-{name}"
 
 
-def _need_only(order: Order, origin: fetch.Origin) -> None:
+def _need_only(order: PublishOptions, origin: fetch.PublishedSource) -> None:
     """Nothing, when the source is the one that was ordered.
 
     Raises:
@@ -321,7 +321,7 @@ def _need_store(store: Store, layer_id: str) -> None:
     next(iter(store.entries(f"{layer_id}/")), None)
 
 
-def _here(origin: fetch.Origin, place: Workplace, progress: Progress) -> Path:
+def _here(origin: fetch.PublishedSource, place: Workplace, progress: Progress) -> Path:
     """The source as a local file."""
     if origin.path is not None:
         return origin.path
@@ -346,7 +346,9 @@ class _Prepared:
     """How it is shown when nobody says how."""
 
 
-def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress: Progress) -> _Prepared:
+def _prepare(
+    order: PublishOptions, planned: PublishPlan, path: Path, place: Workplace, progress: Progress
+) -> _Prepared:
     """The files to publish, checked, in the workplace."""
     facts = place.recall("check")
     if facts is None:
@@ -381,7 +383,7 @@ def _prepare(order: Order, planned: Plan, path: Path, place: Workplace, progress
     )
 
 
-def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:
+def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:
     """A raster that can be read anywhere: the source itself, or a copy of it in tiles."""
     if "transcode" not in planned.steps:
         return path, planned.profile
@@ -396,7 +398,7 @@ def _tiled(planned: Plan, path: Path, place: Workplace, progress: Progress) -> t
     return tiled, rasters.facts(tiled, checked=True)
 
 
-def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
+def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
     ready, profile = _tiled(planned, path, place, progress)
     if planned.way is not None:
         warped = place.path("warped.tif")
@@ -423,7 +425,7 @@ def _make_cog(planned: Plan, path: Path, place: Workplace, progress: Progress) -
     return ["index.tif"], found
 
 
-def _make_legacy(planned: Plan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
+def _make_legacy(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
     """The Lambda tiler's files: the raster in its own CRS, overviews beside it, the VRT.
 
     The raster is a Cloud-Optimized GeoTIFF all the same, mask and overviews inside, because that is what we read.
@@ -440,7 +442,9 @@ def _make_legacy(planned: Plan, path: Path, place: Workplace, progress: Progress
     return [*files, "index.vrt"], found
 
 
-def _upload(order: Order, store: Store, place: Workplace, prepared: _Prepared, progress: Progress) -> tuple[str, str]:
+def _upload(
+    order: PublishOptions, store: Store, place: Workplace, prepared: _Prepared, progress: Progress
+) -> tuple[str, str]:
     """The new revision and its folder, its files in the store."""
     facts = place.recall("revision")
     if facts is None:
@@ -460,7 +464,7 @@ def _upload(order: Order, store: Store, place: Workplace, prepared: _Prepared, p
 
 
 def _switch(
-    order: Order, store: Store, planned: Plan, prepared: _Prepared, revision: str, folder: str
+    order: PublishOptions, store: Store, planned: PublishPlan, prepared: _Prepared, revision: str, folder: str
 ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
     """The document, after it took the place of the one before, and that one. Whoever changed it meanwhile is not
     overwritten: the new document is made again from theirs.
@@ -547,7 +551,7 @@ def _is_revision(name: str) -> bool:
     return len(name) == 22 and name[8] == "t" and name[15] == "-"
 
 
-def dry_run(order: Order) -> Plan:
+def dry_run(order: PublishOptions) -> PublishPlan:
     """What publishing would do; of a remote source only the head and a sample are read.
 
     Raises:

@@ -53,7 +53,7 @@ ROOM = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Georeference:
     """Where a raster is, for one that does not say it."""
 
     crs: Crs | None = None
@@ -245,7 +245,7 @@ class Handles:
         self._all.close()
 
 
-def facts(path: Path, placement: Placement | None = None, *, trust: bool = False, checked: bool = False) -> Profile:
+def facts(path: Path, placement: Georeference | None = None, *, trust: bool = False, checked: bool = False) -> Profile:
     """What the raster says of itself, with the placement taken for what it does not say.
 
     Args:
@@ -283,7 +283,7 @@ def need_harmless(path: Path) -> None:
         need_own_overviews(dataset)
 
 
-def placed(found: Profile, placement: Placement | None = None) -> Profile:
+def placed(found: Profile, placement: Georeference | None = None) -> Profile:
     """The facts, with the placement taken for what the raster does not say.
 
     Raises:

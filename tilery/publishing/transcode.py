@@ -16,7 +16,7 @@ from affine import Affine
 from tilery.geo.raster import Array
 from tilery.publishing import rasters
 from tilery.publishing.gaps import Gaps
-from tilery.publishing.profiles import Squeeze
+from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.tags import copy_tags
@@ -133,6 +133,6 @@ WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1"}
 """Creation options of files that live for one publish: quick to write."""
 
 
-def final(squeeze: Squeeze, dtype: str) -> dict[str, str]:
+def final(squeeze: Compression, dtype: str) -> dict[str, str]:
     """Creation options of a GeoTIFF to keep, as the Lambda tiler's ``transcode`` wrote it."""
     return squeeze.strip_options(dtype) | {"BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}

@@ -116,7 +116,7 @@ def _stands_alone(source: ByteSource) -> bool:
     return source.local_path is None or native.alone(settings.environment)
 
 
-class Kept:
+class OpenDatasets:
     """The open rasters of this process: the most recently used, up to ``capacity``. Safe under threads."""
 
     def __init__(self, capacity: int, revalidate_seconds: float) -> None:
@@ -143,7 +143,7 @@ class Kept:
         mine = False
         try:
             left = deadline.remaining()
-            with compute_slots.given_away():
+            with compute_slots.released():
                 mine = opening.acquire(timeout=-1 if left == math.inf else left)
             if not mine:
                 raise deadline.exceeded()
@@ -174,9 +174,9 @@ class Kept:
     def clear(self) -> None:
         """Close everything."""
         with self._lock:
-            kept = list(self._opened.values())
+            open_datasets = list(self._opened.values())
             self._opened.clear()
-        for opened in kept:
+        for opened in open_datasets:
             opened.close()
 
     def _find(self, location: Location) -> Opened | None:
@@ -231,14 +231,14 @@ class Kept:
 
 
 @cache
-def kept() -> Kept:
+def open_datasets() -> OpenDatasets:
     """The open rasters of this process."""
     chosen = settings.get()
     if arena.shared is not None:
         blocks.cache.move_to(arena.shared.blocks)
     elif chosen.block_cache_bytes is not None:
         blocks.cache.resize(chosen.block_cache_bytes)
-    opened = Kept(chosen.kept_datasets, chosen.revalidate_seconds)
+    opened = OpenDatasets(chosen.kept_datasets, chosen.revalidate_seconds)
     # GDAL closes what is open when the process ends, and then calls our Python files when there is no Python any more.
     atexit.register(opened.clear)
     return opened

@@ -33,7 +33,7 @@ from tilery.geo.tms import TileMatrixSet
 from tilery.limits import memory
 from tilery.reading import drawing, footprint, globe, masks, pixel_sizes
 from tilery.reading import geometry as shape
-from tilery.reading.datasets import Opened, kept
+from tilery.reading.datasets import Opened, open_datasets
 from tilery.reading.engine import Engine, Pixels
 from tilery.reading.grid.engine import rows_of
 from tilery.reading.options import ReadOptions
@@ -58,25 +58,25 @@ def open_reader(location: Location) -> Iterator[Reader]:
             new one.
         SourceError, UpstreamError: it cannot be opened or read.
     """
-    opened = kept().get(location)
+    opened = open_datasets().get(location)
     try:
         yield Reader(opened)
     except SourceChanged:
-        kept().forget(opened)
+        open_datasets().forget(opened)
         raise
     except Exception:
         if not opened.unchanged():
-            kept().forget(opened)
+            open_datasets().forget(opened)
             raise SourceChanged from None
         raise
     if not opened.unchanged():
-        kept().forget(opened)
+        open_datasets().forget(opened)
         raise SourceChanged
 
 
 def peek(location: Location) -> Reader | None:
     """The reader of a raster that is open and was checked lately, for facts that need no pixels. Never waits."""
-    opened = kept().peek(location)
+    opened = open_datasets().peek(location)
     return None if opened is None else Reader(opened)
 
 

@@ -8,8 +8,18 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import viewer
-from app.api.context import Desk
-from app.api.operation import Ask, Family, Lane, Operation, Resolved, Subject, bound, lane, nothing
+from app.api.context import AppContext
+from app.api.operation import (
+    Family,
+    FastRoute,
+    Operation,
+    RequestContext,
+    Resolved,
+    Subject,
+    bound,
+    fast_route,
+    no_plan,
+)
 from app.api.params import table
 from app.api.params.parse import Values
 from app.api.raster import facts, maps, pictures, sets, stac, statistics, tiles
@@ -29,13 +39,13 @@ VERBS: tuple[Operation[Any], ...] = (
 """What can be asked about one raster, however it is named."""
 
 
-async def resolve(desk: Desk, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
+async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
     """The query as it is; the raster is the one at ``url``."""
 
     def subject_of(values: Values) -> Subject:
         url: str = values["url"]
         return Subject(
-            location=desk.locations.of(url),
+            location=app.locations.of(url),
             base=FAMILY.path,
             source=url,
             name=url.partition("?")[0].rstrip("/").rpartition("/")[2],
@@ -54,9 +64,9 @@ FAMILY = Family(
 )
 
 
-async def viewer_page(ask: Ask[None]) -> Response:
+async def viewer_page(context: RequestContext[None]) -> Response:
     """A page on which one decides how a raster is shown."""
-    return viewer.viewer_of_raster(ask.request)
+    return viewer.viewer_of_raster(context.request)
 
 
 OPERATIONS: tuple[Operation[Any], ...] = (
@@ -64,7 +74,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id=".cog.getViewer",
         paths=("/cog/viewer",),
         parameters=(),
-        plan=nothing,
+        plan=no_plan,
         answer=viewer_page,
         tag=FAMILY.tag,
         summary="Viewer",
@@ -75,6 +85,6 @@ OPERATIONS: tuple[Operation[Any], ...] = (
 )
 
 
-def lanes(desk: Desk) -> list[Lane]:
+def fast_routes(app: AppContext) -> list[FastRoute]:
     """The short way to tiles."""
-    return [lane(FAMILY.path + tiles.LANE, bound(FAMILY, tiles.ANY_TILE), desk)]
+    return [fast_route(FAMILY.path + tiles.LANE, bound(FAMILY, tiles.ANY_TILE), app)]

@@ -15,27 +15,27 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from app.api import answers, documents, kvp, layer_pages, results, stored, viewer, wmts, wmts_tile
-from app.api.context import Desk
+from app.api.context import AppContext
 from app.api.families import cog
 from app.api.links import query_of
 from app.api.operation import (
     LONGEST_KEPT_QUERY,
-    Ask,
     Family,
-    Lane,
+    FastRoute,
     Operation,
+    RequestContext,
     Resolved,
     Subject,
     bound,
-    lane,
-    nothing,
+    fast_route,
+    no_plan,
 )
 from app.api.params import options, table
 from app.api.params.kinds import Text
 from app.api.params.parse import Values, pairs
 from app.api.params.table import Parameter
 from app.api.raster import facts, sets, tiles
-from app.api.raster.plans import Look
+from app.api.raster.plans import PixelOptions
 from app.api.wms import service as wms
 from app.serving.encoded import Encoded
 from tilery.catalog import ids
@@ -69,26 +69,26 @@ _RIVALS = (
 """Parameters of which a request that gives one does not want the layer's other."""
 
 
-async def of(desk: Desk, layer_id: str) -> Layer:
+async def of(app: AppContext, layer_id: str) -> Layer:
     """The layer of that id.
 
     Raises:
         LayerNotFound: there is none.
     """
-    catalog = desk.catalog
+    catalog = app.catalog
     if catalog is None:
         raise LayerNotFound("There is no layer of that name.", parameter="layer")
     layer = catalog.fresh(layer_id)
     if layer is None:
-        layer = await desk.service.once(lambda: catalog.get(layer_id))
+        layer = await app.service.once(lambda: catalog.get(layer_id))
     return layer
 
 
-async def resolve(desk: Desk, path: Mapping[str, Any], query: bytes) -> Resolved:
+async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:
     """The layer's query with the request's over it; the raster is the layer's."""
-    layer = await of(desk, path["layer"])
+    layer = await of(app, path["layer"])
     subject = Subject(
-        location=desk.layer_locations.of(layer.source),
+        location=app.layer_locations.of(layer.source),
         base=f"/layers/{layer.id}",
         source=f"/layers/{layer.id}",
         name=layer.id,
@@ -136,62 +136,62 @@ LISTED = 60
 """Layers that the landing page shows."""
 
 
-async def listing(ask: Ask[None]) -> Response:
+async def listing(context: RequestContext[None]) -> Response:
     """The layers of the catalog, a page of them at a time."""
-    is_page = answers.wants_page(ask)
-    found, links = await layer_pages.asked(ask, layer_pages.CARDS if is_page else layer_pages.MOST)
+    is_page = answers.wants_page(context)
+    found, links = await layer_pages.asked(context, layer_pages.CARDS if is_page else layer_pages.MOST)
 
     beside: Json = {}
     if len(links) > 1:  # not all are here
         beside["links"] = [{"href": href, "rel": rel, "type": answers.JSON} for rel, href in links.items()]
 
     def body() -> Json:
-        return {"layers": [described(ask, layer) for layer in found.layers], **beside}
+        return {"layers": [described(context, layer) for layer in found.layers], **beside}
 
     def encoded() -> Encoded:
-        listed = b",".join(documents.encode(described(ask, layer)) for layer in deadline.paced(found.layers))
+        listed = b",".join(documents.encode(described(context, layer)) for layer in deadline.paced(found.layers))
         rest = documents.encode(beside)[1:]
         return Encoded(body=b'{"layers":[%b]%b%b' % (listed, b"," if beside else b"", rest), media_type=answers.JSON)
 
     if is_page:
-        response = await ask.desk.service.once(
-            lambda: answers.document(ask, body(), title="Layers", template="layers.html", beside=links)
+        response = await context.app.service.once(
+            lambda: answers.document(context, body(), title="Layers", template="layers.html", beside=links)
         )
     else:
-        served = await ask.desk.service.document(
-            _key(ask, "layers", found.state), encoded, known=results.if_none_match(ask.request)
+        served = await context.app.service.document(
+            _key(context, "layers", found.state), encoded, known=results.if_none_match(context.request)
         )
         response = results.response(served, answers.JSON)
         response.headers.add_vary_header("Accept")
     return layer_pages.with_links(response, links)
 
 
-def _key(ask: Ask[Any], name: str, state: str) -> str:
+def _key(context: RequestContext[Any], name: str, state: str) -> str:
     """Everything that a document of layers is made of."""
-    scope = ask.request.scope
-    base, store = ask.desk.links.base(scope), stored.address(ask.desk, "")
+    scope = context.request.scope
+    base, store = context.app.links.base(scope), stored.address(context.app, "")
     return f"{name} {state} {base} {store} {scope['path']} {scope['query_string']!r}"
 
 
-async def first(ask: Ask[Any]) -> list[Json]:
+async def first(context: RequestContext[Any]) -> list[Json]:
     """The TileJSON documents of the first layers."""
-    found = await layer_pages.page(ask, 0, LISTED)
-    return [described(ask, layer) for layer in found.layers]
+    found = await layer_pages.page(context, 0, LISTED)
+    return [described(context, layer) for layer in found.layers]
 
 
-def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
+def described(context: RequestContext[Any], layer: Layer, query: Query = ()) -> Json:
     """A layer as a TileJSON document."""
-    to, scope = ask.desk.links.to, ask.request.scope
+    to, scope = context.app.links.to, context.request.scope
     document: Json = {
         "tilejson": "3.0.0",
         "id": layer.id,
         "name": layer.name,
         "description": layer.description,
-        "attribution": layer.attribution or ask.desk.settings.default_attribution,
+        "attribution": layer.attribution or context.app.settings.default_attribution,
         "version": "1.0.0",
         "scheme": "xyz",
         "tiles": [
-            stored.address(ask.desk, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
+            stored.address(context.app, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
             or to(scope, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
         ],
         "minzoom": layer.minzoom,
@@ -206,76 +206,80 @@ def described(ask: Ask[Any], layer: Layer, query: Query = ()) -> Json:
     return {name: value for name, value in document.items() if value is not None}
 
 
-async def tilejson(ask: Ask[None]) -> Response:
+async def tilejson(context: RequestContext[None]) -> Response:
     """The layer as a TileJSON document."""
-    layer = await of(ask.desk, ask.path["layer"])
-    merged(layer.render, layer.styles, ask.request.scope["query_string"])  # a style that is not there is said so here
-    return answers.as_json(described(ask, layer, tuple(kvp.without(query_of(ask.request.scope, without=("f",))))))
+    layer = await of(context.app, context.path["layer"])
+    merged(
+        layer.render, layer.styles, context.request.scope["query_string"]
+    )  # a style that is not there is said so here
+    return answers.as_json(
+        described(context, layer, tuple(kvp.without(query_of(context.request.scope, without=("f",)))))
+    )
 
 
-async def short_tile(ask: Ask[Look]) -> Response:
+async def short_tile(context: RequestContext[PixelOptions]) -> Response:
     """One tile of a layer by its short address."""
-    return await _tile(ask, missed=False)
+    return await _tile(context, missed=False)
 
 
-async def unstored_tile(ask: Ask[Look]) -> Response:
+async def unstored_tile(context: RequestContext[PixelOptions]) -> Response:
     """The same for a caller whom the tile store's website sent here, having no such tile."""
-    return await _tile(ask, missed=True)
+    return await _tile(context, missed=True)
 
 
-async def _tile(ask: Ask[Look], *, missed: bool) -> Response:
-    layer = ask.subject.layer
+async def _tile(context: RequestContext[PixelOptions], *, missed: bool) -> Response:
+    layer = context.subject.layer
     try:
-        if layer is not None and not layer.minzoom <= ask.path["z"] <= layer.maxzoom:
-            return await tiles.tile(ask)  # made of what there is, and in nobody's store: there is no end of them
-        return await stored.tile(ask, missed=missed)
+        if layer is not None and not layer.minzoom <= context.path["z"] <= layer.maxzoom:
+            return await tiles.tile(context)  # made of what there is, and in nobody's store: there is no end of them
+        return await stored.tile(context, missed=missed)
     except TileOutsideBounds as error:
         if layer is not None and error.limit is None:
             error.limit = ",".join(f"{edge:.9g}" for edge in layer.bounds)
         raise
 
 
-async def short_map(ask: Ask[None]) -> Response:
+async def short_map(context: RequestContext[None]) -> Response:
     """The map with this layer on it."""
-    layer = await of(ask.desk, ask.path["layer"])
-    return viewer.map_of_layers(ask.request, layer.id)
+    layer = await of(context.app, context.path["layer"])
+    return viewer.map_of_layers(context.request, layer.id)
 
 
-async def viewer_page(ask: Ask[None]) -> Response:
+async def viewer_page(context: RequestContext[None]) -> Response:
     """The page on which one decides how the layer is shown."""
-    layer = await of(ask.desk, ask.path["layer"])
-    return viewer.viewer_of_raster(ask.request, f"layers/{layer.id}", needs_url=False)
+    layer = await of(context.app, context.path["layer"])
+    return viewer.viewer_of_raster(context.request, f"layers/{layer.id}", needs_url=False)
 
 
-def _plan_wmts(desk: Desk, values: Values) -> None:
+def _plan_wmts(app: AppContext, values: Values) -> None:
     """Nothing is made of the query; a size that no tile may have is refused, so that no link leads to an error."""
     if values["tilesize"] is not None:
-        options.check_tile(desk.settings, tilesize=values["tilesize"], buffer=None, padding=None)
+        options.check_tile(app.settings, tilesize=values["tilesize"], buffer=None, padding=None)
 
 
-async def capabilities(ask: Ask[None]) -> Response:
+async def capabilities(context: RequestContext[None]) -> Response:
     """A WMTS document of one layer, or of a page of the catalog."""
-    named = ask.path.get("layer")
+    named = context.path.get("layer")
     place = {"layer": named} if named else {}
-    tile = await wmts_tile.answer(ask, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
+    tile = await wmts_tile.answer(context, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
     if tile is not None:
         return tile
-    settings, abstract = ask.desk.settings, None
+    settings, abstract = context.app.settings, None
     beside: dict[str, str] = {}
     if named:
-        layer = await of(ask.desk, named)
+        layer = await of(context.app, named)
         found: tuple[Layer, ...] = (layer,)
         state = f"{layer.id} {layer.version}"
     else:
-        page, beside = await layer_pages.asked(ask)
+        page, beside = await layer_pages.asked(context)
         found, state = page.layers, page.state
         if "next" in beside:
             abstract = f"A part of {page.total} layers. The next part: {beside['next']}"
-    to, scope = ask.desk.links.to, ask.request.scope
+    to, scope = context.app.links.to, context.request.scope
     address = to(scope, scope["path"], kvp.without(query_of(scope)))
 
     def work() -> Encoded:
-        entries = [_entry(ask, layer, ranged=not named) for layer in deadline.paced(found)]
+        entries = [_entry(context, layer, ranged=not named) for layer in deadline.paced(found)]
         text = wmts.capabilities(
             [entry for entry in entries if entry is not None],
             address=address,
@@ -285,16 +289,20 @@ async def capabilities(ask: Ask[None]) -> Response:
         )
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
-    served = await ask.desk.service.document(_key(ask, "wmts", state), work, known=results.if_none_match(ask.request))
+    served = await context.app.service.document(
+        _key(context, "wmts", state), work, known=results.if_none_match(context.request)
+    )
     return layer_pages.with_links(results.response(served, wmts.MEDIA_TYPE), beside)
 
 
-def _entry(ask: Ask[None], layer: Layer, *, ranged: bool) -> wmts.Layer | None:
+def _entry(context: RequestContext[None], layer: Layer, *, ranged: bool) -> wmts.WmtsLayer | None:
     """A layer as its WMTS document has it; see `wmts.layer`."""
-    to, scope, row = ask.desk.links.to, ask.request.scope, formats.get("png")
+    to, scope, row = context.app.links.to, context.request.scope, formats.get("png")
     query = kvp.without(query_of(scope, without=_OF_LIST))
     # A style that the caller chose is in the addresses; else the client chooses one of all.
-    styles = () if ask.values.get("style") else tuple((style.name, style.title or style.name) for style in layer.styles)
+    styles = (
+        () if context.values.get("style") else tuple((style.name, style.title or style.name) for style in layer.styles)
+    )
     chosen = [*query, ("style", "{Style}")] if styles else query
     path = f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
     return wmts.layer(
@@ -302,11 +310,11 @@ def _entry(ask: Ask[None], layer: Layer, *, ranged: bool) -> wmts.Layer | None:
         title=layer.name,
         geographic=layer.bounds,
         zooms=(layer.minzoom, layer.maxzoom),
-        tiles=stored.address(ask.desk, path, chosen) or to(scope, path, chosen, template=("Style",)),
+        tiles=stored.address(context.app, path, chosen) or to(scope, path, chosen, template=("Style",)),
         media_type=row.media_type,
         styles=styles,
         abstract=layer.description,
-        tilesize=ask.values["tilesize"],
+        tilesize=context.values["tilesize"],
         ranged=ranged,
     )
 
@@ -320,7 +328,7 @@ FAMILY = Family(
 )
 
 _SHORT_FAMILY = replace(FAMILY, name="layer", path="/{layer}", documented=True)
-_SHORT_TILE: Operation[Look] = replace(
+_SHORT_TILE: Operation[PixelOptions] = replace(
     bound(_SHORT_FAMILY, tiles.ANY_TILE),
     id=".layer.getTile",
     paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
@@ -333,7 +341,7 @@ _SHORT_TILE: Operation[Look] = replace(
 
 UNSTORED = "/unstored"
 """What the website of a tile store puts before the path of a tile that it has not got."""
-_UNSTORED_TILE: Operation[Look] = replace(
+_UNSTORED_TILE: Operation[PixelOptions] = replace(
     _SHORT_TILE,
     id=".unstored.getTile",
     paths=tuple(f"{UNSTORED}{path}" for path in _SHORT_TILE.paths),
@@ -343,7 +351,7 @@ _UNSTORED_TILE: Operation[Look] = replace(
 
 
 def _page(
-    name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter, plan: Any = nothing
+    name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter, plan: Any = no_plan
 ) -> Operation[None]:
     named = (LAYER,) if "{layer}" in path else ()
     return Operation(
@@ -390,11 +398,11 @@ SHORT: tuple[Operation[Any], ...] = (
 """Routes that begin with the layer's id: they come after all others."""
 
 
-def lanes(desk: Desk) -> list[Lane]:
+def fast_routes(app: AppContext) -> list[FastRoute]:
     """The short ways to tiles of layers."""
     layer = rf"(?P<layer>{ids.PATTERN})"
     return [
-        lane(f"/{layer}{tiles.PLACE}", _SHORT_TILE, desk),
-        lane(f"{UNSTORED}/{layer}{tiles.PLACE}", _UNSTORED_TILE, desk),
-        lane(f"/layers/{layer}{tiles.LANE}", bound(FAMILY, tiles.ANY_TILE), desk),
+        fast_route(f"/{layer}{tiles.PLACE}", _SHORT_TILE, app),
+        fast_route(f"{UNSTORED}/{layer}{tiles.PLACE}", _UNSTORED_TILE, app),
+        fast_route(f"/layers/{layer}{tiles.LANE}", bound(FAMILY, tiles.ANY_TILE), app),
     ]

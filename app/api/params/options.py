@@ -9,7 +9,7 @@ from typing import Any
 
 from app.api.params.parse import Values
 from app.config.settings import Settings
-from app.serving.requests import Tally
+from app.serving.requests import StatisticsOptions
 from tilery.errors import InvalidParameter, OverLimit
 from tilery.reading.options import ReadOptions
 from tilery.rendering import colormap, expression
@@ -76,7 +76,7 @@ def expression_text(values: Values) -> str | None:
     return "".join(characters)
 
 
-def tally(values: Values) -> Tally:
+def tally(values: Values) -> StatisticsOptions:
     """What is to be counted in statistics.
 
     Raises:
@@ -89,7 +89,7 @@ def tally(values: Values) -> Tally:
     span = values.get("histogram_range")
     if span is not None and span[0] > span[1]:
         raise InvalidParameter("The minimum of histogram_range is above its maximum.", parameter="histogram_range")
-    return Tally(
+    return StatisticsOptions(
         categorical=values.get("categorical", False),
         categories=values.get("c"),
         percentiles=percentiles,

@@ -56,7 +56,7 @@ def pairs(query: str | bytes) -> list[tuple[str, str]]:
         ) from None
 
 
-class Parser:
+class ParameterParser:
     """Parses the parameters of one route."""
 
     def __init__(self, parameters: Group, *, lower_case: bool = False) -> None:

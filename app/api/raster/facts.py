@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from app.api import kvp, results
 from app.api.links import query_of
-from app.api.operation import Ask, Operation, nothing
+from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options, table
 from app.api.raster import plans
-from app.api.raster.plans import Look
+from app.api.raster.plans import PixelOptions
 from app.serving import render, validation
-from app.serving.requests import PointRequest, Size, StatisticsRequest, Style, Tally
+from app.serving.requests import ImageOptions, PointRequest, Size, StatisticsOptions, StatisticsRequest
 from tilery.errors import TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo import tms as tms_
@@ -31,18 +31,18 @@ DEFAULT_TILESIZE = 512
 """Size of a TileJSON's tiles in pixels, where the request does not say it: TiTiler's since 2.0."""
 
 
-async def info(ask: Ask[None]) -> Response:
+async def info(context: RequestContext[None]) -> Response:
     """Bounds, CRS, bands, data type, nodata, overviews…"""
-    beside = _beside(ask)
-    return await results.document(ask, "info", lambda reader: {**reader.info(), **_unread(beside)})
+    beside = _beside(context)
+    return await results.document(context, "info", lambda reader: {**reader.info(), **_unread(beside)})
 
 
-def _beside(ask: Ask[Any]) -> tuple[Location, ...]:
+def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
     """Where files that belong to the raster may lie unread, as far as they may be looked at."""
-    location, desk = ask.subject.location, ask.desk
+    location, app = context.subject.location, context.app
     if sidecars.are_read(location) or (isinstance(location, HttpLocation) and location.query):
         return ()  # a signature is for one object alone
-    allowed = desk.locations if ask.subject.layer is None else desk.layer_locations
+    allowed = app.locations if context.subject.layer is None else app.layer_locations
     found = []
     for suffix in sidecars.SUFFIXES:
         with suppress(TileryError):
@@ -56,15 +56,15 @@ def _unread(beside: tuple[Location, ...]) -> Json:
     return {"unread_sidecars": names} if names else {}
 
 
-async def info_geojson(ask: Ask[None]) -> Response:
+async def info_geojson(context: RequestContext[None]) -> Response:
     """The same as properties of a GeoJSON Feature that covers the raster's bounds."""
-    crs: Crs = ask.values.get("crs", WGS84)
-    beside = _beside(ask)
+    crs: Crs = context.values.get("crs", WGS84)
+    beside = _beside(context)
     return await results.document(
-        ask,
+        context,
         "info.geojson",
         lambda reader: _placed(
-            reader, crs, {**reader.info(), **_unread(beside)}, given=ask.values.get("crs") is not None
+            reader, crs, {**reader.info(), **_unread(beside)}, given=context.values.get("crs") is not None
         ),
         media_type=results.GEOJSON,
     )
@@ -98,22 +98,22 @@ def _ring(bounds: Bounds) -> list[list[float]]:
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
-async def bounds(ask: Ask[None]) -> Response:
+async def bounds(context: RequestContext[None]) -> Response:
     """The geographic bounds, as TiTiler answered until 0.25."""
-    crs: Crs = ask.values.get("crs", WGS84)
+    crs: Crs = context.values.get("crs", WGS84)
     return await results.document(
-        ask,
+        context,
         "bounds",
         lambda reader: {"bounds": list(reader.geographic_bounds(crs)), "crs": crs_.uri(crs) or crs},
     )
 
 
-async def metadata(ask: Ask[Look]) -> Response:
+async def metadata(context: RequestContext[PixelOptions]) -> Response:
     """Info and statistics in one document, as TiTiler answered until 0.4."""
     request = StatisticsRequest(
-        style=Style(read=ask.plan.read, render=RenderOptions()),
+        style=ImageOptions(read=context.plan.read, render=RenderOptions()),
         size=Size(max_size=1024),
-        tally=Tally(),
+        tally=StatisticsOptions(),
     )
 
     def work(reader: Reader) -> Json:
@@ -122,22 +122,24 @@ async def metadata(ask: Ask[Look]) -> Response:
             band["percentiles"] = [band["percentile_2"], band["percentile_98"]]
         return {**reader.info(), "statistics": {name.removeprefix("b"): band for name, band in bands.items()}}
 
-    return await results.document(ask, "metadata", work)
+    return await results.document(context, "metadata", work)
 
 
-async def tilejson(ask: Ask[Look]) -> Response:
+async def tilejson(context: RequestContext[PixelOptions]) -> Response:
     """A TileJSON document whose tiles are asked for with the parameters of this request."""
-    values, scope = ask.values, ask.request.scope
-    matrix_set = tms_.get(ask.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT))
+    values, scope = context.values, context.request.scope
+    matrix_set = tms_.get(context.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT))
     scale = values.get("tile_scale")
     tilesize = 256 * scale if scale and values["tilesize"] == DEFAULT_TILESIZE else values["tilesize"]
-    options.check_tile(ask.desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
+    options.check_tile(context.app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
     own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
     query = [*kvp.without(query_of(scope, without=own)), ("tilesize", str(tilesize))]
     tile_format = plans.format_of_tiles(values)
     suffix = f".{tile_format}" if tile_format else ""
-    tiles = ask.desk.links.to(scope, f"{ask.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query)
-    attribution = ask.desk.settings.default_attribution
+    tiles = context.app.links.to(
+        scope, f"{context.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query
+    )
+    attribution = context.app.settings.default_attribution
 
     def work(reader: Reader) -> Json:
         lowest, highest = reader.zooms(matrix_set)
@@ -160,7 +162,7 @@ async def tilejson(ask: Ask[Look]) -> Response:
             **({"minmax": facts["minmax"]} if "minmax" in facts else {}),
         }
 
-    return await results.document(ask, f"tilejson {matrix_set.id}", work, links=True)
+    return await results.document(context, f"tilejson {matrix_set.id}", work, links=True)
 
 
 def unwrapped(place: Bounds) -> Bounds:
@@ -187,29 +189,29 @@ def centre(place: Bounds) -> tuple[float, float]:
     return ((middle + 180.0) % 360.0 - 180.0 if abs(middle) > 180.0 else middle, (south + north) / 2)
 
 
-async def validate(ask: Ask[None]) -> Response:
+async def validate(context: RequestContext[None]) -> Response:
     """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
-    strict: bool = ask.values["strict"]
-    path = ask.subject.source
-    beside = _beside(ask)
+    strict: bool = context.values["strict"]
+    path = context.subject.source
+    beside = _beside(context)
 
     def work(reader: Reader) -> Json:
         unread = sidecars.lying(beside)
         return validation.validate(reader, path=path, strict=strict, unread=unread)
 
-    return await results.document(ask, "validate", work)
+    return await results.document(context, "validate", work)
 
 
-async def point(ask: Ask[Look]) -> Response:
+async def point(context: RequestContext[PixelOptions]) -> Response:
     """The values at a position."""
     request = PointRequest(
-        lon=ask.path["lon"],
-        lat=ask.path["lat"],
-        coord_crs=ask.values.get("coord_crs", WGS84),
-        style=Style(read=ask.plan.read, render=ask.plan.render),
+        lon=context.path["lon"],
+        lat=context.path["lat"],
+        coord_crs=context.values.get("coord_crs", WGS84),
+        style=ImageOptions(read=context.plan.read, render=context.plan.render),
     )
     return await results.document(
-        ask, f"point {request.lon},{request.lat}", lambda reader: render.point(reader, request)
+        context, f"point {request.lon},{request.lat}", lambda reader: render.point(reader, request)
     )
 
 
@@ -228,7 +230,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getInfo",
         paths=("/info",),
         parameters=(),
-        plan=nothing,
+        plan=no_plan,
         answer=info,
         summary="Info",
         description="What the raster says of itself.",
@@ -238,7 +240,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getInfoGeoJSON",
         paths=("/info.geojson",),
         parameters=(table.CRS,),
-        plan=nothing,
+        plan=no_plan,
         answer=info_geojson,
         summary="Info Geojson",
         description="What the raster says of itself, as a GeoJSON Feature.",
@@ -248,7 +250,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getTileJSON",
         paths=("/{tileMatrixSetId}/tilejson.json",),
         parameters=(table.MATRIX_SET, *_TILEJSON_QUERY),
-        plan=plans.look_of_tiles,
+        plan=plans.tile_pixel_options,
         answer=tilejson,
         summary="Tilejson",
         description="A TileJSON document of the raster.",
@@ -258,7 +260,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getTileJSONWithoutMatrixSet",
         paths=("/tilejson.json",),
         parameters=(table.MATRIX_SET_OLD, *_TILEJSON_QUERY),
-        plan=plans.look_of_tiles,
+        plan=plans.tile_pixel_options,
         answer=tilejson,
         documented=False,
     ),
@@ -266,7 +268,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getDataForPoint",
         paths=("/point/{lon},{lat}",),
         parameters=(*table.POSITION, table.COORD_CRS, *table.LAYER),
-        plan=plans.look,
+        plan=plans.pixel_options,
         answer=point,
         summary="Point",
         description="The values at a position.",
@@ -276,7 +278,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="validate",
         paths=("/validate",),
         parameters=(table.STRICT,),
-        plan=nothing,
+        plan=no_plan,
         answer=validate,
         summary="Validate",
         description="Whether the raster is a Cloud-Optimized GeoTIFF.",
@@ -286,7 +288,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getBounds",
         paths=("/bounds",),
         parameters=(table.CRS,),
-        plan=nothing,
+        plan=no_plan,
         answer=bounds,
         documented=False,
     ),
@@ -294,7 +296,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getMetadata",
         paths=("/metadata",),
         parameters=table.LAYER,
-        plan=plans.look,
+        plan=plans.pixel_options,
         answer=metadata,
         documented=False,
     ),

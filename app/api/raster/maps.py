@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from app.api import negotiation, results
-from app.api.context import Desk
-from app.api.operation import Ask, Operation
+from app.api.context import AppContext
+from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
 from app.api.params.parse import Values
 from app.api.raster import plans
-from app.api.raster.plans import Look
+from app.api.raster.plans import PixelOptions
 from app.api.raster.tiles import PICTURE
 from app.serving import render
 from app.serving.encoded import Encoded
-from app.serving.requests import PartRequest, PreviewRequest, Size, Style
+from app.serving.requests import ImageOptions, PartRequest, PreviewRequest, Size
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
 from tilery.geo.crs import WGS84
@@ -52,7 +52,7 @@ class Area:
 class Planned:
     """A map as its query asks for it."""
 
-    look: Look
+    pixel_options: PixelOptions
     width: int | None
     height: int | None
     dst_crs: Crs | None
@@ -65,14 +65,14 @@ class Planned:
     """Denominator of the scale at which a pixel is `PIXEL` across."""
 
 
-def plan(desk: Desk, values: Values) -> Planned:
+def plan(app: AppContext, values: Values) -> Planned:
     """The look, area and size of a map.
 
     Raises:
         InvalidParameter: they contradict each other, or an axis is none of the CRS's.
     """
     width, height, scale = values["width"], values["height"], values["scale-denominator"]
-    options.check_size(desk.settings, width=width, height=height)
+    options.check_size(app.settings, width=width, height=height)
     bbox, subset, center = values["bbox"], values["subset"], values["center"]
     if (bbox is not None) + (subset is not None) + (center is not None) > 1:
         raise InvalidParameter("A map has one of bbox, subset and center.", parameter="center" if center else "subset")
@@ -90,7 +90,7 @@ def plan(desk: Desk, values: Values) -> Planned:
     if center is not None and _swapped(values["center-crs"]):
         center = (center[1], center[0])
     return Planned(
-        look=plans.look(desk, values),
+        pixel_options=plans.pixel_options(app, values),
         width=width,
         height=height,
         dst_crs=values["crs"],
@@ -101,10 +101,14 @@ def plan(desk: Desk, values: Values) -> Planned:
     )
 
 
-async def answer(ask: Ask[Planned]) -> Response:
+async def answer(context: RequestContext[Planned]) -> Response:
     """The map."""
-    accepted, planned = ask.request.headers.get("accept", ""), ask.plan
-    style = Style(read=planned.look.read, render=planned.look.render, format=ask.values["f"] or _by_accept(accepted))
+    accepted, planned = context.request.headers.get("accept", ""), context.plan
+    style = ImageOptions(
+        read=planned.pixel_options.read,
+        render=planned.pixel_options.render,
+        format=context.values["f"] or _by_accept(accepted),
+    )
 
     def work(reader: Reader) -> Encoded:
         target = planned.dst_crs or reader.profile.crs
@@ -118,10 +122,10 @@ async def answer(ask: Ask[Planned]) -> Response:
             return render.preview(reader, PreviewRequest(style=style, size=size, dst_crs=target))
         if planned.scale is not None or planned.center is not None:
             bounds, crs, size = _at_scale(reader, planned, bounds, crs, target or WGS84)
-            options.check_size(ask.desk.settings, width=size.width, height=size.height)
+            options.check_size(context.app.settings, width=size.width, height=size.height)
         return render.part(reader, PartRequest(bounds=bounds, bounds_crs=crs, dst_crs=target, style=style, size=size))
 
-    response = await results.made(ask, f"map {style.format}", work, media_type=plans.media_type(style))
+    response = await results.made(context, f"map {style.format}", work, media_type=plans.media_type(style))
     response.headers.add_vary_header("Accept")
     return response
 

@@ -7,10 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import body, results
-from app.api.operation import Ask, Operation
+from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.raster import plans
-from app.api.raster.plans import Framed
+from app.api.raster.plans import ImagePlan
 from app.api.raster.tiles import PICTURE
 from app.serving import render
 from app.serving.encoded import Encoded
@@ -18,48 +18,52 @@ from app.serving.requests import FeatureRequest, PartRequest, PreviewRequest
 from tilery.reading.reader import Reader
 
 
-async def preview(ask: Ask[Framed]) -> Response:
+async def preview(context: RequestContext[ImagePlan]) -> Response:
     """The whole raster."""
-    request = PreviewRequest(style=plans.style(ask, ask.plan.look), size=plans.size(ask), dst_crs=ask.plan.dst_crs)
+    request = PreviewRequest(
+        style=plans.image_options(context, context.plan.pixel_options),
+        size=plans.size(context),
+        dst_crs=context.plan.dst_crs,
+    )
     place = f"preview {request.style.format} {request.size}"
     return await results.made(
-        ask, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.style)
+        context, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.style)
     )
 
 
-async def box(ask: Ask[Framed]) -> Response:
+async def box(context: RequestContext[ImagePlan]) -> Response:
     """What is inside a box."""
-    path = ask.path
+    path = context.path
     request = PartRequest(
         bounds=(path["minx"], path["miny"], path["maxx"], path["maxy"]),
-        bounds_crs=ask.plan.coord_crs,
-        dst_crs=ask.plan.dst_crs,
-        style=plans.style(ask, ask.plan.look),
-        size=plans.size(ask),
+        bounds_crs=context.plan.coord_crs,
+        dst_crs=context.plan.dst_crs,
+        style=plans.image_options(context, context.plan.pixel_options),
+        size=plans.size(context),
     )
     place = f"bbox {request.bounds} {request.style.format} {request.size}"
     return await results.made(
-        ask, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.style)
+        context, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.style)
     )
 
 
-async def feature(ask: Ask[Framed]) -> Response:
+async def feature(context: RequestContext[ImagePlan]) -> Response:
     """What is inside the geometry of the body."""
-    settings = ask.desk.settings
-    content = await body.read(ask.request, settings)
-    style, size = plans.style(ask, ask.plan.look), plans.size(ask)
+    settings = context.app.settings
+    content = await body.read(context.request, settings)
+    style, size = plans.image_options(context, context.plan.pixel_options), plans.size(context)
 
     def work(reader: Reader) -> Encoded:
         request = FeatureRequest(
             geometry=body.feature(content, settings),
-            geometry_crs=ask.plan.coord_crs,
-            dst_crs=ask.plan.dst_crs,
+            geometry_crs=context.plan.coord_crs,
+            dst_crs=context.plan.dst_crs,
             style=style,
             size=size,
         )
         return render.feature(reader, request)
 
-    encoded = await ask.desk.service.use(ask.subject.location, work, results.gone(ask.request.receive))
+    encoded = await context.app.service.use(context.subject.location, work, results.gone(context.request.receive))
     return Response(encoded.body, headers=results.described(encoded))
 
 
@@ -68,12 +72,12 @@ def _sizes(path: table.Group, max_size: int | None) -> table.Group:
     return table.sizes(max_size)[:1] if path == _SIZED else table.sizes(max_size)
 
 
-def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
+def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[ImagePlan]:
     return Operation(
         id=name,
         paths=paths,
         parameters=(*path, *query, *table.LAYER, *_sizes(path, 1024), table.DST_CRS, *table.PICTURE),
-        plan=plans.framed,
+        plan=plans.image_plan,
         answer=preview,
         summary="Preview",
         description="The whole raster as a picture.",
@@ -81,7 +85,7 @@ def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group 
     )
 
 
-def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[Framed]:
+def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[ImagePlan]:
     return Operation(
         id=name,
         paths=paths,
@@ -94,7 +98,7 @@ def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[
             table.COORD_CRS,
             *table.PICTURE,
         ),
-        plan=plans.framed,
+        plan=plans.image_plan,
         answer=box,
         summary="Bbox",
         description="What is inside a box, as a picture.",
@@ -102,7 +106,7 @@ def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[
     )
 
 
-def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[Framed]:
+def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[ImagePlan]:
     return Operation(
         id=name,
         paths=paths,
@@ -116,7 +120,7 @@ def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group 
             table.DST_CRS,
             *table.PICTURE,
         ),
-        plan=plans.framed,
+        plan=plans.image_plan,
         answer=feature,
         summary="Feature",
         description="What is inside a geometry, as a picture.",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.api.context import Desk
-from app.api.operation import Ask
+from app.api.context import AppContext
+from app.api.operation import RequestContext
 from app.api.params import options
 from app.api.params.parse import Values
-from app.serving.requests import Size, Style, Tally
+from app.serving.requests import ImageOptions, Size, StatisticsOptions
 from tilery.geo.crs import WGS84
 from tilery.geo.raster import Crs
 from tilery.reading.options import ReadOptions
@@ -21,7 +21,7 @@ _LOSSY = ("jpeg", "jp2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class PixelOptions:
     """How pixels are read and shown; the format may still come from the path."""
 
     read: ReadOptions
@@ -29,71 +29,75 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Framed:
+class ImagePlan:
     """A look, a size and the CRSs of a picture."""
 
-    look: Look
+    pixel_options: PixelOptions
     size: Size
     coord_crs: Crs
     dst_crs: Crs | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class StatisticsPlan:
     """What statistics are made of and what is counted."""
 
-    framed: Framed
-    tally: Tally
+    image_plan: ImagePlan
+    tally: StatisticsOptions
     cover_scale: int
 
 
-def look(desk: Desk, values: Values) -> Look:
+def pixel_options(app: AppContext, values: Values) -> PixelOptions:
     """Parameters of reading and rendering."""
-    return Look(read=options.read_options(values, desk.settings), render=options.render_options(values))
+    return PixelOptions(read=options.read_options(values, app.settings), render=options.render_options(values))
 
 
-def look_of_tiles(desk: Desk, values: Values) -> Look:
+def tile_pixel_options(app: AppContext, values: Values) -> PixelOptions:
     """The same, with the size of the tiles checked where it is given."""
     if any(values[name] is not None for name in ("tilesize", "buffer", "padding")):
         options.check_tile(
-            desk.settings,
+            app.settings,
             tilesize=values.get("tilesize", 256),
             buffer=values["buffer"],
             padding=values["padding"],
         )
-    return look(desk, values)
+    return pixel_options(app, values)
 
 
-def framed(desk: Desk, values: Values) -> Framed:
+def image_plan(app: AppContext, values: Values) -> ImagePlan:
     """Parameters of a picture that is no tile."""
     width, height, max_size = values.get("width"), values.get("height"), values.get("max_size")
-    options.check_size(desk.settings, width=width, height=height)
-    options.check_size(desk.settings, max_size=None if width or height else max_size)
-    return Framed(
-        look=look(desk, values),
+    options.check_size(app.settings, width=width, height=height)
+    options.check_size(app.settings, max_size=None if width or height else max_size)
+    return ImagePlan(
+        pixel_options=pixel_options(app, values),
         size=Size(width=width, height=height, max_size=max_size or None),
         coord_crs=values.get("coord_crs", WGS84),
         dst_crs=values.get("dst_crs"),
     )
 
 
-def counted(desk: Desk, values: Values) -> Counted:
+def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
     """Parameters of statistics."""
-    return Counted(
-        framed=framed(desk, values),
+    return StatisticsPlan(
+        image_plan=image_plan(app, values),
         tally=options.tally(values),
         cover_scale=values.get("cover_scale", 10),
     )
 
 
-def style(ask: Ask[Look] | Ask[Framed], shown: Look) -> Style:
+def image_options(
+    context: RequestContext[PixelOptions] | RequestContext[ImagePlan], shown: PixelOptions
+) -> ImageOptions:
     """The look with its format: the path's suffix, else the parameter."""
-    return Style(read=shown.read, render=shown.render, format=ask.path.get("format") or ask.values.get("format"))
+    return ImageOptions(
+        read=shown.read, render=shown.render, format=context.path.get("format") or context.values.get("format")
+    )
 
 
-def media_type(style: Style) -> str | None:
+def media_type(image_options: ImageOptions) -> str | None:
     """What a picture of that style is; None where its pixels decide."""
-    row = formats.FORMATS.get(style.format or "")
+    row = formats.FORMATS.get(image_options.format or "")
     return None if row is None else row.media_type
 
 
@@ -108,14 +112,14 @@ def format_of_tiles(values: Values) -> str | None:
     return "png" if name is None or formats.get(name).codec in _LOSSY else name
 
 
-def size(ask: Ask[Framed]) -> Size:
+def size(context: RequestContext[ImagePlan]) -> Size:
     """The size of a picture: the path's, else the parameters'.
 
     Raises:
         OverLimit: the path's is too large.
     """
-    if "width" not in ask.path:
-        return ask.plan.size
-    width, height = ask.path["width"], ask.path["height"]
-    options.check_size(ask.desk.settings, width=width, height=height)
+    if "width" not in context.path:
+        return context.plan.size
+    width, height = context.path["width"], context.path["height"]
+    options.check_size(context.app.settings, width=width, height=height)
     return Size(width=width, height=height)

@@ -8,14 +8,14 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers, kvp, results, tilesets, viewer, wmts, wmts_tile
-from app.api.context import Desk
+from app.api.context import AppContext
 from app.api.links import query_of
-from app.api.operation import Ask, Operation, bound, nothing
+from app.api.operation import Operation, RequestContext, bound, no_plan
 from app.api.params import options, table
 from app.api.params.parse import Values
 from app.api.raster import plans, tiles
-from app.api.raster.plans import Look
-from app.api.tilesets import Addresses, Place
+from app.api.raster.plans import PixelOptions
+from app.api.tilesets import Addresses, Extent
 from app.serving.encoded import Encoded
 from tilery.errors import UnsupportedRaster
 from tilery.geo import tms as tms_
@@ -32,7 +32,7 @@ _OF_TILES = ("f", "crs", "minzoom", "maxzoom", "tile_format", "use_epsg", "zooms
 """Parameters of these documents that are none of the tiles'."""
 
 
-def place_of(reader: Reader) -> Place:
+def place_of(reader: Reader) -> Extent:
     """Where a raster is.
 
     Raises:
@@ -40,31 +40,33 @@ def place_of(reader: Reader) -> Place:
     """
     geographic, _ = reader.whereabouts()
     profile = reader.profile
-    return Place(bounds=profile.bounds, crs=profile.crs or WGS84, geographic=geographic)
+    return Extent(bounds=profile.bounds, crs=profile.crs or WGS84, geographic=geographic)
 
 
-def _addresses(ask: Ask[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = "") -> Addresses:
-    to, scope = ask.desk.links.to, ask.request.scope
-    base = f"{ask.subject.base}/tiles/{tms.id}"
+def _addresses(
+    context: RequestContext[Any], tms: TileMatrixSet, query: list[tuple[str, str]], suffix: str = ""
+) -> Addresses:
+    to, scope = context.app.links.to, context.request.scope
+    base = f"{context.subject.base}/tiles/{tms.id}"
     zooms = [pair for pair in query_of(scope) if pair[0] in ("minzoom", "maxzoom")]
     return Addresses(
         tileset=to(scope, base, [*query, *zooms]),
         tiles=to(scope, f"{base}/{{z}}/{{x}}/{{y}}{suffix}", query),
         items=tuple(
             (row.media_type, to(scope, f"{base}/{{tileMatrix}}/{{tileCol}}/{{tileRow}}.{row.name}", query))
-            for row in _item_formats(ask)
+            for row in _item_formats(context)
         ),
         scheme=to(scope, f"/tileMatrixSets/{tms.id}"),
-        viewer=to(scope, f"{ask.subject.base}/{tms.id}/map.html", [*query, *zooms]),
+        viewer=to(scope, f"{context.subject.base}/{tms.id}/map.html", [*query, *zooms]),
     )
 
 
-def _item_formats(ask: Ask[Any]) -> list[formats.Format]:
+def _item_formats(context: RequestContext[Any]) -> list[formats.Format]:
     """The formats that clients are offered tiles in: the one asked for, else those for looking at.
 
     PNG is the first, which some clients take, and the only one for numbers that are packed into colours.
     """
-    layer, query = ask.subject.layer, dict(query_of(ask.request.scope))
+    layer, query = context.subject.layer, dict(query_of(context.request.scope))
     asked = formats.FORMATS.get(query.get("tile_format", ""))
     if asked is not None:
         return [asked]
@@ -72,56 +74,56 @@ def _item_formats(ask: Ask[Any]) -> list[formats.Format]:
     return [formats.get(name) for name in (("png",) if algorithms.packs(algorithm) else ("png", "jpeg", "webp"))]
 
 
-async def tileset_list(ask: Ask[None]) -> Response:
+async def tileset_list(context: RequestContext[None]) -> Response:
     """Every tile matrix set that the raster's tiles may be asked for in."""
-    crs: Crs = ask.values.get("crs", WGS84)
-    query = kvp.without(query_of(ask.request.scope, without=_OF_TILES))
+    crs: Crs = context.values.get("crs", WGS84)
+    query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
         return tilesets.tileset_list(
             (tms_.get(name) for name in tms_.names()),
-            addresses=lambda tms: _addresses(ask, tms, query),
+            addresses=lambda tms: _addresses(context, tms, query),
             bounds=reader.geographic_bounds(crs),
             crs=crs,
-            attribution=ask.desk.settings.default_attribution,
+            attribution=context.app.settings.default_attribution,
         )
 
-    return await _document(ask, "tilesets", work, title="Tilesets")
+    return await _document(context, "tilesets", work, title="Tilesets")
 
 
-async def tileset(ask: Ask[None]) -> Response:
+async def tileset(context: RequestContext[None]) -> Response:
     """The raster's tiles in one tile matrix set: zooms, limits, links."""
-    tms = tms_.get(ask.path["tileMatrixSetId"])
-    query = kvp.without(query_of(ask.request.scope, without=_OF_TILES))
+    tms = tms_.get(context.path["tileMatrixSetId"])
+    query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
         lowest, highest = reader.zooms(tms)
         return tilesets.tileset(
             tms,
-            addresses=_addresses(ask, tms, query),
+            addresses=_addresses(context, tms, query),
             place=place_of(reader),
-            zooms=(ask.values.get("minzoom", lowest), ask.values.get("maxzoom", highest)),
-            attribution=ask.desk.settings.default_attribution,
+            zooms=(context.values.get("minzoom", lowest), context.values.get("maxzoom", highest)),
+            attribution=context.app.settings.default_attribution,
         )
 
-    return await _document(ask, f"tileset {tms.id}", work, title=tms.title or tms.id)
+    return await _document(context, f"tileset {tms.id}", work, title=tms.title or tms.id)
 
 
-async def _document(ask: Ask[None], place: str, work: Any, *, title: str) -> Response:
+async def _document(context: RequestContext[None], place: str, work: Any, *, title: str) -> Response:
     """The document as JSON, or as a page for a person."""
-    if not answers.wants_page(ask):
-        response = await results.document(ask, place, work, links=True)
+    if not answers.wants_page(context):
+        response = await results.document(context, place, work, links=True)
         response.headers.add_vary_header("Accept")
         return response
-    body = await ask.desk.service.use(ask.subject.location, work)
-    return answers.document(ask, body, title=title)
+    body = await context.app.service.use(context.subject.location, work)
+    return answers.document(context, body, title=title)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
+class WmtsPlan:
     """What a WMTS document is made of."""
 
-    look: Look
+    pixel_options: PixelOptions
     zooms: dict[str, tuple[int, int]]
 
 
@@ -132,34 +134,36 @@ def _tilesize(values: Values) -> int | None:
     return size if size is not None or scale is None else 256 * scale
 
 
-def plan_wmts(desk: Desk, values: Values) -> Described:
+def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
     """The look of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
     if (tilesize := _tilesize(values)) is not None:
-        options.check_tile(desk.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
-    return Described(look=plans.look(desk, values), zooms=wmts.parse_zooms(values.get("zooms", ()), tms_.names()))
+        options.check_tile(app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
+    return WmtsPlan(
+        pixel_options=plans.pixel_options(app, values), zooms=wmts.parse_zooms(values.get("zooms", ()), tms_.names())
+    )
 
 
-async def capabilities(ask: Ask[Described]) -> Response:
+async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
     """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
-    only = ask.path.get("tileMatrixSetId") or ask.values.get("TileMatrixSetId")
-    if (tile := await _by_keys(ask, only)) is not None:
+    only = context.path.get("tileMatrixSetId") or context.values.get("TileMatrixSetId")
+    if (tile := await _by_keys(context, only)) is not None:
         return tile
-    row = formats.get(plans.format_of_tiles(ask.values) or "png")
-    to, scope, layer = ask.desk.links.to, ask.request.scope, ask.subject.layer
-    tilesize = _tilesize(ask.values)
+    row = formats.get(plans.format_of_tiles(context.values) or "png")
+    to, scope, layer = context.app.links.to, context.request.scope, context.subject.layer
+    tilesize = _tilesize(context.values)
     query = kvp.without(query_of(scope, without=(*_OF_TILES, "tilesize")))
     if tilesize is not None:
         query.append(("tilesize", str(tilesize)))
-    settings = ask.desk.settings
+    settings = context.app.settings
     address = to(scope, scope["path"], kvp.without(query_of(scope)))
 
     def addresses(tms: TileMatrixSet) -> str:
-        path = f"{ask.subject.base}/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
+        path = f"{context.subject.base}/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
         return to(scope, path, query)
 
     def zooms(reader: Reader, tms: TileMatrixSet) -> tuple[int, int]:
-        lowest, highest = ask.plan.zooms.get(tms.id) or reader.zooms(tms)
-        return ask.values.get("minzoom", lowest), ask.values.get("maxzoom", highest)
+        lowest, highest = context.plan.zooms.get(tms.id) or reader.zooms(tms)
+        return context.values.get("minzoom", lowest), context.values.get("maxzoom", highest)
 
     def work(reader: Reader) -> Encoded:
         sets = [tms_.get(name) for name in ([only] if only else tms_.names())]
@@ -167,13 +171,13 @@ async def capabilities(ask: Ask[Described]) -> Response:
             raise UnsupportedRaster("No tile matrix set has a place for the raster's coordinate reference system.")
         layers = wmts.layers(
             sets,
-            title=ask.subject.title,
+            title=context.subject.title,
             place=place_of(reader),
             zooms=lambda tms: zooms(reader, tms),
             tiles=addresses,
             media_type=row.media_type,
             old_names=only is not None,
-            name=layer.name if layer is not None else ask.subject.name,
+            name=layer.name if layer is not None else context.subject.name,
             abstract=layer.description if layer is not None else None,
             tilesize=tilesize,
         )
@@ -182,21 +186,21 @@ async def capabilities(ask: Ask[Described]) -> Response:
             address=address,
             title=settings.name,
             provider=settings.name,
-            use_epsg=ask.values["use_epsg"],
+            use_epsg=context.values["use_epsg"],
         )
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
-    key = f"wmts {only} {ask.desk.links.base(scope)} {scope['path']} {scope['query_string']!r}"
-    return await results.made(ask, key, work, media_type=wmts.MEDIA_TYPE)
+    key = f"wmts {only} {context.app.links.base(scope)} {scope['path']} {scope['query_string']!r}"
+    return await results.made(context, key, work, media_type=wmts.MEDIA_TYPE)
 
 
-async def _by_keys(ask: Ask[Described], only: str | None) -> Response | None:
+async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Response | None:
     """The tile that a request by keys and values means; None where the document is wanted."""
-    layer, family = ask.subject.layer, ask.family
+    layer, family = context.subject.layer, context.family
     if family is None:
         return None
     return await wmts_tile.answer(
-        ask,
+        context,
         bound(family, tiles.ANY_TILE),
         styles=() if layer is None else [style.name for style in layer.styles],
         path={"layer": layer.id} if layer is not None else {},
@@ -205,35 +209,35 @@ async def _by_keys(ask: Ask[Described], only: str | None) -> Response | None:
     )
 
 
-async def map_page(ask: Ask[Look]) -> Response:
+async def map_page(context: RequestContext[PixelOptions]) -> Response:
     """A page that shows the raster's tiles on a map."""
-    tms = tms_.get(ask.path.get("tileMatrixSetId") or tms_.DEFAULT)
+    tms = tms_.get(context.path.get("tileMatrixSetId") or tms_.DEFAULT)
     mercator = tms_.get(tms_.DEFAULT)
 
-    def work(reader: Reader) -> tuple[Place, tuple[int, int], tuple[int, int]]:
+    def work(reader: Reader) -> tuple[Extent, tuple[int, int], tuple[int, int]]:
         return place_of(reader), reader.zooms(tms), reader.zooms(mercator)
 
-    place, (lowest, highest), in_mercator = await ask.desk.service.use(ask.subject.location, work)
-    values = ask.values
+    place, (lowest, highest), in_mercator = await context.app.service.use(context.subject.location, work)
+    values = context.values
     tile_format = plans.format_of_tiles(values)
     own = (*_OF_TILES, "tilesize")
-    query = [*kvp.without(query_of(ask.request.scope, without=own)), ("tilesize", str(values["tilesize"]))]
-    token = ask.request.query_params.get("access_token")
+    query = [*kvp.without(query_of(context.request.scope, without=own)), ("tilesize", str(values["tilesize"]))]
+    token = context.request.query_params.get("access_token")
     if token is not None:
         query.append(("access_token", token))
     # where it is in the set is asked of PROJ, and the page is a template: no work for the event loop
-    return await ask.desk.service.once(
+    return await context.app.service.once(
         lambda: viewer.map_of_raster(
-            ask.request,
+            context.request,
             tms,
-            title=ask.desk.settings.name,
-            base=ask.subject.base.strip("/"),
+            title=context.app.settings.name,
+            base=context.subject.base.strip("/"),
             query=query,
             place=place,
             zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
             fallback_zooms=in_mercator,
             suffix=f".{tile_format}" if tile_format else "",
-            attribution=ask.desk.settings.default_attribution,
+            attribution=context.app.settings.default_attribution,
         )
     )
 
@@ -259,7 +263,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getTileSetList",
         paths=("/tiles",),
         parameters=(table.PAGE_FORMAT, table.CRS),
-        plan=nothing,
+        plan=no_plan,
         answer=tileset_list,
         summary="Retrieve a list of available raster tilesets for the specified dataset.",
         produces=answers.PRODUCES,
@@ -272,7 +276,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
             *table.ZOOMS,
             table.PAGE_FORMAT,
         ),
-        plan=nothing,
+        plan=no_plan,
         answer=tileset,
         summary="Retrieve the raster tileset metadata for the specified dataset and tiling scheme.",
         produces=answers.PRODUCES,
@@ -289,7 +293,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
             *table.LAYER,
             *table.PICTURE,
         ),
-        plan=plans.look_of_tiles,
+        plan=plans.tile_pixel_options,
         answer=map_page,
         summary="Map Viewer",
         description="The raster's tiles on a map.",

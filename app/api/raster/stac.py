@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import results
-from app.api.operation import Ask, Operation, Subject, nothing
+from app.api.operation import Operation, RequestContext, Subject, no_plan
 from app.api.params import options, table
 from app.api.params.parse import Values
 from app.api.raster import facts
@@ -25,18 +25,18 @@ Json = dict[str, Any]
 Moment = dt.datetime
 
 
-async def stac(ask: Ask[None]) -> Response:
+async def stac(context: RequestContext[None]) -> Response:
     """A STAC Item with the raster as its asset."""
-    values = ask.values
-    options.check_size(ask.desk.settings, max_size=values["max_size"])
+    values = context.values
+    options.check_size(context.app.settings, max_size=values["max_size"])
     times = _times(values.get("datetime"))
-    layer = None if ask.subject.layer is None else ask.desk.links.to(ask.request.scope, ask.subject.base)
+    layer = None if context.subject.layer is None else context.app.links.to(context.request.scope, context.subject.base)
 
     def work(reader: Reader) -> Json:
-        _check_pixels(reader.profile, values["max_size"], ask.desk.settings.max_pixels)
-        return _item(reader, ask.subject, values, times, layer)
+        _check_pixels(reader.profile, values["max_size"], context.app.settings.max_pixels)
+        return _item(reader, context.subject, values, times, layer)
 
-    return await results.document(ask, "stac", work, links=layer is not None)
+    return await results.document(context, "stac", work, links=layer is not None)
 
 
 def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
@@ -218,7 +218,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         id="createSTAC",
         paths=("/stac",),
         parameters=(*table.STAC,),
-        plan=nothing,
+        plan=no_plan,
         answer=stac,
         summary="Create STAC Item",
         description="A STAC Item that describes the raster.",

@@ -7,32 +7,32 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import body, documents, results
-from app.api.operation import Ask, Operation
+from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.raster import plans
-from app.api.raster.plans import Counted
+from app.api.raster.plans import StatisticsPlan
 from app.serving import render
-from app.serving.requests import StatisticsRequest, Style
+from app.serving.requests import ImageOptions, StatisticsRequest
 from tilery.reading.geometry import Shape
 from tilery.reading.reader import Reader
 
 Json = dict[str, Any]
 
 
-async def of_raster(ask: Ask[Counted]) -> Response:
+async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
     """Statistics by band."""
-    request = _request(ask)
-    return await results.document(ask, "statistics", lambda reader: render.statistics(reader, request))
+    request = _request(context)
+    return await results.document(context, "statistics", lambda reader: render.statistics(reader, request))
 
 
-async def of_features(ask: Ask[Counted]) -> Response:
+async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
     """The body's Feature or FeatureCollection, with statistics in the properties."""
-    settings = ask.desk.settings
-    content = await body.read(ask.request, settings)
+    settings = context.app.settings
+    content = await body.read(context.request, settings)
 
     def work(reader: Reader) -> bytes:
         document, items, shapes = body.features(content, settings)
-        request = _request(ask, tuple(shapes))
+        request = _request(context, tuple(shapes))
         counted = [
             {
                 **item,
@@ -45,24 +45,24 @@ async def of_features(ask: Ask[Counted]) -> Response:
         ]
         return documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
 
-    encoded = await ask.desk.service.use(ask.subject.location, work, results.gone(ask.request.receive))
+    encoded = await context.app.service.use(context.subject.location, work, results.gone(context.request.receive))
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 
-def _request(ask: Ask[Counted], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
-    framed = ask.plan.framed
+def _request(context: RequestContext[StatisticsPlan], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
+    image_plan = context.plan.image_plan
     return StatisticsRequest(
-        style=Style(read=framed.look.read, render=framed.look.render),
-        size=framed.size,
-        tally=ask.plan.tally,
+        style=ImageOptions(read=image_plan.pixel_options.read, render=image_plan.pixel_options.render),
+        size=image_plan.size,
+        tally=context.plan.tally,
         features=features,
-        coord_crs=framed.coord_crs,
-        dst_crs=framed.dst_crs,
-        cover_scale=ask.plan.cover_scale,
+        coord_crs=image_plan.coord_crs,
+        dst_crs=image_plan.dst_crs,
+        cover_scale=context.plan.cover_scale,
     )
 
 
-OPERATIONS: tuple[Operation[Counted], ...] = (
+OPERATIONS: tuple[Operation[StatisticsPlan], ...] = (
     Operation(
         id="getStatistics",
         paths=("/statistics",),
@@ -73,7 +73,7 @@ OPERATIONS: tuple[Operation[Counted], ...] = (
             *table.STATISTICS,
             *table.HISTOGRAM,
         ),
-        plan=plans.counted,
+        plan=plans.statistics_plan,
         answer=of_raster,
         summary="Statistics",
         description="Statistics of the raster, by band.",
@@ -93,7 +93,7 @@ OPERATIONS: tuple[Operation[Counted], ...] = (
             *table.STATISTICS,
             *table.HISTOGRAM,
         ),
-        plan=plans.counted,
+        plan=plans.statistics_plan,
         answer=of_features,
         summary="Geojson Statistics",
         description="Statistics of what is inside each geometry, by band.",

@@ -8,10 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import results
-from app.api.operation import Ask, Operation
+from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
 from app.api.raster import plans
-from app.api.raster.plans import Look
+from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import TileRequest
@@ -34,63 +34,65 @@ LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 """Every spelling of a tile's path, old ones included."""
 
 
-async def tile(ask: Ask[Look], through: Callable[[Work], Work] = lambda work: work) -> Response:
+async def tile(context: RequestContext[PixelOptions], through: Callable[[Work], Work] = lambda work: work) -> Response:
     """One tile as a picture; ``through`` is put around its making."""
-    request = _request(ask)
+    request = _request(context)
     place = f"tile {request.matrix_set}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
     try:
         return await results.made(
-            ask,
+            context,
             place,
             through(lambda reader: render.tile(reader, request)),
             media_type=plans.media_type(request.style),
             check=lambda reader: render.check_tile(reader, request),
         )
     except TileOutsideBounds as error:
-        return await outside(ask, error)
+        return await outside(context, error)
 
 
-async def outside(ask: Ask[Look], error: TileOutsideBounds) -> Response:
+async def outside(context: RequestContext[PixelOptions], error: TileOutsideBounds) -> Response:
     """The answer where there is no tile, as the settings want it.
 
     Raises:
         TileOutsideBounds: they want a 404.
     """
-    wish = ask.desk.settings.empty_tile
+    wish = context.app.settings.empty_tile
     if wish == "404":
         raise error
     if wish == "204":
         return Response(status_code=204)
-    request = _request(ask)
-    encoded = await ask.desk.service.once(lambda: render.nothing(request))
+    request = _request(context)
+    encoded = await context.app.service.once(lambda: render.nothing(request))
     return Response(encoded.body, headers=results.described(encoded))
 
 
-def _request(ask: Ask[Look]) -> TileRequest:
-    path, values = ask.path, ask.values
+def _request(context: RequestContext[PixelOptions]) -> TileRequest:
+    path, values = context.path, context.values
     return TileRequest(
         matrix_set=path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT),
         z=path["z"],
         x=path["x"],
         y=path["y"],
-        size=values["tilesize"] or _scaled(ask),
+        size=values["tilesize"] or _scaled(context),
         buffer=values["buffer"],
         padding=values["padding"],
-        style=plans.style(ask, ask.plan),
+        style=plans.image_options(context, context.plan),
     )
 
 
-def _scaled(ask: Ask[Any]) -> int | None:
+def _scaled(context: RequestContext[Any]) -> int | None:
     """The size that ``@2x`` says, or None."""
-    scale: int | None = ask.path.get("scale")
+    scale: int | None = context.path.get("scale")
     if scale is None:
         return None
     size = 256 * scale
-    options.check_tile(ask.desk.settings, tilesize=size, buffer=ask.values["buffer"], padding=ask.values["padding"])
+    options.check_tile(
+        context.app.settings, tilesize=size, buffer=context.values["buffer"], padding=context.values["padding"]
+    )
     return size
 
 
-OPERATIONS: tuple[Operation[Look], ...] = (
+OPERATIONS: tuple[Operation[PixelOptions], ...] = (
     Operation(
         id="getTileWithFormat",
         paths=(
@@ -98,7 +100,7 @@ OPERATIONS: tuple[Operation[Look], ...] = (
             "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x.{format}",
         ),
         parameters=(*table.TILE, table.MATRIX_SET, table.PATH_FORMAT, table.SCALE, *_QUERY),
-        plan=plans.look_of_tiles,
+        plan=plans.tile_pixel_options,
         answer=tile,
         summary="Tile",
         description="One tile as a picture of the format that its suffix says.",
@@ -108,7 +110,7 @@ OPERATIONS: tuple[Operation[Look], ...] = (
         id="getTile",
         paths=("/tiles/{tileMatrixSetId}/{z}/{x}/{y}", "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x"),
         parameters=(*table.TILE, table.MATRIX_SET, table.FORMAT, table.SCALE, *_QUERY),
-        plan=plans.look_of_tiles,
+        plan=plans.tile_pixel_options,
         answer=tile,
         summary="Tile",
         description="One tile as a picture.",
@@ -125,7 +127,7 @@ SHORT: table.Group = (
 )
 """Parameters of a tile whose path names no tile matrix set."""
 
-ANY_TILE: Operation[Look] = Operation(
+ANY_TILE: Operation[PixelOptions] = Operation(
     id="anyTile",
     paths=(
         "/tiles/{z}/{x}/{y}.{format}",
@@ -134,7 +136,7 @@ ANY_TILE: Operation[Look] = Operation(
         "/tiles/{z}/{x}/{y}",
     ),
     parameters=(table.optional(table.MATRIX_SET), table.MATRIX_SET_OLD, *SHORT),
-    plan=plans.look_of_tiles,
+    plan=plans.tile_pixel_options,
     answer=tile,
     documented=False,
 )

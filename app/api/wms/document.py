@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.api import ows, pages
-from app.api.tilesets import Place
+from app.api.tilesets import Extent
 from app.api.wms.request import FORMATS, INFO_FORMATS, Version
 from app.config import settings
 from tilery.geo import crs as crs_
@@ -45,7 +45,7 @@ def layer(
     name: str,
     title: str,
     geographic: Bounds,
-    own: Place | None = None,
+    own: Extent | None = None,
     styles: Sequence[tuple[str, str]] = (),
     abstract: str | None = None,
     attribution: str | None = None,

@@ -11,18 +11,18 @@ from starlette.responses import Response
 
 from app.api import documents, kvp, layer_pages, results
 from app.api.links import query_of
-from app.api.operation import Ask, Family, Operation, aside, bound, nothing
+from app.api.operation import Family, Operation, RequestContext, aside, bound, no_plan
 from app.api.ows import ServiceError
 from app.api.params import options, table
 from app.api.params.parse import pairs
 from app.api.raster import plans
-from app.api.raster.plans import Look
+from app.api.raster.plans import PixelOptions
 from app.api.raster.sets import place_of
 from app.api.wms import document, exceptions
 from app.api.wms import request as request_
 from app.serving import render
 from app.serving.encoded import Encoded
-from app.serving.requests import PartRequest, PointRequest, Size, Style
+from app.serving.requests import ImageOptions, PartRequest, PointRequest, Size
 from tilery.catalog.layer import Layer
 from tilery.errors import PointOutsideBounds, UnsupportedRaster
 from tilery.geo import crs as crs_
@@ -35,39 +35,39 @@ DEFAULT_STYLE = "default"
 XML = "text/xml"
 
 
-async def answer(ask: Ask[Look]) -> Response:
+async def answer(context: RequestContext[PixelOptions]) -> Response:
     """The answer of one raster's service."""
-    given = kvp.given(ask.request.scope["query_string"])
+    given = kvp.given(context.request.scope["query_string"])
     wanted = _operation(given)
     if wanted == "getcapabilities":
-        return await _capabilities(ask, given)
-    layer = ask.subject.layer
-    _check_name(given, {ask.subject.name, ask.subject.title})
+        return await _capabilities(context, given)
+    layer = context.subject.layer
+    _check_name(given, {context.subject.name, context.subject.title})
     style = given.get("styles", "")
     if style not in ("", DEFAULT_STYLE):
         if layer is None or layer.style(style) is None:
             raise ServiceError("StyleNotDefined", "The layer has no style of that name.", parameter="STYLES")
-        if style != ask.values.get("style") and ask.family is not None:
+        if style != context.values.get("style") and context.family is not None:
             # once more with the style as one of the layer's parameters
-            query = [pair for pair in pairs(ask.request.scope["query_string"]) if pair[0].lower() != "style"]
+            query = [pair for pair in pairs(context.request.scope["query_string"]) if pair[0].lower() != "style"]
             encoded = urlencode([*query, ("style", style)]).encode("ascii")
             texts = {"layer": layer.id}
-            return await kvp.handed_on(ask.request, ask.desk, bound(ask.family, SERVICE), texts, encoded)
-    return await (_map(ask, given) if wanted == "getmap" else _info(ask, given))
+            return await kvp.handed_on(context.request, context.app, bound(context.family, SERVICE), texts, encoded)
+    return await (_map(context, given) if wanted == "getmap" else _info(context, given))
 
 
-def catalog(family: Family) -> Callable[[Ask[None]], Any]:
+def catalog(family: Family) -> Callable[[RequestContext[None]], Any]:
     """What answers for all layers, whose routes are the family's."""
 
-    async def answer_all(ask: Ask[None]) -> Response:
+    async def answer_all(context: RequestContext[None]) -> Response:
         """The answer of the catalog's service."""
-        given = kvp.given(ask.request.scope["query_string"])
+        given = kvp.given(context.request.scope["query_string"])
         if _operation(given) != "getcapabilities":
             texts = {"layer": given.get("layers", "")}
-            query: bytes = ask.request.scope["query_string"]
-            return await kvp.handed_on(ask.request, ask.desk, bound(family, SERVICE), texts, query)
-        page, beside = await layer_pages.asked(ask)
-        spoken, address, name = request_.version(given), _address(ask), ask.desk.settings.name
+            query: bytes = context.request.scope["query_string"]
+            return await kvp.handed_on(context.request, context.app, bound(family, SERVICE), texts, query)
+        page, beside = await layer_pages.asked(context)
+        spoken, address, name = request_.version(given), _address(context), context.app.settings.name
         media_type = _media_type(spoken)
 
         def work() -> Encoded:
@@ -75,8 +75,8 @@ def catalog(family: Family) -> Callable[[Ask[None]], Any]:
             text = document.capabilities(spoken, entries, address=address, title=name)
             return Encoded(body=text.encode(), media_type=media_type)
 
-        served = await ask.desk.service.document(
-            f"wms {spoken} {page.state} {address}", work, known=results.if_none_match(ask.request)
+        served = await context.app.service.document(
+            f"wms {spoken} {page.state} {address}", work, known=results.if_none_match(context.request)
         )
         return layer_pages.with_links(results.response(served, media_type), beside)
 
@@ -108,18 +108,18 @@ def _check_name(given: Mapping[str, str], known: set[str]) -> None:
             raise ServiceError("LayerNotDefined", f"{key.upper()}: {one}.", parameter=key.upper())
 
 
-def _address(ask: Ask[Any]) -> str:
+def _address(context: RequestContext[Any]) -> str:
     """What requests to this service begin with: its address and the parameters that are none of the protocol's."""
-    scope = ask.request.scope
+    scope = context.request.scope
     left_out = {*request_.NAMES, *(parameter.name for parameter in layer_pages.PARAMETERS)}
     query = [pair for pair in kvp.without(query_of(scope)) if pair[0].lower() not in left_out]
-    found = ask.desk.links.to(scope, scope["path"], query)
+    found = context.app.links.to(scope, scope["path"], query)
     return f"{found}&" if "?" in found else f"{found}?"
 
 
-async def _capabilities(ask: Ask[Look], given: Mapping[str, str]) -> Response:
-    spoken, address, layer = request_.version(given), _address(ask), ask.subject.layer
-    media_type, settings = _media_type(spoken), ask.desk.settings
+async def _capabilities(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
+    spoken, address, layer = request_.version(given), _address(context), context.subject.layer
+    media_type, settings = _media_type(spoken), context.app.settings
 
     def work(reader: Reader) -> Encoded:
         _check_place(reader)
@@ -127,8 +127,8 @@ async def _capabilities(ask: Ask[Look], given: Mapping[str, str]) -> Response:
         if layer is None:
             entry = document.layer(
                 spoken,
-                name=ask.subject.name,
-                title=ask.subject.name,
+                name=context.subject.name,
+                title=context.subject.name,
                 geographic=place.geographic,
                 own=place,
                 attribution=settings.default_attribution,
@@ -138,7 +138,7 @@ async def _capabilities(ask: Ask[Look], given: Mapping[str, str]) -> Response:
         text = document.capabilities(spoken, [entry], address=address, title=settings.name)
         return Encoded(body=text.encode(), media_type=media_type)
 
-    return await results.made(ask, f"wms {spoken} {address}", work, media_type=media_type)
+    return await results.made(context, f"wms {spoken} {address}", work, media_type=media_type)
 
 
 def _check_place(reader: Reader) -> None:
@@ -169,30 +169,32 @@ def _media_type(spoken: request_.Version) -> str:
     return XML if spoken == "1.3.0" else "application/vnd.ogc.wms_xml"
 
 
-async def _map(ask: Ask[Look], given: Mapping[str, str]) -> Response:
+async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
     asked = await aside(request_.map_of, given)
-    options.check_size(ask.desk.settings, WIDTH=asked.width, HEIGHT=asked.height)
+    options.check_size(context.app.settings, WIDTH=asked.width, HEIGHT=asked.height)
     part = PartRequest(
         bounds=asked.bounds,
         bounds_crs=asked.crs,
         dst_crs=asked.crs,
-        style=Style(read=ask.plan.read, render=ask.plan.render, format=asked.format),
+        style=ImageOptions(read=context.plan.read, render=context.plan.render, format=asked.format),
         size=Size(width=asked.width, height=asked.height),
     )
     return await results.made(
-        ask,
+        context,
         f"wms {asked}",
         lambda reader: render.on_background(reader, part, asked.background),
         media_type=plans.media_type(part.style),
     )
 
 
-async def _info(ask: Ask[Look], given: Mapping[str, str]) -> Response:
+async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
     """The values of the pixel that was clicked at."""
     asked, media_type = await aside(request_.map_of, given), request_.info_format(given)
     x, y = request_.point_of(given, asked)
-    request = PointRequest(lon=x, lat=y, coord_crs=asked.crs, style=Style(read=ask.plan.read, render=ask.plan.render))
-    name = ask.subject.name
+    request = PointRequest(
+        lon=x, lat=y, coord_crs=asked.crs, style=ImageOptions(read=context.plan.read, render=context.plan.render)
+    )
+    name = context.subject.name
 
     def work(reader: Reader) -> Encoded:
         try:
@@ -201,7 +203,7 @@ async def _info(ask: Ask[Look], given: Mapping[str, str]) -> Response:
             found = {"values": [], "band_names": [], "band_descriptions": []}
         return Encoded(body=_info_body(name, found, media_type), media_type=media_type)
 
-    return await results.made(ask, f"wms info {x},{y}", work, media_type=media_type)
+    return await results.made(context, f"wms info {x},{y}", work, media_type=media_type)
 
 
 def _info_body(name: str, found: Json, media_type: str) -> bytes:
@@ -223,11 +225,11 @@ PRODUCES: dict[int | str, Any] = {
         "content": {media_type: {} for media_type in (XML, *request_.FORMATS, *request_.INFO_FORMATS)},
     }
 }
-SERVICE: Operation[Look] = Operation(
+SERVICE: Operation[PixelOptions] = Operation(
     id="getWMS",
     paths=("/wms",),
     parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE),
-    plan=plans.look,
+    plan=plans.pixel_options,
     answer=answer,
     failure=exceptions.report,
     summary="WMS",
@@ -243,7 +245,7 @@ def of_all(family: Family, tag: str) -> Operation[None]:
         id="getLayersWMS",
         paths=("/wms",),
         parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE, *layer_pages.PARAMETERS),
-        plan=nothing,
+        plan=no_plan,
         answer=catalog(family),
         failure=exceptions.report,
         tag=tag,

@@ -202,7 +202,7 @@ def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
     made: list[int] = []
 
     def child() -> None:
-        cache.leave()
+        cache.use_own_memory()
         blocks = cache.obtain([1], sized, lambda rooms: (made.append(1), *fill(rooms))[1:])
         os._exit(0 if holds(blocks) and made and not workers.arena._words[1] else 1)
 

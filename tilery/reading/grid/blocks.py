@@ -44,7 +44,7 @@ class BlockCache:
         """Keep up to ``capacity`` bytes."""
         self._kept = _Views(_arena(capacity))
         self._sparse: dict[Hashable, None] = {}
-        self._flights: dict[Hashable, _Flight] = {}
+        self._flights: dict[Hashable, _Decoding] = {}
         self._lock = threading.Lock()
 
     @property
@@ -71,7 +71,7 @@ class BlockCache:
             finally:
                 arena.unlock()
 
-    def leave(self) -> None:
+    def use_own_memory(self) -> None:
         """Have memory of one's own. For a process that was forked from one that uses the cache."""
         self._kept = _Views(_arena(self._kept.arena.capacity))
         self._flights = {}
@@ -135,22 +135,22 @@ class BlockCache:
             arena.unlock()
         return found, gone
 
-    def _claim(self, wanted: Iterable[_Key]) -> tuple[dict[_Key, _Flight], dict[_Key, _Flight]]:
+    def _claim(self, wanted: Iterable[_Key]) -> tuple[dict[_Key, _Decoding], dict[_Key, _Decoding]]:
         """The flights that are the caller's from now on, and those of others."""
-        mine: dict[_Key, _Flight] = {}
-        others: dict[_Key, _Flight] = {}
+        mine: dict[_Key, _Decoding] = {}
+        others: dict[_Key, _Decoding] = {}
         with self._lock:
             for key in wanted:
                 flight = self._flights.get(key)
                 if flight is None:
-                    mine[key] = self._flights[key] = _Flight()
+                    mine[key] = self._flights[key] = _Decoding()
                 else:
                     others[key] = flight
         return mine, others
 
     def _load(
         self,
-        mine: dict[_Key, _Flight],
+        mine: dict[_Key, _Decoding],
         digests: Mapping[_Key, Key],
         sizes: Callable[[list[_Key]], Mapping[_Key, int]],
         fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
@@ -183,7 +183,7 @@ class BlockCache:
             elsewhere = {key: digest for key, digest in elsewhere.items() if key not in ready}
             if gone or not elsewhere:
                 return list(elsewhere)
-            with compute_slots.given_away():
+            with compute_slots.released():
                 time.sleep(pause)
             deadline.check()
             pause = min(1.5 * pause, _LONGEST_PAUSE)
@@ -191,9 +191,9 @@ class BlockCache:
 
     def _fill(
         self,
-        rooms: dict[_Key, _Room],
+        rooms: dict[_Key, _Memory],
         fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
-        mine: dict[_Key, _Flight],
+        mine: dict[_Key, _Decoding],
         found: dict[_Key, Array],
     ) -> None:
         """Have blocks made."""
@@ -211,12 +211,12 @@ class BlockCache:
 
     def _rooms(
         self, sizes: Mapping[_Key, int], digests: Mapping[_Key, Key]
-    ) -> tuple[dict[_Key, _Room], dict[_Key, Array]]:
+    ) -> tuple[dict[_Key, _Memory], dict[_Key, Array]]:
         """Memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
         kept = self._kept
         arena = kept.arena
         if not arena.lock():
-            return {key: _Room(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
+            return {key: _Memory(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
         rooms = {}
         ready = {}
         try:
@@ -225,16 +225,16 @@ class BlockCache:
                 if page is None:
                     page = arena.make(digests[key], size)
                     if page is None:  # all is in use, or the block is larger than all
-                        rooms[key] = _Room(np.empty(size, np.uint8))
+                        rooms[key] = _Memory(np.empty(size, np.uint8))
                     else:
-                        rooms[key] = _Room(kept.room(page), arena, page)
+                        rooms[key] = _Memory(kept.room(page), arena, page)
                 elif arena.is_ready(page):
                     ready[key] = kept.view(page)
         finally:
             arena.unlock()
         return rooms, ready
 
-    def _let_go(self, flights: list[_Flight], keys: Iterable[Hashable]) -> None:
+    def _let_go(self, flights: list[_Decoding], keys: Iterable[Hashable]) -> None:
         """End flights without a block."""
         if not flights:
             return
@@ -244,7 +244,7 @@ class BlockCache:
         for flight in flights:
             flight.landed.set()
 
-    def _land(self, key: _Key, block: Array, mine: dict[_Key, _Flight], found: dict[_Key, Array]) -> None:
+    def _land(self, key: _Key, block: Array, mine: dict[_Key, _Decoding], found: dict[_Key, Array]) -> None:
         """Give a block to whoever wants it."""
         found[key] = block
         flight = mine.pop(key)
@@ -261,7 +261,7 @@ class BlockCache:
 
 
 @dataclass(slots=True)
-class _Flight:
+class _Decoding:
     """A block that some thread is at work on."""
 
     landed: threading.Event = field(default_factory=threading.Event)
@@ -269,7 +269,7 @@ class _Flight:
 
 
 @dataclass(slots=True)
-class _Room:
+class _Memory:
     """Memory to be filled with a block. Without an arena it is nobody else's."""
 
     block: Array
@@ -352,10 +352,10 @@ def _arena(capacity: int) -> Arena:
     return Arena(capacity, page=BLOCK_PAGE, start=BLOCKS_START)
 
 
-def _landed(flight: _Flight) -> Array | None:
+def _landed(flight: _Decoding) -> Array | None:
     """What another thread has made, waited for; None when it failed."""
     left = deadline.remaining()
-    with compute_slots.given_away():
+    with compute_slots.released():
         landed = flight.landed.wait(None if left == math.inf else left)
     if not landed:
         raise deadline.exceeded()
@@ -370,4 +370,4 @@ def _digest(key: Hashable) -> Key:
 
 cache = BlockCache(64 << 20)
 """The decoded blocks of this process."""
-os.register_at_fork(after_in_child=cache.leave)
+os.register_at_fork(after_in_child=cache.use_own_memory)

@@ -17,12 +17,12 @@ AT_A_TIME = 1 << 16
 """Pixels that are worked on at a time: those of a tile. It bounds the buffers."""
 
 
-class _Kept(threading.local):
+class _Buffers(threading.local):
     def __init__(self) -> None:
         self.parts: dict[str, Array] = {}
 
 
-_kept = _Kept()
+_buffers = _Buffers()
 
 
 def buffer(name: str, shape: tuple[int, int], dtype: Any) -> Array:
@@ -30,9 +30,9 @@ def buffer(name: str, shape: tuple[int, int], dtype: Any) -> Array:
     size = shape[0] * shape[1]
     if size > AT_A_TIME:
         return np.empty(shape, dtype)
-    kept = _kept.parts.get(name)
+    kept = _buffers.parts.get(name)
     if kept is None:
-        kept = _kept.parts[name] = np.empty(AT_A_TIME, np.float64)
+        kept = _buffers.parts[name] = np.empty(AT_A_TIME, np.float64)
     return cast("Array", kept.view(dtype)[:size].reshape(shape))
 
 

@@ -365,7 +365,7 @@ def _resampled(
         weights = {band: opacity if band != alpha_band else shared for band in values}
     order = list(values)
     results = kernels.resample(
-        needed, kernel, [kernels.Layer(values=values[band], weights=weights[band]) for band in order]
+        needed, kernel, [kernels.BandWindow(values=values[band], weights=weights[band]) for band in order]
     )
     dtype = values[order[0]].dtype
     by_band: dict[int, Array] = {}

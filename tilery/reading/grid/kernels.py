@@ -114,7 +114,7 @@ def _table(method: str, stretch: float) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class BandWindow:
     """One band's window: what is to be resampled."""
 
     values: Array
@@ -133,7 +133,7 @@ class Resampled:
     """What share of the kernel fell on pixels that count. None: all of it, everywhere."""
 
 
-def resample(found: Target, chosen: Kernel, layers: Sequence[Layer]) -> list[Resampled]:
+def resample(found: Target, chosen: Kernel, layers: Sequence[BandWindow]) -> list[Resampled]:
     """Layers resampled to a part of the grid; their windows start at the target's first row and column."""
     wide = any(layer.values.dtype.itemsize > 2 and layer.values.dtype != np.float32 for layer in layers)
     dtype: Any = np.float64 if wide else np.float32

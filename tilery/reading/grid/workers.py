@@ -22,8 +22,8 @@ _Arguments = TypeVarTuple("_Arguments")
 
 def in_parallel(work: Callable[[*_Arguments], _Result], jobs: Sequence[tuple[*_Arguments]]) -> Iterator[_Result]:
     """The result of each job, in their order. What a job raises is raised when its turn comes."""
-    with _desk:
-        helpers = min(len(jobs) - 1, _desk.idle)
+    with _reads:
+        helpers = min(len(jobs) - 1, _reads.idle)
         if helpers < 1:
             for job in jobs:
                 yield work(*job)
@@ -42,7 +42,7 @@ def in_parallel(work: Callable[[*_Arguments], _Result], jobs: Sequence[tuple[*_A
             waiting.clear()
 
 
-class _Desk:
+class _Reads:
     """Counts the reads under way, each of which has a thread of its own."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class _Desk:
         return _cores() - self._busy
 
 
-_desk = _Desk()
+_reads = _Reads()
 
 
 @cache

@@ -19,7 +19,7 @@ import numpy as np
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
 from tilery.reading.profile import Affine, Profile, can_hold
-from tilery.reading.tiff.header import Header, Image, Place
+from tilery.reading.tiff.header import GeoTags, Header, Image
 
 _T = TypeVar("_T")
 
@@ -140,7 +140,7 @@ def _nodata(text: str | None, image: Image) -> float | None:
     return value
 
 
-def _transform(place: Place) -> Affine:
+def _transform(place: GeoTags) -> Affine:
     """From pixels to coordinates, for the corner of the first pixel."""
     _only_if(len(place.scale) == 3 and len(place.ties) == 6 and all(map(math.isfinite, (*place.scale, *place.ties))))
     across, down = place.scale[0], place.scale[1]
@@ -151,7 +151,7 @@ def _transform(place: Place) -> Affine:
     return (across, 0.0, x, 0.0, -down, y)
 
 
-def _crs(place: Place) -> Crs:
+def _crs(place: GeoTags) -> Crs:
     """The CRS, where an EPSG code says all of it."""
     _only_if(len(place.keys) >= 4 and place.keys[:2] == (1, 1) and place.keys[2] in (0, 1))
     _only_if(len(place.keys) == 4 + 4 * place.keys[3])
@@ -175,7 +175,7 @@ def _crs(place: Place) -> Crs:
     return crs
 
 
-def _entry(place: Place, key: int) -> tuple[int, int, int] | None:
+def _entry(place: GeoTags, key: int) -> tuple[int, int, int] | None:
     """Where a key's value stands, how many there are, and which is the first, or the value itself."""
     for at in range(4, len(place.keys), 4):
         if place.keys[at] == key:
@@ -183,7 +183,7 @@ def _entry(place: Place, key: int) -> tuple[int, int, int] | None:
     return None
 
 
-def _value(place: Place, key: int, default: int = 0) -> int:
+def _value(place: GeoTags, key: int, default: int = 0) -> int:
     """The whole number that a key has."""
     entry = _entry(place, key)
     if entry is None:
@@ -192,7 +192,7 @@ def _value(place: Place, key: int, default: int = 0) -> int:
     return entry[2]
 
 
-def _number(place: Place, key: int, default: float) -> float:
+def _number(place: GeoTags, key: int, default: float) -> float:
     entry = _entry(place, key)
     if entry is None:
         return default
@@ -200,7 +200,7 @@ def _number(place: Place, key: int, default: float) -> float:
     return place.numbers[entry[2]]
 
 
-def _citation(place: Place, key: int) -> str:
+def _citation(place: GeoTags, key: int) -> str:
     where, length, start = _need(_entry(place, key))
     _only_if(where == _TEXT and start + length <= len(place.text))
     return place.text[start : start + length]

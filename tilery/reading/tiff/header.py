@@ -220,7 +220,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class GeoTags:
     """What a GeoTIFF says of where its raster lies (OGC 19-008r4), as it stands in the file."""
 
     scale: tuple[float, ...]
@@ -249,7 +249,7 @@ class Header:
     """GDAL's note at the start of a cloud-optimized file: ``LAYOUT``, ``BLOCK_ORDER``… Empty where there is none."""
     directories: tuple[int, ...]
     """Positions of all image directories, in the order of the chain."""
-    place: Place | None
+    place: GeoTags | None
     """None where something else than a scale and tie points places the raster, or nothing does, or it makes no sense.
     """
     metadata: str | None
@@ -429,7 +429,7 @@ class _Reader:
         octets = self.octets(entries, tag)
         return octets.split(b"\0")[0].decode("latin-1").strip() if octets else None
 
-    def place(self, entries: dict[int, _Entry]) -> Place | None:
+    def place(self, entries: dict[int, _Entry]) -> GeoTags | None:
         """Where the raster lies, if it is said in the plainest way."""
         if _MATRIX in entries or _RPC in entries or not {_PIXEL_SCALE, _TIE_POINTS, _GEO_KEYS} <= entries.keys():
             return None
@@ -440,7 +440,7 @@ class _Reader:
             scale, ties, keys, numbers, text = (self.values(entries, tag) for tag in _OF_A_PLACE)
         except BrokenRaster:
             return None  # GDAL makes do without it
-        return Place(scale=scale, ties=ties, keys=keys, numbers=numbers, text=bytes(text).decode("latin-1"))
+        return GeoTags(scale=scale, ties=ties, keys=keys, numbers=numbers, text=bytes(text).decode("latin-1"))
 
     def metadata(self, entries: dict[int, _Entry]) -> str | None:
         """GDAL's XML, if it is not longer than any that is worth reading here."""

@@ -17,7 +17,7 @@ Run = Callable[[Raster, Mapping[str, Any]], Raster]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class AlgorithmParameter:
     """One key of ``algorithm_params``."""
 
     name: str
@@ -65,7 +65,7 @@ class Algorithm:
     title: str
     description: str
     run: Run
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[AlgorithmParameter, ...] = ()
     input_bands: int | None = None
     output_bands: int | None = None
     output_dtype: str | None = None

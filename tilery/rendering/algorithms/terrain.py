@@ -17,7 +17,7 @@ from tilery.errors import InvalidBand, InvalidParameter
 from tilery.geo.raster import Array, Raster
 from tilery.limits import deadline
 from tilery.rendering import colormap
-from tilery.rendering.algorithms.declaration import Algorithm, Parameter
+from tilery.rendering.algorithms.declaration import Algorithm, AlgorithmParameter
 from tilery.rendering.algorithms.results import result, to_bytes
 from tilery.rendering.validity import Mask, valid
 
@@ -177,9 +177,9 @@ def _filled(heights: NDArray[Any], raster: Raster, nodata_height: float | None, 
 
 _MOST_STEPS = 256**3 - 1
 """What three bytes hold."""
-_BUFFER = Parameter(name="buffer", kind="integer", default=3, minimum=0, maximum=99)
-_EXAGGERATION = Parameter(name="z_exaggeration", kind="number", default=1.0, minimum=1e-6, maximum=1e6)
-_NODATA_HEIGHT = Parameter(
+_BUFFER = AlgorithmParameter(name="buffer", kind="integer", default=3, minimum=0, maximum=99)
+_EXAGGERATION = AlgorithmParameter(name="z_exaggeration", kind="number", default=1.0, minimum=1e-6, maximum=1e6)
+_NODATA_HEIGHT = AlgorithmParameter(
     name="nodata_height", kind="number", default=None, minimum=-99999.0, maximum=99999.0, nullable=True
 )
 
@@ -190,8 +190,8 @@ ALGORITHMS = (
         description="Create hillshade from DEM dataset.",
         run=_hillshade,
         parameters=(
-            Parameter(name="azimuth", kind="integer", default=45, minimum=0, maximum=360),
-            Parameter(name="angle_altitude", kind="number", default=45.0, minimum=-90.0, maximum=90.0),
+            AlgorithmParameter(name="azimuth", kind="integer", default=45, minimum=0, maximum=360),
+            AlgorithmParameter(name="angle_altitude", kind="number", default=45.0, minimum=-90.0, maximum=90.0),
             _BUFFER,
             _EXAGGERATION,
         ),
@@ -217,10 +217,10 @@ ALGORITHMS = (
         description="Create contours from DEM dataset.",
         run=_contours,
         parameters=(
-            Parameter(name="increment", kind="integer", default=35, minimum=0, maximum=999),
-            Parameter(name="thickness", kind="integer", default=1, minimum=0, maximum=10),
-            Parameter(name="minz", kind="integer", default=-12000, minimum=-99999, maximum=99999),
-            Parameter(name="maxz", kind="integer", default=8000, minimum=-99999, maximum=99999),
+            AlgorithmParameter(name="increment", kind="integer", default=35, minimum=0, maximum=999),
+            AlgorithmParameter(name="thickness", kind="integer", default=1, minimum=0, maximum=10),
+            AlgorithmParameter(name="minz", kind="integer", default=-12000, minimum=-99999, maximum=99999),
+            AlgorithmParameter(name="maxz", kind="integer", default=8000, minimum=-99999, maximum=99999),
         ),
         input_bands=1,
         output_bands=3,
@@ -243,8 +243,8 @@ ALGORITHMS = (
         description="Encode DEM into RGB (Mapbox Terrain RGB).",
         run=_terrainrgb,
         parameters=(
-            Parameter(name="interval", kind="number", default=0.1, minimum=0.0, maximum=1.0),
-            Parameter(name="baseval", kind="number", default=-10000.0, minimum=-99999.0, maximum=99999.0),
+            AlgorithmParameter(name="interval", kind="number", default=0.1, minimum=0.0, maximum=1.0),
+            AlgorithmParameter(name="baseval", kind="number", default=-10000.0, minimum=-99999.0, maximum=99999.0),
             _NODATA_HEIGHT,
         ),
         input_bands=1,

@@ -79,7 +79,7 @@ class SourceFile(io.RawIOBase):
         left = max(0, self._source.size - self._position)
         length = left if size is None or size < 0 else min(size, left)
         try:
-            with compute_slots.kept():  # GDAL may hold locks of its own while it reads
+            with compute_slots.held():  # GDAL may hold locks of its own while it reads
                 if self.check is not None:
                     self.check(self._position, self._at)
                 data = self._at(self._position, length)

@@ -52,7 +52,7 @@ class Server:
 
     __slots__ = ("_kept", "_key", "_location", "_settings", "bulkhead")
 
-    def __init__(self, key: _Key, location: HttpLocation, settings: Settings, kept: Kept) -> None:
+    def __init__(self, key: _Key, location: HttpLocation, settings: Settings, kept: IdleConnections) -> None:
         self._key = key
         self._location = location
         self._settings = settings
@@ -74,7 +74,7 @@ class Server:
         self._kept.give(self._key, connection)
 
 
-class Kept:
+class IdleConnections:
     """The connections that are kept for later, those of late: each holds one of the process's open files."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Servers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._servers: OrderedDict[_Key, Server] = OrderedDict()
-        self._kept = Kept()
+        self._kept = IdleConnections()
         self._lock = Lock()
 
     def of(self, location: HttpLocation) -> Server:

@@ -115,7 +115,7 @@ class RemoteSource:
         fetches = plan(missing)
         if fetches:
             jobs = [partial(self._fetch, fetch.start, fetch.length) for fetch in fetches]
-            with compute_slots.given_away():
+            with compute_slots.released():
                 done = together(jobs, threads(self._number), take_part=self._origin.interruptible)
             for fetch, data in zip(fetches, done, strict=True):
                 _share_out(fetch, data, results)
@@ -129,7 +129,7 @@ class RemoteSource:
         """Nothing: connections belong to the store, not to its objects."""
 
     def _call(self, job: Callable[[], T]) -> T:
-        with compute_slots.given_away():
+        with compute_slots.released():
             return job() if self._origin.interruptible else elsewhere(job, threads(self._number))
 
     def _fetch(self, start: int, length: int) -> bytes:
