@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from app.commands import exits, layers, publish, service, steps, tiles
-from app.config.variables import WrongVariables
+from app.config.environment import WrongVariables
 from tilery import __version__
 from tilery.errors import TileryError
 

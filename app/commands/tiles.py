@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -105,8 +104,8 @@ def seed(
         f"/{layer_id}/{z}/{x}/{y}{suffix}" for z, x, y in seeding.tiles(place, first, last, mine) for suffix in suffixes
     )
     # As redirects, which nobody follows: then the answer says whether the tile is in the store.
-    chosen = replace(
-        settings.get(), tile_store_mode="redirect", tile_store_url="seed:", empty_tile="404", access_token=None
+    chosen = settings.get().model_copy(
+        update={"tile_store_mode": "redirect", "tile_store_url": "seed:", "empty_tile": "404", "access_token": None}
     )
     app = create_app(chosen)
     query = urlencode({"style": style}) if style else ""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any
 
-from app.config import settings, variables
+from app.config import settings
+from app.config.environment import Variable, written
 from app.config.settings import Settings
-from app.config.variables import Variable
 
 _MASK = "********"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -37,17 +37,13 @@ def rows() -> tuple[Row, ...]:
         WrongVariables: a value is not what its setting takes.
     """
     found = settings.get()
-    written = variables.written()
-    explained = variables.explanations(Settings)
-    return tuple(
-        _row(variable, getattr(found, variable.field), explained.get(variable.field, ""), written)
-        for variable in variables.variables(Settings)
-    )
+    file = written()
+    return tuple(_row(variable, getattr(found, variable.field), file) for variable in Settings.variables())
 
 
-def _row(variable: Variable, value: Any, explanation: str, written: dict[str, str]) -> Row:
+def _row(variable: Variable, value: Any, file: dict[str, str]) -> Row:
     origin = "default"
-    for place, found in (("environment", settings.process()), (".env", written)):
+    for place, found in (("environment", settings.process()), (".env", file)):
         name = variable.name_in(found)
         if name is not None:
             origin = f"{place} {name}"
@@ -58,7 +54,7 @@ def _row(variable: Variable, value: Any, explanation: str, written: dict[str, st
         fallbacks=tuple(dict.fromkeys(name for name in others if name != ours)),
         value=_text(value, secret=variable.secret),
         origin=origin,
-        explanation=" ".join(cleandoc(explanation).split()),
+        explanation=" ".join(cleandoc(variable.explanation).split()),
     )
 
 

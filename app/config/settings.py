@@ -9,28 +9,23 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import MutableMapping
-from dataclasses import InitVar, dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-from app.config import variables
-from app.config.variables import Field
+from pydantic import AliasChoices, Field, field_validator
 
-CommaList = tuple[str, ...]
+from app.config.environment import CommaList, EnvironmentSettings
 
 _FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
 """A source of ``frame-ancestors`` (CSP 3, 6.4.2), with or without the quotes around ``self``."""
 
 
-def _names(name: str, *fallbacks: str) -> tuple[str, ...]:
-    return (f"TILERY_{name}", *fallbacks)
+def _names(name: str, *fallbacks: str) -> AliasChoices:
+    return AliasChoices(f"TILERY_{name}", *fallbacks)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(EnvironmentSettings):
     """What an operator can set. The docstring under each field is what the manual prints."""
-
-    _env_file: InitVar[str | None] = ".env"
 
     # What may be read
     sources: CommaList = Field((), validation_alias=_names("SOURCES"))
@@ -92,7 +87,7 @@ class Settings:
     )
     """``Cache-Control`` of every successful answer to GET and HEAD; errors are never cacheable."""
     access_token: str | None = Field(
-        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), secret=True
+        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), repr=False
     )
     """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need
     none."""
@@ -124,7 +119,7 @@ class Settings:
     picture."""
 
     # Limits of one request
-    deadline: float = Field(25.0, gt=0, validation_alias=_names("DEADLINE"))
+    deadline: float = Field(25.0, gt=0, allow_inf_nan=False, validation_alias=_names("DEADLINE"))
     """Seconds that one request may take. Keep it below the load balancer's idle timeout (60)."""
     max_pixels: int = Field(2048 * 2048, gt=0, validation_alias=_names("MAX_PIXELS"))
     """Pixels of one output picture at most."""
@@ -178,21 +173,20 @@ class Settings:
     )
     """How much is logged."""
 
-    def __post_init__(self, _env_file: str | None) -> None:
-        """The process environment wins over ``.env``; there is no third place."""
-        variables.fill(self, (os.environ, variables.written(_env_file)))
-        tidy: dict[str, Any] = {
-            "root_path": f"/{bare}" if (bare := self.root_path.strip("/")) else "",
-            "public_url": self.public_url.rstrip("/") if self.public_url else None,
-            "tile_store_url": self.tile_store_url.rstrip("/") if self.tile_store_url else None,
-        }
-        for name, value in tidy.items():
-            object.__setattr__(self, name, value)
-        if problems := self._wrong_together():
-            raise variables.WrongVariables(problems)
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        """Return a path prefix with a slash before it and none behind it; nothing stays nothing."""
+        return f"/{bare}" if (bare := value.strip("/")) else ""
+
+    @field_validator("public_url", "tile_store_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        """Return an address without slashes at its end."""
+        return value.rstrip("/") if value else None
 
     def _wrong_together(self) -> dict[str, str]:
-        """What settings say together that cannot be, by the variable to change."""
+        """Return what settings say together that cannot be, by the variable to change."""
         problems = {}
         if self.tile_store_first and not (self.tile_store_url and self.tile_store_layout == "plain"):
             problems["TILERY_TILE_STORE_FIRST"] = "it needs TILERY_TILE_STORE_URL and TILERY_TILE_STORE_LAYOUT=plain"

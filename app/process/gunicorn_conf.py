@@ -34,7 +34,7 @@ from gunicorn.errors import HaltServer
 
 from app.api import links
 from app.config import settings
-from app.config.variables import WrongVariables
+from app.config.environment import WrongVariables
 from app.process import budget, native
 from app.process.crash_guard import CrashGuard
 from app.process.standing import Standing
