@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app.process import native
+from tilery.reading import gdal_options
 
 PUBLISHERS = frozenset(("cli", "publishing"))
 """Folders of tests whose subject takes a raster with all the files beside it, as publishers have them."""
@@ -16,7 +16,7 @@ PUBLISHERS = frozenset(("cli", "publishing"))
 def _one_file_is_one_raster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """GDAL is told what whoever starts a server tells it."""
     serving = PUBLISHERS.isdisjoint(request.path.parts)
-    for name, value in native.GDAL_ALONE.items():
+    for name, value in gdal_options.ALONE.items():
         if serving:
             monkeypatch.setenv(name, value)
         else:

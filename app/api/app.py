@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
@@ -15,14 +16,20 @@ from app.api.context import AppContext, Locations
 from app.api.families import cog, layers
 from app.api.links import Links
 from app.api.middleware import FastRouter, RequestMiddleware
-from app.api.operation import FastRoute
+from app.api.operation import Family, FastRoute
+from app.api.raster import verbs
 from app.config import settings as settings_
+from app.config.engine_options import engine_options, read_limits
 from app.config.settings import Settings
 from app.observing import redaction
 from app.serving.service import Service
 from app.serving.tile_store import open_tile_store
+from tilery import arena
 from tilery.catalog.catalog import open_catalog
+from tilery.engine import Engine
+from tilery.geo.tms import TileMatrixSets
 from tilery.limits.memory import Memory
+from tilery.rendering.colormap import Colormaps
 from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
@@ -31,27 +38,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tilery.links")
 
 
-def create_app(settings: Settings | None = None) -> Application:
-    """The application, ready to serve, for these settings or those of the environment."""
+def create_app(settings: Settings | None = None, families: Sequence[Family] = ()) -> Application:
+    """Return the application, ready to serve, for these settings or those of the environment.
+
+    ``families`` are further ways to name a raster, each with the routes of its verbs.
+    """
     chosen = settings or settings_.get()
     redaction.install("uvicorn.access", "uvicorn.error", "tilery.request", "tilery.tile_store")
-    return Application(_desk(chosen))
+    return Application(_context(chosen, tuple(families)))
 
 
 class Application:
-    """The ASGI application: the door, the short ways to tiles, and behind them the rooms.
+    """The ASGI application: the middleware, the fast routes to tiles, and behind them every other route.
 
     FastAPI, and all that only documents and pages need, is loaded when the first of them is asked for: it takes longer
     than a new process needs until its first tile, and a fifth of the memory of a worker that makes nothing but tiles.
     """
 
     def __init__(self, context: AppContext) -> None:
-        """Serve what is on the desk."""
+        """Serve with what an application is made of."""
         self.context = context
-        self._rooms: FastAPI | None = None
+        self._fastapi: FastAPI | None = None
         self._building = threading.Lock()
-        self._entrance = RequestMiddleware(
-            CompressionMiddleware(FastRouter(self._enter_rooms, lanes=_lanes(context))),
+        self._middleware = RequestMiddleware(
+            CompressionMiddleware(FastRouter(self._route, routes=_fast_routes(context))),
             settings=context.settings,
             memory=context.service.memory,
         )
@@ -61,26 +71,26 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:
-            await self._entrance(scope, receive, send)
+            await self._middleware(scope, receive, send)
 
-    def rooms(self) -> FastAPI:
+    def routes(self) -> FastAPI:
         """The FastAPI application with every route, loaded by the first call."""
         with self._building:
-            if self._rooms is None:
-                from app.api import routes as rooms
+            if self._fastapi is None:
+                from app.api import routes
 
-                self._rooms = rooms.build(self.context)
-            return self._rooms
+                self._fastapi = routes.build(self.context)
+            return self._fastapi
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        return self.rooms().openapi()
+        return self.routes().openapi()
 
-    async def _enter_rooms(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rooms = self._rooms
-        if rooms is None:
-            rooms = await asyncio.to_thread(self.rooms)
-        await rooms(scope, receive, send)
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fastapi = self._fastapi
+        if fastapi is None:
+            fastapi = await asyncio.to_thread(self.routes)
+        await fastapi(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say yes to the server's start and stop, and hand it what it looks at meanwhile."""
@@ -96,23 +106,36 @@ class Application:
                 return
 
 
-def _desk(settings: Settings) -> AppContext:
-    catalog = open_catalog(settings.catalog, revalidate=settings.revalidate_seconds) if settings.catalog else None
+def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
+    engine = Engine(engine_options(settings), block_arena=arena.shared.blocks if arena.shared is not None else None)
+    catalog = (
+        open_catalog(settings.catalog, revalidate=settings.revalidate_seconds, options=engine.options.stores)
+        if settings.catalog
+        else None
+    )
+    for family in families:
+        engine.openers |= family.openers
     of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
     return AppContext(
         settings=settings,
+        engine=engine,
+        read_limits=read_limits(settings),
         locations=Locations(Policy.from_sources(settings.sources), settings.revalidate_seconds),
         links=Links(settings),
-        service=Service(settings),
+        service=Service(settings, engine),
+        tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
+        colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,
         layer_locations=Locations(Policy.from_sources(of_layers), settings.revalidate_seconds),
         tile_store=open_tile_store(settings),
+        families=families,
     )
 
 
-def _lanes(context: AppContext) -> list[FastRoute]:
+def _fast_routes(context: AppContext) -> list[FastRoute]:
     return [
-        *([] if context.settings.disable_cog else cog.fast_routes(context)),
+        *([] if context.settings.disable_cog else verbs.fast_routes(cog.FAMILY, context)),
+        *(route for family in context.families for route in verbs.fast_routes(family, context)),
         *layers.fast_routes(context),
-        *health.lanes(context),
+        *health.fast_routes(context),
     ]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api import answers, negotiation, pages
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options
-from app.api.params.kinds import Choice, Integer
+from app.api.params.kinds import Choice, Integer, NameOf
 from app.api.params.parse import Values
 from app.api.params.table import PAGE_FORMAT, Group, Parameter
 from tilery.rendering import colormap as colormaps
@@ -24,7 +24,7 @@ SMALL = 256 * 256
 
 COLORMAP_ID = Parameter(
     name="colorMapId",
-    kind=Choice(names=colormaps.names, listed_at="/colorMaps"),
+    kind=NameOf(known="colormaps", listed_at="/colorMaps"),
     description="Name of the colormap.",
     where="path",
     required=True,
@@ -69,7 +69,7 @@ _PICTURE_TYPES = {
 
 async def colormap_list(asked: RequestContext[None]) -> Response:
     """The list of colormaps, and their bare names under ``colorMaps`` for clients of TiTiler before 0.24."""
-    names = colormaps.names()
+    names = asked.app.colormaps.names()
     body: dict[str, Any] = {
         "colormaps": [
             {
@@ -93,14 +93,14 @@ async def colormap_list(asked: RequestContext[None]) -> Response:
 async def colormap(asked: RequestContext[None]) -> Response:
     """A colormap: its colours as JSON or as a page, or a picture of them."""
     name = asked.path["colorMapId"]
-    found = colormaps.get(name)
+    found = asked.app.colormaps.get(name)
     kind = asked.values.get("f") or _by_accept(asked.request.headers.get("accept", ""))
     if kind in formats.FORMATS:
         width, height = asked.values.get("width"), asked.values.get("height")
         options.check_size(asked.app.settings, width=width, height=height)
         if (width or 256) * (height or 256) <= SMALL:
-            return _picture(found, asked.values, kind)
-        return await asked.app.service.once(lambda: _picture(found, asked.values, kind))
+            return _picture(found, asked.values, kind, asked.app.settings.max_size)
+        return await asked.app.service.once(lambda: _picture(found, asked.values, kind, asked.app.settings.max_size))
     if kind == "json":
         return answers.as_json(colormaps.to_json(found))
     return pages.page(
@@ -118,12 +118,13 @@ def _by_accept(accept: str) -> str:
     return {answers.HTML: "html", **_PICTURE_TYPES}.get(chosen or "", "json")
 
 
-def _picture(found: Colormap, values: Values, name: str) -> Response:
+def _picture(found: Colormap, values: Values, name: str, most: int) -> Response:
     bar = colormaps.bar(
         found,
         orientation=values.get("orientation", "horizontal"),
         width=values.get("width"),
         height=values.get("height"),
+        most=most,
     )
     row = formats.get(name)
     return Response(encoding.encode(bar, row), media_type=row.media_type, headers={"Vary": "Accept"})

@@ -5,14 +5,22 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.api.links import Links
 from app.config.settings import Settings
 from app.serving.service import Service
 from app.serving.tile_store import TileStore
 from tilery.catalog.catalog import Catalog
+from tilery.engine import Engine
+from tilery.geo.tms import TileMatrixSets
+from tilery.reading.options import ReadLimits
+from tilery.rendering.colormap import Colormaps
 from tilery.storage.locations import Location
 from tilery.storage.policy import Policy
+
+if TYPE_CHECKING:
+    from app.api.operation import Family
 
 KEPT_LOCATIONS = 4096
 
@@ -53,11 +61,20 @@ class AppContext:
     """Settings, who may be read, how links are made, and the service that makes answers."""
 
     settings: Settings
+    engine: Engine
+    read_limits: ReadLimits
+    """What one read may take, by the settings."""
     locations: Locations
     """Of what callers name by ``url``."""
     links: Links
     service: Service
+    tile_matrix_sets: TileMatrixSets
+    """Those that are known, the operator's among them."""
+    colormaps: Colormaps
+    """The same."""
     catalog: Catalog | None
     layer_locations: Locations
     """Of what layers are made of: that of the catalog too."""
     tile_store: TileStore | None = None
+    families: tuple[Family, ...] = ()
+    """Further ways to name a raster, beside URLs and layers."""

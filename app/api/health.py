@@ -76,6 +76,6 @@ OPERATIONS: tuple[Operation[None], ...] = (
 )
 
 
-def lanes(app: AppContext) -> list[FastRoute]:
+def fast_routes(app: AppContext) -> list[FastRoute]:
     """The short way to the answer: it must not wait until all other routes are loaded."""
     return [fast_route("/healthz|/ping", OPERATIONS[0], app)]

@@ -1,4 +1,4 @@
-"""The door of the house: every request comes in here, every answer goes out here.
+"""The outermost middleware: every request comes in here, every answer goes out here.
 
 One plain ASGI layer instead of many, because each costs every tile a little: request id, path prefix, access token,
 CORS, HEAD, the headers that all answers have, and failures turned into problem documents.
@@ -130,23 +130,33 @@ class RequestMiddleware:
 
 
 class _RequestState:
-    """One request on its way through the door."""
+    """One request on its way through the middleware."""
 
-    __slots__ = ("_door", "_head_only", "_incoming", "_send", "_started", "begun", "headers", "request_id", "scope")
+    __slots__ = (
+        "_head_only",
+        "_incoming",
+        "_middleware",
+        "_send",
+        "_started",
+        "begun",
+        "headers",
+        "request_id",
+        "scope",
+    )
 
-    def __init__(self, door: RequestMiddleware, scope: Scope, send: Send, incoming: Incoming) -> None:
+    def __init__(self, middleware: RequestMiddleware, scope: Scope, send: Send, incoming: Incoming) -> None:
         self._started = time.perf_counter()
         self._incoming = incoming
-        self._door = door
+        self._middleware = middleware
         self._send = send
         self.begun = False
         """The answer is on its way: nothing else can be said any more."""
         self.headers = {name: value for name, value in scope["headers"] if name in _WANTED}
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
         self.scope = dict(scope)  # the server goes on using its own
-        self.scope["path"] = door.path(scope)
+        self.scope["path"] = middleware.path(scope)
         self.scope["root_path"] = ""
-        self.scope["query_string"] = door.query(scope)
+        self.scope["query_string"] = middleware.query(scope)
         self.scope["state"] = {
             **scope.get("state", {}),
             "request_id": self.request_id,
@@ -161,10 +171,13 @@ class _RequestState:
         if message["type"] == "http.response.start":
             await self._incoming.drain()
             self.begun = True
-            headers = [*message.get("headers", ()), *self._door.common(self.request_id, self.headers.get(b"origin"))]
+            headers = [
+                *message.get("headers", ()),
+                *self._middleware.common(self.request_id, self.headers.get(b"origin")),
+            ]
             names = {name for name, _ in headers}
             if b"cache-control" not in names:
-                headers.append(self._door.caching(self.scope, message["status"], self.headers))
+                headers.append(self._middleware.caching(self.scope, message["status"], self.headers))
                 if links.PROXIED in self.scope["state"]:
                     headers.append(links.VARY)
             if b"x-content-type-options" not in names:
@@ -172,12 +185,12 @@ class _RequestState:
             milliseconds = (time.perf_counter() - self._started) * 1000
             headers.append((b"server-timing", b"total;dur=%.1f" % milliseconds))
             message["headers"] = headers
-            self._door.note(self.scope, message["status"], milliseconds)
+            self._middleware.note(self.scope, message["status"], milliseconds)
         elif self._head_only:
             if message.get("more_body"):
                 return
             message = {"type": "http.response.body", "body": b"", "more_body": False}
-        await in_pieces(message, self._send, self._door.memory)
+        await in_pieces(message, self._send, self._middleware.memory)
 
 
 class _Cors:
@@ -243,23 +256,23 @@ def _request_id(given: bytes | None) -> str:
 class FastRouter:
     """The short way to the routes that are asked for thousands of times: one regular expression, then the handler.
 
-    The handlers are those of the router, which also has these routes: for the document, and for what fits no lane.
+    The handlers are those of the router, which also has these routes: for the document, and for what fits no pattern.
     """
 
-    def __init__(self, app: ASGIApp, *, lanes: Iterable[FastRoute]) -> None:
-        """Lead into ``app`` where no lane fits."""
+    def __init__(self, app: ASGIApp, *, routes: Iterable[FastRoute]) -> None:
+        """Lead into ``app`` where none fits."""
         self.app = app
-        self.lanes = tuple(lanes)
+        self.routes = tuple(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] == "GET":
             path = scope["path"]
-            for lane in self.lanes:
-                match = lane.pattern.fullmatch(path)
+            for route in self.routes:
+                match = route.pattern.fullmatch(path)
                 if match is not None:
                     scope["path_params"] = match.groupdict()
-                    response = await lane.handler(Request(scope, receive))
+                    response = await route.handler(Request(scope, receive))
                     await response(scope, receive, send)
                     return
         await self.app(scope, receive, send)

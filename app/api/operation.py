@@ -14,12 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.context import AppContext
+from app.api.params.kinds import NameOf
 from app.api.params.parse import ParameterParser, Values
-from app.api.params.table import Group
+from app.api.params.table import Group, Parameter
 from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
 from tilery.limits.weighted_cache import WeightedCache
-from tilery.storage.locations import Location
+from tilery.reading.dataset import Opener
+from tilery.reading.source import Source
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -41,17 +43,17 @@ LONG_QUERY = 1024
 class Subject:
     """The raster that a request is about."""
 
-    location: Location
+    source: Source
     base: str
     """Path of its routes: ``/cog``, ``/layers/dem``."""
-    source: str
+    address: str
     """Its address as far as callers may know it: what they wrote, or that of the layer."""
     name: str
     """What it is called: the last part of its address, or the layer's id."""
     title: str
     """What stands for it in documents."""
     key: str = ""
-    """What else than location and parameters decides the answers: the revision of a layer."""
+    """What else than source and parameters decides the answers: the revision of a layer."""
     layer: Layer | None = None
 
 
@@ -71,6 +73,10 @@ class Family:
     """What names the raster."""
     resolve: Callable[[AppContext, Mapping[str, Any], bytes], Awaitable[Resolved]]
     """From the path's parameters and the query: the query to parse, and what then tells the subject."""
+    verbs: tuple[Operation[Any], ...] | None = None
+    """What can be asked. None: all that can be asked about a raster."""
+    openers: Mapping[str, Opener] = field(default_factory=dict)
+    """What opens its sources, by their kind, where the engine does not know it."""
     documented: bool = True
 
 
@@ -134,6 +140,18 @@ class FastRoute:
     handler: Handler
 
 
+def known_to(app: AppContext, operation: Operation[P]) -> Operation[P]:
+    """Return the operation with the names that an application knows as choices of its parameters."""
+    return replace(operation, parameters=tuple(_known_to(app, parameter) for parameter in operation.parameters))
+
+
+def _known_to(app: AppContext, parameter: Parameter) -> Parameter:
+    kind = parameter.kind
+    if not isinstance(kind, NameOf):
+        return parameter
+    return replace(parameter, kind=kind.bound(getattr(app, kind.known).names))
+
+
 def fast_route(path: str, operation: Operation[Any], app: AppContext) -> FastRoute:
     """The short way to an operation, which remembers the queries that it was asked with."""
     return FastRoute(pattern=re.compile(path), handler=endpoint(operation, app, keep=KEPT_QUERIES))
@@ -163,7 +181,7 @@ class _Queries(Generic[P]):
 
     def __init__(self, operation: Operation[P], app: AppContext, parser: ParameterParser, keep: int) -> None:
         self._operation = operation
-        self._desk = app
+        self._app = app
         self._parser = parser
         self._kept: WeightedCache[bytes, tuple[Values, P]] | None = WeightedCache(KEPT_BYTES, keep) if keep else None
 
@@ -183,7 +201,7 @@ class _Queries(Generic[P]):
 
     def _plan(self, query: bytes) -> tuple[Values, P]:
         values = self._parser.query(query)
-        return values, self._operation.plan(self._desk, values)
+        return values, self._operation.plan(self._app, values)
 
 
 async def _off_the_loop(query: bytes, work: Callable[..., T], *arguments: Any) -> T:
@@ -209,6 +227,7 @@ def _parsing() -> ThreadPoolExecutor:
 
 def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Handler:
     """The handler of a route: parse, then answer. The last ``keep`` different queries are parsed once."""
+    operation = known_to(app, operation)
     parser = ParameterParser(operation.parameters, lower_case=app.settings.lower_case_query_parameters)
     queries = _Queries(operation, app, parser, keep)
 

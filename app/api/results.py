@@ -11,6 +11,7 @@ from starlette.types import Receive
 
 from app.api import compression, documents
 from app.api.operation import RequestContext
+from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.service import Served, Timing
 from tilery.geo import crs as crs_
@@ -60,6 +61,7 @@ async def made(
     *,
     media_type: str | None = None,
     check: Callable[[Reader], None] | None = None,
+    identify: Callable[[Reader], str] = render.whole,
 ) -> Response:
     """The response to a request for something made of the raster.
 
@@ -69,13 +71,15 @@ async def made(
         work: makes the answer.
         media_type: of the answer, where it is known before.
         check: see `app.serving.service.Service.answer`.
+        identify: the same.
     """
     served = await context.app.service.answer(
-        context.subject.location,
+        context.subject.source,
         f"{place} {context.subject.key} {context.values.canonical}",
         work,
         known=if_none_match(context.request),
         check=check,
+        identify=identify,
         gone=gone(context.request.receive),
     )
     return response(served, media_type)

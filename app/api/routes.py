@@ -1,4 +1,4 @@
-"""The rooms behind the door: every route but the short ways to tiles, as one FastAPI application.
+"""Every route but the fast ones to tiles, as one FastAPI application.
 
 FastAPI and all that these routes import take longer to load than a tile takes to make, so this module is loaded when
 the first of them is asked for (see `app.api.app`).
@@ -19,8 +19,8 @@ from starlette.routing import Match, Route
 from app.api import algorithms, collections, colormaps, health, ogc, openapi, openapi_pages, problems, tms, viewer
 from app.api.context import AppContext
 from app.api.families import cog, layers
-from app.api.operation import Operation, endpoint
-from app.config.settings import Settings
+from app.api.operation import Operation, endpoint, known_to
+from app.api.raster import verbs
 from tilery import __version__
 
 
@@ -39,25 +39,27 @@ def build(context: AppContext) -> FastAPI:
         exception_handlers={HTTPException: _no_route, Exception: _reraise},
     )
     app.state.context = context
-    operations = _operations(settings)
+    operations = _operations(context)
     _mount(app, context, operations)
     app.include_router(openapi_pages.router(context.links))
     app.router.routes.extend(viewer.ROUTES)
     _mount(app, context, layers.SHORT)
-    described = (*operations, *layers.SHORT)
+    described = [known_to(context, operation) for operation in (*operations, *layers.SHORT)]
     app.openapi = lambda: openapi.describe(app, described)  # type: ignore[method-assign]
     return app
 
 
 async def _reraise(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler gets both
-    """Nothing: failures are answered in one place, the door."""
+    """Nothing: failures are answered in one place, the middleware."""
     raise error
 
 
-def _operations(settings: Settings) -> list[Operation[Any]]:
+def _operations(context: AppContext) -> list[Operation[Any]]:
     operations: list[Operation[Any]] = []
-    if not settings.disable_cog:
+    if not context.settings.disable_cog:
         operations += cog.OPERATIONS
+    for family in context.families:
+        operations += verbs.operations(family)
     return [
         *health.OPERATIONS,
         *operations,

@@ -139,7 +139,7 @@ async def _place(context: RequestContext[PixelOptions], store: TileStore) -> _St
     at = f"@{scale}x" if scale else ""
     source = ""
     if not layer.is_sealed and store.layout == "revision":
-        source = await context.app.service.identity(context.subject.location)
+        source = await context.app.service.identity(context.subject.source)
     style = given[0][1] if given else None
     key = store.key(layer, style, path["z"], path["x"], path["y"], f"{at}.{suffix}", source=source)
     return None if key is None else _StoreKey(key=key, source=source)

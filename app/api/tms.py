@@ -9,7 +9,6 @@ from starlette.responses import Response
 from app.api import answers
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import MATRIX_SET, PAGE_FORMAT
-from tilery.geo import tms
 from tilery.geo.tms import TileMatrixSet
 
 TAG = "Tiling Schemes"
@@ -30,7 +29,7 @@ async def tile_matrix_sets(asked: RequestContext[None]) -> Response:
                     }
                 ],
             }
-            for name in tms.names()
+            for name in asked.app.tile_matrix_sets.names()
         ]
     }
     return answers.document(
@@ -38,13 +37,13 @@ async def tile_matrix_sets(asked: RequestContext[None]) -> Response:
         body,
         title="Tile matrix sets",
         description="The grids that tiles can be asked for in.",
-        entries=[{"name": name, "path": f"tileMatrixSets/{name}"} for name in tms.names()],
+        entries=[{"name": name, "path": f"tileMatrixSets/{name}"} for name in asked.app.tile_matrix_sets.names()],
     )
 
 
 async def tile_matrix_set(asked: RequestContext[None]) -> Response:
     """The definition of a tile matrix set, as OGC publishes it."""
-    found = tms.get(asked.path["tileMatrixSetId"])
+    found = asked.app.tile_matrix_sets.get(asked.path["tileMatrixSetId"])
     return answers.document(asked, _whole(found), title=found.id, description=found.title)
 
 

@@ -12,14 +12,13 @@ that they find, whatever the limits say. So layers of a catalog with other zooms
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from app.api import ows, pages, tilesets
 from app.api.tilesets import Extent, TileLimits
-from app.config import settings
 from tilery.errors import InvalidParameter
 from tilery.geo import tms as tms_
 from tilery.geo.crs import WGS84
@@ -44,8 +43,8 @@ class MatrixSet:
     """A tile matrix set as a document describes it: the matrices of some zooms, under a name."""
 
     identifier: str
-    tms: str
-    """Id of the set that it is a part of."""
+    tms: TileMatrixSet
+    """The set that it is a part of."""
     zooms: tuple[int, int]
     """The first and the last."""
     tilesize: int | None = None
@@ -118,7 +117,7 @@ def layers(
             WmtsLayer(
                 identifier=identifier,
                 title=called if len(chosen) == 1 else f"{called} ({tms.id})",
-                matrix_set=MatrixSet(identifier=tms.id, tms=tms.id, zooms=_zooms(limits), tilesize=tilesize),
+                matrix_set=MatrixSet(identifier=tms.id, tms=tms, zooms=_zooms(limits), tilesize=tilesize),
                 limits=limits,
                 geographic=place.geographic,
                 tiles=tiles(tms),
@@ -167,7 +166,7 @@ def layer(
     return WmtsLayer(
         identifier=identifier,
         title=title,
-        matrix_set=MatrixSet(identifier=name, tms=tms.id, zooms=(low, high), tilesize=tilesize),
+        matrix_set=MatrixSet(identifier=name, tms=tms, zooms=(low, high), tilesize=tilesize),
         limits=limits,
         geographic=geographic,
         tiles=tiles,
@@ -181,10 +180,10 @@ def _zooms(limits: Sequence[TileLimits]) -> tuple[int, int]:
     return limits[0].zoom, limits[-1].zoom
 
 
-def known_set(name: str) -> str:
+def known_set(name: str, known: Container[str]) -> str:
     """The id of the tile matrix set that a document calls so."""
     match = _RANGED.fullmatch(name)
-    return match["name"] if match is not None and name not in tms_.names() else name
+    return match["name"] if match is not None and name not in known else name
 
 
 def capabilities(
@@ -195,6 +194,7 @@ def capabilities(
     provider: str,
     use_epsg: bool = False,
     abstract: str | None = None,
+    templates: str | None = None,
 ) -> str:
     """The capabilities document of these layers, XML text.
 
@@ -205,10 +205,11 @@ def capabilities(
         provider: who serves it.
         use_epsg: write ``EPSG:3857`` instead of the URN, for ArcMap.
         abstract: a sentence about the service.
+        templates: the operator's folder of templates.
     """
     sets = {layer.matrix_set.identifier: layer.matrix_set for layer in layers}
     parts = (
-        pages.environment(settings.get().template_directory)
+        pages.environment(templates)
         .get_template("wmts.xml")
         .generate(
             layers=layers,
@@ -280,7 +281,7 @@ class _MatrixSet:
 
 @lru_cache(maxsize=512)
 def _matrix_set(matrix_set: MatrixSet, use_epsg: bool) -> _MatrixSet:
-    tms, size = tms_.get(matrix_set.tms), matrix_set.tilesize
+    tms, size = matrix_set.tms, matrix_set.tilesize
     low, high = matrix_set.zooms
     return _MatrixSet(
         identifier=matrix_set.identifier,

@@ -5,7 +5,7 @@ The documents do not offer it: QGIS would then ask for every tile that way. It i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -52,7 +52,11 @@ async def answer(
         if wanted != "gettile":
             message = "This service answers GetCapabilities and GetTile."
             raise ServiceError("OperationNotSupported", message, parameter="request")
-        texts = {"layer": given.get("layer"), **(path or {}), **_place(given, only)}
+        texts = {
+            "layer": given.get("layer"),
+            **(path or {}),
+            **_place(given, only, context.app.tile_matrix_sets.names()),
+        }
         query = [
             *((name, value) for name, value in _own(context, without) if name.lower() not in _OF_TILES),
             *_style(context, styles),
@@ -68,7 +72,7 @@ def _own(context: RequestContext[Any], without: Iterable[str]) -> kvp.Pairs:
     return kvp.without(query_of(context.request.scope, without=without))
 
 
-def _place(given: Mapping[str, str], only: str | None) -> dict[str, str | None]:
+def _place(given: Mapping[str, str], only: str | None, known: Container[str]) -> dict[str, str | None]:
     """Where the tile is and of which format, as the path of its address says it.
 
     Raises:
@@ -78,7 +82,7 @@ def _place(given: Mapping[str, str], only: str | None) -> dict[str, str | None]:
     if missing:
         detail = f"The request names no {' and no '.join(missing)}."
         raise ServiceError("MissingParameterValue", detail, parameter=missing[0])
-    matrix_set = wmts.known_set(given.get("tilematrixset") or only or tms_.DEFAULT)
+    matrix_set = wmts.known_set(given.get("tilematrixset") or only or tms_.DEFAULT, known)
     if only is not None and matrix_set != only:
         detail = f"The tiles of this layer are in {only}."
         raise ServiceError("InvalidParameterValue", detail, parameter="TileMatrixSet")

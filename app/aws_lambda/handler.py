@@ -48,7 +48,7 @@ def _take_part_in_snapshots() -> None:
 
     snapshot.give_token(os.environ)
     register_before_snapshot(snapshot.load, _application)
-    register_after_restore(snapshot.renew, os.environ)
+    register_after_restore(snapshot.renew, _application, os.environ)
 
 
 _application, _mangum = _open()

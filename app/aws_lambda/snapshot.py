@@ -13,7 +13,6 @@ import asyncio
 import os
 import random
 import struct
-import sys
 import tempfile
 import zlib
 from collections.abc import MutableMapping
@@ -33,7 +32,7 @@ FORMATS = ("png", "jpg", "webp")
 
 def load(application: Application) -> list[int]:
     """Statuses of some tiles, made of a raster of our own: all that a first request needs is loaded then."""
-    application.rooms()
+    application.routes()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "world.tif").write_bytes(world())
         settings = Settings(
@@ -58,26 +57,15 @@ def load(application: Application) -> list[int]:
         finally:
             loop.close()
         own.context.service.close()
-        forget()
+        own.context.engine.close()
     return statuses
 
 
-def renew(environ: MutableMapping[str, str]) -> None:
+def renew(application: Application, environ: MutableMapping[str, str]) -> None:
     """Nothing; what a copy may not share with the others is its own now."""
     random.seed()
-    forget()
+    application.context.engine.forget()
     give_token(environ)
-
-
-def forget() -> None:
-    """Nothing; no connection, no credential and no open raster is left."""
-    modules = sys.modules  # what was never loaded has nothing to forget
-    if "tilery.reading.datasets" in modules:
-        modules["tilery.reading.datasets"].kept().clear()
-    if "tilery.storage.bytes.s3" in modules:
-        modules["tilery.storage.bytes.s3"].buckets.cache_clear()
-    if "tilery.storage.bytes.http" in modules:
-        modules["tilery.storage.bytes.http"].servers.cache_clear()
 
 
 def give_token(environ: MutableMapping[str, str]) -> None:

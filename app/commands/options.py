@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.config import settings
+from app.config.engine_options import store_options
 
 if TYPE_CHECKING:
     from tilery.publishing.progress import Advance
@@ -58,7 +59,7 @@ def catalog_store(address: str | None) -> Store:
     address = address or settings.get().catalog
     if not address:
         raise click.UsageError("There is no catalog: give --catalog or set TILERY_CATALOG.")
-    return open_store(address)
+    return open_store(address, store_options(settings.get()))
 
 
 def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:

@@ -11,6 +11,7 @@ import click
 from app.commands.options import catalog_option, placed, placement, progress, trust_option
 from app.commands.tiles import forget_tiles
 from app.config import settings
+from app.config.engine_options import store_options
 
 if TYPE_CHECKING:
     from tilery.publishing.publish import PublishOptions, PublishPlan
@@ -91,7 +92,11 @@ def publish_incoming(address: str, catalog: str | None, profile: str, work: Path
     if not to:
         raise click.UsageError("There is no catalog: give --catalog or set TILERY_CATALOG.")
     report, failure = incoming.take_in(
-        address, to, progress=progress(quiet=False), options={"profile": profile, "work": work}
+        address,
+        to,
+        stores=store_options(settings.get()),
+        progress=progress(quiet=False),
+        options={"profile": profile, "work": work},
     )
     if failure is not None:
         raise failure
@@ -134,6 +139,7 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
         rule=options["rule"],
         work=options["work"],
         trust=options["trust"],
+        stores=store_options(settings.get()),
         given=given | ({"render": render} if render is not None else {}),
     )
 

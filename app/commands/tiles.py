@@ -10,6 +10,7 @@ import click
 from app.commands import exits
 from app.commands.options import catalog_store, numbers, progress, step_bar
 from app.config import settings
+from app.config.engine_options import store_options
 
 if TYPE_CHECKING:
     from tilery.catalog.layer import Layer
@@ -61,7 +62,7 @@ def _tile_store() -> Store:
     address = settings.get().tile_store
     if not address:
         raise click.UsageError("There is no tile store: set TILERY_TILE_STORE.")
-    return open_store(address)
+    return open_store(address, store_options(settings.get()))
 
 
 _part_option = click.option(
@@ -147,8 +148,10 @@ def _source(layer: Layer) -> str:
         return ""
     from app.api.app import create_app
     from app.serving import render
+    from tilery.reading.source import raster
 
-    return render.identity(create_app().context.layer_locations.of(layer.source))
+    context = create_app().context
+    return render.identity(context.engine, raster(context.layer_locations.of(layer.source)))
 
 
 def forget_tiles(layer_id: str, *, removed: bool = False) -> None:

@@ -8,29 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 
-GDAL_SECURITY = {
-    "GDAL_DRIVER_PATH": "disable",  # no plug-ins from a folder that somebody could write to
-    "GDAL_SKIP": "WMS WMTS WCS HTTP GTI STACIT STACTA",  # drivers that follow what a file says to another host
-    "GDAL_VRT_ENABLE_PYTHON": "NO",
-    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
-    "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",  # sends the content of a local file to a host
-    "GDAL_JPEG_MAX_ALLOWED_SCAN_NUMBER": "20",  # an encoder makes ten; each is a pass over the whole picture
-    "LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER": "20",
-}
-"""Switches of GDAL's own advice on security. VRT stays: rasterio's warped datasets are made of it."""
-
-GDAL_ALONE = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no side files: neither their requests nor their content
-    "GDAL_PAM_ENABLED": "NO",
-}
-"""How rasters are opened: the file and nothing beside it."""
-
-GDAL_READING = GDAL_ALONE | {
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-}
-"""How they are read."""
+from tilery.reading import gdal_options
 
 THREADS = {
     "GDAL_NUM_THREADS": "1",  # a render slot is a thread already
@@ -42,18 +22,9 @@ THREADS = {
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 
 
-def alone(variable: Callable[[str], str | None]) -> bool:
-    """True when GDAL was told to look at no file beside a raster.
-
-    Args:
-        variable: gives the value of a variable of the environment.
-    """
-    return all(variable(name) == value for name, value in GDAL_ALONE.items())
-
-
 def prepare(environ: MutableMapping[str, str]) -> None:
     """Sets what is not set. Has to run before NumPy and rasterio are imported."""
-    for name, value in (GDAL_SECURITY | GDAL_READING | THREADS).items():
+    for name, value in (gdal_options.SECURITY | gdal_options.READING | THREADS).items():
         environ.setdefault(name, value)
     if environ.setdefault("MALLOC_ARENA_MAX", "2").isdigit():
         limit_arenas(int(environ["MALLOC_ARENA_MAX"]))

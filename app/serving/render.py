@@ -24,17 +24,17 @@ from app.serving.requests import (
     StatisticsRequest,
     TileRequest,
 )
+from tilery.engine import Engine
 from tilery.errors import UpstreamError
-from tilery.geo import tms as tms_
 from tilery.geo.raster import Grid, Raster
 from tilery.limits import answer_size, memory
 from tilery.reading.options import ReadOptions
-from tilery.reading.reader import Reader, open_reader
+from tilery.reading.reader import Reader
+from tilery.reading.source import Source
 from tilery.rendering import cost, expression, pipeline
 from tilery.rendering.encoding import formats
 from tilery.rendering.options import RenderOptions
 from tilery.storage.bytes.protocol import SourceChanged
-from tilery.storage.locations import Location
 
 T = TypeVar("T")
 
@@ -42,8 +42,15 @@ _PARTS = 64 << 20
 """Bytes that the parts of a raster take one after the other, while all of it is counted."""
 
 
-def opened(location: Location, work: Callable[[Reader], T]) -> tuple[T, str]:
-    """What ``work`` makes of the raster at a location, and the identity of what it saw.
+def whole(reader: Reader) -> str:
+    """The identity of all that a reader reads."""
+    return reader.identity
+
+
+def opened(
+    engine: Engine, source: Source, work: Callable[[Reader], T], identify: Callable[[Reader], str] = whole
+) -> tuple[T, str]:
+    """What ``work`` makes of the raster of a source, and the identity of what it saw.
 
     A raster that changes meanwhile is opened anew, once, and the work done again.
 
@@ -51,20 +58,20 @@ def opened(location: Location, work: Callable[[Reader], T]) -> tuple[T, str]:
         SourceError, UpstreamError: it cannot be opened or read.
     """
     try:
-        with open_reader(location) as reader:
-            return work(reader), reader.identity
+        with engine.open(source) as reader:
+            return work(reader), identify(reader)
     except SourceChanged:
         pass
     try:
-        with open_reader(location) as reader:
-            return work(reader), reader.identity
+        with engine.open(source) as reader:
+            return work(reader), identify(reader)
     except SourceChanged:
         raise UpstreamError("The source keeps changing while it is read. Try again.", retry_after=5) from None
 
 
-def identity(location: Location) -> str:
-    """The identity of the raster at a location, which is then open."""
-    return opened(location, lambda reader: reader.identity)[0]
+def identity(engine: Engine, source: Source, identify: Callable[[Reader], str] = whole) -> str:
+    """The identity of the raster of a source, or of the part of it that ``identify`` knows; it is then open."""
+    return opened(engine, source, identify)[0]
 
 
 def check_tile(reader: Reader, request: TileRequest) -> None:
@@ -73,7 +80,7 @@ def check_tile(reader: Reader, request: TileRequest) -> None:
     Raises:
         TileOutsideBounds: it does not.
     """
-    reader.refuse_tile(tms_.get(request.matrix_set), request.z, request.x, request.y)
+    reader.refuse_tile(request.matrix_set, request.z, request.x, request.y)
 
 
 def tile(reader: Reader, request: TileRequest) -> Encoded:
@@ -83,7 +90,7 @@ def tile(reader: Reader, request: TileRequest) -> Encoded:
         TileOutsideBounds: it does not touch the raster.
     """
     raster = reader.tile(
-        tms_.get(request.matrix_set),
+        request.matrix_set,
         request.z,
         request.x,
         request.y,
@@ -223,7 +230,7 @@ def picture(raster: Raster, style: ImageOptions) -> Encoded:
 
 def nothing(request: TileRequest) -> Encoded:
     """A tile with nothing in it: transparent where the format can say so."""
-    matrix_set = tms_.get(request.matrix_set)
+    matrix_set = request.matrix_set
     matrix = matrix_set.matrix(request.z)
     grown = int(2 * (request.buffer or 0))
     height, width = (request.size or matrix.tile_height) + grown, (request.size or matrix.tile_width) + grown
@@ -259,7 +266,7 @@ def _read_options(reader: Reader, style: ImageOptions) -> ReadOptions:
     needed = cost.of_picture(count, kind, style.render, style.format)
     if style.format is None or math.isinf(most) or not formats.get(style.format).raw:
         return replace(style.read, bytes_a_pixel=needed)
-    return replace(style.read, bytes_a_pixel=needed, max_pixels=int(most) // _bytes_a_pixel(reader, style))
+    return replace(style.read, bytes_a_pixel=needed, max_answer_pixels=int(most) // _bytes_a_pixel(reader, style))
 
 
 def _counting_options(reader: Reader, style: ImageOptions, *, weighted: bool) -> ReadOptions:

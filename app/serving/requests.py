@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tilery.geo.crs import WGS84
 from tilery.geo.raster import Bounds, Crs
+from tilery.geo.tms import TileMatrixSet
 from tilery.reading.geometry import Shape
 from tilery.reading.options import ReadOptions
 from tilery.rendering.options import RenderOptions
@@ -35,7 +36,7 @@ class ImageOptions:
 class TileRequest:
     """One tile."""
 
-    matrix_set: str
+    matrix_set: TileMatrixSet
     z: int
     x: int
     y: int

@@ -21,13 +21,11 @@ from app.serving.outcome import Tell
 from app.serving.tile_cache import TileCache
 from tilery import arena
 from tilery.arena import Arena
+from tilery.engine import Engine
 from tilery.limits.compute_slots import ComputeSlots
 from tilery.limits.memory import Memory
-from tilery.reading import datasets
-from tilery.reading import reader as reading
-from tilery.reading.grid import blocks
 from tilery.reading.reader import Reader
-from tilery.storage.locations import FileLocation, Location
+from tilery.reading.source import Source
 
 T = TypeVar("T")
 
@@ -79,8 +77,9 @@ class _Made:
 class Service:
     """What one process has for serving: slots, flights, answers in memory."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Room and memory as the settings say."""
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        """Room and memory as the settings say; rasters are opened by the engine."""
+        self.engine = engine
         self.settings = settings
         slots = settings.render_slots or default_slots()
         self.memory = Memory(settings.work_bytes or DEFAULT_WORK)
@@ -107,9 +106,7 @@ class Service:
 
     def give_back_memory(self) -> None:
         """Drop what is kept for requests to come, in a process that will get few more."""
-        if arena.shared is None:
-            blocks.cache.resize(LEAST_BLOCKS)
-        datasets.open_datasets().clear()
+        self.engine.shrink(LEAST_BLOCKS)
         native.give_back()
 
     def close(self) -> None:
@@ -121,27 +118,29 @@ class Service:
         settings = self.settings
         return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=replace_worker)
 
-    def _for(self, location: Location) -> Admission:
-        return self.admission if isinstance(location, FileLocation) else self.afar
+    def _for(self, source: Source) -> Admission:
+        return self.admission if source.is_local else self.afar
 
     async def answer(
         self,
-        location: Location,
+        source: Source,
         request: str,
         work: Callable[[Reader], Encoded],
         *,
         known: str | None = None,
         check: Callable[[Reader], None] | None = None,
+        identify: Callable[[Reader], str] = render.whole,
         gone: Callable[[], Awaitable[None]] | None = None,
     ) -> Served:
         """The answer to a request about one raster.
 
         Args:
-            location: where the raster is.
+            source: the raster.
             request: canonical text of everything asked for: same text, same answer.
             work: makes the answer, in a render slot.
             known: ``If-None-Match`` of the request.
             check: raises what the work would raise, as far as the facts of an open raster tell it without reading.
+            identify: tells the identity of what the answer is made of, where that may be a part of the source.
             gone: returns when the caller has gone away.
 
         Raises:
@@ -149,8 +148,13 @@ class Service:
             Busy, DeadlineExceeded: there was no room or no time.
             TileryError: what the work raises.
         """
-        reader = reading.peek(location)
-        identity = reader.identity if reader is not None else await self.identity(location, gone)
+        reader = self.engine.peek(source)
+        if reader is not None:
+            identity = identify(reader)
+        elif identify is render.whole:
+            identity = await self.identity(source, gone)
+        else:
+            identity = await self._identity_of_part(source, request, identify, gone)
         tag = self._tag(identity, request)
         if known is not None and etag.matches(known, tag):
             return Served(encoded=None, etag=tag, how="known")
@@ -161,27 +165,38 @@ class Service:
         if check is not None and reader is not None:
             check(reader)
         made, joined = await wanted(
-            self._flights.join(tag, lambda tell: self._make(location, request, work, tell)), gone
+            self._flights.join(tag, lambda tell: self._make(source, request, work, identify, tell)), gone
         )
         if any_known:  # only now is it sure that there is an answer
             return Served(encoded=None, etag=made.etag, how="known")
         return Served(encoded=made.encoded, etag=made.etag, how="wait" if joined else "miss", timing=made.timing)
 
-    async def identity(self, location: Location, gone: Callable[[], Awaitable[None]] | None = None) -> str:
-        """The identity of the raster at a location, which is then open.
+    async def identity(self, source: Source, gone: Callable[[], Awaitable[None]] | None = None) -> str:
+        """The identity of the raster of a source, which is then open.
 
         Raises:
             CallerGone: the caller went away before.
         """
-        if (reader := reading.peek(location)) is not None:
+        if (reader := self.engine.peek(source)) is not None:
             return reader.identity
-        found, _ = await wanted(self._openings.join(location, lambda tell: self._open(location, tell)), gone)
+        found, _ = await wanted(self._openings.join(source, lambda tell: self._open(source, render.whole, tell)), gone)
+        return found
+
+    async def _identity_of_part(
+        self,
+        source: Source,
+        request: str,
+        identify: Callable[[Reader], str],
+        gone: Callable[[], Awaitable[None]] | None,
+    ) -> str:
+        key = (source, request)
+        found, _ = await wanted(self._openings.join(key, lambda tell: self._open(source, identify, tell)), gone)
         return found
 
     async def use(
-        self, location: Location, work: Callable[[Reader], T], gone: Callable[[], Awaitable[None]] | None = None
+        self, source: Source, work: Callable[[Reader], T], gone: Callable[[], Awaitable[None]] | None = None
     ) -> T:
-        """What ``work`` makes of the raster at a location, done in a render slot and not remembered.
+        """What ``work`` makes of the raster of a source, done in a render slot and not remembered.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
@@ -189,9 +204,9 @@ class Service:
 
         def do() -> T:
             with self._turns.taken(), self.memory.work():
-                return render.opened(location, work)[0]
+                return render.opened(self.engine, source, work)[0]
 
-        return await wanted(self._for(location).run(do), gone)
+        return await wanted(self._for(source).run(do), gone)
 
     async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
         """What ``work`` returns, which is about no raster, done in a render slot and not remembered.
@@ -239,27 +254,32 @@ class Service:
         found, _ = await self._together.join(key, lambda tell: self.admission.start(work, tell))
         return cast("T", found)
 
-    def _open(self, location: Location, tell: Tell[str]) -> Job[str]:
+    def _open(self, source: Source, identify: Callable[[Reader], str], tell: Tell[str]) -> Job[str]:
         def do() -> str:
             with self._turns.taken(), self.memory.work():
-                return render.identity(location)
+                return render.identity(self.engine, source, identify)
 
-        return self._for(location).start(do, tell)
+        return self._for(source).start(do, tell)
 
     def _make(
-        self, location: Location, request: str, work: Callable[[Reader], Encoded], tell: Tell[_Made]
+        self,
+        source: Source,
+        request: str,
+        work: Callable[[Reader], Encoded],
+        identify: Callable[[Reader], str],
+        tell: Tell[_Made],
     ) -> Job[_Made]:
         asked = time.perf_counter()
 
         def do() -> _Made:
             with self._turns.taken(), self.memory.work():
                 began = time.perf_counter()
-                encoded, identity = render.opened(location, work)
+                encoded, identity = render.opened(self.engine, source, work, identify)
             timing = Timing(queue=began - asked, work=time.perf_counter() - began)
             return _Made(encoded=encoded, etag=self._tag(identity, request), timing=timing)
 
         # What is made is kept even when its caller has gone by then: he may come back, as maps do.
-        return self._for(location).start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
+        return self._for(source).start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
 
     def _tag(self, identity: str, request: str) -> str:
         return etag.make(identity, f"{self._version}\0{request}")

@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hashlib import blake2b
 from typing import Literal
 
+from app.config.engine_options import store_options
 from app.config.settings import Settings
 from app.serving.encoded import Encoded
 from app.serving.etag import code_version
@@ -233,7 +234,7 @@ def open_tile_store(settings: Settings) -> TileStore | None:
     if not settings.tile_store:
         return None
     return TileStore(
-        open_store(settings.tile_store, settings, patient=False),
+        open_store(settings.tile_store, store_options(settings), patient=False),
         mode=settings.tile_store_mode,
         layout=settings.tile_store_layout,
         public_url=settings.tile_store_url,

@@ -296,7 +296,7 @@ def _post(folder: Path, ending: Message | None, **settings: Any) -> list[Message
         "headers": [],
     }
     app = create_app(Settings(_env_file=None, sources=str(folder), **settings))
-    app.rooms()
+    app.routes()
     asyncio.run(asyncio.wait_for(app(scope, receive, send), 30))
     return sent
 

@@ -15,8 +15,6 @@ import rasterio
 from app.api.app import create_app
 from app.aws_lambda import snapshot
 from app.config.settings import Settings
-from tilery.reading import datasets
-from tilery.storage.bytes import s3
 
 ROOT = Path(__file__).parents[2]
 LOADED = """
@@ -84,15 +82,15 @@ def test_loading_needs_no_event_loop_and_leaves_that_which_there_is(tmp_path: Pa
 
 
 def test_what_copies_may_not_share_is_new() -> None:
-    settings = Settings(_env_file=None, s3_endpoint="http://127.0.0.1:1")
-    buckets = s3.buckets(settings)
+    application = create_app(Settings(_env_file=None, s3_endpoint="http://127.0.0.1:1"))
+    stores = application.context.engine.stores
+    buckets = stores.buckets
     random.seed(1)
     drawn = random.random()
     random.seed(1)
-    datasets.open_datasets()
-    snapshot.renew({})
+    snapshot.renew(application, {})
     assert random.random() != drawn
-    assert s3.buckets(settings) is not buckets
+    assert stores.buckets is not buckets
 
 
 def test_the_token_of_the_role_is_in_a_file_of_our_own() -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support import rasters
+from tests.support.engine import ENGINE
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import BrokenRaster, UpstreamError
 from tilery.geo.raster import Raster
-from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
-from tilery.reading.reader import open_reader
+from tilery.reading.source import raster
 from tilery.storage.bytes import SourceChanged, http
 from tilery.storage.policy import Policy
 
@@ -31,13 +31,13 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     with Upstream() as server:
         server.put("/strips.tif", path.read_bytes())
         yield server
-    open_datasets().clear()
+    ENGINE.datasets.clear()
 
 
 def corner(upstream: Upstream) -> Raster:
     """The last rows of the raster, as they are."""
     location = Policy.from_sources([upstream.root]).locate(upstream.url("/strips.tif"))
-    with open_reader(location) as reader:
+    with ENGINE.open(raster(location)) as reader:
         left, bottom, right, _ = reader.profile.bounds
         box = (left, bottom, right, bottom + 10 * reader.profile.resolution[1])
         return reader.part(box, bounds_crs=reader.profile.crs or "EPSG:4326", options=ReadOptions())
@@ -49,9 +49,9 @@ def test_what_arrives_is_right(upstream: Upstream) -> None:
 
 def test_a_store_that_fails_is_named_as_the_reason(upstream: Upstream) -> None:
     corner(upstream)
-    open_datasets().clear()
+    ENGINE.datasets.clear()
     location = Policy.from_sources([upstream.root]).locate(upstream.url("/strips.tif"))
-    with open_reader(location):
+    with ENGINE.open(raster(location)):
         upstream.always = Fault(status=503)
     with pytest.raises(UpstreamError):
         corner(upstream)
@@ -61,7 +61,7 @@ def test_a_store_that_fails_is_named_as_the_reason(upstream: Upstream) -> None:
 
 def test_an_object_that_changes_is_read_anew_not_mixed(upstream: Upstream, tmp_path: Path) -> None:
     location = Policy.from_sources([upstream.root]).locate(upstream.url("/strips.tif"))
-    with open_reader(location):
+    with ENGINE.open(raster(location)):
         other = rasters.write(tmp_path / "other.tif", 255 - NOISE, tiled=False, overviews=())
         upstream.put("/strips.tif", other.read_bytes())
     with pytest.raises(SourceChanged):

@@ -13,10 +13,11 @@ from contextlib import suppress
 import pytest
 
 from app.config.settings import Settings
+from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import DeadlineExceeded, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
-from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http, open_source
+from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http
 from tilery.storage.bytes.remote import HEAD
 from tilery.storage.policy import Policy
 
@@ -48,7 +49,7 @@ def source(upstream: Upstream, settings: Settings) -> ByteSource:
 
 
 def opened(upstream: Upstream, settings: Settings) -> ByteSource:
-    source = open_source(Policy.from_sources([upstream.root]).locate(upstream.url("/a.tif")), settings)
+    source = stores_of(settings).open(Policy.from_sources([upstream.root]).locate(upstream.url("/a.tif")))
     upstream.forget()
     return source
 
@@ -191,7 +192,7 @@ def test_a_drip_in_the_head_ends_with_the_deadline(settings: Settings) -> None:
         threading.Thread(target=_drip_head, args=(server,), daemon=True).start()
         root = f"http://127.0.0.1:{server.getsockname()[1]}/"
         with deadline.limit(0.5), pytest.raises(DeadlineExceeded):
-            open_source(Policy.from_sources([root]).locate(f"{root}a.tif"), settings)
+            stores_of(settings).open(Policy.from_sources([root]).locate(f"{root}a.tif"))
 
 
 def _drip_head(server: socket.socket) -> None:
@@ -239,7 +240,7 @@ def test_nobody_there(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         root = f"http://127.0.0.1:{free.getsockname()[1]}/"
     with pytest.raises(UpstreamError) as caught:
-        open_source(Policy.from_sources([root]).locate(f"{root}a.tif"), settings)
+        stores_of(settings).open(Policy.from_sources([root]).locate(f"{root}a.tif"))
     assert caught.value.status == 502
 
 
@@ -251,7 +252,7 @@ def test_a_host_that_takes_no_connections(settings: Settings) -> None:
         waiting = [_knock(place) for _ in range(4)]
         root = f"http://127.0.0.1:{place[1]}/"
         with pytest.raises(UpstreamTimeout):
-            open_source(Policy.from_sources([root]).locate(f"{root}a.tif"), settings)
+            stores_of(settings).open(Policy.from_sources([root]).locate(f"{root}a.tif"))
         for connection in waiting:
             connection.close()
 
@@ -275,7 +276,7 @@ def test_a_slow_resolver_holds_up_only_its_own_host(
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     try:
         with pytest.raises(UpstreamTimeout):
-            open_source(Policy.from_sources(["https://*"]).locate("https://slow.example.com/a.tif"), settings)
+            stores_of(settings).open(Policy.from_sources(["https://*"]).locate("https://slow.example.com/a.tif"))
         assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
     finally:
         answered.set()
@@ -344,12 +345,11 @@ def test_idle_connections_do_not_add_up(
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", upstream.port))]
     monkeypatch.setattr(http, "_CONNECTIONS", 5, raising=False)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    ours = http.Servers(settings)
-    monkeypatch.setattr(http, "servers", lambda _: ours)
+    stores = stores_of(settings)
     sources = []
     for number in range(20):
         root = f"http://host{number}.example:{upstream.port}/"
-        sources.append(open_source(Policy.from_sources([root]).locate(f"{root}a.tif"), settings))
+        sources.append(stores.open(Policy.from_sources([root]).locate(f"{root}a.tif")))
     assert len({request.port for request in upstream.requests}) == 20
     patience = time.monotonic() + 5
     while len(upstream._open) > 5 and time.monotonic() < patience:
@@ -361,5 +361,4 @@ def test_idle_connections_do_not_add_up(
     for source in sources[-5:]:
         assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
     assert len({request.port for request in upstream.requests}) == 40
-    for connection in list(ours._kept._all):
-        connection.close()
+    stores.close()

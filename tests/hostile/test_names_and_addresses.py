@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from app.config.settings import Settings
+from tests.support.engine import stores_of
 from tests.support.upstream import Upstream
 from tilery.errors import SourceRefused, UpstreamError
-from tilery.storage.bytes import ByteSource, open_source
+from tilery.storage.bytes import ByteSource
 from tilery.storage.policy import Policy
 
 DATA = os.urandom(100_000)
@@ -59,7 +60,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def opened(entry: str, url: str) -> ByteSource:
     settings = Settings(deadline=5.0, fetch_retries=0, connect_timeout=1.0)
-    return open_source(Policy.from_sources([entry]).locate(url), settings)
+    return stores_of(settings).open(Policy.from_sources([entry]).locate(url))
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.config.settings import Settings
+from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import SourceRefused, UpstreamError, UpstreamTimeout
-from tilery.storage.bytes import ByteSource, connection, open_source
+from tilery.storage.bytes import ByteSource, connection
 from tilery.storage.policy import Policy
 
 DATA = os.urandom(100_000)
@@ -80,7 +81,7 @@ def trust(monkeypatch: pytest.MonkeyPatch) -> Any:
 def opened(upstream: Upstream, host: str) -> ByteSource:
     entry = f"https://{host}:{upstream.port}/"
     settings = Settings(deadline=5.0, fetch_retries=0, connect_timeout=1.0)
-    return open_source(Policy.from_sources([entry]).locate(f"{entry}a.tif"), settings)
+    return stores_of(settings).open(Policy.from_sources([entry]).locate(f"{entry}a.tif"))
 
 
 def test_a_server_that_proves_its_name(tmp_path: Path, trust: Any) -> None:
@@ -124,7 +125,7 @@ def test_a_handshake_that_stalls() -> None:
         entry = f"https://tiles.example:{server.getsockname()[1]}/"
         settings = Settings(deadline=5.0, fetch_retries=0, connect_timeout=0.3)
         with pytest.raises(UpstreamTimeout):
-            open_source(Policy.from_sources([entry]).locate(f"{entry}a.tif"), settings)
+            stores_of(settings).open(Policy.from_sources([entry]).locate(f"{entry}a.tif"))
 
 
 def test_no_downgrade(tmp_path: Path, trust: Any) -> None:

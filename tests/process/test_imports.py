@@ -13,7 +13,6 @@ from tests.support import rasters
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "rasterio",
-    "pydantic",
     "fastapi",
     "jinja2",
     "rio_tiler",

@@ -8,10 +8,12 @@ import subprocess
 import sys
 
 from app.process import native
+from tilery.reading import gdal_options
 
 ASK = """
 import json, os
 from app.process import native
+from tilery.reading import gdal_options
 native.prepare(os.environ)
 import rasterio
 from rasterio.drivers import raster_driver_extensions
@@ -33,7 +35,7 @@ def test_network_drivers_are_gone_and_vrt_stays() -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GDAL")}
     done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, env=environ, check=True)
     drivers = set(json.loads(done.stdout))
-    assert not drivers & set(native.GDAL_SECURITY["GDAL_SKIP"].split())
+    assert not drivers & set(gdal_options.SECURITY["GDAL_SKIP"].split())
     assert {"GTiff", "VRT", "MEM"} <= drivers
 
 

@@ -15,6 +15,8 @@ import pytest
 import rasterio
 
 from app.config import settings as environment
+from app.config.engine_options import store_options
+from app.config.settings import Settings
 from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.catalog.catalog import Catalog
@@ -92,7 +94,7 @@ def test_an_upload_is_published_by_the_command(bucket: S3, tmp_path: Path) -> No
     done = command("My Alps.tif")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "/my-alps/{z}/{x}/{y}.png"
-    layer = Catalog(open_store(f"s3://{BUCKET}/sources/")).get("my-alps")
+    layer = Catalog(open_store(f"s3://{BUCKET}/sources/", store_options(Settings()))).get("my-alps")
     told = report(bucket, "My Alps.tif")
     assert (told["status"], told["layer"], told["revision"]) == ("published", "my-alps", layer.revision)
     assert bucket.get(BUCKET, "incoming/My Alps.tif"), "the upload stays"
@@ -162,7 +164,7 @@ def test_rasters_that_web_mercator_has_no_grid_for_keep_their_own(bucket: S3, tm
     bucket.put(BUCKET, "incoming/pacific.tif", made.across_antimeridian(tmp_path / "a.tif").read_bytes())
     found, failure = take_in(f"s3://{BUCKET}/incoming/pacific.tif", f"s3://{BUCKET}/sources/")
     assert failure is None, failure
-    west, _, east, _ = Catalog(open_store(f"s3://{BUCKET}/sources/")).get("pacific").bounds
+    west, _, east, _ = Catalog(open_store(f"s3://{BUCKET}/sources/", store_options(Settings()))).get("pacific").bounds
     assert west > east
     assert found.layer == "pacific"
 

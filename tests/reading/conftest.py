@@ -16,8 +16,10 @@ from rasterio.transform import Affine
 from tilery.geo.raster import Grid
 from tilery.reading import gdal
 from tilery.reading.grid.blocks import BlockCache
-from tilery.reading.grid.engine import CogEngine, header_of, supports
+from tilery.reading.grid.reader import BlockGridReader
+from tilery.reading.grid.workers import Workers
 from tilery.reading.profile import Profile
+from tilery.reading.tiff.opening import grid_reader, header_of, supports
 from tilery.storage.bytes import ByteSource
 
 WEB = 20037508.342789244
@@ -107,15 +109,15 @@ def profile_of(path: Path) -> Profile:
         return gdal.profile_of(dataset)
 
 
-def open_engine(source: ByteSource, profile: Profile, cache: BlockCache | None = None) -> CogEngine | None:
+def open_engine(source: ByteSource, profile: Profile, cache: BlockCache | None = None) -> BlockGridReader | None:
     """Our reader of a source, as the service opens it; None where it has to be read by GDAL."""
     header = header_of(source)
     if header is None or not supports(header, profile):
         return None
-    return CogEngine(source, profile, header, cache or BlockCache(64 << 20))
+    return grid_reader(source, profile, header, cache or BlockCache(64 << 20), Workers())
 
 
-def engine_of(path: Path, capacity: int = 64 << 20) -> CogEngine:
+def engine_of(path: Path, capacity: int = 64 << 20) -> BlockGridReader:
     """Our reader of a file, with a cache of its own. Fails when the file is not taken."""
     source = FileBytes(path)
     engine = open_engine(source, profile_of(path), BlockCache(capacity))

@@ -10,11 +10,13 @@ import pytest
 import rasterio
 
 from tests.support import rasters, service
+from tests.support.engine import ENGINE
 from tests.support.upstream import Upstream
 from tilery.errors import BrokenRaster
 from tilery.reading.datasets import Opened
+from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
-from tilery.storage.bytes import open_source
+from tilery.reading.source import raster
 from tilery.storage.locations import FileLocation, Location
 from tilery.storage.policy import Policy
 
@@ -40,14 +42,15 @@ def upstream() -> Iterator[Upstream]:
 
 def pixels(location: Location) -> object:
     """All pixels through GDAL, also of tiles that our own reader reads."""
-    opened = Opened(location, open_source(location))
+    source = raster(location)
+    opened = Opened(source, open_raster(ENGINE, source))
     try:
         with Reader(opened).dataset() as dataset:
             return dataset.read(1).tobytes()
     except BrokenRaster:
         return "broken"
     finally:
-        opened.close()
+        opened.dataset.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,11 +17,13 @@ from app.serving import validation
 from app.serving.service import Service
 from tests.support import rasters
 from tests.support.upstream import Upstream
+from tilery.engine import Engine, EngineOptions
 from tilery.reading import gdal_files
-from tilery.reading.datasets import OpenDatasets, Opened
+from tilery.reading.datasets import Opened
 from tilery.reading.options import ReadOptions
+from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
-from tilery.storage.bytes import open_source
+from tilery.reading.source import raster
 from tilery.storage.locations import Location
 from tilery.storage.policy import Policy
 
@@ -31,11 +33,9 @@ SIZE = 64
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenDatasets]:
-    own = OpenDatasets(CAPACITY, 3600)
-    monkeypatch.setattr("tilery.reading.reader.kept", lambda: own)
-    yield own
-    own.clear()
+def engine() -> Iterator[Engine]:
+    with Engine(EngineOptions(open_datasets=CAPACITY, revalidate_seconds=3600)) as own:
+        yield own
 
 
 @pytest.fixture
@@ -81,18 +81,21 @@ def open_files() -> tuple[int, int]:
 
 
 def test_more_rasters_than_are_kept_each_in_a_context_of_its_own(
-    upstream: Upstream, tmp_path: Path, kept: OpenDatasets
+    upstream: Upstream, tmp_path: Path, engine: Engine
 ) -> None:
     places = locations(upstream, tmp_path)
     before = open_files()
 
     async def main() -> None:
-        service = Service(Settings(_env_file=None, render_slots=4, queue_length=500))
+        service = Service(Settings(_env_file=None, render_slots=4, queue_length=500), engine)
         for _ in range(2):
             for number, location in enumerate(places):  # one after the other: each evicts another
-                assert await service.use(location, value) == number
+                assert await service.use(raster(location), value) == number
         at_once = [
-            service.use(location, work) for _ in range(3) for location in places for work in (value, corner, valid)
+            service.use(raster(location), work)
+            for _ in range(3)
+            for location in places
+            for work in (value, corner, valid)
         ]
         expected = [found for _ in range(3) for n in range(RASTERS) for found in (n, (SIZE, SIZE, n), SIZE)]
         assert await asyncio.gather(*at_once) == expected
@@ -101,23 +104,25 @@ def test_more_rasters_than_are_kept_each_in_a_context_of_its_own(
     # A new context, as that of a server: rasterio was imported in another one and set its variables there.
     Context().run(asyncio.run, main())
     assert open_files() > before
-    Context().run(kept.clear)
+    Context().run(engine.datasets.clear)
     assert open_files() == before
 
 
 def test_what_is_opened_for_an_evicted_raster_does_not_stay_open(upstream: Upstream, tmp_path: Path) -> None:
     location = locations(upstream, tmp_path)[0]
     before = open_files()
-    opened = Opened(location, open_source(location))
-    Context().run(opened.close)
-    assert Context().run(corner, Reader(opened)) == (SIZE, SIZE, 0)
+    source = raster(location)
+    with Engine() as engine:
+        opened = Opened(source, open_raster(engine, source))
+        Context().run(opened.dataset.close)
+        assert Context().run(corner, Reader(opened)) == (SIZE, SIZE, 0)
     assert open_files() == before
 
 
 def test_a_raster_that_does_not_close_is_logged_and_nobody_elses_failure(
     upstream: Upstream,
     tmp_path: Path,
-    kept: OpenDatasets,
+    engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -131,6 +136,6 @@ def test_a_raster_that_does_not_close_is_logged_and_nobody_elses_failure(
     monkeypatch.setattr(gdal_files, "remove", fail)
     with caplog.at_level(logging.WARNING, "tilery.reading"):
         for number, location in enumerate(places):
-            assert value(Reader(kept.get(location))) == 3 * number + 2
+            assert value(Reader(engine.datasets.get(raster(location)))) == 3 * number + 2
     assert len(closed) == len(places) - CAPACITY
     assert "could not be closed" in caplog.text

@@ -13,8 +13,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 from tests.reading.test_reader import reader_of
+from tests.support.engine import ENGINE
 from tilery.geo import crs as crs_
-from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import whole_nodata
 from tilery.rendering import pipeline
@@ -39,7 +39,7 @@ TEXTS = {
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    open_datasets().clear()
+    ENGINE.datasets.clear()
 
 
 def candidates(dtype: np.dtype) -> np.ndarray:

@@ -15,25 +15,27 @@ import rasterio
 from rasterio.transform import Affine
 
 from tests.support import rasters
+from tests.support.engine import ENGINE
+from tilery.engine import Engine, EngineOptions
 from tilery.errors import BrokenRaster, DeadlineExceeded, UnsupportedRaster
 from tilery.geo.raster import Raster
 from tilery.limits import deadline
-from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
-from tilery.reading.reader import open_reader
-from tilery.storage.bytes import ByteSource, open_source
+from tilery.reading.source import raster
+from tilery.storage.bytes import ByteSource
 from tilery.storage.locations import FileLocation
+from tilery.storage.stores import Stores
 
 
 @pytest.fixture(autouse=True)
 def _open_anew() -> Iterator[None]:
-    open_datasets().clear()
+    ENGINE.datasets.clear()
     yield
-    open_datasets().clear()
+    ENGINE.datasets.clear()
 
 
 def preview(path: Path) -> Raster:
-    with open_reader(FileLocation(path=str(path.resolve()))) as reader:
+    with ENGINE.open(raster(FileLocation(path=str(path.resolve())))) as reader:
         return reader.preview(options=ReadOptions())
 
 
@@ -68,8 +70,12 @@ def test_files_beside_the_raster_count_where_gdal_was_told_so(tmp_path: Path, mo
     monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "FALSE")
     path = rasters.gradient(tmp_path / "a.tif", size=64, overviews=())
     beside(path)
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"):  # wins over what an earlier test may have told GDAL
-        mask = preview(path).mask
+    with (
+        rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"),  # wins over what an earlier test may have told GDAL
+        Engine(EngineOptions(sidecars=True)) as engine,
+        engine.open(raster(FileLocation(path=str(path)))) as reader,
+    ):
+        mask = reader.preview(options=ReadOptions()).mask
     assert mask is not None
     assert not mask.any()
 
@@ -123,9 +129,9 @@ def test_whoever_waits_for_another_to_open_waits_no_longer_than_may_be(
     def slow(location: FileLocation) -> ByteSource:
         begun.set()
         go_on.wait(10)
-        return open_source(location)
+        return Stores().open(location)
 
-    monkeypatch.setattr("tilery.reading.datasets.open_source", slow)
+    monkeypatch.setattr(ENGINE.stores, "open", slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(preview, path)
         assert begun.wait(5)

@@ -10,11 +10,12 @@ import pytest
 import rasterio
 
 from tests.support import service
+from tests.support.engine import ENGINE
 from tests.support.tiff import Tiff, picture
 from tilery.geo.raster import Grid
 from tilery.reading import footprint
-from tilery.reading.datasets import Opened
-from tilery.storage.bytes import open_source
+from tilery.reading import source as source_
+from tilery.reading.raster_dataset import open_raster
 from tilery.storage.locations import FileLocation
 
 SIDE = 32
@@ -67,10 +68,10 @@ def test_only_a_smaller_image_is_read_in_place_of_the_raster(raster: Path) -> No
 
 def test_what_gdal_is_to_decode_is_told(raster: Path) -> None:
     location = FileLocation(path=str(raster))
-    opened = Opened(location, open_source(location))
+    opened = open_raster(ENGINE, source_.raster(location))
     grid = Grid(crs="EPSG:4326", bounds=(0, 0, SIDE, SIDE), width=8, height=8)
     side = int(raster.stem)
     smaller = side < SIDE
     assert footprint.overview(opened.profile, 4, "average") == (0 if smaller else None)
-    assert opened.gdal.estimate(grid, bands=(1,)) == (side if smaller else SIDE) ** 2
+    assert opened._by_gdal().estimate(grid, bands=(1,)) == (side if smaller else SIDE) ** 2
     opened.close()

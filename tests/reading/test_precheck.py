@@ -13,14 +13,14 @@ from PIL import Image
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
-from app.process import native
 from tests.support import rasters, service
+from tests.support.engine import ENGINE
 from tests.support.tiff import Tiff, picture
 from tests.support.upstream import Upstream
 from tilery.errors import UnsupportedRaster
+from tilery.reading import gdal_options
 from tilery.reading.gdal import Handle, driver_of
 from tilery.reading.precheck import Footing, check, jp2, tiff
-from tilery.storage.bytes import open_source
 from tilery.storage.bytes.file_object import file_object
 from tilery.storage.locations import FileLocation
 
@@ -29,7 +29,7 @@ KINDS = pytest.mark.parametrize(("big", "order"), [(big, order) for big in (Fals
 
 
 def look(path: Path) -> Footing:
-    source = open_source(FileLocation(path=str(path.resolve())))
+    source = ENGINE.stores.open(FileLocation(path=str(path.resolve())))
     return check(file_object(source, quiet=True), driver_of(source.read(0, 16)))
 
 
@@ -123,7 +123,7 @@ def test_gdal_is_not_given_what_is_refused(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "a.tif"
     path.write_bytes(Tiff(True, ">").add(picture(t277=(3, (65535,)))).data)
     with pytest.raises(UnsupportedRaster):
-        Handle(open_source(FileLocation(path=str(path.resolve()))))
+        Handle(ENGINE.stores.open(FileLocation(path=str(path.resolve()))))
 
 
 def test_a_caller_is_told_the_limit(tmp_path: Path) -> None:
@@ -193,21 +193,17 @@ def test_what_decodes_whole_is_beyond_the_budget_whole(tmp_path: Path) -> None:
     jpeg = tmp_path / "a.jpg"
     Image.fromarray(np.zeros((side, side, 3), "uint8")).save(jpeg, progressive=True)
     url = {"url": str(path)}
-    with service.client(tmp_path) as client, pytest.MonkeyPatch.context() as patch:
+    with service.client(tmp_path) as client:
         assert client.get("/cog/preview.png", params=url | {"width": 8, "height": 8}).status_code == 200
         assert client.get("/cog/preview.png", params={"url": str(jpeg), "width": 8, "height": 8}).status_code == 200
-        patch.setenv("TILERY_MAX_DECODED_BYTES", str(2 * side * side))
-        from app.config import settings
-
-        settings.get.cache_clear()
+    with service.client(tmp_path, max_decoded_bytes=2 * side * side) as client:
         for of in (path, jpeg):
             answer = client.get("/cog/preview.png", params={"url": str(of), "width": 9, "height": 9})
             assert answer.status_code == 413
-    settings.get.cache_clear()
 
 
 def test_jpegs_of_very_many_scans_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in native.GDAL_SECURITY.items():
+    for name, value in gdal_options.SECURITY.items():
         monkeypatch.setenv(name, value)
     path = tmp_path / "a.jpg"
     Image.fromarray(np.full((64, 64), 99, "uint8")).save(path, progressive=True)
@@ -216,7 +212,7 @@ def test_jpegs_of_very_many_scans_are_not_decoded(tmp_path: Path, monkeypatch: p
     scan = data[last:-2]
     for more, works in ((0, True), (5, True), (30, False)):
         path.write_bytes(data[:last] + scan * (1 + more) + data[-2:])
-        handle = Handle(open_source(FileLocation(path=str(path.resolve()))))
+        handle = Handle(ENGINE.stores.open(FileLocation(path=str(path.resolve()))))
         with handle.use() as dataset:
             if works:
                 assert abs(int(dataset.read(1)[0, 0]) - 99) < 3

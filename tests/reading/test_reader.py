@@ -16,6 +16,7 @@ from rio_tiler.errors import TileOutsideBounds as PeerOutside
 from rio_tiler.io import Reader as Peer
 
 from tests.support import rasters
+from tests.support.engine import ENGINE
 from tilery.errors import (
     InvalidBand,
     InvalidGeometry,
@@ -29,9 +30,10 @@ from tilery.errors import (
 from tilery.geo import crs as crs_
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Raster
-from tilery.reading.datasets import open_datasets
 from tilery.reading.options import ReadOptions
-from tilery.reading.reader import Reader, open_reader
+from tilery.reading.raster_dataset import RasterDataset
+from tilery.reading.reader import Reader
+from tilery.reading.source import raster
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.policy import Policy
 
@@ -40,14 +42,14 @@ WEB = tms_.get("WebMercatorQuad")
 
 @contextmanager
 def reader_of(path: Path) -> Iterator[Reader]:
-    with open_reader(Policy.from_sources([f"{path.parent}/"]).locate(str(path))) as reader:
+    with ENGINE.open(raster(Policy.from_sources([f"{path.parent}/"]).locate(str(path)))) as reader:
         yield reader
 
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    open_datasets().clear()
+    ENGINE.datasets.clear()
 
 
 def valid(raster: Raster) -> Any:
@@ -382,10 +384,11 @@ def test_what_is_worked_out_for_crss_of_callers_does_not_add_up(tmp_path: Path) 
             crs = crs_.parse(f"+proj=laea +lat_0=46 +lon_0={meridian / 100} +type=crs")
             reader.geographic_bounds(crs)
             reader.preview(options=ReadOptions(), dst_crs=crs, width=2, height=2)
-        opened = open_datasets().get(Policy.from_sources([f"{tmp_path}/"]).locate(str(path)))
+        opened = ENGINE.datasets.get(raster(Policy.from_sources([f"{tmp_path}/"]).locate(str(path))))
         assert len(opened.derived) <= 256
-        assert opened.cog is not None
-        assert len(opened.cog._placer._footprints) <= 64
+        assert isinstance(opened.dataset, RasterDataset)
+        assert opened.dataset.blocks is not None
+        assert len(opened.dataset.blocks._placer._footprints) <= 64
 
 
 def test_a_box_too_large_for_numbers_is_refused(tmp_path: Path) -> None:

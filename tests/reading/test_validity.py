@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from tests.reading.test_reader import reader_of
 from tests.support import rasters
+from tests.support.engine import ENGINE
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Array, Bounds, Crs, Grid, Raster
 from tilery.reading import gdal_samples
-from tilery.reading.datasets import open_datasets
-from tilery.reading.grid.engine import rows_of
+from tilery.reading.grid.reader import rows_of
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader
 
@@ -32,7 +32,7 @@ MERCATOR, DEGREES = crs_.WEB_MERCATOR, crs_.WGS84
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     yield
-    open_datasets().clear()
+    ENGINE.datasets.clear()
 
 
 def write(path: Path, data: Array, *, tiled: bool, **more: Any) -> Path:

@@ -12,24 +12,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.config import settings
 from tilery.errors import InvalidColormap, InvalidParameter, OverLimit, RequestError
 from tilery.rendering import colormap
-from tilery.rendering.colormap import Colormap, apply, colors_of, parse
+from tilery.rendering.colormap import Colormap, Colormaps, apply, colors_of, parse
 from tilery.rendering.encoding.palette import expanded
 
 
 def looked_up(mapping: Colormap, values: Any) -> list[Any]:
     indexes, palette = apply(mapping, np.asarray(values))
     return colors_of(indexes, palette).tolist()  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(colormap_directory=str(tmp_path)))
-    colormap._files.cache_clear()
-    yield tmp_path  # type: ignore[misc]
-    colormap._files.cache_clear()
 
 
 def test_names() -> None:
@@ -55,25 +46,28 @@ def test_unknown_names(name: str) -> None:
     assert caught.value.parameter == "colormap_name"
 
 
-def test_a_folder_adds_colormaps(folder: Path) -> None:
+def test_a_folder_adds_colormaps(tmp_path: Path) -> None:
+    folder = tmp_path
     table = np.tile(np.arange(256, dtype=np.uint8)[:, np.newaxis], (1, 4))
     np.save(folder / "mine.npy", table)
     (folder / "deeper").mkdir()
     (folder / "deeper" / "classes.json").write_text('{"1": "#f00", "2": [0, 255, 0]}')
     (folder / "readme.txt").write_text("no colormap")
-    assert len(colormap.names()) == 213
-    assert np.array_equal(colormap.get("mine").rgba, table)
-    assert looked_up(colormap.get("classes"), [[1, 2]]) == [[[255, 0, 0, 255], [0, 255, 0, 255]]]
+    ours = Colormaps(str(folder))
+    assert len(ours.names()) == 213
+    assert np.array_equal(ours.get("mine").rgba, table)
+    assert looked_up(ours.get("classes"), [[1, 2]]) == [[[255, 0, 0, 255], [0, 255, 0, 255]]]
 
 
 @pytest.mark.parametrize("kind", ["npy", "json"])
-def test_a_broken_file_is_told_without_its_path(folder: Path, kind: str) -> None:
+def test_a_broken_file_is_told_without_its_path(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path
     np.save(folder / "broken.npy", np.zeros((3, 4), dtype=np.uint8))
     if kind == "json":
         (folder / "broken.npy").unlink()
         (folder / "broken.json").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidColormap) as caught:
-        colormap.get("broken")
+        Colormaps(str(folder)).get("broken")
     assert str(folder) not in caught.value.detail
     assert str(folder) in (caught.value.private or "")
 

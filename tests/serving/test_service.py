@@ -14,20 +14,22 @@ from app.serving import service as service_
 from app.serving.encoded import Encoded
 from app.serving.service import CallerGone, Service
 from tests.support import rasters
+from tests.support.engine import ENGINE
 from tests.support.upstream import Upstream
 from tilery.limits import compute_slots
 from tilery.reading.reader import Reader
-from tilery.storage.locations import FileLocation, Location
+from tilery.reading.source import Source, raster
+from tilery.storage.locations import FileLocation
 from tilery.storage.policy import Policy
 
 
 def service(**settings: object) -> Service:
-    return Service(Settings(_env_file=None, **settings))  # type: ignore[arg-type]
+    return Service(Settings(_env_file=None, **settings), ENGINE)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def location(tmp_path: Path) -> FileLocation:
-    return FileLocation(path=str(rasters.constant(tmp_path / "raster.tif", 5).resolve()))
+def source(tmp_path: Path) -> Source:
+    return raster(FileLocation(path=str(rasters.constant(tmp_path / "raster.tif", 5).resolve())))
 
 
 class Maker:
@@ -41,13 +43,13 @@ class Maker:
         return Encoded(body=f"{reader.profile.width} {self.count}".encode(), media_type="text/plain")
 
 
-def test_made_once_then_found_then_known(location: FileLocation) -> None:
+def test_made_once_then_found_then_known(source: Source) -> None:
     async def main() -> None:
         of, make = service(), Maker()
-        first = await of.answer(location, "a", make)
-        second = await of.answer(location, "a", make)
-        third = await of.answer(location, "a", make, known=first.etag)
-        other = await of.answer(location, "b", make)
+        first = await of.answer(source, "a", make)
+        second = await of.answer(source, "a", make)
+        third = await of.answer(source, "a", make, known=first.etag)
+        other = await of.answer(source, "b", make)
         assert [served.how for served in (first, second, third, other)] == ["miss", "hit", "known", "miss"]
         assert first.encoded == second.encoded
         assert third.encoded is None
@@ -57,28 +59,26 @@ def test_made_once_then_found_then_known(location: FileLocation) -> None:
     asyncio.run(main())
 
 
-def test_one_render_for_five_hundred(location: FileLocation) -> None:
+def test_one_render_for_five_hundred(source: Source) -> None:
     async def main() -> None:
         of, make = service(tile_cache_bytes=0), Maker()
-        await of.answer(location, "b", make)  # opens the raster: else some would find it open and others wait for that
-        answers = await asyncio.gather(*(of.answer(location, "a", make) for _ in range(500)))
+        await of.answer(source, "b", make)  # opens the raster: else some would find it open and others wait for that
+        answers = await asyncio.gather(*(of.answer(source, "a", make) for _ in range(500)))
         assert make.count == 2
         assert sorted({served.how for served in answers}) == ["miss", "wait"]
 
     asyncio.run(main())
 
 
-def test_a_source_that_changed_has_another_tag_and_is_made_anew(location: FileLocation) -> None:
+def test_a_source_that_changed_has_another_tag_and_is_made_anew(source: Source) -> None:
     async def main() -> None:
         of, make = service(), Maker()
-        before = await of.answer(location, "a", make)
-        replacement = Path(location.path).with_suffix(".new")
+        before = await of.answer(source, "a", make)
+        replacement = Path(source.location.url).with_suffix(".new")
         rasters.constant(replacement, 6, size=32)
-        replacement.replace(location.path)
-        from tilery.reading.datasets import open_datasets
-
-        open_datasets().clear()  # what the check in the background does within seconds
-        after = await of.answer(location, "a", make, known=before.etag)
+        replacement.replace(source.location.url)
+        ENGINE.datasets.clear()  # what the check in the background does within seconds
+        after = await of.answer(source, "a", make, known=before.etag)
         assert after.how == "miss"
         assert after.etag != before.etag
         assert after.encoded is not None
@@ -87,25 +87,25 @@ def test_a_source_that_changed_has_another_tag_and_is_made_anew(location: FileLo
     asyncio.run(main())
 
 
-def test_what_the_facts_refuse_takes_no_slot(location: FileLocation) -> None:
+def test_what_the_facts_refuse_takes_no_slot(source: Source) -> None:
     async def main() -> None:
         of = service(render_slots=1, queue_length=0)
-        await of.answer(location, "a", Maker())
+        await of.answer(source, "a", Maker())
 
         def refuse(reader: Reader) -> None:
             raise ValueError("no")
 
         for _ in range(3):
             with pytest.raises(ValueError, match="no"):
-                await of.answer(location, "b", Maker(), check=refuse)
+                await of.answer(source, "b", Maker(), check=refuse)
 
     asyncio.run(main())
 
 
-def test_nobody_works_for_a_caller_who_has_gone(location: FileLocation) -> None:
+def test_nobody_works_for_a_caller_who_has_gone(source: Source) -> None:
     async def main() -> None:
         of, make = service(render_slots=1), Maker()
-        await of.answer(location, "a", make)
+        await of.answer(source, "a", make)
         go = threading.Event()
 
         async def at_once() -> None:
@@ -118,15 +118,15 @@ def test_nobody_works_for_a_caller_who_has_gone(location: FileLocation) -> None:
             assert go.wait(10)
             return make(reader)
 
-        holding = asyncio.create_task(of.answer(location, "held", hold))
+        holding = asyncio.create_task(of.answer(source, "held", hold))
         await asyncio.sleep(0)
         with pytest.raises(CallerGone):  # while it waits for the slot
-            await of.answer(location, "b", make, gone=at_once)
+            await of.answer(source, "b", make, gone=at_once)
         assert of.admission.waiting == 0
         go.set()
         await holding
         assert make.count == 2
-        assert (await of.answer(location, "c", make, gone=never)).how == "miss"
+        assert (await of.answer(source, "c", make, gone=never)).how == "miss"
 
     asyncio.run(main())
 
@@ -149,7 +149,7 @@ def test_who_goes_as_the_answer_comes_disturbs_nothing_that_follows(monkeypatch:
     asyncio.run(main())
 
 
-def test_a_failure_is_not_kept(location: FileLocation) -> None:
+def test_a_failure_is_not_kept(source: Source) -> None:
     async def main() -> None:
         of = service()
         failing = True
@@ -160,17 +160,17 @@ def test_a_failure_is_not_kept(location: FileLocation) -> None:
             return Encoded(body=b"good", media_type="text/plain")
 
         with pytest.raises(RuntimeError):
-            await of.answer(location, "a", work)
+            await of.answer(source, "a", work)
         failing = False
-        assert (await of.answer(location, "a", work)).how == "miss"
+        assert (await of.answer(source, "a", work)).how == "miss"
 
     asyncio.run(main())
 
 
-def test_what_was_begun_is_kept_for_a_caller_who_comes_back(location: FileLocation) -> None:
+def test_what_was_begun_is_kept_for_a_caller_who_comes_back(source: Source) -> None:
     async def main() -> None:
         of = service(render_slots=1)
-        await of.answer(location, "a", Maker())
+        await of.answer(source, "a", Maker())
         begun, go = threading.Event(), threading.Event()
 
         def work(reader: Reader) -> Encoded:
@@ -178,21 +178,21 @@ def test_what_was_begun_is_kept_for_a_caller_who_comes_back(location: FileLocati
             assert go.wait(10)
             return Encoded(body=b"late", media_type="text/plain")
 
-        caller = asyncio.create_task(of.answer(location, "b", work))
+        caller = asyncio.create_task(of.answer(source, "b", work))
         await asyncio.to_thread(begun.wait, 10)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
         go.set()
         await of.once(lambda: None)  # the only slot is free again
-        assert (await of.answer(location, "b", work)).how == "hit"
+        assert (await of.answer(source, "b", work)).how == "hit"
 
     asyncio.run(main())
 
 
-def test_settings_that_show_in_answers_are_part_of_the_tag(location: FileLocation) -> None:
+def test_settings_that_show_in_answers_are_part_of_the_tag(source: Source) -> None:
     async def main() -> None:
-        tags = {(await service(default_attribution=name).answer(location, "a", Maker())).etag for name in ("A", "B")}
+        tags = {(await service(default_attribution=name).answer(source, "a", Maker())).etag for name in ("A", "B")}
         assert len(tags) == 2
 
     asyncio.run(main())
@@ -206,16 +206,16 @@ def test_while_requests_wait_for_a_store_others_go_on(tmp_path: Path) -> None:
             everybody.wait(10)  # comes only when all eight are here at the same time
         return Encoded(body=reader.identity.encode(), media_type="text/plain")
 
-    async def main(location: Location) -> None:
+    async def main(source: Source) -> None:
         of = service(render_slots=1)
-        answers = await asyncio.gather(*(of.answer(location, str(number), make) for number in range(8)))
+        answers = await asyncio.gather(*(of.answer(source, str(number), make) for number in range(8)))
         assert {served.how for served in answers} == {"miss"}
-        await asyncio.gather(*(of.use(location, make) for _ in range(8)))
+        await asyncio.gather(*(of.use(source, make) for _ in range(8)))
         of.close()
 
     with Upstream() as upstream:
         upstream.put("/a.tif", rasters.constant(tmp_path / "a.tif", 5).read_bytes())
-        asyncio.run(main(Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif"))))
+        asyncio.run(main(raster(Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif")))))
 
 
 def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> N
             now -= 1
         return Encoded(body=reader.identity.encode(), media_type="text/plain")
 
-    async def main(near: Location, far: Location) -> None:
+    async def main(near: Source, far: Source) -> None:
         of = service(render_slots=2)
         tiles = (of.answer(where, str(n), make) for n in range(10) for where in (near, far))
         await asyncio.gather(*tiles, *(of.use(where, make) for _ in range(10) for where in (near, far)))
@@ -240,6 +240,6 @@ def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> N
     with Upstream() as upstream:
         path = rasters.constant(tmp_path / "a.tif", 5)
         upstream.put("/a.tif", path.read_bytes())
-        far = Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif"))
+        far = raster(Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif")))
         asyncio.run(main(FileLocation(path=str(path.resolve())), far))
     assert most == 2

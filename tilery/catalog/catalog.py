@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from app.config.settings import Settings
 from tilery.catalog import document, ids
 from tilery.catalog.layer import Layer
 from tilery.errors import BrokenDocument, LayerNotFound, NotFound, UpstreamError
 from tilery.storage.objects import Store
+from tilery.storage.options import StoreOptions
 
 DOCUMENT = "index.json"
 _READERS = 16
@@ -257,8 +257,8 @@ class Catalog:
             return names
 
 
-def open_catalog(address: str, *, revalidate: float = 5.0, settings: Settings | None = None) -> Catalog:
+def open_catalog(address: str, *, revalidate: float = 5.0, options: StoreOptions | None = None) -> Catalog:
     """The catalog at an address: a directory or ``s3://bucket/sources/``."""
     from tilery.storage.objects import open_store
 
-    return Catalog(open_store(address, settings), revalidate=revalidate)
+    return Catalog(open_store(address, options), revalidate=revalidate)

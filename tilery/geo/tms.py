@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from app.config import settings
 from tilery.errors import InvalidParameter, TileOutsideBounds
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
@@ -54,7 +53,7 @@ class TileMatrix:
         return 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is made once
 class TileMatrixSet:
     """A tile matrix set by its OGC name."""
 
@@ -249,34 +248,54 @@ def _folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 
-@cache
-def _files(extra: str | None) -> dict[str, Path]:
-    files = {path.stem: path for path in sorted(_folder().glob("*.json"))}
-    if extra:
-        files |= {path.stem: path for path in sorted(Path(extra).glob("*.json"))}
-    return files
+class TileMatrixSets:
+    """Tile matrix sets by their ids: morecantile's, and those of a folder. Safe under threads."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        """Add the definitions (JSON, OGC 17-083r4) in a folder to those that are known. Nothing is read yet."""
+        self._folder = folder
+        self._sets: dict[str, TileMatrixSet] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Return the ids of all known sets, sorted."""
+        return self._names
+
+    def get(self, name: str, parameter: str = "tileMatrixSetId") -> TileMatrixSet:
+        """Return the tile matrix set of that id.
+
+        Raises:
+            InvalidParameter: there is none; the message lists those there are.
+        """
+        found = self._sets.get(name)
+        if found is None:
+            path = self._files.get(name)
+            if path is None:
+                raise InvalidParameter(
+                    f"'{name[:64]}' is not a tile matrix set. Known: {', '.join(self.names())}.", parameter=parameter
+                )
+            found = self._sets[name] = _parse(json.loads(path.read_text(encoding="utf-8")))
+        return found
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._files))
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        files = {path.stem: path for path in sorted(_folder().glob("*.json"))}
+        if self._folder:
+            files |= {path.stem: path for path in sorted(Path(self._folder).glob("*.json"))}
+        return files
+
+
+_KNOWN = TileMatrixSets()
 
 
 def names() -> tuple[str, ...]:
-    """The ids of all known sets, sorted."""
-    return _names(settings.get().tile_matrix_set_directory)
+    """Return the ids of morecantile's sets, sorted."""
+    return _KNOWN.names()
 
 
-@cache
-def _names(extra: str | None) -> tuple[str, ...]:
-    return tuple(sorted(_files(extra)))
-
-
-@cache
 def get(name: str, parameter: str = "tileMatrixSetId") -> TileMatrixSet:
-    """The tile matrix set of that id.
-
-    Raises:
-        InvalidParameter: there is none; the message lists those there are.
-    """
-    path = _files(settings.get().tile_matrix_set_directory).get(name)
-    if path is None:
-        raise InvalidParameter(
-            f"'{name[:64]}' is not a tile matrix set. Known: {', '.join(names())}.", parameter=parameter
-        )
-    return _parse(json.loads(path.read_text(encoding="utf-8")))
+    """Return one of morecantile's sets; see `TileMatrixSets.get`."""
+    return _KNOWN.get(name, parameter)

@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tilery.errors import InvalidParameter, SourceError, StoreFull
 from tilery.publishing.progress import Advance
+from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
     from tilery.storage.bytes import ByteSource
@@ -37,6 +38,8 @@ class PublishedSource:
     size: int
     path: Path | None
     """Of a local file."""
+    stores: StoreOptions = field(default_factory=StoreOptions, compare=False)
+    """How its store is reached."""
 
     @property
     def name(self) -> str:
@@ -56,16 +59,18 @@ def is_remote(address: str) -> bool:
     return address.startswith(("https://", "http://", "s3://"))
 
 
-def origin(address: str) -> PublishedSource:
+def origin(address: str, stores: StoreOptions) -> PublishedSource:
     """What is at an address.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError: it cannot be reached.
     """
     if is_remote(address):
-        source = _opened(address)
+        source = _opened(address, stores)
         try:
-            return PublishedSource(address=address, identity=source.identity, size=source.size, path=None)
+            return PublishedSource(
+                address=address, identity=source.identity, size=source.size, path=None, stores=stores
+            )
         finally:
             source.close()
     from tilery.errors import SourceNotFound
@@ -90,7 +95,7 @@ def fetch(found: PublishedSource, target: Path, advance: Advance) -> None:
     have = part.stat().st_size // _PART * _PART if part.exists() else 0
     if shutil.disk_usage(target.parent).free < found.size - have + _SPARE:
         raise StoreFull(f"There is not enough room here for the source's {found.size >> 20} MB; give another --work.")
-    source = _opened(found.address)
+    source = _opened(found.address, found.stores)
     try:
         _need(source.identity == found.identity)
         with part.open("ab") as file, ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -133,25 +138,25 @@ def check_unchanged(found: PublishedSource) -> None:
 
 
 @contextmanager
-def opened(address: str) -> Iterator[ByteSource]:
+def opened(address: str, stores: StoreOptions) -> Iterator[ByteSource]:
     """The object while it is open."""
-    source = _opened(address)
+    source = _opened(address, stores)
     try:
         yield source
     finally:
         source.close()
 
 
-def _opened(address: str) -> ByteSource:
+def _opened(address: str, stores: StoreOptions) -> ByteSource:
     """The object, opened by the service's own reader. The publisher named it, so its bucket or host is the list of
     sources: its name may have signs that an entry of the list cannot have.
     """
-    from tilery.storage.bytes import open_source
     from tilery.storage.policy import Policy, WrongSourcesError
+    from tilery.storage.stores import Stores
 
     whole = re.match(r"[a-z0-9]+://[^/?#]*", address)
     try:
         policy = Policy.from_sources([f"{whole[0]}/" if whole else address])
     except WrongSourcesError as error:
         raise InvalidParameter("This is not the address of a source.", parameter="source", private=str(error)) from None
-    return open_source(policy.locate(address))
+    return Stores(stores).open(policy.locate(address))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from tilery.publishing.describe import slug
 from tilery.publishing.progress import Progress
 from tilery.publishing.publish import PublishOptions, publish
 from tilery.storage.objects import open_store
+from tilery.storage.options import StoreOptions
 
 FOLDER = "incoming/"
 REPORTS = "reports/"
@@ -40,9 +41,11 @@ class Arrival:
     """Address of what ``incoming/`` is in, ending in a slash."""
     name: str
     """The rest of the address."""
+    stores: StoreOptions = field(default_factory=StoreOptions)
+    """How its store is reached."""
 
     @classmethod
-    def at(cls, address: str) -> Arrival:
+    def at(cls, address: str, stores: StoreOptions | None = None) -> Arrival:
         """The parts of an address.
 
         Raises:
@@ -51,7 +54,7 @@ class Arrival:
         root, found, name = address.partition(f"/{FOLDER}")
         if not found or not name or name.endswith("/"):
             raise InvalidParameter(f"The object has to be under {FOLDER}.", parameter="source")
-        return cls(address=address, root=f"{root}/", name=name)
+        return cls(address=address, root=f"{root}/", name=name, stores=stores or StoreOptions())
 
     @property
     def is_raster(self) -> bool:
@@ -82,20 +85,26 @@ class Report:
 
 
 def take_in(
-    address: str, to: str, *, progress: Progress | None = None, options: Mapping[str, Any] | None = None
+    address: str,
+    to: str,
+    *,
+    stores: StoreOptions | None = None,
+    progress: Progress | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[Report, TileryError | None]:
     """The report, after it was written, and the failure that it tells of.
 
     Args:
         address: of the object.
         to: the catalog's address.
+        stores: how the object's store and the catalog's are reached.
         progress: is shown each step.
         options: further fields of the order: ``profile``, ``work``.
 
     Raises:
         TileryError: the report cannot be written.
     """
-    arrival = Arrival.at(address)
+    arrival = Arrival.at(address, stores)
     failure: TileryError | None = None
     try:
         report = _publish(arrival, to, progress, dict(options or {}))
@@ -111,7 +120,9 @@ def _publish(arrival: Arrival, to: str, progress: Progress | None, options: dict
     if not arrival.is_raster:
         detail = f"Not taken for a raster: its name ends in none of {', '.join(SUFFIXES)}."
         return Report(status="skipped", source=arrival.address, detail=detail)
-    order = PublishOptions(source=arrival.address, to=to, id=arrival.layer_id, untrusted=True, **options)
+    order = PublishOptions(
+        source=arrival.address, to=to, id=arrival.layer_id, untrusted=True, stores=arrival.stores, **options
+    )
     try:
         order = replace(order, only=_identity(arrival))
         try:
@@ -134,12 +145,12 @@ def _identity(arrival: Arrival) -> str:
     """
     from tilery.reading.gdal import driver_of
 
-    found = fetch.origin(arrival.address)
+    found = fetch.origin(arrival.address, arrival.stores)
     if found.path is not None:
         with found.path.open("rb") as file:
             driver_of(file.read(16))
     else:
-        with fetch.opened(arrival.address) as source:
+        with fetch.opened(arrival.address, arrival.stores) as source:
             driver_of(source.read(0, 16))
     return found.identity
 
@@ -147,12 +158,12 @@ def _identity(arrival: Arrival) -> str:
 def _is_other(arrival: Arrival, identity: str) -> bool:
     """True when the object was replaced or removed meanwhile."""
     try:
-        return fetch.origin(arrival.address).identity != identity
+        return fetch.origin(arrival.address, arrival.stores).identity != identity
     except SourceNotFound:
         return True
 
 
 def _write(arrival: Arrival, report: Report) -> None:
     body = json.dumps({name: value for name, value in asdict(report).items() if value is not None}, indent=1)
-    store = open_store(arrival.root)
+    store = open_store(arrival.root, arrival.stores)
     store.write(f"{REPORTS}{arrival.name}.json", body.encode(), media_type="application/json", cache_control="no-cache")

@@ -65,6 +65,7 @@ from tilery.publishing.zoom import Rule
 from tilery.reading.profile import Profile
 from tilery.storage.objects import Store, open_store
 from tilery.storage.objects.directory import DirectoryStore
+from tilery.storage.options import StoreOptions
 
 Grid = Literal["auto", "web", "native"]
 """``auto``: Web Mercator's, but for a raster across the antimeridian, whose pixels stay where they are."""
@@ -102,6 +103,8 @@ class PublishOptions:
     given: Mapping[str, Any] = field(default_factory=dict)
     """``name``, ``description``, ``attribution``, ``render``, ``styles`` for the document."""
 
+    stores: StoreOptions = field(default_factory=StoreOptions)
+    """How the source's store and the catalog's are reached."""
     only: str | None = None
     """Identity that the source must have, and still have at the end. None: whatever is there when it is read."""
     untrusted: bool = False
@@ -259,8 +262,8 @@ def publish(order: PublishOptions, progress: Progress | None = None) -> Publishe
     """
     ids.check(order.id)
     progress = progress or Silent()
-    store = open_store(order.to)
-    origin = fetch.origin(order.source)
+    store = open_store(order.to, order.stores)
+    origin = fetch.origin(order.source, order.stores)
     _need_only(order, origin)
     _need_store(store, order.id)
     with Workplace.opened(_workplace(order, store), order.key(origin.identity)) as place:
@@ -473,7 +476,7 @@ def _switch(
     for _attempt in range(5):
         before, version = _before(store, key)
         if order.only is not None:  # after reading, so that whoever switches later is met by the version
-            _need_only(order, fetch.origin(order.source))
+            _need_only(order, fetch.origin(order.source, order.stores))
         given = dict(order.given)
         render = given["render"] if "render" in given else (before or {}).get("render") or prepared.render
         given["render"] = display.completed(render, prepared.render, bands=prepared.bands, count=planned.bands)
@@ -558,7 +561,7 @@ def dry_run(order: PublishOptions) -> PublishPlan:
         TileryError: it cannot be published in this way.
     """
     ids.check(order.id)
-    origin = fetch.origin(order.source)
+    origin = fetch.origin(order.source, order.stores)
     if origin.path is not None:
         found = rasters.facts(origin.path, trust=order.trust)
         return plan(order, found, kinds.sample(origin.path, found.driver), origin)
@@ -566,7 +569,7 @@ def dry_run(order: PublishOptions) -> PublishPlan:
 
     here = Path(tempfile.gettempdir())
     with (
-        fetch.opened(origin.address) as source,
+        fetch.opened(origin.address, origin.stores) as source,
         rasters.failures(here),
         rasters.reading_remote(source, trust=order.trust) as dataset,
     ):

@@ -30,17 +30,15 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from app.config import settings
-from app.process import native
 from tilery.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Array, Crs, Grid
 from tilery.limits import deadline
 from tilery.reading import control_points, footprint, gdal_files, gdal_samples, masks, precheck
-from tilery.reading.engine import Pixels, overlaid
 from tilery.reading.grid.coordinates import Placer
-from tilery.reading.grid.engine import joined, rows_of
 from tilery.reading.grid.kernels import rounded
+from tilery.reading.grid.reader import joined, rows_of
+from tilery.reading.grid_reader import Pixels, overlaid
 from tilery.reading.precheck import Footing
 from tilery.reading.profile import Profile
 from tilery.storage.bytes.file_object import SourceFile, file_object
@@ -87,11 +85,19 @@ def driver_of(head: bytes) -> str:
 class Handle:
     """One open GDAL dataset and the files it reads from. For one thread at a time."""
 
-    def __init__(self, source: ByteSource, *, overview: int | None = None, footing: Footing | None = None) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        *,
+        sidecars: bool = False,
+        overview: int | None = None,
+        footing: Footing | None = None,
+    ) -> None:
         """Open the raster of a byte source.
 
         Args:
             source: the bytes.
+            sidecars: files beside this one have a say, so GDAL has to be given its name.
             overview: an overview level (from 0); None: the full raster.
             footing: what was found before of this very source; None: its header is checked first.
 
@@ -104,8 +110,7 @@ class Handle:
         self._ready: SourceFile | None = file_object(source, quiet=True)
         self._files: list[SourceFile] = []
         self.footing = footing or precheck.check(self._ready, driver)
-        self._by_name = source.local_path is not None and not native.alone(settings.environment)
-        """Files beside this one have a say, so GDAL has to be given its name."""
+        self._by_name = source.local_path is not None and sidecars
         path = source.local_path if self._by_name else source.open_path
         if self.footing.deflated is not None and not self._by_name:
             path = None  # its blocks are looked at as they are read
@@ -288,13 +293,13 @@ def _mask_options(dataset: DatasetReader, nodata: float | None = None) -> dict[s
     return {"add_alpha": not any(meaning.name == "alpha" for meaning in dataset.colorinterp)}
 
 
-class GdalEngine:
+class GdalGridReader:
     """Fills grids through GDAL. Handles are kept, one thread at a time each, a pool an overview level."""
 
     _most_idle = 4
     """Idle handles kept an overview level: as many as renders run at a time in one worker, and memory stays small."""
 
-    def __init__(self, source: ByteSource, profile: Profile) -> None:
+    def __init__(self, source: ByteSource, profile: Profile, *, sidecars: bool = False) -> None:
         self._source = source
         self._profile = profile
         self._placer = Placer(profile)
@@ -302,6 +307,7 @@ class GdalEngine:
         self._lock = threading.Lock()
         self._closed = False
         self._footing: Footing | None = None
+        self._sidecars = sidecars
 
     @property
     def footing(self) -> Footing:
@@ -317,7 +323,7 @@ class GdalEngine:
             idle = self._idle[overview]
             handle = idle.pop() if idle else None
         if handle is None:
-            handle = Handle(self._source, overview=overview, footing=self._footing)
+            handle = Handle(self._source, sidecars=self._sidecars, overview=overview, footing=self._footing)
             self._footing = handle.footing
         healthy = False
         try:
@@ -348,7 +354,7 @@ class GdalEngine:
             handle.close()
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled with the bands asked for; see `tilery.reading.engine.Engine.read`."""
+        """The grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
         try:
             if method == "nearest" and not self._profile.gcps:
                 return self._read_nearest(grid, bands, nodata)

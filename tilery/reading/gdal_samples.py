@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from tilery.geo.raster import Array, Grid
 from tilery.limits import deadline
 from tilery.reading import masks
-from tilery.reading.engine import Pixels
 from tilery.reading.grid import sampling
 from tilery.reading.grid.coordinates import Placer
-from tilery.reading.grid.engine import halves, joined, rows_of
+from tilery.reading.grid.reader import halves, joined, rows_of
 from tilery.reading.grid.windows import Patch
+from tilery.reading.grid_reader import Pixels
 from tilery.reading.profile import Profile
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def nearest(
         placer: of the raster.
         grid: to fill.
         bands: numbers from 1.
-        nodata: value that means missing, as in `tilery.reading.engine.Engine.read`.
+        nodata: value that means missing, as in `tilery.reading.grid_reader.GridReader.read`.
     """
     deadline.check()
     size = _Size(width=dataset.width, height=dataset.height)

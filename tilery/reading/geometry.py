@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.config import settings
 from tilery.errors import InvalidGeometry, OverLimit
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
@@ -26,6 +25,8 @@ TYPES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "Mul
 _SHOWN = 40
 _FARTHEST = 1e12
 """Beyond any coordinate of any CRS."""
+MOST_VERTICES = 100_000
+"""Vertices of a geometry where nothing else is said."""
 _DEEPEST = 8
 """Collections in collections; RFC 7946 advises against any."""
 
@@ -94,12 +95,12 @@ class Shape:
         )
 
 
-def parse(geometry: Any, *, most: int | None = None) -> Shape:
+def parse(geometry: Any, *, most: int = MOST_VERTICES) -> Shape:
     """The shape of a GeoJSON geometry or Feature of any type; a shape is left as it is.
 
     Args:
         geometry: as `json` gives it.
-        most: vertices that it may have, `settings.max_vertices` if not given.
+        most: vertices that it may have.
 
     Raises:
         InvalidGeometry: it is none, or has no positions, or one that is not numbers, or a ring that is not closed.
@@ -109,7 +110,7 @@ def parse(geometry: Any, *, most: int | None = None) -> Shape:
         return geometry
     if isinstance(geometry, Mapping) and geometry.get("type") == "Feature":
         geometry = geometry.get("geometry")
-    parser = _Parser(settings.get().max_vertices if most is None else most)
+    parser = _Parser(most)
     parser.add(geometry, _DEEPEST)
     return Shape(polygons=tuple(parser.polygons), lines=tuple(parser.lines), points=tuple(parser.points))
 

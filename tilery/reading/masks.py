@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tilery.geo.raster import Array
-from tilery.reading.engine import Pixels
+from tilery.reading.grid_reader import Pixels
 from tilery.reading.profile import can_hold
 
 

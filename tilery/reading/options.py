@@ -6,6 +6,24 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLimits:
+    """What one read may take at most."""
+
+    pixels: int = 2048 * 2048
+    """Pixels of the output."""
+    decoded_bytes: int = 512 << 20
+    """Bytes of decoded pixels."""
+    bands: int = 64
+    """Bands asked for."""
+    vertices: int = 100_000
+    """Vertices of a geometry."""
+
+
+NO_LIMITS = ReadLimits(pixels=1 << 62, decoded_bytes=1 << 62, bands=1 << 31, vertices=1 << 31)
+"""For whoever reads his own rasters on his own machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """Which bands, and how their values are sampled. Hashable: it is part of cache keys."""
 
@@ -19,7 +37,9 @@ class ReadOptions:
     """Resampling of reads in the dataset's own CRS (``resampling=``): rasterio's names in lower case."""
     reproject: str = "nearest"
     """Resampling of reads in another CRS (``reproject=``)."""
-    max_pixels: int | None = None
+    max_answer_pixels: int | None = None
     """Pixels of the output at most, where what carries the answer has a limit."""
     bytes_a_pixel: int = 0
     """Memory that is needed for each pixel of the output by what is done with it afterwards."""
+    limits: ReadLimits = ReadLimits()
+    """What this read may take."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from app.config import settings
 from tilery.errors import (
     AnswerTooLarge,
     InvalidBand,
@@ -33,13 +33,11 @@ from tilery.geo.tms import TileMatrixSet
 from tilery.limits import memory
 from tilery.reading import drawing, footprint, globe, masks, pixel_sizes
 from tilery.reading import geometry as shape
-from tilery.reading.datasets import Opened, open_datasets
-from tilery.reading.engine import Engine, Pixels
-from tilery.reading.grid.engine import rows_of
+from tilery.reading.datasets import Opened
+from tilery.reading.grid.reader import rows_of
+from tilery.reading.grid_reader import Pixels
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile, can_hold
-from tilery.storage.bytes.protocol import SourceChanged
-from tilery.storage.locations import Location
 
 _T = TypeVar("_T")
 
@@ -49,45 +47,15 @@ _DERIVED = 256
 """Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
 
 
-@contextmanager
-def open_reader(location: Location) -> Iterator[Reader]:
-    """A reader of the raster at a location. The raster stays open afterwards, for the next request.
-
-    Raises:
-        SourceChanged: the raster changed while it was read; what was read must not be used. Opening it again gives the
-            new one.
-        SourceError, UpstreamError: it cannot be opened or read.
-    """
-    opened = open_datasets().get(location)
-    try:
-        yield Reader(opened)
-    except SourceChanged:
-        open_datasets().forget(opened)
-        raise
-    except Exception:
-        if not opened.unchanged():
-            open_datasets().forget(opened)
-            raise SourceChanged from None
-        raise
-    if not opened.unchanged():
-        open_datasets().forget(opened)
-        raise SourceChanged
-
-
-def peek(location: Location) -> Reader | None:
-    """The reader of a raster that is open and was checked lately, for facts that need no pixels. Never waits."""
-    opened = open_datasets().peek(location)
-    return None if opened is None else Reader(opened)
-
-
 class Reader:
     """The verbs, for one open raster. Made anew for each request; holds nothing of its own."""
 
     def __init__(self, opened: Opened) -> None:
-        """Read from an open raster."""
+        """Read from an open dataset."""
         self._opened = opened
-        self.profile: Profile = opened.profile
-        self.identity: str = opened.identity
+        self._dataset = opened.dataset
+        self.profile: Profile = self._dataset.profile
+        self.identity: str = self._dataset.identity
         """What tells this state of the source from any other: part of every cache key."""
 
     def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
@@ -167,6 +135,15 @@ class Reader:
         extent = self._opened.derived.get(("extent", tms.crs))
         if extent and footprint.surely(bounds, extent) is False:
             raise _outside(tms, z, x, y)
+
+    def tile_identity(self, tms: TileMatrixSet, z: int, x: int, y: int) -> str:
+        """Return the identity of what a tile is made of: of the whole source, or of the parts that it touches."""
+        identity_for = self._dataset.identity_for
+        if identity_for is None:
+            return self.identity
+        matrix = tms.matrix(z)
+        bounds = tms.tile_bounds(z, x, y)
+        return identity_for(Grid(crs=tms.crs, bounds=bounds, width=matrix.tile_width, height=matrix.tile_height))
 
     def resolution(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
         """Size of the raster's pixels in a CRS around a box, across and down."""
@@ -271,17 +248,17 @@ class Reader:
         Raises:
             TooMuchWork: its pixels are more than one request may need.
         """
-        chosen = settings.get()
+        limits = options.limits
         size = len(self._bands(options)) * self.profile.dtype.itemsize
         needed = grid.width * grid.height * size
-        if needed > chosen.max_decoded_bytes:
+        if needed > limits.decoded_bytes:
             raise TooMuchWork(
-                f"This would take about {needed >> 20} MB of pixels; the limit is {chosen.max_decoded_bytes >> 20} MB. "
+                f"This would take about {needed >> 20} MB of pixels; the limit is {limits.decoded_bytes >> 20} MB. "
                 "Give a max_size.",
                 parameter="max_size",
-                limit=chosen.max_decoded_bytes,
+                limit=limits.decoded_bytes,
             )
-        rows = max(1, min(chosen.max_pixels, _PART // size) // grid.width)
+        rows = max(1, min(limits.pixels, _PART // size) // grid.width)
         for row in range(0, grid.height, rows):
             yield self._read(rows_of(grid, row, min(grid.height, row + rows)), options)
 
@@ -324,7 +301,7 @@ class Reader:
         Raises:
             InvalidGeometry: it is not a geometry that can be cut out.
         """
-        outline = shape.parse(geometry)
+        outline = shape.parse(geometry, most=options.limits.vertices)
         bounds, bounds_crs = outline.bounds, shape_crs
         if not outline.is_areal:
             self._need_crs()
@@ -377,13 +354,13 @@ class Reader:
             x, y = c + a * (column + 0.5) + b * (row + 0.5), f + d * (column + 0.5) + e * (row + 0.5)
             half = 0.01 * min(self.profile.resolution)
             bounds = (x - half, y - half, x + half, y + half)
-        nearest = ReadOptions(bands=options.bands, nodata=options.nodata, unscale=options.unscale)
+        nearest = replace(options, resampling="nearest", reproject="nearest", max_answer_pixels=None)
         return self._read(Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
 
     @contextmanager
     def dataset(self, overview: int | None = None) -> Iterator[Any]:
         """An open GDAL dataset of the raster, or of one of its overviews (from 0), for libraries that take one."""
-        with self._opened.gdal.handle(overview) as handle:
+        with self._dataset.gdal(overview) as handle:
             yield handle
 
     def info(self) -> dict[str, Any]:
@@ -497,7 +474,7 @@ class Reader:
         """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
         if buffer:
             grid = widened(grid, buffer)
-        limit = settings.get().max_pixels
+        limit = options.limits.pixels
         if grid.width * grid.height > limit:
             raise TooMuchWork(
                 f"The picture would have {grid.width} × {grid.height} pixels; at most {limit} are allowed. Give a "
@@ -505,12 +482,12 @@ class Reader:
                 parameter="max_size",
                 limit=limit,
             )
-        if options.max_pixels is not None and grid.width * grid.height > options.max_pixels:
+        if options.max_answer_pixels is not None and grid.width * grid.height > options.max_answer_pixels:
             raise AnswerTooLarge(
-                f"The picture would have {grid.width} × {grid.height} pixels; in this format {options.max_pixels} fit "
-                "into what can be sent from here. Ask for fewer pixels or bands, or for a format that compresses.",
+                f"The picture would have {grid.width} × {grid.height} pixels; in this format {options.max_answer_pixels} "
+                "fit into what can be sent from here. Ask for fewer pixels or bands, or for a format that compresses.",
                 parameter="format",
-                limit=options.max_pixels,
+                limit=options.max_answer_pixels,
             )
         if not padding or self._aligned(grid):
             return self._fill(grid, options)
@@ -540,11 +517,10 @@ class Reader:
         bands = self._bands(options)
         nodata = self._nodata(options)
         method = self._method(grid, options)
-        cog = self._opened.cog
-        engine: Engine = cog if cog is not None and cog.takes(method) else self._opened.gdal
-        limit = settings.get().max_decoded_bytes
+        filler = self._dataset.reader_for(method)
+        limit = options.limits.decoded_bytes
         made = grid.width * grid.height * len(bands) * self.profile.dtype.itemsize
-        needed = max(made, engine.estimate(grid, bands=bands))
+        needed = max(made, filler.estimate(grid, bands=bands))
         if needed > limit:
             raise TooMuchWork(
                 f"This would take about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
@@ -553,9 +529,9 @@ class Reader:
             )
         pixels_of_grid = grid.width * grid.height
         held = pixels_of_grid * len(bands) * (self.profile.dtype.itemsize + 1 + 4 * options.unscale)
-        work = engine.work(grid, bands=bands, method=method)
+        work = filler.work(grid, bands=bands, method=method)
         memory.need(held + max(work, pixels_of_grid * options.bytes_a_pixel))
-        pixels = engine.read(grid, bands=bands, nodata=nodata, method=method)
+        pixels = filler.read(grid, bands=bands, nodata=nodata, method=method)
         if nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
             pixels = masks.without(pixels, numbers)
         return self._raster(grid, bands, nodata, pixels, unscale=options.unscale)
@@ -570,7 +546,7 @@ class Reader:
                     parameter="bidx",
                     limit=profile.count,
                 )
-        limit = settings.get().max_bands
+        limit = options.limits.bands
         if len(bands) > limit:
             raise OverLimit(f"At most {limit} bands can be asked for at a time.", parameter="bidx", limit=limit)
         return bands

@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.config import settings
 from tilery.errors import InvalidColormap, InvalidParameter, OverLimit
 from tilery.geo.raster import Array, Picture
 
@@ -57,17 +56,57 @@ class Colormap:
         return np.frombuffer(self.colors, dtype=np.uint8).reshape(-1, 4)
 
 
+class Colormaps:
+    """Colormaps by name: rio-tiler's 211, and those of a folder. Safe under threads."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        """Add the colormaps (``.npy`` or ``.json``) in a folder to those that are known. Nothing is read yet."""
+        self._folder = folder
+
+    def names(self) -> tuple[str, ...]:
+        """Return every name that `get` knows, sorted."""
+        return self._names
+
+    def get(self, name: str) -> Colormap:
+        """Return the colormap of that name.
+
+        Raises:
+            InvalidParameter: there is none.
+        """
+        path = self._files.get(name)
+        if path is None:
+            raise InvalidParameter("colormap_name is not the name of a colormap.", parameter="colormap_name")
+        return _load(path)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._files))
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """File of each name. rio-tiler's folder is looked up, not imported: importing rio-tiler takes a second."""
+        found: dict[str, Path] = {}
+        spec = find_spec("rio_tiler")
+        if spec is not None and spec.submodule_search_locations:
+            folder = Path(next(iter(spec.submodule_search_locations))) / "cmap_data"
+            found |= {path.stem: path for path in sorted(folder.glob("*.npy"))}
+        if self._folder:
+            paths = sorted(Path(self._folder).rglob("*"))
+            found |= {path.stem: path for path in paths if path.suffix in {".npy", ".json"}}
+        return found
+
+
+_KNOWN = Colormaps()
+
+
 def names() -> tuple[str, ...]:
-    """Every name that `get` knows, sorted: rio-tiler's 211 and those of the colormap folder."""
-    return tuple(sorted(_files(settings.get().colormap_directory)))
+    """Return the names of rio-tiler's colormaps, sorted."""
+    return _KNOWN.names()
 
 
 def get(name: str) -> Colormap:
-    """The colormap of that name. InvalidParameter when there is none."""
-    path = _files(settings.get().colormap_directory).get(name)
-    if path is None:
-        raise InvalidParameter("colormap_name is not the name of a colormap.", parameter="colormap_name")
-    return _load(path)
+    """Return one of rio-tiler's colormaps; see `Colormaps.get`."""
+    return _KNOWN.get(name)
 
 
 def parse(text: str) -> Colormap:
@@ -138,12 +177,12 @@ def bar(
     orientation: Literal["horizontal", "vertical"] = "horizontal",
     width: int | None = None,
     height: int | None = None,
+    most: int = 4096,
 ) -> Picture:
     """A picture of the colormap's colours in their order, 256 by 20 pixels or 20 by 256 if no size is given.
 
-    OverLimit beyond the size that any picture may have; InvalidParameter for a size below one.
+    OverLimit beyond ``most`` pixels a side; InvalidParameter for a size below one.
     """
-    most = settings.get().max_size
     for name, size in (("width", width), ("height", height)):
         if size is not None and size < 1:
             raise InvalidParameter(f"{name} must be at least 1.", parameter=name)
@@ -229,19 +268,6 @@ def _edges(colormap: Colormap, dtype: str) -> tuple[Array, NDArray[Any]]:
 
 
 # Files
-
-
-@cache
-def _files(directory: str | None) -> dict[str, Path]:
-    """File of each name. rio-tiler's folder is looked up, not imported: importing rio-tiler takes a second."""
-    found: dict[str, Path] = {}
-    spec = find_spec("rio_tiler")
-    if spec is not None and spec.submodule_search_locations:
-        folder = Path(next(iter(spec.submodule_search_locations))) / "cmap_data"
-        found |= {path.stem: path for path in sorted(folder.glob("*.npy"))}
-    if directory:
-        found |= {path.stem: path for path in sorted(Path(directory).rglob("*")) if path.suffix in {".npy", ".json"}}
-    return found
 
 
 @lru_cache(maxsize=512)

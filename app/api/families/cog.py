@@ -11,32 +11,16 @@ from app.api import viewer
 from app.api.context import AppContext
 from app.api.operation import (
     Family,
-    FastRoute,
     Operation,
     RequestContext,
     Resolved,
     Subject,
-    bound,
-    fast_route,
     no_plan,
 )
 from app.api.params import table
 from app.api.params.parse import Values
-from app.api.raster import facts, maps, pictures, sets, stac, statistics, tiles
-from app.api.wms import service as wms
-
-VERBS: tuple[Operation[Any], ...] = (
-    *facts.OPERATIONS,
-    *statistics.OPERATIONS,
-    *sets.OPERATIONS,
-    *tiles.OPERATIONS,
-    tiles.ANY_TILE,
-    *pictures.OPERATIONS,
-    *maps.OPERATIONS,
-    *stac.OPERATIONS,
-    wms.SERVICE,
-)
-"""What can be asked about one raster, however it is named."""
+from app.api.raster import sets, verbs
+from tilery.reading import source as source_
 
 
 async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
@@ -45,9 +29,9 @@ async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Res
     def subject_of(values: Values) -> Subject:
         url: str = values["url"]
         return Subject(
-            location=app.locations.of(url),
+            source=source_.raster(app.locations.of(url)),
             base=FAMILY.path,
-            source=url,
+            address=url,
             name=url.partition("?")[0].rstrip("/").rpartition("/")[2],
             title=url,
         )
@@ -81,10 +65,5 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         description="A page on which one decides how a raster is shown.",
         produces=sets.HTML,
     ),
-    *(bound(FAMILY, verb) for verb in VERBS),
+    *verbs.operations(FAMILY),
 )
-
-
-def fast_routes(app: AppContext) -> list[FastRoute]:
-    """The short way to tiles."""
-    return [fast_route(FAMILY.path + tiles.LANE, bound(FAMILY, tiles.ANY_TILE), app)]

@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from app.api import answers, documents, kvp, layer_pages, results, stored, viewer, wmts, wmts_tile
 from app.api.context import AppContext
-from app.api.families import cog
 from app.api.links import query_of
 from app.api.operation import (
     LONGEST_KEPT_QUERY,
@@ -34,7 +33,7 @@ from app.api.params import options, table
 from app.api.params.kinds import Text
 from app.api.params.parse import Values, pairs
 from app.api.params.table import Parameter
-from app.api.raster import facts, sets, tiles
+from app.api.raster import facts, sets, tiles, verbs
 from app.api.raster.plans import PixelOptions
 from app.api.wms import service as wms
 from app.serving.encoded import Encoded
@@ -43,6 +42,7 @@ from tilery.catalog.layer import Layer, Query
 from tilery.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
 from tilery.geo import tms as tms_
 from tilery.limits import deadline
+from tilery.reading import source as source_
 from tilery.rendering.encoding import formats
 
 Json = dict[str, Any]
@@ -88,9 +88,9 @@ async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Res
     """The layer's query with the request's over it; the raster is the layer's."""
     layer = await of(app, path["layer"])
     subject = Subject(
-        location=app.layer_locations.of(layer.source),
+        source=source_.raster(app.layer_locations.of(layer.source)),
         base=f"/layers/{layer.id}",
-        source=f"/layers/{layer.id}",
+        address=f"/layers/{layer.id}",
         name=layer.id,
         title=layer.id,
         key=f"{layer.id} {layer.revision}",
@@ -286,6 +286,7 @@ async def capabilities(context: RequestContext[None]) -> Response:
             title=settings.name,
             provider=settings.name,
             abstract=abstract,
+            templates=settings.template_directory,
         )
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
@@ -382,7 +383,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     ),
     wms.of_all(FAMILY, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
-    *(bound(FAMILY, verb) for verb in cog.VERBS),
+    *verbs.operations(FAMILY),
     _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
 )
 SHORT: tuple[Operation[Any], ...] = (

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
@@ -177,6 +177,26 @@ class Choice:
         if self.reference:
             return {"$ref": f"#/components/schemas/{self.reference}"}
         return {"type": "string", "enum": list(self.names())}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameOf:
+    """One of the names that an application knows: of its tile matrix sets, its colormaps. `bound` makes it a choice."""
+
+    known: Literal["tile_matrix_sets", "colormaps"]
+    listed_at: str | None = None
+
+    def bound(self, names: Callable[[], Sequence[str]]) -> Choice:
+        """Return the choice among these names."""
+        return Choice(names=names, listed_at=self.listed_at)
+
+    def read(self, text: str) -> str:  # noqa: ARG002 - a kind's method
+        """Fail: names are known to an application only."""
+        raise RuntimeError(f"{self.known} are not bound to an application")
+
+    def schema(self) -> Schema:
+        """Return a string of any kind."""
+        return {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)

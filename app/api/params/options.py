@@ -11,9 +11,9 @@ from app.api.params.parse import Values
 from app.config.settings import Settings
 from app.serving.requests import StatisticsOptions
 from tilery.errors import InvalidParameter, OverLimit
-from tilery.reading.options import ReadOptions
+from tilery.reading.options import ReadLimits, ReadOptions
 from tilery.rendering import colormap, expression
-from tilery.rendering.colormap import Colormap
+from tilery.rendering.colormap import Colormap, Colormaps
 from tilery.rendering.options import RenderOptions
 
 MOST_BINS = 10_000
@@ -21,7 +21,7 @@ MOST_BINS = 10_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def read_options(values: Values, limits: Settings) -> ReadOptions:
+def read_options(values: Values, limits: Settings, read_limits: ReadLimits) -> ReadOptions:
     """Which bands are to be read and how; those of the expression where there is one.
 
     Raises:
@@ -42,10 +42,11 @@ def read_options(values: Values, limits: Settings) -> ReadOptions:
         unscale=values.get("unscale", False),
         resampling=values.get("resampling", "nearest"),
         reproject=values.get("reproject", "nearest"),
+        limits=read_limits,
     )
 
 
-def render_options(values: Values) -> RenderOptions:
+def render_options(values: Values, colormaps: Colormaps) -> RenderOptions:
     """How the pixels become a picture.
 
     Raises:
@@ -58,7 +59,7 @@ def render_options(values: Values) -> RenderOptions:
         algorithm_params=_algorithm_params(values.get("algorithm_params")),
         rescale=values.get("rescale"),
         color_formula=values.get("color_formula"),
-        colormap=_colormap(values.get("colormap_name"), values.get("colormap")),
+        colormap=_colormap(colormaps, values.get("colormap_name"), values.get("colormap")),
         return_mask=values.get("return_mask", True),
     )
 
@@ -171,12 +172,12 @@ def _algorithm_params(text: str | None) -> dict[str, Any]:
     return document
 
 
-def _colormap(name: str | None, text: str | None) -> Colormap | None:
+def _colormap(known: Colormaps, name: str | None, text: str | None) -> Colormap | None:
     """The colormap named, or written as JSON, or (as TiTiler 0.2 took it) named where the JSON should be."""
     if name is not None:
-        return colormap.get(name)
+        return known.get(name)
     if text is None:
         return None
-    if _NAME.fullmatch(text) and text in colormap.names():
-        return colormap.get(text)
+    if _NAME.fullmatch(text) and text in known.names():
+        return known.get(text)
     return colormap.parse(text)

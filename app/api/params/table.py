@@ -15,13 +15,13 @@ from app.api.params.kinds import (
     Indexes,
     Integer,
     Kind,
+    NameOf,
     Nodata,
     Number,
     Numbers,
     Ranges,
     Text,
 )
-from tilery.geo import tms
 from tilery.rendering.encoding.formats import FORMATS
 
 RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
@@ -107,12 +107,6 @@ class Parameter:
 Group = tuple[Parameter, ...]
 
 
-def _colormaps() -> tuple[str, ...]:
-    from tilery.rendering import colormap
-
-    return tuple(colormap.names())
-
-
 def _algorithms() -> tuple[str, ...]:
     from tilery.rendering import algorithms
 
@@ -142,10 +136,10 @@ def picture_types() -> tuple[str, ...]:
 
 
 # Paths
-MATRIX_SET = _path("tileMatrixSetId", Choice(names=tms.names), "Name of the tile matrix set.")
+MATRIX_SET = _path("tileMatrixSetId", NameOf(known="tile_matrix_sets"), "Name of the tile matrix set.")
 MATRIX_SET_OLD = Parameter(
     name="TileMatrixSetId",
-    kind=Choice(names=tms.names),
+    kind=NameOf(known="tile_matrix_sets"),
     description="Name of the tile matrix set, where the path has none.",
     hidden=True,
 )
@@ -288,7 +282,7 @@ ALGORITHM: Group = (
 COLORMAP: Group = (
     Parameter(
         name="colormap_name",
-        kind=Choice(names=_colormaps, listed_at="/colorMaps"),
+        kind=NameOf(known="colormaps", listed_at="/colorMaps"),
         description="Name of a colormap. Wins over `colormap`.",
         nullable=False,
     ),

@@ -22,8 +22,9 @@ from tilery.geo.crs import WGS84
 from tilery.geo.raster import Bounds, Crs
 from tilery.reading import sidecars
 from tilery.reading.reader import Reader
+from tilery.reading.source import RASTER
 from tilery.rendering.options import RenderOptions
-from tilery.storage.locations import HttpLocation, Location
+from tilery.storage.locations import FileLocation, HttpLocation, Location
 
 Json = dict[str, Any]
 
@@ -34,13 +35,18 @@ DEFAULT_TILESIZE = 512
 async def info(context: RequestContext[None]) -> Response:
     """Bounds, CRS, bands, data type, nodata, overviews…"""
     beside = _beside(context)
-    return await results.document(context, "info", lambda reader: {**reader.info(), **_unread(beside)})
+    return await results.document(context, "info", lambda reader: {**reader.info(), **_unread(context, beside)})
 
 
 def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
     """Where files that belong to the raster may lie unread, as far as they may be looked at."""
-    location, app = context.subject.location, context.app
-    if sidecars.are_read(location) or (isinstance(location, HttpLocation) and location.query):
+    source, app = context.subject.source, context.app
+    if source.kind != RASTER:
+        return ()
+    location = source.location
+    if isinstance(location, FileLocation) and app.engine.sidecars:
+        return ()  # they are read: GDAL does so for files of this machine
+    if isinstance(location, HttpLocation) and location.query:
         return ()  # a signature is for one object alone
     allowed = app.locations if context.subject.layer is None else app.layer_locations
     found = []
@@ -50,9 +56,9 @@ def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
     return tuple(found)
 
 
-def _unread(beside: tuple[Location, ...]) -> Json:
+def _unread(context: RequestContext[Any], beside: tuple[Location, ...]) -> Json:
     """What lies beside the raster and is not read; nothing where nothing does."""
-    names = sidecars.lying(beside)
+    names = sidecars.lying(beside, context.app.engine.stores)
     return {"unread_sidecars": names} if names else {}
 
 
@@ -64,7 +70,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
         context,
         "info.geojson",
         lambda reader: _placed(
-            reader, crs, {**reader.info(), **_unread(beside)}, given=context.values.get("crs") is not None
+            reader, crs, {**reader.info(), **_unread(context, beside)}, given=context.values.get("crs") is not None
         ),
         media_type=results.GEOJSON,
     )
@@ -128,7 +134,9 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
 async def tilejson(context: RequestContext[PixelOptions]) -> Response:
     """A TileJSON document whose tiles are asked for with the parameters of this request."""
     values, scope = context.values, context.request.scope
-    matrix_set = tms_.get(context.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT))
+    matrix_set = context.app.tile_matrix_sets.get(
+        context.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT)
+    )
     scale = values.get("tile_scale")
     tilesize = 256 * scale if scale and values["tilesize"] == DEFAULT_TILESIZE else values["tilesize"]
     options.check_tile(context.app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
@@ -192,11 +200,11 @@ def centre(place: Bounds) -> tuple[float, float]:
 async def validate(context: RequestContext[None]) -> Response:
     """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
     strict: bool = context.values["strict"]
-    path = context.subject.source
+    path = context.subject.address
     beside = _beside(context)
 
     def work(reader: Reader) -> Json:
-        unread = sidecars.lying(beside)
+        unread = sidecars.lying(beside, context.app.engine.stores)
         return validation.validate(reader, path=path, strict=strict, unread=unread)
 
     return await results.document(context, "validate", work)

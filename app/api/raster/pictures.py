@@ -63,7 +63,7 @@ async def feature(context: RequestContext[ImagePlan]) -> Response:
         )
         return render.feature(reader, request)
 
-    encoded = await context.app.service.use(context.subject.location, work, results.gone(context.request.receive))
+    encoded = await context.app.service.use(context.subject.source, work, results.gone(context.request.receive))
     return Response(encoded.body, headers=results.described(encoded))
 
 

@@ -49,7 +49,10 @@ class StatisticsPlan:
 
 def pixel_options(app: AppContext, values: Values) -> PixelOptions:
     """Parameters of reading and rendering."""
-    return PixelOptions(read=options.read_options(values, app.settings), render=options.render_options(values))
+    return PixelOptions(
+        read=options.read_options(values, app.settings, app.read_limits),
+        render=options.render_options(values, app.colormaps),
+    )
 
 
 def tile_pixel_options(app: AppContext, values: Values) -> PixelOptions:

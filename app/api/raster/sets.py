@@ -78,10 +78,11 @@ async def tileset_list(context: RequestContext[None]) -> Response:
     """Every tile matrix set that the raster's tiles may be asked for in."""
     crs: Crs = context.values.get("crs", WGS84)
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
+    known = context.app.tile_matrix_sets
 
     def work(reader: Reader) -> Json:
         return tilesets.tileset_list(
-            (tms_.get(name) for name in tms_.names()),
+            map(known.get, known.names()),
             addresses=lambda tms: _addresses(context, tms, query),
             bounds=reader.geographic_bounds(crs),
             crs=crs,
@@ -93,7 +94,7 @@ async def tileset_list(context: RequestContext[None]) -> Response:
 
 async def tileset(context: RequestContext[None]) -> Response:
     """The raster's tiles in one tile matrix set: zooms, limits, links."""
-    tms = tms_.get(context.path["tileMatrixSetId"])
+    tms = context.app.tile_matrix_sets.get(context.path["tileMatrixSetId"])
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
@@ -115,7 +116,7 @@ async def _document(context: RequestContext[None], place: str, work: Any, *, tit
         response = await results.document(context, place, work, links=True)
         response.headers.add_vary_header("Accept")
         return response
-    body = await context.app.service.use(context.subject.location, work)
+    body = await context.app.service.use(context.subject.source, work)
     return answers.document(context, body, title=title)
 
 
@@ -139,7 +140,8 @@ def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
     if (tilesize := _tilesize(values)) is not None:
         options.check_tile(app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
     return WmtsPlan(
-        pixel_options=plans.pixel_options(app, values), zooms=wmts.parse_zooms(values.get("zooms", ()), tms_.names())
+        pixel_options=plans.pixel_options(app, values),
+        zooms=wmts.parse_zooms(values.get("zooms", ()), app.tile_matrix_sets.names()),
     )
 
 
@@ -154,7 +156,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
     query = kvp.without(query_of(scope, without=(*_OF_TILES, "tilesize")))
     if tilesize is not None:
         query.append(("tilesize", str(tilesize)))
-    settings = context.app.settings
+    settings, known = context.app.settings, context.app.tile_matrix_sets
     address = to(scope, scope["path"], kvp.without(query_of(scope)))
 
     def addresses(tms: TileMatrixSet) -> str:
@@ -166,7 +168,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
         return context.values.get("minzoom", lowest), context.values.get("maxzoom", highest)
 
     def work(reader: Reader) -> Encoded:
-        sets = [tms_.get(name) for name in ([only] if only else tms_.names())]
+        sets = [known.get(name) for name in ([only] if only else known.names())]
         if not any(reader.can_show(tms) for tms in sets):
             raise UnsupportedRaster("No tile matrix set has a place for the raster's coordinate reference system.")
         layers = wmts.layers(
@@ -187,6 +189,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
             title=settings.name,
             provider=settings.name,
             use_epsg=context.values["use_epsg"],
+            templates=settings.template_directory,
         )
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
@@ -211,13 +214,13 @@ async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Respo
 
 async def map_page(context: RequestContext[PixelOptions]) -> Response:
     """A page that shows the raster's tiles on a map."""
-    tms = tms_.get(context.path.get("tileMatrixSetId") or tms_.DEFAULT)
-    mercator = tms_.get(tms_.DEFAULT)
+    known = context.app.tile_matrix_sets
+    tms, mercator = known.get(context.path.get("tileMatrixSetId") or tms_.DEFAULT), known.get(tms_.DEFAULT)
 
     def work(reader: Reader) -> tuple[Extent, tuple[int, int], tuple[int, int]]:
         return place_of(reader), reader.zooms(tms), reader.zooms(mercator)
 
-    place, (lowest, highest), in_mercator = await context.app.service.use(context.subject.location, work)
+    place, (lowest, highest), in_mercator = await context.app.service.use(context.subject.source, work)
     values = context.values
     tile_format = plans.format_of_tiles(values)
     own = (*_OF_TILES, "tilesize")

@@ -96,7 +96,7 @@ def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment,
         href = values["collection_url"] or collection
         item.add_link(pystac.Link(pystac.RelType.COLLECTION, href, media_type=pystac.MediaType.JSON))
     asset = pystac.Asset(
-        href=values["asset_href"] or layer or subject.source,
+        href=values["asset_href"] or layer or subject.address,
         media_type=media_type,
         extra_fields=fields,
         roles=list(values.get("asset_roles", ())),

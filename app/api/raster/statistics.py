@@ -45,7 +45,7 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
         ]
         return documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
 
-    encoded = await context.app.service.use(context.subject.location, work, results.gone(context.request.receive))
+    encoded = await context.app.service.use(context.subject.source, work, results.gone(context.request.receive))
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 

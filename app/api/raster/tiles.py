@@ -37,7 +37,7 @@ LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 async def tile(context: RequestContext[PixelOptions], through: Callable[[Work], Work] = lambda work: work) -> Response:
     """One tile as a picture; ``through`` is put around its making."""
     request = _request(context)
-    place = f"tile {request.matrix_set}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
+    place = f"tile {request.matrix_set.id}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
     try:
         return await results.made(
             context,
@@ -45,6 +45,7 @@ async def tile(context: RequestContext[PixelOptions], through: Callable[[Work], 
             through(lambda reader: render.tile(reader, request)),
             media_type=plans.media_type(request.style),
             check=lambda reader: render.check_tile(reader, request),
+            identify=lambda reader: reader.tile_identity(request.matrix_set, request.z, request.x, request.y),
         )
     except TileOutsideBounds as error:
         return await outside(context, error)
@@ -69,7 +70,9 @@ async def outside(context: RequestContext[PixelOptions], error: TileOutsideBound
 def _request(context: RequestContext[PixelOptions]) -> TileRequest:
     path, values = context.path, context.values
     return TileRequest(
-        matrix_set=path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT),
+        matrix_set=context.app.tile_matrix_sets.get(
+            path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT)
+        ),
         z=path["z"],
         x=path["x"],
         y=path["y"],

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from app.api import ows, pages
 from app.api.tilesets import Extent
 from app.api.wms.request import FORMATS, INFO_FORMATS, Version
-from app.config import settings
 from tilery.geo import crs as crs_
 from tilery.geo.crs import WEB_MERCATOR, WGS84
 from tilery.geo.raster import Bounds, Crs
@@ -89,7 +88,9 @@ def layer(
     )
 
 
-def capabilities(spoken: Version, layers: Sequence[Layer], *, address: str, title: str) -> str:
+def capabilities(
+    spoken: Version, layers: Sequence[Layer], *, address: str, title: str, most: int, templates: str | None = None
+) -> str:
     """The document of these layers, XML text.
 
     Args:
@@ -97,10 +98,11 @@ def capabilities(spoken: Version, layers: Sequence[Layer], *, address: str, titl
         layers: in the order in which clients will list them.
         address: what requests begin with, as far as ``?`` or ``&``.
         title: of the service.
+        most: pixels along a side of a map.
+        templates: the operator's folder of templates.
     """
-    chosen = settings.get()
     parts = (
-        pages.environment(chosen.template_directory)
+        pages.environment(templates)
         .get_template("wms.xml")
         .generate(
             version=spoken,
@@ -108,7 +110,7 @@ def capabilities(spoken: Version, layers: Sequence[Layer], *, address: str, titl
             address=address,
             title=title,
             names=[name for name in COMMON if spoken == "1.3.0" or name != "CRS:84"],
-            most=chosen.max_size,
+            most=most,
             operations=(
                 ("GetCapabilities", ("text/xml",) if spoken == "1.3.0" else ("application/vnd.ogc.wms_xml",)),
                 ("GetMap", FORMATS),

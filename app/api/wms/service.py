@@ -67,12 +67,19 @@ def catalog(family: Family) -> Callable[[RequestContext[None]], Any]:
             query: bytes = context.request.scope["query_string"]
             return await kvp.handed_on(context.request, context.app, bound(family, SERVICE), texts, query)
         page, beside = await layer_pages.asked(context)
-        spoken, address, name = request_.version(given), _address(context), context.app.settings.name
+        spoken, address, settings = request_.version(given), _address(context), context.app.settings
         media_type = _media_type(spoken)
 
         def work() -> Encoded:
             entries = [_entry(spoken, layer) for layer in deadline.paced(page.layers)]
-            text = document.capabilities(spoken, entries, address=address, title=name)
+            text = document.capabilities(
+                spoken,
+                entries,
+                address=address,
+                title=settings.name,
+                most=settings.max_size,
+                templates=settings.template_directory,
+            )
             return Encoded(body=text.encode(), media_type=media_type)
 
         served = await context.app.service.document(
@@ -135,7 +142,14 @@ async def _capabilities(context: RequestContext[PixelOptions], given: Mapping[st
             )
         else:
             entry = _entry(spoken, layer)
-        text = document.capabilities(spoken, [entry], address=address, title=settings.name)
+        text = document.capabilities(
+            spoken,
+            [entry],
+            address=address,
+            title=settings.name,
+            most=settings.max_size,
+            templates=settings.template_directory,
+        )
         return Encoded(body=text.encode(), media_type=media_type)
 
     return await results.made(context, f"wms {spoken} {address}", work, media_type=media_type)

@@ -18,7 +18,7 @@ from tilery.arena import BLOCK_PAGE
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
 from tilery.reading.grid.blocks import SPARSE, BlockCache
-from tilery.reading.grid.workers import in_parallel
+from tilery.reading.grid.workers import Workers
 
 faulthandler.enable()
 
@@ -122,15 +122,13 @@ def test_what_is_larger_than_the_cache_is_given_but_not_kept() -> None:
     assert cache.held == 0
 
 
-def test_resize_and_clear() -> None:
-    cache, calls = BlockCache(1 << 20), []
-    cache.obtain(list(range(50)), sized, filler(calls))
-    cache.resize(10 * BLOCK_PAGE)
+def test_a_small_cache_and_one_that_keeps_nothing() -> None:
+    cache, calls = BlockCache(10 * BLOCK_PAGE), []
     cache.obtain(list(range(50)), sized, filler(calls))
     assert 0 < cache.held <= 10 * BLOCK_PAGE
     cache.clear()
     assert cache.held == 0
-    cache.resize(0)
+    cache = BlockCache(0)
     assert (cache.obtain([1], sized, filler(calls))[1] == 1).all()
     assert cache.held == 0
 
@@ -202,7 +200,7 @@ def test_results_of_parallel_work_are_in_order() -> None:
         return number
 
     jobs = [(number, 0.002 * (number % 3)) for number in range(30)]
-    assert list(in_parallel(work, jobs)) == list(range(30))
+    assert list(Workers().in_parallel(work, jobs)) == list(range(30))
 
 
 def test_errors_of_parallel_work_are_raised() -> None:
@@ -212,8 +210,8 @@ def test_errors_of_parallel_work_are_raised() -> None:
         return number
 
     with pytest.raises(BrokenRaster, match="seven"):
-        list(in_parallel(work, [(number,) for number in range(30)]))
-    assert list(in_parallel(work, [(1,), (2,)])) == [1, 2]
+        list(Workers().in_parallel(work, [(number,) for number in range(30)]))
+    assert list(Workers().in_parallel(work, [(1,), (2,)])) == [1, 2]
 
 
 @pytest.mark.parametrize(("files", "capacity"), [(1, 1 << 20), (6, 300_000), (3, 0), (6, 64 << 20)])

@@ -19,8 +19,8 @@ from tests.reading.conftest import engine_of, noise, profile_of, web_grid_at, wr
 from tests.reading.grid.test_nearest import PLACES, UTM, exact_positions
 from tilery.errors import TooMuchWork
 from tilery.geo.raster import Grid
-from tilery.reading.grid import engine as engine_
 from tilery.reading.grid import kernels
+from tilery.reading.grid import reader as reader_
 
 METHODS = ["bilinear", "cubic", "cubic_spline", "lanczos"]
 
@@ -155,7 +155,7 @@ def test_warps_are_those_of_gdal(path: Callable[[], Path], dtype: str, method: s
         grid = web_grid_at(profile, z)
         found = engine.read(grid, bands=(1,), nodata=None, method=method)
         level = engine._level(engine._place(grid), method)
-        number = [each.image.position for each in engine.header.levels].index(level.image.position)
+        number = [each.image.position for each in engine.levels].index(level.image.position)
         options = {} if number == 0 else {"overview_level": number - 1}
         with (
             rasterio.open(file, **options) as dataset,
@@ -349,11 +349,11 @@ def test_what_a_kernel_cannot_take_at_once_is_refused(
 ) -> None:
     file = write(path(), noise(1, 1024, 1024))
     engine, grid = engine_of(file), over_the_whole(file, 4)
-    monkeypatch.setattr(engine_, "_WINDOWS", 1024 * 1024)
+    monkeypatch.setattr(reader_, "_WINDOWS", 1024 * 1024)
     with pytest.raises(TooMuchWork):
         engine.read(grid, bands=(1,), nodata=None, method="bilinear")
     monkeypatch.undo()
-    monkeypatch.setattr(engine_, "_WIDEST", 255)
+    monkeypatch.setattr(reader_, "_WIDEST", 255)
     with pytest.raises(TooMuchWork):
         engine.read(grid, bands=(1,), nodata=None, method="bilinear")
 

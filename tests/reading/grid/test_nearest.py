@@ -17,7 +17,7 @@ from tests.reading.conftest import engine_of, noise, profile_of, web_grid, web_g
 from tilery.arena import BLOCK_PAGE
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Grid
-from tilery.reading.grid.engine import CogEngine
+from tilery.reading.grid.reader import BlockGridReader
 from tilery.reading.profile import Profile
 
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5500000.0)
@@ -44,7 +44,7 @@ def oracle(data: np.ndarray, profile: Profile, grid: Grid) -> tuple[np.ndarray, 
     return np.where(inside, data[:, row, column], 0), inside
 
 
-def agreement(engine: CogEngine, data: np.ndarray, profile: Profile, grid: Grid) -> float:
+def agreement(engine: BlockGridReader, data: np.ndarray, profile: Profile, grid: Grid) -> float:
     """Share of pixels that are those of the oracle, mask included."""
     pixels = engine.read(grid, bands=tuple(range(1, len(data) + 1)), nodata=None, method="nearest")
     expected, inside = oracle(data, profile, grid)
@@ -180,7 +180,7 @@ def test_warps_are_nearly_those_of_gdal(path: Callable[[], Path], z: int) -> Non
     grid = web_grid_at(profile, z)
     ours = engine.read(grid, bands=(1,), nodata=None, method="nearest")
     level = engine._level(engine._place(grid), "nearest")
-    number = [each.image.position for each in engine.header.levels].index(level.image.position)
+    number = [each.image.position for each in engine.levels].index(level.image.position)
     options = {} if number == 0 else {"overview_level": number - 1}
     transform = from_bounds(*grid.bounds, 256, 256)
     with (
@@ -285,7 +285,7 @@ def test_internal_mask(path: Callable[[], Path], overviews: tuple[int, ...]) -> 
     mask[30:130, 20:140] = 0
     file = write(path(), noise(3, 200, 200), mask=mask, overviews=overviews, resampling="nearest")
     profile, engine = profile_of(file), engine_of(file)
-    assert engine.header.has_mask
+    assert all(level.mask is not None for level in engine.levels)
     for size in (200, 100, 50):
         grid = Grid(crs=profile.crs, bounds=profile.bounds, width=size, height=size)
         pixels = engine.read(grid, bands=(1, 2, 3), nodata=None, method="nearest")
@@ -431,7 +431,7 @@ def test_a_raster_without_crs_and_one_in_web_mercator(
 def test_large_reads_are_done_in_parts(
     path: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, kind: str, method: str
 ) -> None:
-    from tilery.reading.grid import engine as module
+    from tilery.reading.grid import reader as module
 
     data = noise(4, 500, 700, seed=12)
     options: dict[str, object] = {}

@@ -53,8 +53,7 @@ class Workers:
 
         def run() -> None:
             self.arena.row = row
-            cache = BlockCache(0)
-            cache.move_to(self.arena)
+            cache = BlockCache(0, self.arena)
             work(cache)
 
         process = CONTEXT.Process(target=run)
@@ -85,9 +84,7 @@ def workers() -> Iterator[Workers]:
 def joined(workers: Workers) -> BlockCache:
     """A cache of this process on the shared arena."""
     workers.arena.row = workers.rows.pop()
-    cache = BlockCache(0)
-    cache.move_to(workers.arena)
-    return cache
+    return BlockCache(0, workers.arena)
 
 
 def test_a_block_is_made_once_for_all(workers: Workers) -> None:

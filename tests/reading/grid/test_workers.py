@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
-import pytest
-
-from app.config import settings
-from tilery.reading.grid import workers
+from tilery.reading.grid.workers import Workers
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    workers._cores.cache_clear()
-    workers._pool.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.get.cache_clear()
-    workers._cores.cache_clear()
-    workers._pool.cache_clear()
-
-
-def helped(monkeypatch: pytest.MonkeyPatch, cores: int) -> bool:
+def helped(cores: int) -> bool:
     """Whether two jobs ran at the same time."""
-    monkeypatch.setenv("TILERY_CORES", str(cores))
-    settings.get.cache_clear()
     together = threading.Barrier(2)
     met: list[bool] = []
 
@@ -36,13 +19,15 @@ def helped(monkeypatch: pytest.MonkeyPatch, cores: int) -> bool:
         except threading.BrokenBarrierError:
             met.append(False)
 
+    workers = Workers(cores)
     list(workers.in_parallel(job, [(), ()]))
+    workers.close()
     return all(met)
 
 
-def test_a_lone_read_uses_idle_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert helped(monkeypatch, cores=2)
+def test_a_lone_read_uses_idle_cores() -> None:
+    assert helped(cores=2)
 
 
-def test_a_worker_with_one_core_keeps_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not helped(monkeypatch, cores=1)
+def test_a_worker_with_one_core_keeps_to_it() -> None:
+    assert not helped(cores=1)

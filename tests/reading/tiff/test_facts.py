@@ -22,9 +22,9 @@ from tests.parity import rasters as parity
 from tests.reading.conftest import FileBytes, noise, write
 from tests.support import rasters
 from tilery.reading import gdal
-from tilery.reading.grid.engine import header_of
 from tilery.reading.profile import Profile
 from tilery.reading.tiff import facts, header
+from tilery.reading.tiff.opening import header_of
 
 Make = Callable[[], Path]
 UTM_BOUNDS = (500_000.0, 5_100_000.0, 510_000.0, 5_110_000.0)

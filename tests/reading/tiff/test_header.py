@@ -19,11 +19,11 @@ from tests.reading.conftest import FileBytes, noise, open_engine, profile_of, wr
 from tilery.errors import BrokenRaster, NotARaster, TileryError, UnsupportedRaster
 from tilery.geo.crs import WEB_MERCATOR
 from tilery.geo.raster import Grid
-from tilery.reading.grid import engine as engine_
+from tilery.reading.grid import reader as reader_
 from tilery.reading.grid.blocks import BlockCache
-from tilery.reading.grid.engine import supports
 from tilery.reading.profile import Profile
 from tilery.reading.tiff import header
+from tilery.reading.tiff.opening import supports
 
 Make = Callable[[], Path]
 
@@ -324,7 +324,7 @@ def test_kinds_of_alpha(path: Make) -> None:
     file = write(path(), noise(2, 100, 100), ALPHA="YES", colorinterp=kinds)
     assert taken(file)
     assert header.parse(FileBytes(file)).levels[0].image.extra_samples == (2,)
-    assert {"nearest", "bilinear", "cubic"} <= engine_.METHODS
+    assert {"nearest", "bilinear", "cubic"} <= reader_.METHODS
 
 
 def test_blocks_of_one_pixel_are_counted_by_what_they_cost() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.config.settings import Settings
+from tests.support.engine import close_stores
 from tests.support.s3 import s3, s3_server  # noqa: F401  fixtures
 from tests.support.upstream import Upstream
-from tilery.storage.bytes import opening
 
 
 @pytest.fixture
@@ -25,5 +25,6 @@ def settings() -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_missing", opening._Missing())
+def nothing_remembered() -> Iterator[None]:
+    yield
+    close_stores()

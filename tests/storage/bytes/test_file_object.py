@@ -16,18 +16,20 @@ from hypothesis import strategies as st
 
 from app.config.settings import Settings
 from tests.support import rasters
+from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import SourceDenied
-from tilery.storage.bytes import ByteSource, file_object, open_source
+from tilery.storage.bytes import ByteSource, file_object
 from tilery.storage.bytes.file_object import CHUNK, KEPT
 from tilery.storage.locations import FileLocation
 from tilery.storage.policy import Policy
+from tilery.storage.stores import Stores
 
 DATA = os.urandom(2_000_000)
 
 
 def remote(upstream: Upstream, settings: Settings, path: str = "/a.tif") -> ByteSource:
-    source = open_source(Policy.from_sources([upstream.root]).locate(upstream.url(path)), settings)
+    source = stores_of(settings).open(Policy.from_sources([upstream.root]).locate(upstream.url(path)))
     upstream.forget()
     return source
 
@@ -124,7 +126,7 @@ def test_jumping_about_takes_no_more_than_it_needs() -> None:
 
 def test_a_local_file_is_read_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(DATA)
-    file = file_object(open_source(FileLocation(path=str(tmp_path / "a.tif"))))
+    file = file_object(Stores().open(FileLocation(path=str(tmp_path / "a.tif"))))
     file.seek(1_000_000)
     assert file.read(10) == DATA[1_000_000:1_000_010]
     assert file._chunks == {}

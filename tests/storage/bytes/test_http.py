@@ -7,9 +7,11 @@ import os
 import pytest
 
 from app.config.settings import Settings
+from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, UpstreamError
-from tilery.storage.bytes import ByteSource, SourceChanged, opening
+from tilery.storage import stores
+from tilery.storage.bytes import ByteSource, SourceChanged
 from tilery.storage.bytes.http import WHOLE
 from tilery.storage.bytes.remote import HEAD
 from tilery.storage.policy import Policy
@@ -20,7 +22,7 @@ PATH = "/rasters/a.tif"
 
 def opened(upstream: Upstream, settings: Settings, path: str = PATH) -> ByteSource:
     location = Policy.from_sources([upstream.root]).locate(upstream.url(path))
-    return opening.open_source(location, settings)
+    return stores_of(settings).open(location)
 
 
 @pytest.fixture
@@ -151,8 +153,8 @@ def test_what_is_missing_is_not_asked_for_again_at_once_but_soon(
             opened(upstream, settings)
     assert len(upstream.requests) == 1
     upstream.put(PATH, DATA)
-    later = opening.time.monotonic() + opening.FORGET_MISSING
-    monkeypatch.setattr(opening.time, "monotonic", lambda: later)
+    later = stores.time.monotonic() + stores.FORGET_MISSING
+    monkeypatch.setattr(stores.time, "monotonic", lambda: later)
     assert opened(upstream, settings).size == len(DATA)
 
 

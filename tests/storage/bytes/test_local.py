@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from tilery.errors import SourceNotFound, SourceRefused
-from tilery.storage.bytes import ByteSource, open_source
+from tilery.storage.bytes import ByteSource
 from tilery.storage.locations import FileLocation
+from tilery.storage.stores import Stores
 
 DATA = bytes(range(256)) * 1000
 
 
 def opened(path: Path) -> ByteSource:
-    return open_source(FileLocation(path=str(path)))
+    return Stores().open(FileLocation(path=str(path)))
 
 
 @pytest.fixture

@@ -7,17 +7,24 @@ import os
 from pathlib import Path
 
 import pytest
+from obstore.store import S3Store
 
+from app.config.engine_options import store_options
 from app.config.settings import Settings
+from tests.support.engine import stores_of
 from tests.support.s3 import S3
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import DeadlineExceeded, SourceDenied, SourceNotFound, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
-from tilery.storage.bytes import ByteSource, SourceChanged, opening, s3_environment, s3_region
+from tilery.storage.bytes import ByteSource, SourceChanged
 from tilery.storage.bytes import s3 as module
 from tilery.storage.bytes.remote import HEAD
 from tilery.storage.locations import HttpLocation, S3Location
+from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy
+from tilery.storage.s3 import client as client_module
+from tilery.storage.s3 import environment as s3_environment
+from tilery.storage.s3 import region as s3_region
 
 DATA = os.urandom(1_000_000)
 PLACE = HEAD + 1000
@@ -30,7 +37,7 @@ def settings(s3: S3) -> Settings:
 
 
 def opened(url: str, settings: Settings) -> ByteSource:
-    return opening.open_source(Policy.from_sources(["s3://rasters/", "s3://absent/"]).locate(url), settings)
+    return stores_of(settings).open(Policy.from_sources(["s3://rasters/", "s3://absent/"]).locate(url))
 
 
 @pytest.mark.parametrize(
@@ -199,25 +206,26 @@ def test_a_bucket_in_another_region_is_found_once(upstream: Upstream, monkeypatc
     """The service answers a request that is signed for the wrong region with a redirect that leads nowhere."""
     asked = []
 
-    def find_region(bucket: str, region: str | None, _: Settings) -> str:
+    def find_region(bucket: str, region: str | None, _: StoreOptions) -> str:
         asked.append((bucket, region))
         return "eu-central-1"
 
-    monkeypatch.setattr(module, "find_region", find_region)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    bucket = module.Bucket("rasters", Settings(s3_anonymous=True, deadline=5.0, fetch_retries=0))
-    assert bucket.store.config["region"] == "us-east-1"
-    made = bucket._made
+    monkeypatch.setattr(client_module, "find_region", find_region)
+    aws = {"AWS_REGION": "us-east-1"}
+    bucket = module.Bucket("rasters", StoreOptions(s3_anonymous=True, request_timeout=5.0, fetch_retries=0, aws=aws))
+    client = bucket.client
+    assert client.store.config["region"] == "us-east-1"
+    made = client._made
     regions = []
 
-    def made_for_this_server() -> module.S3Store:
+    def made_for_this_server() -> S3Store:
         regions.append(made().config["region"])
-        return module.S3Store(
+        return S3Store(
             "rasters", endpoint=upstream.root.rstrip("/"), skip_signature=True, client_options={"allow_http": True}
         )
 
-    monkeypatch.setattr(bucket, "_made", made_for_this_server)
-    bucket.store = made_for_this_server()
+    monkeypatch.setattr(client, "_made", made_for_this_server)
+    client.store = made_for_this_server()
     origin = module.S3Origin(S3Location(bucket="rasters", key="a.tif"), bucket)
     with upstream:
         upstream.put("/rasters/a.tif", DATA)
@@ -232,9 +240,9 @@ def test_a_bucket_in_another_region_is_found_once(upstream: Upstream, monkeypatc
 
 def test_the_service_tells_the_region(s3: S3, settings: Settings) -> None:
     service = HttpLocation(scheme="http", host="127.0.0.1", port=s3.port, path="/", query="", listed=True)
-    assert s3_region.ask_region("rasters", service, settings) == "us-east-1"
+    assert s3_region.ask_region("rasters", service, store_options(settings)) == "us-east-1"
     nobody = HttpLocation(scheme="http", host="127.0.0.1", port=1, path="/", query="", listed=True)
-    assert s3_region.ask_region("rasters", nobody, settings) is None
+    assert s3_region.ask_region("rasters", nobody, store_options(settings)) is None
 
 
 # Credentials
@@ -250,41 +258,41 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_keys_and_region_of_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert s3_environment.credentials_of_profile() is None
-    assert s3_environment.region() is None
+    assert s3_environment.credentials_of_profile(os.environ) is None
+    assert s3_environment.region(os.environ) is None
     (home / "credentials").write_text(
         "[default]\naws_access_key_id = A\naws_secret_access_key = B%\n\n"
         "[work]\naws_access_key_id = C\naws_secret_access_key = D\naws_session_token = E\n"
     )
     (home / "config").write_text("[default]\nregion = eu-west-1\n\n[profile work]\nregion = eu-central-1\n")
-    provider = s3_environment.credentials_of_profile()
+    provider = s3_environment.credentials_of_profile(os.environ)
     assert provider is not None
     found = provider()
     assert (found["access_key_id"], found["secret_access_key"], found["token"]) == ("A", "B%", None)
-    assert s3_environment.region() == "eu-west-1"
+    assert s3_environment.region(os.environ) == "eu-west-1"
     monkeypatch.setenv("AWS_PROFILE", "work")
-    provider = s3_environment.credentials_of_profile()
+    provider = s3_environment.credentials_of_profile(os.environ)
     assert provider is not None
     assert provider()["token"] == "E"
-    assert s3_environment.region() == "eu-central-1"
+    assert s3_environment.region(os.environ) == "eu-central-1"
     monkeypatch.setenv("AWS_REGION", "ap-south-1")
-    assert s3_environment.region() == "ap-south-1"
+    assert s3_environment.region(os.environ) == "ap-south-1"
 
 
 def test_variables_and_roles_come_before_a_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "credentials").write_text("[default]\naws_access_key_id = A\naws_secret_access_key = B\n")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"):
         monkeypatch.setenv(name, "x")
-        assert s3_environment.credentials_of_profile() is None
+        assert s3_environment.credentials_of_profile(os.environ) is None
         monkeypatch.delenv(name)
-    assert s3_environment.credentials_of_profile() is not None
+    assert s3_environment.credentials_of_profile(os.environ) is not None
 
 
 def test_a_broken_profile_is_no_profile(home: Path) -> None:
     (home / "credentials").write_text("not an ini file\x00")
-    assert s3_environment.credentials_of_profile() is None
+    assert s3_environment.credentials_of_profile(os.environ) is None
     (home / "credentials").write_bytes(b"[default]\naws_access_key_id = \xff\n")
-    assert s3_environment.credentials_of_profile() is None
+    assert s3_environment.credentials_of_profile(os.environ) is None
 
 
 def test_requests_are_signed_with_the_profiles_keys(home: Path, upstream: Upstream) -> None:

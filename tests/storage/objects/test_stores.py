@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from app.config.settings import Settings
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.catalog.catalog import Catalog
 from tilery.errors import Conflict, InvalidParameter, NotFound, StoreFull, TileryError, UpstreamError
 from tilery.storage.objects import Store, open_store
+from tilery.storage.options import StoreOptions
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -26,7 +26,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         return
     server: S3 = request.getfixturevalue("s3")
     server.bucket("layers")
-    yield open_store(f"s3://layers/{tmp_path.name}/sources/", Settings(s3_endpoint=server.endpoint))
+    yield open_store(f"s3://layers/{tmp_path.name}/sources/", StoreOptions(s3_endpoint=server.endpoint))
 
 
 def write(store: Store, key: str, body: bytes, expected: str = "any") -> str:
@@ -175,7 +175,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypa
 
 
 def test_a_store_that_is_down_says_so(s3: S3) -> None:  # noqa: F811
-    nobody = Settings(s3_endpoint="http://127.0.0.1:9", fetch_retries=0, connect_timeout=0.2)
+    nobody = StoreOptions(s3_endpoint="http://127.0.0.1:9", fetch_retries=0, connect_timeout=0.2)
     store = open_store("s3://layers/x/", nobody)
     with pytest.raises(UpstreamError) as caught:
         store.read("a/index.json")
@@ -195,7 +195,7 @@ def test_a_bucket_that_vanishes_leaves_the_last_good_layers(s3: S3) -> None:  # 
     s3.bucket("short-lived")
     for layer_id in ("a", "b"):
         s3.put("short-lived", f"sources/{layer_id}/index.json", b'{"minzoom": 3}')
-    catalog = Catalog(open_store("s3://short-lived/sources/", Settings(s3_endpoint=s3.endpoint)), revalidate=0)
+    catalog = Catalog(open_store("s3://short-lived/sources/", StoreOptions(s3_endpoint=s3.endpoint)), revalidate=0)
     assert [layer.id for layer in catalog.layers()] == ["a", "b"]
     s3.delete("short-lived", "sources/b/index.json")
     assert [layer.id for layer in catalog.layers()] == ["a"]

@@ -40,12 +40,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.0003, 0.005
 class BlockCache:
     """Blocks by key, those dropped first that were not used lately. Safe under threads."""
 
-    def __init__(self, capacity: int) -> None:
-        """Keep up to ``capacity`` bytes."""
-        self._kept = _Views(_arena(capacity))
+    def __init__(self, capacity: int, arena: Arena | None = None) -> None:
+        """Keep up to ``capacity`` bytes, or what an arena holds, which other processes may share."""
+        self._kept = _Views(arena or _arena(capacity))
         self._sparse: dict[Hashable, None] = {}
         self._flights: dict[Hashable, _Decoding] = {}
         self._lock = threading.Lock()
+        _alive.add(self)
 
     @property
     def held(self) -> int:
@@ -55,10 +56,6 @@ class BlockCache:
     def resize(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
         self._kept = _Views(_arena(capacity))
-
-    def move_to(self, arena: Arena) -> None:
-        """Keep blocks in memory that other processes share."""
-        self._kept = _Views(arena)
 
     def clear(self) -> None:
         """Drop all blocks."""
@@ -368,6 +365,13 @@ def _digest(key: Hashable) -> Key:
     return high, low
 
 
-cache = BlockCache(64 << 20)
-"""The decoded blocks of this process."""
-os.register_at_fork(after_in_child=cache.use_own_memory)
+_alive: weakref.WeakSet[BlockCache] = weakref.WeakSet()
+"""Every cache of this process, for what a fork does to them."""
+
+
+def _forked() -> None:
+    for cache in list(_alive):
+        cache.use_own_memory()
+
+
+os.register_at_fork(after_in_child=_forked)

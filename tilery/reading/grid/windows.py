@@ -10,9 +10,8 @@ import numpy as np
 from tilery.geo.raster import Array
 from tilery.limits import deadline
 from tilery.reading.grid.blocks import SPARSE, BlockCache
-from tilery.reading.grid.workers import in_parallel
-from tilery.reading.tiff import codecs
-from tilery.reading.tiff.header import Image
+from tilery.reading.grid.image import BlockImage
+from tilery.reading.grid.workers import Workers
 from tilery.storage.bytes.protocol import ByteSource
 
 
@@ -20,7 +19,7 @@ from tilery.storage.bytes.protocol import ByteSource
 class Window:
     """Rows and columns of an image, all inside of it."""
 
-    image: Image
+    image: BlockImage
     top: int
     left: int
     bottom: int
@@ -56,10 +55,11 @@ _Key = tuple[str, int, int]
 class BlockReader:
     """Reads windows of one source's images through a cache of decoded blocks."""
 
-    def __init__(self, source: ByteSource, cache: BlockCache) -> None:
-        """Read from a source, and keep what was decoded in a cache."""
+    def __init__(self, source: ByteSource, cache: BlockCache, workers: Workers) -> None:
+        """Read from a source, decode with workers, and keep what was decoded in a cache."""
         self._source = source
         self._cache = cache
+        self._workers = workers
         self._identity = source.identity
 
     def read(self, windows: Sequence[Window]) -> list[list[Patch]]:
@@ -84,10 +84,10 @@ class BlockReader:
         blocks = self._cache.obtain(list(keys), sizes, fill)
         return [[self._assemble(window, plane, blocks) for plane in window.planes] for window in windows]
 
-    def _key(self, image: Image, plane: int, row: int, column: int) -> _Key:
+    def _key(self, image: BlockImage, plane: int, row: int, column: int) -> _Key:
         return (self._identity, image.position, (plane * image.down + row) * image.across + column)
 
-    def _places(self, images: dict[int, Image], keys: list[_Key]) -> dict[_Key, tuple[int, int]]:
+    def _places(self, images: dict[int, BlockImage], keys: list[_Key]) -> dict[_Key, tuple[int, int]]:
         """Start and length in the file of each key's block; none of one that is not stored."""
         found: dict[_Key, tuple[int, int]] = {}
         for position, image in images.items():
@@ -97,12 +97,12 @@ class BlockReader:
         return found
 
     def _fill(
-        self, images: dict[int, Image], places: dict[_Key, tuple[int, int]], rooms: Mapping[_Key, Array]
+        self, images: dict[int, BlockImage], places: dict[_Key, tuple[int, int]], rooms: Mapping[_Key, Array]
     ) -> Iterator[_Key]:
         """Each key once its memory holds the decoded block. All are fetched at once."""
         data = self._source.read_many([places[key] for key in rooms])
         jobs = [(images[key[1]], packed, room) for (key, room), packed in zip(rooms.items(), data, strict=True)]
-        for key, _ in zip(rooms, in_parallel(codecs.decode, jobs), strict=True):
+        for key, _ in zip(rooms, self._workers.in_parallel(_decode, jobs), strict=True):
             yield key
             deadline.check()
 
@@ -133,6 +133,10 @@ class BlockReader:
         return Patch(data=out, top=window.top, left=window.left)
 
 
-def _samples(image: Image, block: Array) -> Array:
+def _decode(image: BlockImage, data: bytes, room: Array) -> None:
+    image.decode(data, room)
+
+
+def _samples(image: BlockImage, block: Array) -> Array:
     """The bytes of a block as its samples: shape (tile rows, tile columns, samples of a block)."""
     return block.view(image.dtype).reshape(image.tile_height, image.tile_width, image.block_samples)

@@ -11,71 +11,65 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from typing import TypeVar, TypeVarTuple
-
-from app.config import settings
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
 
 
-def in_parallel(work: Callable[[*_Arguments], _Result], jobs: Sequence[tuple[*_Arguments]]) -> Iterator[_Result]:
-    """The result of each job, in their order. What a job raises is raised when its turn comes."""
-    with _reads:
-        helpers = min(len(jobs) - 1, _reads.idle)
-        if helpers < 1:
-            for job in jobs:
-                yield work(*job)
-            return
-        results: list[Future[_Result]] = [Future() for _ in jobs]
-        waiting = deque(zip(jobs, results, strict=True))
-        for _ in range(helpers):
-            _pool().submit(_help, work, waiting)
-        try:
-            for result in results:
-                # The caller works as well, and only waits for what a helper has taken and not yet done.
-                while not result.done() and waiting:
-                    _next(work, waiting)
-                yield result.result()
-        finally:
-            waiting.clear()
+class Workers:
+    """The cores that reads may keep busy, and threads for those that are idle."""
 
-
-class _Reads:
-    """Counts the reads under way, each of which has a thread of its own."""
-
-    def __init__(self) -> None:
+    def __init__(self, cores: int | None = None) -> None:
+        """Count on so many cores. None: those that this process may run on. No thread is started yet."""
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._cores = cores or available
         self._busy = 0
         self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> None:
+    def in_parallel(
+        self, work: Callable[[*_Arguments], _Result], jobs: Sequence[tuple[*_Arguments]]
+    ) -> Iterator[_Result]:
+        """Yield the result of each job, in their order. What a job raises is raised when its turn comes."""
         with self._lock:
             self._busy += 1
+            helpers = min(len(jobs) - 1, self._cores - self._busy)
+        try:
+            if helpers < 1:
+                for job in jobs:
+                    yield work(*job)
+                return
+            results: list[Future[_Result]] = [Future() for _ in jobs]
+            waiting = deque(zip(jobs, results, strict=True))
+            for _ in range(helpers):
+                self._threads().submit(_help, work, waiting)
+            try:
+                for result in results:
+                    # The caller works as well, and only waits for what a helper has taken and not yet done.
+                    while not result.done() and waiting:
+                        _next(work, waiting)
+                    yield result.result()
+            finally:
+                waiting.clear()
+        finally:
+            with self._lock:
+                self._busy -= 1
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the threads; what they have begun they finish."""
         with self._lock:
-            self._busy -= 1
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    @property
-    def idle(self) -> int:
-        """Cores that no read keeps busy."""
-        return _cores() - self._busy
-
-
-_reads = _Reads()
-
-
-@cache
-def _cores() -> int:
-    """Cores that this process may use: its share of them, when there are other workers."""
-    all_of_them = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return settings.get().cores or all_of_them
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, _cores() - 1), thread_name_prefix="decode")
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None or self._process != os.getpid():  # a forked process has no threads of its parent
+                self._process = os.getpid()
+                self._pool = ThreadPoolExecutor(max(1, self._cores - 1), thread_name_prefix="decode")
+            return self._pool
 
 
 def _help(work: Callable[[*_Arguments], _Result], waiting: deque[tuple[tuple[*_Arguments], Future[_Result]]]) -> None:

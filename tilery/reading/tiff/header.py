@@ -176,6 +176,13 @@ class Image:
         """Bytes of one block before its samples are unpacked: rows of small samples end on a whole byte."""
         return self.tile_height * -(-self.tile_width * self.block_samples * self.bits // 8)
 
+    @property
+    def working_bytes(self) -> int:
+        """Bytes that decoding one block takes beside the block."""
+        from tilery.reading.tiff import codecs  # which know images
+
+        return codecs.working_bytes(self)
+
     def ranges(self, source: ByteSource, indexes: Sequence[int]) -> list[tuple[int, int] | None]:
         """Start and length in the file of each block asked for; None for a block that is not stored (sparse).
 
@@ -210,10 +217,16 @@ class Image:
             places.append((start, length))
         return places
 
+    def decode(self, data: bytes, room: NDArray[Any]) -> None:
+        """Fill ``room`` with the samples of a block; see `tilery.reading.grid.image.BlockImage.decode`."""
+        from tilery.reading.tiff import codecs  # which know images
+
+        codecs.decode(self, data, room)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The raster at one size, with its mask where the file has one."""
+    """The raster at one size, with its mask where the file has one; see `tilery.reading.grid.image.Level`."""
 
     image: Image
     mask: Image | None

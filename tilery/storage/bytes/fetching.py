@@ -1,17 +1,15 @@
 """Who fetches: a bounded number of threads, and a bounded share of them for each store.
 
-Threads are shared by the whole process. The caller's own thread takes part where it can, so that work goes on even when
-all others are busy, and a single range costs no hop between threads.
+Threads are shared by all that an engine reads. The caller's own thread takes part where it can, so that work goes on
+even when all others are busy, and a single range costs no hop between threads.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import lru_cache
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import TypeVar
@@ -23,12 +21,6 @@ T = TypeVar("T")
 
 STUCK = 3.0
 """Seconds without any movement at a store, all of whose places are taken, after which further requests are refused."""
-
-
-@lru_cache(maxsize=4)
-def threads(number: int) -> ThreadPoolExecutor:
-    """The process's threads for fetching."""
-    return ThreadPoolExecutor(number, thread_name_prefix="fetch")
 
 
 def together(jobs: Sequence[Callable[[], T]], pool: ThreadPoolExecutor, *, take_part: bool) -> list[T]:
@@ -110,7 +102,3 @@ class Bulkhead:
 def share(number: int) -> int:
     """How many of this many threads a single store may hold: three of four, and at least two."""
     return max(2, number * 3 // 4)
-
-
-# A forked worker must not wait for threads that only its parent has.
-os.register_at_fork(after_in_child=threads.cache_clear)

@@ -6,10 +6,9 @@ import random
 import re
 import time
 from collections import OrderedDict
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
-from app.config.settings import Settings
 from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
 from tilery.storage.bytes.connection import Answer, Broken, Connection
@@ -17,6 +16,7 @@ from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.locations import HttpLocation
+from tilery.storage.options import StoreOptions
 
 WHOLE = 512 << 10
 """Bytes of an object that may be taken as a whole from a server that knows no ranges."""
@@ -33,14 +33,14 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _DATE = re.compile(r"[A-Za-z0-9,: -]{1,40}")
 
 
-def open_http(location: HttpLocation, settings: Settings) -> RemoteSource:
+def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecutor) -> RemoteSource:
     """The resource, opened with one request.
 
     Raises:
         SourceRefused: an address of the host is not allowed, or the answer is a redirect.
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    return RemoteSource(HttpOrigin(location, settings), name=location.url, number=settings.fetch_threads)
+    return RemoteSource(HttpOrigin(location, servers.of(location), servers.options), name=location.url, threads=threads)
 
 
 _Key = tuple[str, str, int, bool]
@@ -50,14 +50,14 @@ _Key = tuple[str, str, int, bool]
 class Server:
     """One server, and its share of the threads."""
 
-    __slots__ = ("_kept", "_key", "_location", "_settings", "bulkhead")
+    __slots__ = ("_kept", "_key", "_location", "_options", "bulkhead")
 
-    def __init__(self, key: _Key, location: HttpLocation, settings: Settings, kept: IdleConnections) -> None:
+    def __init__(self, key: _Key, location: HttpLocation, options: StoreOptions, kept: IdleConnections) -> None:
         self._key = key
         self._location = location
-        self._settings = settings
+        self._options = options
         self._kept = kept
-        self.bulkhead = Bulkhead(share(settings.fetch_threads))
+        self.bulkhead = Bulkhead(share(options.fetch_threads))
 
     def take(self) -> Connection:
         """A connection: the one used last if it is still good, else a new one."""
@@ -66,8 +66,8 @@ class Server:
             if time.monotonic() - since < IDLE and connection.fresh():
                 return connection
             connection.close()
-        settings = self._settings
-        return Connection(self._location, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout)
+        options = self._options
+        return Connection(self._location, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout)
 
     def give(self, connection: Connection) -> None:
         """Nothing: keeps the connection for later."""
@@ -108,12 +108,22 @@ class IdleConnections:
                 del self._of[server]
         oldest.close()
 
+    def clear(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            idle = list(self._all)
+            self._all.clear()
+            self._of.clear()
+        for connection in idle:
+            connection.close()
+
 
 class Servers:
-    """The servers that this process talks to, those of late."""
+    """The servers that an engine talks to, those of late."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: StoreOptions) -> None:
+        """Reach servers as the options say."""
+        self.options = options
         self._servers: OrderedDict[_Key, Server] = OrderedDict()
         self._kept = IdleConnections()
         self._lock = Lock()
@@ -122,30 +132,28 @@ class Servers:
         """The server of this location."""
         key = (location.scheme, location.host, location.port, location.listed)
         with self._lock:
-            server = self._servers.pop(key, None) or Server(key, location, self._settings, self._kept)
+            server = self._servers.pop(key, None) or Server(key, location, self.options, self._kept)
             self._servers[key] = server
             if len(self._servers) > _SERVERS:
                 self._servers.popitem(last=False)
             return server
 
-
-@lru_cache(maxsize=4)
-def servers(settings: Settings) -> Servers:
-    """The servers of this process, for these settings."""
-    return Servers(settings)
+    def close(self) -> None:
+        """Close the connections that nobody uses at present."""
+        self._kept.clear()
 
 
 class HttpOrigin:
     """One resource of a server."""
 
-    __slots__ = ("_location", "_request", "_server", "_settings")
+    __slots__ = ("_location", "_options", "_request", "_server")
 
     interruptible = True
 
-    def __init__(self, location: HttpLocation, settings: Settings) -> None:
+    def __init__(self, location: HttpLocation, server: Server, options: StoreOptions) -> None:
         self._location = location
-        self._settings = settings
-        self._server = servers(settings).of(location)
+        self._options = options
+        self._server = server
         self._request = (
             f"GET {location.target} HTTP/1.1\r\nHost: {location.authority}\r\nUser-Agent: Tilery\r\n"
             "Accept: */*\r\nAccept-Encoding: identity\r\n"
@@ -205,8 +213,8 @@ class HttpOrigin:
     def _get(self, start: int, length: int, condition: str) -> tuple[Answer, bytes]:
         """An answer, with its body when it is data; tried again while that may help and time is left."""
         request = f"{self._request}Range: bytes={start}-{start + length - 1}\r\n{condition}\r\n".encode("latin-1")
-        tries = self._settings.fetch_retries + 1
-        with deadline.limit(self._settings.deadline):
+        tries = self._options.fetch_retries + 1
+        with deadline.limit(self._options.request_timeout):
             for number in range(1, tries + 1):
                 try:
                     with self._server.bulkhead:

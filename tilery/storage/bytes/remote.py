@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
 from tilery.errors import UpstreamError
 from tilery.limits import compute_slots
-from tilery.storage.bytes.fetching import elsewhere, threads, together
+from tilery.storage.bytes.fetching import elsewhere, together
 from tilery.storage.bytes.protocol import identity_of
 from tilery.storage.bytes.ranges import Fetch, plan
 
@@ -71,18 +72,18 @@ class Origin(Protocol):
 class RemoteSource:
     """An object in a store. Its first bytes are kept; all others are fetched each time they are read."""
 
-    __slots__ = ("_head", "_number", "_origin", "_version", "identity", "local_path", "open_path", "size")
+    __slots__ = ("_head", "_origin", "_threads", "_version", "identity", "local_path", "open_path", "size")
 
-    def __init__(self, origin: Origin, *, name: str, number: int) -> None:
+    def __init__(self, origin: Origin, *, name: str, threads: ThreadPoolExecutor) -> None:
         """Open the object with a single request.
 
         Args:
             origin: the object.
             name: its whole address.
-            number: how many requests may be under way at a time in this process.
+            threads: those that fetch for all objects.
         """
         self._origin = origin
-        self._number = number
+        self._threads = threads
         first = self._call(lambda: origin.first(HEAD))
         self._head = first.head
         self._version = first.version
@@ -116,7 +117,7 @@ class RemoteSource:
         if fetches:
             jobs = [partial(self._fetch, fetch.start, fetch.length) for fetch in fetches]
             with compute_slots.released():
-                done = together(jobs, threads(self._number), take_part=self._origin.interruptible)
+                done = together(jobs, self._threads, take_part=self._origin.interruptible)
             for fetch, data in zip(fetches, done, strict=True):
                 _share_out(fetch, data, results)
         return results
@@ -130,7 +131,7 @@ class RemoteSource:
 
     def _call(self, job: Callable[[], T]) -> T:
         with compute_slots.released():
-            return job() if self._origin.interruptible else elsewhere(job, threads(self._number))
+            return job() if self._origin.interruptible else elsewhere(job, self._threads)
 
     def _fetch(self, start: int, length: int) -> bytes:
         data = self._origin.fetch(start, length, self._version)

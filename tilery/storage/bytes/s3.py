@@ -7,13 +7,11 @@ is no address to check here. One store object a bucket is kept, with its connect
 
 from __future__ import annotations
 
-import math
 import re
-import time
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from obstore.exceptions import (
     BaseError,
@@ -22,98 +20,49 @@ from obstore.exceptions import (
     PreconditionError,
     UnauthenticatedError,
 )
-from obstore.store import S3Store
 
-from app.config.settings import Settings
 from tilery.errors import SourceDenied, SourceNotFound, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
 from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
-from tilery.storage.bytes.s3_environment import credentials_of_profile, region
-from tilery.storage.bytes.s3_region import find_region
 from tilery.storage.locations import S3Location
+from tilery.storage.options import StoreOptions
+from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
-_SEARCH_AGAIN = 60.0
-"""Seconds before a bucket's region is asked for again: buckets do not move, but asking may fail."""
 _STATUS = re.compile(r"status code: (\d{3})")
-_ELSEWHERE = re.compile(r"incorrectly configured region|AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocation")
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
-def open_s3(location: S3Location, settings: Settings) -> RemoteSource:
+def open_s3(location: S3Location, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
     """The object, opened with one request.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    origin = S3Origin(location, buckets(settings).of(location.bucket))
-    return RemoteSource(origin, name=location.url, number=settings.fetch_threads)
+    return RemoteSource(S3Origin(location, buckets.of(location.bucket)), name=location.url, threads=threads)
 
 
 class Bucket:
-    """A bucket: its store, and its share of the threads."""
+    """A bucket: its client, and its share of the threads."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
-        self._name = name
-        self._settings = settings
-        self._lock = Lock()
-        self._region = region()
-        self._search_after = math.inf if settings.s3_endpoint else 0.0
-        self.bulkhead = Bulkhead(share(settings.fetch_threads))
-        self.store = self._made()
-
-    def found_elsewhere(self) -> bool:
-        """Whether the bucket was in another region than was thought, and the store has been made anew for that one."""
-        with self._lock:
-            if time.monotonic() < self._search_after:
-                return False
-            found = find_region(self._name, self._region, self._settings)
-            self._search_after = time.monotonic() + _SEARCH_AGAIN
-            if found is None or found == self._region:
-                return False
-            self._region = found
-            self.store = self._made()
-            return True
-
-    def _made(self) -> S3Store:
-        settings = self._settings
-        config: dict[str, Any] = {"skip_signature": settings.s3_anonymous}
-        if settings.s3_endpoint:
-            config["endpoint"] = settings.s3_endpoint
-        if self._region:
-            config["region"] = self._region
-        return S3Store(
-            self._name,
-            config=config,  # type: ignore[arg-type]  # a TypedDict that is made key by key
-            client_options={
-                "allow_http": (settings.s3_endpoint or "").startswith("http://"),
-                "connect_timeout": timedelta(seconds=settings.connect_timeout),
-                "read_timeout": timedelta(seconds=settings.read_timeout),
-                "timeout": timedelta(seconds=settings.deadline),
-                "user_agent": "Tilery",
-            },
-            retry_config={
-                "max_retries": settings.fetch_retries,
-                "retry_timeout": timedelta(seconds=settings.deadline),
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=50),
-                    "max_backoff": timedelta(seconds=1),
-                    "base": 2,
-                },
-            },
-            credential_provider=None if settings.s3_anonymous else credentials_of_profile(),  # type: ignore[arg-type]
+    def __init__(self, name: str, options: StoreOptions) -> None:
+        patience = Patience(
+            read_timeout=options.read_timeout, request_timeout=options.request_timeout, retries=options.fetch_retries
         )
+        self.client = BucketClient(name, options, patience)
+        self.bulkhead = Bulkhead(share(options.fetch_threads))
 
 
 class Buckets:
-    """The buckets of this process. There are no more than the policy lists."""
+    """The buckets of an engine. There are no more than the policy lists."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: StoreOptions) -> None:
+        """Reach buckets as the options say."""
+        self._options = options
         self._buckets: dict[str, Bucket] = {}
         self._lock = Lock()
 
@@ -121,14 +70,8 @@ class Buckets:
         """The bucket of this name."""
         with self._lock:
             if name not in self._buckets:
-                self._buckets[name] = Bucket(name, self._settings)
+                self._buckets[name] = Bucket(name, self._options)
             return self._buckets[name]
-
-
-@lru_cache(maxsize=4)
-def buckets(settings: Settings) -> Buckets:
-    """The buckets of this process, for these settings."""
-    return Buckets(settings)
 
 
 class S3Origin:
@@ -186,7 +129,7 @@ class S3Origin:
         try:
             return self._got(options)
         except _Misplaced as error:
-            if self._bucket.found_elsewhere():
+            if self._bucket.client.found_elsewhere():
                 return self._got(options)
             raise UpstreamError("The store of this source failed to answer.", private=str(error)) from None
 
@@ -194,7 +137,7 @@ class S3Origin:
         with self._bucket.bulkhead:
             deadline.check()
             try:
-                result = self._bucket.store.get(self._location.key, options=options)
+                result = self._bucket.client.store.get(self._location.key, options=options)
                 data = bytes(result.bytes())
             except NotModifiedError:
                 raise
@@ -226,7 +169,7 @@ def _failure(text: str) -> Exception:
     status = _STATUS.search(text)
     if status is not None and status[1] == "416":
         return _Empty()
-    if _ELSEWHERE.search(text):
+    if is_misplaced(text):
         return _Misplaced(text)
     if status is not None and status[1] in {"429", "503"}:
         return UpstreamError("The store of this source is busy.", private=text, retry_after=1)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from app.config.settings import Settings
 from tilery.storage.objects.protocol import Blob, Entry, Store
+from tilery.storage.options import StoreOptions
 
 __all__ = ["Blob", "Entry", "Store", "open_store"]
 
 
-def open_store(address: str, settings: Settings | None = None, *, patient: bool = True) -> Store:
+def open_store(address: str, options: StoreOptions | None = None, *, patient: bool = True) -> Store:
     """The store at an address: ``s3://bucket/prefix/`` or a directory.
 
     Args:
         address: where it is.
-        settings: of S3. None: those of the process.
+        options: how S3 is reached.
         patient: wait and try again, and see to it that what is written survives a power failure. Not so for tiles,
             which are soon made again.
 
@@ -23,7 +23,7 @@ def open_store(address: str, settings: Settings | None = None, *, patient: bool 
     if address.startswith("s3://"):
         from tilery.storage.objects.s3 import S3Store
 
-        return S3Store.at(address, settings, patient=patient)
+        return S3Store.at(address, options or StoreOptions(), patient=patient)
     if "://" in address:
         from tilery.errors import InvalidParameter
 

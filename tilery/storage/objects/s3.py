@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.config import settings
 from tilery.errors import Conflict, InvalidParameter, NotFound, UpstreamError
 from tilery.storage.objects.protocol import Blob, Entry
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store as Bucket
+    from tilery.storage.options import StoreOptions
+    from tilery.storage.s3.client import BucketClient
+
+T = TypeVar("T")
 
 _PART = 8 << 20
-_LONGEST = timedelta(minutes=5)
-"""Time for one request: a part of an upload over a slow line."""
-_SHORT = timedelta(seconds=3)
+_LONGEST = 300.0
+"""Seconds for one request: a part of an upload over a slow line."""
+_SHORT = 3.0
 """The same for what a caller waits for."""
 
 
@@ -27,60 +29,34 @@ class S3Store:
     read them, or from our ``TILERY_S3_…`` settings.
     """
 
-    def __init__(self, bucket: Bucket, address: str) -> None:
-        """Nothing is fetched yet."""
-        self._bucket = bucket
+    def __init__(self, client: BucketClient, address: str) -> None:
+        """Keep objects by a client. Nothing is fetched yet."""
+        self._client = client
         self._address = address
 
     @classmethod
-    def at(cls, address: str, found: settings.Settings | None = None, *, patient: bool = True) -> S3Store:
-        """The store of ``s3://bucket/prefix/``, for these settings or those of the process.
+    def at(cls, address: str, options: StoreOptions, *, patient: bool = True) -> S3Store:
+        """Return the store of ``s3://bucket/prefix/``.
 
         Raises:
             InvalidParameter: no bucket is named.
         """
-        from obstore.store import S3Store as Bucket
-
-        from tilery.storage.bytes.s3_environment import credentials_of_profile, region
-        from tilery.storage.bytes.s3_region import find_region
+        from tilery.storage.s3.client import BucketClient, Patience
 
         name, _, prefix = address.removeprefix("s3://").partition("/")
         prefix = prefix.strip("/")
         if not name:
             raise InvalidParameter("The address names no bucket.", parameter="address")
-        found = found or settings.get()
-        where = region()
-        if found.s3_endpoint is None:
-            where = find_region(name, where, found) or where
-        config: dict[str, Any] = {"skip_signature": found.s3_anonymous}
-        if found.s3_endpoint:
-            config["endpoint"] = found.s3_endpoint
-        if where:
-            config["region"] = where
+        patience = Patience(
+            read_timeout=options.read_timeout if patient else min(options.read_timeout, 2.0),
+            request_timeout=_LONGEST if patient else _SHORT,
+            retries=max(options.fetch_retries, 4) if patient else 0,
+            first_pause=0.1,
+            longest_pause=2.0,
+        )
         with _failures():
-            bucket = Bucket(
-                name,
-                prefix=prefix or None,
-                config=config,  # type: ignore[arg-type]  # a TypedDict that is made key by key
-                client_options={
-                    "allow_http": (found.s3_endpoint or "").startswith("http://"),
-                    "connect_timeout": timedelta(seconds=found.connect_timeout),
-                    "read_timeout": timedelta(seconds=found.read_timeout if patient else min(found.read_timeout, 2.0)),
-                    "timeout": _LONGEST if patient else _SHORT,
-                    "user_agent": "Tilery",
-                },
-                retry_config={
-                    "max_retries": max(found.fetch_retries, 4) if patient else 0,
-                    "retry_timeout": _LONGEST if patient else _SHORT,
-                    "backoff": {
-                        "init_backoff": timedelta(milliseconds=100),
-                        "max_backoff": timedelta(seconds=2),
-                        "base": 2,
-                    },
-                },
-                credential_provider=None if found.s3_anonymous else credentials_of_profile(),  # type: ignore[arg-type]
-            )
-        return cls(bucket, f"s3://{name}/{prefix}/" if prefix else f"s3://{name}/")
+            client = BucketClient(name, options, patience, prefix=prefix or None)
+        return cls(client, f"s3://{name}/{prefix}/" if prefix else f"s3://{name}/")
 
     @property
     def address(self) -> str:
@@ -94,7 +70,8 @@ class S3Store:
 
         with _failures():
             try:
-                found = obstore.get(self._bucket, key, options={"if_none_match": unless} if unless else None)
+                options: Any = {"if_none_match": unless} if unless else None
+                found = self._client.call(lambda bucket: obstore.get(bucket, key, options=options))
                 return Blob(body=bytes(found.bytes()), version=found.meta["e_tag"] or "")
             except NotModifiedError:
                 return None
@@ -116,8 +93,10 @@ class S3Store:
             attributes["Cache-Control"] = cache_control
         mode: Any = {"new": "create", "any": "overwrite"}.get(expected, {"e_tag": expected})
         with _failures():
-            found = obstore.put(
-                self._bucket, key, body, attributes=attributes, mode=mode, use_multipart=len(body) > _PART
+            found = self._client.call(
+                lambda bucket: obstore.put(
+                    bucket, key, body, attributes=attributes, mode=mode, use_multipart=len(body) > _PART
+                )
             )
             return found["e_tag"] or ""
 
@@ -132,13 +111,15 @@ class S3Store:
                     progress(len(chunk))
 
         with _failures():
-            obstore.put(
-                self._bucket,
-                key,
-                parts(),
-                attributes={"Content-Type": media_type},
-                chunk_size=_chunk_size(path.stat().st_size),
-                max_concurrency=4,
+            self._client.call(
+                lambda bucket: obstore.put(
+                    bucket,
+                    key,
+                    parts(),
+                    attributes={"Content-Type": media_type},
+                    chunk_size=_chunk_size(path.stat().st_size),
+                    max_concurrency=4,
+                )
             )
 
     def has(self, key: str) -> bool:
@@ -147,7 +128,7 @@ class S3Store:
 
         try:
             with _failures():
-                obstore.head(self._bucket, key)
+                self._client.call(lambda bucket: obstore.head(bucket, key))
         except NotFound:
             return False
         return True
@@ -158,7 +139,7 @@ class S3Store:
 
         with _failures():
             try:
-                obstore.delete(self._bucket, key)
+                self._client.call(lambda bucket: obstore.delete(bucket, key))
             except FileNotFoundError:
                 return
 
@@ -167,7 +148,7 @@ class S3Store:
         import obstore
 
         with _failures():
-            found = obstore.list_with_delimiter(self._bucket, prefix or None)
+            found = self._client.call(lambda bucket: obstore.list_with_delimiter(bucket, prefix or None))
         for name in found["common_prefixes"]:
             yield name.rstrip("/").rpartition("/")[2]
 
@@ -176,9 +157,18 @@ class S3Store:
         import obstore
 
         with _failures():
-            for chunk in obstore.list(self._bucket, prefix or None):
+            # the first request is made here, so that it may be sent again to another region
+            chunks = self._client.call(lambda bucket: _begun(obstore.list(bucket, prefix or None)))
+            for chunk in chunks:
                 for found in chunk:
                     yield Entry(key=found["path"], size=found["size"], modified=found["last_modified"].timestamp())
+
+
+def _begun(chunks: Iterable[T]) -> Iterator[T]:
+    """Return the same, after its first part was fetched."""
+    rest = iter(chunks)
+    first = list(islice(rest, 1))
+    return chain(first, rest)
 
 
 def _chunk_size(size: int) -> int:

@@ -1,4 +1,4 @@
-"""What an engine is: the thing that fills a grid with pixels.
+"""What fills a grid with pixels.
 
 There are two, because neither can do the other's work. GDAL reads every driver and layout; our own reader of tiled
 GeoTIFFs keeps decoded blocks, decodes them with faster codecs and samples them straight onto the grid, at a fraction
@@ -29,7 +29,7 @@ class Pixels:
     """The source's own alpha band, shape (rows, columns), its data type. None: it has none, or nodata is in force."""
 
 
-class Engine(Protocol):
+class GridReader(Protocol):
     """Fills grids from one raster. Safe to call from many threads."""
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:

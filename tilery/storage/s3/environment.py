@@ -6,12 +6,11 @@ obstore knows the variables and the roles of tasks and instances, but not ``~/.a
 from __future__ import annotations
 
 import configparser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
-
-from app.config.settings import environment
 
 _READ_AGAIN = timedelta(minutes=5)
 """Tools that hand out keys for a while write them into the file: it is read again after this time."""
@@ -26,30 +25,30 @@ class Credential(TypedDict):
     expires_at: datetime | None
 
 
-def region() -> str | None:
+def region(variables: Mapping[str, str]) -> str | None:
     """The region in force: a variable, or the profile's. None: nothing says it."""
     return (
-        environment("AWS_REGION")
-        or environment("AWS_DEFAULT_REGION")
-        or _profile(_config_file(), f"profile {_profile_name()}").get("region")
-        or _profile(_config_file(), _profile_name()).get("region")
+        variables.get("AWS_REGION")
+        or variables.get("AWS_DEFAULT_REGION")
+        or _profile(_config_file(variables), f"profile {_profile_name(variables)}").get("region")
+        or _profile(_config_file(variables), _profile_name(variables)).get("region")
     )
 
 
-def credentials_of_profile() -> Callable[[], Credential] | None:
+def credentials_of_profile(variables: Mapping[str, str]) -> Callable[[], Credential] | None:
     """What gives the profile's keys. None: keys come from variables or from a role, or the profile has none."""
     roles = (
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
     )
-    if not environment("AWS_PROFILE") and any(environment(name) for name in ("AWS_ACCESS_KEY_ID", *roles)):
+    if not variables.get("AWS_PROFILE") and any(variables.get(name) for name in ("AWS_ACCESS_KEY_ID", *roles)):
         return None
-    return _credentials if "aws_secret_access_key" in _keys() else None
+    return partial(_credentials, variables) if "aws_secret_access_key" in _keys(variables) else None
 
 
-def _credentials() -> Credential:
-    keys = _keys()
+def _credentials(variables: Mapping[str, str]) -> Credential:
+    keys = _keys(variables)
     return {
         "access_key_id": keys["aws_access_key_id"],
         "secret_access_key": keys["aws_secret_access_key"],
@@ -58,20 +57,22 @@ def _credentials() -> Credential:
     }
 
 
-def _keys() -> dict[str, str]:
-    return _profile(_credentials_file(), _profile_name()) or _profile(_config_file(), f"profile {_profile_name()}")
+def _keys(variables: Mapping[str, str]) -> dict[str, str]:
+    return _profile(_credentials_file(variables), _profile_name(variables)) or _profile(
+        _config_file(variables), f"profile {_profile_name(variables)}"
+    )
 
 
-def _profile_name() -> str:
-    return environment("AWS_PROFILE") or "default"
+def _profile_name(variables: Mapping[str, str]) -> str:
+    return variables.get("AWS_PROFILE") or "default"
 
 
-def _credentials_file() -> Path:
-    return Path(environment("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
+def _credentials_file(variables: Mapping[str, str]) -> Path:
+    return Path(variables.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
 
 
-def _config_file() -> Path:
-    return Path(environment("AWS_CONFIG_FILE") or "~/.aws/config")
+def _config_file(variables: Mapping[str, str]) -> Path:
+    return Path(variables.get("AWS_CONFIG_FILE") or "~/.aws/config")
 
 
 def _profile(file: Path, section: str) -> dict[str, str]:

@@ -1,26 +1,26 @@
-"""Grids filled from a tiled GeoTIFF by our own reader: see `tilery.reading.engine.Engine`."""
+"""Grids filled from blocks by our own reader: see `tilery.reading.grid_reader.GridReader`."""
 
 from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tilery.errors import BrokenRaster, NotARaster, TooMuchWork, UnsupportedRaster
+from tilery.errors import TooMuchWork
 from tilery.geo.raster import Array, Grid
 from tilery.reading import footprint, masks
-from tilery.reading.engine import Pixels
 from tilery.reading.grid import blocks, kernels, sampling
 from tilery.reading.grid.coordinates import Placement, Placer
+from tilery.reading.grid.image import BlockImage, Level
 from tilery.reading.grid.windows import BlockReader, Patch, Window
-from tilery.reading.profile import Profile, whole_nodata
-from tilery.reading.tiff import codecs
-from tilery.reading.tiff import header as header_
-from tilery.reading.tiff.header import Header, Image, Level
+from tilery.reading.grid.workers import Workers
+from tilery.reading.grid_reader import Pixels
+from tilery.reading.profile import Profile
 from tilery.storage.bytes.protocol import ByteSource
 
 METHODS = frozenset({"nearest"}) | kernels.METHODS
@@ -42,48 +42,6 @@ _WIDEST = 1 << 16
 """Pixels of the raster to one of the grid for which a kernel is still made."""
 
 
-def header_of(source: ByteSource) -> Header | None:
-    """The header of a file, or None where it is not one that can be read here."""
-    try:
-        return header_.parse(source)
-    except (NotARaster, UnsupportedRaster, BrokenRaster):
-        return None  # GDAL may make something of it, or knows what to say of it
-
-
-def supports(header: Header, profile: Profile, method: str = "nearest") -> bool:
-    """True when the header agrees with what GDAL made of the file, and all of it can be read here."""
-    main = header.levels[0].image
-    overviews = [level.image for level in header.levels[1:]]
-    a, b, _, d, e, _ = profile.transform
-    return (
-        method in METHODS
-        and not profile.gcps
-        and a * e - b * d != 0
-        and (profile.width, profile.height, profile.count) == (main.width, main.height, main.samples)
-        and all(dtype == main.dtype.name for dtype in profile.dtypes)
-        and len(overviews) == len(profile.overviews)
-        and all(
-            abs(main.width / image.width - factor) < 1 or abs(main.height / image.height - factor) < 1
-            for image, factor in zip(overviews, profile.overviews, strict=True)
-        )
-        and all(codecs.supports(level.image) for level in header.levels)
-        and all(level.mask is None or _is_mask(level.mask) for level in header.levels)
-        and _agrees_on_mask(header, profile)
-    )
-
-
-def _is_mask(image: Image) -> bool:
-    return image.samples == 1 and image.dtype == np.uint8 and codecs.supports(image)
-
-
-def _agrees_on_mask(header: Header, profile: Profile) -> bool:
-    """False where GDAL sees a mask that is not in the file (in a file beside it), or one is missing at some levels."""
-    masked = {level.mask is not None for level in header.levels}
-    if len(masked) > 1:
-        return False
-    return profile.has_mask == (masked == {True} or profile.alpha_band is not None)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Filling:
     """Values for a part of the grid."""
@@ -96,18 +54,34 @@ class _Filling:
     """True where the raster has a pixel and its mask, if any, says it is valid. None: everywhere."""
 
 
-class CogEngine:
-    """Fills grids from one tiled GeoTIFF. Safe under threads."""
+class BlockGridReader:
+    """Fills grids from one raster made of blocks. Safe under threads."""
 
     def __init__(
-        self, source: ByteSource, profile: Profile, header: Header, cache: blocks.BlockCache = blocks.cache
+        self,
+        source: ByteSource,
+        profile: Profile,
+        levels: Sequence[Level],
+        *,
+        sparse: float,
+        cache: blocks.BlockCache,
+        workers: Workers,
     ) -> None:
-        """Read the raster of a source whose header was parsed and agrees with its profile."""
-        self.header = header
+        """Read the raster of a source.
+
+        Args:
+            source: its bytes.
+            profile: what it says of itself.
+            levels: the full raster, then its overviews, each smaller than the one before.
+            sparse: value of blocks that are not stored.
+            cache: keeps decoded blocks.
+            workers: decode blocks side by side where cores are idle.
+        """
+        self.levels = levels
         self._profile = profile
-        self._reader = BlockReader(source, cache)
+        self._reader = BlockReader(source, cache, workers)
         self._placer = Placer(profile)
-        self._sparse = _sparse_value(header)
+        self._sparse = sparse
         self._last = threading.local()
 
     def takes(self, method: str) -> bool:
@@ -115,7 +89,7 @@ class CogEngine:
         return method in METHODS
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled with the bands asked for; see `tilery.reading.engine.Engine.read`."""
+        """The grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
         placement = self._place(grid)
         level = self._level(placement, method)
         if self._at_once(grid, placement, level, bands, method) > _AT_ONCE and grid.width * grid.height > _SMALL:
@@ -164,7 +138,7 @@ class CogEngine:
         """Bytes of the blocks that the grid needs, decoded, and what handling them takes, from the header alone."""
         placement = self._place(grid)
         level = self._level(placement, "average")
-        return self._bytes_of(placement, level, bands) + codecs.working_bytes(level.image)
+        return self._bytes_of(placement, level, bands) + level.image.working_bytes
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
         """Bytes of memory that filling the grid takes at a time, beside the output; more than `_AT_ONCE` is done in
@@ -214,7 +188,7 @@ class CogEngine:
 
     def _level(self, placement: Placement, method: str) -> Level:
         """The level that GDAL would read from."""
-        levels = self.header.levels
+        levels = self.levels
         if not placement.same_crs:
             chosen = footprint.overview(self._profile, placement.detail, method)
             return levels[0 if chosen is None else chosen + 1]
@@ -227,7 +201,7 @@ class CogEngine:
                 best, best_factor = level, factor
         return best
 
-    def _scale_of(self, image: Image) -> tuple[float, float]:
+    def _scale_of(self, image: BlockImage) -> tuple[float, float]:
         """Pixels of an image to one of the full raster, across and down."""
         return (image.width / self._profile.width, image.height / self._profile.height)
 
@@ -260,7 +234,7 @@ class CogEngine:
         return fillings
 
     def _patches(
-        self, found: list[sampling.Target], image: Image, mask: Image | None, planes: tuple[int, ...]
+        self, found: list[sampling.Target], image: BlockImage, mask: BlockImage | None, planes: tuple[int, ...]
     ) -> list[list[Patch]]:
         """The windows of all targets, a patch a plane; then, where there is a mask image, theirs in it."""
         windows = [_window(needed, image, planes, self._sparse) for needed in found]
@@ -319,7 +293,7 @@ def _too_coarse(limit: int) -> TooMuchWork:
     )
 
 
-def _inside_of(needed: sampling.Target, image: Image) -> NDArray[np.bool_] | None:
+def _inside_of(needed: sampling.Target, image: BlockImage) -> NDArray[np.bool_] | None:
     """True for pixels of a window that are pixels of the image. None: all are."""
     if needed.top >= 0 and needed.left >= 0 and needed.bottom <= image.height and needed.right <= image.width:
         return None
@@ -411,7 +385,7 @@ def _all_valid(needed: sampling.Target, patch: Patch) -> bool:
     return bool(patch.data[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)].all())
 
 
-def _window(needed: sampling.Target, image: Image, planes: tuple[int, ...], fill: float) -> Window:
+def _window(needed: sampling.Target, image: BlockImage, planes: tuple[int, ...], fill: float) -> Window:
     return Window(
         image=image,
         top=max(0, needed.top),
@@ -496,23 +470,6 @@ def _and(first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None) -> N
     if first is None or second is None:
         return second if first is None else first
     return first & second
-
-
-def _sparse_value(header: Header) -> float:
-    """What blocks that are not stored hold."""
-    dtype = header.levels[0].image.dtype
-    if header.nodata is None:
-        return 0.0
-    if dtype.kind in "iu" and dtype.itemsize == 8:
-        return whole_nodata(header.nodata, dtype.name)
-    try:
-        value = float(header.nodata)
-    except ValueError:
-        return 0.0
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        return value if math.isfinite(value) and limits.min <= value <= limits.max else 0.0
-    return value
 
 
 def _blocks_between(low: float, high: float, block: int, size: int) -> int:

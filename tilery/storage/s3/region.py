@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import re
 
-from app.config.settings import Settings
 from tilery.errors import TileryError
 from tilery.limits import deadline
 from tilery.storage.bytes.connection import Broken, Connection
 from tilery.storage.locations import HttpLocation
+from tilery.storage.options import StoreOptions
 
 _REGION = re.compile(r"[a-z0-9-]{4,30}")
 
 
-def find_region(bucket: str, region: str | None, settings: Settings) -> str | None:
+def find_region(bucket: str, region: str | None, options: StoreOptions) -> str | None:
     """The bucket's region, as the service tells everybody who asks for the bucket. None: it did not tell."""
-    return ask_region(bucket, _service(region), settings)
+    return ask_region(bucket, _service(region), options)
 
 
-def ask_region(bucket: str, service: HttpLocation, settings: Settings) -> str | None:
+def ask_region(bucket: str, service: HttpLocation, options: StoreOptions) -> str | None:
     """The same, asked at this address of the service."""
     request = f"HEAD /{bucket} HTTP/1.1\r\nHost: {service.authority}\r\nUser-Agent: Tilery\r\nConnection: close\r\n\r\n"
     try:
-        with deadline.limit(settings.connect_timeout + settings.read_timeout):
-            connection = Connection(
-                service, connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout
-            )
+        with deadline.limit(options.connect_timeout + options.read_timeout):
+            connection = Connection(service, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout)
             try:
                 answer = connection.head(request.encode("ascii"))
             finally:

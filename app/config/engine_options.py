@@ -1,0 +1,47 @@
+"""The engine's options, made from the service's settings."""
+
+from __future__ import annotations
+
+import os
+
+from app.config.settings import Settings
+from tilery.engine import EngineOptions
+from tilery.reading.gdal_options import ALONE
+from tilery.reading.options import ReadLimits
+from tilery.storage.options import StoreOptions
+
+
+def store_options(settings: Settings) -> StoreOptions:
+    """Return how stores are reached."""
+    return StoreOptions(
+        s3_endpoint=settings.s3_endpoint,
+        s3_anonymous=settings.s3_anonymous,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        request_timeout=settings.deadline,
+        fetch_retries=settings.fetch_retries,
+        fetch_threads=settings.fetch_threads,
+        aws={name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+    )
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """Return what the engine of a worker may use."""
+    return EngineOptions(
+        stores=store_options(settings),
+        open_datasets=settings.kept_datasets,
+        revalidate_seconds=settings.revalidate_seconds,
+        block_cache_bytes=settings.block_cache_bytes,
+        cores=settings.cores,
+        sidecars=any(os.environ.get(name) != value for name, value in ALONE.items()),
+    )
+
+
+def read_limits(settings: Settings) -> ReadLimits:
+    """Return what one read may take."""
+    return ReadLimits(
+        pixels=settings.max_pixels,
+        decoded_bytes=settings.max_decoded_bytes,
+        bands=settings.max_bands,
+        vertices=settings.max_vertices,
+    )

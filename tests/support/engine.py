@@ -1,0 +1,25 @@
+"""Engines and stores for tests."""
+
+from __future__ import annotations
+
+from app.config.engine_options import store_options
+from app.config.settings import Settings
+from tilery.engine import Engine
+from tilery.storage.stores import Stores
+
+ENGINE = Engine()
+"""For tests that only want to read."""
+
+
+_STORES: dict[Settings, Stores] = {}
+
+
+def stores_of(settings: Settings) -> Stores:
+    """The stores of these settings, with their connections and what they remember."""
+    return _STORES.setdefault(settings, Stores(store_options(settings)))
+
+
+def close_stores() -> None:
+    """Close those that tests have made."""
+    while _STORES:
+        _STORES.popitem()[1].close()

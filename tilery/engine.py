@@ -1,0 +1,144 @@
+"""The engine: everything that reading rasters needs, made once with its options, and closed.
+
+Two engines in one process share nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from tilery.arena import Arena
+from tilery.reading.dataset import Dataset, Opener
+from tilery.reading.datasets import OpenDatasets
+from tilery.reading.grid.blocks import BlockCache
+from tilery.reading.grid.workers import Workers
+from tilery.reading.raster_dataset import open_raster
+from tilery.reading.reader import Reader
+from tilery.reading.source import RASTER, Source
+from tilery.storage.bytes.protocol import SourceChanged
+from tilery.storage.options import StoreOptions
+from tilery.storage.stores import Stores
+
+BLOCK_CACHE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an engine may use, and how it reads."""
+
+    stores: StoreOptions = field(default_factory=StoreOptions)
+    """How stores are reached."""
+    open_datasets: int = 128
+    """Datasets kept open."""
+    revalidate_seconds: float = 5.0
+    """Seconds after which an open dataset is checked for changes."""
+    block_cache_bytes: int | None = None
+    """Bytes of decoded blocks that are kept. None: `BLOCK_CACHE_BYTES`."""
+    cores: int | None = None
+    """Cores to count on. None: those that the process may run on."""
+    sidecars: bool = False
+    """Read files beside a raster (``.aux.xml``, ``.ovr``, ``.msk``) too."""
+
+
+class Engine:
+    """Open datasets, decoded blocks, stores and threads. Safe under threads."""
+
+    def __init__(self, options: EngineOptions | None = None, *, block_arena: Arena | None = None) -> None:
+        """Make an engine. Nothing is opened or started yet.
+
+        Args:
+            options: what it may use.
+            block_arena: memory for decoded blocks, where it is shared with other processes.
+        """
+        self.options = options or EngineOptions()
+        self.stores = Stores(self.options.stores)
+        self.sidecars = self.options.sidecars
+        self._shares_blocks = block_arena is not None
+        capacity = self.options.block_cache_bytes
+        self.blocks = BlockCache(BLOCK_CACHE_BYTES if capacity is None else capacity, block_arena)
+        self.workers = Workers(self.options.cores)
+        self.openers: dict[str, Opener] = {RASTER: open_raster}
+        """What opens the sources of each kind."""
+        self.datasets = OpenDatasets(
+            self._opened,
+            capacity=self.options.open_datasets,
+            revalidate_seconds=self.options.revalidate_seconds,
+        )
+        _close_at_exit(self.datasets)
+
+    @contextmanager
+    def open(self, source: Source) -> Iterator[Reader]:
+        """A context with a reader of the raster of a source, which stays open afterwards for the next request.
+
+        Raises:
+            SourceChanged: the raster changed while it was read; what was read must not be used. Opening it again gives
+                the new one.
+            SourceError, UpstreamError: it cannot be opened or read.
+        """
+        opened = self.datasets.get(source)
+        try:
+            yield Reader(opened)
+        except SourceChanged:
+            self.datasets.forget(opened)
+            raise
+        except Exception:
+            if not opened.dataset.unchanged():
+                self.datasets.forget(opened)
+                raise SourceChanged from None
+            raise
+        if not opened.dataset.unchanged():
+            self.datasets.forget(opened)
+            raise SourceChanged
+
+    def peek(self, source: Source) -> Reader | None:
+        """Return the reader of a raster that is open and was checked lately, for facts that need no pixels.
+
+        Never waits.
+        """
+        opened = self.datasets.peek(source)
+        return None if opened is None else Reader(opened)
+
+    def _opened(self, source: Source) -> Dataset:
+        return self.openers[source.kind](self, source)
+
+    def shrink(self, block_cache_bytes: int) -> None:
+        """Close every dataset, and keep fewer blocks from now on, where their memory is not that of others too."""
+        if not self._shares_blocks:
+            self.blocks.resize(block_cache_bytes)
+        self.datasets.clear()
+
+    def forget(self) -> None:
+        """Close every dataset and connection; what is needed again is opened again."""
+        self.datasets.clear()
+        self.stores.forget()
+
+    def close(self) -> None:
+        """Close everything. The engine is not used any more."""
+        self.datasets.close()
+        self.workers.close()
+        self.stores.close()
+
+    def __enter__(self) -> Self:
+        """Return the engine, which is closed at the end of the context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the engine."""
+        self.close()
+
+
+def _close_at_exit(datasets: OpenDatasets) -> None:
+    """Close datasets at the end of the process: GDAL would do it when there is no Python any more."""
+    reference = weakref.ref(datasets)
+
+    def clear() -> Any:
+        if (alive := reference()) is not None:
+            alive.clear()
+
+    atexit.register(clear)
+    weakref.finalize(datasets, atexit.unregister, clear)

@@ -1,0 +1,73 @@
+"""What a dataset is: one source, open, that fills grids with pixels, whatever kind it is of.
+
+Everything above asks no more of a raster than this, so that a new kind of source gets every verb and every route by
+giving an opener to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tilery.geo.raster import Grid
+from tilery.reading.grid_reader import GridReader
+from tilery.reading.profile import Profile
+from tilery.reading.source import Source
+
+if TYPE_CHECKING:
+    from tilery.engine import Engine
+
+
+class Dataset(Protocol):
+    """One source, open. Safe under threads."""
+
+    @property
+    def identity(self) -> str:
+        """What tells this state of the source from any other: part of every cache key."""
+        ...
+
+    @property
+    def profile(self) -> Profile:
+        """Where it is and what its bands are."""
+        ...
+
+    def reader_for(self, method: str) -> GridReader:
+        """Return what fills grids with this resampling (rasterio's names in lower case)."""
+        ...
+
+    @property
+    def identity_for(self) -> Callable[[Grid], str] | None:
+        """What tells the identity of what a grid is filled from. None: that is the identity of the whole."""
+        ...
+
+    def gdal(self, overview: int | None = None) -> AbstractContextManager[Any]:
+        """Return a context with a GDAL dataset of the raster, or of one of its overviews (from 0).
+
+        Raises:
+            UnsupportedRaster: GDAL has no dataset of this kind.
+        """
+        ...
+
+    def unchanged(self) -> bool:
+        """Return whether the source still is what was opened, as far as that costs no request."""
+        ...
+
+    def refresh(self) -> bool:
+        """Return whether the source still is what was opened.
+
+        Raises:
+            UpstreamError: the store failed to say.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close what is open; reads under way end as if it were open."""
+        ...
+
+
+Opener = Callable[["Engine", Source], Dataset]
+"""Opens sources of one kind with what an engine has.
+
+Raises SourceError or UpstreamError when it cannot be opened.
+"""

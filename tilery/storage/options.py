@@ -1,0 +1,28 @@
+"""How stores are reached: a value that is handed down, so that nothing here asks the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """Time limits, tries and threads for requests to stores, and what S3 needs."""
+
+    s3_endpoint: str | None = None
+    """Address of an S3 server other than AWS, as ``http://127.0.0.1:9000``."""
+    s3_anonymous: bool = False
+    """Send S3 requests without a signature (public buckets)."""
+    connect_timeout: float = 2.0
+    """Seconds to wait for a connection."""
+    read_timeout: float = 10.0
+    """Seconds to wait for the next bytes."""
+    request_timeout: float = 25.0
+    """Seconds that one request may take with all its tries."""
+    fetch_retries: int = 2
+    """Further tries for a range that failed with 5xx or a broken connection."""
+    fetch_threads: int = 16
+    """Range requests under way at a time."""
+    aws: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    """Variables of AWS's own tools (``AWS_REGION``, ``AWS_PROFILE``, …), for what obstore does not find by itself."""
