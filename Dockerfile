@@ -11,8 +11,8 @@ RUN ldconfig -p | grep -q libexpat.so.1 \
 FROM base AS pages
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 WORKDIR /build
-COPY docker/requirements-pages.txt ./
-RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements-pages.txt
+COPY requirements/pages.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r pages.txt
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web

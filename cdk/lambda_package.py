@@ -29,7 +29,7 @@ MADE_FROM = (
     "docker/*lambda*",
     "docker/trim.py",
     "package-lock.json",
-    "requirements-lambda.txt",
+    "requirements/lambda.txt",
     "tilery/**/*",
     "web/**/*",
 )

@@ -16,9 +16,9 @@ test-cdk: .venv-cdk/.made ## the stacks: each safeguard on the synthesised templ
 
 .PHONY: cdk cost test-cdk
 
-.venv-emulator/.made: requirements-emulator.txt | $(VENV)/.python
+.venv-emulator/.made: requirements/emulator.txt | $(VENV)/.python
 	$(RUN) -m venv .venv-emulator
-	.venv-emulator/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-emulator.txt
+	.venv-emulator/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/emulator.txt
 	@touch $@
 
 test-deploy: cdk .venv-emulator/.made ## deploy for real, to an emulator of AWS on this machine (root)

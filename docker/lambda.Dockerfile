@@ -16,8 +16,8 @@ RUN ldconfig -p | grep -q libexpat.so.1 \
 FROM base AS pages
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 WORKDIR /build
-COPY docker/requirements-pages.txt ./
-RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements-pages.txt
+COPY requirements/pages.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r pages.txt
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web
@@ -27,9 +27,9 @@ RUN node web/build.mjs
 FROM base AS packages
 WORKDIR /build
 RUN python -m venv --without-pip /srv/venv
-COPY requirements-lambda.txt docker/requirements-lambda-image.txt docker/trim.py ./
-RUN pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements-lambda.txt \
-    && pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements-lambda-image.txt \
+COPY requirements/lambda.txt requirements/lambda-image.txt docker/trim.py ./
+RUN pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r lambda.txt \
+    && pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r lambda-image.txt \
     && python trim.py --strip "$(echo /srv/venv/lib/python3.*/site-packages)" \
     && python -m compileall -q -j 0 /srv/venv/lib
 
@@ -63,7 +63,7 @@ CMD ["app.lambda_handler.handler"]
 FROM base AS package
 WORKDIR /build
 COPY docker/lambda_zip.py docker/trim.py docker/
-COPY requirements-lambda.txt ./
+COPY requirements/lambda.txt requirements/
 COPY tilery tilery
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor

@@ -32,7 +32,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-LOCK = ROOT / "requirements-lambda.txt"
+LOCK = ROOT / "requirements" / "lambda.txt"
 MOST = 250 << 20
 """Bytes that Lambda takes unzipped: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 GLIBC = (17, 34)

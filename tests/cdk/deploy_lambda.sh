@@ -59,7 +59,7 @@ done
 if [ -n "$found" ]; then
   "$found" -m venv "$work/runtime"
   "$work/runtime/bin/python" -m pip --quiet --disable-pip-version-check install --require-hashes \
-    -r docker/requirements-lambda-image.txt
+    -r requirements/lambda-image.txt
   python=$work/runtime/bin/python
   mapfile -d '' -t environment <"$work/environment"
   (

@@ -208,7 +208,8 @@ def check_with(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
 def test_the_zips_name_follows_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "app" / "__pycache__").mkdir(parents=True)
     (tmp_path / "app" / "main.py").write_text("a = 1")
-    (tmp_path / "requirements-lambda.txt").write_text("numpy")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "lambda.txt").write_text("numpy")
     first = lambda_package.zip_hash("x86_64", tmp_path)
     (tmp_path / "app" / "__pycache__" / "main.pyc").write_text("compiled")
     (tmp_path / "README.md").write_text("words")

@@ -48,16 +48,16 @@ def names(path: Path) -> set[str]:
 
 
 def test_the_function_has_what_the_service_has_without_its_servers() -> None:
-    service, function = names(ROOT / "requirements.in"), names(ROOT / "requirements-lambda.in")
+    service, function = names(ROOT / "requirements/service.in"), names(ROOT / "requirements/lambda.in")
     assert function == service - SERVERS - COMMAND_LINE | {"mangum"}
     pins = {}
-    for name in ("requirements.txt", "requirements-lambda.txt"):
+    for name in ("requirements.txt", "requirements/lambda.txt"):
         text = (ROOT / name).read_text()
         pins[name] = set(re.findall(r"^[a-z0-9._-]+==\S+(?: ; [^\\\n]+)?", text, re.MULTILINE))
-    assert {pin for pin in pins["requirements-lambda.txt"] - pins["requirements.txt"] if "h11" not in pin} == {
-        next(pin for pin in pins["requirements-lambda.txt"] if pin.startswith("mangum"))
+    assert {pin for pin in pins["requirements/lambda.txt"] - pins["requirements.txt"] if "h11" not in pin} == {
+        next(pin for pin in pins["requirements/lambda.txt"] if pin.startswith("mangum"))
     }
-    assert not any(pin.startswith(("boto", "awslambdaric", *SERVERS)) for pin in pins["requirements-lambda.txt"])
+    assert not any(pin.startswith(("boto", "awslambdaric", *SERVERS)) for pin in pins["requirements/lambda.txt"])
 
 
 def test_conditions_are_held_against_the_functions_python(script: ModuleType) -> None:
