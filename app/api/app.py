@@ -115,6 +115,7 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
     )
     for family in families:
         engine.openers |= family.openers
+    tile_store = open_tile_store(settings)
     of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
     return AppContext(
         settings=settings,
@@ -122,12 +123,11 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         read_limits=read_limits(settings),
         locations=Locations(Policy.from_sources(settings.sources), settings.revalidate_seconds),
         links=Links(settings),
-        service=Service(settings, engine),
+        service=Service(settings, engine, tile_store),
         tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
         colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,
         layer_locations=Locations(Policy.from_sources(of_layers), settings.revalidate_seconds),
-        tile_store=open_tile_store(settings),
         families=families,
     )
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from app.api.links import Links
 from app.config.settings import Settings
 from app.serving.service import Service
-from app.serving.tile_store import TileStore
 from tilery.catalog.catalog import Catalog
 from tilery.engine import Engine
 from tilery.geo.tms import TileMatrixSets
@@ -75,6 +74,5 @@ class AppContext:
     catalog: Catalog | None
     layer_locations: Locations
     """Of what layers are made of: that of the catalog too."""
-    tile_store: TileStore | None = None
     families: tuple[Family, ...] = ()
     """Further ways to name a raster, beside URLs and layers."""

@@ -13,7 +13,8 @@ from app.api import compression, documents
 from app.api.operation import RequestContext
 from app.serving import render
 from app.serving.encoded import Encoded
-from app.serving.service import Served, Timing
+from app.serving.served import Served, Timing
+from app.serving.tile_store import StoredTile
 from tilery.geo import crs as crs_
 from tilery.reading.reader import Reader
 
@@ -62,6 +63,8 @@ async def made(
     media_type: str | None = None,
     check: Callable[[Reader], None] | None = None,
     identify: Callable[[Reader], str] = render.whole,
+    stored: StoredTile | None = None,
+    missed: bool = False,
 ) -> Response:
     """The response to a request for something made of the raster.
 
@@ -72,6 +75,8 @@ async def made(
         media_type: of the answer, where it is known before.
         check: see `app.serving.service.Service.answer`.
         identify: the same.
+        stored: the same.
+        missed: the same.
     """
     served = await context.app.service.answer(
         context.subject.source,
@@ -80,6 +85,8 @@ async def made(
         known=if_none_match(context.request),
         check=check,
         identify=identify,
+        stored=stored,
+        missed=missed,
         gone=gone(context.request.receive),
     )
     return response(served, media_type)
@@ -87,6 +94,10 @@ async def made(
 
 def response(served: Served, media_type: str | None = None) -> Response:
     """What was served, as a response; a 304 varies as the 200 of that media type would (RFC 9110, 15.4.5)."""
+    if served.address is not None:
+        # Not to be kept: a cache that did could send callers in circles, between a store that has lost the tile and
+        # sends them here, and this answer.
+        return Response(status_code=302, headers={"Location": served.address, "Cache-Control": "no-store"})
     encoded = served.encoded
     if encoded is None:
         known = Response(status_code=304, headers={"ETag": served.etag})

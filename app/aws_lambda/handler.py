@@ -74,10 +74,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _settle(status: int, left: float) -> None:
     """Nothing; what would go on behind the answer is done: Lambda stops the process until the next request."""
     context = _application.context
-    if context.tile_store is not None:
+    if context.service.tile_store is not None:
         from app.serving.tile_store import PATIENCE
 
-        context.tile_store.settle(min(left, PATIENCE))
+        context.service.tile_store.settle(min(left, PATIENCE))
     if status == 504 and context.service.oldest > 1.5 * min(left, context.settings.deadline):
         from app.serving.service import replace_worker
 

@@ -19,7 +19,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from app.api.app import Application, create_app
-from app.commands import in_process as inside
+from app.aws_lambda import in_process
 from app.config.settings import Settings
 
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
@@ -49,7 +49,7 @@ def load(application: Application) -> list[int]:
         paths = [f"/cog/tiles/WebMercatorQuad/0/0/0.{name}" for name in FORMATS]
 
         async def ask() -> list[int]:
-            return [await inside.status_of(own, path, query) for path in paths]
+            return [await in_process.status_of(own, path, query) for path in paths]
 
         loop = asyncio.new_event_loop()  # of our own: Mangum's, which there may be already, stays as it is
         try:

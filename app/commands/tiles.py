@@ -82,39 +82,31 @@ def seed(
 ) -> None:
     """Fill TILERY_TILE_STORE with the tiles of the layer ID. Tiles that are there already are left alone."""
     import asyncio
-    from urllib.parse import urlencode
 
     from app.api.app import create_app
-    from app.commands.in_process import status_of
-    from tilery.catalog.catalog import Catalog
+    from app.commands.seeding import seeder
     from tilery.publishing import seed as seeding
     from tilery.publishing.bounds import count_tiles
     from tilery.publishing.windows import threads
 
-    _tile_store()
     if style and settings.get().tile_store_layout == "plain":
         raise click.UsageError("The layout 'plain' keeps tiles of no style.")
+    from tilery.catalog.catalog import Catalog
+
     layer = Catalog(catalog_store(None)).get(layer_id)
     if style and layer.style(style) is None:
         raise click.BadParameter(f"the layer has no style '{style}'", param_hint="--style")
+    found = seeder(create_app().context, layer, style)
+    if found is None:
+        raise click.UsageError("There is no tile store: set TILERY_TILE_STORE.")
     first, last = _zooms(zooms, layer.minzoom, layer.maxzoom)
     place = numbers(bounds, "--bounds") or layer.bounds
     mine, suffixes = _part(part), _suffixes(formats)
     total = count_tiles(place, first, last) * len(suffixes) // mine.of
-    paths = (
-        f"/{layer_id}/{z}/{x}/{y}{suffix}" for z, x, y in seeding.tiles(place, first, last, mine) for suffix in suffixes
-    )
-    # As redirects, which nobody follows: then the answer says whether the tile is in the store.
-    chosen = settings.get().model_copy(
-        update={"tile_store_mode": "redirect", "tile_store_url": "seed:", "empty_tile": "404", "access_token": None}
-    )
-    app = create_app(chosen)
-    query = urlencode({"style": style}) if style else ""
-
+    wanted = ((tile, suffix) for tile in seeding.tiles(place, first, last, mine) for suffix in suffixes)
     with step_bar("seed", total, "tiles") as advance:
-        done = asyncio.run(
-            seeding.seed(paths, lambda path: status_of(app, path, query), at_a_time=threads() + 2, advance=advance)
-        )
+        done = asyncio.run(seeding.seed(wanted, found.keep, at_a_time=threads() + 2, advance=advance))
+    found.store.close()
     click.echo(f"{done.kept} tiles are in the store, {done.empty} are empty, {done.failed} failed.", err=True)
     if done.failed:
         sys.exit(exits.STORE)
@@ -126,6 +118,7 @@ def seed(
 @_part_option
 def purge(layer_id: str, old: bool, part: str | None) -> None:
     """Remove the tiles of the layer ID from TILERY_TILE_STORE."""
+    from app.serving.etag import files_version
     from app.serving.tile_store import variants
     from tilery.catalog import ids
     from tilery.catalog.catalog import Catalog
@@ -134,7 +127,7 @@ def purge(layer_id: str, old: bool, part: str | None) -> None:
     keep = None
     if old:
         layer = Catalog(catalog_store(None)).get(layer_id)
-        served = tuple(f"{layer_id}/{name}/" for name in variants(layer, _source(layer)))
+        served = tuple(f"{layer_id}/{name}/" for name in variants(layer, _source(layer), files_version(settings.get())))
         keep = lambda key: key.startswith(served)  # noqa: E731
     store, mine = _tile_store(), _part(part)
     with progress(quiet=False).step("purge", None, "tiles") as advance:

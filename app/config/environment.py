@@ -28,7 +28,7 @@ CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """A list that a variable has with commas between its parts."""
 
 
-class WrongVariables(Exception):  # not a ValueError: pydantic would take it for one of its own
+class WrongVariables(ValueError):
     """What is wrong with the environment, a line for each variable."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:

@@ -9,16 +9,18 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from app.config.settings import Settings
 from app.process import budget, native
-from app.serving import etag, render
+from app.serving import etag, render, tier
 from app.serving.admission import Admission, Job
 from app.serving.encoded import Encoded
 from app.serving.flight import Flights
 from app.serving.outcome import Tell
+from app.serving.served import Served, Timing
 from app.serving.tile_cache import TileCache
+from app.serving.tile_store import StoredTile, TileStore
 from tilery import arena
 from tilery.arena import Arena
 from tilery.engine import Engine
@@ -48,26 +50,6 @@ class CallerGone(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds that the stages of one render took."""
-
-    queue: float
-    work: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """An answer and how it came about."""
-
-    encoded: Encoded | None
-    """None: the caller has it already."""
-    etag: str
-    how: Literal["hit", "miss", "wait", "known"]
-    """Found in memory; made now; made now for somebody else; known to the caller."""
-    timing: Timing | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
     encoded: Encoded
     etag: str
@@ -77,9 +59,10 @@ class _Made:
 class Service:
     """What one process has for serving: slots, flights, answers in memory."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        """Room and memory as the settings say; rasters are opened by the engine."""
+    def __init__(self, settings: Settings, engine: Engine, tile_store: TileStore | None = None) -> None:
+        """Room and memory as the settings say; rasters are opened by the engine, tiles kept in the store."""
         self.engine = engine
+        self.tile_store = tile_store
         self.settings = settings
         slots = settings.render_slots or default_slots()
         self.memory = Memory(settings.work_bytes or DEFAULT_WORK)
@@ -131,6 +114,8 @@ class Service:
         check: Callable[[Reader], None] | None = None,
         identify: Callable[[Reader], str] = render.whole,
         gone: Callable[[], Awaitable[None]] | None = None,
+        stored: StoredTile | None = None,
+        missed: bool = False,
     ) -> Served:
         """The answer to a request about one raster.
 
@@ -142,12 +127,51 @@ class Service:
             check: raises what the work would raise, as far as the facts of an open raster tell it without reading.
             identify: tells the identity of what the answer is made of, where that may be a part of the source.
             gone: returns when the caller has gone away.
+            stored: place of the answer in the tile store, where it has one.
+            missed: the store sent the caller here; see `app.serving.tier.answer`.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
             Busy, DeadlineExceeded: there was no room or no time.
             TileryError: what the work raises.
         """
+
+        def make(work: Callable[[Reader], Encoded]) -> Awaitable[Served]:
+            return self._answer(source, request, work, known=known, check=check, identify=identify, gone=gone)
+
+        if stored is None or self.tile_store is None:
+            return await make(work)
+        return await tier.answer(self.tile_store, stored, work, make, self.once, missed=missed)
+
+    async def keep(
+        self,
+        source: Source,
+        request: str,
+        work: Callable[[Reader], Encoded],
+        stored: StoredTile,
+        *,
+        check: Callable[[Reader], None] | None = None,
+    ) -> bool:
+        """Whether a tile is in the store, after it was made where it was not there; see `answer`."""
+        if self.tile_store is None:
+            return False
+
+        def make(work: Callable[[Reader], Encoded]) -> Awaitable[Served]:
+            return self._answer(source, request, work, known=None, check=check, identify=render.whole, gone=None)
+
+        return await tier.keep(self.tile_store, stored, work, make, self.once)
+
+    async def _answer(
+        self,
+        source: Source,
+        request: str,
+        work: Callable[[Reader], Encoded],
+        *,
+        known: str | None,
+        check: Callable[[Reader], None] | None,
+        identify: Callable[[Reader], str],
+        gone: Callable[[], Awaitable[None]] | None,
+    ) -> Served:
         reader = self.engine.peek(source)
         if reader is not None:
             identity = identify(reader)
@@ -294,8 +318,8 @@ def _tiles(settings: Settings) -> Arena:
 
 
 def _version(settings: Settings) -> str:
-    """What of the settings has a say in the bytes of answers; the files that they name do in `etag.code_version`."""
-    return repr((settings.name, settings.default_attribution))
+    """What of the settings has a say in the bytes of answers, and of the files that they name."""
+    return repr((settings.name, settings.default_attribution, etag.files_version(settings)))
 
 
 def replace_worker() -> None:

@@ -5,7 +5,9 @@ failures in a row it is left alone for a while. What did not render well is neve
 
     serve       a tile is looked for before it is rendered, and written after, by threads of the store's own; under
                 plain keys it is only written, because somebody in front has looked
-    redirect    a tile is written before the answer, which is 302 to the store's public address
+    redirect    a tile is written before the answer, which leads to the store's public address
+
+`app.serving.service.Service.answer` asks it between memory and the work; here is how.
 """
 
 from __future__ import annotations
@@ -16,15 +18,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
 from app.config.engine_options import store_options
 from app.config.settings import Settings
 from app.serving.encoded import Encoded
-from app.serving.etag import code_version
+from app.serving.etag import files_version
 from tilery.catalog.layer import Layer, Query
 from tilery.errors import NotFound, TileryError
+from tilery.geo.raster import Bounds, Crs
+from tilery.reading.reader import Reader
+from tilery.rendering.version import RENDER_VERSION
 from tilery.storage.objects import Store, open_store
 
 log = logging.getLogger("tilery.tile_store")
@@ -49,6 +55,26 @@ _PAUSE = 15.0
 """Seconds for which it is."""
 PATIENCE = 3.0
 """Seconds that an answer may wait for a tile to be written, where nothing goes on behind answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTile:
+    """Where a tile is kept, what it is, and of which raster it has to be."""
+
+    key: str
+    media_type: str
+    bounds: Bounds
+    crs: Crs
+    source: str = ""
+    """Identity of the raster that the key was made for; empty where the layer's revision says it."""
+
+    def fits(self, reader: Reader) -> bool:
+        """Return False when the raster was written over since the key was made."""
+        return not self.source or reader.identity == self.source
+
+    def encoded(self, body: bytes) -> Encoded:
+        """Return what the store holds as an answer."""
+        return Encoded(body=body, media_type=self.media_type, bounds=self.bounds, crs=self.crs)
 
 
 class Breaker:
@@ -86,6 +112,7 @@ class TileStore:
         layout: Layout = "revision",
         public_url: str | None = None,
         cache_control: str = "public, max-age=3600",
+        version: str = "",
         breaker: Breaker | None = None,
     ) -> None:
         """Nothing is asked of the store yet.
@@ -97,8 +124,10 @@ class TileStore:
                 tiler's, and have to be removed when the data change.
             public_url: what stands before a key in the address that callers are sent to.
             cache_control: kept with each tile, where the store can.
+            version: of the operator's files that tiles are made with.
             breaker: for tests.
         """
+        self.version = version
         self.mode = mode
         self.layout = layout
         self._store = store
@@ -128,7 +157,7 @@ class TileStore:
         if self.layout == "plain":
             return None if style else f"{layer.id}/{z}/{x}/{y}{suffix}"
         found = layer.style(style) if style else None
-        return f"{layer.id}/{variant(layer, found.render if found else (), source)}/{z}/{x}/{y}{suffix}"
+        return f"{layer.id}/{variant(layer, found.render if found else (), source, self.version)}/{z}/{x}/{y}{suffix}"
 
     def address(self, key: str) -> str:
         """The public address of a key."""
@@ -217,16 +246,23 @@ class TileStore:
         log.warning("tile store: could not %s: %s", verb, error.private or error.detail)
 
 
-def variant(layer: Layer, style: Query, source: str = "") -> str:
-    """The part of a key that stands for a layer's data, how they are shown, and the code that shows them."""
+def variant(layer: Layer, style: Query, source: str = "", version: str = "") -> str:
+    """Return the part of a key that stands for a layer's data and for how they are shown.
+
+    Args:
+        layer: the layer.
+        style: render parameters of a style.
+        source: identity of its raster, where that can change without the layer's revision.
+        version: of the operator's files that tiles are made with.
+    """
     told = (layer.render, style, source) if source else (layer.render, style)
-    digest = blake2b(repr(told).encode(), digest_size=5, key=code_version()).hexdigest()
+    digest = blake2b(repr(told).encode(), digest_size=5, key=f"{RENDER_VERSION} {version}".encode()).hexdigest()
     return f"{layer.revision}-{digest}"
 
 
-def variants(layer: Layer, source: str = "") -> tuple[str, ...]:
-    """The parts of keys that stand for what is served of a layer now."""
-    return tuple(variant(layer, render, source) for render in ((), *(style.render for style in layer.styles)))
+def variants(layer: Layer, source: str = "", version: str = "") -> tuple[str, ...]:
+    """Return the parts of keys that stand for what is served of a layer now; see `variant`."""
+    return tuple(variant(layer, render, source, version) for render in ((), *(style.render for style in layer.styles)))
 
 
 def open_tile_store(settings: Settings) -> TileStore | None:
@@ -239,4 +275,5 @@ def open_tile_store(settings: Settings) -> TileStore | None:
         layout=settings.tile_store_layout,
         public_url=settings.tile_store_url,
         cache_control=settings.cache_control,
+        version=files_version(settings),
     )

@@ -87,7 +87,7 @@ def test_a_tile_with_such_names_is_the_stored_one(catalog: Path, tmp_path: Path,
         for query in ("", QGIS, QGIS.lower(), "Layer=numbers&TileMatrix=8", f"style=rows&{QGIS}"):
             answer = client.get(f"/numbers/{TILE}.png?{query}", follow_redirects=False)
             assert answer.status_code == (302 if mode == "redirect" else 200)
-        client.app.context.tile_store.close()  # type: ignore[attr-defined]
+        client.app.context.service.tile_store.close()  # type: ignore[attr-defined]
     assert len([path for path in tmp_path.rglob("*.png") if path.is_file()]) == 2
 
 

@@ -26,7 +26,7 @@ application = create_app(Settings(_env_file=None, access_token="secret", sources
 assert snapshot.load(application) == [200] * len(snapshot.FORMATS)
 before = set(sys.modules)
 import asyncio
-from app.commands import in_process
+from app.aws_lambda import in_process
 async def ask():
     return await in_process.status_of(create_app(Settings(_env_file=None, sources=sys.argv[1])),
         "/cog/tiles/WebMercatorQuad/0/0/0.png", f"url={sys.argv[1]}/world.tif")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 import asyncio
 from app import main
-from app.commands import in_process
+from app.aws_lambda import in_process
 asyncio.run(in_process.status_of(main.app, "/healthz"))
 """
 

@@ -241,5 +241,5 @@ def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> N
         path = rasters.constant(tmp_path / "a.tif", 5)
         upstream.put("/a.tif", path.read_bytes())
         far = raster(Policy.from_sources((upstream.root,)).locate(upstream.url("/a.tif")))
-        asyncio.run(main(FileLocation(path=str(path.resolve())), far))
+        asyncio.run(main(raster(FileLocation(path=str(path.resolve()))), far))
     assert most == 2

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.app import create_app
+from app.config.environment import WrongVariables
 from app.config.settings import Settings
 from app.serving.encoded import Encoded
 from app.serving.tile_store import Breaker, TileStore
@@ -44,7 +45,7 @@ def files(folder: Path) -> list[str]:
 
 
 def settle(application: Any) -> None:
-    application.app.context.tile_store.close()
+    application.app.context.service.tile_store.close()
 
 
 def test_a_rendered_tile_is_stored_and_found_by_the_next_process(catalog: Path, tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_broken_store_breaks_no_tile(catalog: Path, tmp_path: Path, mode: Any)
     server: Any = client(catalog, tmp_path)
     broken = Broken(tmp_path)
     context = server.app.context
-    object.__setattr__(context, "tile_store", TileStore(broken, mode=mode, public_url="https://x"))
+    context.service.tile_store = TileStore(broken, mode=mode, public_url="https://x")
     for x in (132, 133, 132, 133):
         for suffix in ("png", "webp", "jpg", "@2x.png"):
             path = f"/alps/8/{x}/90.{suffix}".replace(".@", "@")
@@ -239,10 +240,10 @@ def test_whom_the_store_sent_is_led_back_only_to_a_tile_that_was_not_there_and_i
 
     store = TileStore(Store(tmp_path), mode="redirect", layout="plain", public_url="https://x")
     if held:
-        object.__setattr__(server.app.context, "tile_store", None)
+        server.app.context.service.tile_store = None
         assert server.get(f"{TILE}.png").headers["x-cache"] == "miss"
         assert server.get(f"{TILE}.png").headers["x-cache"] == "hit"
-    object.__setattr__(server.app.context, "tile_store", store)
+    server.app.context.service.tile_store = store
     answer = server.get(f"/unstored{TILE}.png")
     assert answer.status_code == (302 if there is False and kept else 200)
     straight = server.get(f"{TILE}.png")
@@ -289,7 +290,7 @@ def test_redirects_that_would_lead_nowhere_or_here_are_refused_at_the_start() ->
         {"tile_store_first": True, "tile_store_url": "https://a/"},
         {"tile_store_first": True, "tile_store_layout": "plain"},
     ):
-        with pytest.raises(ValueError, match=r"address|here again|needs"):
+        with pytest.raises(WrongVariables, match=r"address|here again|needs"):
             Settings(_env_file=None, **wrong)
 
 

@@ -78,24 +78,28 @@ class Seeded:
 
 
 async def seed(
-    paths: Iterator[str], ask: Callable[[str], Awaitable[int]], *, at_a_time: int, advance: Advance
+    wanted: Iterator[tuple[tuple[int, int, int], str]],
+    keep: Callable[[tuple[int, int, int], str], Awaitable[bool | None]],
+    *,
+    at_a_time: int,
+    advance: Advance,
 ) -> Seeded:
-    """How many tiles are in the store now.
+    """Return how many tiles are in the store now.
 
     Args:
-        paths: of the tiles.
-        ask: asks for one and gives back the HTTP status; 302 says that it is in the store.
+        wanted: zoom, column and row of each tile, and its suffix.
+        keep: puts a tile into the store: True when it is there now, None when there is none, False when it failed.
         at_a_time: tiles under way.
         advance: called with 1 for each.
     """
     done = Seeded()
 
     async def one_after_another() -> None:
-        for path in paths:
-            status = await ask(path)
-            if status == 302:
+        for tile, suffix in wanted:
+            kept = await keep(tile, suffix)
+            if kept:
                 done.kept += 1
-            elif status in (204, 404):
+            elif kept is None:
                 done.empty += 1
             else:
                 done.failed += 1

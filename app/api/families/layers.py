@@ -232,7 +232,7 @@ async def _tile(context: RequestContext[PixelOptions], *, missed: bool) -> Respo
     try:
         if layer is not None and not layer.minzoom <= context.path["z"] <= layer.maxzoom:
             return await tiles.tile(context)  # made of what there is, and in nobody's store: there is no end of them
-        return await stored.tile(context, missed=missed)
+        return await tiles.tile(context, await stored.place(context), missed=missed)
     except TileOutsideBounds as error:
         if layer is not None and error.limit is None:
             error.limit = ",".join(f"{edge:.9g}" for edge in layer.bounds)

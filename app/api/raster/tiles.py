@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -13,13 +12,10 @@ from app.api.params import options, table
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions
 from app.serving import render
-from app.serving.encoded import Encoded
 from app.serving.requests import TileRequest
+from app.serving.tile_store import StoredTile
 from tilery.errors import TileOutsideBounds
 from tilery.geo import tms as tms_
-from tilery.reading.reader import Reader
-
-Work = Callable[[Reader], Encoded]
 
 PICTURE: dict[int | str, Any] = {
     200: {"description": "Return an image.", "content": {media_type: {} for media_type in table.picture_types()}}
@@ -34,18 +30,21 @@ LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 """Every spelling of a tile's path, old ones included."""
 
 
-async def tile(context: RequestContext[PixelOptions], through: Callable[[Work], Work] = lambda work: work) -> Response:
-    """One tile as a picture; ``through`` is put around its making."""
+async def tile(
+    context: RequestContext[PixelOptions], stored: StoredTile | None = None, *, missed: bool = False
+) -> Response:
+    """One tile as a picture; out of the tile store, or into it, where it has a place there."""
     request = _request(context)
-    place = f"tile {request.matrix_set.id}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
     try:
         return await results.made(
             context,
-            place,
-            through(lambda reader: render.tile(reader, request)),
+            text_of(request),
+            lambda reader: render.tile(reader, request),
             media_type=plans.media_type(request.style),
             check=lambda reader: render.check_tile(reader, request),
             identify=lambda reader: reader.tile_identity(request.matrix_set, request.z, request.x, request.y),
+            stored=stored,
+            missed=missed,
         )
     except TileOutsideBounds as error:
         return await outside(context, error)
@@ -65,6 +64,11 @@ async def outside(context: RequestContext[PixelOptions], error: TileOutsideBound
     request = _request(context)
     encoded = await context.app.service.once(lambda: render.nothing(request))
     return Response(encoded.body, headers=results.described(encoded))
+
+
+def text_of(request: TileRequest) -> str:
+    """Return what a tile's path says, in the one way that keys of caches have it."""
+    return f"tile {request.matrix_set.id}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
 
 
 def _request(context: RequestContext[PixelOptions]) -> TileRequest:

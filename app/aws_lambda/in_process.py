@@ -1,4 +1,4 @@
-"""The application, called without a socket: what seeding asks for its tiles, in the same words as a browser."""
+"""The application, called without a socket: what a snapshot asks it, in the same words as a browser."""
 
 from __future__ import annotations
 
