@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from app.api import health, links
+from app.api import health
 from app.api.compression import CompressionMiddleware
 from app.api.context import AppContext, Locations
 from app.api.families import cog, layers
@@ -18,6 +18,7 @@ from app.api.links import Links
 from app.api.middleware import FastRouter, RequestMiddleware
 from app.api.operation import Family, FastRoute
 from app.api.raster import verbs
+from app.config import advice
 from app.config import settings as settings_
 from app.config.engine_options import engine_options, read_limits
 from app.config.settings import Settings
@@ -100,7 +101,7 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                links.advise(self.context.settings, logger.warning)
+                advice.advise(self.context.settings, logger.warning)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -27,10 +27,6 @@ PROXIED = "links_of_proxy"
 """In the state of a request: what a proxy said of it is in the links."""
 VARY = (b"vary", b"X-Forwarded-Host, X-Forwarded-Proto")
 """What else than the address an answer varies by then."""
-_ADVICE = (
-    "Links name the host that each request asks for, so documents with links in them are 'private' and no CDN keeps "
-    "them. Set TILERY_PUBLIC_URL=https://… or TILERY_ALLOWED_HOSTS to the names that users see."
-)
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?")
 _PREFIX = re.compile(r"/[A-Za-z0-9._~/-]{1,256}")
@@ -139,17 +135,6 @@ class Links:
             return text, True  # AWS leads by this name
         near = connected or name == "localhost" or (number is not None and not number.is_global)
         return (text if near or not self._hosts else None), False
-
-
-def advise(settings: Settings, say: Callable[[str], None]) -> None:
-    """Tell the operator once, in this process and those forked off it, what the default costs him."""
-    global _advised  # noqa: PLW0603 - what forks inherit
-    if not (_advised or settings.public_url or settings.allowed_hosts):
-        _advised = True
-        say(_ADVICE)
-
-
-_advised = False
 
 
 def query_of(scope: Scope, *, without: Iterable[str] = ()) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ Read from the environment, with the names that the well-known gunicorn image for
     GRACEFUL_TIMEOUT   seconds that requests under way get to finish when the service stops: 30
     DRAIN_DELAY        seconds between SIGTERM and the end of listening, with 503 at /healthz: 0; in the image 5
 
-Cores and memory are those of the task, not of the host (``app/process/budget.py``). Each worker finds its share of the memory
-in its environment; the whole budget is one line of the log.
+Cores and memory are those of the task, not of the host (``app/process/budget.py``). Each worker finds its share of the
+memory in its environment; the whole budget is one line of the log.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from app.api import links
-from app.config import settings
+from app.config import advice, settings
 from app.config.environment import WrongVariables
 from app.process import budget, native
 from app.process.crash_guard import CrashGuard
@@ -103,7 +102,7 @@ _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 def on_starting(server: Any) -> None:
     """Print the budget, look after workers that want to be replaced, and make the caches that the workers share."""
     server.log.info(PLAN.describe())
-    links.advise(_settings(), server.log.warning)
+    advice.advise(_settings(), server.log.warning)
     server.manage_workers = partial(_manage_workers, server, server.manage_workers)
     if PLAN.workers == 1:
         return

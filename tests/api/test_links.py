@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from app.api import links as links_
 from app.api.links import FOR_CALLER, Links
+from app.config import advice
 from app.config.settings import Settings
 from tests.support import service
 
@@ -233,7 +234,7 @@ def test_the_name_in_an_event_of_aws_is_for_everybody() -> None:
     ("settings", "lines"), [({}, 1), ({"public_url": "https://a"}, 0), ({"allowed_hosts": "a.example"}, 0)]
 )
 def test_the_operator_is_told_once(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], lines: int) -> None:
-    monkeypatch.setattr(links_, "_advised", False)
+    monkeypatch.setattr(advice, "_advised", False)
     said: list[str] = []
     for _ in range(3):
         links_.advise(Settings(_env_file=None, **settings), said.append)

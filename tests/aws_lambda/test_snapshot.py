@@ -31,7 +31,8 @@ async def ask():
     return await in_process.status_of(create_app(Settings(_env_file=None, sources=sys.argv[1])),
         "/cog/tiles/WebMercatorQuad/0/0/0.png", f"url={sys.argv[1]}/world.tif")
 assert asyncio.run(ask()) == 200
-print(sorted(name for name in set(sys.modules) - before if name.startswith(("app.", "tilery.", "rasterio", "numpy", "fastapi"))))
+new = set(sys.modules) - before
+print(sorted(name for name in new if name.startswith(("app.", "tilery.", "rasterio", "numpy", "fastapi"))))
 """
 
 

@@ -2,7 +2,8 @@
 
 Decoding is most of the time of a tile, and neighbouring tiles share blocks. A block that several threads or workers
 need at a time is fetched and decoded by one of them; the others wait for it. Blocks are decoded straight into the
-memory that keeps them (`tilery.arena`), and arrays of them are views of it: an array that is alive keeps its block there.
+memory that keeps them (`tilery.arena`), and arrays of them are views of it: an array that is alive keeps its block
+there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The directories of a TIFF of any kind: how many, how large, and what their blocks decode to.
 
-Layout: TIFF 6.0 and BigTIFF, as in `tilery.reading.tiff.header`, which reads one narrow kind of TIFF exactly. Here every
-kind is walked, as far as libtiff would follow it, and nothing is made of it.
+Layout: TIFF 6.0 and BigTIFF, as in `tilery.reading.tiff.header`, which reads one narrow kind of TIFF exactly. Here
+every kind is walked, as far as libtiff would follow it, and nothing is made of it.
 """
 
 from __future__ import annotations
