@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.context import AppContext
-from app.api.params.kinds import NameOf
+from app.api.params import table
 from app.api.params.parse import ParameterParser, Values
-from app.api.params.table import Group, Parameter
+from app.api.params.table import Group
 from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
 from tilery.limits.weighted_cache import WeightedCache
@@ -142,14 +142,7 @@ class FastRoute:
 
 def known_to(app: AppContext, operation: Operation[P]) -> Operation[P]:
     """Return the operation with the names that an application knows as choices of its parameters."""
-    return replace(operation, parameters=tuple(_known_to(app, parameter) for parameter in operation.parameters))
-
-
-def _known_to(app: AppContext, parameter: Parameter) -> Parameter:
-    kind = parameter.kind
-    if not isinstance(kind, NameOf):
-        return parameter
-    return replace(parameter, kind=kind.bound(getattr(app, kind.known).names))
+    return replace(operation, parameters=table.known_to(app, operation.parameters))
 
 
 def fast_route(path: str, operation: Operation[Any], app: AppContext) -> FastRoute:

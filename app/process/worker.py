@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
@@ -38,7 +38,6 @@ from tilery import arena
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
-    from app.serving.service import Service
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -54,6 +53,19 @@ SERVICE = "tilery.service"
 """Where the application says what serves: a name in the state of ASGI's lifespan."""
 LAST_REQUESTS_SECONDS = 0.5
 """Time between the end of listening and the closing of connections without a request."""
+
+
+class Watched(Protocol):
+    """What is looked at of the service while it serves."""
+
+    @property
+    def hanging(self) -> int:
+        """Threads whose work should have come back long ago."""
+        ...
+
+    def give_back_memory(self) -> None:
+        """Drop what is kept for requests to come."""
+        ...
 
 
 class DrainingServer(Server):
@@ -138,9 +150,9 @@ class DrainingServer(Server):
             self.drain(RECYCLE_SECONDS)
 
     @property
-    def _service(self) -> Service | None:
+    def _service(self) -> Watched | None:
         """What serves, where the application says it."""
-        found: Service | None = self.lifespan.state.get(SERVICE)
+        found: Watched | None = self.lifespan.state.get(SERVICE)
         return found
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

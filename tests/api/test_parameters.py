@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -13,13 +14,19 @@ from app.api.params.parse import LONGEST_QUERY, ParameterParser, Values
 from app.config.settings import Settings
 from tests.support import service
 from tilery.errors import InvalidParameter, OverLimit, TileryError
+from tilery.geo.tms import TileMatrixSets
+from tilery.reading.options import ReadLimits
+from tilery.rendering.colormap import Colormaps
 
 TILE = (*table.DATASET, table.TILESIZE, *table.TILE_EDGES, *table.LAYER, *table.PICTURE, table.FORMAT)
 URL = "url=s3%3A%2F%2Fbucket%2Fkey.tif"
 
 
+KNOWN = SimpleNamespace(tile_matrix_sets=TileMatrixSets(), colormaps=Colormaps())
+
+
 def parse(query: str, *more: table.Parameter, lower_case: bool = False) -> Values:
-    return ParameterParser((*TILE, *more), lower_case=lower_case).query(query)
+    return ParameterParser(table.known_to(KNOWN, (*TILE, *more)), lower_case=lower_case).query(query)
 
 
 def errors(query: str) -> list[tuple[str, list[object], str]]:
@@ -96,7 +103,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_path_and_query_are_said_together() -> None:
-    parser = ParameterParser((*table.TILE, *TILE))
+    parser = ParameterParser(table.known_to(KNOWN, (*table.TILE, *TILE)))
     with pytest.raises(InvalidParameter) as caught:
         parser.parse("tilesize=x", {"z": "1", "x": "b", "y": "2"})
     assert [error["loc"] for error in caught.value.errors] == [["query", "url"], ["query", "tilesize"], ["path", "x"]]
@@ -177,7 +184,7 @@ def test_tiles_have_limits(query: str, parameter: str) -> None:
 def test_bands_have_a_limit() -> None:
     values = parse(URL + "&bidx=1" * 65)
     with pytest.raises(OverLimit, match="64 bands"):
-        options.read_options(values, Settings(_env_file=None))
+        options.read_options(values, ReadLimits())
 
 
 def test_queries_have_a_limit() -> None:
@@ -212,8 +219,8 @@ _NAMES = [name for parameter in TILE for name in (parameter.name, *parameter.old
 def test_no_query_surprises_the_parser(pairs: list[tuple[str, str]]) -> None:
     try:
         values = parse(urlencode(pairs))
-        options.read_options(values, Settings(_env_file=None))
-        options.render_options(values)
+        options.read_options(values, ReadLimits())
+        options.render_options(values, KNOWN.colormaps)
     except TileryError as error:
         status, detail = error.status, error.detail
     else:

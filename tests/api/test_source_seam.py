@@ -21,11 +21,11 @@ from app.api.params.kinds import Text
 from app.api.params.parse import Values
 from app.api.params.table import Parameter
 from app.config.settings import Settings
-from tilery.engine import Engine
 from tilery.errors import SourceNotFound, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Grid
 from tilery.geo.tms import get as matrix_set_of
+from tilery.reading.dataset import Resources
 from tilery.reading.grid_reader import GridReader, Pixels
 from tilery.reading.profile import Profile
 from tilery.reading.source import Source
@@ -80,6 +80,9 @@ class Computed:
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         return grid.width * grid.height * len(bands) * 4
 
+    def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
+        return 64 * grid.width * grid.height
+
     def gdal(self, overview: int | None = None) -> AbstractContextManager[Any]:
         raise UnsupportedRaster("Computed pixels are in no file.")
 
@@ -93,7 +96,7 @@ class Computed:
         pass
 
 
-def open_computed(engine: Engine, source: Source) -> Computed:
+def open_computed(engine: Resources, source: Source) -> Computed:
     factor = dict(source.selection)["factor"]
     if factor > 9:
         raise SourceNotFound("There is no such factor.", parameter="factor")

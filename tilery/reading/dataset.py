@@ -11,12 +11,44 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tilery.geo.raster import Grid
+from tilery.reading.grid.blocks import BlockCache
+from tilery.reading.grid.workers import Workers
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.profile import Profile
 from tilery.reading.source import Source
+from tilery.storage.stores import Stores
 
 if TYPE_CHECKING:
-    from tilery.engine import Engine
+    from tilery.reading.datasets import OpenDatasets
+
+
+class Resources(Protocol):
+    """What an engine gives to those who open datasets."""
+
+    @property
+    def stores(self) -> Stores:
+        """Where bytes come from."""
+        ...
+
+    @property
+    def blocks(self) -> BlockCache:
+        """Decoded blocks that are kept."""
+        ...
+
+    @property
+    def workers(self) -> Workers:
+        """Threads that decode where cores are idle."""
+        ...
+
+    @property
+    def sidecars(self) -> bool:
+        """True when files beside a raster have a say."""
+        ...
+
+    @property
+    def datasets(self) -> OpenDatasets:
+        """Datasets that are open, for sources made of others."""
+        ...
 
 
 class Dataset(Protocol):
@@ -66,7 +98,7 @@ class Dataset(Protocol):
         ...
 
 
-Opener = Callable[["Engine", Source], Dataset]
+Opener = Callable[[Resources, Source], Dataset]
 """Opens sources of one kind with what an engine has.
 
 Raises SourceError or UpstreamError when it cannot be opened.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tilery.geo.raster import Grid
+from tilery.reading.dataset import Resources
 from tilery.reading.grid.reader import BlockGridReader
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.profile import Profile, whole_nodata
@@ -19,7 +20,6 @@ from tilery.reading.tiff.opening import grid_reader, header_of, supports
 from tilery.storage.bytes.protocol import ByteSource
 
 if TYPE_CHECKING:
-    from tilery.engine import Engine
     from tilery.reading.gdal import GdalGridReader
 
 
@@ -29,14 +29,14 @@ class RasterDataset:
     identity_for: Callable[[Grid], str] | None = None
     """One file is one whole."""
 
-    def __init__(self, engine: Engine, source: ByteSource) -> None:
+    def __init__(self, engine: Resources, source: ByteSource) -> None:
         """Open the raster of a byte source and read what it says of itself."""
         self.source = source
         self.identity = source.identity
         header = header_of(source)
-        alone = source.local_path is None or not engine.options.sidecars
+        alone = source.local_path is None or not engine.sidecars
         profile = facts.profile(header) if header is not None and alone else None
-        self._sidecars = engine.options.sidecars
+        self._sidecars = engine.sidecars
         self._gdal: GdalGridReader | None = None
         self._making = threading.Lock()
         self._closed = False
@@ -110,7 +110,7 @@ class RasterDataset:
         return profile
 
 
-def open_raster(engine: Engine, source: Source) -> RasterDataset:
+def open_raster(engine: Resources, source: Source) -> RasterDataset:
     """Open the raster of a source of one file.
 
     Raises:

@@ -485,8 +485,8 @@ class Reader:
         if options.max_answer_pixels is not None and grid.width * grid.height > options.max_answer_pixels:
             raise AnswerTooLarge(
                 f"The picture would have {grid.width} × {grid.height} pixels; in this format "
-                f"{options.max_answer_pixels} fit into what can be sent from here. Ask for fewer pixels or bands, or for a "
-                "format that compresses.",
+                f"{options.max_answer_pixels} fit into what can be sent from here. Ask for fewer pixels or bands, "
+                "or for a format that compresses.",
                 parameter="format",
                 limit=options.max_answer_pixels,
             )

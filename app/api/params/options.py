@@ -21,7 +21,7 @@ MOST_BINS = 10_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def read_options(values: Values, limits: Settings, read_limits: ReadLimits) -> ReadOptions:
+def read_options(values: Values, limits: ReadLimits) -> ReadOptions:
     """Which bands are to be read and how; those of the expression where there is one.
 
     Raises:
@@ -30,11 +30,11 @@ def read_options(values: Values, limits: Settings, read_limits: ReadLimits) -> R
     """
     text = expression_text(values)
     bands = expression.parse(text).bands if text else values.get("bidx")
-    if bands is not None and len(bands) > limits.max_bands:
+    if bands is not None and len(bands) > limits.bands:
         raise OverLimit(
-            f"At most {limits.max_bands} bands at a time.",
+            f"At most {limits.bands} bands at a time.",
             parameter="expression" if text else "bidx",
-            limit=limits.max_bands,
+            limit=limits.bands,
         )
     return ReadOptions(
         bands=bands,
@@ -42,7 +42,7 @@ def read_options(values: Values, limits: Settings, read_limits: ReadLimits) -> R
         unscale=values.get("unscale", False),
         resampling=values.get("resampling", "nearest"),
         reproject=values.get("reproject", "nearest"),
-        limits=read_limits,
+        limits=limits,
     )
 
 

@@ -5,8 +5,9 @@ A route takes a tuple of these. Names, types and defaults are TiTiler's, whose c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from app.api.params.kinds import (
     Choice,
@@ -22,6 +23,8 @@ from app.api.params.kinds import (
     Ranges,
     Text,
 )
+from tilery.geo.tms import TileMatrixSets
+from tilery.rendering.colormap import Colormaps
 from tilery.rendering.encoding.formats import FORMATS
 
 RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
@@ -105,6 +108,30 @@ class Parameter:
 
 
 Group = tuple[Parameter, ...]
+
+
+class Known(Protocol):
+    """What an application knows by name."""
+
+    @property
+    def tile_matrix_sets(self) -> TileMatrixSets:
+        """Its tile matrix sets."""
+
+    @property
+    def colormaps(self) -> Colormaps:
+        """Its colormaps."""
+
+
+def known_to(known: Known, parameters: Iterable[Parameter]) -> Group:
+    """Return the parameters with the names that an application knows as their choices."""
+    return tuple(_known_to(known, parameter) for parameter in parameters)
+
+
+def _known_to(known: Known, parameter: Parameter) -> Parameter:
+    kind = parameter.kind
+    if not isinstance(kind, NameOf):
+        return parameter
+    return replace(parameter, kind=kind.bound(getattr(known, kind.known).names))
 
 
 def _algorithms() -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class StatisticsPlan:
 def pixel_options(app: AppContext, values: Values) -> PixelOptions:
     """Parameters of reading and rendering."""
     return PixelOptions(
-        read=options.read_options(values, app.settings, app.read_limits),
+        read=options.read_options(values, app.read_limits),
         render=options.render_options(values, app.colormaps),
     )
 
