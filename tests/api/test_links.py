@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.api import links as links_
 from app.api.links import FOR_CALLER, Links
 from app.config import advice
 from app.config.settings import Settings
@@ -237,7 +236,7 @@ def test_the_operator_is_told_once(monkeypatch: pytest.MonkeyPatch, settings: di
     monkeypatch.setattr(advice, "_advised", False)
     said: list[str] = []
     for _ in range(3):
-        links_.advise(Settings(_env_file=None, **settings), said.append)
+        advice.advise(Settings(_env_file=None, **settings), said.append)
     assert len(said) == lines
     assert all("TILERY_PUBLIC_URL" in line and "TILERY_ALLOWED_HOSTS" in line for line in said)
 
