@@ -45,7 +45,7 @@ def paths(case: Case, folder: Path, count: int, store: str | None) -> list[str]:
 
 
 def warm(server: servers.Running, case: Case, folder: Path, store: str | None, workers: int) -> None:
-    """The same kind of tile of another file, a few times for each worker."""
+    """Ask for the same kind of tile of another file, a few times for each worker."""
     colours = "colormap_name" in dict(case.params)  # which are for one band, and the other file has three
     other = replace(case, params=(*case.params, ("bidx", "1"))) if colours else case
     found = tiles.scattered(folder / "warm.tif", WARM * workers, seed=9)

@@ -132,7 +132,7 @@ _Maker = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def _source(path: Path, size: int, make: _Maker, bands: int, dtype: str) -> None:
-    """An uncompressed GeoTIFF of what ``make`` gives for each strip."""
+    """Write an uncompressed GeoTIFF of what ``make`` gives for each strip."""
     profile = {
         "driver": "GTiff",
         "width": size,
@@ -155,7 +155,7 @@ def _source(path: Path, size: int, make: _Maker, bands: int, dtype: str) -> None
 
 
 def _cog(source: Path, target: Path, **options: str | int) -> None:
-    """A COG with 512-pixel blocks and averaged overviews; appears when it is complete."""
+    """Write a COG with 512-pixel blocks and averaged overviews; appears when it is complete."""
     part = target.with_suffix(".part")
     defaults: dict[str, str | int] = {
         "BLOCKSIZE": 512,

@@ -75,7 +75,7 @@ def _tilery(port: int, workers: int) -> tuple[list[str], dict[str, str]]:
 
 
 def compile_ours() -> None:
-    """Nothing: our modules are compiled, as an image has them and as pip has compiled TiTiler's."""
+    """Compile our modules, as an image has them and as pip has compiled TiTiler's."""
     for package in ("app", "tilery"):
         compileall.compile_dir(ROOT / package, quiet=1)
 

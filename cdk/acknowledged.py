@@ -89,7 +89,7 @@ def _logical(stack: Stack, name: str, below: str | None = None) -> str | None:
 
 
 def acknowledge_jobs(stack: Stack, config: StackConfig) -> None:
-    """The same for the stack of jobs, whose roles write below the catalog's prefix and the store's."""
+    """Do the same for the stack of jobs, whose roles write below the catalog's prefix and the store's."""
     partition = "<AWS::Partition>"
     resources = [r for s in config.read_statements(partition) for r in s["Resource"] if "*" in r]
     if config.job_tile_store:

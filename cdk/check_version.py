@@ -37,7 +37,7 @@ EVENT = {
 
 
 def handler(event, _context):
-    """Nothing; CodeDeploy is told ``Succeeded`` or ``Failed``."""
+    """Tell CodeDeploy ``Succeeded`` or ``Failed``."""
     status = "Failed"
     try:
         answer = boto3.client("lambda").invoke(FunctionName=os.environ["VERSION"], Payload=json.dumps(EVENT))

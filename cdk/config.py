@@ -347,7 +347,7 @@ class StackConfig(BaseSettings):
             raise ValueError("TILERY_STACK_CERTIFICATE_ARN: CloudFront takes certificates of us-east-1 only")
 
     def _check_lambda(self) -> None:
-        """The function has to be able to do its work, and its front has to wait for it."""
+        """Check that the function can do its work, and that its front waits for it."""
         if self.lambda_front == "http-api":
             if self.timeout > 30:
                 raise ValueError(f"TILERY_STACK_TIMEOUT ({self.timeout}): an HTTP API waits for 30 seconds at most")

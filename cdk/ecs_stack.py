@@ -81,7 +81,7 @@ class EcsStack(Stack):
             )
 
     def _tell(self, config: StackConfig, url: str, log_group: str, store: s3.Bucket | None) -> None:
-        """Outputs: where it is, where to look."""
+        """Give the outputs: where it is, where to look."""
         console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
         outputs = {
             "Url": url,

@@ -39,7 +39,7 @@ _OTHER_PATHS = ("/cog/*", "/layers/*", "/mosaic*", "/stac/*", "/static/*", "/zar
 
 
 def make_website(bucket: s3.Bucket, config: StackConfig, url: str, task: ecs.TaskDefinition) -> None:
-    """Nothing; the bucket and the service know of each other.
+    """Make the bucket and the service known to each other.
 
     Args:
         bucket: of finished tiles.
@@ -118,7 +118,7 @@ def _route(bucket: s3.Bucket, protocol: str, host: str) -> None:
 def put_store_first(
     scope: Construct, distribution: cloudfront.Distribution, bucket: s3.Bucket, service: cloudfront.IOrigin
 ) -> None:
-    """Nothing; CloudFront asks the bucket for tiles of layers, and the service where the bucket has no answer.
+    """Let CloudFront ask the bucket for tiles of layers, and the service where the bucket has no answer.
 
     An S3 website's rules work by its own address only, which has no TLS and must be public; so here it is an origin
     group over the bucket itself.

@@ -288,7 +288,7 @@ class Arena:
         return True
 
     def _mend(self) -> None:
-        """Tables that say nothing any more, but leave alone what workers have pinned."""
+        """Empty the tables, but leave alone what workers have pinned."""
         for bucket in range(self._buckets):
             self._first[bucket] = 0
         last = 0
@@ -316,7 +316,7 @@ class Shared:
     """What the workers of a service have together; made before they are forked."""
 
     def __init__(self, *, blocks: int, tiles: int, workers: int) -> None:
-        """Bytes for decoded blocks and for finished tiles, and how many workers there may be at a time.
+        """Reserve bytes for decoded blocks and for finished tiles, for so many workers at a time.
 
         Raises:
             OSError, ImportError: see `Arena`.

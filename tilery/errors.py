@@ -145,7 +145,7 @@ class TooManyGuesses(TileryError):
 
 
 class NotFound(TileryError):
-    """Nothing is there."""
+    """There is no such thing."""
 
     code = "not_found"
     status = 404

@@ -113,7 +113,7 @@ def _document(body: bytes) -> Json:
 
 
 def _check(item: Json, kind: str, *place: str | int) -> None:
-    """Nothing, when this is a Feature with a geometry."""
+    """Check that this is a Feature, or a collection, with what one must have."""
     if item.get("type") != kind:
         expected = f"'{kind}'"
         wrong = Wrong("literal_error", f"Input should be {expected}", {"expected": expected})

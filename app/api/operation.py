@@ -164,7 +164,7 @@ def bound(family: Family, operation: Operation[P]) -> Operation[P]:
 
 
 def no_plan(app: AppContext, values: Values) -> None:
-    """The plan of a route that has none."""
+    """Plan nothing, for a route that has no plan."""
 
 
 class _Queries(Generic[P]):

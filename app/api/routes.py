@@ -50,7 +50,7 @@ def build(context: AppContext) -> FastAPI:
 
 
 async def _reraise(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler gets both
-    """Nothing: failures are answered in one place, the middleware."""
+    """Raise the error again: failures are answered in one place, the middleware."""
     raise error
 
 

@@ -50,7 +50,7 @@ class Tokens:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """The token is that of the settings; without one everybody is let through."""
+        """Let through who has the settings' token; without one, everybody."""
         self._token = settings.access_token.encode() if settings.access_token else None
         self._links = Links(settings)
         # a function of AWS Lambda that waits is paid for, and answers nobody else

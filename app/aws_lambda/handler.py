@@ -39,7 +39,7 @@ def _open() -> tuple[Application, Mangum]:
 
 
 def _take_part_in_snapshots() -> None:
-    """Nothing; where a snapshot will be taken, it has everything in it and its copies share nothing."""
+    """Prepare for a snapshot, where one will be taken: everything is loaded before it, and its copies share nothing."""
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
     from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -72,7 +72,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _settle(status: int, left: float) -> None:
-    """Nothing; what would go on behind the answer is done: Lambda stops the process until the next request."""
+    """Finish what would go on behind the answer: Lambda stops the process until the next request."""
     context = _application.context
     if context.service.tile_store is not None:
         from app.serving.tile_store import PATIENCE

@@ -62,14 +62,14 @@ def load(application: Application) -> list[int]:
 
 
 def renew(application: Application, environ: MutableMapping[str, str]) -> None:
-    """Nothing; what a copy may not share with the others is its own now."""
+    """Renew what a copy may not share with the others."""
     random.seed()
     application.context.engine.forget()
     give_token(environ)
 
 
 def give_token(environ: MutableMapping[str, str]) -> None:
-    """Nothing; the token for the role's credentials is in a file too.
+    """Write the token for the role's credentials into a file.
 
     With SnapStart Lambda gives a role's credentials as containers get them: from an address that wants a token. The
     token is in a variable, and the S3 client reads it from a file only.

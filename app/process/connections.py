@@ -80,7 +80,7 @@ class Connection(HttpToolsProtocol):
                 self._await_head()
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Note that a head begins."""
         super().on_message_begin()
         self._in_head = True
 
@@ -95,7 +95,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """A request is whole: what comes now is the head of the next."""
+        """Note that a request is whole: what comes now is the head of the next."""
         super().on_message_complete()
         self._head_bytes = 0
 
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(self._refusal)
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as we write: look after a while whether it reads at all."""
+        """Check after a while whether a client that does not read as fast as we write reads at all."""
         super().pause_writing()
         self.stalled_since = time.monotonic()
         self._unsent = self.transport.get_write_buffer_size()
@@ -113,7 +113,7 @@ class Connection(HttpToolsProtocol):
             _drop_slowest(self.server_state, self._memory)
 
     def resume_writing(self) -> None:
-        """The client has read nearly all."""
+        """Stop the check: the client has read nearly all."""
         self._all_read()
         super().resume_writing()
 

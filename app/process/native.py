@@ -23,7 +23,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Sets what is not set. Has to run before NumPy and rasterio are imported."""
+    """Set what is not set. Has to run before NumPy and rasterio are imported."""
     for name, value in (gdal_options.SECURITY | gdal_options.READING | THREADS).items():
         environ.setdefault(name, value)
     if environ.setdefault("MALLOC_ARENA_MAX", "2").isdigit():

@@ -93,7 +93,7 @@ class Breaker:
         return self._clock() >= self._until
 
     def note(self, *, failed: bool) -> None:
-        """Nothing; the outcome of one question counts."""
+        """Count the outcome of one question."""
         with self._lock:
             self._failures = self._failures + 1 if failed else 0
             if self._failures >= _FAILURES:
@@ -115,7 +115,7 @@ class TileStore:
         version: str = "",
         breaker: Breaker | None = None,
     ) -> None:
-        """Nothing is asked of the store yet.
+        """Prepare the store; nothing is read or written yet.
 
         Args:
             store: where tiles are.
@@ -208,7 +208,7 @@ class TileStore:
         return True
 
     def keep_later(self, key: str, encoded: Encoded) -> None:
-        """Nothing; the tile is written by and by, or not at all when too many wait."""
+        """Write the tile later, or not at all when too many wait."""
         if not self._breaker.allows or not self._room.acquire(blocking=False):
             return
 
@@ -226,19 +226,19 @@ class TileStore:
         writing.add_done_callback(self._writing.discard)
 
     def settle(self, seconds: float) -> None:
-        """Nothing; tiles that wait were written, as far as the time allows."""
+        """Wait until the tiles that wait are written, as far as the time allows."""
         if self._writing:
             wait(tuple(self._writing), timeout=seconds)
 
     def keep_again(self, key: str, encoded: Encoded) -> None:
-        """The same for a tile out of memory, which the store may have lost since; not when it was written lately."""
+        """Write a tile out of memory later, which the store may have lost since; not when it was written lately."""
         with self._lock:
             written = self._written.get(key)
         if written is None or time.monotonic() - written > _LATELY:
             self.keep_later(key, encoded)
 
     def close(self) -> None:
-        """Nothing; tiles that wait were written."""
+        """Write the tiles that wait, and end."""
         self._writers.shutdown()
 
     def _failed(self, verb: str, error: TileryError) -> None:

@@ -61,7 +61,7 @@ class Catalog:
     """Layers by id. Safe to use from many threads; nothing is read before the first question."""
 
     def __init__(self, store: Store, *, revalidate: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """A catalog of what the store holds.
+        """Read the catalog from a store.
 
         Args:
             store: where the documents are.

@@ -53,7 +53,7 @@ def remaining() -> float:
 
 
 def check() -> None:
-    """Nothing, as long as time is left.
+    """Check that time is left.
 
     Raises:
         DeadlineExceeded: none is left.

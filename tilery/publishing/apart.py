@@ -19,7 +19,7 @@ WORTH_IT = 8 << 20
 
 
 def apart_if_large(path: Path, function: Callable[..., None], *arguments: Any) -> None:
-    """The same as `apart` for a large file; for a small one the function runs here."""
+    """Do what `apart` does for a large file; for a small one run the function here."""
     if path.stat().st_size >= WORTH_IT:
         apart(function, *arguments)
     else:
@@ -27,7 +27,7 @@ def apart_if_large(path: Path, function: Callable[..., None], *arguments: Any) -
 
 
 def apart(function: Callable[..., None], *arguments: Any) -> None:
-    """Nothing, after the function has run elsewhere.
+    """Run the function in a process of its own.
 
     Args:
         function: a module's own function; it returns nothing.

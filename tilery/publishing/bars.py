@@ -20,7 +20,7 @@ class Bars:
     """Steps as bars. Where nobody looks, as in a log file, each step is a line when it is over."""
 
     def __init__(self, prefix: str = "") -> None:
-        """Bars whose titles begin with a prefix."""
+        """Begin the titles of the bars with a prefix."""
         self._prefix = prefix
 
     @contextmanager

@@ -12,7 +12,7 @@ from tilery.publishing.rasters import BLOCK
 
 
 def cog(source: Path, target: Path, squeeze: Compression, dtype: str, expected: int, advance: Advance) -> None:
-    """Nothing; ``target`` was written by GDAL's COG driver, which puts headers first and small overviews before large.
+    """Write ``target`` by GDAL's COG driver, which puts headers first and small overviews before large.
 
     Args:
         source: a GeoTIFF with its overviews and, where something is missing, its mask.

@@ -83,7 +83,7 @@ def origin(address: str, stores: StoreOptions) -> PublishedSource:
 
 
 def fetch(found: PublishedSource, target: Path, advance: Advance) -> None:
-    """Nothing; the object is at ``target``, whole.
+    """Fetch the whole object to ``target``.
 
     Raises:
         SourceError: the object was replaced meanwhile.
@@ -126,7 +126,7 @@ def _need(same: bool) -> None:
 
 
 def check_unchanged(found: PublishedSource) -> None:
-    """Nothing, when the local file is the one that was there at the beginning.
+    """Check that the local file is the one that was there at the beginning.
 
     Raises:
         SourceError: somebody wrote to it while it was read.

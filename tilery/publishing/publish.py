@@ -306,7 +306,7 @@ def _workplace(order: PublishOptions, store: Store) -> Path:
 
 
 def _need_only(order: PublishOptions, origin: fetch.PublishedSource) -> None:
-    """Nothing, when the source is the one that was ordered.
+    """Check that the source is the one that was ordered.
 
     Raises:
         SourceError: another has taken its place.
@@ -316,7 +316,7 @@ def _need_only(order: PublishOptions, origin: fetch.PublishedSource) -> None:
 
 
 def _need_store(store: Store, layer_id: str) -> None:
-    """Nothing, when the store answers: better asked before an hour's work than after.
+    """Check that the store answers, before an hour's work and not after.
 
     Raises:
         UpstreamError: it does not, or there is no such bucket.
@@ -522,7 +522,7 @@ def _before(store: Store, key: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _tidy(store: Store, layer_id: str, written: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
-    """Nothing; revisions before the last one are removed, and what interrupted publishes left long ago."""
+    """Remove the revisions before the last one, and what interrupted publishes left long ago."""
     history = written.get("history", [])
     unread = before is not None and _age(before.get("published")) > _UNREAD
     keep = {written["revision"], *(history[-1:] if unread else history)}

@@ -195,7 +195,7 @@ def updating(path: Path) -> Iterator[DatasetWriter]:
 
 
 def discard(path: Path) -> None:
-    """Nothing; the file is gone, with what stands beside it."""
+    """Remove the file and what stands beside it."""
     for suffix in ("", ".msk", ".ovr", ".msk.ovr", ".aux.xml"):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
@@ -223,7 +223,7 @@ class Handles:
     """Open datasets over one file, each lent to one thread at a time: GDAL's are not to be shared."""
 
     def __init__(self, opening: Callable[[], AbstractContextManager[Any]]) -> None:
-        """Nothing is opened yet; ``opening`` opens one more."""
+        """Start with no dataset; ``opening`` opens one more."""
         self._opening = opening
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._all = ExitStack()
@@ -241,7 +241,7 @@ class Handles:
             self._idle.put(opened)
 
     def close(self) -> None:
-        """Nothing; every dataset is closed. No thread may hold one."""
+        """Close every dataset. No thread may hold one."""
         self._all.close()
 
 
@@ -268,7 +268,7 @@ def facts(path: Path, placement: Georeference | None = None, *, trust: bool = Fa
 
 
 def need_harmless(path: Path) -> None:
-    """Nothing, when the file is of a format that the service opens, and nothing in it leads to another.
+    """Check that the file is of a format that the service opens, and that nothing in it leads to another.
 
     Raises:
         NotARaster, UnsupportedRaster: it is not.

@@ -45,7 +45,7 @@ def transcode(
     roll: Roll | None = None,
     gaps: Gaps | None = None,
 ) -> None:
-    """Nothing; ``target`` was written, with the place and nodata of ``profile``.
+    """Write ``target``, with the place and nodata of ``profile``.
 
     Args:
         source: any raster that GDAL opens.
@@ -113,7 +113,7 @@ def _joined(parts: list[Any]) -> Array:
 
 
 def describe(written: Any, profile: Profile, bands: Sequence[int]) -> None:
-    """Nothing; meaning, palette, scale, offset and description were given to the bands, from those of the source."""
+    """Give the bands meaning, palette, scale, offset and description, from those of the source."""
     from rasterio.enums import ColorInterp
 
     chosen = [band - 1 for band in bands]

@@ -15,7 +15,7 @@ from tilery.reading.profile import Profile
 
 
 def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str) -> None:
-    """Nothing; ``target`` was written, with an alpha band where the source says nothing of what is missing.
+    """Write ``target``, with an alpha band where the source does not say what is missing.
 
     Args:
         source: the raster; the VRT names it relative to its own folder when they share it.

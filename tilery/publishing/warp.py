@@ -123,7 +123,7 @@ def is_inside(profile: Profile, grid: WebGrid, window: Any) -> bool:
 def warp(
     source: Path, target: Path, profile: Profile, grid: WebGrid, way: Missing, resampling: str, advance: Advance
 ) -> None:
-    """Nothing; ``target`` was written, and ``target.msk`` where a mask is needed.
+    """Write ``target``, and ``target.msk`` where a mask is needed.
 
     Args:
         source: a raster that can be read anywhere.

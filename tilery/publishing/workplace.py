@@ -68,7 +68,7 @@ class Workplace:
         return found
 
     def done(self, step: str, files: list[str], facts: dict[str, Any] | None = None) -> None:
-        """Nothing; the step is marked as done, after its files have reached the disk."""
+        """Mark the step as done, after its files have reached the disk."""
         sizes = {}
         for name in files:
             path = self.path(name)
@@ -80,12 +80,12 @@ class Workplace:
         self._save()
 
     def drop(self, *names: str) -> None:
-        """Nothing; files that no later step needs are removed."""
+        """Remove files that no later step needs."""
         for name in names:
             self.path(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Nothing; the folder is removed, and empty folders around it."""
+        """Remove the folder, and empty folders around it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         try:
             self.folder.parent.rmdir()

@@ -172,7 +172,7 @@ class Handle:
                 self.check()
 
     def check(self) -> None:
-        """Nothing when all bytes arrived.
+        """Check that all bytes arrived.
 
         GDAL loses the exceptions of its files, and some drivers paint over what they could not read: this is asked
         after every use of the handle, also after one that seemed to go well.
@@ -210,7 +210,7 @@ class Handle:
 
 
 def need_own_overviews(dataset: DatasetReader) -> None:
-    """Nothing, when the overviews of an open dataset are its own.
+    """Check that the overviews of an open dataset are its own.
 
     GDAL takes them from wherever the raster's metadata say, with any driver: another file of this machine, an address,
     a VRT. It looks there when overviews are first asked for, so this has to be asked before.

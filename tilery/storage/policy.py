@@ -355,7 +355,7 @@ def _encoded(text: str) -> str:
 
 
 def _check_segments(path: str) -> None:
-    """Nothing, when no part between slashes is ``.`` or ``..``, however often they are percent-encoded.
+    """Check that no part between slashes is ``.`` or ``..``, however often they are percent-encoded.
 
     A server may decode them, and the prefix that was compared would not be the one that is read.
     """

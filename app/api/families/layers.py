@@ -252,7 +252,7 @@ async def viewer_page(context: RequestContext[None]) -> Response:
 
 
 def _plan_wmts(app: AppContext, values: Values) -> None:
-    """Nothing is made of the query; a size that no tile may have is refused, so that no link leads to an error."""
+    """Refuse a size that no tile may have, so that no link leads to an error. No plan is made of the query."""
     if values["tilesize"] is not None:
         options.check_tile(app.settings, tilesize=values["tilesize"], buffer=None, padding=None)
 

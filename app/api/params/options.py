@@ -114,7 +114,7 @@ def _bins(numbers: tuple[float, ...]) -> int | tuple[float, ...]:
 
 
 def check_size(limits: Settings, **sizes: float | None) -> None:
-    """Nothing, when every side and the area are within the limits.
+    """Check that every side and the area are within the limits.
 
     Args:
         limits: has ``max_size`` and ``max_pixels``.
@@ -143,7 +143,7 @@ def check_size(limits: Settings, **sizes: float | None) -> None:
 
 
 def check_tile(limits: Settings, *, tilesize: int, buffer: float | None, padding: int | None) -> None:
-    """Nothing, when a tile of that size, grown by its buffer and padding, is within the limits.
+    """Check that a tile of that size, grown by its buffer and padding, is within the limits.
 
     Raises:
         OverLimit: it is not.

@@ -40,7 +40,7 @@ async def stac(context: RequestContext[None]) -> Response:
 
 
 def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
-    """Nothing, when the statistics are taken from no more pixels than a picture may have."""
+    """Check that the statistics are taken from no more pixels than a picture may have."""
     shrunk = min(1.0, max_size / max(profile.width, profile.height)) if max_size else 1.0
     if profile.width * shrunk * profile.height * shrunk > limit:
         raise TooMuchWork(

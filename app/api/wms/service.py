@@ -107,7 +107,7 @@ def _operation(given: Mapping[str, str]) -> str:
 
 
 def _check_name(given: Mapping[str, str], known: set[str]) -> None:
-    """Nothing, when the layer that is named is the raster, or none is named."""
+    """Check that the layer that is named is the raster, or that none is named."""
     for key in ("layers", "query_layers"):
         name = given.get(key, "")
         if name and name not in known:

@@ -78,7 +78,7 @@ def working_bytes(image: Image) -> int:
 
 
 def decode(image: Image, data: bytes, room: Array) -> None:
-    """Nothing: ``room``, bytes as many as a decoded block has, holds the samples afterwards, row by row.
+    """Fill ``room``, bytes as many as a decoded block has, with the samples, row by row.
 
     Raises:
         BrokenRaster: the bytes are not a block of this image. The room then holds anything.
@@ -125,7 +125,7 @@ def _stream(compression: int, data: bytes, room: Array) -> Array:
 
 
 def _jpeg(image: Image, data: bytes, samples: Array) -> None:
-    """A JPEG block. Its colours are as the directory says: the block itself often does not say."""
+    """Decode a JPEG block. Its colours are as the directory says: the block itself often does not say."""
     count = image.block_samples
     if image.photometric == _YCBCR:
         stored, wanted = "YCBCR", "RGB"
@@ -136,7 +136,7 @@ def _jpeg(image: Image, data: bytes, samples: Array) -> None:
 
 
 def _lerc(image: Image, data: bytes, samples: Array) -> None:
-    """A LERC block, itself perhaps deflated. Samples that its mask leaves out are NaN, or 0 in integers."""
+    """Decode a LERC block, itself perhaps deflated. Samples that its mask leaves out are NaN, or 0 in integers."""
     additional = image.lerc[1] if len(image.lerc) > 1 else 0
     if additional:
         limit = np.empty(2 * image.block_bytes + _TOP, np.uint8)
@@ -183,7 +183,7 @@ def _float_predictor(image: Image, raw: Array, samples: Array) -> None:
 
 
 def _unpack(image: Image, raw: Array, samples: Array) -> None:
-    """Samples of 1, 2 or 4 bits as bytes. Rows end on a whole byte."""
+    """Unpack samples of 1, 2 or 4 bits to bytes. Rows end on a whole byte."""
     rows, columns, count = samples.shape
     packed = raw.reshape(rows, -1)
     if image.bits == 1:

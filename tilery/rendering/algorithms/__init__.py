@@ -30,7 +30,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def check(name: str, params: Mapping[str, Any]) -> None:
-    """Nothing, or InvalidParameter when there is no such algorithm or it does not take these parameters."""
+    """Check that there is such an algorithm and that it takes these parameters, else raise InvalidParameter."""
     _get(name).values(params)
 
 

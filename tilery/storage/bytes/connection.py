@@ -168,7 +168,7 @@ class Connection:
         return data if len(data) <= limit else None
 
     def skip(self, answer: Answer) -> None:
-        """Nothing: reads an unwanted body away, or gives the connection up where that is not done at once."""
+        """Read an unwanted body away, or give the connection up where that is not done at once."""
         if answer.status in {204, 304}:
             return
         try:
@@ -179,7 +179,7 @@ class Connection:
             self._close_after = True
 
     def close(self) -> None:
-        """Nothing: closes the connection."""
+        """Close the connection."""
         self._close_after = True
         self._reader.close()
 

@@ -117,7 +117,7 @@ class SourceFile(io.RawIOBase):
         return data[offset : offset + length]
 
     def _load(self, numbers: list[int]) -> None:
-        """Nothing: fetches these chunks, neighbours as one, and some more when reading goes on where it stopped."""
+        """Fetch these chunks, neighbours as one, and some more when reading goes on where it stopped."""
         self._ahead = min(self._ahead * 2, _MOST) if numbers[0] == self._next else 1
         last = (self._source.size - 1) // CHUNK
         more = range(numbers[-1] + 1, min(numbers[0] + self._ahead - 1, last) + 1)

@@ -70,7 +70,7 @@ class Server:
         return Connection(self._location, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout)
 
     def give(self, connection: Connection) -> None:
-        """Nothing: keeps the connection for later."""
+        """Keep the connection for later."""
         self._kept.give(self._key, connection)
 
 
@@ -95,7 +95,7 @@ class IdleConnections:
             return found
 
     def give(self, server: _Key, connection: Connection) -> None:
-        """Nothing: keeps a connection, and closes the one that was kept for longest where they are too many."""
+        """Keep a connection, and close the one that was kept for longest where they are too many."""
         with self._lock:
             self._all[connection] = server
             self._of.setdefault(server, []).append((time.monotonic(), connection))
@@ -320,7 +320,7 @@ def _version(answer: Answer, size: int) -> Version:
 
 
 def _check_same(found: Version, version: Version) -> None:
-    """Nothing, when both are one; servers that know no conditions answer whatever was asked."""
+    """Check that both are one version: servers that know no conditions answer whatever was asked."""
     if found.size != version.size:
         raise SourceChanged
     if version.etag and found.etag:

@@ -81,7 +81,7 @@ class LocalSource:
             return False
 
     def close(self) -> None:
-        """Nothing yet: the file is closed when the last thread lets go of the source.
+        """Do nothing yet: the file is closed when the last thread lets go of the source.
 
         A descriptor that is closed under a read may be another file's by the time it is used.
         """

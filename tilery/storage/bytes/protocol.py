@@ -66,7 +66,7 @@ class ByteSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Nothing: gives back what the source holds. Reads under way end as if it were open."""
+        """Give back what the source holds. Reads under way end as if it were open."""
         ...
 
 

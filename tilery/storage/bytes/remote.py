@@ -127,7 +127,7 @@ class RemoteSource:
         return self._call(lambda: self._origin.is_same(self._version))
 
     def close(self) -> None:
-        """Nothing: connections belong to the store, not to its objects."""
+        """Do nothing: connections belong to the store, not to its objects."""
 
     def _call(self, job: Callable[[], T]) -> T:
         with compute_slots.released():

@@ -22,7 +22,7 @@ class DirectoryStore:
     """Files below a directory, which need not exist before the first write."""
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
-        """Nothing is touched yet; ``durable`` files are flushed to disk before they count as written."""
+        """Use a directory, not touched yet; ``durable`` files are flushed to disk before they count as written."""
         self.root = root
         self._durable = durable
         self._device: int | None = None
@@ -89,7 +89,7 @@ class DirectoryStore:
             return version
 
     def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:  # noqa: ARG002
-        """Nothing, after the file was copied. A hard link takes the place of the copy where it can."""
+        """Copy the file. A hard link takes the place of the copy where it can."""
         target = self.path(key)
         with _failures():
             with _written(target) as part:
@@ -114,7 +114,7 @@ class DirectoryStore:
             return self.path(key).is_file()
 
     def remove(self, key: str) -> None:
-        """Nothing; folders that have become empty go too."""
+        """Remove what is under the key, and folders that have become empty."""
         with _failures():
             path = self.path(key)
             path.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ class Store(Protocol):
         ...
 
     def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:
-        """Nothing, after a file was copied under the key in one step; ``progress`` gets the bytes of each part."""
+        """Copy a file under the key in one step; ``progress`` gets the bytes of each part."""
         ...
 
     def has(self, key: str) -> bool:
@@ -76,7 +76,7 @@ class Store(Protocol):
         ...
 
     def remove(self, key: str) -> None:
-        """Nothing; also when there was nothing."""
+        """Remove what is under the key, if there is anything."""
         ...
 
     def folders(self, prefix: str = "") -> Iterator[str]:

@@ -101,7 +101,7 @@ class S3Store:
             return found["e_tag"] or ""
 
     def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:
-        """Nothing, after the file was sent in parts; S3 shows it only when the last part has arrived."""
+        """Send the file in parts; S3 shows it only when the last part has arrived."""
         import obstore
 
         def parts() -> Iterator[bytes]:
@@ -134,7 +134,7 @@ class S3Store:
         return True
 
     def remove(self, key: str) -> None:
-        """Nothing; S3 does not tell whether there was something."""
+        """Remove what is under the key; S3 does not tell whether there was anything."""
         import obstore
 
         with _failures():
