@@ -282,8 +282,9 @@ def at(z: int, lon: float, lat: float) -> tuple[int, int]:
 
 
 def opened(upstream: Upstream) -> int:
-    """How often a file was opened, which asks for its beginning."""
-    return sum(asked is not None and asked[0] == 0 for asked in upstream.ranges)
+    """How often a raster was opened, which asks for its beginning; not what may lie beside it."""
+    begun = (request for request in upstream.requests if request.range is not None and request.range[0] == 0)
+    return sum(request.target.endswith(".tif") for request in begun)
 
 
 def test_workers_fetch_and_decode_a_block_once_for_all(folder: Path, tmp_path: Path) -> None:
