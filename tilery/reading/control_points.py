@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import rasterio
+from rasterio.io import DatasetReader, MemoryFile
+
+from tilery.geo.raster import Grid
+from tilery.reading.profile import Profile
 
 _ORDER_2 = 6
 """Points from which GDAL fits polynomials of order 2; order 1 below."""
@@ -39,3 +45,54 @@ def residual(points: Sequence[Any]) -> float:
     design = np.stack(terms, axis=1)
     found, *_ = np.linalg.lstsq(design, pixels, rcond=None)
     return float(np.hypot(*(design @ found - pixels).T).max())
+
+
+@contextmanager
+def straightened(
+    dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], options: dict[str, Any]
+) -> Iterator[DatasetReader]:
+    """A grid filled by a warp that follows the control points, as an open dataset: the bands asked for and, unless
+    there is a nodata value, one of opacity behind them.
+
+    GDAL's virtual warps to a grid of one's own know of affine transforms only.
+
+    Args:
+        dataset: with control points.
+        profile: of it.
+        grid: to be filled.
+        bands: from 1.
+        options: of a virtual warp to the grid.
+    """
+    from rasterio.warp import reproject
+
+    points, points_crs = dataset.gcps
+    nodata = options.get("nodata")
+    opaque = nodata is None
+    values = np.zeros((len(bands) + opaque, grid.height, grid.width), options["dtype"])
+    more: dict[str, Any] = {"src_nodata": options["src_nodata"], "dst_nodata": nodata} if not opaque else {}
+    if opaque:
+        more["dst_alpha"] = len(bands) + 1
+        if profile.alpha_band is not None:
+            more["src_alpha"] = profile.alpha_band
+    reproject(
+        rasterio.band(dataset, list(bands)),
+        values,
+        src_crs=points_crs,
+        dst_crs=options["crs"] or points_crs,
+        dst_transform=options["transform"],
+        resampling=options["resampling"],
+        **more,
+        **warp_options(points),
+    )
+    description = {
+        "driver": "GTiff",
+        "count": len(values),
+        "width": grid.width,
+        "height": grid.height,
+        "transform": options["transform"],
+    }
+    with MemoryFile() as memory:
+        with memory.open(**description, dtype=values.dtype.name, nodata=nodata) as written:
+            written.write(values)
+        with memory.open() as found:
+            yield found

@@ -54,7 +54,7 @@ def turns(profile: Profile, grid: Grid) -> tuple[float, ...]:
     """How far, in units of x, a raster has to be moved to be found by all of a grid: nowhere else than where it is,
     unless one of the two goes beyond the antimeridian by more than a pixel.
     """
-    world = None if profile.crs is None else crs_.world(profile.crs)
+    world = None if profile.crs is None or profile.gcps else crs_.world(profile.crs)
     if world is None:
         return (0.0,)
     left, _, right, _ = profile.bounds

@@ -17,7 +17,7 @@ import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -508,19 +508,22 @@ def _read_warped(
         options["src_crs"] = crs_.to_rasterio(profile.crs)
     if turn:
         options["src_transform"] = rasterio_transform.Affine.translation(turn, 0.0) * dataset.transform
-    if profile.gcps:
-        points, points_crs = dataset.gcps
-        options |= {"src_crs": points_crs, "src_transform": rasterio_transform.from_gcps(points)}
     if missing is not nodata:
         options["nodata"] = missing
     size = out or (grid.height, grid.width)
-    with WarpedVRT(dataset, **options) as warped:
+    with ExitStack() as stack:
+        if profile.gcps:
+            options["dtype"] = kind.name
+            warped = stack.enter_context(control_points.straightened(dataset, profile, grid, bands, options))
+            bands = tuple(range(1, len(bands) + 1))
+        else:
+            warped = stack.enter_context(WarpedVRT(dataset, **options))
         if nodata is not None:
             data = warped.read(list(bands), out_shape=(len(bands), *size), resampling=Resampling[thin])
             if missing is not nodata:
                 data = _with_nodata(data, nodata, profile.dtype)
             return Pixels(data=data, mask=masks.valid(data, nodata), alpha=None)
-        alpha_band = profile.alpha_band or warped.count
+        alpha_band = (None if profile.gcps else profile.alpha_band) or warped.count
         values = warped.read([*bands, alpha_band], out_shape=(len(bands) + 1, *size), resampling=Resampling[thin])
     data, alpha = values[:-1], values[-1]
     if profile.alpha_band is not None:
