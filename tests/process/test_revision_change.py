@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from app.config import settings as environment
+from app.config.engine_options import store_options
 from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
@@ -119,7 +120,15 @@ def test_a_revision_takes_the_place_of_another_under_load(
 
     def make(value: int) -> Published:
         source = rasters.constant(tmp_path / f"{value}.tif", value, size=1400, bounds=BOUNDS)
-        return publish(PublishOptions(source=str(source), to=catalog, id="alps", kind="imagery", given=given))
+        options = PublishOptions(
+            source=str(source),
+            to=catalog,
+            id="alps",
+            kind="imagery",
+            given=given,
+            stores=store_options(environment.get()),
+        )
+        return publish(options)
 
     values = [10, 60, 110, 160]
     published = [make(values[0])]
@@ -248,7 +257,7 @@ def _check(answers: list[Answer], values: list[int], began: list[float]) -> None
 
 def _check_store(address: str, revisions: dict[str, int], s3: S3) -> None:  # noqa: F811
     environment.get.cache_clear()
-    kept = open_store(address)
+    kept = open_store(address, store_options(environment.get()))
     keys = [entry.key for entry in kept.entries("alps/")]
     environment.get.cache_clear()
     assert len({key.split("/")[1] for key in keys}) >= 2, "tiles of several revisions"

@@ -26,6 +26,7 @@ from tilery.publishing.incoming import Arrival, take_in
 from tilery.publishing.progress import Silent
 from tilery.reading import gdal
 from tilery.storage.objects import open_store
+from tilery.storage.options import StoreOptions
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "uploads"
@@ -40,6 +41,11 @@ def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:  # noqa: F8
         s3.delete(BUCKET, key)
     yield s3
     environment.get.cache_clear()
+
+
+def stores() -> StoreOptions:
+    """How the environment says that stores are reached."""
+    return store_options(Settings())
 
 
 def report(bucket: S3, name: str) -> dict[str, Any]:
@@ -120,7 +126,9 @@ def test_what_is_no_raster_is_told_and_publishes_nothing(
 ) -> None:
     if body is not None:
         bucket.put(BUCKET, f"incoming/{name}", body)
-    found, failure = take_in(f"s3://{BUCKET}/incoming/{name}", f"s3://{BUCKET}/sources/")
+    found, failure = take_in(
+        f"s3://{BUCKET}/incoming/{name}", f"s3://{BUCKET}/sources/", stores=store_options(Settings())
+    )
     assert (found.status, found.code) == (status, code)
     assert (failure is not None) == (status == "failed")
     told = report(bucket, name)
@@ -134,7 +142,7 @@ def test_keys_have_signs_that_addresses_have_not(bucket: S3, tmp_path: Path, nam
     upload = made.rgb(tmp_path / "a.tif", size=300)
     arrival = Arrival.at(f"s3://{BUCKET}/incoming/{name}")
     bucket.put(BUCKET, f"incoming/{name}", upload.read_bytes())
-    found, failure = take_in(arrival.address, f"{tmp_path}/sources")
+    found, failure = take_in(arrival.address, f"{tmp_path}/sources", stores=stores())
     assert failure is None, failure
     assert found.layer == arrival.layer_id
 
@@ -142,12 +150,12 @@ def test_keys_have_signs_that_addresses_have_not(bucket: S3, tmp_path: Path, nam
 @pytest.mark.parametrize("address", ["s3://No_Bucket!/incoming/a.tif", "https://h ost/incoming/a.tif"])
 def test_what_is_no_address_is_told(tmp_path: Path, address: str) -> None:
     with pytest.raises(InvalidParameter):
-        fetch.origin(address)
+        fetch.origin(address, StoreOptions())
 
 
 def test_a_raster_without_a_place_says_what_to_do(bucket: S3, tmp_path: Path) -> None:
     bucket.put(BUCKET, "incoming/a.png", made_png(tmp_path))
-    found, _ = take_in(f"s3://{BUCKET}/incoming/a.png", f"s3://{BUCKET}/sources/")
+    found, _ = take_in(f"s3://{BUCKET}/incoming/a.png", f"s3://{BUCKET}/sources/", stores=stores())
     assert found.code == "unsupported_raster"
     assert found.detail
     assert "does not say where it is" in found.detail
@@ -162,7 +170,9 @@ def made_png(folder: Path) -> bytes:
 
 def test_rasters_that_web_mercator_has_no_grid_for_keep_their_own(bucket: S3, tmp_path: Path) -> None:
     bucket.put(BUCKET, "incoming/pacific.tif", made.across_antimeridian(tmp_path / "a.tif").read_bytes())
-    found, failure = take_in(f"s3://{BUCKET}/incoming/pacific.tif", f"s3://{BUCKET}/sources/")
+    found, failure = take_in(
+        f"s3://{BUCKET}/incoming/pacific.tif", f"s3://{BUCKET}/sources/", stores=store_options(Settings())
+    )
     assert failure is None, failure
     west, _, east, _ = Catalog(open_store(f"s3://{BUCKET}/sources/", store_options(Settings()))).get("pacific").bounds
     assert west > east
@@ -188,22 +198,22 @@ def test_an_older_upload_never_takes_the_place_of_a_newer_one(bucket: S3, tmp_pa
                     second.append(incoming.Report(status="skipped", source=""))
                     return
                 bucket.put(BUCKET, key, made.constant(tmp_path / "b.tif", 2, size=300).read_bytes())
-                second.append(take_in(address, catalog, options={"work": tmp_path / "other"})[0])
+                second.append(take_in(address, catalog, options={"work": tmp_path / "other"}, stores=stores())[0])
 
-    first, failure = take_in(address, catalog, progress=Meanwhile())
+    first, failure = take_in(address, catalog, progress=Meanwhile(), stores=stores())
     assert (first.status, failure) == ("superseded", None)
     if then == "removed":
         assert not bucket.keys(BUCKET, "reports")
         return
     assert second[0].status == "published"
-    assert Catalog(open_store(catalog)).get("alps").revision == second[0].revision
+    assert Catalog(open_store(catalog, store_options(Settings()))).get("alps").revision == second[0].revision
     assert report(bucket, "alps.tif")["revision"] == second[0].revision
 
 
 def test_a_directory_works_as_a_bucket_does(tmp_path: Path) -> None:
     (tmp_path / "incoming").mkdir()
     made.rgb(tmp_path / "incoming" / "Alps.tif", size=300)
-    found, failure = take_in(f"{tmp_path}/incoming/Alps.tif", f"{tmp_path}/sources")
+    found, failure = take_in(f"{tmp_path}/incoming/Alps.tif", f"{tmp_path}/sources", stores=stores())
     assert failure is None, failure
     assert found.layer == "alps"
     assert json.loads((tmp_path / "reports" / "Alps.tif.json").read_text())["status"] == "published"
@@ -222,6 +232,6 @@ def test_an_upload_leads_to_no_other_file(
             raster.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
     else:
         monkeypatch.setattr(gdal, "driver_of", lambda head: "PNG")
-    found, failure = take_in(str(upload), f"{tmp_path}/sources")
+    found, failure = take_in(str(upload), f"{tmp_path}/sources", stores=stores())
     assert (found.status, found.code) == ("failed", wrong), failure
     assert not Catalog(open_store(f"{tmp_path}/sources")).layers()

@@ -24,6 +24,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import from_bounds as window_of
 
 from app.config import settings as environment
+from app.config.engine_options import store_options
 from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.catalog.catalog import Catalog
@@ -413,16 +414,16 @@ def test_to_s3_and_from_s3(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         s3.put(bucket, "incoming/a.tif", made.gradient(tmp_path / "a.tif", size=600).read_bytes())
         to = f"s3://{bucket}/sources/"
         work = tmp_path / "work"
-        first = publish(order(f"s3://{bucket}/incoming/a.tif", to, work=work))
+        first = publish(order(f"s3://{bucket}/incoming/a.tif", to, work=work, stores=store_options(environment.get())))
         s3.put(bucket, "incoming/a.tif", made.gradient(tmp_path / "a.tif", size=600, count=1).read_bytes())
-        second = publish(order(f"s3://{bucket}/incoming/a.tif", to, work=work))
+        second = publish(order(f"s3://{bucket}/incoming/a.tif", to, work=work, stores=store_options(environment.get())))
         keys = s3.keys(bucket, "sources")
         assert set(keys) == {
             f"sources/alps/{first.revision}/index.tif",
             f"sources/alps/{second.revision}/index.tif",
             "sources/alps/index.json",
         }
-        layer = Catalog(open_store(to)).get("alps")
+        layer = Catalog(open_store(to, store_options(environment.get()))).get("alps")
         assert layer.source == f"s3://{bucket}/sources/alps/{second.revision}/index.tif"
         local = tmp_path / "copy.tif"
         local.write_bytes(s3.get(bucket, f"sources/alps/{second.revision}/index.tif"))
