@@ -65,37 +65,37 @@ def _run_case(case: Case, folder: Path, tiles: int, rounds: int, workers: int | 
 
 def main() -> None:
     """Measure what was asked for."""
-    asked = _arguments()
-    if asked.list:
+    arguments = _arguments()
+    if arguments.list:
         print("\n".join([case.name for case in CASES] + list(EXTRAS)))
         return
     if not servers.PEER.exists():
         sys.exit("TiTiler is not installed: make peer")
     servers.WORK.mkdir(exist_ok=True)
     servers.compile_ours()
-    rounds, tiles = (1, 48) if asked.quick else (asked.rounds, asked.tiles)
-    folder = rasters.make(2560 if asked.quick else 10_240)
+    rounds, tiles = (1, 48) if arguments.quick else (arguments.rounds, arguments.tiles)
+    folder = rasters.make(2560 if arguments.quick else 10_240)
     results: dict[str, Any] = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "workers": {name: asked.workers or servers.own_workers(name) for name in servers.SERVERS},
+        "workers": {name: arguments.workers or servers.own_workers(name) for name in servers.SERVERS},
         "rounds": rounds,
         "tiles": tiles,
-        "quick": asked.quick,
+        "quick": arguments.quick,
         "cases": {},
         "extras": {},
     }
-    extras = extra.measures(folder, rounds, quick=asked.quick)
-    for name in _chosen(asked.cases):
+    extras = extra.measures(folder, rounds, quick=arguments.quick)
+    for name in _chosen(arguments.cases):
         print(f"{name} …", flush=True)
         if name in extras:
             results["extras"][name] = extras[name]()
         else:
-            results["cases"][name] = _run_case(measure.case_of(name), folder, tiles, rounds, asked.workers)
+            results["cases"][name] = _run_case(measure.case_of(name), folder, tiles, rounds, arguments.workers)
         RESULTS.write_text(json.dumps(results, indent=2))
         print(report.line(name, results), flush=True)
     print("\n" + report.table(results))
-    if asked.write:
+    if arguments.write:
         report.write(results)
 
 

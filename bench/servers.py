@@ -108,10 +108,15 @@ def get(port: int, path: str, seconds: float = 60) -> tuple[int, bytes]:
 @contextlib.contextmanager
 def _process(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     ours = ("TILERY_", "TITILER_", "GDAL_", "VSI_", "CPL_", "MALLOC_", "LD_PRELOAD", "WEB_CONCURRENCY", "WORKERS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=kept | environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=inherited | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             yield process

@@ -1,4 +1,4 @@
-"""How many workers and render slots are best for tasks of some sizes: Tilery alone, in control groups of each size."""
+"""How many workers and compute slots are best for tasks of some sizes: Tilery alone, in control groups of each size."""
 
 from __future__ import annotations
 

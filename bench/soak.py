@@ -57,7 +57,7 @@ class Seen:
     """Seconds since the start, and bytes."""
 
 
-Ask = tuple[str, str, bytes | None]
+Call = tuple[str, str, bytes | None]
 """Method, path, body."""
 
 
@@ -96,14 +96,14 @@ class Mix:
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._names = rasters["ours"] + rasters["gdal"]
         self._roots = (f"{folder}", store)
-        kinds: list[tuple[int, Callable[[], Ask]]] = [
+        kinds: list[tuple[int, Callable[[], Call]]] = [
             (60, self._tile), (10, self._preview), (6, self._box), (6, self._statistics), (6, self._polygon),
             (6, self._polygon_statistics), (4, self._document), (14, self._bad), (1, self._large),
         ]  # fmt: skip
         self._kinds = [kind for _, kind in kinds]
         self._weights = [weight for weight, _ in kinds]
 
-    def draw(self) -> Ask:
+    def draw(self) -> Call:
         """One request."""
         return self._random.choices(self._kinds, self._weights)[0]()
 
@@ -113,14 +113,14 @@ class Mix:
         root = self._random.choice(self._roots)
         return f"url={quote(f'{root}/{chosen}.tif', safe='')}"
 
-    def _look(self) -> str:
+    def _rendering(self) -> str:
         return self._random.choice((
             "bidx=1&rescale=0,1500", "bidx=1&rescale=0,1500&colormap_name=viridis", "bidx=1&algorithm=hillshade",
             f"expression=b1*{self._random.random():.3f}&rescale=0,1500", "bidx=1&rescale=0,1500&resampling=bilinear",
             "bidx=1&bidx=1&bidx=1&rescale=0,1500&color_formula=gamma+RGB+1.5+saturation+1.1",
         ))  # fmt: skip
 
-    def _tile(self) -> Ask:
+    def _tile(self) -> Call:
         z = self._random.randint(7, 14)
         lon, lat = self._random.uniform(8.1, 9.9), self._random.uniform(45.1, 46.9)
         x = int((lon + 180) / 360 * 2**z)
@@ -128,17 +128,17 @@ class Mix:
         suffix = self._random.choice(("png", "jpg", "webp", "npy"))
         return "GET", f"/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.{suffix}?{self._url()}&{self._look()}", None
 
-    def _preview(self) -> Ask:
+    def _preview(self) -> Call:
         size, suffix = self._random.randint(64, 1024), self._random.choice(("png", "jpg", "tif", "npy"))
         return "GET", f"/cog/preview.{suffix}?{self._url()}&max_size={size}&{self._look()}", None
 
-    def _box(self) -> Ask:
+    def _box(self) -> Call:
         west, south = self._random.uniform(8, 9.5), self._random.uniform(45, 46.5)
         box = f"{west:.4f},{south:.4f},{west + 0.4:.4f},{south + 0.4:.4f}"
         crs = self._random.choice(("", "&dst_crs=EPSG:3857", "&dst_crs=EPSG:2056"))
         return "GET", f"/cog/bbox/{box}/500x400.png?{self._url()}&{self._look()}{crs}", None
 
-    def _statistics(self) -> Ask:
+    def _statistics(self) -> Call:
         return "GET", f"/cog/statistics?{self._url()}&max_size={self._random.choice((256, 1024, 2000))}", None
 
     def _feature(self) -> bytes:
@@ -155,26 +155,26 @@ class Mix:
         geometry = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
         return json.dumps({"type": "Feature", "properties": {}, "geometry": geometry}).encode()
 
-    def _polygon(self) -> Ask:
+    def _polygon(self) -> Call:
         return "POST", f"/cog/feature/600x600.png?{self._url()}&{self._look()}", self._feature()
 
-    def _polygon_statistics(self) -> Ask:
+    def _polygon_statistics(self) -> Call:
         return "POST", f"/cog/statistics?{self._url()}&max_size=512", self._feature()
 
-    def _document(self) -> Ask:
+    def _document(self) -> Call:
         path = self._random.choice(
             ("info", "info.geojson", "WebMercatorQuad/tilejson.json", "validate", "point/9.0,46.0", "stac")
         )
         return "GET", f"/cog/{path}?{self._url()}", None
 
-    def _large(self) -> Ask:
+    def _large(self) -> Call:
         return self._random.choice((
             ("GET", f"/cog/preview.png?{self._url('heights')}&width=2048&height=2048&algorithm=hillshade", None),
             ("GET", f"/cog/preview.jpg?{self._url('color')}&width=2048&height=2048", None),
             ("GET", f"/cog/preview.npy?{self._url('bands')}&width=2000&height=2000&unscale=true", None),
         ))  # fmt: skip
 
-    def _bad(self) -> Ask:
+    def _bad(self) -> Call:
         blocks = quote(";".join(["b1*1.5"] * 64))
         noise = self._random.random()
         return self._random.choice((
@@ -317,7 +317,10 @@ def report(seen: Seen, seconds: float, means: str, killed: int) -> bool:
     print("  " + ", ".join(f"{status}: {count}" for status, count in sorted(seen.statuses.items())))
     most = max((size for _, size in seen.memory), default=0)
     median = sorted(seen.health)[len(seen.health) // 2] * 1000 if seen.health else math.inf
-    print(f"  memory at most {most / 1e6:.0f} MB; workers replaced: {log.count('leaving for a new worker')}; ", end="")
+    print(
+        f"  memory at most {most / 1e6:.0f} MB; workers replaced: {log.count('to be replaced by a new worker')}; ",
+        end="",
+    )
     print(f"/healthz in the median {median:.0f} ms")
     for words, kept in bounds.items():
         print(f"  {'ok    ' if kept else 'MISSED'} {words}")

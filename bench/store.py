@@ -56,21 +56,21 @@ class Store:
             writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             return
         status = path.stat()
-        asked = RANGE.search(head)
-        first = int(asked[1]) if asked else 0
-        last = min(int(asked[2]), status.st_size - 1) if asked and asked[2] else status.st_size - 1
+        wanted = RANGE.search(head)
+        first = int(wanted[1]) if wanted else 0
+        last = min(int(wanted[2]), status.st_size - 1) if wanted and wanted[2] else status.st_size - 1
         if first > last:
             writer.write(b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n")
             return
         lines = [
-            "HTTP/1.1 206 Partial Content" if asked else "HTTP/1.1 200 OK",
+            "HTTP/1.1 206 Partial Content" if wanted else "HTTP/1.1 200 OK",
             f"Content-Length: {last - first + 1}",
             "Accept-Ranges: bytes",
             "Content-Type: image/tiff",
             f'ETag: "{status.st_mtime_ns:x}-{status.st_size:x}"',
             f"Last-Modified: {formatdate(status.st_mtime, usegmt=True)}",
         ]
-        if asked:
+        if wanted:
             lines.append(f"Content-Range: bytes {first}-{last}/{status.st_size}")
         writer.write("\r\n".join([*lines, "", ""]).encode())
         if method != b"HEAD":

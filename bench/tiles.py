@@ -13,7 +13,7 @@ Tile = tuple[int, int, int]
 HALF = 20037508.342789244
 VIEW = 24
 """Tiles of a map of six by four."""
-LOOKS = 5
+REQUESTS_A_TILE = 5
 """How often each of them is asked for at least, on average."""
 NATIVE = 17
 """The zoom whose pixels are about as large as the rasters' own: the deepest that TileJSON offers to maps."""
@@ -85,7 +85,7 @@ def views(path: Path, count: int, seed: int = 4) -> list[Tile]:
     short, each some times. No other list has a tile twice.
     """
     rng = random.Random(seed)  # noqa: S311
-    shown = pan(path, max(1, min(VIEW, count // LOOKS)), seed)
+    shown = pan(path, max(1, min(VIEW, count // REQUESTS_A_TILE)), seed)
     return [rng.choice(shown) for _ in range(count)]
 
 

@@ -57,8 +57,8 @@ class Line:
 
 def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
     """The bill of the stack with Fargate tasks and a load balancer."""
-    asked = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
-    count = tasks(config, asked)
+    requests = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
+    count = tasks(config, requests)
     vcpu, memory = config.task_cpu / 1024, config.task_memory / 1024
     hour = (
         vcpu * prices.FARGATE_VCPU[config.architecture].dollars
@@ -68,7 +68,7 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
     paid = count - on_spot * (1 - prices.SPOT_SHARE)
     public = count if config.network == "public" else 0.0
     balancer = 0 if config.cloudfront else 2
-    gigabytes = asked * traffic.kilobytes / 1e6
+    gigabytes = requests * traffic.kilobytes / 1e6
     lines = [
         Line(
             name="Fargate",
@@ -78,7 +78,7 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
         Line(name="Load balancer", dollars=prices.ALB_HOUR.dollars * prices.HOURS, how="one, all month"),
         Line(
             name="Load balancer, use",
-            dollars=_lcu(asked, gigabytes) * prices.ALB_LCU.dollars,
+            dollars=_lcu(requests, gigabytes) * prices.ALB_LCU.dollars,
             how="capacity units, by bytes or connections",
         ),
         Line(
@@ -91,7 +91,7 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
             dollars=7 * prices.ALARM.dollars + CONTAINER_INSIGHTS_METRICS * prices.INSIGHTS_METRIC.dollars,
             how="about",
         ),
-        Line(name="Reads from S3", dollars=asked * 1.2 * prices.S3_GET.dollars, how="1.2 ranges a tile"),
+        Line(name="Reads from S3", dollars=requests * 1.2 * prices.S3_GET.dollars, how="1.2 ranges a tile"),
     ]
     if config.network == "nat":
         lines.append(Line(name="NAT gateway", dollars=prices.NAT_HOUR.dollars * prices.HOURS, how="before its data"))
@@ -100,38 +100,38 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
         dollars = number * 2 * prices.ENDPOINT_HOUR.dollars * prices.HOURS
         lines.append(Line(name="VPC endpoints", dollars=dollars, how=f"{number} in two zones"))
     if config.waf:
-        dollars = prices.WAF_ACL.dollars + 2 * prices.WAF_RULE.dollars + asked * prices.WAF_REQUEST.dollars
+        dollars = prices.WAF_ACL.dollars + 2 * prices.WAF_RULE.dollars + requests * prices.WAF_REQUEST.dollars
         lines.append(Line(name="Firewall", dollars=dollars, how="two rules"))
     return lines + _out(config, traffic)
 
 
 def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
     """The bill of the stack with a function, behind CloudFront, an HTTP API or its own URL."""
-    asked = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
+    requests = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
     gigabytes = config.memory / 1024
     lines = [
         Line(
             name="Lambda, time",
-            dollars=asked
+            dollars=requests
             * traffic.milliseconds
             / 1000
             * gigabytes
             * prices.LAMBDA_GB_SECOND[config.architecture].dollars,
             how=f"{traffic.milliseconds:g} ms at {config.memory} MB, {config.architecture}",
         ),
-        Line(name="Lambda, requests", dollars=asked * prices.LAMBDA_REQUEST.dollars, how="one a tile"),
-        Line(name="Logs", dollars=asked * LOG_BYTES / 1e9 * prices.LOG_GB.dollars, how="Lambda's own lines"),
+        Line(name="Lambda, requests", dollars=requests * prices.LAMBDA_REQUEST.dollars, how="one a tile"),
+        Line(name="Logs", dollars=requests * LOG_BYTES / 1e9 * prices.LOG_GB.dollars, how="Lambda's own lines"),
         Line(name="Alarms", dollars=LAMBDA_ALARMS * prices.ALARM.dollars, how="four, which watch five metrics"),
-        Line(name="Reads from S3", dollars=asked * 2 * prices.S3_GET.dollars, how="2 ranges a tile"),
+        Line(name="Reads from S3", dollars=requests * 2 * prices.S3_GET.dollars, how="2 ranges a tile"),
     ]
     if config.lambda_front == "http-api":
-        log = (asked * ACCESS_LOG_BYTES / 1e9 * prices.LOG_GB.dollars) if config.access_logs else 0.0
-        dollars = asked * prices.HTTP_API_REQUEST.dollars + log
+        log = (requests * ACCESS_LOG_BYTES / 1e9 * prices.LOG_GB.dollars) if config.access_logs else 0.0
+        dollars = requests * prices.HTTP_API_REQUEST.dollars + log
         lines.append(Line(name="HTTP API", dollars=dollars, how="a function URL costs nothing"))
     if config.lambda_package == "zip" and config.snap_start:
         dollars = (
             gigabytes * SECONDS * prices.SNAPSTART_CACHE.dollars
-            + COLD * asked * gigabytes * prices.SNAPSTART_RESTORE.dollars
+            + COLD * requests * gigabytes * prices.SNAPSTART_RESTORE.dollars
         )
         how = "one version kept, one cold start in 1,000"
         lines.append(Line(name="SnapStart", dollars=dollars, how=how))

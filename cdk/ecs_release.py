@@ -19,7 +19,7 @@ from cdk.codedeploy import ROLLBACK, make_role, routing
 from cdk.config import StackConfig
 from cdk.service import Service
 
-KEPT = Duration.minutes(10)
+ROLLBACK_TIME = Duration.minutes(10)
 """How long the old tasks stay after the last shift: the way back takes seconds as long as they do."""
 WAIT = Duration.minutes(60)
 """How long CodeDeploy waits for somebody who tests the new tasks."""
@@ -51,7 +51,7 @@ def make_release(
             listener=balancer.listener,
             test_listener=balancer.tests,
             deployment_approval_wait_time=WAIT if balancer.tests else None,
-            termination_wait_time=KEPT,
+            termination_wait_time=ROLLBACK_TIME,
         ),
         deployment_config=codedeploy.EcsDeploymentConfig.ALL_AT_ONCE
         if config.shifting == "all-at-once"

@@ -66,13 +66,13 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=ROOT / "build" / "package.zip")
     parser.add_argument("--folder", type=Path, help="leave what is zipped in this folder too")
     parser.add_argument("--sources", action="store_true", help="do not compile modules")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        task = asked.folder or Path(scratch, "task")
+        task = arguments.folder or Path(scratch, "task")
         shutil.rmtree(task, ignore_errors=True)
-        install(task, Path(scratch), asked.architecture, asked.python)
-        add_expat(task, asked.architecture)
-        interpreter = None if asked.sources else python_of(asked.python)
+        install(task, Path(scratch), arguments.architecture, arguments.python)
+        add_expat(task, arguments.architecture)
+        interpreter = None if arguments.sources else python_of(arguments.python)
         trim(task)
         add_application(task)
         if interpreter:
@@ -80,10 +80,10 @@ def main() -> None:
         size = sum(path.stat().st_size for path in task.rglob("*") if path.is_file())
         if size >= MOST:
             raise SystemExit(f"{size / 1e6:.0f} MB unzipped is more than Lambda takes, which is {MOST / 1e6:.0f} MB.")
-        pack(task, asked.to)
-    kind = "compiled" if interpreter else f"sources only: no Python {asked.python} is here to compile them"
-    said = f"{asked.to.stat().st_size / 1e6:.1f} MB, {size / 1e6:.0f} MB unzipped"
-    sys.stdout.write(f"{asked.to}: {said}, {asked.architecture}, Python {asked.python}, {kind}\n")
+        pack(task, arguments.to)
+    kind = "compiled" if interpreter else f"sources only: no Python {arguments.python} is here to compile them"
+    said = f"{arguments.to.stat().st_size / 1e6:.1f} MB, {size / 1e6:.0f} MB unzipped"
+    sys.stdout.write(f"{arguments.to}: {said}, {arguments.architecture}, Python {arguments.python}, {kind}\n")
 
 
 def install(task: Path, scratch: Path, architecture: str, python: str) -> None:

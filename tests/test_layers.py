@@ -1,4 +1,4 @@
-"""Imports run downwards only: the rooms of the house, top to bottom, kept by a test for every module."""
+"""Imports run downwards only: the packages, top to bottom, held to it by a test for every module."""
 
 from __future__ import annotations
 

@@ -173,9 +173,9 @@ class Arena:
         wanted = max(1, -(-size // self.page))
         if self._is_missed(key):
             self._grow()
-        start = self._room(wanted)
+        start = self._free_extent(wanted)
         if start is None and self._grow():
-            start = self._room(wanted)
+            start = self._free_extent(wanted)
         if start is None:
             return None
         # Pinned before anything else says that it is there: `_mend` goes by the pins.
@@ -224,7 +224,7 @@ class Arena:
         start = page * self._rows
         return self._pins[start : start + self._rows] != self._unpinned
 
-    def _room(self, wanted: int) -> int | None:
+    def _free_extent(self, wanted: int) -> int | None:
         """Page of a free extent of some length, made of what may go; None when too much is pinned."""
         limit = self._words[_LIMIT]
         if wanted > limit:

@@ -29,7 +29,7 @@ ALGORITHM_ID = Parameter(
 )
 
 
-async def algorithm_list(asked: RequestContext[None]) -> Response:
+async def algorithm_list(context: RequestContext[None]) -> Response:
     """The list of algorithms."""
     body: dict[str, Any] = {
         "algorithms": [
@@ -38,7 +38,7 @@ async def algorithm_list(asked: RequestContext[None]) -> Response:
                 "title": None,
                 "links": [
                     {
-                        "href": answers.link(asked, f"/algorithms/{name}"),
+                        "href": answers.link(context, f"/algorithms/{name}"),
                         "rel": "item",
                         "type": "application/json",
                         "templated": None,
@@ -53,7 +53,7 @@ async def algorithm_list(asked: RequestContext[None]) -> Response:
         ]
     }
     return answers.document(
-        asked,
+        context,
         body,
         title="Algorithms",
         description="Computed from pixels before they become a picture: algorithm=… and algorithm_params=….",
@@ -61,12 +61,12 @@ async def algorithm_list(asked: RequestContext[None]) -> Response:
     )
 
 
-async def algorithm(asked: RequestContext[None]) -> Response:
+async def algorithm(context: RequestContext[None]) -> Response:
     """What an algorithm takes and gives."""
     from tilery.rendering import algorithms
 
-    name = asked.path["algorithmId"]
-    return answers.document(asked, algorithms.describe(name), title=name)
+    name = context.path["algorithmId"]
+    return answers.document(context, algorithms.describe(name), title=name)
 
 
 OPERATIONS: tuple[Operation[None], ...] = (

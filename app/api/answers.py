@@ -22,17 +22,17 @@ PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
 """Responses of a route with a document and a page, as the OpenAPI document has them."""
 
 
-def link(asked: RequestContext[Any], path: str) -> str:
+def link(context: RequestContext[Any], path: str) -> str:
     """The address of a path of ours, as the caller of this request can reach it."""
-    return asked.app.links.to(asked.request.scope, path)
+    return context.app.links.to(context.request.scope, path)
 
 
-def wants_page(asked: RequestContext[Any]) -> bool:
+def wants_page(context: RequestContext[Any]) -> bool:
     """True when the caller prefers HTML: by ``f``, else by the Accept header."""
-    given = asked.values.get(PAGE_FORMAT.name)
+    given = context.values.get(PAGE_FORMAT.name)
     if given is not None:
         return bool(given == "html")
-    return negotiation.preferred(asked.request.headers.get("accept", ""), (JSON, HTML)) == HTML
+    return negotiation.preferred(context.request.headers.get("accept", ""), (JSON, HTML)) == HTML
 
 
 def as_json(body: Any) -> Response:
@@ -41,38 +41,38 @@ def as_json(body: Any) -> Response:
 
 
 def document(
-    asked: RequestContext[Any],
+    context: RequestContext[Any],
     body: Mapping[str, Any],
     *,
     title: str,
     description: str | None = None,
     entries: Sequence[Mapping[str, str]] | None = None,
     template: str = "document.html",
-    **context: Any,
+    **shown: Any,
 ) -> Response:
     """A document, as JSON or as a page.
 
     Args:
-        asked: the request.
+        context: the request.
         body: the document.
         title: of the page.
         description: a sentence under the title.
         entries: for a list of things, ``name`` of each and ``path`` below the root, or ``href`` elsewhere; the page
             shows these instead of the document.
         template: of the page.
-        context: what else the template shows.
+        shown: what else the template shows.
     """
-    if not wants_page(asked):
+    if not wants_page(context):
         return as_json(body)
     return pages.page(
-        asked.request,
+        context.request,
         template,
         title=title,
         description=description,
         document=body,
         entries=entries,
-        json_address=json_address(asked.request),
-        **context,
+        json_address=json_address(context.request),
+        **shown,
     )
 
 

@@ -39,7 +39,7 @@ FEATURES: Mapping[str, Any] = {
 async def read(request: Request, settings: Settings) -> bytes:
     """The body of a request; who sends it too slowly or goes away meanwhile is not waited for.
 
-    It is looked through by `feature` and `features`, in a render slot: what it says takes 25 times its bytes.
+    It is looked through by `feature` and `features`, in a compute slot: what it says takes 25 times its bytes.
 
     Raises:
         OverLimit: it is too long.

@@ -30,7 +30,7 @@ _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 async def listing(context: RequestContext[None]) -> Response:
     """Layers as collections, a page of them at a time."""
     is_page = answers.wants_page(context)
-    found, beside = await layer_pages.asked(context, layer_pages.CARDS if is_page else layer_pages.MOST)
+    found, beside = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else layer_pages.MOST)
 
     def body() -> Json:
         return {

@@ -67,16 +67,16 @@ _PICTURE_TYPES = {
 }
 
 
-async def colormap_list(asked: RequestContext[None]) -> Response:
+async def colormap_list(context: RequestContext[None]) -> Response:
     """The list of colormaps, and their bare names under ``colorMaps`` for clients of TiTiler before 0.24."""
-    names = asked.app.colormaps.names()
+    names = context.app.colormaps.names()
     body: dict[str, Any] = {
         "colormaps": [
             {
                 "id": name,
                 "links": [
                     {
-                        "href": answers.link(asked, f"/colorMaps/{name}"),
+                        "href": answers.link(context, f"/colorMaps/{name}"),
                         "rel": "item",
                         "type": "application/json",
                         "title": f"Definition of {name} ColorMap",
@@ -87,28 +87,30 @@ async def colormap_list(asked: RequestContext[None]) -> Response:
         ],
         "colorMaps": list(names),
     }
-    return answers.document(asked, body, title="Colormaps", template="colormaps.html", names=names)
+    return answers.document(context, body, title="Colormaps", template="colormaps.html", names=names)
 
 
-async def colormap(asked: RequestContext[None]) -> Response:
+async def colormap(context: RequestContext[None]) -> Response:
     """A colormap: its colours as JSON or as a page, or a picture of them."""
-    name = asked.path["colorMapId"]
-    found = asked.app.colormaps.get(name)
-    kind = asked.values.get("f") or _by_accept(asked.request.headers.get("accept", ""))
+    name = context.path["colorMapId"]
+    found = context.app.colormaps.get(name)
+    kind = context.values.get("f") or _by_accept(context.request.headers.get("accept", ""))
     if kind in formats.FORMATS:
-        width, height = asked.values.get("width"), asked.values.get("height")
-        options.check_size(asked.app.settings, width=width, height=height)
+        width, height = context.values.get("width"), context.values.get("height")
+        options.check_size(context.app.settings, width=width, height=height)
         if (width or 256) * (height or 256) <= SMALL:
-            return _picture(found, asked.values, kind, asked.app.settings.max_size)
-        return await asked.app.service.once(lambda: _picture(found, asked.values, kind, asked.app.settings.max_size))
+            return _picture(found, context.values, kind, context.app.settings.max_size)
+        return await context.app.service.once(
+            lambda: _picture(found, context.values, kind, context.app.settings.max_size)
+        )
     if kind == "json":
         return answers.as_json(colormaps.to_json(found))
     return pages.page(
-        asked.request,
+        context.request,
         "colormap.html",
         name=name,
         entries=_swatches(found),
-        json_address=answers.json_address(asked.request),
+        json_address=answers.json_address(context.request),
     )
 
 

@@ -20,12 +20,12 @@ class Incoming:
         """Read by ``receive``."""
         self._receive = receive
         self._whole = scope["method"] in _WITHOUT_BODY
-        self._asked = False
+        self._body_wanted = False
         self._waits = any(name == b"expect" for name, _ in scope["headers"])
 
     async def receive(self) -> Message:
         """The next message of the server."""
-        self._asked = True
+        self._body_wanted = True
         message = await self._receive()
         if message["type"] != "http.request" or not message.get("more_body"):
             self._whole = True
@@ -37,7 +37,7 @@ class Incoming:
         A connection that is closed while the client still sends is reset, and the answer is lost with it. A client who
         waits to be asked for the body has sent none.
         """
-        if self._whole or (self._waits and not self._asked):
+        if self._whole or (self._waits and not self._body_wanted):
             return
         left = MOST_DRAINED
         try:

@@ -47,7 +47,7 @@ async def page(context: RequestContext[Any], offset: int, most: int) -> Page:
     return found
 
 
-async def asked(context: RequestContext[Any], most: int = MOST) -> tuple[Page, dict[str, str]]:
+async def requested_page(context: RequestContext[Any], most: int = MOST) -> tuple[Page, dict[str, str]]:
     """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
     offset, limit = context.values["offset"], min(context.values["limit"], most)
     found = await page(context, offset, limit)

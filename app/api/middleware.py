@@ -219,8 +219,8 @@ class _Cors:
 
     def preflight(self, scope: Scope, origin: bytes) -> Response | None:
         """The answer to a preflight request, or None when it is none."""
-        asked = {name: value for name, value in scope["headers"] if name.startswith(b"access-control-request-")}
-        if b"access-control-request-method" not in asked:
+        preflight = {name: value for name, value in scope["headers"] if name.startswith(b"access-control-request-")}
+        if b"access-control-request-method" not in preflight:
             return None
         if not self._anybody and origin not in self._origins:
             request_id: str = scope["state"]["request_id"]
@@ -230,7 +230,7 @@ class _Cors:
             "access-control-allow-methods": self._methods,
             "access-control-max-age": PREFLIGHT_SECONDS,
         }
-        wanted = asked.get(b"access-control-request-headers")
+        wanted = preflight.get(b"access-control-request-headers")
         if wanted is not None and len(wanted) < 4096:
             allowed["access-control-allow-headers"] = wanted
         for name, value in allowed.items():

@@ -53,23 +53,23 @@ _LINKS = (
 )
 
 
-async def landing(asked: RequestContext[None]) -> Response:
+async def landing(context: RequestContext[None]) -> Response:
     """The way to everything else."""
-    settings = asked.app.settings
+    settings = context.app.settings
     body: dict[str, Any] = {
         "title": settings.name,
         "description": settings.description,
         "links": [
-            {"href": answers.link(asked, path), "rel": relation, "type": media_type, "title": title}
+            {"href": answers.link(context, path), "rel": relation, "type": media_type, "title": title}
             for path, relation, media_type, title in _LINKS
         ],
     }
-    if not answers.wants_page(asked):
+    if not answers.wants_page(context):
         return answers.as_json(body)
-    shown = await layers.first(asked)
-    return await asked.app.service.once(
+    shown = await layers.first(context)
+    return await context.app.service.once(
         lambda: answers.document(
-            asked,
+            context,
             body,
             title=settings.name,
             description=settings.description,
@@ -80,11 +80,11 @@ async def landing(asked: RequestContext[None]) -> Response:
     )
 
 
-async def conformance(asked: RequestContext[None]) -> Response:
+async def conformance(context: RequestContext[None]) -> Response:
     """The parts of OGC's standards that are kept."""
     body = {"conformsTo": list(CONFORMS_TO)}
     entries = [{"name": address.partition("/spec/")[2], "href": address} for address in CONFORMS_TO]
-    return answers.document(asked, body, title="Conformance", entries=entries)
+    return answers.document(context, body, title="Conformance", entries=entries)
 
 
 OPERATIONS: tuple[Operation[None], ...] = (

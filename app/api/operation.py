@@ -29,7 +29,7 @@ T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 KEPT_QUERIES = 128
-"""Parsed queries kept by each lane: the tiles of one map all have the same."""
+"""Parsed queries that each fast route keeps: the tiles of one map all have the same."""
 LONGEST_KEPT_QUERY = 4096
 KEPT_BYTES = 4 << 20
 """Bytes that they may take together."""
@@ -176,16 +176,16 @@ class _Queries(Generic[P]):
         self._operation = operation
         self._app = app
         self._parser = parser
-        self._kept: WeightedCache[bytes, tuple[Values, P]] | None = WeightedCache(KEPT_BYTES, keep) if keep else None
+        self._plans: WeightedCache[bytes, tuple[Values, P]] | None = WeightedCache(KEPT_BYTES, keep) if keep else None
 
     async def understood(self, query: bytes) -> tuple[Values, P]:
         """The values of a query, and what the route makes of them alone."""
-        found = None if self._kept is None else self._kept.get(query)
+        found = None if self._plans is None else self._plans.get(query)
         if found is not None:
             return found
         found = await _off_the_loop(query, self._plan, query)
-        if self._kept is not None and len(query) <= LONGEST_KEPT_QUERY:
-            self._kept.put(query, found, _PARSED * len(query) + 1024)
+        if self._plans is not None and len(query) <= LONGEST_KEPT_QUERY:
+            self._plans.put(query, found, _PARSED * len(query) + 1024)
         return found
 
     async def complain(self, query: bytes, path: Mapping[str, str | None]) -> None:

@@ -14,7 +14,7 @@ from tilery.geo.tms import TileMatrixSet
 TAG = "Tiling Schemes"
 
 
-async def tile_matrix_sets(asked: RequestContext[None]) -> Response:
+async def tile_matrix_sets(context: RequestContext[None]) -> Response:
     """The list of tile matrix sets."""
     body: dict[str, Any] = {
         "tileMatrixSets": [
@@ -22,29 +22,29 @@ async def tile_matrix_sets(asked: RequestContext[None]) -> Response:
                 "id": name,
                 "links": [
                     {
-                        "href": answers.link(asked, f"/tileMatrixSets/{name}"),
+                        "href": answers.link(context, f"/tileMatrixSets/{name}"),
                         "rel": "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme",
                         "type": "application/json",
                         "title": f"Definition of {name} tileMatrixSet",
                     }
                 ],
             }
-            for name in asked.app.tile_matrix_sets.names()
+            for name in context.app.tile_matrix_sets.names()
         ]
     }
     return answers.document(
-        asked,
+        context,
         body,
         title="Tile matrix sets",
         description="The grids that tiles can be asked for in.",
-        entries=[{"name": name, "path": f"tileMatrixSets/{name}"} for name in asked.app.tile_matrix_sets.names()],
+        entries=[{"name": name, "path": f"tileMatrixSets/{name}"} for name in context.app.tile_matrix_sets.names()],
     )
 
 
-async def tile_matrix_set(asked: RequestContext[None]) -> Response:
+async def tile_matrix_set(context: RequestContext[None]) -> Response:
     """The definition of a tile matrix set, as OGC publishes it."""
-    found = asked.app.tile_matrix_sets.get(asked.path["tileMatrixSetId"])
-    return answers.document(asked, _whole(found), title=found.id, description=found.title)
+    found = context.app.tile_matrix_sets.get(context.path["tileMatrixSetId"])
+    return answers.document(context, _whole(found), title=found.id, description=found.title)
 
 
 _ROUNDED = 1e-3

@@ -2,7 +2,7 @@
 
 A wrong token is written to the log and answered late, the later the more of them an address sent lately. A right one
 never waits: behind a proxy that is not trusted all callers have one address, and nobody may lock the others out. What
-is remembered and who waits is bounded, and whoever waits holds neither a thread nor a render slot.
+is remembered and who waits is bounded, and whoever waits holds neither a thread nor a compute slot.
 """
 
 from __future__ import annotations

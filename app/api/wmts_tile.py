@@ -20,7 +20,7 @@ from tilery.geo import tms as tms_
 from tilery.rendering.encoding import formats
 
 DEFAULT_STYLE = "default"
-"""What WMTS clients call the look without a style."""
+"""What WMTS clients call the rendering without a style."""
 
 _OF_TILES = frozenset(("style", "format"))
 

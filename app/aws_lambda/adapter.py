@@ -1,4 +1,4 @@
-"""What the front doors of AWS Lambda say of a request, and how large an answer they carry.
+"""What the services in front of an AWS Lambda function say of a request, and how large an answer they carry.
 
 Mangum makes a request of an event and an event's answer of a response. Here is what it leaves to the application: who
 asked, below which path we are, which host may be believed, and that an answer has to fit.
@@ -41,7 +41,7 @@ TEXT = (
     "application/vnd.oai.openapi",
 )
 """What is handed over as text; everything else as base64."""
-_KEPT = (b"access-control-", b"vary", b"x-request-id")
+_KEPT_HEADERS = (b"access-control-", b"vary", b"x-request-id")
 """Headers of an answer that stay when a refusal takes its place."""
 
 
@@ -138,8 +138,8 @@ def weight(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
 def _refusal(headers: list[tuple[bytes, bytes]], most: int) -> tuple[Message, bytes]:
     request_id = next((value.decode("latin-1") for name, value in headers if name == b"x-request-id"), "")
     answer = problems.of_error(too_large(body_limit(most)), request_id)
-    kept = [pair for pair in headers if pair[0].startswith(_KEPT)]
-    start = {"type": "http.response.start", "status": answer.status_code, "headers": [*answer.raw_headers, *kept]}
+    passed_on = [pair for pair in headers if pair[0].startswith(_KEPT_HEADERS)]
+    start = {"type": "http.response.start", "status": answer.status_code, "headers": [*answer.raw_headers, *passed_on]}
     return start, bytes(answer.body)
 
 

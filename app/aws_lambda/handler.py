@@ -1,8 +1,8 @@
 """The handler of the AWS Lambda function, ``app.aws_lambda.handler.handler``: Mangum around the same application.
 
 Takes the events of HTTP APIs and REST APIs (payload 1.0 and 2.0), Function URLs and load balancers. Lambda sends an
-environment one request at a time: one render slot, and as many threads at a read as the memory brings cores. Nothing is
-written but below ``/tmp``.
+environment one request at a time: one compute slot, and as many threads at a read as the memory brings cores. Nothing
+is written but below ``/tmp``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _take_part_in_snapshots()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """What the front door makes an HTTP response of.
+    """What the service in front makes an HTTP response of.
 
     Args:
         event: of an HTTP API, a REST API, a Function URL or a load balancer.

@@ -27,12 +27,12 @@ async def status_of(app: ASGIApp, path: str, query: str = "") -> int:
         "server": ("localhost", 80),
         "state": {},
     }
-    asked = False
+    sent = False
 
     async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
+        nonlocal sent
+        if not sent:
+            sent = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await asyncio.Event().wait()  # whoever asks stays until there is an answer
         return {"type": "http.disconnect"}

@@ -153,7 +153,7 @@ def _show_plan(order: PublishOptions, found: PublishPlan) -> None:
         "source": f"{profile.width} x {profile.height} px, {profile.count} x {profile.dtypes[0]}, {profile.driver}",
         "kind": found.kind,
         "layer": f"{order.id} in {order.to}",
-        "raster": f"{found.width} x {found.height} px, {found.squeeze.name}, about {_size(found.expected_bytes)}",
+        "raster": f"{found.width} x {found.height} px, {found.compression.name}, about {_size(found.expected_bytes)}",
         "zooms": f"{found.minzoom} to {found.zoom}",
         "grid": "native, pixels stay where they are" if found.native else "Web Mercator",
         "steps": ", ".join(found.steps),

@@ -53,13 +53,13 @@ def transcode(
     from tilery.publishing.gaps import closed
 
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
-    squeeze = profiles.squeeze(profile, facts, kinds.guess(facts, kinds.sample(file, facts.driver)), quality)
+    compression = profiles.compression(profile, facts, kinds.guess(facts, kinds.sample(file, facts.driver)), quality)
     facts, gaps = closed(facts, own=nodata is None)
     part = output.with_name(f".part-{output.name}")
     try:
         with step_bar("transcode", facts.width * facts.height, "px") as advance:
             step.transcode(
-                file, part, facts, step.final(squeeze, facts.dtypes[0]), advance, mask_inside=True, gaps=gaps
+                file, part, facts, step.final(compression, facts.dtypes[0]), advance, mask_inside=True, gaps=gaps
             )
         part.replace(output)
     finally:

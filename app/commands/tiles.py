@@ -107,7 +107,7 @@ def seed(
     with step_bar("seed", total, "tiles") as advance:
         done = asyncio.run(seeding.seed(wanted, found.keep, at_a_time=threads() + 2, advance=advance))
     found.store.close()
-    click.echo(f"{done.kept} tiles are in the store, {done.empty} are empty, {done.failed} failed.", err=True)
+    click.echo(f"{done.written} tiles are in the store, {done.empty} are empty, {done.failed} failed.", err=True)
     if done.failed:
         sys.exit(exits.STORE)
 

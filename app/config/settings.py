@@ -221,5 +221,5 @@ def process() -> MutableMapping[str, str]:
 
 
 def environment(name: str, default: str | None = None) -> str | None:
-    """A variable that belongs to somebody else (AWS, GDAL, the container). The one door to the environment."""
+    """A variable that belongs to somebody else (AWS, GDAL, the container). The only reader of such."""
     return os.environ.get(name, default)

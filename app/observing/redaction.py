@@ -38,5 +38,5 @@ def install(*names: str) -> None:
     """Hide secrets in what these loggers say, from now on."""
     for name in names:
         logger = logging.getLogger(name)
-        if not any(isinstance(kept, HideSecrets) for kept in logger.filters):
+        if not any(isinstance(present, HideSecrets) for present in logger.filters):
             logger.addFilter(HideSecrets())

@@ -104,7 +104,7 @@ class WorkerPlan:
         for_all = " for all" if self.workers > 1 else ""
         parts = (
             f"{limits.cores:g} cores ({limits.cores_from}), {_mib(limits.memory)} ({limits.memory_from})",
-            f"{self.workers} worker(s) of {_mib(self.worker_memory)} with {self.slots} render slots each",
+            f"{self.workers} worker(s) of {_mib(self.worker_memory)} with {self.slots} compute slots each",
             f"block cache {_mib(self.workers * shares.block_cache)}{for_all}",
             f"tile cache {_mib(self.workers * shares.tile_cache)}{for_all}",
             f"GDAL cache {_mib(shares.gdal_cache)}",
@@ -186,26 +186,26 @@ def plan(environ: Mapping[str, str], limits: ContainerLimits) -> WorkerPlan:
     """
     notes: list[str] = []
     alone = LAMBDA_MEMORY in environ
-    room = int((limits.memory - MASTER) * SAFETY)
-    if room < SMALLEST_WORKER:
+    available = int((limits.memory - MASTER) * SAFETY)
+    if available < SMALLEST_WORKER:
         raise ImpossibleBudget(
             f"{_mib(limits.memory)} of memory is too little: one worker needs {_mib(SMALLEST_WORKER)}, "
             f"so give the {'function' if alone else 'task'} at least "
             f"{_mib(math.ceil(SMALLEST_WORKER / SAFETY) + MASTER)}."
         )
-    workers = 1 if alone else _workers(environ, limits, room // SMALLEST_WORKER, notes)
-    share = room // workers
-    if asked := _positive(environ, "TILERY_MEMORY"):
-        if asked < SMALLEST_WORKER:
+    workers = 1 if alone else _workers(environ, limits, available // SMALLEST_WORKER, notes)
+    share = available // workers
+    if given := _positive(environ, "TILERY_MEMORY"):
+        if given < SMALLEST_WORKER:
             raise ImpossibleBudget(
-                f"TILERY_MEMORY={asked} is too little: a worker needs {_mib(SMALLEST_WORKER)}, {SMALLEST_WORKER} bytes."
+                f"TILERY_MEMORY={given} is too little: a worker needs {_mib(SMALLEST_WORKER)}, {SMALLEST_WORKER} bytes."
             )
-        if asked * workers > limits.memory:
+        if given * workers > limits.memory:
             raise ImpossibleBudget(
-                f"TILERY_MEMORY={asked} for each of {workers} worker(s) is more than the task's {_mib(limits.memory)}: "
+                f"TILERY_MEMORY={given} for each of {workers} worker(s) is more than the task's {_mib(limits.memory)}: "
                 f"leave it out, or set at most {share}."
             )
-        share = asked
+        share = given
     slots = _positive(environ, "TILERY_RENDER_SLOTS") or (1 if alone else slots_for(limits.cores / workers))
     return WorkerPlan(
         limits=limits,
@@ -273,8 +273,8 @@ def resident(root: Path = Path("/")) -> int:
 def _workers(environ: Mapping[str, str], limits: ContainerLimits, fitting: int, notes: list[str]) -> int:
     """The number of workers, and in ``notes`` what kept it lower than asked."""
     most = _positive(environ, "MAX_WORKERS")
-    if asked := _positive(environ, "WEB_CONCURRENCY"):
-        number = min(asked, most) if most else asked
+    if given := _positive(environ, "WEB_CONCURRENCY"):
+        number = min(given, most) if most else given
         if number > fitting:
             raise ImpossibleBudget(
                 f"{number} workers (WEB_CONCURRENCY) need {_mib(number * SMALLEST_WORKER + MASTER)} and the task has "
@@ -298,16 +298,16 @@ def _asked_shares(environ: Mapping[str, str], memory: int, notes: list[str]) -> 
     own = shares_of(memory)
     block, tile = _size(environ, "TILERY_BLOCK_CACHE_BYTES"), _size(environ, "TILERY_TILE_CACHE_BYTES")
     block, tile = own.block_cache if block is None else block, own.tile_cache if tile is None else tile
-    room = max(memory - OVERHEAD, 48 * MIB)
-    if block + tile > room:
+    available = max(memory - OVERHEAD, 48 * MIB)
+    if block + tile > available:
         raise ImpossibleBudget(
             f"TILERY_BLOCK_CACHE_BYTES and TILERY_TILE_CACHE_BYTES are {_mib(block + tile)}, and a worker has "
-            f"{_mib(room)} for its caches: lower them, or give the task more memory or fewer workers."
+            f"{_mib(available)} for its caches: lower them, or give the task more memory or fewer workers."
         )
     gdal = own.gdal_cache
-    if (text := environ.get("GDAL_CACHEMAX", "").strip()) and (asked := gdal_bytes(text, memory)) is not None:
-        gdal = min(asked, max(16 * MIB, room - block - tile))
-        if gdal < asked:
+    if (text := environ.get("GDAL_CACHEMAX", "").strip()) and (given := gdal_bytes(text, memory)) is not None:
+        gdal = min(given, max(16 * MIB, available - block - tile))
+        if gdal < given:
             notes.append(f"GDAL_CACHEMAX={text} cut to {_mib(gdal)}")
     work = _size(environ, "TILERY_WORK_BYTES") or _left_for_work(memory, block, tile, gdal)
     return Shares(block_cache=block, tile_cache=tile, gdal_cache=gdal, max_decoded=own.max_decoded, work=work)

@@ -27,7 +27,7 @@ MOST_HALF_OPEN = 256
 """Connections without a whole head; where there are more, the oldest of them is closed, unless it is new."""
 NEW_SECONDS = 2.0
 """For so long a connection is new: of many that come at once the heads may be on the way."""
-LOOK_SECONDS = 5.0
+STALL_CHECK_SECONDS = 5.0
 """How often it is looked whether somebody goes on reading."""
 LEAST_READ = 20 << 10
 """Bytes that a client has to take between two looks: 4 kB a second, slower than which no map can be looked at."""
@@ -108,7 +108,7 @@ class Connection(HttpToolsProtocol):
         super().pause_writing()
         self.stalled_since = time.monotonic()
         self._unsent = self.transport.get_write_buffer_size()
-        self._write_timer = self.loop.call_later(LOOK_SECONDS, self._look)
+        self._write_timer = self.loop.call_later(STALL_CHECK_SECONDS, self._check_stalled)
         if self._memory is not None and self._memory.crowded:
             _drop_slowest(self.server_state, self._memory)
 
@@ -174,13 +174,13 @@ class Connection(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[status] + headers + b"\r\n" + body)
         self.transport.close()
 
-    def _look(self) -> None:
+    def _check_stalled(self) -> None:
         """Drop a client who has hardly read since the last look."""
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if before - self._unsent < LEAST_READ:
             self.drop()
         else:
-            self._write_timer = self.loop.call_later(LOOK_SECONDS, self._look)
+            self._write_timer = self.loop.call_later(STALL_CHECK_SECONDS, self._check_stalled)
 
     def _all_read(self) -> None:
         self.stalled_since = 0.0

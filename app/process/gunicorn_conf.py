@@ -146,13 +146,13 @@ def _heed_signals(server: Any) -> None:
 
 def _manage_workers(server: Any, manage: Callable[[], None]) -> None:
     """Start a successor for a worker that wants one, one at a time; then do what gunicorn does, once a second."""
-    leaving = [worker for worker in server.WORKERS.values() if worker.standing.wants_successor]
-    for worker in leaving:
+    to_replace = [worker for worker in server.WORKERS.values() if worker.standing.wants_successor]
+    for worker in to_replace:
         if worker.successor is not None and worker.successor.standing.serves:
             worker.standing.succeed()
-    if leaving and server.LISTENERS and all(worker.successor is None for worker in leaving):
+    if to_replace and server.LISTENERS and all(worker.successor is None for worker in to_replace):
         server.num_workers += 1
-        leaving[0].successor = server.WORKERS[server.spawn_worker()]
+        to_replace[0].successor = server.WORKERS[server.spawn_worker()]
     manage()
 
 
@@ -162,7 +162,7 @@ def child_exit(server: Any, worker: Any) -> None:
         arena.shared.dismiss(worker.number)
     if worker.successor is not None:
         server.num_workers -= 1
-    meant = worker.standing.has_left
+    meant = worker.standing.has_announced_exit
     if meant or not server.LISTENERS:  # without listeners the whole service is on its way out
         return
     wait = _guard.died(time.monotonic())

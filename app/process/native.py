@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from tilery.reading import gdal_options
 
 THREADS = {
-    "GDAL_NUM_THREADS": "1",  # a render slot is a thread already
+    "GDAL_NUM_THREADS": "1",  # a compute slot is a thread already
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }

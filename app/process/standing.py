@@ -1,6 +1,6 @@
 """How a worker stands, in memory that it shares with the process that forked it.
 
-A worker that wants to be replaced asks for a successor, the process that forks starts one, and the worker leaves when
+A worker that wants to be replaced asks for a successor, the process that forks starts one, and the worker ends when
 the successor serves: a task of one worker is never without one.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 
-_LEFT, _WANTS, _SERVES, _SUCCEEDED = range(4)
+_EXITS, _WANTS, _SERVES, _SUCCEEDED = range(4)
 
 
 class Standing:
@@ -30,9 +30,9 @@ class Standing:
         """Tell the worker that its successor serves."""
         self._flags[_SUCCEEDED] = 1
 
-    def take_leave(self) -> None:
+    def announce_exit(self) -> None:
         """Say that the end which follows is meant."""
-        self._flags[_LEFT] = 1
+        self._flags[_EXITS] = 1
 
     @property
     def serves(self) -> bool:
@@ -50,6 +50,6 @@ class Standing:
         return bool(self._flags[_SUCCEEDED])
 
     @property
-    def has_left(self) -> bool:
+    def has_announced_exit(self) -> bool:
         """True when the worker meant to end."""
-        return bool(self._flags[_LEFT])
+        return bool(self._flags[_EXITS])

@@ -1,10 +1,10 @@
-"""The process that gunicorn forks: it leaves without failing a request, and makes room when it has grown.
+"""The process that gunicorn forks: it ends without failing a request, and makes room when it has grown.
 
 On SIGTERM a load balancer may go on sending for some seconds, because it learns of the end later than the process does.
 So the worker says 503 at ``/healthz``, goes on answering everything else for the drain delay, asks each client to use
 another connection, and only then stops listening and finishes what is under way.
 
-A worker that has grown past its share of the memory, or has a thread that hangs in native code, leaves the same way,
+A worker that has grown past its share of the memory, or has a thread that hangs in native code, ends the same way,
 but healthy, and only when its successor serves: it says in memory shared with the process that forks (`Standing`) that
 it wants one, gives back its caches so that there is room for two, and goes on answering meanwhile.
 """
@@ -46,7 +46,7 @@ DRAINING = b'{"status":"draining"}'
 RECYCLE_SECONDS = 2.0
 """How long a grown worker asks its clients for new connections before it stops listening."""
 SUCCESSOR_SECONDS = 30.0
-"""How long it waits for its successor; without one by then it leaves all the same."""
+"""How long it waits for its successor; without one by then it ends all the same."""
 SLOW_CLIENTS_SECONDS = 3.0
 """How long it waits for clients who have not read their answers, once it has stopped listening."""
 SERVICE = "tilery.service"
@@ -72,7 +72,7 @@ class DrainingServer(Server):
     """A server that drains before it stops."""
 
     def __init__(self, config: Config, *, drain_delay: float, ceiling: int, standing: Standing | None = None) -> None:
-        """Drain for ``drain_delay`` seconds on SIGTERM; leave when the process holds more than ``ceiling`` bytes."""
+        """Drain for ``drain_delay`` seconds on SIGTERM; end when the process holds more than ``ceiling`` bytes."""
         super().__init__(config)
         self.drain_delay = drain_delay
         # not all workers of a task at the same moment
@@ -107,7 +107,7 @@ class DrainingServer(Server):
         if self.draining_until is None:
             if self.recycling_since is not None:
                 self._await_successor(self.recycling_since)
-            elif counter % 10 == 0 and (reason := await self._reason_to_leave()):
+            elif counter % 10 == 0 and (reason := await self._reason_to_be_replaced()):
                 self._recycle(reason)
             return False
         if CLOSE not in self.server_state.default_headers:  # made anew every second
@@ -119,7 +119,7 @@ class DrainingServer(Server):
         self.draining_until = time.monotonic() + seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
-    async def _reason_to_leave(self) -> str | None:
+    async def _reason_to_be_replaced(self) -> str | None:
         """Why this process should make way for another; None when it should not."""
         service = self._service
         if service is not None and service.hanging:
@@ -136,7 +136,7 @@ class DrainingServer(Server):
 
     def _recycle(self, reason: str) -> None:
         """Ask for a successor, and make room for it."""
-        logger.warning("%s: leaving for a new worker", reason)
+        logger.warning("%s: to be replaced by a new worker", reason)
         self.recycling_since = time.monotonic()
         if self.standing is None:
             self.drain(RECYCLE_SECONDS)
@@ -224,7 +224,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
             # its share of what all have together is not among its own pages
             for name in ("TILERY_BLOCK_CACHE_BYTES", "TILERY_TILE_CACHE_BYTES"):
                 self.ceiling -= int(settings.environment(name) or 0)
-        # the arbiter's patience is the drain, the requests under way, and two seconds to leave
+        # the arbiter's patience is the drain, the requests under way, and two seconds to end
         self.patience = max(1, int(self.cfg.graceful_timeout - self.drain_delay) - 2)
         config.timeout_graceful_shutdown = self.patience
 
@@ -242,7 +242,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
         if not self.server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         if self.standing is not None:
-            self.standing.take_leave()
+            self.standing.announce_exit()
         # a thread stuck in native code would keep the process for ever
         watchdog = threading.Timer(5.0, os._exit, (0,))
         watchdog.daemon = True

@@ -62,7 +62,7 @@ class Job(Generic[T]):
 
 
 class Admission:
-    """The render slots of this process. Used from one event loop at a time."""
+    """The compute slots of this process. Used from one event loop at a time."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Admission:
         elif len(self._queue) < self.queue_length:
             self._queue.append(job)
         else:
-            self._look_for_life()
+            self._report_when_stuck()
             raise Busy("The server is busy. Try again in a moment.", retry_after=RETRY_AFTER)
         if not math.isinf(left):
             job.timer = asyncio.get_running_loop().call_later(left, self._late, job)
@@ -194,7 +194,7 @@ class Admission:
         self.abandon(job)
         job.tell(Outcome(error=deadline.exceeded()))
 
-    def _look_for_life(self) -> None:
+    def _report_when_stuck(self) -> None:
         """Tell whoever wants to know when no slot will ever be free again."""
         youngest = max((job.began for job in self._running), default=math.inf)
         if self._stuck is not None and time.monotonic() - youngest > self._patience:

@@ -1,6 +1,6 @@
 """A request and an open raster become a finished answer: reading and rendering put together, once for all routes.
 
-Every function here is plain and blocking; it runs in a render slot.
+Every function here is plain and blocking; it runs in a compute slot.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, op
     counting = Counting()
     for part in reader.in_parts(grid, options):
         counting.add(pipeline.real(pipeline.calculated(part, render)))
-    return counting.found(**_asked(request))
+    return counting.found(**_counted(request))
 
 
 def feature_statistics(reader: Reader, request: StatisticsRequest, position: int) -> dict[str, Any]:
@@ -301,16 +301,16 @@ def _bytes_a_pixel(reader: Reader, style: ImageOptions) -> int:
 def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:
     from tilery.rendering import statistics as statistics_
 
-    return statistics_.statistics(pipeline.real(raster), coverage=weights, **_asked(request))
+    return statistics_.statistics(pipeline.real(raster), coverage=weights, **_counted(request))
 
 
-def _asked(request: StatisticsRequest) -> dict[str, Any]:
+def _counted(request: StatisticsRequest) -> dict[str, Any]:
     """What is to be counted."""
-    tally = request.tally
+    statistics = request.statistics
     return {
-        "categorical": tally.categorical,
-        "categories": tally.categories,
-        "percentiles": tally.percentiles,
-        "bins": tally.bins,
-        "range": tally.range,
+        "categorical": statistics.categorical,
+        "categories": statistics.categories,
+        "percentiles": statistics.percentiles,
+        "bins": statistics.bins,
+        "range": statistics.range,
     }

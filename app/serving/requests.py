@@ -106,7 +106,7 @@ class StatisticsRequest:
 
     style: ImageOptions
     size: Size
-    tally: StatisticsOptions
+    statistics: StatisticsOptions
     features: tuple[Shape, ...] = ()
     coord_crs: Crs = WGS84
     dst_crs: Crs | None = None

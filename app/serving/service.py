@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("tilery.request")
 
-LOOK_AFTER = 0.05
+DISCONNECT_CHECK_AFTER = 0.05
 """Seconds of waiting after which a caller may be found gone."""
 HANGING = 2.0
 """Deadlines after which work that has not come back is taken to hang."""
@@ -67,7 +67,7 @@ class Service:
         slots = settings.render_slots or default_slots()
         self.memory = Memory(settings.work_bytes or DEFAULT_WORK)
         """Of requests under way, and of answers that wait to be sent."""
-        self._turns = ComputeSlots(slots)
+        self._slots = ComputeSlots(slots)
         self.admission = self._admission(slots)
         self.afar = self._admission(max(slots, settings.fetch_threads))
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
@@ -122,7 +122,7 @@ class Service:
         Args:
             source: the raster.
             request: canonical text of everything asked for: same text, same answer.
-            work: makes the answer, in a render slot.
+            work: makes the answer, in a compute slot.
             known: ``If-None-Match`` of the request.
             check: raises what the work would raise, as far as the facts of an open raster tell it without reading.
             identify: tells the identity of what the answer is made of, where that may be a part of the source.
@@ -220,20 +220,20 @@ class Service:
     async def use(
         self, source: Source, work: Callable[[Reader], T], gone: Callable[[], Awaitable[None]] | None = None
     ) -> T:
-        """What ``work`` makes of the raster of a source, done in a render slot and not remembered.
+        """What ``work`` makes of the raster of a source, done in a compute slot and not remembered.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
         """
 
         def do() -> T:
-            with self._turns.taken(), self.memory.work():
+            with self._slots.taken(), self.memory.work():
                 return render.opened(self.engine, source, work)[0]
 
         return await wanted(self._for(source).run(do), gone)
 
     async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
-        """What ``work`` returns, which is about no raster, done in a render slot and not remembered.
+        """What ``work`` returns, which is about no raster, done in a compute slot and not remembered.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
@@ -246,7 +246,7 @@ class Service:
         return await wanted(self.admission.run(do), gone)
 
     async def document(self, request: str, work: Callable[[], Encoded], *, known: str | None = None) -> Served:
-        """The answer to a request about no raster, made in a render slot and remembered.
+        """The answer to a request about no raster, made in a compute slot and remembered.
 
         Args:
             request: canonical text of everything that the answer is made of: same text, same answer.
@@ -259,13 +259,13 @@ class Service:
         found = self.cache.get(tag)
         if found is not None:
             return Served(encoded=found, etag=tag, how="hit")
-        asked = time.perf_counter()
+        arrived = time.perf_counter()
 
         def do() -> _Made:
-            with self._turns.taken():
+            with self._slots.taken():
                 began = time.perf_counter()
                 encoded = work()
-            timing = Timing(queue=began - asked, work=time.perf_counter() - began)
+            timing = Timing(queue=began - arrived, work=time.perf_counter() - began)
             return _Made(encoded=encoded, etag=tag, timing=timing)
 
         made, joined = await self._flights.join(
@@ -274,13 +274,13 @@ class Service:
         return Served(encoded=made.encoded, etag=tag, how="wait" if joined else "miss", timing=made.timing)
 
     async def together(self, key: str, work: Callable[[], T]) -> T:
-        """What ``work`` returns, done in a render slot once for all who want the same at a time, and not remembered."""
+        """What ``work`` returns, done in a compute slot once for all who want the same at a time; not remembered."""
         found, _ = await self._together.join(key, lambda tell: self.admission.start(work, tell))
         return cast("T", found)
 
     def _open(self, source: Source, identify: Callable[[Reader], str], tell: Tell[str]) -> Job[str]:
         def do() -> str:
-            with self._turns.taken(), self.memory.work():
+            with self._slots.taken(), self.memory.work():
                 return render.identity(self.engine, source, identify)
 
         return self._for(source).start(do, tell)
@@ -293,13 +293,13 @@ class Service:
         identify: Callable[[Reader], str],
         tell: Tell[_Made],
     ) -> Job[_Made]:
-        asked = time.perf_counter()
+        arrived = time.perf_counter()
 
         def do() -> _Made:
-            with self._turns.taken(), self.memory.work():
+            with self._slots.taken(), self.memory.work():
                 began = time.perf_counter()
                 encoded, identity = render.opened(self.engine, source, work, identify)
-            timing = Timing(queue=began - asked, work=time.perf_counter() - began)
+            timing = Timing(queue=began - arrived, work=time.perf_counter() - began)
             return _Made(encoded=encoded, etag=self._tag(identity, request), timing=timing)
 
         # What is made is kept even when its caller has gone by then: he may come back, as maps do.
@@ -324,15 +324,15 @@ def _version(settings: Settings) -> str:
 
 def replace_worker() -> None:
     """End this process, which hangs; whoever keeps it starts another."""
-    logger.critical("every render slot hangs: leaving for a new worker")
+    logger.critical("every compute slot hangs: to be replaced by a new worker")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None]] | None) -> T:
     """The result of ``work``, which is cancelled when the caller goes away first.
 
-    Nobody looks whether he has gone before `LOOK_AFTER` seconds: most answers are there by then, and looking costs a
-    task.
+    Whether he has gone is not checked before `DISCONNECT_CHECK_AFTER` seconds: most answers are there by then, and the
+    check costs a task.
 
     Raises:
         CallerGone: the caller went away.
@@ -350,12 +350,12 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
             has_gone = True
             task.cancel()
 
-    def look() -> None:
+    def watch_caller() -> None:
         nonlocal watch
         watch = asyncio.ensure_future(gone())
         watch.add_done_callback(on_gone)
 
-    timer = asyncio.get_running_loop().call_later(LOOK_AFTER, look)
+    timer = asyncio.get_running_loop().call_later(DISCONNECT_CHECK_AFTER, watch_caller)
     try:
         return await work
     except asyncio.CancelledError:

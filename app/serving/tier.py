@@ -17,7 +17,7 @@ Make = Callable[[Work], Awaitable[Served]]
 
 
 class Aside(Protocol):
-    """Does something in a render slot's thread."""
+    """Does something in a compute slot's thread."""
 
     async def __call__(self, work: Callable[[], Any]) -> Any:
         """Return what the work returns."""
@@ -45,7 +45,7 @@ async def answer(
         if there and not missed:
             return Served(encoded=None, etag="", how="stored", address=store.address(tile.key))
         if there is False or not missed:
-            return await _kept_first(store, tile, work, make, aside)
+            return await _store_first(store, tile, work, make, aside)
     found = False
 
     def find_or_make(reader: Reader) -> Encoded:
@@ -79,26 +79,26 @@ async def keep(store: TileStore, tile: StoredTile, work: Work, make: Make, aside
     return (await _written(store, tile, work, make, aside))[0]
 
 
-async def _kept_first(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> Served:
+async def _store_first(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> Served:
     """Where a tile is that was written before; the tile itself where it could not be."""
-    kept, served = await _written(store, tile, work, make, aside)
-    if kept:
+    is_written, served = await _written(store, tile, work, make, aside)
+    if is_written:
         return Served(encoded=None, etag="", how="stored", address=store.address(tile.key))
     return served
 
 
 async def _written(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> tuple[bool, Served]:
     """Whether a tile is in the store after it was made, and the tile."""
-    kept = False
+    is_written = False
 
     def make_and_keep(reader: Reader) -> Encoded:
-        nonlocal kept
+        nonlocal is_written
         encoded = work(reader)
-        kept = tile.fits(reader) and store.keep(tile.key, encoded)
+        is_written = tile.fits(reader) and store.keep(tile.key, encoded)
         return encoded
 
     served = await make(make_and_keep)
     held = served.encoded
-    if not kept and served.how == "hit" and held is not None:
-        kept = bool(await aside(lambda: store.keep(tile.key, held)))
-    return kept, served
+    if not is_written and served.how == "hit" and held is not None:
+        is_written = bool(await aside(lambda: store.keep(tile.key, held)))
+    return is_written, served

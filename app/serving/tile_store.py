@@ -135,7 +135,7 @@ class TileStore:
         self._cache_control = cache_control
         self._breaker = breaker or Breaker()
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="tile-store")
-        self._room = threading.BoundedSemaphore(_WAITING)
+        self._pending = threading.BoundedSemaphore(_WAITING)
         self._writing: set[Future[None]] = set()
         self._lock = threading.Lock()
         self._written: OrderedDict[str, float] = OrderedDict()
@@ -209,7 +209,7 @@ class TileStore:
 
     def keep_later(self, key: str, encoded: Encoded) -> None:
         """Write the tile later, or not at all when too many wait."""
-        if not self._breaker.allows or not self._room.acquire(blocking=False):
+        if not self._breaker.allows or not self._pending.acquire(blocking=False):
             return
 
         made = time.monotonic()
@@ -219,7 +219,7 @@ class TileStore:
                 if time.monotonic() - made < _LATEST:
                     self.keep(key, encoded)
             finally:
-                self._room.release()
+                self._pending.release()
 
         writing = self._writers.submit(write)
         self._writing.add(writing)

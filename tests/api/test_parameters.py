@@ -202,14 +202,14 @@ def test_queries_have_a_limit() -> None:
 def test_histograms_and_percentiles_that_mean_nothing(query: str) -> None:
     values = parse(f"{URL}&{query}", *table.STATISTICS, *table.HISTOGRAM)
     with pytest.raises(InvalidParameter) as caught:
-        options.tally(values)
+        options.statistics_options(values)
     assert caught.value.parameter == query.partition("=")[0]
 
 
 def test_too_many_bins() -> None:
     values = parse(f"{URL}&histogram_bins=50000000", *table.HISTOGRAM, *table.STATISTICS)
     with pytest.raises(OverLimit):
-        options.tally(values)
+        options.statistics_options(values)
 
 
 _NAMES = [name for parameter in TILE for name in (parameter.name, *parameter.old)]

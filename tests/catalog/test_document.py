@@ -149,7 +149,7 @@ def test_a_document_is_json_that_everybody_reads() -> None:
 @pytest.mark.parametrize("text", ["a", "0", "blue-marble", "a_b-c", "x" * 64])
 def test_ids(text: str) -> None:
     assert ids.check(text) == text
-    assert ids.asked(text) == text
+    assert ids.requested(text) == text
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_what_is_no_id(text: str) -> None:
     with pytest.raises(InvalidParameter):
         ids.check(text)
     with pytest.raises(LayerNotFound):
-        ids.asked(text)
+        ids.requested(text)

@@ -160,7 +160,12 @@ def test_memory_stays_inside_the_limit(run: Callable[..., Container]) -> None:
             time.sleep(1)
         for batch in batches:
             batch.result()
-    print("MiB each second:", [size >> 20 for size in sizes], "replaced:", container.logs().count("leaving for a new"))
+    print(
+        "MiB each second:",
+        [size >> 20 for size in sizes],
+        "replaced:",
+        container.logs().count("to be replaced by a new"),
+    )
     assert wrong == []
     assert "SIGKILL" not in container.logs()
     assert max(sizes) < 490 << 20, sizes

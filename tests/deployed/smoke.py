@@ -146,9 +146,7 @@ def links(service: Service) -> str:
     template = answer.json()["tiles"][0]
     begin = service.url
     if re.match(r"http://(127\.|localhost\b)", begin) and template.startswith("https:"):
-        begin = begin.replace(
-            "http:", "https:", 1
-        )  # a front door on this machine has no TLS and speaks as the real one
+        begin = begin.replace("http:", "https:", 1)  # a front on this machine has no TLS and speaks as the real one
     check(template.startswith(begin + "/"), f"they lead to {template.partition('{')[0][:80]}")
     return template.partition("?")[0].removeprefix(begin)[:40]
 

@@ -1,4 +1,4 @@
-"""As many threads compute at a time as there are turns; who waits lets others compute."""
+"""As many threads compute at a time as there are slots; who waits lets others compute."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def together(number: int, work: Callable[[], None]) -> None:
         assert not thread.is_alive()
 
 
-def test_no_more_threads_compute_than_there_are_turns_and_all_may_wait() -> None:
-    turns, computing, waiting = ComputeSlots(2), Counter(), Counter()
+def test_no_more_threads_compute_than_there_are_slots_and_all_may_wait() -> None:
+    slots, computing, waiting = ComputeSlots(2), Counter(), Counter()
     everybody = threading.Barrier(8)
 
     def work() -> None:
-        with turns.taken():
+        with slots.taken():
             with computing:
                 time.sleep(0.01)
             with released(), waiting:
@@ -57,44 +57,44 @@ def test_no_more_threads_compute_than_there_are_turns_and_all_may_wait() -> None
     assert computing.most == 2
 
 
-def test_a_turn_comes_back_whatever_happens() -> None:
-    turns = ComputeSlots(1)
+def test_a_slot_comes_back_whatever_happens() -> None:
+    slots = ComputeSlots(1)
     for _ in range(3):
-        with pytest.raises(KeyError), turns.taken(), released():
+        with pytest.raises(KeyError), slots.taken(), released():
             raise KeyError
-    with turns.taken():
+    with slots.taken():
         pass
 
 
-def test_a_turn_is_waited_for_until_the_time_is_up() -> None:
-    turns = ComputeSlots(1)
+def test_a_slot_is_waited_for_until_the_time_is_up() -> None:
+    slots = ComputeSlots(1)
     raised: list[BaseException] = []
 
     def late() -> None:
         try:
-            with deadline.limit(0.05), turns.taken():
+            with deadline.limit(0.05), slots.taken():
                 pass
         except DeadlineExceeded as error:
             raised.append(error)
 
-    with turns.taken():
+    with slots.taken():
         together(1, late)
     assert len(raised) == 1
-    with turns.taken():
+    with slots.taken():
         pass
 
 
-def test_a_turn_that_does_not_come_back_in_time_is_not_given_twice() -> None:
-    turns, release = ComputeSlots(1), threading.Event()
+def test_a_slot_that_does_not_come_back_in_time_is_not_given_twice() -> None:
+    slots, release = ComputeSlots(1), threading.Event()
     holding = threading.Event()
 
     def hold() -> None:
-        with turns.taken():
+        with slots.taken():
             holding.set()
             release.wait(5)
 
     other = threading.Thread(target=hold)
-    with pytest.raises(DeadlineExceeded), deadline.limit(0.2), turns.taken(), released():  # noqa: PT012
+    with pytest.raises(DeadlineExceeded), deadline.limit(0.2), slots.taken(), released():  # noqa: PT012
         other.start()
         assert holding.wait(5)
     release.set()
@@ -102,28 +102,28 @@ def test_a_turn_that_does_not_come_back_in_time_is_not_given_twice() -> None:
     computing = Counter()
 
     def work() -> None:
-        with turns.taken(), computing:
+        with slots.taken(), computing:
             time.sleep(0.01)
 
     together(4, work)
     assert computing.most == 1
 
 
-def test_who_holds_locks_of_others_keeps_its_turn() -> None:
-    turns, other_took = ComputeSlots(1), threading.Event()
+def test_who_holds_locks_of_others_keeps_its_slot() -> None:
+    slots, other_took = ComputeSlots(1), threading.Event()
 
     def take() -> None:
-        with turns.taken():
+        with slots.taken():
             other_took.set()
 
     thread = threading.Thread(target=take)
-    with turns.taken(), held(), released():
+    with slots.taken(), held(), released():
         thread.start()
         assert not other_took.wait(0.1)
     thread.join(5)
     assert other_took.is_set()
 
 
-def test_without_turns_nothing_is_given_away() -> None:
+def test_without_slots_nothing_is_released() -> None:
     with released():
         pass

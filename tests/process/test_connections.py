@@ -146,7 +146,7 @@ def test_the_oldest_of_too_many_half_open_connections_is_closed(
 def test_who_does_not_read_is_dropped_and_his_answer_counted_until_then(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.4)
+    monkeypatch.setattr(connections, "STALL_CHECK_SECONDS", 0.4)
     with running.connect() as deaf, running.connect() as slow:
         deaf.sendall(b"GET /?size=20000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         running.until(lambda: running.memory.waiting_to_be_sent > 10_000_000)

@@ -198,7 +198,7 @@ def test_a_grown_worker_is_replaced_and_somebody_always_answers(serve: Callable[
     assert failed == []
     assert longest < 5, "the successor serves before the other stops"
     assert took < 20, "a client who does not read holds nobody up"
-    assert ": leaving for a new worker" in served.text()
+    assert ": to be replaced by a new worker" in served.text()
     assert served.text().count("Booting worker") == 2
 
 

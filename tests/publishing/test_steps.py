@@ -46,7 +46,7 @@ def test_profiles_refuse_what_they_would_spoil(tmp_path: Path) -> None:
     rgb = rasters.facts(made.rgb(tmp_path / "rgb.tif"))
     heights = rasters.facts(made.gradient(tmp_path / "heights.tif"))
     holes = rasters.facts(made.half_masked(tmp_path / "holes.tif", "nodata"))
-    assert profiles.squeeze("jpeg", rgb, "imagery", 70).options("uint8")["QUALITY"] == "70"
+    assert profiles.compression("jpeg", rgb, "imagery", 70).options("uint8")["QUALITY"] == "70"
     for name, facts, kind, quality in [
         ("jpeg", heights, "continuous", None),
         ("webp", heights, "continuous", None),
@@ -56,7 +56,7 @@ def test_profiles_refuse_what_they_would_spoil(tmp_path: Path) -> None:
         ("none", rgb, "imagery", None),
     ]:
         with pytest.raises(InvalidParameter):
-            profiles.squeeze(name, facts, kind, quality)  # type: ignore[arg-type]
+            profiles.compression(name, facts, kind, quality)  # type: ignore[arg-type]
 
 
 def test_predictors_go_by_type() -> None:

@@ -132,7 +132,7 @@ def test_nobody_works_for_a_caller_who_has_gone(source: Source) -> None:
 
 
 def test_who_goes_as_the_answer_comes_disturbs_nothing_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_, "LOOK_AFTER", 0.0)
+    monkeypatch.setattr(service_, "DISCONNECT_CHECK_AFTER", 0.0)
 
     async def main() -> None:
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()

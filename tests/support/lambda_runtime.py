@@ -1,4 +1,4 @@
-"""AWS Lambda on this machine: the real Runtime API over loopback HTTP, and front doors that speak HTTP.
+"""AWS Lambda on this machine: the real Runtime API over loopback HTTP, and fronts that speak HTTP.
 
 A function's process, with AWS's own runtime client (``awslambdaric``), cannot tell it from Lambda; what asks over HTTP
 cannot tell it from API Gateway, a Function URL or a load balancer.
@@ -59,7 +59,7 @@ ALB_PAYLOAD = 1 << 20
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:local"
 TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/geo+json")
-"""Types of request bodies that front doors hand over as text."""
+"""Types of request bodies that fronts hand over as text."""
 
 Event = dict[str, Any]
 
@@ -110,7 +110,7 @@ class Invocation:
 
 
 class LambdaRuntime:
-    """Execution environments and their front doors. They run while its context does."""
+    """Execution environments and their fronts. They run while its context does."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class LambdaRuntime:
         self.close()
 
     def close(self) -> None:
-        """End the environments and close the doors."""
+        """End the environments and close the fronts."""
         self.stopping = True
         for environment in self._environments:
             environment.end()
@@ -179,7 +179,7 @@ class LambdaRuntime:
             server.server_close()
 
     def front(self, kind: str = "http-api", port: int = 0) -> str:
-        """The address of a front door of that kind, opened by the first call."""
+        """The address of a front of that kind, opened by the first call."""
         if kind not in KINDS:
             raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
         if kind not in self._fronts:
@@ -360,7 +360,7 @@ class _RuntimeApi(_Handler):
 
 
 class _Front(_Handler):
-    """A front door: API Gateway, a Function URL or a load balancer."""
+    """What stands in front of a function: API Gateway, a Function URL or a load balancer."""
 
     def do_GET(self) -> None:
         runtime, kind = self.server.runtime, self.server.kind
@@ -387,7 +387,7 @@ class _Front(_Handler):
 def make_event(
     kind: str, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes = b"", *, stage: str = ""
 ) -> Event:
-    """The event that this front door makes of a request.
+    """The event that this front makes of a request.
 
     Args:
         kind: one of ``KINDS``.
@@ -492,7 +492,7 @@ def _multi(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def make_answer(kind: str, payload: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers and body that this front door makes of what the function returned.
+    """Status, headers and body that this front makes of what the function returned.
 
     Raises:
         ValueError: AWS would answer 502.
@@ -502,7 +502,7 @@ def make_answer(kind: str, payload: bytes) -> tuple[int, list[tuple[str, str]], 
     if two and (not isinstance(result, dict) or "statusCode" not in result):
         return 200, [("content-type", "application/json")], payload
     if not isinstance(result, dict) or not isinstance(result.get("statusCode"), int):
-        raise ValueError("no integer statusCode")  # noqa: TRY004 - the front door has one word for all of it
+        raise ValueError("no integer statusCode")  # noqa: TRY004 - the front has one word for all of it
     if kind.startswith("alb") and len(payload) > ALB_PAYLOAD:
         raise ValueError("the answer is larger than the load balancer's 1 MB")
     if kind == "alb-multi" and "multiValueHeaders" not in result:

@@ -72,7 +72,7 @@ class Catalog:
         self._revalidate = revalidate
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[str, _Cached] = {}
+        self._cache: dict[str, _Cached] = {}
         self._names: tuple[str, ...] = ()
         self._pages: dict[tuple[int, int], tuple[float, Page]] = {}
         self._listed: float | None = None
@@ -87,10 +87,10 @@ class Catalog:
 
     def fresh(self, layer_id: str) -> Layer | None:
         """The layer where it is known and need not be checked, else None. Touches no store."""
-        kept = self._kept.get(layer_id)
-        if kept is None or self._clock() - kept.checked >= self._revalidate:
+        cached = self._cache.get(layer_id)
+        if cached is None or self._clock() - cached.checked >= self._revalidate:
             return None
-        return kept.layer
+        return cached.layer
 
     def get(self, layer_id: str) -> Layer:
         """The layer of that id, at most a few seconds old.
@@ -99,25 +99,25 @@ class Catalog:
             LayerNotFound: there is none, or its document never was good.
             UpstreamError: the store failed and the layer was never read.
         """
-        ids.asked(layer_id)
+        ids.requested(layer_id)
         if (layer := self.fresh(layer_id)) is not None:
             return layer
-        kept = self._kept.get(layer_id)
-        if kept is None:
+        cached = self._cache.get(layer_id)
+        if cached is None:
             if layer_id in self._list():
-                kept = self._check(layer_id)
-        elif self._clock() - kept.checked >= self._revalidate and self._begin(layer_id):
+                cached = self._check(layer_id)
+        elif self._clock() - cached.checked >= self._revalidate and self._begin(layer_id):
             try:
-                kept = self._check(layer_id)
+                cached = self._check(layer_id)
             finally:
                 self._end(layer_id)
-        if kept is None:
+        if cached is None:
             raise LayerNotFound("There is no layer of that name.", parameter="layer")
-        if kept.layer is None and kept.unreachable:
-            raise UpstreamError(kept.unreachable)
-        if kept.layer is None:
+        if cached.layer is None and cached.unreachable:
+            raise UpstreamError(cached.unreachable)
+        if cached.layer is None:
             raise LayerNotFound("This layer cannot be served: its document is broken.", parameter="layer")
-        return kept.layer
+        return cached.layer
 
     def layers(self) -> tuple[Layer, ...]:
         """All layers that can be served, by id.
@@ -153,7 +153,7 @@ class Catalog:
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with the documents that could not be read, by id; the last good layer may still be served."""
-        found = {layer_id: kept.problem or kept.unreachable for layer_id, kept in sorted(self._kept.items())}
+        found = {layer_id: cached.problem or cached.unreachable for layer_id, cached in sorted(self._cache.items())}
         return {layer_id: problem for layer_id, problem in found.items() if problem}
 
     def _begin(self, layer_id: str) -> bool:
@@ -170,31 +170,31 @@ class Catalog:
 
     def _check(self, layer_id: str) -> _Cached | None:
         """What the store says of one id now; what is kept stays where the store or the document fails."""
-        kept = self._kept.get(layer_id)
+        cached = self._cache.get(layer_id)
         now = self._clock()
         try:
-            blob = self._store.read(f"{layer_id}/{DOCUMENT}", unless=kept.version if kept else None)
+            blob = self._store.read(f"{layer_id}/{DOCUMENT}", unless=cached.version if cached else None)
         except NotFound:
-            if kept is None or kept.layer is None or self._is_listable():
+            if cached is None or cached.layer is None or self._is_listable():
                 with self._lock:
-                    self._kept.pop(layer_id, None)
+                    self._cache.pop(layer_id, None)
                 return None
-            kept.checked, kept.unreachable = now, _GONE
-            return kept
+            cached.checked, cached.unreachable = now, _GONE
+            return cached
         except UpstreamError as error:
-            if kept is None:  # nothing is known of it but that it is there
-                kept = _Cached(layer=None, version=None, checked=now)
+            if cached is None:  # nothing is known of it but that it is there
+                cached = _Cached(layer=None, version=None, checked=now)
                 with self._lock:
-                    self._kept[layer_id] = kept
-            kept.checked, kept.unreachable = now, error.detail
-            return kept
-        if blob is None and kept is not None:
-            kept.checked, kept.unreachable = now, None
-            return kept
+                    self._cache[layer_id] = cached
+            cached.checked, cached.unreachable = now, error.detail
+            return cached
+        if blob is None and cached is not None:
+            cached.checked, cached.unreachable = now, None
+            return cached
         if blob is None:  # a store that answers "unchanged" to a question without a version
             return None
         problem: str | None = None
-        layer = kept.layer if kept else None
+        layer = cached.layer if cached else None
         try:
             with self._parsing:  # many threads wait for the store, and one at a time takes the interpreter's lock
                 layer = document.parse(
@@ -204,7 +204,7 @@ class Catalog:
             problem = error.detail
         found = _Cached(layer=layer, version=blob.version, checked=now, problem=problem)
         with self._lock:
-            self._kept[layer_id] = found
+            self._cache[layer_id] = found
         return found
 
     def _is_listable(self) -> bool:
@@ -219,15 +219,15 @@ class Catalog:
         """The layers of these ids that can be served; those that are not fresh are checked first."""
         names = tuple(names)
         now = self._clock()
-        kept = {name: self._kept.get(name) for name in names}
-        stale = [name for name, found in kept.items() if found is None or now - found.checked >= self._revalidate]
+        cached = {name: self._cache.get(name) for name in names}
+        stale = [name for name, found in cached.items() if found is None or now - found.checked >= self._revalidate]
         if len(stale) <= 2:
             for name in stale:
                 self._check(name)
         else:
             with ThreadPoolExecutor(_READERS, thread_name_prefix="catalog") as pool:
                 list(pool.map(self._check, stale))
-        found = (self._kept.get(name) for name in names)
+        found = (self._cache.get(name) for name in names)
         return tuple(each.layer for each in found if each is not None and each.layer is not None)
 
     def _list(self) -> tuple[str, ...]:
@@ -250,8 +250,8 @@ class Catalog:
                 self._listed = now
                 return self._names
             with self._lock:
-                for layer_id in set(self._kept) - set(names):
-                    del self._kept[layer_id]
+                for layer_id in set(self._cache) - set(names):
+                    del self._cache[layer_id]
                 self._names = names
             self._listed = now
             return names

@@ -23,7 +23,7 @@ def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
         BrokenDocument: it is not a JSON object.
     """
     try:
-        blob = store.read(f"{ids.asked(layer_id)}/{DOCUMENT}")
+        blob = store.read(f"{ids.requested(layer_id)}/{DOCUMENT}")
     except NotFound:
         blob = None
     if blob is None:
@@ -69,7 +69,7 @@ def files(store: Store, layer_id: str) -> list[str]:
     Raises:
         LayerNotFound: there is nothing under that id.
     """
-    keys = [entry.key for entry in store.entries(f"{ids.asked(layer_id)}/")]
+    keys = [entry.key for entry in store.entries(f"{ids.requested(layer_id)}/")]
     if not keys:
         raise LayerNotFound("There is no layer of that name.", parameter="layer")
     first = f"{layer_id}/{DOCUMENT}"

@@ -92,7 +92,7 @@ def check(text: str) -> str:
     return text
 
 
-def asked(text: str) -> str:
+def requested(text: str) -> str:
     """The id that a request asks for.
 
     Raises:

@@ -292,21 +292,21 @@ def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
     Raises:
         UnsupportedRaster: no way leads from one to the other, as from the Earth to Mars.
     """
-    kept: dict[tuple[Crs, Crs], Any] = _transformers.__dict__.setdefault("kept", {})
-    found = kept.get((source, target))
+    cache: dict[tuple[Crs, Crs], Any] = _transformers.__dict__.setdefault("kept", {})
+    found = cache.get((source, target))
     if found is None:
         import pyproj
         from pyproj.exceptions import ProjError
 
-        if len(kept) >= 64:
-            kept.clear()
+        if len(cache) >= 64:
+            cache.clear()
         try:
             found = pyproj.Transformer.from_crs(to_pyproj(source), to_pyproj(target), always_xy=True)
         except ProjError:
             raise UnsupportedRaster(
                 "The raster's coordinate reference system and the one asked for have nothing in common."
             ) from None
-        kept[(source, target)] = found
+        cache[(source, target)] = found
     return found
 
 

@@ -1,4 +1,4 @@
-"""The values that pass between the floors: pixels with their place on Earth, and pictures.
+"""The values that pass between the packages: pixels with their place on Earth, and pictures.
 
 ``reading`` makes a `Raster`, ``rendering`` turns it into a `Picture` and the picture into bytes. Nothing here opens a
 file, knows HTTP or imports more than numpy.

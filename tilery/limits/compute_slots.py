@@ -1,9 +1,9 @@
 """Who may compute: as many threads at a time as there are slots.
 
-A thread that waits for bytes from a store lets another have its turn meanwhile, so that a store far away keeps no core
-idle, and yet no more threads than slots decode and hold pixels at a time. Whoever waits for another thread (for a block
-that it decodes, for a raster that it opens) gives its turn away too: else all turns could be held by threads that wait
-for one without.
+A thread that waits for bytes from a store releases its slot to another meanwhile, so that a store far away keeps no
+core idle, and yet no more threads than slots decode and hold pixels at a time. Whoever waits for another thread (for a
+block that it decodes, for a raster that it opens) releases its slot too: else all slots could be held by threads that
+wait for one without.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class _Slot:
             self._free.release()
 
 
-_slot: ContextVar[_Slot | None] = ContextVar("turn", default=None)
+_slot: ContextVar[_Slot | None] = ContextVar("slot", default=None)
 
 
 class ComputeSlots:
-    """The turns of a process."""
+    """The slots of a process."""
 
     def __init__(self, number: int) -> None:
         """Let ``number`` threads compute at a time."""
@@ -50,44 +50,44 @@ class ComputeSlots:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """A context in which this thread computes; entered when its turn comes.
+        """A context in which this thread computes; entered when a slot is free.
 
         Raises:
             DeadlineExceeded: the time was up first.
         """
-        turn = _Slot(self._free)
-        turn.take()
-        token = _slot.set(turn)
+        slot = _Slot(self._free)
+        slot.take()
+        token = _slot.set(slot)
         try:
             yield
         finally:
             _slot.reset(token)
-            turn.give()
+            slot.give()
 
 
 @contextmanager
 def released() -> Iterator[None]:
-    """A context in which this thread only waits; it is left when its turn comes again.
+    """A context in which this thread only waits; it ends when a slot is free again.
 
     Raises:
         DeadlineExceeded: the time was up first.
     """
-    turn = _slot.get()
-    if turn is None or not turn.held:
+    slot = _slot.get()
+    if slot is None or not slot.held:
         yield
         return
-    token = _slot.set(None)  # threads that wait together with this one have no turn of their own to give
-    turn.give()
+    token = _slot.set(None)  # threads that wait together with this one have no slot of their own to release
+    slot.give()
     try:
         yield
     finally:
         _slot.reset(token)
-        turn.take()
+        slot.take()
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """A context in which this thread does not give its turn away: it holds locks of others while it waits."""
+    """A context in which this thread does not release its slot: it holds locks of others while it waits."""
     token = _slot.set(None)
     try:
         yield

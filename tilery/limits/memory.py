@@ -98,7 +98,7 @@ class Memory:
         # Nobody waits for more while holding some: two who did would wait for each other.
         self._give_back(grant)
         with self._changed:
-            if size <= SMALL or (not self._waiting and self._has_room(size)):
+            if size <= SMALL or (not self._waiting and self._fits(size)):
                 self._held += size
                 grant.held = size
                 return
@@ -112,7 +112,7 @@ class Memory:
         with self._changed:
             self._waiting.append(ticket)
             try:
-                while self._waiting[0] is not ticket or not self._has_room(size):
+                while self._waiting[0] is not ticket or not self._fits(size):
                     if not self._changed.wait(end - time.monotonic()) and time.monotonic() >= end:
                         deadline.check()
                         raise Busy(
@@ -125,7 +125,7 @@ class Memory:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
 
-    def _has_room(self, size: int) -> bool:
+    def _fits(self, size: int) -> bool:
         return self._held + self._unsent + size <= self.total
 
     def _give_back(self, grant: _Grant) -> None:

@@ -11,13 +11,13 @@ from tilery.publishing.progress import Advance, growth
 from tilery.publishing.rasters import BLOCK
 
 
-def cog(source: Path, target: Path, squeeze: Compression, dtype: str, expected: int, advance: Advance) -> None:
+def cog(source: Path, target: Path, compression: Compression, dtype: str, expected: int, advance: Advance) -> None:
     """Write ``target`` by GDAL's COG driver, which puts headers first and small overviews before large.
 
     Args:
         source: a GeoTIFF with its overviews and, where something is missing, its mask.
         target: the new file.
-        squeeze: how blocks are compressed.
+        compression: how blocks are compressed.
         dtype: numpy's name of the type.
         expected: bytes that the file is expected to have.
         advance: called with bytes.
@@ -27,7 +27,7 @@ def cog(source: Path, target: Path, squeeze: Compression, dtype: str, expected: 
     """
     target.unlink(missing_ok=True)
     with growth([target], expected, advance):
-        apart_if_large(source, _write, source, target, squeeze.options(dtype))
+        apart_if_large(source, _write, source, target, compression.options(dtype))
 
 
 def _write(source: Path, target: Path, options: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ def whole(path: Path) -> None:
         _need_all_blocks(path)
     except SourceError as error:  # of our own making, so the source is not to blame
         private = f"{error.detail} {error.private or ''}"
-        if shutil.disk_usage(path.parent).free < rasters.ROOM:
+        if shutil.disk_usage(path.parent).free < rasters.SPARE_SPACE:
             raise StoreFull("The disk is full; nothing was published.", private=private) from error
         raise CatalogError("A file that was written cannot be read; nothing was published.", private=private) from error
 

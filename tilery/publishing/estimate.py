@@ -45,7 +45,8 @@ def estimate(planned: PublishPlan) -> Estimate:
     return Estimate(
         publish_seconds=pixels * per_pixel * (1 + _OTHER_STEPS) / threads(),
         tiles_seconds=planned.tiles * _RENDER_SECONDS / threads(),
-        work_bytes=int(planned.raw_bytes * (0.6 if planned.squeeze.lossless else 0.5) * 4 / 3) + planned.expected_bytes,
+        work_bytes=int(planned.raw_bytes * (0.6 if planned.compression.lossless else 0.5) * 4 / 3)
+        + planned.expected_bytes,
     )
 
 

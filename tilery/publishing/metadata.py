@@ -9,7 +9,7 @@ from tilery.catalog.schema import FORMAT
 from tilery.geo.raster import Bounds
 from tilery.publishing.grid import LATITUDE
 
-KEPT = ("name", "description", "attribution", "render", "styles")
+PRESERVED = ("name", "description", "attribution", "render", "styles")
 """What a new revision takes over from the document before it, unless the publisher says otherwise."""
 
 
@@ -45,20 +45,20 @@ def document(
         revision: of the data.
         published: when, ISO 8601.
         statistics: of each band.
-        given: what the publisher said: any of `KEPT`.
+        given: what the publisher said: any of `PRESERVED`.
         before: the document that this one takes the place of.
     """
     west, south, east, north = bounds
     south, north = max(south, -LATITUDE), min(north, LATITUDE)
     middle = (west + (east if east >= west else east + 360)) / 2
-    kept: dict[str, Any] = {name: before[name] for name in KEPT if before and name in before}
-    kept |= {name: value for name, value in given.items() if value is not None}
+    fields: dict[str, Any] = {name: before[name] for name in PRESERVED if before and name in before}
+    fields |= {name: value for name, value in given.items() if value is not None}
     return {
         "tilejson": "3.0.0",
         "format": FORMAT,
         "id": layer_id,
-        "name": kept.pop("name", None) or layer_id,
-        **{name: kept[name] for name in ("description", "attribution") if kept.get(name)},
+        "name": fields.pop("name", None) or layer_id,
+        **{name: fields[name] for name in ("description", "attribution") if fields.get(name)},
         "scheme": "xyz",
         "tiles": [f"/{layer_id}/{{z}}/{{x}}/{{y}}.png"],
         "bounds": [round(value, 9) for value in (west, south, east, north)],
@@ -76,8 +76,8 @@ def document(
         "revision": revision,
         "published": published,
         "history": _history(before or {}, revision)[-16:],
-        "render": kept.get("render") or {},
-        "styles": kept.get("styles") or {},
+        "render": fields.get("render") or {},
+        "styles": fields.get("styles") or {},
         "statistics": dict(statistics),
     }
 

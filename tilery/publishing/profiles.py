@@ -61,7 +61,7 @@ COMPRESSIONS: Mapping[str, Compression] = {
 }
 
 
-def squeeze(name: str, profile: Profile, kind: Kind, quality: int | None = None) -> Compression:
+def compression(name: str, profile: Profile, kind: Kind, quality: int | None = None) -> Compression:
     """The compression of that name, for that raster and kind of data.
 
     Raises:

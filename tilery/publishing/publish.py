@@ -133,7 +133,7 @@ class PublishPlan:
     native: bool
     """Whether pixels stay where they are."""
     kind: Kind
-    squeeze: Compression
+    compression: Compression
     zoom: int
     minzoom: int
     width: int
@@ -177,7 +177,7 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
     rasters.crs_of(profile)
     kind = order.kind or kinds.guess(profile, sample)
     profile, gaps = closed(profile, own=order.placement.nodata is None)
-    squeeze = profiles.squeeze(order.profile, profile, kind, order.quality)
+    compression = profiles.compression(order.profile, profile, kind, order.quality)
     legacy = order.layout == "legacy"
     native = order.grid == "native" or legacy
     roll = None
@@ -202,7 +202,7 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
     else:
         covered = grid.covering(map_bounds(profile), deepest)
         width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
-        way = warp.missing(profile, keep_alpha=squeeze.compress != "JPEG")
+        way = warp.missing(profile, keep_alpha=compression.compress != "JPEG")
         bands = len(profile.data_bands) + way.alpha
     if wrong := display.missing_bands(order.given.get("render") or {}, bands):
         raise InvalidParameter(f"The raster has {bands} bands and none of number {wrong[0]}.", parameter="render")
@@ -231,7 +231,7 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
         gaps=gaps,
         native=native,
         kind=kind,
-        squeeze=squeeze,
+        compression=compression,
         zoom=deepest,
         minzoom=minzoom,
         width=width,
@@ -240,7 +240,7 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
         way=way,
         steps=steps,
         raw_bytes=raw,
-        expected_bytes=int(raw * squeeze.ratio * 4 / 3),
+        expected_bytes=int(raw * compression.ratio * 4 / 3),
         tiles=count_tiles(bounds_of(profile), minzoom, deepest),
     )
 
@@ -422,7 +422,7 @@ def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Prog
     dtype = profile.dtypes[0]
     if place.recall("write") is None:
         with progress.step("write", planned.expected_bytes, "B") as advance:
-            cog(ready, target, planned.squeeze, dtype, planned.expected_bytes, advance)
+            cog(ready, target, planned.compression, dtype, planned.expected_bytes, advance)
         place.done("write", ["index.tif"])
     found = check.check(target, width=planned.width, height=planned.height, bands=planned.bands, dtype=dtype)
     return ["index.tif"], found

@@ -48,7 +48,7 @@ _NOT_HARMLESS = (
     "GDAL cannot open this as a raster of a format that holds all of it. What may lead to other files or addresses "
     "(VRT, HDF5, netCDF 4, WMS and others) needs --trust: give it when you trust where the file is from."
 )
-ROOM = 32 << 20
+SPARE_SPACE = 32 << 20
 """Free bytes below which a failed write is put down to a full disk."""
 
 
@@ -214,7 +214,7 @@ def failures(folder: Path) -> Iterator[None]:
         text = f"{error} {error.__cause__ or ''}"
         if not folder.is_dir():
             raise CatalogError("The folder to write to is not there.", private=text) from error
-        if "No space left" in text or shutil.disk_usage(folder).free < ROOM:
+        if "No space left" in text or shutil.disk_usage(folder).free < SPARE_SPACE:
             raise StoreFull("The disk is full; nothing was published.", private=text) from error
         raise BrokenRaster("A part of the raster cannot be read or written.", private=text) from error
 

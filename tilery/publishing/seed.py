@@ -71,7 +71,7 @@ def tiles(bounds: Bounds, minzoom: int, maxzoom: int, part: Part = WHOLE) -> Ite
 class Seeded:
     """What came of it."""
 
-    kept: int = 0
+    written: int = 0
     empty: int = 0
     """Outside the raster."""
     failed: int = 0
@@ -96,10 +96,10 @@ async def seed(
 
     async def one_after_another() -> None:
         for tile, suffix in wanted:
-            kept = await keep(tile, suffix)
-            if kept:
-                done.kept += 1
-            elif kept is None:
+            written = await keep(tile, suffix)
+            if written:
+                done.written += 1
+            elif written is None:
                 done.empty += 1
             else:
                 done.failed += 1

@@ -28,25 +28,25 @@ def copy_tags(source: Path, driver: str, written: Any, bands: Sequence[int]) -> 
         whole = dataset.tags()
         of_bands = [dataset.tags(band) for band in bands]
         units = [dataset.units[band - 1] for band in bands]
-    room = _MOST_BYTES
-    kept, room = _kept(whole, room)
-    if kept:
-        written.update_tags(**kept)
+    space = _MOST_BYTES
+    chosen, space = _fitting(whole, space)
+    if chosen:
+        written.update_tags(**chosen)
     for number, (tags, unit) in enumerate(zip(of_bands, units, strict=True), 1):
-        kept, room = _kept(tags, room)
-        if kept:
-            written.update_tags(number, **kept)
+        chosen, space = _fitting(tags, space)
+        if chosen:
+            written.update_tags(number, **chosen)
         if unit:
             written.set_band_unit(number, unit)
 
 
-def _kept(tags: Mapping[str, str], room: int) -> tuple[dict[str, str], int]:
-    """Tags to keep, and the room that they leave."""
-    kept = {}
+def _fitting(tags: Mapping[str, str], space: int) -> tuple[dict[str, str], int]:
+    """Tags to keep, and the space that they leave."""
+    chosen = {}
     for name, value in tags.items():
         size = len(name.encode()) + len(value.encode()) + 32
-        if name.startswith(_STALE) or name in _OF_THE_FILE or size > room:
+        if name.startswith(_STALE) or name in _OF_THE_FILE or size > space:
             continue
-        kept[name] = value
-        room -= size
-    return kept, room
+        chosen[name] = value
+        space -= size
+    return chosen, space

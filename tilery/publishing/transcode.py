@@ -133,6 +133,6 @@ WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1"}
 """Creation options of files that live for one publish: quick to write."""
 
 
-def final(squeeze: Compression, dtype: str) -> dict[str, str]:
+def final(compression: Compression, dtype: str) -> dict[str, str]:
     """Creation options of a GeoTIFF to keep, as the Lambda tiler's ``transcode`` wrote it."""
-    return squeeze.strip_options(dtype) | {"BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}
+    return compression.strip_options(dtype) | {"BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}

@@ -71,8 +71,8 @@ def on_the_map(profile: Profile) -> tuple[Profile, Roll | None]:
 
 def _holds_the_map(west: float, east: float, step: float) -> bool:
     """True for all of the map and less than a pixel more on each side."""
-    room = _ROUNDING * step
-    return -180.0 - step < west <= -180.0 + room and 180.0 - room <= east < 180.0 + step
+    tolerance = _ROUNDING * step
+    return -180.0 - step < west <= -180.0 + tolerance and 180.0 - tolerance <= east < 180.0 + step
 
 
 def _roll(profile: Profile) -> Roll | None:

@@ -50,7 +50,7 @@ def covers(profile: Profile, bounds: Bounds, crs: Crs) -> bool:
     return math.floor((left - east) / turn + _HAIR) + 1 < (right - west) / turn - _HAIR
 
 
-def turns(profile: Profile, grid: Grid) -> tuple[float, ...]:
+def shifts(profile: Profile, grid: Grid) -> tuple[float, ...]:
     """How far, in units of x, a raster has to be moved to be found by all of a grid: nowhere else than where it is,
     unless one of the two goes beyond the antimeridian by more than a pixel.
     """
@@ -64,11 +64,11 @@ def turns(profile: Profile, grid: Grid) -> tuple[float, ...]:
     if ends[0] >= world[0] - spare and ends[1] <= world[1] + spare:
         return (0.0,)
     first, last = math.ceil((low - right) / turn + _HAIR), math.floor((high - left) / turn - _HAIR)
-    found = sorted(range(max(first, -_MOST_TURNS), min(last, _MOST_TURNS) + 1), key=abs)
+    found = sorted(range(max(first, -_MOST_SHIFTS), min(last, _MOST_SHIFTS) + 1), key=abs)
     return tuple(by * turn for by in found) or (0.0,)
 
 
-_MOST_TURNS = 2
+_MOST_SHIFTS = 2
 
 
 def extent(profile: Profile, crs: Crs) -> tuple[Bounds, Bounds] | None:
@@ -99,8 +99,10 @@ def surely(bounds: Bounds, extent: tuple[Bounds, Bounds]) -> bool | None:
     outer, inner = extent
     if left < inner[2] and right > inner[0] and bottom < inner[3] and top > inner[1]:
         return True
-    room = max(right - left, top - bottom) / 4 + (outer[2] - outer[0] + outer[3] - outer[1]) / 40
-    away = left > outer[2] + room or right < outer[0] - room or bottom > outer[3] + room or top < outer[1] - room
+    margin = max(right - left, top - bottom) / 4 + (outer[2] - outer[0] + outer[3] - outer[1]) / 40
+    away = (
+        left > outer[2] + margin or right < outer[0] - margin or bottom > outer[3] + margin or top < outer[1] - margin
+    )
     return False if away else None
 
 
@@ -197,7 +199,7 @@ def decoded_bytes(
         left, bottom, right, top = crs_.transform_bounds(grid.crs, profile.crs, (left, bottom, right, top))
     width, height = profile.width, profile.height
     finite = all(map(math.isfinite, (left, bottom, right, top)))
-    if profile.north_up and finite and left < right and turns(profile, grid) == (0.0,):
+    if profile.north_up and finite and left < right and shifts(profile, grid) == (0.0,):
         a, _, c, _, e, f = profile.transform
         columns = sorted(((left - c) / a, (right - c) / a))
         rows = sorted(((top - f) / e, (bottom - f) / e))

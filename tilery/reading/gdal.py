@@ -121,7 +121,7 @@ class Handle:
             with gdal_files.reachable():
                 self.dataset = self._open(driver, overview)
         except BaseException:
-            self._leave()
+            self._release_path()
             raise
         if self.footing.deflated is not None:  # from now on pixels are read
             self._check_block = self.footing.deflated.check
@@ -192,11 +192,11 @@ class Handle:
                 with gdal_files.reachable():
                     self.dataset.close()
             finally:
-                self._leave()
+                self._release_path()
         except Exception:
             logger.warning("a raster could not be closed", exc_info=True)
 
-    def _leave(self) -> None:
+    def _release_path(self) -> None:
         if self._added:
             gdal_files.remove(self._path)
 
@@ -358,7 +358,7 @@ class GdalGridReader:
         try:
             if method == "nearest" and not self._profile.gcps:
                 return self._read_nearest(grid, bands, nodata)
-            first, *others = footprint.turns(self._profile, grid)
+            first, *others = footprint.shifts(self._profile, grid)
             found = self._read(grid, first, bands, nodata, method)
             for turn in others:
                 if found.mask is None:

@@ -97,8 +97,8 @@ def within_a_turn(
     turn = high - low
     if east - west >= turn - _ROUNDING * step:
         return low, high
-    turns = math.floor((west - low + _OVERHANG * step) / turn)
-    west, east = west - turn * turns, east - turn * turns
+    count = math.floor((west - low + _OVERHANG * step) / turn)
+    west, east = west - turn * count, east - turn * count
     if east <= high + _OVERHANG * step:
         return max(west, low), min(east, high)
     return max(west, low), east - turn

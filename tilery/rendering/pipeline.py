@@ -56,8 +56,8 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
     exact = bool(options.algorithm) and _packs(options.algorithm)
     if exact and format_name is None:
         format_name = "png"
-    asked = None if format_name is None else formats.get(format_name)
-    picture, row, bounds = _pictured(raster, options, asked)
+    wanted = None if format_name is None else formats.get(format_name)
+    picture, row, bounds = _pictured(raster, options, wanted)
     if exact:
         picture = replace(picture, exact=True)
     return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=bounds)
@@ -81,12 +81,12 @@ def on_background(raster: Raster, options: RenderOptions, format_name: str, back
     return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=bounds)
 
 
-def _pictured(raster: Raster, options: RenderOptions, asked: Format | None) -> tuple[Picture, Format, Bounds]:
+def _pictured(raster: Raster, options: RenderOptions, wanted: Format | None) -> tuple[Picture, Format, Bounds]:
     """What the encoder gets, for which format, and where it lies."""
     raster = calculated(raster, options)
     colormap = _colormap(raster, options)
     changed = bool(options.return_mask or options.rescale or options.color_formula or colormap is not None)
-    if changed or asked is None or asked.channels:
+    if changed or wanted is None or wanted.channels:
         raster = real(raster)  # a format for data holds complex ones, as they are
     if options.rescale:
         raster = rescale.linear(raster, options.rescale)
@@ -95,9 +95,9 @@ def _pictured(raster: Raster, options: RenderOptions, asked: Format | None) -> t
 
         raster = color_formula.apply(raster, options.color_formula)
     if colormap is None:
-        picture, row = _plain(raster, asked, return_mask=options.return_mask)
+        picture, row = _plain(raster, wanted, return_mask=options.return_mask)
     else:
-        picture, row = _mapped(raster, colormap, asked, return_mask=options.return_mask)
+        picture, row = _mapped(raster, colormap, wanted, return_mask=options.return_mask)
     return picture, row, raster.bounds
 
 
@@ -181,12 +181,12 @@ def _colormap(raster: Raster, options: RenderOptions) -> Colormap | None:
     return None
 
 
-def _plain(raster: Raster, asked: Format | None, *, return_mask: bool) -> tuple[Picture, Format]:
-    if asked is None:
+def _plain(raster: Raster, wanted: Format | None, *, return_mask: bool) -> tuple[Picture, Format]:
+    if wanted is None:
         row = formats.get("jpeg" if _opacity(raster, np.dtype(np.uint8)) is None else "png")
         fits = raster.data.dtype == np.uint8
     else:
-        row = asked
+        row = wanted
         fits = formats.holds(row, raster.data.dtype)
     formats.check_channels(row, raster.count, masked=return_mask)
     if not fits:
@@ -203,7 +203,7 @@ def _plain(raster: Raster, asked: Format | None, *, return_mask: bool) -> tuple[
     return _picture(raster, pixels, mask), row
 
 
-def _mapped(raster: Raster, colormap: Colormap, asked: Format | None, *, return_mask: bool) -> tuple[Picture, Format]:
+def _mapped(raster: Raster, colormap: Colormap, wanted: Format | None, *, return_mask: bool) -> tuple[Picture, Format]:
     if raster.count != 1:
         raise InvalidColormap(
             f"A colormap needs one band, and there are {raster.count}. Choose one with bidx or expression.",
@@ -211,7 +211,7 @@ def _mapped(raster: Raster, colormap: Colormap, asked: Format | None, *, return_
         )
     indexes, palette = colormap_.apply(colormap, raster.data[0])
     mask = _opacity(raster, np.dtype(np.uint8))
-    row = asked
+    row = wanted
     if row is None:
         clear = mask is not None or (palette[:, 3].min() < 255 and palette[:, 3].take(indexes).min() < 255)
         row = formats.get("png" if clear else "jpeg")

@@ -139,7 +139,7 @@ LISTED = 60
 async def listing(context: RequestContext[None]) -> Response:
     """The layers of the catalog, a page of them at a time."""
     is_page = answers.wants_page(context)
-    found, links = await layer_pages.asked(context, layer_pages.CARDS if is_page else layer_pages.MOST)
+    found, links = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else layer_pages.MOST)
 
     beside: Json = {}
     if len(links) > 1:  # not all are here
@@ -271,7 +271,7 @@ async def capabilities(context: RequestContext[None]) -> Response:
         found: tuple[Layer, ...] = (layer,)
         state = f"{layer.id} {layer.version}"
     else:
-        page, beside = await layer_pages.asked(context)
+        page, beside = await layer_pages.requested_page(context)
         found, state = page.layers, page.state
         if "next" in beside:
             abstract = f"A part of {page.total} layers. The next part: {beside['next']}"
@@ -405,5 +405,5 @@ def fast_routes(app: AppContext) -> list[FastRoute]:
     return [
         fast_route(f"/{layer}{tiles.PLACE}", _SHORT_TILE, app),
         fast_route(f"{UNSTORED}/{layer}{tiles.PLACE}", _UNSTORED_TILE, app),
-        fast_route(f"/layers/{layer}{tiles.LANE}", bound(FAMILY, tiles.ANY_TILE), app),
+        fast_route(f"/layers/{layer}{tiles.FAST_ROUTE}", bound(FAMILY, tiles.ANY_TILE), app),
     ]

@@ -77,7 +77,7 @@ def expression_text(values: Values) -> str | None:
     return "".join(characters)
 
 
-def tally(values: Values) -> StatisticsOptions:
+def statistics_options(values: Values) -> StatisticsOptions:
     """What is to be counted in statistics.
 
     Raises:

@@ -119,7 +119,7 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
     request = StatisticsRequest(
         style=ImageOptions(read=context.plan.read, render=RenderOptions()),
         size=Size(max_size=1024),
-        tally=StatisticsOptions(),
+        statistics=StatisticsOptions(),
     )
 
     def work(reader: Reader) -> Json:

@@ -66,7 +66,7 @@ class Planned:
 
 
 def plan(app: AppContext, values: Values) -> Planned:
-    """The look, area and size of a map.
+    """The rendering, area and size of a map.
 
     Raises:
         InvalidParameter: they contradict each other, or an axis is none of the CRS's.

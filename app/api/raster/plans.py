@@ -30,7 +30,7 @@ class PixelOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePlan:
-    """A look, a size and the CRSs of a picture."""
+    """How a picture is rendered, its size and its CRSs."""
 
     pixel_options: PixelOptions
     size: Size
@@ -43,7 +43,7 @@ class StatisticsPlan:
     """What statistics are made of and what is counted."""
 
     image_plan: ImagePlan
-    tally: StatisticsOptions
+    statistics: StatisticsOptions
     cover_scale: int
 
 
@@ -84,7 +84,7 @@ def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
     """Parameters of statistics."""
     return StatisticsPlan(
         image_plan=image_plan(app, values),
-        tally=options.tally(values),
+        statistics=options.statistics_options(values),
         cover_scale=values.get("cover_scale", 10),
     )
 
@@ -92,7 +92,7 @@ def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
 def image_options(
     context: RequestContext[PixelOptions] | RequestContext[ImagePlan], shown: PixelOptions
 ) -> ImageOptions:
-    """The look with its format: the path's suffix, else the parameter."""
+    """The rendering with its format: the path's suffix, else the parameter."""
     return ImageOptions(
         read=shown.read, render=shown.render, format=context.path.get("format") or context.values.get("format")
     )

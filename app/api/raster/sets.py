@@ -67,9 +67,9 @@ def _item_formats(context: RequestContext[Any]) -> list[formats.Format]:
     PNG is the first, which some clients take, and the only one for numbers that are packed into colours.
     """
     layer, query = context.subject.layer, dict(query_of(context.request.scope))
-    asked = formats.FORMATS.get(query.get("tile_format", ""))
-    if asked is not None:
-        return [asked]
+    wanted = formats.FORMATS.get(query.get("tile_format", ""))
+    if wanted is not None:
+        return [wanted]
     algorithm = query.get("algorithm") or dict(layer.render if layer else ()).get("algorithm")
     return [formats.get(name) for name in (("png",) if algorithms.packs(algorithm) else ("png", "jpeg", "webp"))]
 
@@ -136,7 +136,7 @@ def _tilesize(values: Values) -> int | None:
 
 
 def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
-    """The look of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
+    """The rendering of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
     if (tilesize := _tilesize(values)) is not None:
         options.check_tile(app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
     return WmtsPlan(

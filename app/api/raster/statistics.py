@@ -54,7 +54,7 @@ def _request(context: RequestContext[StatisticsPlan], features: tuple[Shape, ...
     return StatisticsRequest(
         style=ImageOptions(read=image_plan.pixel_options.read, render=image_plan.pixel_options.render),
         size=image_plan.size,
-        tally=context.plan.tally,
+        statistics=context.plan.statistics,
         features=features,
         coord_crs=image_plan.coord_crs,
         dst_crs=image_plan.dst_crs,

@@ -26,7 +26,7 @@ _SUFFIX = r"(?:@(?P<scale>[0-9]{1,2})x)?(?:\.(?P<format>[a-z0-9]{1,8}))?"
 
 PLACE = rf"/(?P<z>-?[0-9]{{1,3}})/(?P<x>-?[0-9]{{1,10}})/(?P<y>-?[0-9]{{1,10}}){_SUFFIX}"
 """Where a tile is in its set, as a regular expression: ``/7/66/45@2x.png``."""
-LANE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
+FAST_ROUTE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 """Every spelling of a tile's path, old ones included."""
 
 

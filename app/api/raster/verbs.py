@@ -31,4 +31,4 @@ def operations(family: Family) -> tuple[Operation[Any], ...]:
 
 def fast_routes(family: Family, app: AppContext) -> list[FastRoute]:
     """Return the short way to a family's tiles, for one whose path names nothing."""
-    return [fast_route(family.path + tiles.LANE, bound(family, tiles.ANY_TILE), app)]
+    return [fast_route(family.path + tiles.FAST_ROUTE, bound(family, tiles.ANY_TILE), app)]

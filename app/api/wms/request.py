@@ -112,7 +112,7 @@ def map_of(given: Mapping[str, str]) -> Map:
     )
 
 
-def point_of(given: Mapping[str, str], asked: Map) -> tuple[float, float]:
+def point_of(given: Mapping[str, str], wanted: Map) -> tuple[float, float]:
     """The centre of the pixel that the keys name, x first, in the map's CRS.
 
     Raises:
@@ -126,10 +126,10 @@ def point_of(given: Mapping[str, str], asked: Map) -> tuple[float, float]:
     if not (_WHOLE.fullmatch(column) and _WHOLE.fullmatch(row)):
         names = "X and Y" if old else "I and J"
         raise ServiceError("InvalidPoint", f"{names} are the column and row of a pixel.", parameter=names[0])
-    if int(column) >= asked.width or int(row) >= asked.height:
+    if int(column) >= wanted.width or int(row) >= wanted.height:
         raise ServiceError("InvalidPoint", "The map has no such pixel.", parameter="I")
-    left, bottom, right, top = asked.bounds
-    across, down = (right - left) / asked.width, (top - bottom) / asked.height
+    left, bottom, right, top = wanted.bounds
+    across, down = (right - left) / wanted.width, (top - bottom) / wanted.height
     return left + (int(column) + 0.5) * across, top - (int(row) + 0.5) * down
 
 

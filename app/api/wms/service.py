@@ -66,7 +66,7 @@ def catalog(family: Family) -> Callable[[RequestContext[None]], Any]:
             texts = {"layer": given.get("layers", "")}
             query: bytes = context.request.scope["query_string"]
             return await kvp.handed_on(context.request, context.app, bound(family, SERVICE), texts, query)
-        page, beside = await layer_pages.asked(context)
+        page, beside = await layer_pages.requested_page(context)
         spoken, address, settings = request_.version(given), _address(context), context.app.settings
         media_type = _media_type(spoken)
 
@@ -184,29 +184,29 @@ def _media_type(spoken: request_.Version) -> str:
 
 
 async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
-    asked = await aside(request_.map_of, given)
-    options.check_size(context.app.settings, WIDTH=asked.width, HEIGHT=asked.height)
+    wanted = await aside(request_.map_of, given)
+    options.check_size(context.app.settings, WIDTH=wanted.width, HEIGHT=wanted.height)
     part = PartRequest(
-        bounds=asked.bounds,
-        bounds_crs=asked.crs,
-        dst_crs=asked.crs,
-        style=ImageOptions(read=context.plan.read, render=context.plan.render, format=asked.format),
-        size=Size(width=asked.width, height=asked.height),
+        bounds=wanted.bounds,
+        bounds_crs=wanted.crs,
+        dst_crs=wanted.crs,
+        style=ImageOptions(read=context.plan.read, render=context.plan.render, format=wanted.format),
+        size=Size(width=wanted.width, height=wanted.height),
     )
     return await results.made(
         context,
-        f"wms {asked}",
-        lambda reader: render.on_background(reader, part, asked.background),
+        f"wms {wanted}",
+        lambda reader: render.on_background(reader, part, wanted.background),
         media_type=plans.media_type(part.style),
     )
 
 
 async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
     """The values of the pixel that was clicked at."""
-    asked, media_type = await aside(request_.map_of, given), request_.info_format(given)
-    x, y = request_.point_of(given, asked)
+    wanted, media_type = await aside(request_.map_of, given), request_.info_format(given)
+    x, y = request_.point_of(given, wanted)
     request = PointRequest(
-        lon=x, lat=y, coord_crs=asked.crs, style=ImageOptions(read=context.plan.read, render=context.plan.render)
+        lon=x, lat=y, coord_crs=wanted.crs, style=ImageOptions(read=context.plan.read, render=context.plan.render)
     )
     name = context.subject.name
 

@@ -33,10 +33,10 @@ def sized(keys: list[int]) -> dict[int, int]:
 def filler(calls: list[list[int]]) -> Callable[[Mapping[int, Array]], Iterator[int]]:
     """Fills each block with its key."""
 
-    def fill(rooms: Mapping[int, Array]) -> Iterator[int]:
-        calls.append(list(rooms))
-        for key, room in rooms.items():
-            room[:] = key % 256
+    def fill(buffers: Mapping[int, Array]) -> Iterator[int]:
+        calls.append(list(buffers))
+        for key, buffer in buffers.items():
+            buffer[:] = key % 256
             yield key
 
     return fill
@@ -143,10 +143,10 @@ def test_one_flight_a_block() -> None:
     cache, calls = BlockCache(1 << 20), []
     started, go = threading.Event(), threading.Event()
 
-    def slow(rooms: Mapping[int, Array]) -> Iterator[int]:
+    def slow(buffers: Mapping[int, Array]) -> Iterator[int]:
         started.set()
         go.wait(10)
-        return filler(calls)(rooms)
+        return filler(calls)(buffers)
 
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(cache.obtain, [1, 2], sized, slow)
@@ -164,10 +164,10 @@ def test_whoever_waited_for_a_failure_tries_for_himself() -> None:
     cache, calls = BlockCache(1 << 20), []
     started, go = threading.Event(), threading.Event()
 
-    def failing(rooms: Mapping[int, Array]) -> Iterator[int]:
+    def failing(buffers: Mapping[int, Array]) -> Iterator[int]:
         started.set()
         go.wait(10)
-        rooms[1][:] = 1
+        buffers[1][:] = 1
         yield 1
         raise BrokenRaster("no")
 
@@ -188,7 +188,7 @@ def test_whoever_waited_for_a_failure_tries_for_himself() -> None:
 def test_a_filler_that_forgets_a_block_does_not_hang_others() -> None:
     cache = BlockCache(1 << 20)
     with pytest.raises(BrokenRaster):
-        cache.obtain([1], sized, lambda rooms: iter([]))
+        cache.obtain([1], sized, lambda buffers: iter([]))
     assert cache.held == 0
     calls: list[list[int]] = []
     assert (cache.obtain([1], sized, filler(calls))[1] == 1).all()

@@ -30,9 +30,9 @@ def sized(keys: list[int]) -> dict[int, int]:
     return dict.fromkeys(keys, SIZE)
 
 
-def fill(rooms: Mapping[int, Array]) -> Iterator[int]:
-    for key, room in rooms.items():
-        room[:] = key % 251
+def fill(buffers: Mapping[int, Array]) -> Iterator[int]:
+    for key, buffer in buffers.items():
+        buffer[:] = key % 251
         yield key
 
 
@@ -91,8 +91,8 @@ def test_a_block_is_made_once_for_all(workers: Workers) -> None:
     made = CONTEXT.Value("i", 0)
     begin = CONTEXT.Event()
 
-    def slow(rooms: Mapping[int, Array]) -> Iterator[int]:
-        for key in fill(rooms):
+    def slow(buffers: Mapping[int, Array]) -> Iterator[int]:
+        for key in fill(buffers):
             time.sleep(0.01)
             with made.get_lock():
                 made.value += 1
@@ -114,8 +114,8 @@ def test_a_block_is_made_once_for_all(workers: Workers) -> None:
 def test_one_that_is_killed_while_it_fills_a_block(workers: Workers) -> None:
     at_it = CONTEXT.Event()
 
-    def hang(rooms: Mapping[int, Array]) -> Iterator[int]:
-        rooms[1][: SIZE // 2] = 77
+    def hang(buffers: Mapping[int, Array]) -> Iterator[int]:
+        buffers[1][: SIZE // 2] = 77
         at_it.set()
         time.sleep(60)
         yield 1
@@ -190,7 +190,7 @@ def test_one_that_is_killed_before_it_says_that_it_has_the_lock(
     assert holds(cache.obtain([2], sized, fill))  # without the arena
     workers.kill(process)
     cache.obtain([3], sized, fill)
-    assert holds(cache.obtain([3], sized, lambda rooms: pytest.fail("filled again")))
+    assert holds(cache.obtain([3], sized, lambda buffers: pytest.fail("filled again")))
 
 
 def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
@@ -200,7 +200,7 @@ def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
 
     def child() -> None:
         cache.use_own_memory()
-        blocks = cache.obtain([1], sized, lambda rooms: (made.append(1), *fill(rooms))[1:])
+        blocks = cache.obtain([1], sized, lambda buffers: (made.append(1), *fill(buffers))[1:])
         os._exit(0 if holds(blocks) and made and not workers.arena._words[1] else 1)
 
     process = CONTEXT.Process(target=child)

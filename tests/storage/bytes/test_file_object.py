@@ -20,7 +20,7 @@ from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import SourceDenied
 from tilery.storage.bytes import ByteSource, file_object
-from tilery.storage.bytes.file_object import CHUNK, KEPT
+from tilery.storage.bytes.file_object import CACHED_CHUNKS, CHUNK
 from tilery.storage.locations import FileLocation
 from tilery.storage.policy import Policy
 from tilery.storage.stores import Stores
@@ -74,7 +74,7 @@ def test_reads_like_a_file(steps: list[tuple[str, int]]) -> None:
     for verb, number in steps:
         assert getattr(found, verb)(number) == getattr(expected, verb)(number)
         assert found.tell() == expected.tell()
-        assert len(found._chunks) <= KEPT
+        assert len(found._chunks) <= CACHED_CHUNKS
 
 
 def test_has_the_manners_of_a_file() -> None:
@@ -112,7 +112,7 @@ def test_reading_on_takes_more_with_each_request() -> None:
     while file.read(1000):
         pass
     assert len(source.reads) <= 8
-    assert sum(length for _, length in source.reads) < len(DATA) + KEPT * CHUNK
+    assert sum(length for _, length in source.reads) < len(DATA) + CACHED_CHUNKS * CHUNK
 
 
 def test_jumping_about_takes_no_more_than_it_needs() -> None:

@@ -72,6 +72,7 @@ def test_a_removed_file_is_noticed(path: Path) -> None:
 
 
 def test_closing_does_not_disturb_reads_and_frees_the_file_in_the_end(path: Path) -> None:
+    gc.collect()  # files of other tests
     before = len(list(Path("/proc/self/fd").iterdir()))
     source = opened(path)
     with ThreadPoolExecutor(4) as pool:

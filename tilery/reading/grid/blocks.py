@@ -43,7 +43,7 @@ class BlockCache:
 
     def __init__(self, capacity: int, arena: Arena | None = None) -> None:
         """Keep up to ``capacity`` bytes, or what an arena holds, which other processes may share."""
-        self._kept = _Views(arena or _arena(capacity))
+        self._views = _Views(arena or _arena(capacity))
         self._sparse: dict[Hashable, None] = {}
         self._flights: dict[Hashable, _Decoding] = {}
         self._lock = threading.Lock()
@@ -52,17 +52,17 @@ class BlockCache:
     @property
     def held(self) -> int:
         """Bytes held at present."""
-        return self._kept.arena.held
+        return self._views.arena.held
 
     def resize(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
-        self._kept = _Views(_arena(capacity))
+        self._views = _Views(_arena(capacity))
 
     def clear(self) -> None:
         """Drop all blocks."""
         with self._lock:
             self._sparse.clear()
-        arena = self._kept.arena
+        arena = self._views.arena
         if arena.lock():
             try:
                 arena.clear()
@@ -71,7 +71,7 @@ class BlockCache:
 
     def use_own_memory(self) -> None:
         """Have memory of one's own. For a process that was forked from one that uses the cache."""
-        self._kept = _Views(_arena(self._kept.arena.capacity))
+        self._views = _Views(_arena(self._views.arena.capacity))
         self._flights = {}
         self._lock = threading.Lock()
 
@@ -112,14 +112,14 @@ class BlockCache:
     def _find(self, digests: Mapping[_Key, Key]) -> dict[_Key, Array]:
         """The blocks that are kept."""
         found = {key: SPARSE for key in digests if key in self._sparse} if self._sparse else {}
-        return found | self._look(digests)[0]
+        return found | self._look_up(digests)[0]
 
-    def _look(self, digests: Mapping[_Key, Key]) -> tuple[dict[_Key, Array], bool]:
+    def _look_up(self, digests: Mapping[_Key, Key]) -> tuple[dict[_Key, Array], bool]:
         """The blocks that are in the arena; and whether there are others that nobody is at."""
         found: dict[_Key, Array] = {}
         gone = False
-        kept = self._kept
-        arena = kept.arena
+        views = self._views
+        arena = views.arena
         if not arena.lock():
             return found, True
         try:
@@ -128,7 +128,7 @@ class BlockCache:
                 if page is None:
                     gone = True
                 elif arena.is_ready(page):
-                    found[key] = kept.view(page)
+                    found[key] = views.view(page)
         finally:
             arena.unlock()
         return found, gone
@@ -160,14 +160,14 @@ class BlockCache:
             for key in [key for key in mine if key not in stored]:
                 self._remember_sparse(key)
                 self._land(key, SPARSE, mine, found)
-            rooms, ready = self._rooms(stored, digests)
+            buffers, ready = self._buffers_for(stored, digests)
             for key, block in ready.items():
                 self._land(key, block, mine, found)
             # Threads of this worker that wait for the same look for themselves: own work may take longer.
-            elsewhere = {key: digests[key] for key in mine if key not in rooms}
+            elsewhere = {key: digests[key] for key in mine if key not in buffers}
             self._let_go([mine.pop(key) for key in elsewhere], elsewhere)
-            if rooms:
-                self._fill(rooms, fill, mine, found)
+            if buffers:
+                self._fill(buffers, fill, mine, found)
             return elsewhere
         finally:
             self._let_go(list(mine.values()), mine)
@@ -176,7 +176,7 @@ class BlockCache:
         """Put blocks that other workers are at into ``found`` when they are there; those that failed are returned."""
         pause = _FIRST_PAUSE
         while elsewhere:
-            ready, gone = self._look(elsewhere)
+            ready, gone = self._look_up(elsewhere)
             found |= ready
             elsewhere = {key: digest for key, digest in elsewhere.items() if key not in ready}
             if gone or not elsewhere:
@@ -189,33 +189,33 @@ class BlockCache:
 
     def _fill(
         self,
-        rooms: dict[_Key, _Memory],
+        buffers: dict[_Key, _Memory],
         fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
         mine: dict[_Key, _Decoding],
         found: dict[_Key, Array],
     ) -> None:
         """Have blocks made."""
         try:
-            for key in fill({key: room.block for key, room in rooms.items()}):
-                room = rooms.pop(key)
-                room.block.flags.writeable = False
-                room.close(filled=True)
-                self._land(key, room.block, mine, found)
-            if rooms:
+            for key in fill({key: buffer.block for key, buffer in buffers.items()}):
+                buffer = buffers.pop(key)
+                buffer.block.flags.writeable = False
+                buffer.close(filled=True)
+                self._land(key, buffer.block, mine, found)
+            if buffers:
                 raise BrokenRaster("A block of the raster is missing.", parameter="url")
         finally:
-            for room in rooms.values():
-                room.close(filled=False)
+            for buffer in buffers.values():
+                buffer.close(filled=False)
 
-    def _rooms(
+    def _buffers_for(
         self, sizes: Mapping[_Key, int], digests: Mapping[_Key, Key]
     ) -> tuple[dict[_Key, _Memory], dict[_Key, Array]]:
         """Memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
-        kept = self._kept
-        arena = kept.arena
+        views = self._views
+        arena = views.arena
         if not arena.lock():
             return {key: _Memory(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
-        rooms = {}
+        buffers = {}
         ready = {}
         try:
             for key, size in sizes.items():
@@ -223,14 +223,14 @@ class BlockCache:
                 if page is None:
                     page = arena.make(digests[key], size)
                     if page is None:  # all is in use, or the block is larger than all
-                        rooms[key] = _Memory(np.empty(size, np.uint8))
+                        buffers[key] = _Memory(np.empty(size, np.uint8))
                     else:
-                        rooms[key] = _Memory(kept.room(page), arena, page)
+                        buffers[key] = _Memory(views.buffer(page), arena, page)
                 elif arena.is_ready(page):
-                    ready[key] = kept.view(page)
+                    ready[key] = views.view(page)
         finally:
             arena.unlock()
-        return rooms, ready
+        return buffers, ready
 
     def _let_go(self, flights: list[_Decoding], keys: Iterable[Hashable]) -> None:
         """End flights without a block."""
@@ -303,11 +303,11 @@ class _Views:
     def view(self, page: int) -> Array:
         """The bytes of an extent, not to be written to. With the arena locked."""
         self.arena.use(page)
-        array = self.room(page)
+        array = self.buffer(page)
         array.flags.writeable = False
         return array
 
-    def room(self, page: int) -> Array:
+    def buffer(self, page: int) -> Array:
         """The bytes of an extent, to be filled. With the arena locked."""
         with self._lock:
             self._let_go()

@@ -30,10 +30,10 @@ def buffer(name: str, shape: tuple[int, int], dtype: Any) -> Array:
     size = shape[0] * shape[1]
     if size > AT_A_TIME:
         return np.empty(shape, dtype)
-    kept = _buffers.parts.get(name)
-    if kept is None:
-        kept = _buffers.parts[name] = np.empty(AT_A_TIME, np.float64)
-    return cast("Array", kept.view(dtype)[:size].reshape(shape))
+    part = _buffers.parts.get(name)
+    if part is None:
+        part = _buffers.parts[name] = np.empty(AT_A_TIME, np.float64)
+    return cast("Array", part.view(dtype)[:size].reshape(shape))
 
 
 def strips(height: int, width: int) -> Iterator[slice]:

@@ -92,11 +92,11 @@ class BlockImage(Protocol):
         """
         ...
 
-    def decode(self, data: bytes, room: Array) -> None:
-        """Fill ``room``, ``block_bytes`` long, with the samples of a block: row by row, band next to band.
+    def decode(self, data: bytes, buffer: Array) -> None:
+        """Fill ``buffer``, ``block_bytes`` long, with the samples of a block: row by row, band next to band.
 
         Raises:
-            BrokenRaster: the bytes are not a block of this image. The room then holds anything.
+            BrokenRaster: the bytes are not a block of this image. The buffer then holds anything.
         """
         ...
 

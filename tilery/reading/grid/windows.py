@@ -78,8 +78,8 @@ class BlockReader:
             places.update(self._places(images, missing))
             return {key: images[key[1]].block_bytes for key in missing if key in places}
 
-        def fill(rooms: Mapping[_Key, Array]) -> Iterator[_Key]:
-            return self._fill(images, places, rooms)
+        def fill(buffers: Mapping[_Key, Array]) -> Iterator[_Key]:
+            return self._fill(images, places, buffers)
 
         blocks = self._cache.obtain(list(keys), sizes, fill)
         return [[self._assemble(window, plane, blocks) for plane in window.planes] for window in windows]
@@ -97,12 +97,12 @@ class BlockReader:
         return found
 
     def _fill(
-        self, images: dict[int, BlockImage], places: dict[_Key, tuple[int, int]], rooms: Mapping[_Key, Array]
+        self, images: dict[int, BlockImage], places: dict[_Key, tuple[int, int]], buffers: Mapping[_Key, Array]
     ) -> Iterator[_Key]:
         """Each key once its memory holds the decoded block. All are fetched at once."""
-        data = self._source.read_many([places[key] for key in rooms])
-        jobs = [(images[key[1]], packed, room) for (key, room), packed in zip(rooms.items(), data, strict=True)]
-        for key, _ in zip(rooms, self._workers.in_parallel(_decode, jobs), strict=True):
+        data = self._source.read_many([places[key] for key in buffers])
+        jobs = [(images[key[1]], packed, buffer) for (key, buffer), packed in zip(buffers.items(), data, strict=True)]
+        for key, _ in zip(buffers, self._workers.in_parallel(_decode, jobs), strict=True):
             yield key
             deadline.check()
 
@@ -133,8 +133,8 @@ class BlockReader:
         return Patch(data=out, top=window.top, left=window.left)
 
 
-def _decode(image: BlockImage, data: bytes, room: Array) -> None:
-    image.decode(data, room)
+def _decode(image: BlockImage, data: bytes, buffer: Array) -> None:
+    image.decode(data, buffer)
 
 
 def _samples(image: BlockImage, block: Array) -> Array:

@@ -77,13 +77,13 @@ def working_bytes(image: Image) -> int:
     return 0 if image.compression in (_NONE, _WEBP) else image.block_bytes
 
 
-def decode(image: Image, data: bytes, room: Array) -> None:
-    """Fill ``room``, bytes as many as a decoded block has, with the samples, row by row.
+def decode(image: Image, data: bytes, buffer: Array) -> None:
+    """Fill ``buffer``, bytes as many as a decoded block has, with the samples, row by row.
 
     Raises:
-        BrokenRaster: the bytes are not a block of this image. The room then holds anything.
+        BrokenRaster: the bytes are not a block of this image. The buffer then holds anything.
     """
-    samples = room.view(image.dtype).reshape(image.tile_height, image.tile_width, image.block_samples)
+    samples = buffer.view(image.dtype).reshape(image.tile_height, image.tile_width, image.block_samples)
     try:
         if image.compression == _JPEG:
             _jpeg(image, data, samples)
@@ -94,9 +94,9 @@ def decode(image: Image, data: bytes, room: Array) -> None:
         elif image.bits < 8:
             _unpack(image, _stream(image.compression, data, np.empty(image.packed_bytes, np.uint8)), samples)
         elif image.predictor == 3:
-            _float_predictor(image, _stream(image.compression, data, np.empty(room.size, np.uint8)), samples)
+            _float_predictor(image, _stream(image.compression, data, np.empty(buffer.size, np.uint8)), samples)
         else:
-            _stream(image.compression, data, room)
+            _stream(image.compression, data, buffer)
             if image.big_endian and image.dtype.itemsize > 1:
                 samples.byteswap(inplace=True)
             if image.predictor == 2:
@@ -112,16 +112,16 @@ def decode(image: Image, data: bytes, room: Array) -> None:
         ) from None
 
 
-def _stream(compression: int, data: bytes, room: Array) -> Array:
-    """The room, filled to the last byte with a block as it was before compression."""
+def _stream(compression: int, data: bytes, buffer: Array) -> Array:
+    """The buffer, filled to the last byte with a block as it was before compression."""
     if compression == _NONE:
-        raw = np.frombuffer(data, np.uint8)[: room.size]
-        room[: raw.size] = raw
+        raw = np.frombuffer(data, np.uint8)[: buffer.size]
+        buffer[: raw.size] = raw
     else:
-        raw = _STREAMS[compression](data, out=room)
-    if raw.size != room.size:
-        raise ValueError(f"{raw.size} bytes instead of {room.size}")
-    return room
+        raw = _STREAMS[compression](data, out=buffer)
+    if raw.size != buffer.size:
+        raise ValueError(f"{raw.size} bytes instead of {buffer.size}")
+    return buffer
 
 
 def _jpeg(image: Image, data: bytes, samples: Array) -> None:

@@ -95,8 +95,8 @@ class _Pages:
 
     def known(self, indexes: Sequence[int]) -> dict[int, NDArray[Any]]:
         """The pages of some values, those that are kept."""
-        kept = ((page, self.pages.get(page)) for page in {index // self.per_page for index in indexes})
-        return {page: found for page, found in kept if found is not None}
+        cached = ((page, self.pages.get(page)) for page in {index // self.per_page for index in indexes})
+        return {page: found for page, found in cached if found is not None}
 
     def missing(self, indexes: Sequence[int], known: Mapping[int, NDArray[Any]]) -> list[int]:
         """The pages of some values, those that have to be read."""
@@ -217,11 +217,11 @@ class Image:
             places.append((start, length))
         return places
 
-    def decode(self, data: bytes, room: NDArray[Any]) -> None:
-        """Fill ``room`` with the samples of a block; see `tilery.reading.grid.image.BlockImage.decode`."""
+    def decode(self, data: bytes, buffer: NDArray[Any]) -> None:
+        """Fill ``buffer`` with the samples of a block; see `tilery.reading.grid.image.BlockImage.decode`."""
         from tilery.reading.tiff import codecs  # which know images
 
-        codecs.decode(self, data, room)
+        codecs.decode(self, data, buffer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

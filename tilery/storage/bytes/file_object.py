@@ -16,9 +16,9 @@ from tilery.limits import compute_slots
 from tilery.storage.bytes.protocol import ByteSource
 
 CHUNK = 64 << 10
-KEPT = 16
+CACHED_CHUNKS = 16
 """Chunks kept for each file object: 1 MiB."""
-_MOST = KEPT // 2
+_MOST = CACHED_CHUNKS // 2
 """Chunks of one request. More are read past the kept ones, which they would push out."""
 
 
@@ -128,5 +128,5 @@ class SourceFile(io.RawIOBase):
         for run, data in zip(runs, fetched, strict=True):
             for place, number in enumerate(run):
                 self._chunks[number] = data[place * CHUNK : (place + 1) * CHUNK]
-        while len(self._chunks) > KEPT:
+        while len(self._chunks) > CACHED_CHUNKS:
             self._chunks.popitem(last=False)

@@ -50,18 +50,18 @@ _Key = tuple[str, str, int, bool]
 class Server:
     """One server, and its share of the threads."""
 
-    __slots__ = ("_kept", "_key", "_location", "_options", "bulkhead")
+    __slots__ = ("_idle_connections", "_key", "_location", "_options", "bulkhead")
 
-    def __init__(self, key: _Key, location: HttpLocation, options: StoreOptions, kept: IdleConnections) -> None:
+    def __init__(self, key: _Key, location: HttpLocation, options: StoreOptions, idle: IdleConnections) -> None:
         self._key = key
         self._location = location
         self._options = options
-        self._kept = kept
+        self._idle_connections = idle
         self.bulkhead = Bulkhead(share(options.fetch_threads))
 
     def take(self) -> Connection:
         """A connection: the one used last if it is still good, else a new one."""
-        while (found := self._kept.take(self._key)) is not None:
+        while (found := self._idle_connections.take(self._key)) is not None:
             since, connection = found
             if time.monotonic() - since < IDLE and connection.fresh():
                 return connection
@@ -71,7 +71,7 @@ class Server:
 
     def give(self, connection: Connection) -> None:
         """Keep the connection for later."""
-        self._kept.give(self._key, connection)
+        self._idle_connections.give(self._key, connection)
 
 
 class IdleConnections:
@@ -125,14 +125,14 @@ class Servers:
         """Reach servers as the options say."""
         self.options = options
         self._servers: OrderedDict[_Key, Server] = OrderedDict()
-        self._kept = IdleConnections()
+        self._idle_connections = IdleConnections()
         self._lock = Lock()
 
     def of(self, location: HttpLocation) -> Server:
         """The server of this location."""
         key = (location.scheme, location.host, location.port, location.listed)
         with self._lock:
-            server = self._servers.pop(key, None) or Server(key, location, self.options, self._kept)
+            server = self._servers.pop(key, None) or Server(key, location, self.options, self._idle_connections)
             self._servers[key] = server
             if len(self._servers) > _SERVERS:
                 self._servers.popitem(last=False)
@@ -140,7 +140,7 @@ class Servers:
 
     def close(self) -> None:
         """Close the connections that nobody uses at present."""
-        self._kept.clear()
+        self._idle_connections.clear()
 
 
 class HttpOrigin:
@@ -241,13 +241,13 @@ class HttpOrigin:
     def _exchange(self, request: bytes, start: int, length: int) -> tuple[Answer, bytes]:
         while True:
             connection = self._server.take()
-            kept = connection.requests > 0
+            reused = connection.requests > 0
             try:
                 answer = connection.head(request)
                 body = self._data(connection, answer, start, length)
             except (Broken, OSError) as error:
                 connection.close()
-                if kept and not connection.answered and not isinstance(error, TimeoutError):
+                if reused and not connection.answered and not isinstance(error, TimeoutError):
                     continue  # the server had closed it just before: that is no failure
                 raise
             except BaseException:

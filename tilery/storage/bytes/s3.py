@@ -88,7 +88,7 @@ class S3Origin:
     def first(self, length: int) -> First:
         """The first bytes and the version they belong to; see `Origin.first`."""
         try:
-            head, version = self._asked({"range": (0, length)})
+            head, version = self._get({"range": (0, length)})
         except _Empty:
             return First(head=b"", version=Version(size=0))
         return First(head=head, version=version)
@@ -101,7 +101,7 @@ class S3Origin:
         elif version.modified:
             options["if_unmodified_since"] = datetime.fromisoformat(version.modified)
         try:
-            data, found = self._asked(options)
+            data, found = self._get(options)
         except (SourceNotFound, _Empty):
             raise SourceChanged from None
         if found != version:
@@ -116,7 +116,7 @@ class S3Origin:
         elif version.modified:
             options["if_modified_since"] = datetime.fromisoformat(version.modified)
         try:
-            _, found = self._asked(options)
+            _, found = self._get(options)
         except NotModifiedError:
             return True
         except _Empty:
@@ -125,7 +125,7 @@ class S3Origin:
             return False
         return found == version
 
-    def _asked(self, options: GetOptions) -> tuple[bytes, Version]:
+    def _get(self, options: GetOptions) -> tuple[bytes, Version]:
         try:
             return self._got(options)
         except _Misplaced as error:
