@@ -3,7 +3,8 @@
 An address of our own is made from the setting ``public_url``. Without it, from the request: the scheme and prefix that
 a trusted proxy says, and the host that was asked for. Whoever asks may write any host, so an answer with such a link is
 for nobody but him: the request's state says so (`FOR_CALLER`), and the answer gets ``Cache-Control: private``. Where
-``allowed_hosts`` lists the host, or AWS says in its event by which name it was reached, everybody may have the answer.
+``allowed_hosts`` lists the host, or AWS says in its event by which name it was reached, everybody may have the answer;
+with a port behind it that is neither ours nor listed, nobody else.
 With a list, links for hosts that are not on it have no host and begin with a slash; addresses of the machine and of
 private networks are let through.
 """
@@ -41,6 +42,7 @@ class Links:
         self._prefix = settings.root_path
         self._proxies = settings.trusted_proxies
         self._hosts = tuple(host.lower() for host in settings.allowed_hosts)
+        self._named = tuple(host for host in self._hosts if host != "*")
 
     def base(self, scope: Scope) -> str:
         """What every link begins with, without a slash at its end; notes in the scope's state whom the answer is for.
@@ -126,13 +128,15 @@ class Links:
         match = _HOST.fullmatch(text)
         if match is None:
             return None, False
-        name = match["name"].lower()
-        if _is_listed(name, self._hosts):
-            return text, name in self._hosts or "*" not in self._hosts
+        name, full = match["name"].lower(), text.lower()
         server, number = scope.get("server"), _number(name)
+        # A shared cache may take answers for another port for those of the host, and a caller chooses the port.
+        usual = match["port"] is None or (server is not None and match["port"] == str(server[1]))
+        if _is_listed(name, self._hosts) or _is_listed(full, self._hosts):
+            return text, _is_listed(full, self._named) or (usual and _is_listed(name, self._named))
         connected = server is not None and name.strip("[]") == server[0]
         if connected and number is None and name != "localhost":
-            return text, True  # AWS leads by this name
+            return text, usual  # AWS leads by this name
         near = connected or name == "localhost" or (number is not None and not number.is_global)
         return (text if near or not self._hosts else None), False
 

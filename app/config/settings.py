@@ -69,9 +69,10 @@ class Settings(EnvironmentSettings):
     trusted_proxies: CommaList = Field((), validation_alias=_names("TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"))
     """Addresses or networks whose ``X-Forwarded-*`` are believed, as ``10.0.0.0/8``; ``*`` believes everybody."""
     allowed_hosts: CommaList = Field((), validation_alias=_names("ALLOWED_HOSTS"))
-    """Host names that links are made from without ``public_url``, as ``tiles.example.com`` or ``*.example.com``.
-    Documents with such links may be kept by shared caches. Not set: links name whatever host is asked for, and those
-    documents are ``private``. With a list, links for other names have no host."""
+    """Host names that links are made from without ``public_url``, as ``tiles.example.com`` or ``*.example.com``;
+    with a port where users see one that we do not listen on, as ``tiles.example.com:8443``. Documents with such links
+    may be kept by shared caches. Not set: links name whatever host is asked for, and those documents are ``private``.
+    With a list, links for other names have no host."""
     cors_origins: CommaList = Field(("*",), validation_alias=_names("CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"))
     """Origins whose pages may call the API."""
     cors_allow_methods: CommaList = Field(

@@ -252,3 +252,29 @@ def test_answers_for_different_hosts_are_told_apart(folder: Path) -> None:
     client = at(folder, allowed_hosts="a.example,b.example")
     assert tiles(client, folder, headers={"host": "a.example"}) == "http://a.example"
     assert tiles(client, folder, headers={"host": "b.example"}) == "http://b.example"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "kept"),
+    [
+        ("tiles.example.com", "tiles.example.com", "public"),
+        ("tiles.example.com", "tiles.example.com:80", "public"),  # where we listen
+        ("tiles.example.com", "tiles.example.com:1337", "private"),
+        ("*.example.com", "tiles.example.com:1337", "private"),
+        ("*,tiles.example.com", "tiles.example.com:1337", "private"),
+        ("tiles.example.com:8443", "tiles.example.com:8443", "public"),
+        ("*.example.com:8443", "tiles.example.com:8443", "public"),
+        ("tiles.example.com:8443,tiles.example.com", "tiles.example.com:1337", "private"),
+    ],
+)
+def test_a_port_that_nobody_listed_is_for_its_caller_only(folder: Path, allowed: str, host: str, kept: str) -> None:
+    # A cache that tells answers apart by the host's name would hand the link to everybody: the port is the caller's.
+    client = at(folder, allowed_hosts=allowed)
+    assert tiles(client, folder, headers={"host": host}) == f"http://{host}"
+    assert client.get("/", headers={"host": host}).headers["cache-control"].startswith(kept)
+
+
+def test_a_listed_port_lists_no_other(folder: Path) -> None:
+    client = at(folder, allowed_hosts="tiles.example.com:8443")
+    assert tiles(client, folder, headers={"host": "tiles.example.com:1337"}) == ""
+    assert tiles(client, folder, headers={"host": "tiles.example.com"}) == ""
