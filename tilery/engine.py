@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from tilery.arena import Arena
-from tilery.reading.dataset import Dataset, Opener
+from tilery.reading.dataset import Dataset, Opener, Resources
 from tilery.reading.datasets import OpenDatasets
 from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
+from tilery.reading.side_by_side import SideBySide
 from tilery.reading.source import RASTER, Source
+from tilery.reading.stac.choice import ITEM, STACK
 from tilery.storage.bytes.protocol import SourceChanged
+from tilery.storage.locations import Location
 from tilery.storage.options import StoreOptions
+from tilery.storage.policy import Policy
 from tilery.storage.stores import Stores
 
 BLOCK_CACHE_BYTES = 64 << 20
@@ -43,6 +47,10 @@ class EngineOptions:
     """Cores to count on. None: those that the process may run on."""
     sidecars: bool = False
     """Read files beside a raster (``.aux.xml``, ``.ovr``, ``.msk``) too."""
+    policy: Policy = field(default_factory=Policy)
+    """What sources that name others (the assets of an item) may name. None of all, where nothing is said."""
+    alternate: str | None = None
+    """Name of the alternate addresses of STAC assets that are preferred to their own."""
 
 
 class Engine:
@@ -62,7 +70,8 @@ class Engine:
         capacity = self.options.block_cache_bytes
         self.blocks = BlockCache(BLOCK_CACHE_BYTES if capacity is None else capacity, block_arena)
         self.workers = Workers(self.options.cores)
-        self.openers: dict[str, Opener] = {RASTER: open_raster}
+        self.parts = SideBySide()
+        self.openers: dict[str, Opener] = {RASTER: open_raster, ITEM: _open_item, STACK: _open_stack}
         """What opens the sources of each kind."""
         self.datasets = OpenDatasets(
             self._opened,
@@ -70,6 +79,20 @@ class Engine:
             revalidate_seconds=self.options.revalidate_seconds,
         )
         _close_at_exit(self.datasets)
+
+    @property
+    def alternate(self) -> str | None:
+        """Name of the alternate addresses of assets to be preferred."""
+        return self.options.alternate
+
+    def locate(self, url: str) -> Location:
+        """Return where something is that a source names.
+
+        Raises:
+            SourceRefused: the policy does not allow it.
+            InvalidParameter: it is no address.
+        """
+        return self.options.policy.locate(url)
 
     @contextmanager
     def open(self, source: Source) -> Iterator[Reader]:
@@ -120,6 +143,7 @@ class Engine:
     def close(self) -> None:
         """Close everything. The engine is not used any more."""
         self.datasets.close()
+        self.parts.close()
         self.workers.close()
         self.stores.close()
 
@@ -130,6 +154,19 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         """Close the engine."""
         self.close()
+
+
+def _open_item(engine: Resources, source: Source) -> Dataset:
+    from tilery.reading.stac.dataset import open_item
+
+    return open_item(engine, source)
+
+
+def _open_stack(engine: Resources, source: Source) -> Dataset:
+    from tilery.reading.stac.stack import open_stack
+    from tilery.rendering.expression.formula import Formula
+
+    return open_stack(engine, source, Formula.parse)
 
 
 def _close_at_exit(datasets: OpenDatasets) -> None:

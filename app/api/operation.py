@@ -71,6 +71,8 @@ class Family:
     tag: str
     parameters: Group
     """What names the raster."""
+    bands: Group = table.BANDS
+    """What chooses bands in verbs that read pixels."""
     resolve: Callable[[AppContext, Mapping[str, Any], bytes], Awaitable[Resolved]]
     """From the path's parameters and the query: the query to parse, and what then tells the subject."""
     verbs: tuple[Operation[Any], ...] | None = None
@@ -156,11 +158,18 @@ def bound(family: Family, operation: Operation[P]) -> Operation[P]:
         operation,
         id=f".{family.name}.{operation.id}",
         paths=tuple(f"{family.path}{path}" for path in operation.paths),
-        parameters=(*family.parameters, *operation.parameters),
+        parameters=(*family.parameters, *_with_bands(family, operation.parameters)),
         tag=family.tag,
         documented=operation.documented and family.documented,
         family=family,
     )
+
+
+def _with_bands(family: Family, parameters: Group) -> Group:
+    """The parameters with the family's way to choose bands in place of that of rasters."""
+    if family.bands is table.BANDS or table.BIDX not in parameters:
+        return parameters
+    return (*family.bands, *(parameter for parameter in parameters if parameter not in table.BANDS))
 
 
 def no_plan(app: AppContext, values: Values) -> None:

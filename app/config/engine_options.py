@@ -9,6 +9,7 @@ from tilery.engine import EngineOptions
 from tilery.reading.gdal_options import ALONE
 from tilery.reading.options import ReadLimits
 from tilery.storage.options import StoreOptions
+from tilery.storage.policy import Policy
 
 
 def store_options(settings: Settings) -> StoreOptions:
@@ -34,6 +35,8 @@ def engine_options(settings: Settings) -> EngineOptions:
         block_cache_bytes=settings.block_cache_bytes,
         cores=settings.cores,
         sidecars=any(os.environ.get(name) != value for name, value in ALONE.items()),
+        policy=Policy.from_sources(settings.sources),
+        alternate=settings.stac_alternate,
     )
 
 

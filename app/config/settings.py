@@ -103,6 +103,10 @@ class Settings(EnvironmentSettings):
     """Take query parameters whatever their case."""
     disable_cog: bool = Field(False, validation_alias=_names("DISABLE_COG", "TITILER_API_DISABLE_COG"))
     """Leave the ``/cog`` routes out."""
+    disable_stac: bool = Field(False, validation_alias=_names("DISABLE_STAC", "TITILER_API_DISABLE_STAC"))
+    """Leave the ``/stac`` routes out."""
+    stac_alternate: str | None = Field(None, validation_alias=_names("STAC_ALTERNATE", "RIO_TILER_STAC_ALTERNATE_KEY"))
+    """Name of the alternate addresses of STAC assets that are read instead of their own, as ``s3``."""
     debug: bool = Field(False, validation_alias=_names("DEBUG", "TITILER_API_DEBUG"))
     """Log each request."""
     template_directory: str | None = Field(

@@ -15,7 +15,9 @@ from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.profile import Profile
+from tilery.reading.side_by_side import SideBySide
 from tilery.reading.source import Source
+from tilery.storage.locations import Location
 from tilery.storage.stores import Stores
 
 if TYPE_CHECKING:
@@ -43,6 +45,25 @@ class Resources(Protocol):
     @property
     def sidecars(self) -> bool:
         """True when files beside a raster have a say."""
+        ...
+
+    @property
+    def parts(self) -> SideBySide:
+        """Threads that open and read the parts of a source made of others."""
+        ...
+
+    @property
+    def alternate(self) -> str | None:
+        """Name of the alternate addresses of assets to be preferred."""
+        ...
+
+    def locate(self, url: str) -> Location:
+        """Return where something is that a source names.
+
+        Raises:
+            SourceRefused: the policy does not allow it.
+            InvalidParameter: it is no address.
+        """
         ...
 
     @property

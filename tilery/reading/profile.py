@@ -77,6 +77,8 @@ class Profile:
     """The nodata value of each band, where bands have several; a GeoTIFF has one for all."""
     bands_apart: bool = False
     """True where each band has blocks of its own, False where a block holds all bands."""
+    composed: bool = False
+    """True when it is made of several rasters, each with pixels of its own: a grid of these facts is in no file."""
 
     @property
     def dtype(self) -> np.dtype[Any]:

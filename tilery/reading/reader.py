@@ -33,6 +33,7 @@ from tilery.geo.tms import TileMatrixSet
 from tilery.limits import memory
 from tilery.reading import drawing, footprint, globe, masks, pixel_sizes
 from tilery.reading import geometry as shape
+from tilery.reading.dataset import Dataset
 from tilery.reading.datasets import Opened
 from tilery.reading.grid.reader import rows_of
 from tilery.reading.grid_reader import Pixels
@@ -57,6 +58,11 @@ class Reader:
         self.profile: Profile = self._dataset.profile
         self.identity: str = self._dataset.identity
         """What tells this state of the source from any other: part of every cache key."""
+
+    @property
+    def source(self) -> Dataset:
+        """The open dataset, for verbs that only one kind of source has."""
+        return self._dataset
 
     def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
         """Bounds in a geographic CRS, inside of one turn around the world: west > east across the antimeridian.
@@ -342,6 +348,8 @@ class Reader:
             across = (e * (x - c) - b * (y - f)) / determinant
             down = (a * (y - f) - d * (x - c)) / determinant
             if 0 <= across < profile.width and 0 <= down < profile.height:
+                if profile.composed:  # each of its rasters has a pixel there
+                    return self._at(x, y, options)
                 return self._pixel(math.floor(across), math.floor(down), options)
         raise PointOutsideBounds("The position is outside of the raster.")
 
@@ -352,8 +360,14 @@ class Reader:
             bounds = (xs[0], ys[0], xs[1], ys[1])
         else:
             x, y = c + a * (column + 0.5) + b * (row + 0.5), f + d * (column + 0.5) + e * (row + 0.5)
-            half = 0.01 * min(self.profile.resolution)
-            bounds = (x - half, y - half, x + half, y + half)
+            return self._at(x, y, options)
+        return self._nearest(bounds, options)
+
+    def _at(self, x: float, y: float, options: ReadOptions) -> Raster:
+        half = 0.01 * min(self.profile.resolution)
+        return self._nearest((x - half, y - half, x + half, y + half), options)
+
+    def _nearest(self, bounds: Bounds, options: ReadOptions) -> Raster:
         nearest = replace(options, resampling="nearest", reproject="nearest", max_answer_pixels=None)
         return self._read(Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
 
@@ -505,7 +519,12 @@ class Reader:
     def _aligned(self, grid: Grid) -> bool:
         """True when the grid falls on the raster's own blocks, so that pixels around it change nothing."""
         profile = self.profile
-        if grid.crs != profile.crs or not profile.north_up or profile.block_shapes[0][1] == profile.width:
+        if (
+            grid.crs != profile.crs
+            or not profile.north_up
+            or profile.composed
+            or profile.block_shapes[0][1] == profile.width
+        ):
             return False
         a, _, c, _, e, f = profile.transform
         column, row = (grid.bounds[0] - c) / a, (grid.bounds[3] - f) / e
@@ -544,7 +563,7 @@ class Reader:
             if not 1 <= band <= profile.count:
                 raise InvalidBand(
                     f"Band {band} does not exist: the raster has bands 1 to {profile.count}.",
-                    parameter="bidx",
+                    parameter="expression" if profile.composed else "bidx",
                     limit=profile.count,
                 )
         limit = options.limits.bands

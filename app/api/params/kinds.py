@@ -14,11 +14,16 @@ from typing import Any, Literal, Protocol
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
+from tilery.reading.stac import choice
+from tilery.reading.stac.choice import AssetChoice
 
 Schema = dict[str, Any]
 
 MOST_PARTS = 1024
 """Values that one text may have."""
+
+LONGEST_ASSET = 4096
+"""Characters of one asset with its options."""
 
 _TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
 _FALSE = frozenset(("0", "off", "f", "false", "n", "no"))
@@ -347,3 +352,23 @@ def _within(value: float, above: float | None, least: float | None, most: float 
 def _bounds(above: float | None, least: float | None, most: float | None) -> Schema:
     bounds = {"exclusiveMinimum": above, "minimum": least, "maximum": most}
     return {name: value for name, value in bounds.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetText:
+    """A STAC asset, with options behind bars."""
+
+    def read(self, text: str) -> AssetChoice | None:
+        """The choice that a text means, or None when it is empty."""
+        if not text:
+            return None
+        if len(text) > LONGEST_ASSET or "\0" in text:
+            raise Wrong("value_error", f"Value error, an asset has at most {LONGEST_ASSET} characters and no NUL")
+        try:
+            return choice.parse(text)
+        except ValueError as error:
+            raise Wrong("value_error", f"Value error, {error}") from None
+
+    def schema(self) -> Schema:
+        """A string."""
+        return {"type": "string"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from app.api.params.kinds import (
+    AssetText,
     Choice,
     CrsText,
     Flag,
@@ -219,6 +220,23 @@ EXPRESSION = Parameter(
     examples=("b1*2;b2+b3",),
 )
 BANDS: Group = (BIDX, EXPRESSION)
+ASSETS = Parameter(
+    name="assets",
+    kind=AssetText(),
+    description="Name of an asset, with options as `B04|bidx=1,2`, `B04|bands=red` or `B04|expression=b1*2`; repeat it "
+    "for several. `:all:` stands for all.",
+    required=True,
+    repeat=True,
+    most=64,
+    examples=("data", "data|bidx=1"),
+)
+ASSET_BANDS: Group = (
+    ASSETS,
+    replace(
+        EXPRESSION, description="Band maths on b1, b2…, the bands of all assets in their order; `;` divides bands."
+    ),
+    Parameter(name="asset_as_band", kind=Flag(), description="Each asset has one band, which is called after it."),
+)
 READING: Group = (
     Parameter(
         name="nodata",

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
     """Statistics by band."""
-    request = _request(context)
+    request = request_of(context)
     return await results.document(context, "statistics", lambda reader: render.statistics(reader, request))
 
 
@@ -32,7 +32,7 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
 
     def work(reader: Reader) -> bytes:
         document, items, shapes = body.features(content, settings)
-        request = _request(context, tuple(shapes))
+        request = request_of(context, tuple(shapes))
         counted = [
             {
                 **item,
@@ -49,7 +49,8 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 
-def _request(context: RequestContext[StatisticsPlan], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
+def request_of(context: RequestContext[StatisticsPlan], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
+    """What a request for statistics asks for."""
     image_plan = context.plan.image_plan
     return StatisticsRequest(
         style=ImageOptions(read=image_plan.pixel_options.read, render=image_plan.pixel_options.render),

@@ -1,0 +1,165 @@
+"""All routes below ``/stac``: the verbs of rasters, for assets of the STAC Item that ``url`` names, stacked.
+
+What differs from one raster's are the documents that tell of each asset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.responses import Response
+
+from app.api import results
+from app.api.context import AppContext
+from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
+from app.api.params import table
+from app.api.params.parse import Values
+from app.api.params.table import Parameter
+from app.api.raster import facts, maps, pictures, plans, sets, statistics, tiles
+from app.api.raster.plans import StatisticsPlan
+from app.serving import render
+from tilery.geo.crs import WGS84
+from tilery.geo.raster import Crs
+from tilery.reading.reader import Reader
+from tilery.reading.stac.choice import item_source, stack_source
+
+if TYPE_CHECKING:
+    from tilery.reading.stac.dataset import ItemDataset
+    from tilery.reading.stac.item import Item
+    from tilery.reading.stac.stack import AssetStack, Part
+
+Json = dict[str, Any]
+JSON = results.JSON
+
+
+async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
+    """The query as it is; what is read are assets of the item at ``url``, or the item alone where none is named."""
+
+    def subject_of(values: Values) -> Subject:
+        url: str = values["url"]
+        location = app.locations.of(url)
+        assets = values.get("assets")
+        return Subject(
+            source=item_source(location)
+            if assets is None
+            else stack_source(
+                location,
+                assets,
+                as_bands=values.get("asset_as_band", False),
+                unscale=values.get("unscale", False),
+            ),
+            base=FAMILY.path,
+            address=url,
+            name=url.partition("?")[0].rstrip("/").rpartition("/")[2],
+            title=url,
+        )
+
+    return query, subject_of
+
+
+async def assets(context: RequestContext[None]) -> Response:
+    """The names of the assets that can be rasters."""
+    return await results.document(context, "assets", lambda reader: list(_item(reader).assets))
+
+
+async def info(context: RequestContext[None]) -> Response:
+    """What each asset says of itself."""
+    return await results.document(context, "info", lambda reader: _of_each(reader, lambda asset, _: asset.info()))
+
+
+async def info_geojson(context: RequestContext[None]) -> Response:
+    """The same as properties of a GeoJSON Feature that covers the bounds of the assets."""
+    crs: Crs = context.values.get("crs", WGS84)
+
+    def work(reader: Reader) -> Json:
+        return facts.feature(reader.geographic_bounds(crs), _of_each(reader, lambda asset, _: asset.info()))
+
+    return await results.document(context, "info.geojson", work, media_type=results.GEOJSON)
+
+
+async def asset_statistics(context: RequestContext[StatisticsPlan]) -> Response:
+    """Statistics of each asset by itself."""
+    request = statistics.request_of(context)
+
+    def of_asset(reader: Reader, part: Part) -> Json:
+        style = request.style
+        read = replace(style.read, bands=part.bands)
+        shown = replace(style, read=read, render=replace(style.render, expression=part.choice.expression))
+        return render.statistics(reader, replace(request, style=shown))
+
+    return await results.document(context, "asset_statistics", lambda reader: _of_each(reader, of_asset))
+
+
+def _item(reader: Reader) -> Item:
+    return cast("ItemDataset | AssetStack", reader.source).item
+
+
+def _of_each(reader: Reader, work: Callable[[Reader, Part], Json]) -> Json:
+    """What work makes of each asset that the request names, by its name and options."""
+    stack = cast("AssetStack", reader.source)
+    return {part.choice.label: work(Reader(stack.opened(part)), part) for part in stack.parts}
+
+
+def _json(
+    id_: str, path: str, answer: Any, summary: str, *parameters: Parameter, plan: Any = no_plan, media_type: str = JSON
+) -> Operation[Any]:
+    return Operation(
+        id=id_,
+        paths=(path,),
+        parameters=parameters,
+        plan=plan,
+        answer=answer,
+        summary=summary,
+        description=f"{summary}.",
+        produces=results.produces(media_type),
+    )
+
+
+_OWN: tuple[Operation[Any], ...] = (
+    _json("getInfo", "/info", info, "What each asset says of itself", table.ASSETS),
+    _json(
+        "getInfoGeoJSON",
+        "/info.geojson",
+        info_geojson,
+        "What each asset says of itself, as a GeoJSON Feature",
+        table.ASSETS,
+        table.CRS,
+        media_type=results.GEOJSON,
+    ),
+    _json("getAssets", "/assets", assets, "Names of the assets that can be rasters"),
+    _json(
+        "getAssetsStatistics",
+        "/asset_statistics",
+        asset_statistics,
+        "Statistics of each asset, by band",
+        table.ASSETS,
+        *table.READING,
+        *table.sizes(1024),
+        *table.STATISTICS,
+        *table.HISTOGRAM,
+        plan=plans.statistics_plan,
+    ),
+)
+_TAKEN = ("getInfo", "getInfoGeoJSON", "validate", "getMetadata")
+"""Verbs of one raster that are others of an item, or none."""
+
+FAMILY = Family(
+    name="stac",
+    path="/stac",
+    tag="SpatioTemporal Asset Catalog",
+    parameters=table.DATASET,
+    bands=table.ASSET_BANDS,
+    resolve=resolve,
+    verbs=(
+        *_OWN,
+        *(verb for verb in facts.OPERATIONS if verb.id not in _TAKEN),
+        *statistics.OPERATIONS,
+        *sets.OPERATIONS,
+        *tiles.OPERATIONS,
+        tiles.ANY_TILE,
+        *pictures.OPERATIONS,
+        *maps.OPERATIONS,
+    ),
+)

@@ -1,0 +1,175 @@
+"""The routes below ``/stac``: those of rasters for stacked assets, and the documents that tell of each asset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from tests.support import exact, items, rasters, service
+
+Z, X, Y = exact.tile_of(8.5, 46.5, 10)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("items").resolve()
+    rasters.gradient(found / "fine.tif", "uint8", size=512, count=1)
+    rasters.gradient(found / "coarse.tif", "uint8", size=128, count=2)
+    rasters.constant(found / "five.tif", 5)
+    bands = {"href": "coarse.tif", "eo:bands": [{"common_name": "red"}, {"common_name": "nir"}]}
+    items.write(found / "item.json", "fine", "coarse", "five", assets={"named": bands})
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[TestClient]:
+    with service.client(folder) as found:
+        yield found
+
+
+def ask(client: TestClient, folder: Path, path: str, *assets: str, file: str = "item.json", **params: Any) -> Any:
+    query = {"url": str(folder / file), **({"assets": list(assets)} if assets else {}), **params}
+    return client.get(f"/stac{path}", params=query)
+
+
+def values(client: TestClient, folder: Path, path: str, *assets: str, **params: Any) -> Any:
+    answer = ask(client, folder, path, *assets, **params)
+    assert answer.status_code == 200, answer.text
+    return service.array(answer.content)
+
+
+def test_a_tile_is_made_of_assets(client: TestClient, folder: Path) -> None:
+    path = f"/tiles/WebMercatorQuad/{Z}/{X}/{Y}.npy"
+    data, valid = values(client, folder, path, "fine", "coarse|bidx=2", "five")
+    assert data.shape == (3, 256, 256)
+    assert valid.all()
+    assert (data[2] == 5).all()
+    alone, _ = values(client, folder, path, "coarse")
+    assert np.array_equal(data[1], alone[1])
+    named, _ = values(client, folder, path, "named|bands=nir,red")
+    assert np.array_equal(named, alone[::-1])
+    maths, _ = values(client, folder, path, "five", "coarse", expression="b2+b3*b1")
+    assert np.array_equal(maths[0], alone[0].astype(int) + alone[1].astype(int) * 5)
+    picture = ask(client, folder, f"/tiles/WebMercatorQuad/{Z}/{X}/{Y}.png", "fine", "coarse|bidx=2", "five")
+    assert np.array_equal(service.pixels(picture.content).transpose(2, 0, 1)[:3], data)
+    old, _ = values(client, folder, f"/tiles/{Z}/{X}/{Y}.npy", "five")
+    assert (old == 5).all()
+
+
+def test_pictures_of_other_places(client: TestClient, folder: Path) -> None:
+    data, _ = values(client, folder, "/preview.npy", "coarse", "fine")
+    assert data.shape == (3, 512, 512)
+    data, _ = values(client, folder, "/bbox/8,46,8.5,46.5.npy", "coarse", "fine")
+    assert data.shape == (3, 256, 256)
+    assert data[:, 0, 0].tolist() == [0, 64, 0]
+    ring = [[8.0, 46.0], [8.5, 46.0], [8.5, 46.5], [8.0, 46.5], [8.0, 46.0]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    query = {"url": str(folder / "item.json"), "assets": ["coarse", "fine"]}
+    cut = client.post("/stac/feature.npy", params=query, content=json.dumps(feature))
+    assert np.array_equal(service.array(cut.content)[0], data)
+    counted = client.post("/stac/statistics", params=query, content=json.dumps(feature)).json()
+    assert list(counted["properties"]["statistics"]) == ["b1", "b2", "b3"]
+    assert counted["properties"]["statistics"]["b3"]["max"] == 255
+
+
+def test_a_point_has_a_value_of_each_band(client: TestClient, folder: Path) -> None:
+    found = ask(client, folder, "/point/8.5,46.25", "fine", "coarse").json()
+    assert found["values"] == [0, 64, 96]
+    assert found["band_names"] == ["b1", "b2", "b3"]
+    assert found["band_descriptions"] == ["fine_b1", "coarse_b1", "coarse_b2"]
+
+
+def test_assets_tell_of_themselves(client: TestClient, folder: Path) -> None:
+    assert ask(client, folder, "/assets").json() == ["fine", "coarse", "five", "named"]
+    facts = ask(client, folder, "/info", "fine", "coarse|bidx=1").json()
+    assert list(facts) == ["fine", "coarse|indexes=[1]"]
+    alone = client.get("/cog/info", params={"url": str(folder / "fine.tif")}).json()
+    assert facts["fine"] == alone
+    place = ask(client, folder, "/info.geojson", ":all:").json()
+    assert list(place["properties"]) == ["fine", "coarse", "five", "named"]
+    assert place["bbox"] == [8.0, 46.0, 9.0, 47.0]
+
+
+def test_statistics_are_of_the_stack_or_of_each_asset(client: TestClient, folder: Path) -> None:
+    found = ask(client, folder, "/statistics", "five", "coarse", expression="b1+b2").json()
+    assert (found["b1"]["min"], found["b1"]["max"], found["b1"]["mean"]) == (5, 132, 68.5)
+    each = ask(client, folder, "/asset_statistics", "five", "coarse|bidx=2", "coarse|expression=b1*2").json()
+    assert list(each) == ["five", "coarse|indexes=[2]", "coarse|expression=b1*2"]
+    assert each["five"]["b1"]["mean"] == 5
+    assert each["coarse|indexes=[2]"]["b2"]["max"] == 127
+    assert each["coarse|expression=b1*2"]["b1"]["max"] == 254
+
+
+def test_documents_of_tiles_carry_the_assets_along(client: TestClient, folder: Path) -> None:
+    document = ask(client, folder, "/WebMercatorQuad/tilejson.json", "fine", "coarse|bidx=1,2").json()
+    assert document["bounds"] == [8.0, 46.0, 9.0, 47.0]
+    address = document["tiles"][0].replace("{z}", str(Z)).replace("{x}", str(X)).replace("{y}", str(Y))
+    assert client.get(address.removeprefix("http://localhost")).status_code == 200
+    assert b"/stac/tiles/" in ask(client, folder, "/WMTSCapabilities.xml", "fine").content
+    assert ask(client, folder, "/WebMercatorQuad/map.html", "fine").status_code == 200
+    assert ask(client, folder, "/tiles").status_code == 200
+    assert ask(client, folder, "/tiles/WebMercatorQuad").status_code == 200
+    assert ask(client, folder, "/bounds").json()["bounds"] == [8.0, 46.0, 9.0, 47.0]
+
+
+@pytest.mark.parametrize(
+    ("path", "assets", "params", "status", "parameter"),
+    [
+        ("/preview.png", (), {}, 422, "assets"),
+        ("/info", (), {}, 422, "assets"),
+        ("/preview.png", ("red",), {}, 404, "assets"),
+        ("/preview.png", ("fine|bidx=2",), {}, 400, "assets"),
+        ("/preview.png", ("fine|bidx",), {}, 422, "assets"),
+        ("/preview.png", ("fine|expression=b1*",), {}, 400, "assets"),
+        ("/preview.png", ("coarse|bands=blue",), {}, 400, "assets"),
+        ("/preview.png", ("coarse",), {"asset_as_band": "true"}, 400, "asset_as_band"),
+        ("/preview.png", ("fine",), {"expression": "b2"}, 400, "expression"),
+        ("/preview.png", ("fine",) * 65, {}, 422, "assets"),
+        ("/tiles/WebMercatorQuad/3/0/0.png", ("fine",), {}, 404, None),
+        ("/assets", (), {"file": "fine.tif"}, 415, "url"),
+        ("/assets", (), {"file": "missing.json"}, 404, None),
+        ("/assets", (), {"file": "../item.json"}, 403, "url"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    client: TestClient,
+    folder: Path,
+    path: str,
+    assets: tuple[str, ...],
+    params: dict[str, str],
+    status: int,
+    parameter: str | None,
+) -> None:
+    answer = ask(client, folder, path, *assets, **params)
+    assert (answer.status_code, answer.json().get("parameter")) == (status, parameter), answer.text
+
+
+def test_each_asset_is_called_by_its_name_where_it_is_a_band(client: TestClient, folder: Path) -> None:
+    found = ask(client, folder, "/point/8.5,46.25", "fine", "five", asset_as_band="true").json()
+    assert found["band_descriptions"] == ["fine", "five"]
+
+
+def test_a_choice_of_other_assets_is_another_answer(client: TestClient, folder: Path) -> None:
+    path = f"/tiles/WebMercatorQuad/{Z}/{X}/{Y}.png"
+    tags = {ask(client, folder, path, asset).headers["etag"] for asset in ("fine", "five", "coarse|bidx=1")}
+    assert len(tags) == 3
+
+
+def test_the_routes_can_be_left_out(folder: Path) -> None:
+    with service.client(folder, disable_stac=True) as without:
+        assert ask(without, folder, "/assets").status_code == 404
+
+
+def test_an_alternate_address_is_read_where_it_is_preferred(folder: Path) -> None:
+    asset = {"href": "s3://elsewhere/a.tif", "alternate": {"local": {"href": "five.tif"}}}
+    items.write(folder / "alternate.json", assets={"a": asset})
+    with service.client(folder) as plain:
+        assert ask(plain, folder, "/point/8.5,46.5", "a", file="alternate.json").status_code == 403
+    with service.client(folder, stac_alternate="local") as other:
+        assert ask(other, folder, "/point/8.5,46.5", "a", file="alternate.json").json()["values"] == [5]
