@@ -39,7 +39,7 @@ _RANGED = re.compile(r"(?P<name>\w+?)_\d{1,2}_\d{1,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MatrixSet:
+class OfferedSet:
     """A tile matrix set as a document describes it: the matrices of some zooms, under a name."""
 
     identifier: str
@@ -57,7 +57,7 @@ class WmtsLayer:
 
     identifier: str
     title: str
-    matrix_set: MatrixSet
+    matrix_set: OfferedSet
     limits: tuple[TileLimits, ...]
     geographic: Bounds
     """West, south, east, north in degrees."""
@@ -117,7 +117,7 @@ def layers(
             WmtsLayer(
                 identifier=identifier,
                 title=called if len(chosen) == 1 else f"{called} ({tms.id})",
-                matrix_set=MatrixSet(identifier=tms.id, tms=tms, zooms=_zooms(limits), tilesize=tilesize),
+                matrix_set=OfferedSet(identifier=tms.id, tms=tms, zooms=_zooms(limits), tilesize=tilesize),
                 limits=limits,
                 geographic=place.geographic,
                 tiles=tiles(tms),
@@ -166,7 +166,7 @@ def layer(
     return WmtsLayer(
         identifier=identifier,
         title=title,
-        matrix_set=MatrixSet(identifier=name, tms=tms, zooms=(low, high), tilesize=tilesize),
+        matrix_set=OfferedSet(identifier=name, tms=tms, zooms=(low, high), tilesize=tilesize),
         limits=limits,
         geographic=geographic,
         tiles=tiles,
@@ -217,7 +217,7 @@ def capabilities(
             title=title,
             provider=provider,
             abstract=abstract,
-            matrix_sets=[_matrix_set(matrix_set, use_epsg) for matrix_set in sets.values()],
+            matrix_sets=[_matrix_set_element(matrix_set, use_epsg) for matrix_set in sets.values()],
             corners=_corners,
             limits=_limits,
             said=ows.sayable,
@@ -271,7 +271,7 @@ class _Matrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _MatrixSet:
+class _MatrixSetElement:
     """A tile matrix set as the document writes it."""
 
     identifier: str
@@ -280,10 +280,10 @@ class _MatrixSet:
 
 
 @lru_cache(maxsize=512)
-def _matrix_set(matrix_set: MatrixSet, use_epsg: bool) -> _MatrixSet:
+def _matrix_set_element(matrix_set: OfferedSet, use_epsg: bool) -> _MatrixSetElement:
     tms, size = matrix_set.tms, matrix_set.tilesize
     low, high = matrix_set.zooms
-    return _MatrixSet(
+    return _MatrixSetElement(
         identifier=matrix_set.identifier,
         crs=supported_crs(tms, use_epsg=use_epsg),
         matrices=tuple(

@@ -54,7 +54,7 @@ class Seeder:
             size=self.values["tilesize"] or (256 * int(scale.removesuffix("x")) if scale else None),
             buffer=self.values["buffer"],
             padding=self.values["padding"],
-            style=ImageOptions(read=self.pixels.read, render=self.pixels.render, format=name),
+            image=ImageOptions(read=self.pixels.read, render=self.pixels.render, format=name),
         )
         try:
             identity = ""

@@ -94,13 +94,13 @@ def tile(reader: Reader, request: TileRequest) -> Encoded:
         request.z,
         request.x,
         request.y,
-        _read_options(reader, request.style),
+        _read_options(reader, request.image),
         width=request.size,
         height=request.size,
         buffer=request.buffer,
         padding=request.padding,
     )
-    return picture(raster, request.style)
+    return picture(raster, request.image)
 
 
 def part(reader: Reader, request: PartRequest) -> Encoded:
@@ -112,30 +112,30 @@ def part(reader: Reader, request: PartRequest) -> Encoded:
         width=request.size.width,
         height=request.size.height,
         max_size=request.size.max_size,
-        options=_read_options(reader, request.style),
+        options=_read_options(reader, request.image),
     )
-    return picture(raster, request.style)
+    return picture(raster, request.image)
 
 
 def on_background(reader: Reader, request: PartRequest, background: pipeline.Color | None) -> Encoded:
     """What is inside a box, as a picture of exactly the size asked for and with a colour where data are missing."""
-    style = request.style
+    image = request.image
     raster = reader.part(
         request.bounds,
         bounds_crs=request.bounds_crs,
         dst_crs=request.dst_crs,
         width=request.size.width,
         height=request.size.height,
-        options=_read_options(reader, style),
-        buffer=pipeline.cut_off(style.render),
+        options=_read_options(reader, image),
+        buffer=pipeline.cut_off(image.render),
     )
-    rendered = pipeline.on_background(raster, style.render, style.format or "png", background)
+    rendered = pipeline.on_background(raster, image.render, image.format or "png", background)
     return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
 
 
 def preview(reader: Reader, request: PreviewRequest) -> Encoded:
     """The whole raster as a picture."""
-    return picture(_preview(reader, request), request.style)
+    return picture(_preview(reader, request), request.image)
 
 
 def feature(reader: Reader, request: FeatureRequest) -> Encoded:
@@ -147,17 +147,17 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
         width=request.size.width,
         height=request.size.height,
         max_size=request.size.max_size,
-        options=_read_options(reader, request.style),
+        options=_read_options(reader, request.image),
     )
-    return picture(raster, request.style)
+    return picture(raster, request.image)
 
 
 def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
     """The values at a position, None where there are none."""
     raster = pipeline.real(
         pipeline.calculated(
-            reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.style.read),
-            request.style.render,
+            reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.image.read),
+            request.image.render,
         )
     )
     valid = np.ones(raster.count, bool) if raster.mask is None else np.broadcast_to(raster.mask[:, 0, 0], raster.count)
@@ -177,22 +177,22 @@ def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
 
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
     """Statistics of the whole raster, by band; of more pixels than a picture may have part by part."""
-    size, style = request.size, request.style
-    options = _counting_options(reader, style, weighted=False)
+    size, image = request.size, request.image
+    options = _counting_options(reader, image, weighted=False)
     grid = reader.whole(dst_crs=request.dst_crs, width=size.width, height=size.height, max_size=size.max_size)
-    if grid.width * grid.height > settings.get().max_pixels and not style.render.algorithm:
+    if grid.width * grid.height > settings.get().max_pixels and not image.render.algorithm:
         return _counted_in_parts(reader, grid, request, options)
     raster = reader.preview(
         width=size.width, height=size.height, max_size=size.max_size, dst_crs=request.dst_crs, options=options
     )
-    return _statistics(pipeline.calculated(raster, request.style.render), request, None)
+    return _statistics(pipeline.calculated(raster, request.image.render), request, None)
 
 
 def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, options: ReadOptions) -> dict[str, Any]:
     """Statistics of a grid that is too large to be read at once."""
     from tilery.rendering.counting import Counting
 
-    render = request.style.render
+    render = request.image.render
     bands, kind = _bands(reader, options)
     if render.expression:
         bands, kind = len(expression.parse(render.expression).blocks), expression.result_type(render.expression, kind)
@@ -214,17 +214,17 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
         width=request.size.width,
         height=request.size.height,
         max_size=request.size.max_size,
-        options=_counting_options(reader, request.style, weighted=True),
+        options=_counting_options(reader, request.image, weighted=True),
         align=True,
     )
-    raster = pipeline.calculated(raster, request.style.render)  # may cut off what it needed around
+    raster = pipeline.calculated(raster, request.image.render)  # may cut off what it needed around
     weights = coverage.of(geometry, request.coord_crs, raster, request.cover_scale)
     return _statistics(raster, request, weights)
 
 
-def picture(raster: Raster, style: ImageOptions) -> Encoded:
+def picture(raster: Raster, image: ImageOptions) -> Encoded:
     """Pixels as a picture with its place on Earth."""
-    rendered = pipeline.render(raster, style.render, style.format)
+    rendered = pipeline.render(raster, image.render, image.format)
     return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
 
 
@@ -242,8 +242,8 @@ def nothing(request: TileRequest) -> Encoded:
         band_names=("b1", "b2", "b3"),
         band_descriptions=("b1", "b2", "b3"),
     )
-    style = ImageOptions(read=request.style.read, render=RenderOptions(), format=request.style.format or "png")
-    return picture(raster, style)
+    image = ImageOptions(read=request.image.read, render=RenderOptions(), format=request.image.format or "png")
+    return picture(raster, image)
 
 
 def _preview(reader: Reader, request: PreviewRequest) -> Raster:
@@ -252,28 +252,28 @@ def _preview(reader: Reader, request: PreviewRequest) -> Raster:
         height=request.size.height,
         max_size=request.size.max_size,
         dst_crs=request.dst_crs,
-        options=_read_options(reader, request.style),
+        options=_read_options(reader, request.image),
     )
 
 
-def _read_options(reader: Reader, style: ImageOptions) -> ReadOptions:
+def _read_options(reader: Reader, image: ImageOptions) -> ReadOptions:
     """How the pixels of a picture are read, what memory is needed for each of them afterwards, and how many of them fit
     into an answer: known beforehand for a format that does not compress, at least as the number of bytes that each
     pixel will have.
     """
     most = answer_size.most()
-    count, kind = _bands(reader, style.read)
-    needed = cost.of_picture(count, kind, style.render, style.format)
-    if style.format is None or math.isinf(most) or not formats.get(style.format).raw:
-        return replace(style.read, bytes_a_pixel=needed)
-    return replace(style.read, bytes_a_pixel=needed, max_answer_pixels=int(most) // _bytes_a_pixel(reader, style))
+    count, kind = _bands(reader, image.read)
+    needed = cost.of_picture(count, kind, image.render, image.format)
+    if image.format is None or math.isinf(most) or not formats.get(image.format).raw:
+        return replace(image.read, bytes_a_pixel=needed)
+    return replace(image.read, bytes_a_pixel=needed, max_answer_pixels=int(most) // _bytes_a_pixel(reader, image))
 
 
-def _counting_options(reader: Reader, style: ImageOptions, *, weighted: bool) -> ReadOptions:
+def _counting_options(reader: Reader, image: ImageOptions, *, weighted: bool) -> ReadOptions:
     """How the pixels of statistics are read, and what memory is needed for each of them afterwards."""
-    count, kind = _bands(reader, style.read)
+    count, kind = _bands(reader, image.read)
     return replace(
-        style.read, bytes_a_pixel=cost.of_statistics(count, kind, style.render, weighted=weighted) + weighted * 8
+        image.read, bytes_a_pixel=cost.of_statistics(count, kind, image.render, weighted=weighted) + weighted * 8
     )
 
 
@@ -283,10 +283,10 @@ def _bands(reader: Reader, options: ReadOptions) -> tuple[int, np.dtype[Any]]:
     return count, np.dtype(np.float32) if options.unscale else reader.profile.dtype
 
 
-def _bytes_a_pixel(reader: Reader, style: ImageOptions) -> int:
+def _bytes_a_pixel(reader: Reader, image: ImageOptions) -> int:
     """Bytes of one pixel in a format that does not compress; what cannot be told beforehand is taken at its least."""
-    render = style.render
-    count, kind = _bands(reader, style.read)
+    render = image.render
+    count, kind = _bands(reader, image.read)
     size = kind.itemsize
     if render.algorithm or render.expression:
         blocks = render.expression.split(";") if render.expression and not render.algorithm else ["b1"]

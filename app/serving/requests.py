@@ -40,7 +40,7 @@ class TileRequest:
     z: int
     x: int
     y: int
-    style: ImageOptions
+    image: ImageOptions
     size: int | None = None
     """Pixels along each side. None: what the tile matrix says."""
     buffer: float | None = None
@@ -53,7 +53,7 @@ class PartRequest:
 
     bounds: Bounds
     bounds_crs: Crs
-    style: ImageOptions
+    image: ImageOptions
     size: Size
     dst_crs: Crs | None = None
     """None: the CRS of the box."""
@@ -63,7 +63,7 @@ class PartRequest:
 class PreviewRequest:
     """The whole raster."""
 
-    style: ImageOptions
+    image: ImageOptions
     size: Size
     dst_crs: Crs | None = None
 
@@ -74,7 +74,7 @@ class FeatureRequest:
 
     geometry: Shape
     geometry_crs: Crs
-    style: ImageOptions
+    image: ImageOptions
     size: Size
     dst_crs: Crs | None = None
 
@@ -86,7 +86,7 @@ class PointRequest:
     lon: float
     lat: float
     coord_crs: Crs
-    style: ImageOptions
+    image: ImageOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class StatisticsOptions:
 class StatisticsRequest:
     """Statistics of the whole raster, or of what is inside each of some geometries."""
 
-    style: ImageOptions
+    image: ImageOptions
     size: Size
     statistics: StatisticsOptions
     features: tuple[Shape, ...] = ()

@@ -118,8 +118,8 @@ def test_a_raster_wholly_beyond_180_is_moved(tmp_path: Path, bounds: Any, grid: 
     data = made.columns_and_rows(round(east - west), round(north - south))
     source = made.write(tmp_path / "source.tif", data, bounds=bounds, nodata=65535)
     done = published(source, tmp_path, grid=grid)
-    turns = 360 if west > 0 else -360
-    assert done.document["bounds"] == pytest.approx([west - turns, south, east - turns, north])
+    shift = 360 if west > 0 else -360
+    assert done.document["bounds"] == pytest.approx([west - shift, south, east - turns, north])
     assert need_all(source, done.address, turn=360.0) > 0.02
     with rasterio.open(done.address) as dataset:
         assert dataset.crs.to_epsg() == 3857

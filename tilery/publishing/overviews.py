@@ -168,7 +168,7 @@ def _piece(
     return data, there
 
 
-def _edged(dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side, columns: Side) -> valid.Pixels:
+def _edged(dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side, columns: Side) -> valid.WindowPixels:
     """What the sides ask for; beyond the raster's edges its outermost pixels again."""
     from rasterio.windows import Window
 
@@ -182,7 +182,7 @@ def _edged(dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side,
     def grown(array: Array | None) -> Any:
         return None if array is None else np.pad(array, (*[(0, 0)] * (array.ndim - 2), *around), mode="edge")
 
-    return valid.Pixels(data=grown(found.data), alpha=grown(found.alpha), valid=grown(found.valid))
+    return valid.WindowPixels(data=grown(found.data), alpha=grown(found.alpha), valid=grown(found.valid))
 
 
 def sidecar(path: Path, levels: int, resampling: str, advance: Advance) -> None:

@@ -35,6 +35,7 @@ from tilery.catalog import ids
 from tilery.errors import Conflict, InvalidParameter, NotFound, SourceError, UnsupportedRaster
 from tilery.geo.raster import Array, Bounds
 from tilery.publishing import (
+    antimeridian,
     check,
     display,
     fetch,
@@ -44,7 +45,6 @@ from tilery.publishing import (
     profiles,
     rasters,
     transcode,
-    turns,
     warp,
     zoom,
 )
@@ -126,7 +126,7 @@ class PublishPlan:
     origin: fetch.PublishedSource
     profile: Profile
     """Facts of the raster, in degrees within ±180 where they are warped."""
-    roll: turns.Roll | None
+    roll: antimeridian.Roll | None
     """How columns of a raster that goes around the world are ordered before they are warped."""
     gaps: Gaps | None
     """How what is missing is said where the source says it otherwise."""
@@ -182,15 +182,15 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
     native = order.grid == "native" or legacy
     roll = None
     if order.grid != "native":
-        moved, roll = turns.on_the_map(profile)
-        crossing = turns.crosses(moved) or _is_across(map_bounds(moved))
+        moved, roll = antimeridian.on_the_map(profile)
+        crossing = antimeridian.crosses(moved) or _is_across(map_bounds(moved))
         native = native or (crossing and order.grid == "auto" and not profile.gcps)
         if not native or legacy:
             profile = moved
         else:
             roll = None
     if legacy:
-        turns.need_within(profile)
+        antimeridian.need_within(profile)
     deepest = zoom.maximum(profile, "lambda" if legacy and order.rule == "upper" else order.rule)
     if order.zoom is not None:
         deepest = order.zoom

@@ -15,12 +15,12 @@ from affine import Affine
 
 from tilery.geo.raster import Array
 from tilery.publishing import rasters
+from tilery.publishing.antimeridian import Roll
 from tilery.publishing.gaps import Gaps
 from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.tags import copy_tags
-from tilery.publishing.turns import Roll
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile
 

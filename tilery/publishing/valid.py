@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
+class WindowPixels:
     """A window of a raster."""
 
     data: Array
@@ -46,7 +46,7 @@ class Pixels:
 
 def read(
     dataset: DatasetReader, profile: Profile, window: Window | None = None, *, mask: DatasetReader | None = None
-) -> Pixels:
+) -> WindowPixels:
     """A window and what of it is valid.
 
     Args:
@@ -71,7 +71,7 @@ def has_mask(profile: Profile) -> bool:
     return profile.has_mask and profile.alpha_band is None and profile.usable_nodata is None
 
 
-def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -> Pixels:
+def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -> WindowPixels:
     """Values with what of them is valid; ``mask`` is 0 where the raster's mask says that something is missing."""
     parts: list[Any] = []
     nodata = profile.usable_nodata
@@ -88,7 +88,7 @@ def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -
     valid = None
     for part in parts:
         valid = part if valid is None else valid & part
-    return Pixels(data=data, alpha=alpha, valid=valid)
+    return WindowPixels(data=data, alpha=alpha, valid=valid)
 
 
 def filler(profile: Profile) -> float:

@@ -9,7 +9,7 @@ from affine import Affine
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo import crs as crs_
-from tilery.publishing import rasters, turns
+from tilery.publishing import antimeridian, rasters
 from tilery.publishing.grid import world
 from tilery.reading.profile import Profile
 
@@ -32,7 +32,7 @@ def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str
     from rasterio.shutil import copy
     from rasterio.vrt import WarpedVRT
 
-    turns.need_within(profile)
+    antimeridian.need_within(profile)
     if profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; publish it with --layout cog.")
     grid = world(zoom)

@@ -58,7 +58,7 @@ class _Directory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bucket:
+class _PermittedBucket:
     bucket: str
     prefix: str
 
@@ -76,7 +76,7 @@ class _AnyPublicHost:
     """``https://*``"""
 
 
-_Entry = _Directory | _Bucket | _Host | _AnyPublicHost
+_Entry = _Directory | _PermittedBucket | _Host | _AnyPublicHost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class Policy:
         return [
             statement
             for entry in self.entries
-            if isinstance(entry, _Bucket)
+            if isinstance(entry, _PermittedBucket)
             for statement in _statements(entry, f"arn:{partition}:s3:::{entry.bucket}")
         ]
 
@@ -184,7 +184,7 @@ class Policy:
         if len(key.encode()) > _LONGEST_KEY:
             raise _not_a_location("there are no keys as long as this")
         for entry in self.entries:
-            if isinstance(entry, _Bucket) and entry.bucket == bucket and _is_under(key, entry.prefix):
+            if isinstance(entry, _PermittedBucket) and entry.bucket == bucket and _is_under(key, entry.prefix):
                 return S3Location(bucket=bucket, key=key)
         raise _refused(f"object s3://{bucket}/{key}")
 
@@ -233,14 +233,14 @@ def _directory(path: str, check: bool) -> _Directory:
     return _Directory(given=given, real=real)
 
 
-def _bucket(text: str) -> _Bucket:
+def _bucket(text: str) -> _PermittedBucket:
     if any(sign in text for sign in "*?"):
         raise ValueError("has a wildcard: name each bucket, and a prefix as s3://bucket/prefix/")
     bucket, prefix = _bucket_and_key(text)
     _check_segments(prefix)
     if prefix and "" in prefix.removesuffix("/").split("/"):
         raise ValueError("has an empty part between slashes")
-    return _Bucket(bucket=bucket, prefix=prefix)
+    return _PermittedBucket(bucket=bucket, prefix=prefix)
 
 
 def _host(text: str) -> _Host:
@@ -254,7 +254,7 @@ def _host(text: str) -> _Host:
     return _Host(scheme=scheme, host=host, port=port, path=path)
 
 
-def _statements(entry: _Bucket, bucket: str) -> Iterable[dict[str, Any]]:
+def _statements(entry: _PermittedBucket, bucket: str) -> Iterable[dict[str, Any]]:
     folder = entry.prefix == "" or entry.prefix.endswith("/")
     inside = f"{entry.prefix}*" if folder else f"{entry.prefix}/*"
     resources = [f"{bucket}/{inside}"] if folder else [f"{bucket}/{entry.prefix}", f"{bucket}/{inside}"]

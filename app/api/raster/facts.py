@@ -117,7 +117,7 @@ async def bounds(context: RequestContext[None]) -> Response:
 async def metadata(context: RequestContext[PixelOptions]) -> Response:
     """Info and statistics in one document, as TiTiler answered until 0.4."""
     request = StatisticsRequest(
-        style=ImageOptions(read=context.plan.read, render=RenderOptions()),
+        image=ImageOptions(read=context.plan.read, render=RenderOptions()),
         size=Size(max_size=1024),
         statistics=StatisticsOptions(),
     )
@@ -216,7 +216,7 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
         lon=context.path["lon"],
         lat=context.path["lat"],
         coord_crs=context.values.get("coord_crs", WGS84),
-        style=ImageOptions(read=context.plan.read, render=context.plan.render),
+        image=ImageOptions(read=context.plan.read, render=context.plan.render),
     )
     return await results.document(
         context, f"point {request.lon},{request.lat}", lambda reader: render.point(reader, request)

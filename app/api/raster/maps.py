@@ -104,7 +104,7 @@ def plan(app: AppContext, values: Values) -> Planned:
 async def answer(context: RequestContext[Planned]) -> Response:
     """The map."""
     accepted, planned = context.request.headers.get("accept", ""), context.plan
-    style = ImageOptions(
+    image = ImageOptions(
         read=planned.pixel_options.read,
         render=planned.pixel_options.render,
         format=context.values["f"] or _by_accept(accepted),
@@ -119,13 +119,13 @@ async def answer(context: RequestContext[Planned]) -> Response:
         )
         bounds, crs = _place(reader, planned, target)
         if bounds is None:
-            return render.preview(reader, PreviewRequest(style=style, size=size, dst_crs=target))
+            return render.preview(reader, PreviewRequest(image=image, size=size, dst_crs=target))
         if planned.scale is not None or planned.center is not None:
             bounds, crs, size = _at_scale(reader, planned, bounds, crs, target or WGS84)
             options.check_size(context.app.settings, width=size.width, height=size.height)
-        return render.part(reader, PartRequest(bounds=bounds, bounds_crs=crs, dst_crs=target, style=style, size=size))
+        return render.part(reader, PartRequest(bounds=bounds, bounds_crs=crs, dst_crs=target, image=image, size=size))
 
-    response = await results.made(context, f"map {style.format}", work, media_type=plans.media_type(style))
+    response = await results.made(context, f"map {image.format}", work, media_type=plans.media_type(image))
     response.headers.add_vary_header("Accept")
     return response
 

@@ -21,13 +21,13 @@ from tilery.reading.reader import Reader
 async def preview(context: RequestContext[ImagePlan]) -> Response:
     """The whole raster."""
     request = PreviewRequest(
-        style=plans.image_options(context, context.plan.pixel_options),
+        image=plans.image_options(context, context.plan.pixel_options),
         size=plans.size(context),
         dst_crs=context.plan.dst_crs,
     )
-    place = f"preview {request.style.format} {request.size}"
+    place = f"preview {request.image.format} {request.size}"
     return await results.made(
-        context, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.style)
+        context, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.image)
     )
 
 
@@ -38,12 +38,12 @@ async def box(context: RequestContext[ImagePlan]) -> Response:
         bounds=(path["minx"], path["miny"], path["maxx"], path["maxy"]),
         bounds_crs=context.plan.coord_crs,
         dst_crs=context.plan.dst_crs,
-        style=plans.image_options(context, context.plan.pixel_options),
+        image=plans.image_options(context, context.plan.pixel_options),
         size=plans.size(context),
     )
-    place = f"bbox {request.bounds} {request.style.format} {request.size}"
+    place = f"bbox {request.bounds} {request.image.format} {request.size}"
     return await results.made(
-        context, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.style)
+        context, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.image)
     )
 
 
@@ -51,14 +51,14 @@ async def feature(context: RequestContext[ImagePlan]) -> Response:
     """What is inside the geometry of the body."""
     settings = context.app.settings
     content = await body.read(context.request, settings)
-    style, size = plans.image_options(context, context.plan.pixel_options), plans.size(context)
+    image, size = plans.image_options(context, context.plan.pixel_options), plans.size(context)
 
     def work(reader: Reader) -> Encoded:
         request = FeatureRequest(
             geometry=body.feature(content, settings),
             geometry_crs=context.plan.coord_crs,
             dst_crs=context.plan.dst_crs,
-            style=style,
+            image=image,
             size=size,
         )
         return render.feature(reader, request)

@@ -53,7 +53,7 @@ def request_of(context: RequestContext[StatisticsPlan], features: tuple[Shape, .
     """What a request for statistics asks for."""
     image_plan = context.plan.image_plan
     return StatisticsRequest(
-        style=ImageOptions(read=image_plan.pixel_options.read, render=image_plan.pixel_options.render),
+        image=ImageOptions(read=image_plan.pixel_options.read, render=image_plan.pixel_options.render),
         size=image_plan.size,
         statistics=context.plan.statistics,
         features=features,

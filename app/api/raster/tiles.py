@@ -40,7 +40,7 @@ async def tile(
             context,
             text_of(request),
             lambda reader: render.tile(reader, request),
-            media_type=plans.media_type(request.style),
+            media_type=plans.media_type(request.image),
             check=lambda reader: render.check_tile(reader, request),
             identify=lambda reader: reader.tile_identity(request.matrix_set, request.z, request.x, request.y),
             stored=stored,
@@ -68,7 +68,7 @@ async def outside(context: RequestContext[PixelOptions], error: TileOutsideBound
 
 def text_of(request: TileRequest) -> str:
     """Return what a tile's path says, in the one way that keys of caches have it."""
-    return f"tile {request.matrix_set.id}/{request.z}/{request.x}/{request.y}.{request.style.format}@{request.size}"
+    return f"tile {request.matrix_set.id}/{request.z}/{request.x}/{request.y}.{request.image.format}@{request.size}"
 
 
 def _request(context: RequestContext[PixelOptions]) -> TileRequest:
@@ -83,7 +83,7 @@ def _request(context: RequestContext[PixelOptions]) -> TileRequest:
         size=values["tilesize"] or _scaled(context),
         buffer=values["buffer"],
         padding=values["padding"],
-        style=plans.image_options(context, context.plan),
+        image=plans.image_options(context, context.plan),
     )
 
 

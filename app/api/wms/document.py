@@ -21,7 +21,7 @@ LIMIT = 85.0511287798066
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class WmsLayer:
     """One entry of a document."""
 
     name: str
@@ -48,7 +48,7 @@ def layer(
     styles: Sequence[tuple[str, str]] = (),
     abstract: str | None = None,
     attribution: str | None = None,
-) -> Layer:
+) -> WmsLayer:
     """The entry of a raster.
 
     Args:
@@ -76,7 +76,7 @@ def layer(
         if own.crs not in (WGS84, WEB_MERCATOR):
             left, bottom, right, top = own.bounds
             boxes.append((str(own.crs), _written(spoken, own.crs, (left, min(bottom, top), right, max(bottom, top)))))
-    return Layer(
+    return WmsLayer(
         name=ows.sayable(name),
         title=ows.sayable(title),
         geographic=world,
@@ -89,7 +89,7 @@ def layer(
 
 
 def capabilities(
-    spoken: Version, layers: Sequence[Layer], *, address: str, title: str, most: int, templates: str | None = None
+    spoken: Version, layers: Sequence[WmsLayer], *, address: str, title: str, most: int, templates: str | None = None
 ) -> str:
     """The document of these layers, XML text.
 

@@ -23,7 +23,6 @@ from app.api.wms import request as request_
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PartRequest, PointRequest, Size
-from tilery.catalog.layer import Layer
 from tilery.errors import PointOutsideBounds, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.limits import deadline
@@ -167,7 +166,7 @@ def _check_place(reader: Reader) -> None:
     crs_.transform_points(crs, crs_.WGS84, [0.0], [0.0])
 
 
-def _entry(spoken: request_.Version, layer: Layer) -> document.Layer:
+def _entry(spoken: request_.Version, layer: Layer) -> document.WmsLayer:
     return document.layer(
         spoken,
         name=layer.id,
@@ -190,14 +189,14 @@ async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) 
         bounds=wanted.bounds,
         bounds_crs=wanted.crs,
         dst_crs=wanted.crs,
-        style=ImageOptions(read=context.plan.read, render=context.plan.render, format=wanted.format),
+        image=ImageOptions(read=context.plan.read, render=context.plan.render, format=wanted.format),
         size=Size(width=wanted.width, height=wanted.height),
     )
     return await results.made(
         context,
         f"wms {wanted}",
         lambda reader: render.on_background(reader, part, wanted.background),
-        media_type=plans.media_type(part.style),
+        media_type=plans.media_type(part.image),
     )
 
 
@@ -206,7 +205,7 @@ async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str])
     wanted, media_type = await aside(request_.map_of, given), request_.info_format(given)
     x, y = request_.point_of(given, wanted)
     request = PointRequest(
-        lon=x, lat=y, coord_crs=wanted.crs, style=ImageOptions(read=context.plan.read, render=context.plan.render)
+        lon=x, lat=y, coord_crs=wanted.crs, image=ImageOptions(read=context.plan.read, render=context.plan.render)
     )
     name = context.subject.name
 

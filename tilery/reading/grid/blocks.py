@@ -189,7 +189,7 @@ class BlockCache:
 
     def _fill(
         self,
-        buffers: dict[_Key, _Memory],
+        buffers: dict[_Key, _BlockBuffer],
         fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
         mine: dict[_Key, _Decoding],
         found: dict[_Key, Array],
@@ -209,12 +209,12 @@ class BlockCache:
 
     def _buffers_for(
         self, sizes: Mapping[_Key, int], digests: Mapping[_Key, Key]
-    ) -> tuple[dict[_Key, _Memory], dict[_Key, Array]]:
+    ) -> tuple[dict[_Key, _BlockBuffer], dict[_Key, Array]]:
         """Memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
         views = self._views
         arena = views.arena
         if not arena.lock():
-            return {key: _Memory(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
+            return {key: _BlockBuffer(np.empty(size, np.uint8)) for key, size in sizes.items()}, {}
         buffers = {}
         ready = {}
         try:
@@ -223,9 +223,9 @@ class BlockCache:
                 if page is None:
                     page = arena.make(digests[key], size)
                     if page is None:  # all is in use, or the block is larger than all
-                        buffers[key] = _Memory(np.empty(size, np.uint8))
+                        buffers[key] = _BlockBuffer(np.empty(size, np.uint8))
                     else:
-                        buffers[key] = _Memory(views.buffer(page), arena, page)
+                        buffers[key] = _BlockBuffer(views.buffer(page), arena, page)
                 elif arena.is_ready(page):
                     ready[key] = views.view(page)
         finally:
@@ -267,7 +267,7 @@ class _Decoding:
 
 
 @dataclass(slots=True)
-class _Memory:
+class _BlockBuffer:
     """Memory to be filled with a block. Without an arena it is nobody else's."""
 
     block: Array

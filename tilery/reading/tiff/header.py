@@ -282,7 +282,7 @@ def parse(source: ByteSource) -> Header:
         UnsupportedRaster: a TIFF that is not tiled, or with samples or sizes that we do not decode.
         BrokenRaster: directories that lead outside of the file, in a circle, or contradict themselves.
     """
-    reader = _Reader(source)
+    reader = _HeaderReader(source)
     directories = list(reader.directories())
     main = reader.image(*directories[0])
     if main.subfile & 5:
@@ -315,7 +315,7 @@ def parse(source: ByteSource) -> Header:
 def nodata_text(source: ByteSource) -> str | None:
     """GDAL's nodata tag of a TIFF of any kind; None where there is none, or no TIFF."""
     try:
-        reader = _Reader(source)
+        reader = _HeaderReader(source)
         return reader.text(reader.directories()[0][1], _NODATA)
     except (NotARaster, UnsupportedRaster, BrokenRaster, IndexError):
         return None
@@ -325,7 +325,7 @@ _Entry = tuple[int, int, int]
 """Type, count and position of a tag's values."""
 
 
-class _Reader:
+class _HeaderReader:
     """Reads numbers at positions of a file, from its first bytes where they hold them."""
 
     def __init__(self, source: ByteSource) -> None:
