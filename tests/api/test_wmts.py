@@ -288,7 +288,7 @@ def test_scale_denominators_say_how_large_cells_are(name: str) -> None:
     grid = tms.get(name)
     proj = crs.to_pyproj(grid.crs)
     unit = 6378137 * math.pi / 180 if proj.is_geographic else proj.axis_info[0].unit_conversion_factor
-    described = wmts._matrix_set(wmts.MatrixSet(identifier=name, tms=grid, zooms=(-99, 99)), False)
+    described = wmts._matrix_set_element(wmts.OfferedSet(identifier=name, tms=grid, zooms=(-99, 99)), False)
     assert len(described.matrices) == len(grid.matrices)
     for matrix, published in zip(described.matrices, grid.document["tileMatrices"], strict=True):
         assert matrix.zoom == int(published["id"])

@@ -119,7 +119,7 @@ def test_a_raster_wholly_beyond_180_is_moved(tmp_path: Path, bounds: Any, grid: 
     source = made.write(tmp_path / "source.tif", data, bounds=bounds, nodata=65535)
     done = published(source, tmp_path, grid=grid)
     shift = 360 if west > 0 else -360
-    assert done.document["bounds"] == pytest.approx([west - shift, south, east - turns, north])
+    assert done.document["bounds"] == pytest.approx([west - shift, south, east - shift, north])
     assert need_all(source, done.address, turn=360.0) > 0.02
     with rasterio.open(done.address) as dataset:
         assert dataset.crs.to_epsg() == 3857

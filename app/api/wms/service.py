@@ -23,6 +23,7 @@ from app.api.wms import request as request_
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PartRequest, PointRequest, Size
+from tilery.catalog.layer import Layer
 from tilery.errors import PointOutsideBounds, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.limits import deadline
