@@ -84,10 +84,10 @@ async def asset_statistics(context: RequestContext[StatisticsPlan]) -> Response:
     request = statistics.request_of(context)
 
     def of_asset(reader: Reader, part: Part) -> Json:
-        style = request.style
-        read = replace(style.read, bands=part.bands)
-        shown = replace(style, read=read, render=replace(style.render, expression=part.choice.expression))
-        return render.statistics(reader, replace(request, style=shown))
+        image = request.image
+        read = replace(image.read, bands=part.bands)
+        shown = replace(image, read=read, render=replace(image.render, expression=part.choice.expression))
+        return render.statistics(reader, replace(request, image=shown))
 
     return await results.document(context, "asset_statistics", lambda reader: _of_each(reader, of_asset))
 
