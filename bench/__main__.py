@@ -25,7 +25,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, help="the same number for both; without it each has what its image has")
     parser.add_argument("--tiles", type=int, default=240, help="length of a list")
     parser.add_argument("--quick", action="store_true", help="small rasters, short lists, one round")
-    parser.add_argument("--write", action="store_true", help="put the table into README.md and draw docs/benchmark.svg")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/performance.md and draw docs/benchmark.svg"
+    )
     parser.add_argument("--list", action="store_true", help="the names of all cases")
     return parser.parse_args()
 

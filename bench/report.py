@@ -1,8 +1,9 @@
-"""The results as a table of ratios next to the goals, for the terminal and the README, and as a picture."""
+"""The results as a table of ratios next to the goals, for the terminal and docs/performance.md, and as a picture."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from bench.cases import CASES
@@ -133,11 +134,11 @@ def picture(results: dict[str, Any]) -> str:
 NAMES = {"titiler": "TiTiler", "tilery": "Tilery"}
 
 
-def write(results: dict[str, Any]) -> None:
-    """Table into README.md between its markers, picture into docs/."""
-    (ROOT / "docs" / "benchmark.svg").write_text(picture(results), encoding="utf-8")
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+def write(results: dict[str, Any], docs: Path = ROOT / "docs") -> None:
+    """Put the table into docs/performance.md between its markers, and the picture beside it."""
+    (docs / "benchmark.svg").write_text(picture(results), encoding="utf-8")
+    page = docs / "performance.md"
+    text = page.read_text(encoding="utf-8")
     workers = " and ".join(f"{number} of {NAMES[name]}" for name, number in results["workers"].items())
     said = (
         f"{results['machine']}; worker processes: {workers}; {results['tiles']} tiles a list, medians of "
@@ -146,9 +147,9 @@ def write(results: dict[str, Any]) -> None:
     block = f"{BEGIN}\n{table(results)}\n\n{said}\n{END}"
     if BEGIN in text and END in text:
         text = text[: text.index(BEGIN)] + block + text[text.index(END) + len(END) :]
-        readme.write_text(text, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
     else:
-        print(f"README.md has no {BEGIN} … {END}: the table was not put in.")
+        print(f"{page.name} has no {BEGIN} … {END}: the table was not put in.")
 
 
 if __name__ == "__main__":

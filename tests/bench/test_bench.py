@@ -14,7 +14,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from bench import client, report, store, tiles
+from bench import client, report, servers, store, tiles
 from bench.cases import CASES
 from bench.servers import free_port
 
@@ -109,3 +109,31 @@ def test_the_table_says_ratios_and_whether_goals_are_met() -> None:
     assert lines[4].endswith("| **no** |")
     assert "| idle | 0.30 | ≤ 0.4 | yes |" in lines
     assert report.picture(results).count("<rect") == 4
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(f"before\n\n{report.BEGIN}\nold\n{report.END}\n\nafter\n")
+    report.write(
+        {
+            "cases": {},
+            "extras": {"memory": {"goals": [{"says": "idle", "value": 0.3, "most": 0.4}]}},
+            "workers": {"titiler": 2, "tilery": 2},
+            "machine": "2 cores",
+            "tiles": 240,
+            "rounds": 3,
+            "made": "2026-11-27T10:00:00",
+        },
+        tmp_path,
+    )
+    text = page.read_text()
+    assert text.startswith(f"before\n\n{report.BEGIN}\n| work |")
+    assert text.endswith(f"2026-11-27. `make bench` makes this table.\n{report.END}\n\nafter\n")
+    assert "old" not in text
+    assert "| idle | 0.30 | ≤ 0.4 | yes |" in text
+    assert (tmp_path / "benchmark.svg").read_text().startswith("<svg")
+
+
+def test_the_page_has_the_markers_of_the_table() -> None:
+    text = (servers.ROOT / "docs" / "performance.md").read_text()
+    assert text.count(report.BEGIN) == text.count(report.END) == 1
