@@ -14,7 +14,7 @@ from app.config import settings
 from app.config.engine_options import store_options
 
 if TYPE_CHECKING:
-    from tilery.publishing.publish import PublishOptions, PublishPlan
+    from tilery.publishing.plan import PublishOptions, PublishPlan
 
 
 @click.command()
@@ -61,11 +61,12 @@ def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     Interrupt it whenever you like: the same command goes on where it was, and until its last step the layer is what it
     was before.
     """
+    from tilery.publishing import plan as planning
     from tilery.publishing import publish as publishing
 
     order = _order(source, options)
     if dry_run:
-        _show_plan(order, publishing.dry_run(order))
+        _show_plan(order, planning.dry_run(order))
         return
     done = publishing.publish(order, progress(quiet))
     if done.note:
@@ -110,7 +111,7 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
     from tilery.catalog import editing
     from tilery.publishing.describe import slug
     from tilery.publishing.fetch import name_of
-    from tilery.publishing.publish import PublishOptions
+    from tilery.publishing.plan import PublishOptions
 
     to, layer_id = options["to"], options["layer_id"]
     if to is None:

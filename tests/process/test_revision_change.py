@@ -26,7 +26,8 @@ from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
 from tests.support.service import pixels
-from tilery.publishing.publish import Published, PublishOptions, publish
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import Published, publish
 from tilery.storage.objects import open_store
 
 BOUNDS = (0.0, 40.0, 20.0, 50.0)

@@ -25,7 +25,8 @@ import pytest
 from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import publish
 
 BUCKET = "website"
 TILE = "alps/8/133/90.png"

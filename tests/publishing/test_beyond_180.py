@@ -16,7 +16,8 @@ import rasterio
 
 from tests.support import rasters as made
 from tilery.errors import UnsupportedRaster
-from tilery.publishing.publish import PublishOptions, dry_run, publish
+from tilery.publishing.plan import PublishOptions, dry_run
+from tilery.publishing.publish import publish
 
 GEOSTATIONARY = "+proj=geos +h=35785863 +lon_0=140.7 +ellps=WGS84 +units=m"
 

@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from tests.support import rasters as made
 from tests.support.service import client, pixels
 from tilery.errors import InvalidParameter
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import publish
 
 RGBN = (Colour.red, Colour.green, Colour.blue, Colour.undefined)
 

@@ -14,7 +14,8 @@ from rasterio.shutil import copy
 from tests.support import rasters as made
 from tilery.errors import NotARaster, TileryError, UnsupportedRaster
 from tilery.publishing import kinds, rasters
-from tilery.publishing.publish import PublishOptions, dry_run, publish
+from tilery.publishing.plan import PublishOptions, dry_run
+from tilery.publishing.publish import publish
 
 PLACED = (
     '<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:4326</SRS><GeoTransform>8,.01,0,47,0,-.01</GeoTransform>'

@@ -24,7 +24,7 @@ from tilery.errors import InvalidParameter
 from tilery.publishing import fetch, incoming
 from tilery.publishing.incoming import Arrival, take_in
 from tilery.publishing.progress import Silent
-from tilery.reading import gdal
+from tilery.reading import gdal_facts
 from tilery.storage.objects import open_store
 from tilery.storage.options import StoreOptions
 
@@ -231,7 +231,7 @@ def test_an_upload_leads_to_no_other_file(
         with rasterio.open(upload, "r+") as raster:
             raster.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
     else:
-        monkeypatch.setattr(gdal, "driver_of", lambda head: "PNG")
+        monkeypatch.setattr(gdal_facts, "driver_of", lambda head: "PNG")
     found, failure = take_in(str(upload), f"{tmp_path}/sources", stores=stores())
     assert (found.status, found.code) == ("failed", wrong), failure
     assert not Catalog(open_store(f"{tmp_path}/sources")).layers()

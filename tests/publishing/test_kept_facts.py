@@ -15,7 +15,8 @@ from rasterio.crs import CRS
 
 from tests.support import rasters as made
 from tilery.errors import UnsupportedRaster
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import publish
 from tilery.publishing.rasters import Georeference
 
 

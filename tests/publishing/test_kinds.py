@@ -10,7 +10,8 @@ import rasterio
 
 from tests.support import rasters as made
 from tilery.publishing import kinds, rasters
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import publish
 
 
 def guess(path: Path) -> str:

@@ -40,9 +40,10 @@ from tilery.errors import (
     UnsupportedRaster,
 )
 from tilery.publishing import publish as publishing
-from tilery.publishing import rasters, workplace
+from tilery.publishing import rasters, revisions, workplace
+from tilery.publishing.plan import PublishOptions, dry_run
 from tilery.publishing.progress import Silent
-from tilery.publishing.publish import PublishOptions, dry_run, publish
+from tilery.publishing.publish import publish
 from tilery.publishing.rasters import Georeference
 from tilery.storage.objects import open_store
 
@@ -220,7 +221,7 @@ def test_publishing_again_makes_a_new_revision_and_keeps_what_people_set(tmp_pat
 def test_an_old_revision_is_removed_by_the_publish_after_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_UNREAD", -1)
+    monkeypatch.setattr(revisions, "_UNREAD", -1)
     catalog = tmp_path / "catalog"
     source = made.constant(tmp_path / "a.tif", 1, "uint16", size=600)
     first, second, third = (publish(order(source, catalog)) for _ in range(3))
@@ -603,7 +604,7 @@ def test_a_publish_that_ended_after_its_switch_is_gone_on_with(tmp_path: Path, m
         raise StoreFull("full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(publishing, "_tidy", fail)
+        patched.setattr(revisions, "tidy", fail)
         with pytest.raises(StoreFull):
             publish(again)
     assert publish(again).document["history"] == [first.revision]

@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 
 from tilery.geo.raster import Grid
-from tilery.reading import gdal
+from tilery.reading import gdal_facts
 from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.reader import BlockGridReader
 from tilery.reading.grid.workers import Workers
@@ -106,7 +106,7 @@ def write(
 
 def profile_of(path: Path) -> Profile:
     with rasterio.open(path) as dataset:
-        return gdal.profile_of(dataset)
+        return gdal_facts.profile_of(dataset)
 
 
 def open_engine(source: ByteSource, profile: Profile, cache: BlockCache | None = None) -> BlockGridReader | None:

@@ -19,7 +19,8 @@ from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.catalog.layer import Layer
 from tilery.errors import NotFound, UpstreamError
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import publish
 from tilery.storage.objects import open_store
 from tilery.storage.objects.directory import DirectoryStore
 

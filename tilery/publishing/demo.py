@@ -12,8 +12,9 @@ from pathlib import Path
 from tilery.catalog import editing
 from tilery.errors import LayerNotFound, SourceNotFound
 from tilery.geo import crs as crs_
+from tilery.publishing.plan import PublishOptions
 from tilery.publishing.progress import Progress
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.publish import publish
 from tilery.publishing.rasters import Georeference
 from tilery.storage.objects import open_store
 

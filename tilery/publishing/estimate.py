@@ -13,7 +13,7 @@ from tilery.publishing.bounds import map_bounds
 from tilery.publishing.windows import threads
 
 if TYPE_CHECKING:
-    from tilery.publishing.publish import PublishPlan
+    from tilery.publishing.plan import PublishPlan
 
 _SIDE = 512
 _PIECES = 3

@@ -19,8 +19,9 @@ from typing import Any, Literal
 from tilery.errors import InvalidParameter, SourceError, SourceNotFound, TileryError, UnsupportedRaster
 from tilery.publishing import fetch
 from tilery.publishing.describe import slug
+from tilery.publishing.plan import PublishOptions
 from tilery.publishing.progress import Progress
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.publish import publish
 from tilery.storage.objects import open_store
 from tilery.storage.options import StoreOptions
 
@@ -143,7 +144,7 @@ def _identity(arrival: Arrival) -> str:
     Raises:
         NotARaster: it is not.
     """
-    from tilery.reading.gdal import driver_of
+    from tilery.reading.gdal_facts import driver_of
 
     found = fetch.origin(arrival.address, arrival.stores)
     if found.path is not None:

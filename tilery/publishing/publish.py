@@ -17,135 +17,46 @@ next publish that comes when nobody can be reading them any more.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import tempfile
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from tilery import __version__
 from tilery.catalog import document as documents
 from tilery.catalog import ids
-from tilery.errors import Conflict, InvalidParameter, NotFound, SourceError, UnsupportedRaster
-from tilery.geo.raster import Array, Bounds
+from tilery.errors import Conflict, SourceError
 from tilery.publishing import (
-    antimeridian,
     check,
     display,
     fetch,
     grid,
     kinds,
     metadata,
-    profiles,
     rasters,
+    revisions,
     transcode,
     warp,
-    zoom,
 )
-from tilery.publishing.bounds import bounds_of, count_tiles, map_bounds, size_at
+from tilery.publishing.bounds import bounds_of, map_bounds
 from tilery.publishing.cog import cog
 from tilery.publishing.complete import whole
-from tilery.publishing.gaps import Gaps, closed, known, need_exact
-from tilery.publishing.kinds import Kind
 from tilery.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from tilery.publishing.overviews import files as overview_files
-from tilery.publishing.profiles import Compression
+from tilery.publishing.plan import PublishOptions, PublishPlan, note, plan
 from tilery.publishing.progress import Progress, Silent
-from tilery.publishing.rasters import Georeference
+from tilery.publishing.revisions import DOCUMENT, document_before
 from tilery.publishing.statistics import passes, statistics
 from tilery.publishing.vrt import vrt
 from tilery.publishing.workplace import Workplace
-from tilery.publishing.zoom import Rule
 from tilery.reading.profile import Profile
 from tilery.storage.objects import Store, open_store
 from tilery.storage.objects.directory import DirectoryStore
-from tilery.storage.options import StoreOptions
 
-Grid = Literal["auto", "web", "native"]
-"""``auto``: Web Mercator's, but for a raster across the antimeridian, whose pixels stay where they are."""
-Layout = Literal["cog", "legacy"]
-
-DOCUMENT = "index.json"
 _TIFF = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MEDIA = {".tif": _TIFF, ".ovr": "image/tiff", ".vrt": "application/xml", ".json": "application/json"}
-_ORPHANED = 24 * 3600.0
-"""Seconds after which files of a revision that never was switched to are put down to a publish that nobody resumed."""
-
-_UNREAD = 600.0
-"""Seconds after which no server reads a revision that another took the place of, whatever its settings."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishOptions:
-    """What to publish, and how."""
-
-    source: str
-    """A path, ``https://…`` or ``s3://…``."""
-    to: str
-    """The catalog's address."""
-    id: str
-    placement: Georeference = field(default_factory=Georeference)
-    kind: Kind | None = None
-    profile: str = "deflate"
-    quality: int | None = None
-    grid: Grid = "auto"
-    layout: Layout = "cog"
-    zoom: int | None = None
-    rule: Rule = "upper"
-    work: Path | None = None
-    """Where to work. None: beside the catalog's layers when it is a directory, else the system's temporary folder."""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    """``name``, ``description``, ``attribution``, ``render``, ``styles`` for the document."""
-
-    stores: StoreOptions = field(default_factory=StoreOptions)
-    """How the source's store and the catalog's are reached."""
-    only: str | None = None
-    """Identity that the source must have, and still have at the end. None: whatever is there when it is read."""
-    untrusted: bool = False
-    """Whether the source comes from somebody else than the publisher: then only formats are taken that are served."""
-    trust: bool = False
-    """Whether the source may be of a format that leads to other files and addresses."""
-
-    def key(self, identity: str) -> str:
-        """What decides the bytes of the published files, as a digest."""
-        parts = [identity, __version__, str(self.placement), self.kind, self.profile, self.quality, self.grid]
-        parts += [self.layout, self.zoom, self.rule]
-        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishPlan:
-    """What would be done."""
-
-    origin: fetch.PublishedSource
-    profile: Profile
-    """Facts of the raster, in degrees within ±180 where they are warped."""
-    roll: antimeridian.Roll | None
-    """How columns of a raster that goes around the world are ordered before they are warped."""
-    gaps: Gaps | None
-    """How what is missing is said where the source says it otherwise."""
-    native: bool
-    """Whether pixels stay where they are."""
-    kind: Kind
-    compression: Compression
-    zoom: int
-    minzoom: int
-    width: int
-    height: int
-    bands: int
-    way: warp.Missing | None
-    """How the published raster says what is missing; None where it stays as the source has it."""
-    steps: tuple[str, ...]
-    raw_bytes: int
-    expected_bytes: int
-    tiles: int
-    """Tiles from ``minzoom`` to ``zoom`` that touch the raster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,94 +70,6 @@ class Published:
     """Of the raster."""
     note: str | None = None
     """What the publisher should know of how it was done."""
-
-
-def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.PublishedSource) -> PublishPlan:
-    """What publishing would do, from the facts of the raster and a sample of it.
-
-    Args:
-        order: what is wanted.
-        found: facts of the source.
-        sample: of `tilery.publishing.kinds.sample`.
-        origin: where it is.
-
-    Raises:
-        TileryError: it cannot be published in this way; the text says what to do.
-    """
-    profile = rasters.placed(found, order.placement)
-    rasters.crs_of(profile)
-    kind = order.kind or kinds.guess(profile, sample)
-    profile, gaps = closed(profile, own=order.placement.nodata is None)
-    compression = profiles.compression(order.profile, profile, kind, order.quality)
-    legacy = order.layout == "legacy"
-    native = order.grid == "native" or legacy
-    roll = None
-    if order.grid != "native":
-        moved, roll = antimeridian.on_the_map(profile)
-        crossing = antimeridian.crosses(moved) or _is_across(map_bounds(moved))
-        native = native or (crossing and order.grid == "auto" and not profile.gcps)
-        if not native or legacy:
-            profile = moved
-        else:
-            roll = None
-    if legacy:
-        antimeridian.need_within(profile)
-    deepest = zoom.maximum(profile, "lambda" if legacy and order.rule == "upper" else order.rule)
-    if order.zoom is not None:
-        deepest = order.zoom
-    way = None
-    if native:
-        width, height = profile.width, profile.height
-        bands = profile.count
-        reach = max(size_at(bounds_of(profile), deepest))
-    else:
-        covered = grid.covering(map_bounds(profile), deepest)
-        width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
-        way = warp.missing(profile, keep_alpha=compression.compress != "JPEG")
-        bands = len(profile.data_bands) + way.alpha
-    if wrong := display.missing_bands(order.given.get("render") or {}, bands):
-        raise InvalidParameter(f"The raster has {bands} bands and none of number {wrong[0]}.", parameter="render")
-    if native and profile.gcps:
-        raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")
-    if not native:
-        need_exact(profile, sample, gaps)
-    in_tiles = roll is None and gaps is None and (profile.gcps or transcode.is_random_access(profile))
-    steps = (
-        *(["fetch"] if origin.path is None else []),
-        *(["transcode"] if native or not in_tiles else []),
-        *([] if native else ["warp"]),
-        "overviews",
-        "write",
-        *(["vrt"] if order.layout == "legacy" else []),
-        "check",
-        "upload",
-        "switch",
-    )
-    minzoom = zoom.minimum(reach, reach, deepest)
-    raw = width * height * bands * np.dtype(profile.dtypes[0]).itemsize
-    return PublishPlan(
-        origin=origin,
-        profile=profile,
-        roll=roll,
-        gaps=gaps,
-        native=native,
-        kind=kind,
-        compression=compression,
-        zoom=deepest,
-        minzoom=minzoom,
-        width=width,
-        height=height,
-        bands=bands,
-        way=way,
-        steps=steps,
-        raw_bytes=raw,
-        expected_bytes=int(raw * compression.ratio * 4 / 3),
-        tiles=count_tiles(bounds_of(profile), minzoom, deepest),
-    )
-
-
-def _is_across(bounds: Bounds) -> bool:
-    return bounds[0] > bounds[2]
 
 
 def publish(order: PublishOptions, progress: Progress | None = None) -> Published:
@@ -278,7 +101,7 @@ def publish(order: PublishOptions, progress: Progress | None = None) -> Publishe
             fetch.check_unchanged(origin)
             written, before = _switch(order, store, planned, prepared, revision, folder)
             advance(1)
-        _tidy(store, order.id, written, before)
+        revisions.tidy(store, order.id, written, before)
         place.clear()
     return Published(
         id=order.id,
@@ -287,13 +110,6 @@ def publish(order: PublishOptions, progress: Progress | None = None) -> Publishe
         address=f"{store.address}{order.id}/{written['source']}",
         note=note(order, planned),
     )
-
-
-def note(order: PublishOptions, planned: PublishPlan) -> str | None:
-    """What the publisher should know of how it is done, where that is not what was ordered."""
-    if planned.native and order.grid == "auto" and order.layout != "legacy":
-        return "The raster crosses the antimeridian, where a Web Mercator grid ends: its pixels stay where they are."
-    return None
 
 
 def _workplace(order: PublishOptions, store: Store) -> Path:
@@ -474,7 +290,7 @@ def _switch(
     """
     key = f"{order.id}/{DOCUMENT}"
     for _attempt in range(5):
-        before, version = _before(store, key)
+        before, version = document_before(store, key)
         if order.only is not None:  # after reading, so that whoever switches later is met by the version
             _need_only(order, fetch.origin(order.source, order.stores))
         given = dict(order.given)
@@ -504,73 +320,3 @@ def _switch(
             continue
         return written, before
     raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
-
-
-def _before(store: Store, key: str) -> tuple[dict[str, Any] | None, str]:
-    """The document there is and its version; a broken one is taken the place of."""
-    try:
-        blob = store.read(key)
-    except NotFound:
-        return None, "new"
-    if blob is None:
-        return None, "new"
-    try:
-        found = json.loads(blob.body)
-    except ValueError:
-        return None, blob.version
-    return (found if isinstance(found, dict) else None), blob.version
-
-
-def _tidy(store: Store, layer_id: str, written: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
-    """Remove the revisions before the last one, and what interrupted publishes left long ago."""
-    history = written.get("history", [])
-    unread = before is not None and _age(before.get("published")) > _UNREAD
-    keep = {written["revision"], *(history[-1:] if unread else history)}
-    old = set(history[:-1])
-    files: dict[str, list[Any]] = {}
-    for entry in store.entries(f"{layer_id}/"):
-        parts = entry.key.split("/")
-        if len(parts) > 2:
-            files.setdefault(parts[1], []).append(entry)
-    for revision, entries in files.items():
-        if revision in keep or not _is_revision(revision):
-            continue
-        youngest = max(entry.modified for entry in entries)
-        if revision in old or time.time() - youngest > _ORPHANED:
-            for entry in entries:
-                store.remove(entry.key)
-
-
-def _age(published: object) -> float:
-    """Seconds since a moment as a document has it; none where it says nothing that can be read."""
-    try:
-        then = datetime.fromisoformat(str(published))
-    except ValueError:
-        return 0.0
-    return (datetime.now(UTC) - then).total_seconds() if then.tzinfo else 0.0
-
-
-def _is_revision(name: str) -> bool:
-    return len(name) == 22 and name[8] == "t" and name[15] == "-"
-
-
-def dry_run(order: PublishOptions) -> PublishPlan:
-    """What publishing would do; of a remote source only the head and a sample are read.
-
-    Raises:
-        TileryError: it cannot be published in this way.
-    """
-    ids.check(order.id)
-    origin = fetch.origin(order.source, order.stores)
-    if origin.path is not None:
-        found = rasters.facts(origin.path, trust=order.trust)
-        return plan(order, found, kinds.sample(origin.path, found.driver), origin)
-    from tilery.reading.gdal import profile_of
-
-    here = Path(tempfile.gettempdir())
-    with (
-        fetch.opened(origin.address, origin.stores) as source,
-        rasters.failures(here),
-        rasters.reading_remote(source, trust=order.trust) as dataset,
-    ):
-        return plan(order, known(profile_of(dataset), dataset), kinds.sample_of(dataset), origin)

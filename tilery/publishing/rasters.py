@@ -257,7 +257,7 @@ def facts(path: Path, placement: Georeference | None = None, *, trust: bool = Fa
     Raises:
         NotARaster, UnsupportedRaster: complex numbers, or bands of several types.
     """
-    from tilery.reading.gdal import profile_of
+    from tilery.reading.gdal_facts import profile_of
 
     if not trust and not checked:
         harmless.need_own_neighbours(path)
@@ -273,7 +273,7 @@ def need_harmless(path: Path) -> None:
     Raises:
         NotARaster, UnsupportedRaster: it is not.
     """
-    from tilery.reading.gdal import driver_of, need_own_overviews
+    from tilery.reading.gdal_facts import driver_of, need_own_overviews
 
     with path.open("rb") as file:
         driver = driver_of(file.read(16))

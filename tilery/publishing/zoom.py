@@ -56,7 +56,7 @@ def mercator_resolution(profile: Profile) -> float:
     """Metres of Web Mercator in one of the raster's pixels, the way GDAL suggests for a warp; as its pixels are where
     that says something else: of the raster's corners off the globe, or of the world's width across the antimeridian.
     """
-    from tilery.reading.gdal import default_transform
+    from tilery.reading.gdal_facts import default_transform
 
     measured = typical(profile, crs_.WEB_MERCATOR)
     try:

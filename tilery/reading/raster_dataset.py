@@ -93,7 +93,8 @@ class RasterDataset:
 
     def _ask_gdal(self) -> Profile:
         """What GDAL says of the raster, which it then has open."""
-        from tilery.reading.gdal import GdalGridReader, Handle, profile_of
+        from tilery.reading.gdal import GdalGridReader, Handle
+        from tilery.reading.gdal_facts import profile_of
 
         handle = Handle(self.source, sidecars=self._sidecars)
         try:

@@ -17,28 +17,26 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tilery.errors import (
-    AnswerTooLarge,
-    InvalidBand,
     InvalidGeometry,
     InvalidParameter,
-    OverLimit,
     PointOutsideBounds,
     TileOutsideBounds,
     TooMuchWork,
     UnsupportedRaster,
 )
 from tilery.geo import crs as crs_
-from tilery.geo.raster import Array, Bounds, Crs, Grid, Raster
+from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
-from tilery.limits import memory
-from tilery.reading import drawing, footprint, globe, masks, pixel_sizes
+from tilery.reading import drawing, footprint, globe, pixel_sizes
 from tilery.reading import geometry as shape
 from tilery.reading.dataset import Dataset
 from tilery.reading.datasets import Opened
+from tilery.reading.filling import bands_of, fill
 from tilery.reading.grid.reader import rows_of
-from tilery.reading.grid_reader import Pixels
+from tilery.reading.info import info
 from tilery.reading.options import ReadOptions
-from tilery.reading.profile import Profile, can_hold
+from tilery.reading.profile import Profile
+from tilery.reading.sizes import deepest_overview, output_size
 
 _T = TypeVar("_T")
 
@@ -111,12 +109,12 @@ class Reader:
             with suppress(UnsupportedRaster):
                 transform, width, height = self._transform_in(tms.crs)
                 resolution = max(abs(transform[0]), abs(transform[4]))
-                level = _deepest_overview(width, height, tile)
+                level = deepest_overview(width, height, tile)
                 return (tms.zoom_for_resolution(resolution * 2**level), tms.zoom_for_resolution(resolution))
         own = pixel_sizes.in_middle(self.profile, tms.crs, tms.bounds)
         if own is None:
             return (tms.minzoom, tms.maxzoom)
-        level = _deepest_overview(self.profile.width, self.profile.height, tile)
+        level = deepest_overview(self.profile.width, self.profile.height, tile)
         return (tms.zoom_for_resolution(own * 2**level), tms.zoom_for_resolution(own))
 
     def _one_scale(self) -> bool:
@@ -193,7 +191,7 @@ class Reader:
         bounds = self.check_tile(tms, z, x, y)
         matrix = tms.matrix(z)
         grid = Grid(crs=tms.crs, bounds=bounds, width=width or matrix.tile_width, height=height or matrix.tile_height)
-        return self._read(grid, options, buffer=buffer, padding=padding)
+        return fill(self._dataset, grid, options, buffer=buffer, padding=padding)
 
     def part(
         self,
@@ -234,7 +232,7 @@ class Reader:
             native = (float(max(1, round(native[0]))), float(max(1, round(native[1]))))
         width, height = output_size(native, width=width, height=height, max_size=max_size)
         grid = Grid(crs=target, bounds=placed, width=width, height=height)
-        return self._read(grid, options, buffer=buffer, padding=padding)
+        return fill(self._dataset, grid, options, buffer=buffer, padding=padding)
 
     def preview(
         self,
@@ -246,7 +244,7 @@ class Reader:
         max_size: int | None = 1024,
     ) -> Raster:
         """The whole raster, thinned out to a size."""
-        return self._read(self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size), options)
+        return fill(self._dataset, self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size), options)
 
     def in_parts(self, grid: Grid, options: ReadOptions) -> Iterator[Raster]:
         """A grid that has more pixels than a picture may have, some rows at a time.
@@ -255,7 +253,7 @@ class Reader:
             TooMuchWork: its pixels are more than one request may need.
         """
         limits = options.limits
-        size = len(self._bands(options)) * self.profile.dtype.itemsize
+        size = len(bands_of(self.profile, options)) * self.profile.dtype.itemsize
         needed = grid.width * grid.height * size
         if needed > limits.decoded_bytes:
             raise TooMuchWork(
@@ -266,7 +264,7 @@ class Reader:
             )
         rows = max(1, min(limits.pixels, _PART // size) // grid.width)
         for row in range(0, grid.height, rows):
-            yield self._read(rows_of(grid, row, min(grid.height, row + rows)), options)
+            yield fill(self._dataset, rows_of(grid, row, min(grid.height, row + rows)), options)
 
     def whole(self, *, dst_crs: Crs | None, width: int | None, height: int | None, max_size: int | None) -> Grid:
         """The grid that holds the whole raster, thinned out to a size."""
@@ -328,7 +326,7 @@ class Reader:
         placed = outline.placed(shape_crs, raster.crs or shape_crs)
         inside = drawing.touched(placed, raster.bounds, raster.height, raster.width).view(np.bool_)
         mask = inside[None] if raster.mask is None else raster.mask & inside
-        return _replace(raster, mask=mask, cutline=inside)
+        return replace(raster, mask=mask, cutline=inside)
 
     def point(self, lon: float, lat: float, *, coord_crs: Crs, options: ReadOptions) -> Raster:
         """The one pixel at a position, as a raster of one row and one column.
@@ -369,7 +367,7 @@ class Reader:
 
     def _nearest(self, bounds: Bounds, options: ReadOptions) -> Raster:
         nearest = replace(options, resampling="nearest", reproject="nearest", max_answer_pixels=None)
-        return self._read(Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
+        return fill(self._dataset, Grid(crs=self.profile.crs, bounds=bounds, width=1, height=1), nearest)
 
     @contextmanager
     def dataset(self, overview: int | None = None) -> Iterator[Any]:
@@ -379,38 +377,7 @@ class Reader:
 
     def info(self) -> dict[str, Any]:
         """What TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
-        profile = self.profile
-        names = [f"b{band}" for band in range(1, profile.count + 1)]
-        if profile.nodata is not None:
-            nodata_type = "Nodata"
-        elif profile.alpha_band is not None:
-            nodata_type = "Alpha"
-        else:
-            nodata_type = "Mask" if profile.has_mask else "None"
-        body: dict[str, Any] = {
-            "bounds": list(profile.bounds),
-            "crs": None if profile.crs is None else crs_.uri(profile.crs) or profile.crs,
-            "band_metadata": [[name, tags] for name, tags in zip(names, profile.band_tags, strict=True)],
-            "band_descriptions": [[name, text or name] for name, text in zip(names, profile.descriptions, strict=True)],
-            "dtype": profile.dtypes[0],
-            "nodata_type": nodata_type,
-            "colorinterp": list(profile.colorinterp),
-            "scales": list(profile.scales),
-            "offsets": list(profile.offsets),
-            "driver": profile.driver,
-            "count": profile.count,
-            "width": profile.width,
-            "height": profile.height,
-            "overviews": list(profile.overviews),
-        }
-        if profile.palette:
-            body["colormap"] = {str(value): list(colour) for value, colour in profile.palette.items()}
-        if profile.nodata is not None:
-            body["nodata_value"] = profile.nodata if math.isfinite(profile.nodata) else None
-        known = [found for band in range(1, profile.count + 1) if (found := profile.statistics(band))]
-        if known:
-            body["minmax"] = [list(pair) for pair in known]
-        return body
+        return info(self.profile)
 
     def _derive(self, key: tuple[Any, ...], work_out: Callable[[], _T]) -> _T:
         """What was worked out before from the profile, or is now."""
@@ -436,7 +403,7 @@ class Reader:
             return (profile.transform, profile.width, profile.height)
 
         def suggested() -> tuple[tuple[float, ...], int, int]:
-            from tilery.reading.gdal import default_transform
+            from tilery.reading.gdal_facts import default_transform
 
             return default_transform(profile, crs)
 
@@ -482,203 +449,6 @@ class Reader:
         ys = sorted((f + e * math.floor(rows[0]), f + e * end(rows[1])))
         return (xs[0], ys[0], xs[1], ys[1])
 
-    def _read(
-        self, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
-    ) -> Raster:
-        """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
-        if buffer:
-            grid = widened(grid, buffer)
-        limit = options.limits.pixels
-        if grid.width * grid.height > limit:
-            raise TooMuchWork(
-                f"The picture would have {grid.width} × {grid.height} pixels; at most {limit} are allowed. Give a "
-                "max_size, or a width and height.",
-                parameter="max_size",
-                limit=limit,
-            )
-        if options.max_answer_pixels is not None and grid.width * grid.height > options.max_answer_pixels:
-            raise AnswerTooLarge(
-                f"The picture would have {grid.width} × {grid.height} pixels; in this format "
-                f"{options.max_answer_pixels} fit into what can be sent from here. Ask for fewer pixels or bands, "
-                "or for a format that compresses.",
-                parameter="format",
-                limit=options.max_answer_pixels,
-            )
-        if not padding or self._aligned(grid):
-            return self._fill(grid, options)
-        raster = self._fill(widened(grid, padding), options)
-        inner = slice(padding, -padding)
-        return _replace(
-            raster,
-            data=raster.data[:, inner, inner],
-            mask=None if raster.mask is None else raster.mask[:, inner, inner],
-            alpha=None if raster.alpha is None else raster.alpha[inner, inner],
-            bounds=grid.bounds,
-        )
-
-    def _aligned(self, grid: Grid) -> bool:
-        """True when the grid falls on the raster's own blocks, so that pixels around it change nothing."""
-        profile = self.profile
-        if (
-            grid.crs != profile.crs
-            or not profile.north_up
-            or profile.composed
-            or profile.block_shapes[0][1] == profile.width
-        ):
-            return False
-        a, _, c, _, e, f = profile.transform
-        column, row = (grid.bounds[0] - c) / a, (grid.bounds[3] - f) / e
-        width, height = (grid.bounds[2] - grid.bounds[0]) / a, (grid.bounds[1] - grid.bounds[3]) / e
-        if round(width) % 64 and round(height) % 64:
-            return False
-        return not (profile.width - round(column)) % 64 and not (profile.height - round(row)) % 64
-
-    def _fill(self, grid: Grid, options: ReadOptions) -> Raster:
-        bands = self._bands(options)
-        nodata = self._nodata(options)
-        method = self._method(grid, options)
-        filler = self._dataset.reader_for(method)
-        limit = options.limits.decoded_bytes
-        made = grid.width * grid.height * len(bands) * self.profile.dtype.itemsize
-        needed = max(made, filler.estimate(grid, bands=bands))
-        if needed > limit:
-            raise TooMuchWork(
-                f"This would take about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
-                "area or a deeper zoom, or give the raster overviews and tiles.",
-                limit=limit,
-            )
-        pixels_of_grid = grid.width * grid.height
-        held = pixels_of_grid * len(bands) * (self.profile.dtype.itemsize + 1 + 4 * options.unscale)
-        work = filler.work(grid, bands=bands, method=method)
-        memory.need(held + max(work, pixels_of_grid * options.bytes_a_pixel))
-        pixels = filler.read(grid, bands=bands, nodata=nodata, method=method)
-        if nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
-            pixels = masks.without(pixels, numbers)
-        return self._raster(grid, bands, nodata, pixels, unscale=options.unscale)
-
-    def _bands(self, options: ReadOptions) -> tuple[int, ...]:
-        profile = self.profile
-        bands = options.bands or profile.data_bands or (1,)
-        for band in bands:
-            if not 1 <= band <= profile.count:
-                raise InvalidBand(
-                    f"Band {band} does not exist: the raster has bands 1 to {profile.count}.",
-                    parameter="expression" if profile.composed else "bidx",
-                    limit=profile.count,
-                )
-        limit = options.limits.bands
-        if len(bands) > limit:
-            raise OverLimit(f"At most {limit} bands can be asked for at a time.", parameter="bidx", limit=limit)
-        return bands
-
-    def _nodata(self, options: ReadOptions) -> float | None:
-        if options.nodata is None:
-            return self.profile.usable_nodata
-        if not can_hold(self.profile.dtype.name, options.nodata):
-            raise InvalidParameter(
-                f"A raster of type {self.profile.dtypes[0]} cannot hold this nodata value.", parameter="nodata"
-            )
-        return options.nodata
-
-    def _method(self, grid: Grid, options: ReadOptions) -> str:
-        """The resampling of this read. In the raster's own CRS it is ``resampling``; in another it is ``reproject``,
-        except that ``resampling`` has its say where the output is coarser than the raster and pixels must be thinned
-        out.
-        """
-        profile = self.profile
-        if grid.crs == profile.crs and profile.north_up and not profile.gcps:
-            return options.resampling
-        if options.resampling != "nearest" and footprint.scale(profile, grid) > 1.0:
-            return options.resampling
-        return options.reproject
-
-    def _raster(
-        self, grid: Grid, bands: tuple[int, ...], nodata: float | None, pixels: Pixels, *, unscale: bool
-    ) -> Raster:
-        profile = self.profile
-        data: Array = pixels.data
-        scales = tuple(profile.scales[band - 1] for band in bands)
-        offsets = tuple(profile.offsets[band - 1] for band in bands)
-        known = [profile.statistics(band) for band in bands]
-        statistics = tuple(pair for pair in known if pair is not None) if None not in known else None
-        if unscale:
-            factor = np.asarray(scales, dtype="float32").reshape(-1, 1, 1)
-            shift = np.asarray(offsets, dtype="float32").reshape(-1, 1, 1)
-            data = data.real.astype("float32")  # of complex numbers TiTiler takes that part too
-            data *= factor
-            data += shift
-            if statistics is not None:
-                ends = (
-                    (low * by + plus, high * by + plus)
-                    for (low, high), by, plus in zip(statistics, scales, offsets, strict=True)
-                )
-                statistics = tuple((min(pair), max(pair)) for pair in ends)  # a scale below 0 turns them round
-            scales, offsets = (1.0,) * len(bands), (0.0,) * len(bands)
-        return Raster(
-            data=data,
-            mask=pixels.mask,
-            alpha=None if pixels.alpha is None else pixels.alpha.real,
-            bounds=grid.bounds,
-            crs=grid.crs,
-            band_names=tuple(f"b{band}" for band in bands),
-            band_descriptions=tuple(profile.descriptions[band - 1] or f"b{band}" for band in bands),
-            nodata=nodata,
-            scales=scales,
-            offsets=offsets,
-            statistics=statistics,
-            colormap=profile.palette,
-        )
-
 
 def _outside(tms: TileMatrixSet, z: int, x: int, y: int) -> TileOutsideBounds:
     return TileOutsideBounds(f"Tile {z}/{x}/{y} of {tms.id} does not touch the raster.")
-
-
-def widened(grid: Grid, by: float) -> Grid:
-    """The grid with ``by`` more pixels on each side (a multiple of one half)."""
-    left, bottom, right, top = grid.bounds
-    dx, dy = (right - left) / grid.width * by, (top - bottom) / grid.height * by
-    return Grid(
-        crs=grid.crs,
-        bounds=(left - dx, bottom - dy, right + dx, top + dy),
-        width=grid.width + int(by * 2),
-        height=grid.height + int(by * 2),
-    )
-
-
-def output_size(
-    native: tuple[float, float], *, width: int | None, height: int | None, max_size: int | None
-) -> tuple[int, int]:
-    """Width and height of an output: as given; one side alone keeps the proportions of ``native`` (width, height);
-    ``max_size`` bounds the longer side where neither is given.
-    """
-    across, down = native
-    ratio = down / across if across else 1.0
-    if width and height:
-        return (width, height)
-    if width:
-        return (width, max(1, math.ceil(width * ratio)))
-    if height:
-        return (max(1, math.ceil(height / ratio)) if ratio else height, height)
-    whole = (max(1, round(across)), max(1, round(down)))
-    if not max_size or max(whole) < max_size:
-        return whole
-    ratio = whole[1] / whole[0]
-    if ratio > 1:
-        return (max(1, math.ceil(max_size / ratio)), max_size)
-    return (max_size, max(1, math.ceil(max_size * ratio)))
-
-
-def _deepest_overview(width: int, height: int, tile: int) -> int:
-    """How often a raster can be halved until it is no larger than a tile."""
-    level, factor = 0, 1
-    while min(width // factor, height // factor) > tile:
-        factor *= 2
-        level += 1
-    return level
-
-
-def _replace(raster: Raster, **changes: Any) -> Raster:
-    from dataclasses import replace
-
-    return replace(raster, **changes)

@@ -12,7 +12,8 @@ from tests.reading.conftest import WEB, noise, profile_of, web_grid, write
 from tests.reading.grid.test_nearest import exact_positions
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Grid
-from tilery.reading.grid.coordinates import Placer, Smooth
+from tilery.reading.grid.coordinates import Placer
+from tilery.reading.grid.pieces import Smooth
 from tilery.reading.profile import Profile
 
 

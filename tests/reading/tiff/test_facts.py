@@ -21,7 +21,7 @@ from rasterio.transform import Affine, from_origin
 from tests.parity import rasters as parity
 from tests.reading.conftest import FileBytes, noise, write
 from tests.support import rasters
-from tilery.reading import gdal
+from tilery.reading import gdal_facts
 from tilery.reading.profile import Profile
 from tilery.reading.tiff import facts, header
 from tilery.reading.tiff.opening import header_of
@@ -42,7 +42,7 @@ def of_gdal(path: Path) -> Profile:
         rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO"),
         rasterio.open(path, driver="GTiff") as dataset,
     ):
-        return gdal.profile_of(dataset)
+        return gdal_facts.profile_of(dataset)
 
 
 def differences(found: Profile, wanted: Profile) -> dict[str, tuple[Any, Any]]:

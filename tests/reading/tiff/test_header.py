@@ -23,6 +23,7 @@ from tilery.reading.grid import reader as reader_
 from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.profile import Profile
 from tilery.reading.tiff import header
+from tilery.reading.tiff import image as images
 from tilery.reading.tiff.opening import supports
 
 Make = Callable[[], Path]
@@ -79,7 +80,7 @@ def test_a_cloud_optimized_file(path: Make) -> None:
 
 def test_long_tables_are_read_by_pages(path: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(path(), noise(1, 1024, 1024), blockxsize=16, blockysize=16)
-    monkeypatch.setattr(header, "_TABLE_AT_ONCE", 1 << 10)
+    monkeypatch.setattr(images, "_TABLE_AT_ONCE", 1 << 10)
     monkeypatch.setattr(header, "HEAD", 1 << 10)
     source = FileBytes(file)
     main = header.parse(source).levels[0].image
@@ -98,11 +99,11 @@ def test_long_tables_are_read_by_pages(path: Make, monkeypatch: pytest.MonkeyPat
 def test_not_all_pages_are_kept(path: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(path(), noise(1, 1024, 1024), blockxsize=16, blockysize=16)
     whole = header.parse(FileBytes(file)).levels[0].image.ranges(FileBytes(file), range(4096))
-    monkeypatch.setattr(header, "_TABLE_AT_ONCE", 1 << 10)
+    monkeypatch.setattr(images, "_TABLE_AT_ONCE", 1 << 10)
     monkeypatch.setattr(header, "HEAD", 1 << 10)
     source = FileBytes(file)
     main = header.parse(source).levels[0].image
-    monkeypatch.setattr(header, "_KEPT_PAGES", 3, raising=False)
+    monkeypatch.setattr(images, "_KEPT_PAGES", 3)
     for index in range(0, 4096, 100):
         assert main.ranges(source, [index]) == [whole[index]]
         assert len(main._positions.pages) <= 3

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from tilery.geo.raster import Array
 from tilery.limits import deadline
 from tilery.reading.grid.buffers import buffer, strips
-from tilery.reading.grid.coordinates import Axes, Floats, Smooth, along_rows
+from tilery.reading.grid.pieces import Axes, Smooth, along_rows
+from tilery.reading.grid.polynomials import Floats
 from tilery.reading.grid.sampling import Target
 
 Indexes = NDArray[np.intp]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from tilery.geo.raster import Array
 from tilery.reading.grid.buffers import buffer, strips
-from tilery.reading.grid.coordinates import Axes, Floats, Piece
+from tilery.reading.grid.pieces import Axes, Piece
+from tilery.reading.grid.polynomials import Floats
 from tilery.reading.grid.windows import Patch
 
 _QUICK_SIZES = (2, 4, 8, 16)

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -117,6 +116,8 @@ class Blocks:
 def _is_whole(data: bytes, decoded: int) -> bool:
     """False when a zlib stream has no end, or a checksum there that is not that of what it holds."""
     if decoded <= _AT_ONCE:
+        import imagecodecs  # which is large, and what is only looked at has no pixels read
+
         with suppress(RuntimeError, ValueError, MemoryError):  # as in `tilery.reading.tiff.codecs`
             imagecodecs.deflate_decode(data, out=np.empty(decoded, np.uint8).data)
             return True

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
-from tilery.reading.tiff.header import Image
+from tilery.reading.tiff.image import Image
 
 _NONE, _LZW, _JPEG, _DEFLATE, _PACKBITS, _OLD_DEFLATE = 1, 5, 7, 8, 32773, 32946
 _LERC, _LZMA, _ZSTD, _WEBP = 34887, 34925, 50000, 50001

@@ -19,7 +19,7 @@ import numpy as np
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
 from tilery.reading.profile import Affine, Profile, can_hold
-from tilery.reading.tiff.header import GeoTags, Header, Image
+from tilery.reading.tiff.image import GeoTags, Header, Image
 
 _T = TypeVar("_T")
 

@@ -13,7 +13,7 @@ from tilery.reading.grid.workers import Workers
 from tilery.reading.profile import Profile, whole_nodata
 from tilery.reading.tiff import codecs
 from tilery.reading.tiff import header as header_
-from tilery.reading.tiff.header import Header, Image
+from tilery.reading.tiff.image import Header, Image
 from tilery.storage.bytes.protocol import ByteSource
 
 
