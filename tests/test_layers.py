@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,22 @@ def test_rasters_are_opened_in_one_file() -> None:
         path.relative_to(ROOT).as_posix() for path in MODULES if "rasterio.open(" in path.read_text(encoding="utf-8")
     }
     assert holders == {"tilery/reading/gdal.py", "tilery/publishing/rasters.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500, "split it by job"
+
+
+def test_publishing_loads_neither_the_block_reader_nor_its_codecs() -> None:
+    """It has to go with little memory, and GDAL reads for it."""
+    loading = "import sys, tilery.publishing.publish, tilery.reading.gdal_facts; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert "tilery.reading.gdal_facts" in loaded
+    assert not loaded & {
+        "imagecodecs",
+        "tilery.reading.gdal",
+        "tilery.reading.grid.reader",
+        "tilery.reading.tiff.codecs",
+    }

@@ -15,7 +15,7 @@ from app.config.settings import Settings
 from tests.support import service
 from tilery.errors import InvalidParameter, OverLimit, TileryError
 from tilery.geo.tms import TileMatrixSets
-from tilery.reading.options import ReadLimits
+from tilery.reading.options import RESAMPLING, ReadLimits
 from tilery.rendering.colormap import Colormaps
 
 TILE = (*table.DATASET, table.TILESIZE, *table.TILE_EDGES, *table.LAYER, *table.PICTURE, table.FORMAT)
@@ -86,7 +86,7 @@ def test_typed_values() -> None:
             f"{URL}&resampling=foo",
             "literal_error",
             ["query", "resampling"],
-            "Input should be " + ", ".join(f"'{name}'" for name in table.RESAMPLING[:-1]) + " or 'rms'",
+            "Input should be " + ", ".join(f"'{name}'" for name in RESAMPLING[:-1]) + " or 'rms'",
         ),
         (f"{URL}&rescale=1", "value_error", ["query", "rescale", 0], "Value error, invalid rescale format"),
         (f"{URL}&rescale=nan,nan", "value_error", ["query", "rescale", 0], "Value error, invalid rescale format"),

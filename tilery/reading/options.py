@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
+"""How pixels are thinned out or filled in, in the order in which TiTiler lists them: what GDAL's reads know."""
+REPROJECT = (
+    *("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode"),
+    *("max", "min", "med", "q1", "q3", "sum", "rms"),
+)
+"""How pixels come into another CRS: what GDAL's warps know."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLimits:

@@ -24,42 +24,11 @@ from app.api.params.kinds import (
     Ranges,
     Text,
 )
+from app.api.params.media_types import MEDIA_TYPES
 from tilery.geo.tms import TileMatrixSets
+from tilery.reading.options import REPROJECT, RESAMPLING
 from tilery.rendering.colormap import Colormaps
 from tilery.rendering.encoding.formats import FORMATS
-
-RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "gauss", "rms")
-REPROJECT = (
-    *("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode"),
-    *("max", "min", "med", "q1", "q3", "sum", "rms"),
-)
-MEDIA_TYPES = (
-    "image/tiff; application=geotiff; profile=cloud-optimized",
-    "application/vnd.flatgeobuf",
-    "application/geo+json",
-    "application/geopackage+sqlite3",
-    "image/tiff; application=geotiff",
-    "application/x-hdf",
-    "application/x-hdf5",
-    "text/html",
-    "image/jpeg",
-    "image/jp2",
-    "application/json",
-    "image/png",
-    "text/plain",
-    "image/tiff",
-    "application/vnd.google-earth.kml+xml",
-    "application/xml",
-    "application/pdf",
-    "application/netcdf",
-    "application/vnd.laszip+copc",
-    "application/vnd.pmtiles",
-    "application/vnd.apache.parquet",
-    "application/vnd.zarr",
-    "application/x-parquet",
-    "application/vnd+zarr",
-    "auto",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
