@@ -21,10 +21,13 @@ from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
 from tilery.limits.weighted_cache import WeightedCache
 from tilery.reading.dataset import Opener
+from tilery.reading.reader import Reader
 from tilery.reading.source import Source
 
 P = TypeVar("P")
 T = TypeVar("T")
+
+Query = list[tuple[str, str]]
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -77,6 +80,13 @@ class Family:
     """From the path's parameters and the query: the query to parse, and what then tells the subject."""
     verbs: tuple[Operation[Any], ...] | None = None
     """What can be asked. None: all that can be asked about a raster."""
+    renders: Callable[[Reader], Mapping[str, Any]] = lambda _: {}
+    """The ways in which the raster says that it is meant to be shown, by name."""
+    layers: Callable[[RequestContext[Any], Reader, Query], list[tuple[str, Query]]] = lambda _, __, query: [
+        ("default", query)
+    ]
+    """The layers of its WMTS document by name, each with what its tiles are asked for with; from the reader and what
+    the request says."""
     openers: Mapping[str, Opener] = field(default_factory=dict)
     """What opens its sources, by their kind, where the engine does not know it."""
     documented: bool = True

@@ -173,3 +173,52 @@ def test_an_alternate_address_is_read_where_it_is_preferred(folder: Path) -> Non
         assert ask(plain, folder, "/point/8.5,46.5", "a", file="alternate.json").status_code == 403
     with service.client(folder, stac_alternate="local") as other:
         assert ask(other, folder, "/point/8.5,46.5", "a", file="alternate.json").json()["values"] == [5]
+
+
+RENDERS = {
+    "index": {"title": "Index", "assets": ["coarse"], "expression": "b1-b2", "rescale": [[-127, 127]]},
+    "old": {"assets": ["coarse"], "asset_bidx": "coarse|2", "colormap": {"5": "#ff0000"}},
+    "wrong": {"assets": ["coarse"], "resampling": "sharp"},
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(folder: Path) -> str:
+    items.write(folder / "rendered.json", "fine", "coarse", renders=RENDERS)
+    return "rendered.json"
+
+
+def test_renders_lead_to_tiles(client: TestClient, folder: Path, rendered: str) -> None:
+    found = ask(client, folder, "/renders", file=rendered).json()["renders"]
+    assert {name: render["valid"] for name, render in found.items()} == {"index": True, "old": True, "wrong": False}
+    assert found["old"]["params"]["assets"] == ["coarse|bidx=2"]
+    one = ask(client, folder, "/renders/index", file=rendered).json()
+    assert one == found["index"]
+    link = one["links"][1]["href"].replace("{tileMatrixSetId}", "WebMercatorQuad").removeprefix("http://localhost")
+    address = client.get(link).json()["tiles"][0].removeprefix("http://localhost")
+    place = address.replace("{z}/{x}/{y}", f"{Z}/{X}/{Y}.png").replace("tilesize=512", "tilesize=256")
+    wanted = ask(
+        client,
+        folder,
+        f"/tiles/WebMercatorQuad/{Z}/{X}/{Y}.png",
+        "coarse",
+        expression="b1-b2",
+        rescale="-127,127",
+    )
+    assert client.get(place).content == wanted.content
+    missing = ask(client, folder, "/renders/none", file=rendered)
+    assert (missing.status_code, missing.json()["parameter"]) == (404, "render_id")
+    document = ask(client, folder, "/WebMercatorQuad/tilejson.json", "fine", file=rendered).json()
+    assert document["raster_layers"] == RENDERS
+
+
+def test_wmts_has_a_layer_for_each_render(client: TestClient, folder: Path, rendered: str) -> None:
+    text = ask(client, folder, "/WMTSCapabilities.xml", file=rendered).text
+    names = [part.partition("<")[0] for part in text.split("<ows:Identifier>")[1:]]
+    layers = [name for name in names if "WebMercatorQuad_" in name]
+    assert {name.rpartition("_")[2] for name in layers} == {"index", "old"}
+    assert "assets=coarse%7Cbidx%3D2" in text
+    both = ask(client, folder, "/WMTSCapabilities.xml", "fine", file=rendered).text
+    assert "WebMercatorQuad_default" in both
+    none = ask(client, folder, "/WMTSCapabilities.xml")
+    assert (none.status_code, none.json()["parameter"]) == (400, "assets")

@@ -5,6 +5,7 @@ Values change slowly from pixel to pixel, so that a sample taken one pixel away 
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import rasterio.shutil
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine, from_bounds, from_origin
+from rasterio.warp import transform_bounds
 
 LON, LAT = 3.0017, 50.0166
 """A position near the middle of every raster in UTM zone 31."""
@@ -216,3 +218,46 @@ def make(folder: Path) -> None:
     (folder / "empty.tif").write_bytes(b"")
     (folder / "text.tif").write_text("not a raster\n" * 50, encoding="ascii")
     (folder / "cut.tif").write_bytes((folder / "rgb.tif").read_bytes()[:3000])
+    _items(folder)
+
+
+def _items(folder: Path) -> None:
+    """STAC Items of these rasters, in the same UTM zone, with what the projection extension says of each."""
+    assets: dict[str, Any] = {}
+    for name in ("one", "two", "rgb", "u16", "dem", "nodata", "mask", "alpha", "scale"):
+        with rasterio.open(folder / f"{name}.tif") as source:
+            assets[name] = {
+                "href": f"./{name}.tif",
+                "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+                "proj:code": UTM,
+                "proj:shape": list(source.shape),
+                "proj:transform": list(source.transform)[:6],
+            }
+            west, south, east, north = transform_bounds(UTM, "EPSG:4326", *source.bounds)
+    assets["one"]["bands"] = [{"name": "B1", "statistics": {"minimum": 0, "maximum": 200}}]
+    assets["two"]["bands"] = [{"name": "B1", "eo:common_name": "red"}, {"name": "B2", "eo:common_name": "nir"}]
+    assets["picture"] = {"href": "./one.jpg", "type": "image/jpeg"}
+    document = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"],
+        "id": "item",
+        "bbox": [west, south, east, north],
+        "geometry": {
+            "type": "Polygon",
+            "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]],
+        },
+        "properties": {
+            "datetime": "2026-01-01T00:00:00Z",
+            "proj:code": UTM,
+            "renders": {
+                "index": {"title": "Index", "assets": ["two"], "expression": "(b2-b1)/(b2+b1)", "rescale": [[-1, 1]]},
+                "old": {"assets": ["rgb"], "asset_bidx": "rgb|3,2,1"},
+                "wrong": {"assets": ["two"], "resampling": "sharp"},
+            },
+        },
+        "links": [],
+        "assets": assets,
+    }
+    (folder / "item.json").write_text(json.dumps(document), encoding="utf-8")
+    (folder / "collection.json").write_text('{"type": "Collection", "id": "x"}', encoding="utf-8")

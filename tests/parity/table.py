@@ -1059,3 +1059,59 @@ row("no such page", "/nothing", None)
 row("HEAD", T, expect=differs("head", 200, 405), method="HEAD")
 row("a trailing slash", "/cog/info/", expect=SAME)
 row("the wrong method", "/cog/info", method="DELETE")
+
+# STAC Items
+ITEM = "item.json"
+STAC_TILE = T.replace("/cog/", "/stac/")
+EACH = ["one", "two", "u16", "dem", "scale"]
+"""Assets of several types; the others of the item are masked."""
+row("STAC assets", "/stac/assets", ITEM)
+row("STAC info", "/stac/info", ITEM, assets=EACH)
+row("STAC info of all", "/stac/info", ITEM, assets=":all:")
+row(
+    "STAC info with options",
+    "/stac/info",
+    ITEM,
+    differs("stac-info-options", 200, 500),
+    assets=["u16|bidx=2,1", "two|expression=b1*2"],
+)
+row("STAC info.geojson", "/stac/info.geojson", ITEM, assets=["one", "dem"])
+row("STAC statistics", "/stac/statistics", ITEM, assets=["one", "dem"])
+row("STAC statistics of an expression", "/stac/statistics", ITEM, assets=["one", "u16"], expression="b1+b2;b3")
+row("STAC statistics in a polygon", "/stac/statistics", ITEM, COVERED, assets=["one", "u16|bidx=2"], body=FIELD)
+row("STAC statistics by asset", "/stac/asset_statistics", ITEM, assets=["one", "u16|bidx=3", "dem"])
+row("STAC point", f"/stac/point/{LON},{LAT}", ITEM, assets=["one", "two|bidx=2", "dem"])
+row("STAC point as bands", f"/stac/point/{LON},{LAT}", ITEM, assets=["one", "dem"], asset_as_band=True)
+row("STAC point of an expression", f"/stac/point/{LON},{LAT}", ITEM, assets=["one", "u16"], expression="b1*b2")
+row("STAC preview", "/stac/preview.npy", ITEM, assets=["one", "two"])
+row("STAC preview of bands by name", "/stac/preview.npy", ITEM, assets="two|bands=nir,red")
+row("STAC preview of maths of assets", "/stac/preview.npy", ITEM, assets=["one|expression=b1*2", "two"])
+row("STAC box", f"/stac/bbox/{BOX}.npy", ITEM, SAMPLED, assets=["one", "two"])
+row("STAC feature", "/stac/feature.npy", ITEM, SAMPLED, assets=["one", "two"], body=FIELD)
+for assets in (["one", "two"], ["rgb"], ["u16|bidx=1", "one"], ["nodata"], ["mask", "one"], ["dem", "one"], ["scale"]):
+    row(f"STAC tile of {' and '.join(assets)}", f"{STAC_TILE}.npy", ITEM, SAMPLED, assets=assets)
+row("STAC tile of three assets", f"{STAC_TILE}.png", ITEM, SAMPLED, assets=["one", "two"])
+row("STAC tile of an expression", f"{STAC_TILE}.npy", ITEM, SAMPLED, assets=["one", "two"], expression="b1+b2*b3")
+row("STAC tile unscaled", f"{STAC_TILE}.npy", ITEM, SAMPLED, assets=["scale", "one"], unscale=True)
+row("STAC tile by statistics", STAC_TILE, ITEM, SAMPLED, assets="one")
+SAID = near("stac-tilejson", ignore=("band_descriptions", "data_type", "minmax"))
+row("STAC TileJSON", "/stac/WebMercatorQuad/tilejson.json", ITEM, SAID, assets=["one", "two"])
+row("STAC tilesets", "/stac/tiles", ITEM, STATUS)
+row("STAC tileset", "/stac/tiles/WebMercatorQuad", ITEM, STATUS)
+row("STAC map", "/stac/WebMercatorQuad/map.html", ITEM, STATUS, assets="one")
+row("STAC WMTS", "/stac/WMTSCapabilities.xml", ITEM, STATUS, assets="one")
+row("STAC renders", "/stac/renders", ITEM, differs("stac-render-links", 200))
+row("STAC render", "/stac/renders/index", ITEM, differs("stac-render-links", 200))
+row("STAC render unknown", "/stac/renders/none", ITEM)
+row("STAC without assets", "/stac/preview.png", ITEM)
+row("STAC asset unknown", "/stac/preview.png", ITEM, assets="red")
+row(
+    "STAC asset with several bands as one",
+    "/stac/preview.png",
+    ITEM,
+    differs("user-mistakes", 400, 500),
+    assets="two",
+    asset_as_band=True,
+)
+row("STAC no such file", "/stac/assets", "gone.json", differs("user-mistakes", 404, 500))
+row("STAC Collection", "/stac/assets", "collection.json", differs("user-mistakes", 415, 500))

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from app.api import results
 from app.api.context import AppContext
+from app.api.families import stac_renders
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
 from app.api.params import table
 from app.api.params.parse import Values
@@ -144,6 +145,14 @@ _OWN: tuple[Operation[Any], ...] = (
 )
 _TAKEN = ("getInfo", "getInfoGeoJSON", "validate", "getMetadata")
 """Verbs of one raster that are others of an item, or none."""
+_OF_RENDERS = ("getWMTS", "getWMTSOfMatrixSet")
+"""Documents of all that the item says of how it is shown: assets need not be named."""
+
+
+def _without_assets(verb: Operation[Any]) -> Operation[Any]:
+    others = (parameter for parameter in verb.parameters if parameter not in table.BANDS)
+    return replace(verb, parameters=(table.optional(table.ASSETS), *table.ASSET_BANDS[1:], *others))
+
 
 FAMILY = Family(
     name="stac",
@@ -152,11 +161,14 @@ FAMILY = Family(
     parameters=table.DATASET,
     bands=table.ASSET_BANDS,
     resolve=resolve,
+    renders=lambda reader: _item(reader).renders,
+    layers=stac_renders.layers,
     verbs=(
         *_OWN,
+        *stac_renders.OPERATIONS,
         *(verb for verb in facts.OPERATIONS if verb.id not in _TAKEN),
         *statistics.OPERATIONS,
-        *sets.OPERATIONS,
+        *(_without_assets(verb) if verb.id in _OF_RENDERS else verb for verb in sets.OPERATIONS),
         *tiles.OPERATIONS,
         tiles.ANY_TILE,
         *pictures.OPERATIONS,

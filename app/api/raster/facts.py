@@ -164,7 +164,7 @@ async def tilejson(context: RequestContext[PixelOptions]) -> Response:
             "bounds": list(unwrapped(place)),
             "center": [*middle, minzoom],
             **({"attribution": attribution} if attribution else {}),
-            "raster_layers": {},
+            "raster_layers": dict(context.family.renders(reader)) if context.family is not None else {},
             "band_descriptions": facts["band_descriptions"],
             "data_type": facts["dtype"],
             **({"minmax": facts["minmax"]} if "minmax" in facts else {}),

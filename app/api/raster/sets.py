@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -159,7 +160,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
     settings, known = context.app.settings, context.app.tile_matrix_sets
     address = to(scope, scope["path"], kvp.without(query_of(scope)))
 
-    def addresses(tms: TileMatrixSet) -> str:
+    def addresses(tms: TileMatrixSet, query: list[tuple[str, str]]) -> str:
         path = f"{context.subject.base}/tiles/{tms.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
         return to(scope, path, query)
 
@@ -171,18 +172,25 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
         sets = [known.get(name) for name in ([only] if only else known.names())]
         if not any(reader.can_show(tms) for tms in sets):
             raise UnsupportedRaster("No tile matrix set has a place for the raster's coordinate reference system.")
-        layers = wmts.layers(
-            sets,
-            title=context.subject.title,
-            place=place_of(reader),
-            zooms=lambda tms: zooms(reader, tms),
-            tiles=addresses,
-            media_type=row.media_type,
-            old_names=only is not None,
-            name=layer.name if layer is not None else context.subject.name,
-            abstract=layer.description if layer is not None else None,
-            tilesize=tilesize,
-        )
+        family, called = context.family, layer.name if layer is not None else context.subject.name
+        shown = [("default", query)] if family is None else family.layers(context, reader, query)
+        layers = [
+            found
+            for render, asked in shown
+            for found in wmts.layers(
+                sets,
+                title=context.subject.title,
+                place=place_of(reader),
+                zooms=lambda tms: zooms(reader, tms),
+                tiles=partial(addresses, query=asked),
+                media_type=row.media_type,
+                render=render,
+                old_names=only is not None,
+                name=called if render == "default" else f"{called}: {render}",
+                abstract=layer.description if layer is not None else None,
+                tilesize=tilesize,
+            )
+        ]
         text = wmts.capabilities(
             layers,
             address=address,

@@ -1,0 +1,186 @@
+"""The ways in which an item says that it is meant to be shown (the STAC render extension), as queries and links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from app.api import results
+from app.api.operation import Operation, Query, RequestContext, no_plan
+from app.api.params import table
+from app.api.params.kinds import Text
+from app.api.params.parse import ParameterParser
+from app.api.params.table import Parameter
+from app.api.raster import plans
+from tilery.errors import NotFound, RequestError
+
+if TYPE_CHECKING:
+    from app.api.context import AppContext
+    from tilery.reading.reader import Reader
+    from tilery.reading.stac.dataset import ItemDataset
+
+Json = dict[str, Any]
+
+_TILE: table.Group = (
+    *table.ASSET_BANDS,
+    *table.READING,
+    *table.PICTURE,
+    *table.TILE_EDGES,
+)
+"""What tiles take of a render."""
+_NOT_OF_TILES = ("tilesize", "tilematrixsets", "spatial_extent", "title", "minmax_zoom")
+
+
+def adapted(render: Mapping[str, Any]) -> Json:
+    """Return a render with bands and expressions of assets written as TiTiler 2 takes them."""
+    found = dict(render)
+    assets = _several(found.get("assets"))
+    if not assets:
+        return found
+    options: dict[str, list[str]] = {str(asset): [] for asset in assets}
+    for old, option in (("asset_bidx", "bidx"), ("asset_expression", "expression")):
+        for text in _several(found.pop(old, None)):
+            asset, separator, value = str(text).partition("|")
+            if separator and asset in options:
+                options[asset].append(f"{option}={value}")
+    found["assets"] = ["|".join((asset, *chosen)) for asset, chosen in options.items()]
+    return found
+
+
+def query(render: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the parameters of tiles that are shown so."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in adapted(render).items():
+        if value is None or name in _NOT_OF_TILES:
+            continue
+        if name == "rescale" and isinstance(value, list):
+            spans = value if value and isinstance(value[0], list) else [value]
+            pairs += [(name, ",".join(map(str, span))) for span in spans if isinstance(span, list)]
+        elif isinstance(value, dict):
+            pairs.append((name, json.dumps(value)))
+        elif isinstance(value, list):
+            pairs += [(name, _text(one)) for one in value]
+        else:
+            pairs.append((name, _text(value)))
+    return pairs
+
+
+def is_valid(app: AppContext, pairs: list[tuple[str, str]]) -> bool:
+    """Return whether tiles take these parameters."""
+    try:
+        plans.pixel_options(app, ParameterParser(table.known_to(app, _TILE)).query(urlencode(pairs).encode()))
+    except RequestError:
+        return False
+    return True
+
+
+def layers(context: RequestContext[Any], reader: Reader, query_: Query) -> list[tuple[str, Query]]:
+    """Return the layers of the item's WMTS document: its renders, and the assets that the request names.
+
+    Raises:
+        RequestError: there are none.
+    """
+    token = [pair for pair in query_ if pair[0] == "access_token"]
+    found: list[tuple[str, Query]] = []
+    for name, render in cast("ItemDataset", reader.source).item.renders.items():
+        pairs = query(render)
+        if is_valid(context.app, pairs):
+            found.append((name, [("url", context.subject.address), *pairs, *token]))
+    if context.values["assets"] is not None:
+        found.append(("default", query_))
+    if not found:
+        raise RequestError("The item says nowhere how it is shown: name assets.", parameter="assets")
+    return found
+
+
+async def listing(context: RequestContext[None]) -> Response:
+    """The ways in which the item is meant to be shown, with links."""
+
+    def work(reader: Reader) -> Json:
+        renders = cast("ItemDataset", reader.source).item.renders
+        return {
+            "renders": {name: _described(context, name, render) for name, render in renders.items()},
+            "links": [_link(context, "/renders", "List STAC Renders metadata")],
+        }
+
+    return await results.document(context, "renders", work, links=True)
+
+
+async def one(context: RequestContext[None]) -> Response:
+    """One of the ways in which the item is meant to be shown."""
+    name: str = context.path["render_id"]
+
+    def work(reader: Reader) -> Json:
+        found = cast("ItemDataset", reader.source).item.renders.get(name)
+        if found is None:
+            raise NotFound("The item has no render of that name.", parameter="render_id")
+        return _described(context, name, found)
+
+    return await results.document(context, f"render {name}", work, links=True)
+
+
+def _described(context: RequestContext[None], name: str, render: Json) -> Json:
+    pairs = query(render)
+    links = [_link(context, f"/renders/{name}", f"STAC Renders metadata for {name}")]
+    valid = is_valid(context.app, pairs)
+    if valid:
+        to, scope, base = context.app.links.to, context.request.scope, context.subject.base
+        asked = [("url", context.subject.address), *pairs]
+        for path, title in (
+            ("/{tileMatrixSetId}/tilejson.json", f"tilejson file for {name}"),
+            ("/WMTSCapabilities.xml", f"WMTS service for {name}"),
+        ):
+            links.append(
+                {"href": to(scope, base + path, asked), "rel": "tilesets-map", "title": title, "templated": True}
+            )
+    return {
+        "valid": valid,
+        "params": {name: value for name, value in adapted(render).items() if value is not None},
+        "links": links,
+    }
+
+
+def _link(context: RequestContext[None], path: str, title: str) -> Json:
+    to, scope = context.app.links.to, context.request.scope
+    href = to(scope, context.subject.base + path, [("url", context.subject.address)])
+    return {"href": href, "rel": "self", "type": results.JSON, "title": title}
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+OPERATIONS: tuple[Operation[None], ...] = (
+    Operation(
+        id="getRenderList",
+        paths=("/renders",),
+        parameters=(),
+        plan=no_plan,
+        answer=listing,
+        summary="List STAC Renders metadata",
+        description="The ways in which the item is meant to be shown, with links.",
+        produces=results.produces(),
+    ),
+    Operation(
+        id="getRender",
+        paths=("/renders/{render_id}",),
+        parameters=(
+            Parameter(
+                name="render_id", kind=Text(longest=256), description="Name of the render.", where="path", required=True
+            ),
+        ),
+        plan=no_plan,
+        answer=one,
+        summary="STAC Renders metadata",
+        description="One of the ways in which the item is meant to be shown, with links.",
+        produces=results.produces(),
+    ),
+)
