@@ -56,6 +56,7 @@ class Seeder:
             padding=self.values["padding"],
             image=ImageOptions(read=self.pixels.read, render=self.pixels.render, format=name),
         )
+        work = render.TileWork(request)
         try:
             identity = ""
             if stored.needs_identity(self.store, self.layer):
@@ -66,9 +67,9 @@ class Seeder:
             return await service.keep(
                 self.source,
                 f"{tiles.text_of(request)} {self.layer.id} {self.layer.revision} {self.values.canonical}",
-                lambda reader: render.tile(reader, request),
+                work,
                 place,
-                check=lambda reader: render.check_tile(reader, request),
+                check=work.check,
             )
         except NotFound:
             return None

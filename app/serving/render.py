@@ -29,7 +29,7 @@ from tilery.errors import UpstreamError
 from tilery.geo.raster import Grid, Raster
 from tilery.limits import answer_size, memory
 from tilery.reading.options import ReadOptions
-from tilery.reading.reader import Reader
+from tilery.reading.reader import Reader, Touched
 from tilery.reading.source import Source
 from tilery.rendering import cost, expression, pipeline
 from tilery.rendering.encoding import formats
@@ -74,17 +74,35 @@ def identity(engine: Engine, source: Source, identify: Callable[[Reader], str] =
     return opened(engine, source, identify)[0]
 
 
-def check_tile(reader: Reader, request: TileRequest) -> None:
-    """Refuse a tile that surely does not touch the raster. Costs no thread and no read.
+class TileWork:
+    """The work of one tile. What its check finds out is not looked for again when the tile is made."""
 
-    Raises:
-        TileOutsideBounds: it does not.
-    """
-    reader.refuse_tile(request.matrix_set, request.z, request.x, request.y)
+    def __init__(self, request: TileRequest) -> None:
+        """Make what the request asks for."""
+        self._request = request
+        self._touched: Touched | None = None
+
+    def check(self, reader: Reader) -> None:
+        """Refuse a tile that surely does not touch the raster. Costs no thread and no read.
+
+        Raises:
+            TileOutsideBounds: it does not.
+        """
+        request = self._request
+        self._touched = reader.refuse_tile(request.matrix_set, request.z, request.x, request.y)
+
+    def identify(self, reader: Reader) -> str:
+        """Return the identity of what the tile is made of."""
+        request = self._request
+        return reader.tile_identity(request.matrix_set, request.z, request.x, request.y)
+
+    def __call__(self, reader: Reader) -> Encoded:
+        """Return the tile as a picture; see `tile`."""
+        return tile(reader, self._request, self._touched)
 
 
-def tile(reader: Reader, request: TileRequest) -> Encoded:
-    """One tile as a picture.
+def tile(reader: Reader, request: TileRequest, touched: Touched | None = None) -> Encoded:
+    """Return one tile as a picture; `touched` is what `Reader.refuse_tile` found before.
 
     Raises:
         TileOutsideBounds: it does not touch the raster.
@@ -99,6 +117,7 @@ def tile(reader: Reader, request: TileRequest) -> Encoded:
         height=request.size,
         buffer=request.buffer,
         padding=request.padding,
+        touched=touched,
     )
     return picture(raster, request.image)
 

@@ -6,19 +6,26 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.config.settings import Settings
+from app.serving import render
 from app.serving import service as service_
 from app.serving.encoded import Encoded
+from app.serving.requests import ImageOptions, TileRequest
 from app.serving.service import CallerGone, Service
 from tests.support import rasters
 from tests.support.engine import ENGINE
 from tests.support.upstream import Upstream
+from tilery.geo.tms import TileMatrixSets
 from tilery.limits import compute_slots
+from tilery.reading import footprint
+from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader
 from tilery.reading.source import Source, raster
+from tilery.rendering.options import RenderOptions
 from tilery.storage.locations import FileLocation
 from tilery.storage.policy import Policy
 
@@ -98,6 +105,39 @@ def test_what_the_facts_refuse_takes_no_slot(source: Source) -> None:
         for _ in range(3):
             with pytest.raises(ValueError, match="no"):
                 await of.answer(source, "b", Maker(), check=refuse)
+
+    asyncio.run(main())
+
+
+def test_whether_a_tile_touches_an_open_raster_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = raster(FileLocation(path=str(rasters.rgb(tmp_path / "raster.tif", size=64).resolve())))
+    asked: list[bool | None] = []
+    surely = footprint.surely
+
+    def counted(*of: Any) -> bool | None:
+        asked.append(surely(*of))
+        return asked[-1]
+
+    monkeypatch.setattr(footprint, "surely", counted)
+    matrix_set = TileMatrixSets().get("WebMercatorQuad")
+
+    async def main() -> None:
+        of = service()
+        with ENGINE.open(source) as reader:
+            left, bottom, right, top = reader.geographic_bounds(matrix_set.crs)
+            z = reader.zooms(matrix_set)[1]
+        x, y = matrix_set.tile_at((left + right) / 2, (bottom + top) / 2, z)
+        image = ImageOptions(read=ReadOptions(), render=RenderOptions(), format="png")
+        bodies = []
+        for text in ("cold", "warm"):
+            asked.clear()
+            work = render.TileWork(TileRequest(matrix_set=matrix_set, z=z, x=x, y=y, image=image))
+            served = await of.answer(source, text, work, check=work.check, identify=work.identify)
+            assert served.how == "miss"
+            assert served.encoded is not None
+            bodies.append(served.encoded.body)
+        assert asked == [True]
+        assert bodies[0] == bodies[1]
 
     asyncio.run(main())
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,6 +44,16 @@ _PART = 8 << 20
 """Bytes of pixels of a part of a grid."""
 _DERIVED = 256
 """Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """What `Reader.refuse_tile` found of a tile that surely touches the raster."""
+
+    opened: Opened
+    """The raster as it was open then: of one opened anew nothing is known."""
+    bounds: Bounds
+    """Of the tile."""
 
 
 class Reader:
@@ -128,17 +138,19 @@ class Reader:
 
         return self._derive(("one scale",), found)
 
-    def refuse_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> None:
+    def refuse_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> Touched | None:
         """Refuse a tile that surely does not touch the raster, by what is known of it already: never asks PROJ, which
-        takes too long for the event loop.
+        takes too long for the event loop. Return what `tile` need not find out again, where it surely does touch.
 
         Raises:
             TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
         """
         bounds = tms.tile_bounds(z, x, y)
         extent = self._opened.derived.get(("extent", tms.crs))
-        if extent and footprint.surely(bounds, extent) is False:
+        touches = footprint.surely(bounds, extent) if extent else None
+        if touches is False:
             raise _outside(tms, z, x, y)
+        return Touched(opened=self._opened, bounds=bounds) if touches else None
 
     def tile_identity(self, tms: TileMatrixSet, z: int, x: int, y: int) -> str:
         """Return the identity of what a tile is made of: of the whole source, or of the parts that it touches."""
@@ -182,13 +194,19 @@ class Reader:
         height: int | None = None,
         buffer: float | None = None,
         padding: int | None = None,
+        touched: Touched | None = None,
     ) -> Raster:
         """The pixels of a tile, of the size that its matrix says where none is given, plus twice the buffer.
+
+        `touched` is what `refuse_tile` returned.
 
         Raises:
             TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
         """
-        bounds = self.check_tile(tms, z, x, y)
+        if touched is not None and touched.opened is self._opened:
+            bounds = touched.bounds
+        else:
+            bounds = self.check_tile(tms, z, x, y)
         matrix = tms.matrix(z)
         grid = Grid(crs=tms.crs, bounds=bounds, width=width or matrix.tile_width, height=height or matrix.tile_height)
         return fill(self._dataset, grid, options, buffer=buffer, padding=padding)

@@ -35,14 +35,15 @@ async def tile(
 ) -> Response:
     """One tile as a picture; out of the tile store, or into it, where it has a place there."""
     request = _request(context)
+    work = render.TileWork(request)
     try:
         return await results.made(
             context,
             text_of(request),
-            lambda reader: render.tile(reader, request),
+            work,
             media_type=plans.media_type(request.image),
-            check=lambda reader: render.check_tile(reader, request),
-            identify=lambda reader: reader.tile_identity(request.matrix_set, request.z, request.x, request.y),
+            check=work.check,
+            identify=work.identify,
             stored=stored,
             missed=missed,
         )
