@@ -21,12 +21,11 @@ from pathlib import Path
 from app.api.app import Application, create_app
 from app.aws_lambda import in_process
 from app.config.settings import Settings
+from tilery.geo import mercator
 
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE = f"{TOKEN}_FILE"
 SIDE = 256
-WORLD = 20037508.342789244
-"""Half the side of the web-Mercator world, in metres."""
 FORMATS = ("png", "jpg", "webp")
 
 
@@ -91,11 +90,12 @@ def world() -> bytes:
     rows = (bytes(channel for x in range(SIDE) for channel in (x, SIDE - 1 - y, 99)) for y in range(SIDE))
     block = zlib.compress(b"".join(rows))
     keys = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 3857)
-    scale = 2 * WORLD / SIDE
+    half = mercator.HALF
+    scale = mercator.WIDTH / SIDE
     fields: list[tuple[int, str, tuple[float, ...]]] = [
         (256, "H", (SIDE,)), (257, "H", (SIDE,)), (258, "H", (8, 8, 8)), (259, "H", (8,)), (262, "H", (2,)),
         (277, "H", (3,)), (284, "H", (1,)), (322, "H", (SIDE,)), (323, "H", (SIDE,)), (324, "I", (0,)),
-        (325, "I", (len(block),)), (33550, "d", (scale, scale, 0.0)), (33922, "d", (0.0, 0.0, 0.0, -WORLD, WORLD, 0.0)),
+        (325, "I", (len(block),)), (33550, "d", (scale, scale, 0.0)), (33922, "d", (0.0, 0.0, 0.0, -half, half, 0.0)),
         (34735, "H", keys),
     ]  # fmt: skip
     after = 8 + 2 + 12 * len(fields) + 4

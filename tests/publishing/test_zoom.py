@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo.crs import WEB_MERCATOR, WGS84, parse
+from tilery.geo.mercator import LATITUDE
 from tilery.geo.raster import Crs
 from tilery.publishing import zoom
 from tilery.publishing.bounds import bounds_of, count_tiles, tile_range
-from tilery.publishing.grid import LATITUDE, covering, world
+from tilery.publishing.grid import covering, world
 from tilery.reading.profile import Profile
 
 

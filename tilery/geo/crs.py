@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 import numpy as np
 
 from tilery.errors import InvalidParameter, UnsupportedRaster
+from tilery.geo import mercator
 from tilery.geo.raster import Bounds, Crs
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def world(crs: Crs) -> tuple[float, float] | None:
     if crs in (WGS84, "OGC:CRS84"):
         return (-180.0, 180.0)
     if crs == WEB_MERCATOR:
-        return (-math.pi * 6378137.0, math.pi * 6378137.0)
+        return (-mercator.HALF, mercator.HALF)
     found = to_pyproj(crs)
     if found.is_geographic:
         half = round(math.pi / found.axis_info[0].unit_conversion_factor, 9)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from tilery.geo import crs as crs_
+from tilery.geo import mercator
 from tilery.geo.raster import Bounds
-from tilery.publishing.grid import LATITUDE
 from tilery.reading.globe import globe_bounds
 from tilery.reading.profile import Profile
 
@@ -37,7 +37,9 @@ def size_at(bounds: Bounds, zoom: int) -> tuple[int, int]:
     west, south, east, north = bounds
     side = 256 * 2**zoom
     wide = east - west if west <= east else east + 360 - west
-    return max(1, round(wide / 360 * side)), max(1, round((_down(south) - _down(north)) * side))
+    return max(1, round(wide / 360 * side)), max(
+        1, round((mercator.part_north_of(south) - mercator.part_north_of(north)) * side)
+    )
 
 
 def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:
@@ -48,8 +50,8 @@ def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:
     side = 2**zoom
     first = min(side - 1, max(0, math.floor((west + 180) / 360 * side)))
     last = max(first, min(side - 1, math.ceil((east + 180) / 360 * side) - 1))
-    top = min(side - 1, max(0, math.floor(_down(north) * side)))
-    bottom = max(top, min(side - 1, math.ceil(_down(south) * side) - 1))
+    top = min(side - 1, max(0, math.floor(mercator.part_north_of(north) * side)))
+    bottom = max(top, min(side - 1, math.ceil(mercator.part_north_of(south) * side) - 1))
     return first, top, last, bottom
 
 
@@ -67,9 +69,3 @@ def count_tiles(bounds: Bounds, minzoom: int, maxzoom: int) -> int:
             first, top, last, bottom = tile_range(part, zoom)
             total += (last - first + 1) * (bottom - top + 1)
     return total
-
-
-def _down(latitude: float) -> float:
-    """Part of the map's height north of a latitude."""
-    clipped = math.radians(min(max(latitude, -LATITUDE), LATITUDE))
-    return (1 - math.asinh(math.tan(clipped)) / math.pi) / 2

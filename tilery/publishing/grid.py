@@ -10,14 +10,10 @@ import math
 from dataclasses import dataclass
 
 from tilery.errors import UnsupportedRaster
+from tilery.geo import mercator
 from tilery.geo.raster import Bounds
 from tilery.publishing.rasters import BLOCK
-from tilery.publishing.zoom import EARTH_RADIUS, resolution_at
 
-HALF = math.pi * EARTH_RADIUS
-"""Metres from the middle of the map to its edge."""
-LATITUDE = math.degrees(2 * math.atan(math.exp(math.pi)) - math.pi / 2)
-"""Degrees that the map reaches north and south: 85.0511…"""
 _ALMOST = 1e-6
 """Part of a pixel by which bounds may miss the grid through rounding."""
 
@@ -37,13 +33,13 @@ class WebGrid:
     @property
     def resolution(self) -> float:
         """Metres in a pixel."""
-        return resolution_at(self.zoom)
+        return mercator.resolution_at(self.zoom)
 
     @property
     def transform(self) -> tuple[float, float, float, float, float, float]:
         """Of the upper left corner, in rasterio's order."""
         step = self.resolution
-        return (step, 0.0, self.left * step - HALF, 0.0, -step, HALF - self.top * step)
+        return (step, 0.0, self.left * step - mercator.HALF, 0.0, -step, mercator.HALF - self.top * step)
 
 
 def world(zoom: int) -> WebGrid:
@@ -62,24 +58,16 @@ def covering(bounds: Bounds, zoom: int) -> WebGrid:
         raise UnsupportedRaster(
             "The raster crosses the antimeridian, where a Web Mercator grid ends; publish it with --grid native."
         )
-    south, north = max(south, -LATITUDE), min(north, LATITUDE)
+    south, north = max(south, -mercator.LATITUDE), min(north, mercator.LATITUDE)
     if south >= north or west >= east:
         raise UnsupportedRaster("A Web Mercator map cannot show this place; publish it with --grid native.")
-    step = resolution_at(zoom)
+    step = mercator.resolution_at(zoom)
     side = 256 * 2**zoom
     block = min(BLOCK, side)
-    left = math.floor((_x(west) + HALF) / step / block + _ALMOST / block)
-    right = math.ceil((_x(east) + HALF) / step / block - _ALMOST / block)
-    top = math.floor((HALF - _y(north)) / step / block + _ALMOST / block)
-    bottom = math.ceil((HALF - _y(south)) / step / block - _ALMOST / block)
+    left = math.floor((mercator.x_of(west) + mercator.HALF) / step / block + _ALMOST / block)
+    right = math.ceil((mercator.x_of(east) + mercator.HALF) / step / block - _ALMOST / block)
+    top = math.floor((mercator.HALF - mercator.y_of(north)) / step / block + _ALMOST / block)
+    bottom = math.ceil((mercator.HALF - mercator.y_of(south)) / step / block - _ALMOST / block)
     left, top = max(0, left) * block, max(0, top) * block
     right, bottom = min(side, max(right * block, left + block)), min(side, max(bottom * block, top + block))
     return WebGrid(zoom=zoom, left=left, top=top, width=right - left, height=bottom - top)
-
-
-def _x(longitude: float) -> float:
-    return math.radians(longitude) * EARTH_RADIUS
-
-
-def _y(latitude: float) -> float:
-    return math.log(math.tan(math.pi / 4 + math.radians(latitude) / 2)) * EARTH_RADIUS

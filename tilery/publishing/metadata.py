@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tilery.catalog.schema import FORMAT
+from tilery.geo.mercator import LATITUDE
 from tilery.geo.raster import Bounds
-from tilery.publishing.grid import LATITUDE
 
 PRESERVED = ("name", "description", "attribution", "render", "styles")
 """What a new revision takes over from the document before it, unless the publisher says otherwise."""

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo import crs as crs_
-from tilery.geo import tms
+from tilery.geo import mercator, tms
 from tilery.reading.pixel_sizes import finest, typical
 from tilery.reading.profile import Profile
 
@@ -23,7 +23,6 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 DEEPEST = 22
 """Deeper ones are not published: at 22 a pixel is 4 cm, and the world is 2³⁰ pixels wide."""
-EARTH_RADIUS = 6378137.0
 MEAN_RADIUS = 6371008.8
 TOLERANCE = 0.05
 """Part of a zoom that ``upper`` gives away (3.5 % of a pixel's width) before it asks for four times the pixels."""
@@ -31,11 +30,6 @@ TOLERANCE = 0.05
 
 _ALIKE = 1.4
 """Half a zoom: how far the size of pixels that GDAL suggests may be from that of the raster's middle ones."""
-
-
-def resolution_at(zoom: int) -> float:
-    """Metres of Web Mercator in a pixel of a 256-pixel tile."""
-    return 2 * math.pi * EARTH_RADIUS / (256.0 * 2.0**zoom)
 
 
 def maximum(profile: Profile, rule: Rule = "upper") -> int:
@@ -48,7 +42,7 @@ def maximum(profile: Profile, rule: Rule = "upper") -> int:
         return _lambda(profile)
     if rule == "nearest":
         return min(DEEPEST, tms.get("WebMercatorQuad").zoom_for_resolution(mercator_resolution(profile)))
-    exact = math.log2(resolution_at(0) / finest(profile, crs_.WEB_MERCATOR))
+    exact = math.log2(mercator.resolution_at(0) / finest(profile, crs_.WEB_MERCATOR))
     return min(DEEPEST, max(0, math.ceil(exact - TOLERANCE)))
 
 
@@ -81,7 +75,7 @@ def _lambda(profile: Profile) -> int:
     resolution = max(across, down)
     if resolution <= 0:
         return DEEPEST
-    return min(DEEPEST, max(0, math.ceil(math.log2(resolution_at(0) / resolution))))
+    return min(DEEPEST, max(0, math.ceil(math.log2(mercator.resolution_at(0) / resolution))))
 
 
 def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:

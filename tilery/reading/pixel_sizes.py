@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo import crs as crs_
+from tilery.geo import mercator
 from tilery.geo.raster import Bounds, Crs
 from tilery.reading.globe import position
 from tilery.reading.profile import Profile
 
-WORLD_WIDTH = 2 * math.pi * 6378137.0
 """Metres around the equator in Web Mercator."""
 _ACROSS = 63
 """Pixels that are looked at in each direction; more than the 4096 points of a quick transformation are not needed."""
@@ -45,7 +45,7 @@ def pixel_sides(profile: Profile, crs: Crs) -> NDArray[np.float64]:
     places = (a * columns + b * rows + c, d * columns + e * rows + f)
     xs, ys = crs_.transform_points(profile.crs, crs, *places)
     x, y = xs.reshape(4, -1), ys.reshape(4, -1)
-    turn = WORLD_WIDTH if crs == crs_.WEB_MERCATOR else 360.0 if crs_.is_geographic(crs) else math.inf
+    turn = mercator.WIDTH if crs == crs_.WEB_MERCATOR else 360.0 if crs_.is_geographic(crs) else math.inf
     with np.errstate(invalid="ignore"):  # what is off the globe is infinite
         across = (_shortest(x[1] - x[0], turn), y[1] - y[0])
         down = (_shortest(x[3] - x[2], turn), y[3] - y[2])
@@ -53,7 +53,7 @@ def pixel_sides(profile: Profile, crs: Crs) -> NDArray[np.float64]:
         found = np.stack([np.hypot(*across), np.hypot(*down), area], axis=1)
     usable = np.isfinite(found).all(axis=1) & (found > 0).all(axis=1)
     if crs == crs_.WEB_MERCATOR:
-        shown = usable & (np.abs(y) <= WORLD_WIDTH / 2).all(axis=0)
+        shown = usable & (np.abs(y) <= mercator.WIDTH / 2).all(axis=0)
         usable = shown if shown.any() else usable
     sides: NDArray[np.float64] = found[usable]
     return sides

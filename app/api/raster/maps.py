@@ -21,6 +21,7 @@ from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PartRequest, PreviewRequest, Size
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
+from tilery.geo import mercator
 from tilery.geo.crs import WGS84
 from tilery.geo.raster import Bounds, Crs
 from tilery.reading.reader import Reader
@@ -30,7 +31,6 @@ MAP_SIZE = 1024
 """Longest side of a map when nothing says how large it is to be."""
 PIXEL = 0.00028
 """Metres across a pixel of a display, by which OGC counts scales."""
-DEGREE = math.radians(6378137.0)
 """Metres of a degree at the equator, by which OGC counts scales in degrees."""
 
 _SUBSET = re.compile(
@@ -178,7 +178,9 @@ def _cell(reader: Reader, planned: Planned, target: Crs, bounds: Bounds) -> tupl
     """Size of a pixel in units of the CRS: of the scale, else of the raster."""
     if planned.scale is None:
         return reader.resolution(target, bounds)
-    metres = DEGREE if crs_.is_geographic(target) else crs_.to_pyproj(target).axis_info[0].unit_conversion_factor
+    metres = (
+        mercator.DEGREE if crs_.is_geographic(target) else crs_.to_pyproj(target).axis_info[0].unit_conversion_factor
+    )
     side = planned.scale * PIXEL / metres
     return side, side
 

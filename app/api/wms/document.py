@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,14 +9,13 @@ from app.api import ows, pages
 from app.api.tilesets import Extent
 from app.api.wms.request import FORMATS, INFO_FORMATS, Version
 from tilery.geo import crs as crs_
+from tilery.geo import mercator
 from tilery.geo.crs import WEB_MERCATOR, WGS84
 from tilery.geo.raster import Bounds, Crs
 from tilery.limits import deadline
 
 COMMON = ("EPSG:3857", "EPSG:4326", "CRS:84", "EPSG:3035", "EPSG:3978", "EPSG:5041", "EPSG:5042", "EPSG:2193")
 """CRSs that every map may be asked for in; others are answered as well, and that of a raster is listed with it."""
-LIMIT = 85.0511287798066
-"""Degrees of latitude at which Web Mercator ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +128,7 @@ def _written(spoken: Version, crs: Crs, box: Bounds) -> Bounds:
 def _mercator(box: Bounds) -> Bounds | None:
     """The box in Web Mercator, as far as that goes; by its formula, because a catalog has thousands of them."""
     west, south, east, north = box
-    south, north = max(south, -LIMIT), min(north, LIMIT)
+    south, north = max(south, -mercator.LATITUDE), min(north, mercator.LATITUDE)
     if south >= north:
         return None
-    radius = 6378137.0
-    low, high = (radius * math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) for lat in (south, north))
-    return (radius * math.radians(west), low, radius * math.radians(east), high)
+    return (mercator.x_of(west), mercator.y_of(south), mercator.x_of(east), mercator.y_of(north))
