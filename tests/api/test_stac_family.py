@@ -222,3 +222,25 @@ def test_wmts_has_a_layer_for_each_render(client: TestClient, folder: Path, rend
     assert "WebMercatorQuad_default" in both
     none = ask(client, folder, "/WMTSCapabilities.xml")
     assert (none.status_code, none.json()["parameter"]) == (400, "assets")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"assets": ["coarse"], "asset_bidx": "coarse|2"}, {"assets": ["coarse|bidx=2"]}),
+        ({"assets": ["five", "coarse"], "asset_indexes": "coarse|2,1"}, {"assets": ["five", "coarse|bidx=2,1"]}),
+        ({"assets": ["coarse"], "asset_expression": "coarse|b1*2"}, {"assets": ["coarse|expression=b1*2"]}),
+        (
+            {"expression": "coarse_b2-five_b1+coarse_b2"},
+            {"assets": ["coarse|bidx=2", "five|bidx=1"], "expression": "b1-b2+b1"},
+        ),
+    ],
+)
+def test_old_spellings_of_assets_mean_what_they_meant(
+    client: TestClient, folder: Path, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    url = {"url": str(folder / "item.json")}
+    found = client.get("/stac/point/8.6,46.3", params=old | url)
+    wanted = client.get("/stac/point/8.6,46.3", params=new | url)
+    assert found.status_code == 200, found.text
+    assert found.json() == wanted.json()

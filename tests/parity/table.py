@@ -1062,7 +1062,7 @@ row("the wrong method", "/cog/info", method="DELETE")
 
 # STAC Items
 ITEM = "item.json"
-STAC_TILE = T.replace("/cog/", "/stac/")
+STAC_TILE = place("rgb").replace("/cog/", "/stac/")
 EACH = ["one", "two", "u16", "dem", "scale"]
 """Assets of several types; the others of the item are masked."""
 row("STAC assets", "/stac/assets", ITEM)
@@ -1092,6 +1092,14 @@ for assets in (["one", "two"], ["rgb"], ["u16|bidx=1", "one"], ["nodata"], ["mas
     row(f"STAC tile of {' and '.join(assets)}", f"{STAC_TILE}.npy", ITEM, SAMPLED, assets=assets)
 row("STAC tile of three assets", f"{STAC_TILE}.png", ITEM, SAMPLED, assets=["one", "two"])
 row("STAC tile of an expression", f"{STAC_TILE}.npy", ITEM, SAMPLED, assets=["one", "two"], expression="b1+b2*b3")
+row(
+    "STAC tile of some of its assets",
+    f"{STAC_TILE}.npy",
+    ITEM,
+    differs("stac-unused-assets", 200),
+    assets=["one", "nodata"],
+    expression="b1*2",
+)
 row("STAC tile unscaled", f"{STAC_TILE}.npy", ITEM, SAMPLED, assets=["scale", "one"], unscale=True)
 row("STAC tile by statistics", STAC_TILE, ITEM, SAMPLED, assets="one")
 SAID = near("stac-tilejson", ignore=("band_descriptions", "data_type", "minmax"))

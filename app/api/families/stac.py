@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.api import results
 from app.api.context import AppContext
-from app.api.families import stac_renders
+from app.api.families import stac_renders, stac_spellings
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
 from app.api.params import table
 from app.api.params.parse import Values
@@ -36,7 +36,7 @@ JSON = results.JSON
 
 
 async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
-    """The query as it is; what is read are assets of the item at ``url``, or the item alone where none is named."""
+    """The query in today's words; what is read are the assets that it names, or the item alone where it names none."""
 
     def subject_of(values: Values) -> Subject:
         url: str = values["url"]
@@ -57,7 +57,7 @@ async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Res
             title=url,
         )
 
-    return query, subject_of
+    return stac_spellings.today(query), subject_of
 
 
 async def assets(context: RequestContext[None]) -> Response:
