@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tilery.storage",
         "tilery.reading",
         "tilery.catalog",
+        "tilery.engine",
     },
     "tilery.engine": {"tilery"},
     "app.config": {"tilery"},

@@ -29,14 +29,17 @@ from tilery.catalog import document as documents
 from tilery.catalog import ids
 from tilery.errors import Conflict, SourceError
 from tilery.publishing import (
+    agreement,
     check,
     display,
     fetch,
     grid,
     kinds,
+    levels,
     metadata,
     rasters,
     revisions,
+    served,
     transcode,
     warp,
 )
@@ -46,7 +49,7 @@ from tilery.publishing.complete import whole
 from tilery.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from tilery.publishing.overviews import files as overview_files
 from tilery.publishing.plan import PublishOptions, PublishPlan, note, plan
-from tilery.publishing.progress import Progress, Silent
+from tilery.publishing.progress import Advance, Progress, Silent
 from tilery.publishing.revisions import DOCUMENT, document_before
 from tilery.publishing.statistics import passes, statistics
 from tilery.publishing.vrt import vrt
@@ -175,9 +178,12 @@ def _prepare(
             files, profile = _make_legacy(planned, path, place, progress)
         else:
             files, profile = _make_cog(planned, path, place, progress)
+        target = place.path("index.tif")
         size = profile.width * profile.height
-        with progress.step("check", size * passes(profile.dtypes[0]), "px") as advance:
-            found = statistics(place.path("index.tif"), profile, advance)
+        looked_at = size * passes(profile.dtypes[0]) + levels.pixels(profile)
+        with progress.step("check", looked_at, "px") as advance:
+            found = statistics(target, profile, advance)
+            _need_right(planned, path, target, profile, advance)
         fetch.check_unchanged(planned.origin)
         facts = {
             "files": files,
@@ -189,8 +195,8 @@ def _prepare(
         }
         place.done("check", files, facts)
         for made in ("tiled.tif", "warped.tif"):
-            levels = len(factors(profile.width, profile.height))
-            place.drop(made, f"{made}.msk", *overview_files(place.path(made), levels))
+            count = len(factors(profile.width, profile.height))
+            place.drop(made, f"{made}.msk", *overview_files(place.path(made), count))
     return _Prepared(
         files=tuple(facts["files"]),
         raster="index.tif",
@@ -200,6 +206,19 @@ def _prepare(
         statistics=facts["statistics"],
         render=facts["render"],
     )
+
+
+def _need_right(planned: PublishPlan, source: Path, target: Path, profile: Profile, advance: Advance) -> None:
+    """Check that the file shows what its source shows, at every zoom.
+
+    Raises:
+        BrokenRaster: it does not, or that cannot be said.
+    """
+    lossless = planned.compression.lossless
+    resampling = kinds.OVERVIEWS[planned.kind]
+    levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
+    points = agreement.need_same_area(source, planned.profile, target, profile)
+    served.need_tiles(target, profile, planned.minzoom, planned.zoom, points, lossless=lossless)
 
 
 def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:
@@ -229,11 +248,11 @@ def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Prog
             whole(warped)
             place.done("warp", ["warped.tif", "warped.tif.msk"])
         ready = warped
-    levels = len(factors(planned.width, planned.height))
+    count = len(factors(planned.width, planned.height))
     if place.recall("overviews") is None:
         with progress.step("overviews", pixels(planned.width, planned.height), "px") as advance:
-            overviews(ready, levels, kinds.OVERVIEWS[planned.kind], advance)
-        place.done("overviews", overview_files(ready, levels))
+            overviews(ready, count, kinds.OVERVIEWS[planned.kind], advance)
+        place.done("overviews", overview_files(ready, count))
     target = place.path("index.tif")
     dtype = profile.dtypes[0]
     if place.recall("write") is None:

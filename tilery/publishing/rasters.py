@@ -84,11 +84,14 @@ def environment(**options: Any) -> rasterio.Env:
 
 
 @contextmanager
-def reading(path: Path, *, driver: str | None = None, trust: bool = False) -> Iterator[DatasetReader]:
-    """An open dataset.
+def reading(
+    path: Path, overview: int | None = None, *, driver: str | None = None, trust: bool = False
+) -> Iterator[DatasetReader]:
+    """An open dataset, or one of its overviews.
 
     Args:
         path: a file that `facts` were taken of, or of our own making.
+        overview: counted from 0. None: the raster itself.
         driver: what it was opened as before. None: one of the formats that lead to no other file.
         trust: take any format.
 
@@ -104,11 +107,12 @@ def reading(path: Path, *, driver: str | None = None, trust: bool = False) -> It
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            chosen = {} if overview is None else {"overview_level": overview}
             if trust:
-                dataset = rasterio.open(path, sharing=False)
+                dataset = rasterio.open(path, sharing=False, **chosen)
             else:  # `rasterio.open` takes one driver, what it makes takes several
                 drivers = [driver] if driver else harmless.drivers_for(path)
-                dataset = DatasetReader(str(path), driver=drivers, sharing=False)
+                dataset = DatasetReader(str(path), driver=drivers, sharing=False, **chosen)
     except RasterioIOError as error:
         raise NotARaster(_NOT_A_RASTER if driver or trust else _NOT_HARMLESS, private=str(error)) from None
     try:  # no `with`: rasterio's belongs to one thread, and a handle may be closed by another than opened it

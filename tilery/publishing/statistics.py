@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo.raster import Array
-from tilery.publishing import rasters
+from tilery.publishing import rasters, valid
 from tilery.publishing.progress import Advance
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile
@@ -96,15 +96,12 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
 
     def read(window: Any) -> list[Any]:
         with handles.borrow() as dataset:
-            data = dataset.read(bands, window=window)
-            masks = dataset.read_masks(bands, window=window)
+            pixels = valid.read(dataset, profile, window)
+        weight = pixels.weight()
         made = []
-        for number, (band, mask) in enumerate(zip(data, masks, strict=True)):
-            keep = mask != 0
-            values = band.ravel() if keep.all() else band[keep]
-            if dtype.kind == "f":
-                values = values[np.isfinite(values)]
-            made.append(work(number, values))
+        for number, band in enumerate(pixels.data):
+            keep = None if weight is None else weight[number if len(weight) > 1 else 0] != 0
+            made.append(work(number, band.ravel() if keep is None or keep.all() else band[keep]))
         return made
 
     with rasters.failures(path.parent), rasters.environment():

@@ -55,8 +55,8 @@ def read(
         window: which; None: all.
         mask: where the mask is, when it is not the dataset's own.
     """
-    everything = dataset.read(window=window)
     alpha = None
+    everything = dataset.read(window=window)
     if profile.alpha_band is not None:
         alpha = everything[profile.alpha_band - 1]
         everything = everything[[band - 1 for band in profile.data_bands]]
@@ -66,9 +66,27 @@ def read(
     return of(everything, alpha, profile, said)
 
 
+def may_miss(profile: Profile) -> bool:
+    """True where a pixel of the raster can be missing at all."""
+    missing = profile.usable_nodata is not None or profile.alpha_band is not None or profile.has_mask
+    return missing or profile.dtype.kind == "f"
+
+
 def has_mask(profile: Profile) -> bool:
     """True where a mask beside the bands says what is missing."""
     return profile.has_mask and profile.alpha_band is None and profile.usable_nodata is None
+
+
+def present(dataset: DatasetReader, profile: Profile, window: Window) -> NDArray[np.bool_]:
+    """Where the first band of a window is valid, shape (rows, columns); nothing is read that does not say so."""
+    there = np.ones((int(window.height), int(window.width)), "bool")
+    if profile.usable_nodata is not None or profile.dtype.kind == "f":
+        there &= of(dataset.read(list(profile.data_bands[:1]), window=window), None, profile, None).present()[0]
+    if profile.alpha_band is not None:
+        there &= dataset.read(profile.alpha_band, window=window) != 0
+    elif has_mask(profile):
+        there &= dataset.read_masks(1, window=window) != 0
+    return there
 
 
 def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -> WindowPixels:
