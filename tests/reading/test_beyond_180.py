@@ -130,6 +130,8 @@ def test_a_view_of_the_whole_world_says_where_it_is(
     assert found["maxzoom"] == round(zoom)
     place = client.get("/cog/info.geojson", params={"url": str(path)}).json()
     assert place["bbox"] == pytest.approx(bounds, abs=0.3)
+    tile = client.get("/cog/tiles/WebMercatorQuad/0/0/0.png", params={"url": str(path), "resampling": "average"})
+    assert tile.status_code == 200, tile.text
 
 
 @pytest.mark.parametrize("tiled", [True, False])

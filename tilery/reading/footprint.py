@@ -139,6 +139,7 @@ def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:
     corners_x = np.concatenate([xs.ravel(), xs.ravel() + dx, xs.ravel()])
     corners_y = np.concatenate([ys.ravel(), ys.ravel(), ys.ravel() + dy])
     x, y = crs_.transform_points(grid.crs, profile.crs, corners_x, corners_y)
+    x, y = np.where(np.isfinite(x), x, np.nan), np.where(np.isfinite(y), y, np.nan)
     a, b, _, d, e, _ = profile.transform
     determinant = a * e - b * d
     x, y = x.reshape(3, -1), y.reshape(3, -1)

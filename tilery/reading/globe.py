@@ -135,14 +135,14 @@ def _there(
     found_x, found_y = crs_.transform_points(own, crs, x, y)
     known = np.isfinite(found_x) & np.isfinite(found_y)
     back_x, back_y = crs_.transform_points(crs, own, np.where(known, found_x, 0.0), np.where(known, found_y, 0.0))
+    known &= np.isfinite(back_x) & np.isfinite(back_y)
     world = crs_.world(own)
-    away_x, away_y = back_x - x, back_y - y
+    away_x, away_y = np.where(known, back_x, x) - x, np.where(known, back_y, y) - y
     if world is not None:
         turn = world[1] - world[0]
         away_x = away_x - turn * np.round(away_x / turn)
     left, bottom, right, top = profile.bounds
-    with np.errstate(invalid="ignore"):
-        known &= np.hypot(away_x, away_y) <= _ASTRAY * max(right - left, top - bottom)
+    known &= np.hypot(away_x, away_y) <= _ASTRAY * max(right - left, top - bottom)
     return found_x, found_y, known
 
 
