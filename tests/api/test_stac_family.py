@@ -244,3 +244,47 @@ def test_old_spellings_of_assets_mean_what_they_meant(
     wanted = client.get("/stac/point/8.6,46.3", params=new | url)
     assert found.status_code == 200, found.text
     assert found.json() == wanted.json()
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    10**400,
+    float("inf"),
+    "text",
+    "\0",
+    [],
+    [[]],
+    [None] * 6,
+    [10**400] * 4,
+    {},
+    {"a": []},
+)
+FIELDS = ("bbox", "geometry", "properties", "stac_version", "links")
+OF_PROPERTIES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:shape", "proj:transform", "renders", "eo:bands")
+OF_ASSETS = ("href", "type", "bands", "eo:bands", "raster:bands", "alternate", "proj:shape", "proj:transform")
+PLACED = {"proj:code": "EPSG:4326", "proj:shape": [64, 64], "proj:transform": [1 / 64, 0, 8, 0, -1 / 64, 47]}
+
+_OF_RENDERS = ((), ("/renders", "/WMTSCapabilities.xml"))
+
+
+@pytest.mark.parametrize("field", [*FIELDS, *OF_PROPERTIES, *(f"asset {name}" for name in OF_ASSETS)])
+def test_an_odd_item_is_never_an_error_of_ours(folder: Path, field: str) -> None:
+    with service.client(folder, stac_alternate="s3", revalidate_seconds=0) as client:
+        for number, odd in enumerate(ODD):
+            document = items.item("five", **PLACED, renders={"one": {"assets": ["five"]}})
+            if field in FIELDS:
+                document[field] = odd
+            elif field in OF_PROPERTIES:
+                document["properties"][field] = odd
+            else:
+                document["assets"]["five"][field.removeprefix("asset ")] = odd
+            file = f"odd-{field.replace(':', '-').replace(' ', '-')}-{number}.json"
+            (folder / file).write_text(json.dumps(document))
+            for path in ("/assets", "/bounds", "/tiles/WebMercatorQuad", *_OF_RENDERS[field == "renders"]):
+                answer = ask(client, folder, path, file=file)
+                assert answer.status_code < 500, (path, odd, answer.text)
+            for asset in ("five", "five|bands=red"):
+                answer = ask(client, folder, "/preview.png", asset, file=file)
+                assert answer.status_code < 500, (asset, odd, answer.text)

@@ -12,7 +12,7 @@ from tilery.errors import TileryError
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
 from tilery.reading.profile import Affine, Profile
-from tilery.reading.stac.item import Item
+from tilery.reading.stac.item import Item, numbers_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +91,10 @@ def _projected(fields: Any, item: Any) -> Frame | None:
     crs = _crs(fields) or _crs(item)
     if crs is None or not isinstance(transform, list) or not isinstance(shape, list):
         return None
-    numbers = [*transform[:6], *shape]
-    if len(numbers) != 8 or not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+    numbers = numbers_of([*transform[:6], *shape])
+    if numbers is None or len(numbers) != 8:
         return None
-    a, b, c, d, e, f, height, width = map(float, numbers)
+    a, b, c, d, e, f, height, width = numbers
     if b or d or not a or not e or not 1 <= width < 1 << 31 or not 1 <= height < 1 << 31:
         return None
     return Frame(crs=crs, transform=(a, 0.0, c, 0.0, e, f), width=int(width), height=int(height))

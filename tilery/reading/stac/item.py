@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,9 +91,10 @@ class Asset:
         for band in said:
             numbers = band.get("statistics") if isinstance(band, dict) else None
             low, high = (numbers.get("minimum"), numbers.get("maximum")) if isinstance(numbers, dict) else (None, None)
-            if not isinstance(low, int | float) or not isinstance(high, int | float):
+            span = numbers_of([low, high])
+            if span is None:
                 return None
-            found.append((float(low), float(high)))
+            found.append((span[0], span[1]))
         return tuple(found)
 
     def address(self, base: Location, alternate: str | None = None) -> str:
@@ -134,7 +136,7 @@ class Item:
         return {
             name: Asset(name=name, fields=fields, common_bands=bands)
             for name, fields in self.document["assets"].items()
-            if isinstance(fields, dict) and (not fields.get("type") or fields["type"] in MEDIA_TYPES)
+            if isinstance(fields, dict) and _may_be_raster(fields.get("type"))
         }
 
     @property
@@ -168,8 +170,9 @@ class Item:
         box = self.document.get("bbox")
         if isinstance(box, list) and len(box) == 6:
             box = [*box[:2], *box[3:5]]
-        if isinstance(box, list) and len(box) == 4 and all(isinstance(edge, int | float) for edge in box):
-            return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+        edges = numbers_of(box)
+        if edges is not None and len(edges) == 4:
+            return (edges[0], edges[1], edges[2], edges[3])
         geometry = self.document.get("geometry")
         places = list(_positions(geometry.get("coordinates"))) if isinstance(geometry, dict) else []
         if not places:
@@ -215,9 +218,25 @@ def resolved(base: Location, href: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(base.path), href))
 
 
+def numbers_of(values: Any) -> list[float] | None:
+    """Return a list of finite numbers as floats; None where it is anything else."""
+    if not isinstance(values, list) or not all(isinstance(one, int | float) for one in values):
+        return None
+    try:
+        found = [float(one) for one in values]
+    except OverflowError:
+        return None
+    return found if all(map(math.isfinite, found)) else None
+
+
+def _may_be_raster(media_type: Any) -> bool:
+    return not media_type or (isinstance(media_type, str) and media_type in MEDIA_TYPES)
+
+
 def _positions(coordinates: Any, depth: int = 0) -> list[tuple[float, float]]:
     if not isinstance(coordinates, list) or depth > 4 or not coordinates:
         return []
     if isinstance(coordinates[0], int | float):
-        return [(float(coordinates[0]), float(coordinates[1]))] if len(coordinates) > 1 else []
+        place = numbers_of(coordinates[:2])
+        return [(place[0], place[1])] if place is not None and len(place) == 2 else []
     return [place for one in coordinates for place in _positions(one, depth + 1)]
