@@ -160,4 +160,4 @@ CASES = (
 )
 """Whole lists against both servers; bench/extra.py has what is not one."""
 
-EXTRAS = ("first-tile", "unseen-tile", "held", "not-modified", "task", "memory", "sizes", "cold-start")
+EXTRAS = ("first-tile", "unseen-tile", "held", "not-modified", "task", "memory", "sizes", "cold-start", "library")

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tilery.engine",
     },
     "tilery.engine": {"tilery"},
+    "tilery.rio_tiler": {"tilery"},
     "app.config": {"tilery"},
     "app.process": {"app.config", "tilery"},
     "app.observing": {"app.config"},
