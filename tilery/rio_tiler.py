@@ -226,7 +226,8 @@ class Reader(rio_tiler.io.Reader):
 
         if not self._takes(options, _OF_PART) or (buffer and (buffer % 0.5 or buffer < 0)):
             return by_rio_tiler()
-        target_crs, given_crs = _crs(dst_crs or bounds_crs), _crs(bounds_crs)
+        given_crs = _crs(bounds_crs or dst_crs or self.crs)
+        target_crs = _crs(dst_crs or given_crs)
         target = self._name(target_crs)
         size = _size(width, height, max_size)
 
@@ -376,8 +377,7 @@ class Reader(rio_tiler.io.Reader):
     ) -> _T:
         """What the engine reads. What it refuses or fails at is left to rio-tiler, whose errors callers know."""
         try:
-            with self._raster.engine.open(self._raster.source) as verbs:
-                found: Any = read(verbs)
+            found: Any = _through(self._raster.engine, self._raster.source, read)
         except (TileryError, SourceChanged):
             return by_rio_tiler()
         if indexes and expression:
@@ -414,9 +414,10 @@ class Reader(rio_tiler.io.Reader):
             if statistics is not None:
                 statistics = statistics * factor.reshape(-1, 1) + shift.reshape(-1, 1)
             scales, offsets = [1.0] * found.count, [0.0] * found.count
-            alpha = None  # it says how opaque a pixel is in units of the file's own values
         if post_process := options.get("post_process"):
             data = post_process(data)
+        if alpha is not None and alpha.dtype != data.dtype:
+            alpha = None  # it says how opaque a pixel is in units of the file's own values
         given = options.get("nodata")
         return ImageData(
             data,
@@ -461,13 +462,22 @@ class Reader(rio_tiler.io.Reader):
         return _extents[key]
 
 
+def _through(engine: Engine, source: Source, read: Callable[[Verbs], _T]) -> _T:
+    """What is read of a source; anew where it was replaced since it was opened."""
+    try:
+        with engine.open(source) as verbs:
+            return read(verbs)
+    except SourceChanged:
+        with engine.open(source) as verbs:
+            return read(verbs)
+
+
 def _open(name: Any, engine: Engine | None) -> _Opened | None:
     """The raster of that name, open in an engine. None where rio-tiler has to read it."""
     try:
         source = raster(_located(os.fspath(name)))
         engine = engine or default_engine()
-        with engine.open(source) as verbs:
-            profile, identity = verbs.profile, verbs.identity
+        profile, identity = _through(engine, source, lambda verbs: (verbs.profile, verbs.identity))
     except (TileryError, SourceChanged, WrongSourcesError, TypeError, OSError):
         return None
     # rio-tiler straightens what control points place, and takes rotation and heights in its own way.
