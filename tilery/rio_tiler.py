@@ -18,6 +18,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,7 @@ from tilery.reading.profile import Profile
 from tilery.reading.reader import Reader as Verbs
 from tilery.reading.source import Source, raster
 from tilery.storage.bytes.protocol import SourceChanged
+from tilery.storage.locations import Location
 from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy, WrongSourcesError
 
@@ -68,6 +70,7 @@ class _Default:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._process = os.getpid()
+        atexit.register(self._close)
 
     def get(self) -> Engine:
         """Return the engine of this process; a forked one has its own."""
@@ -76,8 +79,12 @@ class _Default:
         with self._lock:
             if self._engine is None:
                 self._engine = Engine(EngineOptions(stores=stores_of(os.environ), sidecars=True))
-                atexit.register(self._engine.close)
             return self._engine
+
+    def _close(self) -> None:
+        """Close the engine, unless it is that of the process that this one was forked from."""
+        if self._engine is not None and self._process == os.getpid():
+            self._engine.close()
 
 
 _DEFAULT = _Default()
@@ -362,12 +369,13 @@ class Reader(rio_tiler.io.Reader):
 
     @property
     def _raster(self) -> _Opened:
+        """The raster that the engine reads."""
         if self._opened is None:
             raise RuntimeError("rio-tiler reads this raster")
         return self._opened
 
     def _takes(self, options: Mapping[str, Any], ours: frozenset[str]) -> bool:
-        """True when the engine has all of these options that say something."""
+        """Return whether the engine has all of these options that say something."""
         return self._opened is not None and all(
             name in ours or value is None or (name in _OFF_WHEN_EMPTY and not value) for name, value in options.items()
         )
@@ -375,7 +383,7 @@ class Reader(rio_tiler.io.Reader):
     def _read_by(
         self, read: Callable[[Verbs], _T], by_rio_tiler: Callable[[], _T], indexes: Any, expression: str | None
     ) -> _T:
-        """What the engine reads. What it refuses or fails at is left to rio-tiler, whose errors callers know."""
+        """Return what the engine reads. What it refuses or fails at is left to rio-tiler, whose errors callers know."""
         try:
             found: Any = _through(self._raster.engine, self._raster.source, read)
         except (TileryError, SourceChanged):
@@ -400,7 +408,7 @@ class Reader(rio_tiler.io.Reader):
         )
 
     def _image(self, found: Raster, crs: CRS | None, options: Mapping[str, Any], metadata: dict[str, str]) -> ImageData:
-        """What the engine read as rio-tiler hands it out. Its array is the caller's own, to be written to."""
+        """Return what the engine read as rio-tiler hands it out. Its array is the caller's own, to be written to."""
         values = np.array(found.data, order="C")  # a copy: what the engine keeps must not be written to
         data: Any = np.ma.MaskedArray(values, mask=_masked(found))
         alpha = None if found.alpha is None else np.array(found.alpha)
@@ -434,7 +442,7 @@ class Reader(rio_tiler.io.Reader):
         )
 
     def _metadata(self, verbs: Verbs, crs: Crs | None) -> dict[str, str]:
-        """The file's tags, which a warp loses. GDAL is asked for them once: some are in no tag of a TIFF."""
+        """Return the file's tags, which a warp loses. GDAL is asked for them once: some are in no tag of a TIFF."""
         if crs != verbs.profile.crs:
             return {}
         if self._tags is None:
@@ -443,27 +451,31 @@ class Reader(rio_tiler.io.Reader):
         return dict(self._tags)
 
     def _bounds_of(self, window: Any) -> Bounds:
+        """Return the bounds of a window, or of a pair of slices, in the raster's CRS."""
         if isinstance(window, tuple):
             window = Window.from_slices(*window, height=self.height, width=self.width, boundless=True)
         left, bottom, right, top = window_bounds(window, self.transform)
         return (left, bottom, right, top)
 
     def _name(self, crs: CRS) -> Crs:
-        """A CRS as the engine calls it: the raster's own where they are the same."""
+        """Return a CRS as the engine calls it: the raster's own where they are the same."""
         own = self._raster.profile.crs
         return own if own is not None and crs == self.crs else _text(crs)
 
     def _extent(self, crs: Crs) -> tuple[Bounds, Bounds] | None:
+        """Return where the raster lies in a CRS: see `footprint.extent`."""
         key = (self._raster.identity, crs)
-        if key not in _extents:
-            if len(_extents) >= _MANY:
-                _extents.clear()
-            _extents[key] = footprint.extent(self._raster.profile, crs)
-        return _extents[key]
+        with suppress(KeyError):
+            return _extents[key]
+        found = footprint.extent(self._raster.profile, crs)
+        if len(_extents) >= _MANY:
+            _extents.clear()
+        _extents[key] = found
+        return found
 
 
 def _through(engine: Engine, source: Source, read: Callable[[Verbs], _T]) -> _T:
-    """What is read of a source; anew where it was replaced since it was opened."""
+    """Return what is read of a source; anew where it was replaced since it was opened."""
     try:
         with engine.open(source) as verbs:
             return read(verbs)
@@ -473,7 +485,7 @@ def _through(engine: Engine, source: Source, read: Callable[[Verbs], _T]) -> _T:
 
 
 def _open(name: Any, engine: Engine | None) -> _Opened | None:
-    """The raster of that name, open in an engine. None where rio-tiler has to read it."""
+    """Open the raster of that name in an engine. None: rio-tiler has to read it."""
     try:
         source = raster(_located(os.fspath(name)))
         engine = engine or default_engine()
@@ -487,8 +499,8 @@ def _open(name: Any, engine: Engine | None) -> _Opened | None:
     return _Opened(engine=engine, source=source, identity=identity, profile=profile)
 
 
-def _located(name: str) -> Any:
-    """Where the source of that name is. Whoever calls a library names its sources: the policy is made of the name."""
+def _located(name: str) -> Location:
+    """Return where the source is. Whoever calls a library names its sources: the policy is made of the name."""
     parts = urlsplit(name)
     if parts.scheme in ("s3", "http", "https") and parts.netloc:
         return Policy.from_sources([f"{parts.scheme}://{parts.netloc}/"]).locate(name)
@@ -497,6 +509,7 @@ def _located(name: str) -> Any:
 
 
 def _crs(crs: Any) -> CRS:
+    """Return rasterio's object for a CRS of any library."""
     return crs if isinstance(crs, CRS) else CRS.from_user_input(crs)
 
 
@@ -507,7 +520,7 @@ _texts: dict[int, tuple[CRS, Crs]] = {}
 
 
 def _text(crs: CRS) -> Crs:
-    """The name of a CRS.
+    """Return the engine's name of a CRS.
 
     Raises:
         UnsupportedRaster: it names files, or has no horizontal part.
@@ -535,7 +548,7 @@ def _bands(indexes: Any, expression: str | None) -> tuple[int, ...] | None:
 
 
 def _masked(found: Raster) -> Any:
-    """True where not valid, of the shape of the data."""
+    """Return True where not valid, of the shape of the data."""
     if found.mask is None:
         return np.zeros(found.data.shape, bool)
     if found.mask.shape == found.data.shape:
