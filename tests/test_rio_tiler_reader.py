@@ -124,6 +124,9 @@ EXACT: dict[str, Call] = {
     "feature": lambda r: r.feature(TRIANGLE),
     "feature of a size": lambda r: r.feature(TRIANGLE, max_size=64, indexes=1),
 }
+LESS = {"int8", "uint32", "int32", "float64"}
+SOME = {"tile", "tile, far out", "part of a size", "part in its own CRS, of a size", "read with nodata", "point"}
+"""All that is asked of data types that differ from others in no more than their size."""
 TWICE = {"feature of a size"}
 """Where rio-tiler's warp reads some of the bands it samples twice: see below."""
 
@@ -184,8 +187,9 @@ def _plain(info: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("kind", BLOCKS)
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in BLOCKS for name in EXACT if kind not in LESS or name in SOME]
+)
 def test_it_reads_the_same(kind: str, name: str, made: Callable[[str], str]) -> None:
     file, call = made(kind), EXACT[name]
     with warnings.catch_warnings():
@@ -615,7 +619,7 @@ def test_mosaics_are_made_of_it(tmp_path: Path) -> None:
 
 def test_the_library_needs_rio_tiler_nowhere_else() -> None:
     for path in sorted((ROOT / "tilery").rglob("*.py")):
-        if path.name == "rio_tiler.py":
+        if "rio_tiler" in path.parts:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

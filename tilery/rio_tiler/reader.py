@@ -1,28 +1,12 @@
-"""rio-tiler's reader over our engine: change one import, and a notebook reads its tiles faster.
-
-    from tilery.rio_tiler import Reader  # was: from rio_tiler.io import Reader
-
-`Reader` is `rio_tiler.io.Reader` with the same constructor, attributes, methods, results and exceptions. Only the
-pixels come another way: through an `Engine`, which keeps files open and decoded blocks in memory from one reader to the
-next. What that engine does not do is left to rio-tiler itself, so that nothing is missing; `docs/rio-tiler.md` says
-what that is, and where pixels differ.
-
-This is the only module of the library that needs rio-tiler, and nothing of the library needs this module.
-"""
+"""`Reader`: rio-tiler's reader over our engine."""
 
 from __future__ import annotations
 
-import atexit
 import math
-import os
-import threading
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import attr
 import numpy as np
@@ -38,22 +22,21 @@ from rio_tiler.expression import parse_expression
 from rio_tiler.models import ImageData, Info, PointData
 from rio_tiler.utils import CRS_to_uri, cast_to_sequence
 
-from tilery.engine import Engine, EngineOptions
+from tilery.engine import Engine
 from tilery.errors import TileryError
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Raster
 from tilery.reading import footprint
 from tilery.reading.options import NO_LIMITS, ReadOptions
-from tilery.reading.profile import Profile
 from tilery.reading.reader import Reader as Verbs
-from tilery.reading.source import Source, raster
+from tilery.rio_tiler.crs import name_of, to_crs
+from tilery.rio_tiler.shared import Opened, open_, through
 from tilery.storage.bytes.protocol import SourceChanged
-from tilery.storage.locations import Location
-from tilery.storage.options import StoreOptions
-from tilery.storage.policy import Policy, WrongSourcesError
 
 _T = TypeVar("_T")
 
+_extents: dict[tuple[str, Crs], tuple[Bounds, Bounds] | None] = {}
+"""Where rasters lie in the CRSs of tile matrix sets (`footprint.extent`), by their identities: readers come and go."""
 _OF_READ = frozenset({"nodata", "resampling_method", "reproject_method", "unscale", "post_process"})
 """Options of a read that are done here."""
 _OF_PART = _OF_READ | {"padding", "align_bounds_with_dataset"}
@@ -61,61 +44,6 @@ _OF_POINT = _OF_READ - {"resampling_method", "reproject_method"}
 _OFF_WHEN_EMPTY = frozenset({"vrt_options", "minimum_overlap", "interpolate"})
 _MANY = 256
 """Results that are kept of a kind."""
-
-
-class _Default:
-    """The engine of whoever brings none: one for a process, made at its first use and closed at exit."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._process = os.getpid()
-        atexit.register(self._close)
-
-    def get(self) -> Engine:
-        """Return the engine of this process; a forked one has its own."""
-        if self._process != os.getpid():
-            self._lock, self._engine, self._process = threading.Lock(), None, os.getpid()
-        with self._lock:
-            if self._engine is None:
-                self._engine = Engine(EngineOptions(stores=stores_of(os.environ), sidecars=True))
-            return self._engine
-
-    def _close(self) -> None:
-        """Close the engine, unless it is that of the process that this one was forked from."""
-        if self._engine is not None and self._process == os.getpid():
-            self._engine.close()
-
-
-_DEFAULT = _Default()
-
-
-def default_engine() -> Engine:
-    """Return the engine that readers share which were given none, as to look at it or to `forget` what it has open."""
-    return _DEFAULT.get()
-
-
-def stores_of(variables: Mapping[str, str]) -> StoreOptions:
-    """Return how stores are reached as these variables have it, by the names that GDAL and AWS's own tools know."""
-    endpoint = variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
-    if not endpoint and (host := variables.get("AWS_S3_ENDPOINT")):
-        plain = variables.get("AWS_HTTPS", "").upper() in ("NO", "FALSE", "OFF", "0")
-        endpoint = host if "://" in host else f"{'http' if plain else 'https'}://{host}"
-    return StoreOptions(
-        s3_endpoint=endpoint or None,
-        s3_anonymous=variables.get("AWS_NO_SIGN_REQUEST", "").upper() in ("YES", "TRUE", "ON", "1"),
-        aws={name: value for name, value in variables.items() if name.startswith("AWS_")},
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    """What a reader knows of a raster that the engine reads."""
-
-    engine: Engine
-    source: Source
-    identity: str
-    profile: Profile
 
 
 @attr.s(repr=False, eq=False)
@@ -145,14 +73,14 @@ class Reader(rio_tiler.io.Reader):
     engine: Engine | None = attr.ib(default=None, kw_only=True)
 
     _rasterio: Any = None
-    _opened: _Opened | None = None
+    _opened: Opened | None = None
     _closed: bool = False
     _tags: dict[str, str] | None = None
 
     def __attrs_post_init__(self) -> None:
         """Open the raster and take over what it says of itself."""
         if self._rasterio is None:
-            self._opened = _open(self.input, self.engine)
+            self._opened = open_(self.input, self.engine)
         if self._opened is None:
             super().__attrs_post_init__()  # type: ignore[no-untyped-call]  # rio-tiler's own has no annotations
             return
@@ -203,7 +131,7 @@ class Reader(rio_tiler.io.Reader):
         """Return whether a tile touches the raster."""
         crs = self.tms.rasterio_crs
         if self._opened is not None and crs != self.crs:
-            extent = self._extent(_text(crs))
+            extent = self._extent(name_of(crs))
             left, bottom, right, top = self.tms.xy_bounds(Tile(tile_x, tile_y, tile_z))
             known = None if extent is None else footprint.surely((left, bottom, right, top), extent)
             if known is not None:
@@ -233,8 +161,8 @@ class Reader(rio_tiler.io.Reader):
 
         if not self._takes(options, _OF_PART) or (buffer and (buffer % 0.5 or buffer < 0)):
             return by_rio_tiler()
-        given_crs = _crs(bounds_crs or dst_crs or self.crs)
-        target_crs = _crs(dst_crs or given_crs)
+        given_crs = to_crs(bounds_crs or dst_crs or self.crs)
+        target_crs = to_crs(dst_crs or given_crs)
         target = self._name(target_crs)
         size = _size(width, height, max_size)
 
@@ -262,7 +190,7 @@ class Reader(rio_tiler.io.Reader):
 
         place = {name: options.pop(name, None) for name in ("dst_crs", "window", "width", "height", "max_size")}
         dst_crs, window = place["dst_crs"], place["window"]
-        if not self._takes(options, _OF_READ) or (dst_crs is not None and _crs(dst_crs) != self.crs):
+        if not self._takes(options, _OF_READ) or (dst_crs is not None and to_crs(dst_crs) != self.crs):
             return by_rio_tiler()
         size = _size(place["width"], place["height"], place["max_size"])
 
@@ -303,7 +231,7 @@ class Reader(rio_tiler.io.Reader):
         def read(verbs: Verbs) -> PointData:
             profile = verbs.profile
             crs = self._name(self.crs)
-            xs, ys = crs_.transform_points(self._name(_crs(coord_crs)), crs, [lon], [lat])
+            xs, ys = crs_.transform_points(self._name(to_crs(coord_crs)), crs, [lon], [lat])
             x, y = float(xs[0]), float(ys[0])
             left, bottom, right, top = profile.bounds
             if bottom > top:
@@ -368,7 +296,7 @@ class Reader(rio_tiler.io.Reader):
         return Info.model_validate(found)
 
     @property
-    def _raster(self) -> _Opened:
+    def _raster(self) -> Opened:
         """The raster that the engine reads."""
         if self._opened is None:
             raise RuntimeError("rio-tiler reads this raster")
@@ -385,7 +313,7 @@ class Reader(rio_tiler.io.Reader):
     ) -> _T:
         """Return what the engine reads. What it refuses or fails at is left to rio-tiler, whose errors callers know."""
         try:
-            found: Any = _through(self._raster.engine, self._raster.source, read)
+            found: Any = through(self._raster.engine, self._raster.source, read)
         except (TileryError, SourceChanged):
             return by_rio_tiler()
         if indexes and expression:
@@ -460,7 +388,7 @@ class Reader(rio_tiler.io.Reader):
     def _name(self, crs: CRS) -> Crs:
         """Return a CRS as the engine calls it: the raster's own where they are the same."""
         own = self._raster.profile.crs
-        return own if own is not None and crs == self.crs else _text(crs)
+        return own if own is not None and crs == self.crs else name_of(crs)
 
     def _extent(self, crs: Crs) -> tuple[Bounds, Bounds] | None:
         """Return where the raster lies in a CRS: see `footprint.extent`."""
@@ -472,67 +400,6 @@ class Reader(rio_tiler.io.Reader):
             _extents.clear()
         _extents[key] = found
         return found
-
-
-def _through(engine: Engine, source: Source, read: Callable[[Verbs], _T]) -> _T:
-    """Return what is read of a source; anew where it was replaced since it was opened."""
-    try:
-        with engine.open(source) as verbs:
-            return read(verbs)
-    except SourceChanged:
-        with engine.open(source) as verbs:
-            return read(verbs)
-
-
-def _open(name: Any, engine: Engine | None) -> _Opened | None:
-    """Open the raster of that name in an engine. None: rio-tiler has to read it."""
-    try:
-        source = raster(_located(os.fspath(name)))
-        engine = engine or default_engine()
-        profile, identity = _through(engine, source, lambda verbs: (verbs.profile, verbs.identity))
-    except (TileryError, SourceChanged, WrongSourcesError, TypeError, OSError):
-        return None
-    # rio-tiler straightens what control points place, and takes rotation and heights in its own way.
-    plain = profile.crs is not None and profile.north_up and not profile.gcps and not profile.compound
-    if not plain or profile.dtype.kind == "c":
-        return None
-    return _Opened(engine=engine, source=source, identity=identity, profile=profile)
-
-
-def _located(name: str) -> Location:
-    """Return where the source is. Whoever calls a library names its sources: the policy is made of the name."""
-    parts = urlsplit(name)
-    if parts.scheme in ("s3", "http", "https") and parts.netloc:
-        return Policy.from_sources([f"{parts.scheme}://{parts.netloc}/"]).locate(name)
-    path = Path(name.removeprefix("file://")).resolve()
-    return Policy.from_sources([f"{path.parent}/"]).locate(str(path))
-
-
-def _crs(crs: Any) -> CRS:
-    """Return rasterio's object for a CRS of any library."""
-    return crs if isinstance(crs, CRS) else CRS.from_user_input(crs)
-
-
-_extents: dict[tuple[str, Crs], tuple[Bounds, Bounds] | None] = {}
-"""Where rasters lie in the CRSs of tile matrix sets (`footprint.extent`), by their identities: readers come and go."""
-_texts: dict[int, tuple[CRS, Crs]] = {}
-"""By the identity of rasterio's object, which is kept with it: to ask one for its text or hash takes 10 µs."""
-
-
-def _text(crs: CRS) -> Crs:
-    """Return the engine's name of a CRS.
-
-    Raises:
-        UnsupportedRaster: it names files, or has no horizontal part.
-    """
-    known = _texts.get(id(crs))
-    if known is not None:
-        return known[1]
-    found = crs_.from_rasterio(crs) or Crs(crs.to_wkt())
-    if len(_texts) >= _MANY:
-        _texts.clear()
-    _texts[id(crs)] = (crs, found)
-    return found
 
 
 def _size(width: int | None, height: int | None, max_size: int | None) -> dict[str, Any]:
