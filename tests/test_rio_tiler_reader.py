@@ -315,11 +315,28 @@ def test_tiles_exist_alike(made: Callable[[str], str], tmp_path: Path) -> None:
     ],
 )
 def test_it_raises_the_same(call: Call, made: Callable[[str], str]) -> None:
+    with Reader(made("uint8")) as ours, Theirs(made("uint8")) as theirs:
+        assert _raised(call, ours) == _raised(call, theirs)
+
+
+def _raised(call: Call, reader: Any) -> tuple[type[BaseException], str]:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  the caller compares it
+        call(reader)
+    return caught.type, str(caught.value)
+
+
+def test_what_is_not_on_earth_raises_the_same(tmp_path: Path) -> None:
+    file = str(rasters.gradient(tmp_path / "a.tif", crs="IAU_2015:49900"))
     raised = []
     for reader in (Reader, Theirs):
-        with reader(made("uint8")) as opened, pytest.raises(Exception) as caught:  # noqa: PT011  compared below
-            call(opened)
-        raised.append((caught.type, str(caught.value)))
+        with reader(file) as opened:
+            assert opened.preview(max_size=64, indexes=2).array.shape == (1, 64, 64)
+            calls: tuple[Call, ...] = (
+                lambda r: r.tile(0, 0, 0),
+                lambda r: r.part(NATIVE),
+                lambda r: r.point(8.5, 46.5),
+            )
+            raised.append([_raised(call, opened)[0] for call in calls])
     assert raised[0] == raised[1]
 
 
@@ -422,6 +439,19 @@ def test_south_up(tmp_path: Path) -> None:
             part = ours.part((8.25, 46.25, 8.5, 46.75), bounds_crs=ours.crs)
     assert part.array.shape == (2, 128, 64)
     assert part.data[1, 0, 0] == 191, "north is on top: the rows of the raster are counted from the south"
+
+
+def test_a_point_on_the_border_of_pixels_is_in_the_one_that_rasterio_finds(tmp_path: Path) -> None:
+    bounds = (-74.40144738395827, 44.93464268754855, -71.33803677853456, 47.09685599202326)
+    data = rasters.columns_and_rows(400, 200)
+    file = str(rasters.write(tmp_path / "a.tif", data, bounds=bounds, overviews=()))
+    with Reader(file) as ours, Theirs(file) as theirs:
+        for column, row in [(200, 100), (1, 1), (399, 199), (37, 113), (250, 3)]:
+            x, y = ours.transform @ (column, row)
+            for aside in (-1e-12, 0.0, 1e-12):
+                found, wanted = (reader.point(x + aside, y + aside) for reader in (ours, theirs))
+                assert (found.array.tolist(), found.pixel_location) == (wanted.array.tolist(), wanted.pixel_location)
+                assert tuple(found.array.tolist()) == found.pixel_location
 
 
 def test_across_the_antimeridian(tmp_path: Path) -> None:

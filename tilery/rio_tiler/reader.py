@@ -129,14 +129,13 @@ class Reader(rio_tiler.io.Reader):
 
     def tile_exists(self, tile_x: int, tile_y: int, tile_z: int) -> bool:
         """Return whether a tile touches the raster."""
-        crs = self.tms.rasterio_crs
-        if self._opened is not None and crs != self.crs:
-            extent = self._extent(name_of(crs))
+        known = None
+        if self._opened is not None and self.tms.rasterio_crs != self.crs:
             left, bottom, right, top = self.tms.xy_bounds(Tile(tile_x, tile_y, tile_z))
-            known = None if extent is None else footprint.surely((left, bottom, right, top), extent)
-            if known is not None:
-                return known
-        return bool(super().tile_exists(tile_x, tile_y, tile_z))
+            with suppress(TileryError):  # no way leads from one CRS to the other: rio-tiler says so
+                extent = self._extent(name_of(self.tms.rasterio_crs))
+                known = None if extent is None else footprint.surely((left, bottom, right, top), extent)
+        return bool(super().tile_exists(tile_x, tile_y, tile_z)) if known is None else known
 
     def part(
         self,
@@ -163,10 +162,10 @@ class Reader(rio_tiler.io.Reader):
             return by_rio_tiler()
         given_crs = to_crs(bounds_crs or dst_crs or self.crs)
         target_crs = to_crs(dst_crs or given_crs)
-        target = self._name(target_crs)
         size = _size(width, height, max_size)
 
         def read(verbs: Verbs) -> ImageData:
+            target = self._name(target_crs)
             found = verbs.part(
                 bbox,
                 bounds_crs=self._name(given_crs),
@@ -238,8 +237,12 @@ class Reader(rio_tiler.io.Reader):
                 warnings.warn("BoundingBox of the dataset is inverted (minLat > maxLat).", UserWarning, stacklevel=2)
             if not (left < x < right and min(bottom, top) < y < max(bottom, top)):
                 raise PointOutsideBounds("Point is outside dataset bounds")
-            found = verbs.point(x, y, coord_crs=crs, options=self._options(options, _bands(indexes, expression)))
-            across, down = ~Affine(*profile.transform) @ (x, y)
+            transform = Affine(*profile.transform)
+            column, row = map(math.floor, ~transform @ (x, y))
+            middle_x, middle_y = transform @ (column + 0.5, row + 0.5)  # of the pixel that rasterio finds
+            found = verbs.point(
+                middle_x, middle_y, coord_crs=crs, options=self._options(options, _bands(indexes, expression))
+            )
             metadata = {} if options.get("nodata") is not None else self._metadata(verbs, crs)
             image = self._image(found, self.crs, options, metadata)
             return PointData(
@@ -249,7 +252,7 @@ class Reader(rio_tiler.io.Reader):
                 coordinates=(lon, lat),
                 crs=coord_crs,
                 assets=image.assets,
-                pixel_location=(math.floor(across), math.floor(down)),
+                pixel_location=(column, row),
                 nodata=image.nodata,
                 scales=image.scales,
                 offsets=image.offsets,
