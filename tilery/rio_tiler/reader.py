@@ -85,7 +85,8 @@ class Reader(rio_tiler.io.Reader):
             super().__attrs_post_init__()  # type: ignore[no-untyped-call]  # rio-tiler's own has no annotations
             return
         profile = self._opened.profile
-        self.bounds = profile.bounds
+        a, _, c, _, e, f = profile.transform
+        self.bounds = (c, f + e * profile.height, c + a * profile.width, f)  # rasterio's: south-up stays south-up
         self.crs = crs_.to_rasterio(profile.crs) if profile.crs else None
         self.transform = Affine(*profile.transform)
         self.height, self.width = profile.height, profile.width
@@ -191,6 +192,8 @@ class Reader(rio_tiler.io.Reader):
         dst_crs, window = place["dst_crs"], place["window"]
         if not self._takes(options, _OF_READ) or (dst_crs is not None and to_crs(dst_crs) != self.crs):
             return by_rio_tiler()
+        if self._raster.profile.transform[4] > 0:
+            return by_rio_tiler()  # in the order of the file's own rows, where the engine's pictures have north on top
         size = _size(place["width"], place["height"], place["max_size"])
 
         def read(verbs: Verbs) -> ImageData:
@@ -232,7 +235,7 @@ class Reader(rio_tiler.io.Reader):
             crs = self._name(self.crs)
             xs, ys = crs_.transform_points(self._name(to_crs(coord_crs)), crs, [lon], [lat])
             x, y = float(xs[0]), float(ys[0])
-            left, bottom, right, top = profile.bounds
+            left, bottom, right, top = self.bounds
             if bottom > top:
                 warnings.warn("BoundingBox of the dataset is inverted (minLat > maxLat).", UserWarning, stacklevel=2)
             if not (left < x < right and min(bottom, top) < y < max(bottom, top)):
