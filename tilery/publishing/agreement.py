@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from tilery.errors import BrokenRaster
 from tilery.geo import crs as crs_
+from tilery.geo.mercator import HALF
 from tilery.publishing import rasters, valid
-from tilery.publishing.grid import HALF
 from tilery.publishing.transcode import is_random_access
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile

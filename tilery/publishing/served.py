@@ -12,11 +12,10 @@ from tilery.engine import Engine, EngineOptions
 from tilery.errors import BrokenRaster, TileryError
 from tilery.geo import crs as crs_
 from tilery.geo import tms
+from tilery.geo.mercator import HALF, LATITUDE, resolution_at
 from tilery.geo.raster import Array, Raster
 from tilery.publishing import rasters, valid
 from tilery.publishing.agreement import Points
-from tilery.publishing.grid import HALF, LATITUDE
-from tilery.publishing.zoom import resolution_at
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.reading.reader import Reader
