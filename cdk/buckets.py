@@ -8,8 +8,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 
-def make_bucket(scope: Construct, name: str, *, days: int, website: bool = False) -> s3.Bucket:
-    """A private bucket whose objects expire after so many days.
+def make_bucket(scope: Construct, name: str, *, days: int | None, website: bool = False) -> s3.Bucket:
+    """A private bucket whose objects expire after so many days, or never.
 
     S3's websites know no TLS: the bucket of a ``website`` says itself what goes without (`cdk.website`).
 
@@ -25,7 +25,10 @@ def make_bucket(scope: Construct, name: str, *, days: int, website: bool = False
         enforce_ssl=not website,
         removal_policy=RemovalPolicy.RETAIN,
         lifecycle_rules=[
-            s3.LifecycleRule(expiration=Duration.days(days), abort_incomplete_multipart_upload_after=Duration.days(1))
+            s3.LifecycleRule(
+                expiration=Duration.days(days) if days else None,
+                abort_incomplete_multipart_upload_after=Duration.days(1),
+            )
         ],
     )
 

@@ -79,6 +79,8 @@ class StackConfig(BaseSettings):
     """``s3://bucket/prefix/`` of the layers."""
     tile_store: bool = Field(False, validation_alias=_stack("TILE_STORE"))
     """Make a bucket for finished tiles."""
+    tile_store_expiry_days: int = Field(0, ge=0, le=36_500, validation_alias=_stack("TILE_STORE_EXPIRY_DAYS"))
+    """Days after which finished tiles are removed from their bucket, and made again when somebody asks. 0: never."""
     tile_website: bool = Field(False, validation_alias=_stack("TILE_WEBSITE"))
     """Let the bucket answer first, and the service only for tiles that it has not got. With CloudFront the bucket stays
     private and CloudFront asks both. Without it the bucket is an S3 website: public, without TLS, and it sends callers
@@ -91,8 +93,13 @@ class StackConfig(BaseSettings):
     # How large
     min_ecs_instances: int = Field(2, ge=0, le=1000, validation_alias=_stack("MIN_ECS_INSTANCES"))
     """Tasks that always run. Two live in two zones: one can be lost or replaced."""
-    max_ecs_instances: int = Field(10, ge=1, le=1000, validation_alias=_stack("MAX_ECS_INSTANCES"))
-    """Tasks that run at most: the upper bound of the bill."""
+    max_ecs_instances: int = Field(
+        default_factory=lambda known: max(10, min(2 * known.get("min_ecs_instances", 0), 1000)),
+        ge=1,
+        le=1000,
+        validation_alias=_stack("MAX_ECS_INSTANCES"),
+    )
+    """Tasks that run at most: the upper bound of the bill. Not set: 10, or twice the lower bound where that is more."""
     task_cpu: int = Field(512, validation_alias=_stack("TASK_CPU"))
     """CPU units of a task; 1,024 are one vCPU."""
     task_memory: int = Field(1024, validation_alias=_stack("TASK_MEMORY"))
@@ -265,6 +272,16 @@ class StackConfig(BaseSettings):
     def _retention(cls, value: int) -> int:
         if value not in RETENTION:
             raise ValueError(f"logs are kept for {', '.join(map(str, RETENTION))} days")
+        return value
+
+    @field_validator("min_ecs_instances")
+    @classmethod
+    def _running(cls, value: int) -> int:
+        if not value:
+            raise ValueError(
+                "one at least has to run: with none there is nothing to measure, so no first one would ever be started "
+                "(the Lambda stack costs next to nothing while nobody asks)"
+            )
         return value
 
     @field_validator("key")

@@ -35,7 +35,9 @@ class EcsStack(Stack):
         )
         tag(self, config)
         website = config.tile_website and not config.cloudfront
-        store: s3.Bucket | None = make_bucket(self, "TileStore", days=90, website=website) if config.has_store else None
+        store: s3.Bucket | None = None
+        if config.has_store:
+            store = make_bucket(self, "TileStore", days=config.tile_store_expiry_days, website=website)
         network = make_network(self, config, (store.bucket_arn,) if store else ())
         balancer = make_balancer(self, config, network)
         url = balancer.public_url

@@ -30,7 +30,9 @@ class LambdaStack(Stack):
             **kwargs,
         )
         tag(self, config)
-        store: s3.Bucket | None = make_bucket(self, "TileStore", days=90) if config.tile_store else None
+        store: s3.Bucket | None = (
+            make_bucket(self, "TileStore", days=config.tile_store_expiry_days) if config.tile_store else None
+        )
         front = make_front(self, config)
         environment = dict(front.environment)
         if store:

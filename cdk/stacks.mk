@@ -44,3 +44,8 @@ test-deploy-release: cdk .venv-emulator/.made ## the same for the pipeline and f
 	bash tests/cdk/deploy_release.sh
 
 .PHONY: test-deploy-release
+
+test-deploy-guide: .venv-emulator/.made ## the guide's commands with pip and npm, letter for letter, against the emulator
+	bash tests/cdk/deploy_guide.sh
+
+.PHONY: test-deploy-guide

@@ -10,8 +10,10 @@ import pytest
 if importlib.util.find_spec("aws_cdk") is None:
     collect_ignore = [
         "test_checks.py",
+        "test_changes.py",
         "test_jobs.py",
         "test_lambda_stack.py",
+        "test_launch.py",
         "test_release_stack.py",
         "test_stack.py",
         "test_website.py",

@@ -68,6 +68,13 @@ def test_the_environment_of_a_titiler_deployment_works_unchanged(monkeypatch: py
     ]
 
 
+@pytest.mark.parametrize(
+    ("minimum", "wanted"), [("1", 10), ("5", 10), ("10", 20), ("20", 40), ("600", 1000), ("1000", 1000)]
+)
+def test_the_upper_bound_follows_the_lower_one(monkeypatch: pytest.MonkeyPatch, minimum: str, wanted: int) -> None:
+    assert set_all(monkeypatch, TITILER_STACK_MIN_ECS_INSTANCES=minimum).max_ecs_instances == wanted
+
+
 def test_our_name_wins_over_titilers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set_all(monkeypatch, TITILER_STACK_STAGE="old", TILERY_STACK_STAGE="new").stage == "new"
 
@@ -106,7 +113,12 @@ WRONG = [
     ),
     ({"TILERY_STACK_TASK_CPU": "lots"}, "TILERY_STACK_TASK_CPU='lots'"),
     ({"TITILER_STACK_TASK_MEMORY": "lots"}, "TITILER_STACK_TASK_MEMORY='lots'"),
-    ({"TILERY_STACK_MIN_ECS_INSTANCES": "20"}, "TILERY_STACK_MIN_ECS_INSTANCES (20) is more than"),
+    (
+        {"TILERY_STACK_MIN_ECS_INSTANCES": "20", "TILERY_STACK_MAX_ECS_INSTANCES": "10"},
+        "TILERY_STACK_MIN_ECS_INSTANCES (20) is more than",
+    ),
+    ({"TILERY_STACK_MIN_ECS_INSTANCES": "0"}, "TILERY_STACK_MIN_ECS_INSTANCES='0': one at least has to run"),
+    ({"TILERY_STACK_TILE_STORE_EXPIRY_DAYS": "-1"}, "TILERY_STACK_TILE_STORE_EXPIRY_DAYS='-1'"),
     ({"TILERY_STACK_MAX_ECS_INSTANCES": "0"}, "TILERY_STACK_MAX_ECS_INSTANCES='0'"),
     ({"TILERY_STACK_MIN_ECS_INSTANCES": "-1"}, "TILERY_STACK_MIN_ECS_INSTANCES='-1'"),
     ({"TILERY_STACK_WORKERS_PER_CORE": "0"}, "TILERY_STACK_WORKERS_PER_CORE='0'"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdk.config import ConfigurationError, load
-from tests.cdk.support import synthesised
+from tests.cdk.support import alone, synthesised
 
 CDK = Path(__file__).parents[2] / "cdk"
 
@@ -92,6 +92,16 @@ def test_cloudfront_asks_the_bucket_and_then_the_service() -> None:
         assert behaviours[path]["TargetOriginId"] == second["Id"]
         assert "POST" in behaviours[path]["AllowedMethods"]
     assert config["DefaultCacheBehavior"]["TargetOriginId"] == second["Id"]
+
+
+@pytest.mark.parametrize("stack", ["ecs", "lambda"])
+def test_tiles_stay_unless_the_settings_say_for_how_long(stack: str) -> None:
+    def rules(**settings: str) -> list[dict[str, Any]]:
+        found = alone(stack, TILE_STORE="1", ACCESS_LOGS="0", **settings).named("TileStore", "S3::Bucket")
+        return list(found["LifecycleConfiguration"]["Rules"])
+
+    assert [rule.get("ExpirationInDays") for rule in rules()] == [None]
+    assert [rule.get("ExpirationInDays") for rule in rules(TILE_STORE_EXPIRY_DAYS="30")] == [30]
 
 
 @pytest.mark.parametrize(
