@@ -40,13 +40,18 @@ class Balancer:
 
 
 def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Balancer:
-    """A load balancer without targets; the service registers its tasks."""
+    """A load balancer without targets; the service registers its tasks.
+
+    One that the internet reaches cannot become one that it does not reach, nor move to another network, and no group of
+    targets can have two. So such a change is a second load balancer with targets and names of its own.
+    """
+    here = f"{'Inner' if config.cloudfront else ''}{{}}{config.place}"
     group = ec2.SecurityGroup(
-        scope, "BalancerGroup", vpc=network.vpc, description="Load balancer of the tiles", allow_all_outbound=False
+        scope, here.format("BalancerGroup"), vpc=network.vpc, description="Load balancer of the tiles", allow_all_outbound=False
     )
     alb = elb.ApplicationLoadBalancer(
         scope,
-        "Balancer",
+        here.format("Balancer"),
         vpc=network.vpc,
         vpc_subnets=network.balancer,
         internet_facing=not config.cloudfront,
@@ -57,8 +62,8 @@ def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Ba
         deletion_protection=config.protected,
         http2_enabled=True,
     )
-    targets = _make_targets(scope, "Targets", network)
-    green = _make_targets(scope, "GreenTargets", network) if config.release == "blue-green" else None
+    targets = _make_targets(scope, here.format("Targets"), network)
+    green = _make_targets(scope, here.format("GreenTargets"), network) if config.release == "blue-green" else None
     if config.access_logs:
         _log_access(scope, config, alb)
     listener, url = _listen(scope, config, alb, targets)
@@ -136,7 +141,13 @@ def _listen(
         ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
         default_target_groups=[targets],
     )
-    alb.add_redirect(open=True)
+    # the one listener of this port with a domain and without: two would want it at once when the domain comes
+    http = alb.add_listener(
+        "Http",
+        port=80,
+        default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+    )
+    http.node.add_dependency(listener)
     if zone:
         alias = route53.RecordTarget.from_alias(route53_targets.LoadBalancerTarget(alb))
         route53.ARecord(scope, "Record", zone=zone, record_name=config.domain, target=alias)

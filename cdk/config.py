@@ -424,6 +424,14 @@ class StackConfig(BaseSettings):
         return self.jobs or self.incoming
 
     @property
+    def place(self) -> str:
+        """Part of the names of what cannot move to another network: nothing in the usual one, else which one it is."""
+        if self.vpc_id:
+            return self.vpc_id.removeprefix("vpc-")
+        usual = self.vpc_cidr == StackConfig.model_fields["vpc_cidr"].default
+        return "" if usual else re.sub(r"\D", "x", self.vpc_cidr)
+
+    @property
     def jobs_stack_name(self) -> str:
         """``mytiler-jobs-dev``."""
         return f"{self.name}-jobs-{self.stage}"

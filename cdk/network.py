@@ -49,17 +49,18 @@ def make_network(scope: Construct, config: StackConfig, extra_buckets: tuple[str
 
 
 def _new(scope: Construct, config: StackConfig) -> ec2.Vpc:
-    """Two zones, public subnets, and private ones where something lives in them."""
+    """Two zones, public subnets, and inner ones where something lives in them.
+
+    With and without a NAT gateway the inner ones are the same, with the same names and addresses: one of the settings
+    becomes the other on a stack that runs by a route more or less. Other addresses are another network beside the old.
+    """
     subnets = [ec2.SubnetConfiguration(name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24)]
-    if config.network == "nat":
-        subnets.append(
-            ec2.SubnetConfiguration(name="private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=24)
-        )
-    elif config.network == "private" or config.cloudfront:
-        subnets.append(ec2.SubnetConfiguration(name="inner", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24))
+    if config.network != "public" or config.cloudfront:
+        kind = ec2.SubnetType.PRIVATE_WITH_EGRESS if config.network == "nat" else ec2.SubnetType.PRIVATE_ISOLATED
+        subnets.append(ec2.SubnetConfiguration(name="inner", subnet_type=kind, cidr_mask=24))
     return ec2.Vpc(
         scope,
-        "Vpc",
+        f"Vpc{config.place}",
         max_azs=2,
         nat_gateways=1 if config.network == "nat" else 0,  # CDK's own default is one for every zone
         ip_addresses=ec2.IpAddresses.cidr(config.vpc_cidr),
