@@ -47,7 +47,11 @@ def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Ba
     """
     here = f"{'Inner' if config.cloudfront else ''}{{}}{config.place}"
     group = ec2.SecurityGroup(
-        scope, here.format("BalancerGroup"), vpc=network.vpc, description="Load balancer of the tiles", allow_all_outbound=False
+        scope,
+        here.format("BalancerGroup"),
+        vpc=network.vpc,
+        description="Load balancer of the tiles",
+        allow_all_outbound=False,
     )
     alb = elb.ApplicationLoadBalancer(
         scope,

@@ -33,11 +33,9 @@ RETENTION = {
     365: "ONE_YEAR",
 }
 """Days that logs can be kept for, and CDK's words for them."""
-SECRETS = (
-    "TILERY_ACCESS_TOKEN",
-    "TITILER_API_GLOBAL_ACCESS_TOKEN",
-    "AWS_SECRET_ACCESS_KEY",
-)
+TOKENS = ("TILERY_ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN")
+"""Variables of the service that make it ask for a token."""
+SECRETS = (*TOKENS, "AWS_SECRET_ACCESS_KEY")
 """Variables that do not belong into a task definition, which everybody may read who may look at the stack."""
 
 Listed = Annotated[tuple[str, ...], NoDecode]
@@ -398,7 +396,7 @@ class StackConfig(BaseSettings):
     def _check_website(self) -> None:
         if not self.tile_website:
             return
-        if self.access_token_secret:
+        if self.has_token:
             raise ValueError("TILERY_STACK_TILE_WEBSITE: a bucket asks nobody for TILERY_STACK_ACCESS_TOKEN_SECRET")
         if self.domain and not self.cloudfront:
             raise ValueError(
@@ -422,6 +420,27 @@ class StackConfig(BaseSettings):
     def has_jobs(self) -> bool:
         """Whether there is a stack of jobs."""
         return self.jobs or self.incoming
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the service asks for an access token."""
+        return bool(self.access_token_secret or {name for name in TOKENS if self.env.get(name)})
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """Origins whose pages may call the service, as ``env`` tells it."""
+        return self._listed("CORS_ORIGINS", "*")
+
+    @property
+    def cors_methods(self) -> tuple[str, ...]:
+        """Methods that those pages may use."""
+        found = self._listed("CORS_ALLOW_METHODS", "*")
+        return ("GET", "HEAD", "POST", "OPTIONS") if "*" in found else found
+
+    def _listed(self, name: str, otherwise: str) -> tuple[str, ...]:
+        text = self.env.get(f"TILERY_{name}") or self.env.get(f"TITILER_API_{name}") or otherwise
+        found = tuple(part.strip() for part in text.split(",") if part.strip())
+        return ("*",) if "*" in found else found
 
     @property
     def place(self) -> str:

@@ -43,10 +43,10 @@ class EcsStack(Stack):
         url = balancer.public_url
         if config.cloudfront:
             origin = balancer_origin(balancer.alb)
-            distribution = make_distribution(self, config, origin)
+            edge = make_distribution(self, config, origin)
             if config.tile_website and store:
-                put_store_first(self, distribution, store, origin)
-            url = f"https://{config.domain or distribution.distribution_domain_name}"
+                put_store_first(self, edge, store, origin)
+            url = f"https://{config.domain or edge.distribution.distribution_domain_name}"
         if config.waf:
             make_firewall(self, config, balancer.alb)
         service = make_service(self, config, network, balancer, public_url=url or "", tile_store=store)

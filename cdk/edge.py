@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from aws_cdk import Duration, Fn, Stack
@@ -18,7 +19,26 @@ from cdk import timing
 from cdk.balancer import make_zone
 from cdk.config import StackConfig
 
-NORMALISE = Path(__file__).parent / "normalise_query.js"
+SCRIPT = Path(__file__).parent / "at_the_edge.js"
+VIEWER = "X-Viewer-Address"
+"""Header in which the function at the edge writes whose request it is; what a visitor wrote there is replaced."""
+TOKEN = "X-Viewer-Authorization"  # noqa: S105 - the name of a header
+"""Header in which it hands on Authorization to an origin that CloudFront signs for."""
+EXPOSED = ("Content-Bbox", "Content-Crs", "ETag", "Server-Timing", "X-Cache", "X-Ignored-Parameters", "X-Request-ID")
+"""Headers of answers that pages of other origins may read, as the service names them."""
+ALLOWED = ("Authorization", "Content-Type", "If-None-Match", "Range", "X-Amz-Content-Sha256", "X-Request-ID")
+"""Headers that such pages may send."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """CloudFront, and what all of its behaviours have in common."""
+
+    distribution: cloudfront.Distribution
+    cache: cloudfront.CachePolicy
+    function: cloudfront.Function
+    handed_on: cloudfront.OriginRequestPolicy
+    told: cloudfront.ResponseHeadersPolicy
 
 
 def balancer_origin(alb: elb.ApplicationLoadBalancer) -> cloudfront.IOrigin:
@@ -33,8 +53,8 @@ def balancer_origin(alb: elb.ApplicationLoadBalancer) -> cloudfront.IOrigin:
 
 
 def make_distribution(
-    scope: Construct, config: StackConfig, origin: cloudfront.IOrigin, *, tell_host: bool = False
-) -> cloudfront.Distribution:
+    scope: Construct, config: StackConfig, origin: cloudfront.IOrigin, *, signed: bool = False
+) -> Edge:
     """CloudFront before an origin that only it can reach.
 
     A cache policy may list ten query parameters unless AWS raises that quota, and the service has more. So the list is
@@ -44,8 +64,11 @@ def make_distribution(
         scope: the stack.
         config: the settings.
         origin: what makes the tiles.
-        tell_host: hand on the name that the user asked for, to an origin that cannot know it otherwise.
+        signed: CloudFront signs what it asks that origin, which then sees neither the name that the user asked for nor
+            his Authorization, unless they are handed on under other names.
     """
+    # the service chooses a picture's format by Accept where the path has none; a token opens what others may not see
+    key = ["Accept", *([TOKEN if signed else "Authorization"] if config.has_token else [])]
     policy = cloudfront.CachePolicy(
         scope,
         "TileCache",
@@ -54,30 +77,28 @@ def make_distribution(
         min_ttl=Duration.seconds(0),
         max_ttl=Duration.days(365),
         query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
-        # the service chooses a picture's format by it where the path has none
-        header_behavior=cloudfront.CacheHeaderBehavior.allow_list("Accept"),
+        header_behavior=cloudfront.CacheHeaderBehavior.allow_list(*key),
         cookie_behavior=cloudfront.CacheCookieBehavior.none(),
         enable_accept_encoding_gzip=True,
         enable_accept_encoding_brotli=True,
     )
-    normalise = cloudfront.Function(
+    function = cloudfront.Function(
         scope,
         "NormaliseQuery",
-        code=cloudfront.FunctionCode.from_file(file_path=str(NORMALISE)),
+        code=cloudfront.FunctionCode.from_file(file_path=str(SCRIPT)),
         runtime=cloudfront.FunctionRuntime.JS_2_0,
         comment="Keeps the query parameters that the service has, in one order",
     )
-    handed_on = None
-    if tell_host:
-        handed_on = cloudfront.OriginRequestPolicy(
-            scope,
-            "HandedOn",
-            comment="The name that the user asked for; CloudFront writes the origin's own into Host",
-            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list("X-Forwarded-Host"),
-        )
-    functions = [
-        cloudfront.FunctionAssociation(function=normalise, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
-    ]
+    names = ["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers", VIEWER]
+    if signed and not config.domain:
+        names.append("X-Forwarded-Host")  # CloudFront writes the origin's own name into Host
+    handed_on = cloudfront.OriginRequestPolicy(
+        scope,
+        "HandedOn",
+        comment="What the service answers by and the cache does not keep apart: preflights, whose request it is",
+        header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list(*names),
+    )
+    told = _tell_origins(scope, config)
     distribution = cloudfront.Distribution(
         scope,
         "Distribution",
@@ -86,10 +107,11 @@ def make_distribution(
             origin=origin,
             cache_policy=policy,
             origin_request_policy=handed_on,
+            response_headers_policy=told,
             allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,  # POST of GeoJSON; what is not known is a 405
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
             compress=True,
-            function_associations=functions,
+            function_associations=[associate(function)],
         ),
         http_version=cloudfront.HttpVersion.HTTP2_AND_3,
         price_class=cloudfront.PriceClass.PRICE_CLASS_ALL,
@@ -109,21 +131,48 @@ def make_distribution(
         alias = route53.RecordTarget.from_alias(route53_targets.CloudFrontTarget(distribution))
         route53.ARecord(scope, "Record", zone=zone, record_name=config.domain, target=alias)
         route53.AaaaRecord(scope, "Record6", zone=zone, record_name=config.domain, target=alias)
-    return distribution
+    return Edge(distribution=distribution, cache=policy, function=function, handed_on=handed_on, told=told)
+
+
+def associate(function: cloudfront.Function) -> cloudfront.FunctionAssociation:
+    """The function with every request, before the cache is asked."""
+    return cloudfront.FunctionAssociation(function=function, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
+
+
+def _tell_origins(scope: Construct, config: StackConfig) -> cloudfront.ResponseHeadersPolicy:
+    """What pages of other origins may do, the same as the service says.
+
+    Written by CloudFront, because a stored tile has no such headers, and a cached one those of whoever came first.
+    """
+    return cloudfront.ResponseHeadersPolicy(
+        scope,
+        "OtherOrigins",
+        comment="Which pages of other origins may use the tiles",
+        cors_behavior=cloudfront.ResponseHeadersCorsBehavior(
+            access_control_allow_credentials=False,
+            access_control_allow_origins=list(config.cors_origins),
+            access_control_allow_methods=list(config.cors_methods),
+            access_control_allow_headers=list(ALLOWED),
+            access_control_expose_headers=list(EXPOSED),
+            access_control_max_age=Duration.days(1),
+            origin_override=True,
+        ),
+    )
 
 
 def make_firewall(scope: Construct, config: StackConfig, alb: elb.ApplicationLoadBalancer) -> waf.CfnWebACL:
     """A firewall on the load balancer: too many requests from one address, and inputs that only attackers send.
 
     On the load balancer and not on CloudFront, because CloudFront's lives in us-east-1 and would need a stack there.
-    Behind CloudFront an address is the one that CloudFront reports.
+    Behind CloudFront an address is the one that the function at the edge writes: of ``X-Forwarded-For`` the firewall
+    takes the first, which is the visitor's own word.
     """
     rate: dict[str, object] = {"limit": config.waf_rate, "aggregate_key_type": "IP"}
     if config.cloudfront:
         rate |= {
             "aggregate_key_type": "FORWARDED_IP",
             "forwarded_ip_config": waf.CfnWebACL.ForwardedIPConfigurationProperty(
-                header_name="X-Forwarded-For", fallback_behavior="MATCH"
+                header_name=VIEWER, fallback_behavior="MATCH"
             ),
         }
     acl = waf.CfnWebACL(

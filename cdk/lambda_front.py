@@ -85,8 +85,8 @@ def connect(scope: Construct, config: StackConfig, front: Front, tiler: Tiler) -
     origin = origins.FunctionUrlOrigin.with_origin_access_control(
         url, origin_access_control=control, read_timeout=Duration.seconds(config.patience)
     )
-    distribution = make_distribution(scope, config, origin, tell_host=not config.domain)
-    return f"https://{config.domain or distribution.distribution_domain_name}"
+    edge = make_distribution(scope, config, origin, signed=True)
+    return f"https://{config.domain or edge.distribution.distribution_domain_name}"
 
 
 def failures(front: Front, tiler: Tiler) -> tuple[cloudwatch.Metric, cloudwatch.Metric]:

@@ -25,7 +25,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.config import StackConfig
-from cdk.edge import NORMALISE
+from cdk.edge import SCRIPT, Edge, associate
 
 PREFIX = "tiles/"
 """Where the tiles are in the bucket."""
@@ -115,10 +115,8 @@ def _route(bucket: s3.Bucket, protocol: str, host: str) -> None:
     )
 
 
-def put_store_first(
-    scope: Construct, distribution: cloudfront.Distribution, bucket: s3.Bucket, service: cloudfront.IOrigin
-) -> None:
-    """Let CloudFront ask the bucket for tiles of layers, and the service where the bucket has no answer.
+def put_store_first(scope: Construct, edge: Edge, bucket: s3.Bucket, service: cloudfront.IOrigin) -> None:
+    """Have CloudFront ask the bucket for tiles of layers, and the service where the bucket has no answer.
 
     An S3 website's rules work by its own address only, which has no TLS and must be public; so here it is an origin
     group over the bucket itself.
@@ -138,7 +136,7 @@ def put_store_first(
         header_behavior=cloudfront.CacheHeaderBehavior.none(),
         cookie_behavior=cloudfront.CacheCookieBehavior.none(),
     )
-    code = NORMALISE.read_text(encoding="utf-8").replace("function handler(", "function normalise(")
+    code = SCRIPT.read_text(encoding="utf-8").replace("function handler(", "function normalise(")
     function = cloudfront.Function(
         scope,
         "StoredTilesQuery",
@@ -146,35 +144,30 @@ def put_store_first(
         runtime=cloudfront.FunctionRuntime.JS_2_0,
         comment="Leads tiles with parameters past the bucket",
     )
-    usual = scope.node.find_child("TileCache"), scope.node.find_child("NormaliseQuery")
+    reading = cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS
     for path in _OTHER_PATHS:
-        _behave(distribution, path, service, *usual, methods=cloudfront.AllowedMethods.ALLOW_ALL)
-    _behave(
-        distribution, "/*/*/*/*.*", group, policy, function, methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS
-    )
+        _behave(edge, path, service, edge.cache, edge.function, cloudfront.AllowedMethods.ALLOW_ALL)
+    _behave(edge, "/*/*/*/*.*", group, policy, function, reading)
 
 
 def _behave(
-    distribution: cloudfront.Distribution,
+    edge: Edge,
     path: str,
     origin: cloudfront.IOrigin,
-    policy: Construct,
-    function: Construct,
-    *,
+    policy: cloudfront.CachePolicy,
+    function: cloudfront.Function,
     methods: cloudfront.AllowedMethods,
 ) -> None:
-    association = cloudfront.FunctionAssociation(
-        function=function,  # type: ignore[arg-type]
-        event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
-    )
-    distribution.add_behavior(
+    edge.distribution.add_behavior(
         path,
         origin,
-        cache_policy=policy,  # type: ignore[arg-type]
+        cache_policy=policy,
+        origin_request_policy=edge.handed_on,
+        response_headers_policy=edge.told,
         allowed_methods=methods,
         viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
         compress=True,
-        function_associations=[association],
+        function_associations=[associate(function)],
     )
 
 

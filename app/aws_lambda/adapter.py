@@ -41,6 +41,8 @@ TEXT = (
     "application/vnd.oai.openapi",
 )
 """What is handed over as text; everything else as base64."""
+_HANDED_ON = b"x-viewer-authorization"
+"""Where CloudFront's edge writes a caller's Authorization: the header itself has CloudFront's signature."""
 _KEPT_HEADERS = (b"access-control-", b"vary", b"x-request-id")
 """Headers of an answer that stay when a refusal takes its place."""
 
@@ -56,9 +58,18 @@ class LambdaAdapter:
         """Answer one request."""
         event: Mapping[str, Any] = scope["aws.event"]
         scope = {name: value for name, value in scope.items() if not name.startswith("aws.")} | place(event, scope)
+        scope["headers"] = _with_authorization(scope["headers"])
         most = ANSWER_BEHIND_BALANCER if is_balancer(event) else ANSWER
         with answer_size.limit(body_limit(most)):
             await self.app(scope, receive, _SizeGuard(send, most))
+
+
+def _with_authorization(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers with the caller's own Authorization, where CloudFront's edge has handed it on."""
+    handed_on = next((value for name, value in headers if name == _HANDED_ON), None)
+    if handed_on is None:
+        return headers
+    return [*((n, v) for n, v in headers if n not in (b"authorization", _HANDED_ON)), (b"authorization", handed_on)]
 
 
 def is_balancer(event: Mapping[str, Any]) -> bool:

@@ -64,6 +64,24 @@ def test_compressed_text_arrives_whole(function: Function, folder: Path, kind: s
     assert answer["statusCode"] == 200
 
 
+def test_a_token_that_cloudfronts_edge_hands_on_is_the_callers_own(folder: Path) -> None:
+    """What CloudFront signs has its signature in Authorization."""
+    function = Function(folder, TILERY_ACCESS_TOKEN="right")
+    signature = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/lambda/aws4_request"
+
+    def status(**headers: str) -> int:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return int(function(get("function-url", "/colorMaps", sent))["statusCode"])
+
+    try:
+        assert status(authorization=signature) == 401
+        assert status(authorization=signature, x_viewer_authorization="Bearer wrong") == 401
+        assert status(authorization=signature, x_viewer_authorization="Bearer right") == 200
+        assert status(authorization="Bearer right") == 200
+    finally:
+        function.close()
+
+
 @pytest.mark.parametrize("kind", FRONTS)
 def test_a_body_arrives(function: Function, folder: Path, kind: str) -> None:
     ring = [[8.2, 46.2], [8.8, 46.2], [8.5, 46.8], [8.2, 46.2]]

@@ -98,7 +98,14 @@ class Change:
 
     def faults(self) -> list[str]:
         """What would go wrong, one sentence each."""
-        return [*self._types(), *self._collisions(), *self._targets(), *self._addresses(), *self._moved(), *self._data()]
+        return [
+            *self._types(),
+            *self._collisions(),
+            *self._targets(),
+            *self._addresses(),
+            *self._moved(),
+            *self._data(),
+        ]
 
     def _types(self) -> Iterator[str]:
         for name in self.before.keys() & self.after.keys():

@@ -11,6 +11,7 @@ if importlib.util.find_spec("aws_cdk") is None:
     collect_ignore = [
         "test_checks.py",
         "test_changes.py",
+        "test_cloudfront.py",
         "test_jobs.py",
         "test_lambda_stack.py",
         "test_launch.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "cdk" / "normalise_query.js"
+SCRIPT = Path(__file__).parents[2] / "cdk" / "at_the_edge.js"
 
 
 def test_no_parameter_of_the_service_is_dropped_at_the_edge() -> None:
@@ -25,3 +25,13 @@ def test_no_parameter_of_the_service_is_dropped_at_the_edge() -> None:
     }
     assert {"url", "bidx", "rescale", "colormap_name"} <= names
     assert names - listed == set()
+
+
+def test_pages_of_other_origins_may_read_what_the_service_names() -> None:
+    pytest.importorskip("rasterio", reason="needs the service's own environment")
+    from app.api.middleware import EXPOSED
+
+    edge = (SCRIPT.parent / "edge.py").read_text()
+    listed = re.search(r"^EXPOSED = \((.*?)\)", edge, re.DOTALL | re.MULTILINE)
+    assert listed is not None
+    assert ", ".join(re.findall(r'"([^"]+)"', listed[1])) == EXPOSED.decode()

@@ -269,7 +269,7 @@ def test_cloudfront_reaches_a_balancer_that_nobody_else_does() -> None:
     ingress = next(
         r["Properties"]["SecurityGroupIngress"]
         for n, r in template.whole["Resources"].items()
-        if n.startswith("BalancerGroup") and r["Type"] == "AWS::EC2::SecurityGroup"
+        if n.startswith("InnerBalancerGroup") and r["Type"] == "AWS::EC2::SecurityGroup"
     )
     assert [(rule["CidrIp"], rule["FromPort"]) for rule in ingress] == [("10.0.0.0/16", 80)]
     config = template.one("CloudFront::Distribution")["DistributionConfig"]
@@ -292,7 +292,7 @@ def test_the_firewall_has_a_rate_rule_for_the_visitors_own_address() -> None:
 
 
 def test_the_edge_keeps_the_parameters_of_the_service_in_one_order() -> None:
-    script = (ROOT / "cdk" / "normalise_query.js").read_text()
+    script = (ROOT / "cdk" / "at_the_edge.js").read_text()
     assert len(script.encode()) < 10_240, "CloudFront's limit for a function"
     query = {
         "utm_source": {"value": "mail"},

@@ -116,7 +116,7 @@ def test_tiles_stay_unless_the_settings_say_for_how_long(stack: str) -> None:
 )
 def test_tiles_with_parameters_go_past_the_bucket(uri: str, query: dict[str, str], wanted: str) -> None:
     """A bucket would answer with the tile that says nothing."""
-    normalise = (CDK / "normalise_query.js").read_text().replace("function handler(", "function normalise(")
+    normalise = (CDK / "at_the_edge.js").read_text().replace("function handler(", "function normalise(")
     event = {"request": {"uri": uri, "querystring": {name: {"value": value} for name, value in query.items()}}}
     script = f"{normalise}{(CDK / 'stored_tiles.js').read_text()}\nconsole.log(handler({json.dumps(event)}).uri)"
     done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
