@@ -1,8 +1,8 @@
 """CloudFront, as a template describes it: what of a request makes the key, and what reaches the service.
 
 Sources: the CloudFront developer guide, "Understand cache policies", "Understand origin request policies", "Add or
-remove HTTP headers in responses" and "CloudFront Functions event structure". What is in the cache policy makes the key and is
-sent on; what is in the origin request policy is sent on; everything else a caller sent stays at the edge.
+remove HTTP headers in responses" and "CloudFront Functions event structure". What is in the cache policy makes the key
+and is sent on; what is in the origin request policy is sent on; everything else a caller sent stays at the edge.
 """
 
 from __future__ import annotations

@@ -82,8 +82,7 @@ def test_stored_tiles_tell_pages_of_other_origins_that_they_may() -> None:
     "env",
     [
         '{"TILERY_CORS_ORIGINS": "https://a.example, https://b.example", "TILERY_CORS_ALLOW_METHODS": "GET,HEAD"}',
-        '{"TITILER_API_CORS_ORIGINS": "https://a.example,https://b.example",'
-        ' "TITILER_API_CORS_ALLOW_METHODS": "GET,HEAD"}',
+        '{"TITILER_API_CORS_ORIGINS": "https://a.example,https://b.example", "TILERY_CORS_ALLOW_METHODS": "GET,HEAD"}',
     ],
 )
 def test_the_origins_are_those_that_the_service_was_told(stack: str, env: str) -> None:
