@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.process import budget
 from cdk.fargate import wrong_size
+from cdk.s3_hosts import is_s3
 from tilery.storage.policy import Policy, WrongSourcesError
 
 RETENTION = {
@@ -420,6 +421,13 @@ class StackConfig(BaseSettings):
     def has_jobs(self) -> bool:
         """Whether there is a stack of jobs."""
         return self.jobs or self.incoming
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Sources that lie where the network has no way to."""
+        if self.network != "private":
+            return ()
+        return tuple(name for name in self.sources if name.lower().startswith(("http:", "https:")) and not is_s3(name))
 
     @property
     def has_token(self) -> bool:

@@ -77,6 +77,12 @@ class EcsStack(Stack):
             note.add_warning_v2(
                 "tilery:sources", "Neither TILERY_STACK_SOURCES nor TILERY_STACK_CATALOG is set: nothing can be read."
             )
+        if config.unreachable:
+            note.add_warning_v2(
+                "tilery:private",
+                f"{', '.join(config.unreachable)} cannot be reached: with TILERY_STACK_NETWORK=private there is a way "
+                "to S3 in the stack's own region and no other. Set it to public or nat, or copy these rasters to S3.",
+            )
         if config.min_ecs_instances < 2:
             note.add_warning_v2(
                 "tilery:one-task", "With fewer than two tasks the service is away while its zone or its task is."

@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk.config import StackConfig
+from cdk.s3_hosts import read_statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,8 @@ def _endpoints(scope: Construct, config: StackConfig, vpc: ec2.IVpc, extra_bucke
                 principals=anyone, actions=["s3:GetObject"], resources=[f"arn:{stack.partition}:s3:::*/*"]
             )
         )
-    for statement in config.read_statements(stack.partition):
+    addresses = [statement for url in config.sources if (statement := read_statement(url, stack.partition))]
+    for statement in (*config.read_statements(stack.partition), *addresses):
         gateway.add_to_policy(iam.PolicyStatement.from_json(statement | {"Principal": {"AWS": "*"}}))
     for arn in extra_buckets:
         gateway.add_to_policy(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cdk import timing
-from tests.cdk.support import ROLLING, ROOT, SETTINGS, synthesised
+from cdk.s3_hosts import read_statement
+from tests.cdk.support import ROLLING, ROOT, SETTINGS, alone, synthesised
 
 
 def attributes(pairs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -307,3 +308,51 @@ def test_the_edge_keeps_the_parameters_of_the_service_in_one_order() -> None:
     kept = json.loads(done.stdout)["querystring"]
     assert list(kept) == ["bidx", "rescale", "url"]
     assert kept["bidx"] == query["bidx"], "repeats stay, in the order written"
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("https://imagery.s3.us-east-1.amazonaws.com/cogs/", ["imagery/cogs/*"]),
+        ("https://imagery.s3.amazonaws.com/cogs/a%20b.tif", ["imagery/cogs/a b.tif", "imagery/cogs/a b.tif/*"]),
+        ("https://my.imagery.s3.dualstack.eu-central-1.amazonaws.com/", ["my.imagery/*"]),
+        ("https://s3.us-east-1.amazonaws.com/imagery/cogs/", ["imagery/cogs/*"]),
+        ("https://s3-us-west-2.amazonaws.com/imagery/", ["imagery/*"]),
+        ("https://imagery.s3.cn-north-1.amazonaws.com.cn/", ["imagery/*"]),
+        ("https://s3.us-gov-west-1.amazonaws.com/imagery/", ["imagery/*"]),
+        ("http://imagery.s3-website-us-east-1.amazonaws.com/cogs/", ["imagery/cogs/*"]),
+    ],
+)
+def test_a_bucket_that_is_named_by_https_is_let_through_the_endpoint(source: str, wanted: list[str]) -> None:
+    """S3's addresses lead to the gateway in the VPC, and what its policy does not name is a 403 there."""
+    found = read_statement(source, "aws")
+    assert found == {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{name}" for name in wanted],
+    }
+
+
+def test_the_endpoint_of_the_stack_names_buckets_that_are_named_by_https() -> None:
+    def policy(source: str) -> str:
+        return json.dumps(alone("ecs", SOURCES=source).one("EC2::VPCEndpoint")["PolicyDocument"]["Statement"])
+
+    assert ":s3:::imagery/cogs/*" in policy("https://imagery.s3.us-east-1.amazonaws.com/cogs/")
+    assert '"Resource": "*"' in policy("https://maps-123456789012.s3-accesspoint.us-east-1.amazonaws.com/")
+    elsewhere = policy("https://s3.us-east-1.amazonaws.com.example.com/imagery/")
+    assert "imagery" not in elsewhere
+    assert '"*"' not in elsewhere.replace('"AWS": "*"', "")
+
+
+def test_sources_that_a_private_network_cannot_reach_are_named() -> None:
+    template = alone(
+        "ecs",
+        NETWORK="private",
+        SOURCES="https://imagery.s3.us-east-1.amazonaws.com/,https://data.example.com/cogs/,https://*,s3://imagery/",
+    )
+    said = "".join(
+        path.read_text() for path in [template.folder / "manifest.json", *template.folder.glob("*metadata*")]
+    )
+    assert "https://data.example.com/cogs/, https://* cannot be reached" in said
+    quiet = alone("ecs", NETWORK="private", SOURCES="https://imagery.s3.us-east-1.amazonaws.com/,s3://imagery/")
+    assert "cannot be reached" not in (quiet.folder / "manifest.json").read_text()
