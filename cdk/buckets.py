@@ -8,8 +8,10 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 
-def make_bucket(scope: Construct, name: str, *, days: int | None, website: bool = False) -> s3.Bucket:
-    """A private bucket whose objects expire after so many days, or never.
+def make_bucket(
+    scope: Construct, name: str, *, days: int | None, website: bool = False, prefix: str | None = None
+) -> s3.Bucket:
+    """A private bucket whose objects expire after so many days, or never; or those below a prefix.
 
     S3's websites know no TLS: the bucket of a ``website`` says itself what goes without (`cdk.website`).
 
@@ -26,6 +28,7 @@ def make_bucket(scope: Construct, name: str, *, days: int | None, website: bool 
         removal_policy=RemovalPolicy.RETAIN,
         lifecycle_rules=[
             s3.LifecycleRule(
+                prefix=prefix,
                 expiration=Duration.days(days) if days else None,
                 abort_incomplete_multipart_upload_after=Duration.days(1),
             )

@@ -45,11 +45,16 @@ def make_build(
         ),
     ]
     variables = {"REPOSITORY": images.repository_uri}
+    if "lambda" in config.release_to:  # what the function is, made and tried out beside the image of the tasks
+        variables |= {"LAMBDA": config.lambda_package, "LAMBDA_ARCHITECTURE": config.architecture.lower()}
     return _make(scope, config, "Build", BUILD_SPEC, artifacts, statements, variables, privileged=True)
 
 
 def make_deploy(scope: Construct, config: StackConfig, artifacts: s3.Bucket) -> codebuild.PipelineProject:
-    """Runs ``cdk deploy`` with the settings that this stack was made with, and after it the smoke test."""
+    """Runs ``cdk deploy`` with the settings that this stack was made with, and after it the smoke test.
+
+    Everything that is deployed comes from the build, so there is no Docker in it.
+    """
     stack = Stack.of(scope)
     roles = [
         stack.format_arn(
@@ -63,11 +68,22 @@ def make_deploy(scope: Construct, config: StackConfig, artifacts: s3.Bucket) -> 
     statements = [iam.PolicyStatement(actions=["sts:AssumeRole"], resources=roles)]
     if config.release == "blue-green" and "ecs" in config.release_to:
         statements.append(_may_release(stack, config.ecs_stack_name))
-    names = {"ecs": config.ecs_stack_name, "lambda": config.lambda_stack_name}
-    variables = config.settings() | {"STACKS": " ".join(names[word] for word in config.release_to)}
-    # only the image of the function is built while deploying
-    privileged = "lambda" in config.release_to and config.lambda_package == "image"
-    return _make(scope, config, "Deploy", DEPLOY_SPEC, artifacts, statements, variables, privileged=privileged)
+    secrets = {}
+    if config.access_token_secret:
+        secrets["TOKEN"] = codebuild.BuildEnvironmentVariable(
+            type=codebuild.BuildEnvironmentVariableType.SECRETS_MANAGER, value=config.access_token_secret
+        )
+        statements.append(
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[config.access_token_secret])
+        )
+    names = {"ecs": config.ecs_stack_name, "lambda": config.lambda_stack_name, "jobs": config.jobs_stack_name}
+    variables = config.settings() | {
+        "STACKS": " ".join(names[word] for word in config.release_to),
+        "ARTIFACTS": artifacts.bucket_name,
+    }
+    return _make(
+        scope, config, "Deploy", DEPLOY_SPEC, artifacts, statements, variables, privileged=False, secrets=secrets
+    )
 
 
 def _may_release(stack: Stack, name: str) -> iam.PolicyStatement:
@@ -104,6 +120,7 @@ def _make(
     variables: dict[str, str],
     *,
     privileged: bool,
+    secrets: Mapping[str, codebuild.BuildEnvironmentVariable] | None = None,
 ) -> codebuild.PipelineProject:
     """A project that runs a file of the repository, with a role for what is listed, its log and the artifacts."""
     log_group = make_log_group(scope, config, f"{name}Logs")
@@ -129,7 +146,7 @@ def _make(
             compute_type=codebuild.ComputeType.MEDIUM,
             privileged=privileged,
         ),
-        environment_variables=plain(variables),
+        environment_variables=plain(variables) | dict(secrets or {}),
         grant_report_group_permissions=False,
         timeout=Duration.minutes(180),  # a release may be shifted slowly
         logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),

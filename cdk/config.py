@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.process import budget
 from cdk.fargate import wrong_size
+from cdk.images import ECR
 from cdk.s3_hosts import is_s3
 from tilery.storage.policy import Policy, WrongSourcesError
 
@@ -197,6 +198,10 @@ class StackConfig(BaseSettings):
     lambda_front: Literal["function-url", "http-api"] = Field("function-url", validation_alias=_stack("LAMBDA_FRONT"))
     """``function-url`` costs nothing and waits as long as the function; ``http-api`` can have a domain without
     CloudFront and costs a dollar for a million requests."""
+    lambda_zip: str | None = Field(None, min_length=1, validation_alias=_stack("LAMBDA_ZIP"))
+    """Zip that was made and tested before, as ``build/package.zip``. Not set: it is made while deploying."""
+    lambda_image: str | None = Field(None, pattern=ECR.pattern, validation_alias=_stack("LAMBDA_IMAGE"))
+    """Image for Lambda in ECR that was made and tested before, best by digest. Not set: it is built while deploying."""
     snap_start: bool = Field(True, validation_alias=_stack("SNAP_START"))
     """Start the zip from a snapshot of the started service, which costs 4 dollars a month for each GB of memory."""
 
@@ -227,8 +232,15 @@ class StackConfig(BaseSettings):
     """Repository that is released, as ``owner/name``."""
     branch: str = Field("main", pattern=r"^[\w./-]+$", validation_alias=_stack("BRANCH"))
     """Branch whose commits are released."""
-    release_to: Listed = Field(("ecs",), validation_alias=_stack("RELEASE_TO"))
-    """Stacks that a commit is deployed to: ``ecs``, ``lambda`` or both."""
+    release_to: Listed = Field(
+        default_factory=lambda known: ("ecs", "jobs") if known.get("jobs") or known.get("incoming") else ("ecs",),
+        validation_alias=_stack("RELEASE_TO"),
+    )
+    """Stacks that a commit is deployed to: ``ecs``, ``lambda``, ``jobs``. Not set: ``ecs``, and ``jobs`` where there
+    are."""
+    test_source: str | None = Field(None, min_length=1, validation_alias=_stack("TEST_SOURCE"))
+    """Raster of the sources, as ``s3://bucket/a.tif``, of which a release has to draw a tile: a new version of the
+    function before it gets traffic, every stack after. Not set: the first layer, if there is one."""
     approval: bool | None = Field(None, validation_alias=_stack("APPROVAL"))
     """Whether somebody has to agree in the console before a release is deployed. Not set: in production."""
 
@@ -253,7 +265,18 @@ class StackConfig(BaseSettings):
         return value
 
     @field_validator(
-        "owner", "client", "catalog", "web_concurrency", "max_workers", "image", "shift", "repository", mode="before"
+        "owner",
+        "client",
+        "catalog",
+        "web_concurrency",
+        "max_workers",
+        "image",
+        "shift",
+        "repository",
+        "lambda_zip",
+        "lambda_image",
+        "test_source",
+        mode="before",
     )
     @classmethod
     def _empty(cls, value: object) -> object:
@@ -391,8 +414,16 @@ class StackConfig(BaseSettings):
             raise ValueError("TILERY_STACK_TEST_FROM: behind CloudFront the load balancer has no public address")
         if bool(self.connection_arn) != bool(self.repository):
             raise ValueError("TILERY_STACK_CONNECTION_ARN and TILERY_STACK_REPOSITORY go together")
-        if not self.release_to or not set(self.release_to) <= {"ecs", "lambda"}:
-            raise ValueError(f"TILERY_STACK_RELEASE_TO={','.join(self.release_to)!r}: name ecs, lambda or both")
+        if not self.release_to or not set(self.release_to) <= {"ecs", "lambda", "jobs"}:
+            raise ValueError(f"TILERY_STACK_RELEASE_TO={','.join(self.release_to)!r}: name ecs, lambda, jobs")
+        if "jobs" in self.release_to and not self.has_jobs:
+            raise ValueError("TILERY_STACK_RELEASE_TO: there is a stack of jobs with TILERY_STACK_JOBS=1 only")
+        named = self.cloudfront or self.front == "http-api"
+        if {"ecs", "lambda"} <= set(self.release_to) and self.hosted_zone_id and named:
+            raise ValueError(
+                f"TILERY_STACK_RELEASE_TO: both stacks would write {self.domain} into the zone; release them from two "
+                "pipelines, of another TILERY_STACK_STAGE and with another TILERY_STACK_DOMAIN"
+            )
 
     def _check_website(self) -> None:
         if not self.tile_website:
@@ -499,9 +530,18 @@ class StackConfig(BaseSettings):
         return self.production if self.approval is None else self.approval
 
     @property
+    def front(self) -> Literal["function-url", "http-api"]:
+        """What stands before the function. A website has to name it, and a function URL has no name before there is a
+        function, which in turn has to name the website.
+        """
+        return "http-api" if self.tile_website and not self.cloudfront else self.lambda_front
+
+    @property
     def patience(self) -> int:
         """Seconds that what stands before the function waits for it."""
-        return min(self.timeout, 60) if self.cloudfront else self.timeout
+        if self.cloudfront:
+            return min(self.timeout, 60)
+        return min(self.timeout, 30) if self.front == "http-api" else self.timeout
 
     @property
     def protected(self) -> bool:
@@ -550,7 +590,7 @@ class StackConfig(BaseSettings):
         """The settings as the variables that make them; the image is not among them, which each release has its own."""
         found = {"TILERY_STACK_STAGE": self.stage, "TILERY_STACK_NAME": self.name}
         found["TILERY_STACK_ARCHITECTURE"] = self.architecture
-        for name in sorted(self.model_fields_set - {"image"}):
+        for name in sorted(self.model_fields_set - {"image", "lambda_image", "lambda_zip"}):
             value = getattr(self, name)
             if isinstance(value, bool):
                 text = str(int(value))

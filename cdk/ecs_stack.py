@@ -18,7 +18,7 @@ from cdk.network import make_network
 from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.service import make_service
 from cdk.tags import tag
-from cdk.website import make_website, put_store_first
+from cdk.website import environment, open_website, put_store_first
 
 
 class EcsStack(Stack):
@@ -50,8 +50,12 @@ class EcsStack(Stack):
         if config.waf:
             make_firewall(self, config, balancer.alb)
         service = make_service(self, config, network, balancer, public_url=url or "", tile_store=store)
-        if config.tile_website and store:
-            make_website(store, config, url or "", service.fargate.task_definition)
+        if store and website:
+            open_website(store, url or "")
+        container = service.task.default_container
+        if store and config.tile_website and container:
+            for name, value in environment(store, config).items():
+                container.add_environment(name, value)
         rollback = make_rollback_alarms(self, balancer)
         if balancer.green:
             make_release(self, config, balancer, service, rollback)

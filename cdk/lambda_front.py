@@ -14,6 +14,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as awslambda
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as route53_targets
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.alarms import MINUTE
@@ -21,6 +22,7 @@ from cdk.balancer import make_certificate, make_zone
 from cdk.config import StackConfig
 from cdk.edge import make_distribution
 from cdk.lambda_function import ALIAS, Tiler, make_log_group
+from cdk.website import put_store_first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def make_front(scope: Construct, config: StackConfig) -> Front:
         return Front(
             environment=environment | {"TILERY_TRUSTED_PROXIES": "*", "TILERY_ALLOWED_HOSTS": "*.cloudfront.net"}
         )
-    if config.lambda_front == "function-url":
+    if config.front == "function-url":
         return Front(environment=environment)
     domain = _domain(scope, config) if config.domain else None
     api = apigateway.HttpApi(
@@ -64,8 +66,8 @@ def make_front(scope: Construct, config: StackConfig) -> Front:
     return Front(api=api, domain=domain, environment=environment | {"TILERY_PUBLIC_URL": url})
 
 
-def connect(scope: Construct, config: StackConfig, front: Front, tiler: Tiler) -> str:
-    """Let the front reach the alias; returns the address that users see."""
+def connect(scope: Construct, config: StackConfig, front: Front, tiler: Tiler, store: s3.Bucket | None) -> str:
+    """Let the front reach the alias, and have the store answer before it; returns the address that users see."""
     if front.api:
         integration = integrations.HttpLambdaIntegration(
             "Tiles", tiler.alias, payload_format_version=apigateway.PayloadFormatVersion.VERSION_2_0
@@ -86,6 +88,8 @@ def connect(scope: Construct, config: StackConfig, front: Front, tiler: Tiler) -
         url, origin_access_control=control, read_timeout=Duration.seconds(config.patience)
     )
     edge = make_distribution(scope, config, origin, signed=True)
+    if config.tile_website and store:
+        put_store_first(scope, edge, store, origin)
     return f"https://{config.domain or edge.distribution.distribution_domain_name}"
 
 

@@ -52,7 +52,7 @@ def make_function(
         "memory_size": config.memory,
         "timeout": Duration.seconds(config.timeout),
         "reserved_concurrent_executions": config.max_concurrent,
-        "environment": environment | config.service_environment() | _secrets(config),
+        "environment": environment | config.service_environment() | secrets(config),
         "role": role,
         "log_group": log_group,
         "snap_start": awslambda.SnapStartConf.ON_PUBLISHED_VERSIONS if snapshot else None,
@@ -69,7 +69,7 @@ def make_function(
             **same,
         )
     else:
-        function = awslambda.DockerImageFunction(scope, "Function", code=image_code(config), **same)
+        function = awslambda.DockerImageFunction(scope, "Function", code=image_code(scope, config), **same)
     version = function.current_version
     alias = awslambda.Alias(scope, "Live", alias_name=ALIAS, version=version)
     return Tiler(function=function, version=version, alias=alias, log_group=log_group)
@@ -94,7 +94,7 @@ def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role
     return role
 
 
-def _secrets(config: StackConfig) -> dict[str, str]:
+def secrets(config: StackConfig) -> dict[str, str]:
     """The access token: the template has the name of the secret, CloudFormation puts its text into the function."""
     if not config.access_token_secret:
         return {}

@@ -54,27 +54,43 @@ def zip_hash(architecture: str, root: Path = ROOT) -> str:
 
 def zip_code(scope: Construct, config: StackConfig) -> awslambda.Code:
     """The zip, by the name that it will have in AWS."""
-    from aws_cdk import Stack
+    from aws_cdk import FileAssetPackaging, Stack
     from aws_cdk import aws_lambda as awslambda
     from aws_cdk import aws_s3 as s3
 
-    architecture = architecture_of(config)
-    location = Stack.of(scope).synthesizer.add_file_asset(
-        source_hash=zip_hash(architecture),
-        executable=[sys.executable, str(Path(__file__).resolve()), architecture],
-        display_name="package.zip",
-        deploy_time=True,
-    )
+    architecture, stack = architecture_of(config), Stack.of(scope)
+    if config.lambda_zip:
+        made = Path(config.lambda_zip).resolve()
+        location = stack.synthesizer.add_file_asset(
+            source_hash=hashlib.sha256(made.read_bytes()).hexdigest(),
+            file_name=str(made),
+            packaging=FileAssetPackaging.FILE,
+            display_name="package.zip",
+            deploy_time=True,
+        )
+    else:
+        location = stack.synthesizer.add_file_asset(
+            source_hash=zip_hash(architecture),
+            executable=[sys.executable, str(Path(__file__).resolve()), architecture],
+            display_name="package.zip",
+            deploy_time=True,
+        )
     return awslambda.Code.from_bucket_v2(
         s3.Bucket.from_bucket_name(scope, "Assets", location.bucket_name), location.object_key
     )
 
 
-def image_code(config: StackConfig) -> awslambda.DockerImageCode:
-    """The image, which the ``cdk`` command builds and pushes while deploying."""
+def image_code(scope: Construct, config: StackConfig) -> awslambda.DockerImageCode:
+    """The image of the settings, else one that the ``cdk`` command builds and pushes while deploying."""
     from aws_cdk import aws_ecr_assets as ecr_assets
     from aws_cdk import aws_lambda as awslambda
 
+    from cdk.images import ECR, repository_of
+
+    if config.lambda_image and (found := ECR.fullmatch(config.lambda_image)):
+        return awslambda.DockerImageCode.from_ecr(
+            repository_of(scope, "Repository", found), tag_or_digest=found["tag"] or found["digest"]
+        )
     platform = ecr_assets.Platform.LINUX_ARM64 if config.architecture == "ARM64" else ecr_assets.Platform.LINUX_AMD64
     return awslambda.DockerImageCode.from_image_asset(
         str(ROOT),

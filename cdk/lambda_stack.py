@@ -15,6 +15,8 @@ from cdk.lambda_function import make_function
 from cdk.lambda_observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.lambda_release import make_release
 from cdk.tags import tag
+from cdk.website import environment as of_website
+from cdk.website import open_website
 
 
 class LambdaStack(Stack):
@@ -30,17 +32,22 @@ class LambdaStack(Stack):
             **kwargs,
         )
         tag(self, config)
-        store: s3.Bucket | None = (
-            make_bucket(self, "TileStore", days=config.tile_store_expiry_days) if config.tile_store else None
-        )
+        website = config.tile_website and not config.cloudfront
+        store: s3.Bucket | None = None
+        if config.has_store:
+            store = make_bucket(self, "TileStore", days=config.tile_store_expiry_days, website=website)
         front = make_front(self, config)
         environment = dict(front.environment)
         if store:
             environment["TILERY_TILE_STORE"] = f"s3://{store.bucket_name}/tiles/"
+        if store and config.tile_website:
+            environment |= of_website(store, config)
+        if store and website:
+            open_website(store, front.environment["TILERY_PUBLIC_URL"])
         tiler = make_function(self, config, environment=environment, tile_store=store)
         rollback = make_rollback_alarms(self, config, front, tiler)
         release = make_release(self, config, tiler, rollback)
-        url = connect(self, config, front, tiler)
+        url = connect(self, config, front, tiler, store)
         alarms = make_alarms(self, config, tiler, rollback)
         make_dashboard(self, config, front, tiler, alarms)
         self._warn(config)
@@ -54,6 +61,8 @@ class LambdaStack(Stack):
         }
         if store:
             outputs["TileStoreBucket"] = store.bucket_name
+            if website:
+                outputs["TilesUrl"] = f"{store.bucket_website_url}/tiles/"
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
 
@@ -81,7 +90,13 @@ class LambdaStack(Stack):
             )
         if config.waf:
             note.add_warning_v2("tilery:waf", "TILERY_STACK_WAF is for the load balancer: Lambda stays without.")
-        if config.domain and not config.cloudfront and config.lambda_front == "function-url":
+        if config.front != config.lambda_front:
+            note.add_warning_v2(
+                "tilery:website",
+                "The website leads to an HTTP API, because a function URL has no name before there is a function: "
+                "a dollar for a million tiles that are made, and 30 seconds at most for each.",
+            )
+        if config.domain and not config.cloudfront and config.front == "function-url":
             note.add_warning_v2(
                 "tilery:domain",
                 "A function URL has no name of its own: for TILERY_STACK_DOMAIN set TILERY_STACK_CLOUDFRONT=1 "

@@ -41,8 +41,9 @@ class ReleaseStack(Stack):
             **kwargs,
         )
         tag(self, config)
-        images = make_repository(self)
-        artifacts = make_bucket(self, "Artifacts", days=30)
+        images = make_repository(self, for_lambda="lambda" in config.release_to and config.lambda_package == "image")
+        # what the pipeline leaves is below its own name; what was good last stays
+        artifacts = make_bucket(self, "Artifacts", days=30, prefix=config.release_stack_name[:10])
         build = build_projects.make_build(self, config, images, artifacts)
         deploy = build_projects.make_deploy(self, config, artifacts)
         pipeline = self._pipeline(config, artifacts, build, deploy)
@@ -62,7 +63,7 @@ class ReleaseStack(Stack):
         for statement in self._pipeline_statements(config, artifacts, build, deploy):
             role.add_to_policy(statement)
         owner, _, name = (config.repository or "").rpartition("/")
-        source = codepipeline.Artifact("source")
+        source, tested = codepipeline.Artifact("source"), codepipeline.Artifact("TESTED")
         variables = actions.CodeStarConnectionsSourceAction(
             action_name="Commit",
             connection_arn=config.connection_arn or "",
@@ -80,6 +81,7 @@ class ReleaseStack(Stack):
                     actions.CodeBuildAction(
                         action_name="Image",
                         input=source,
+                        outputs=[tested],
                         project=build,
                         variables_namespace="Image",
                         environment_variables=build_projects.plain({"COMMIT": "#{Commit.CommitId}"}),
@@ -99,6 +101,9 @@ class ReleaseStack(Stack):
                     ],
                 )
             )
+        handed_on = {"TILERY_STACK_IMAGE": "#{Image.IMAGE}"}
+        if "lambda" in config.release_to and config.lambda_package == "image":
+            handed_on["TILERY_STACK_LAMBDA_IMAGE"] = "#{Image.LAMBDA_IMAGE}"
         stages.append(
             codepipeline.StageProps(
                 stage_name="Deploy",
@@ -106,8 +111,9 @@ class ReleaseStack(Stack):
                     actions.CodeBuildAction(
                         action_name="Deploy",
                         input=source,
+                        extra_inputs=[tested],
                         project=deploy,
-                        environment_variables=build_projects.plain({"TILERY_STACK_IMAGE": "#{Image.IMAGE}"}),
+                        environment_variables=build_projects.plain(handed_on),
                     )
                 ],
             )
@@ -156,9 +162,12 @@ class ReleaseStack(Stack):
         ]
 
 
-def make_repository(scope: Construct) -> ecr.Repository:
-    """A repository whose tags say what they said once, and that looks through what is pushed."""
-    return ecr.Repository(
+def make_repository(scope: Construct, *, for_lambda: bool = False) -> ecr.Repository:
+    """A repository whose tags say what they said once, and that looks through what is pushed.
+
+    With ``for_lambda`` each release has two images, and Lambda itself may pull them for the functions of this account.
+    """
+    repository = ecr.Repository(
         scope,
         "Images",
         image_tag_mutability=ecr.TagMutability.IMMUTABLE,
@@ -176,7 +185,19 @@ def make_repository(scope: Construct) -> ecr.Repository:
                 description="As many releases as one might go back",
                 rule_priority=2,
                 tag_status=ecr.TagStatus.ANY,
-                max_image_count=KEPT_IMAGES,
+                max_image_count=2 * KEPT_IMAGES if for_lambda else KEPT_IMAGES,
             ),
         ],
     )
+    if for_lambda:
+        functions = Stack.of(scope).format_arn(
+            service="lambda", resource="function", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+        repository.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("lambda.amazonaws.com")],
+                actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                conditions={"StringLike": {"aws:sourceArn": functions}},
+            )
+        )
+    return repository

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -21,13 +19,10 @@ from cdk import timing
 from cdk.balancer import CONTAINER, PORT, Balancer
 from cdk.buckets import store_statements
 from cdk.config import RETENTION, StackConfig
+from cdk.images import ECR, repository_of
 from cdk.network import Network
 
 ROOT = Path(__file__).parent.parent
-ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[a-z0-9._/-]+)"
-    r"(:(?P<tag>[\w.-]+)|@(?P<digest>sha256:[0-9a-f]{64}))"
-)
 """Name of an image in AWS's own registry."""
 
 
@@ -170,19 +165,7 @@ def make_image(scope: Construct, config: StackConfig) -> ecs.ContainerImage:
     """The image of the settings, or one built from this folder while deploying."""
     if config.image:
         if found := ECR.fullmatch(config.image):
-            # as a repository, so that the task may pull from it
-            repository = ecr.Repository.from_repository_attributes(
-                scope,
-                "Repository",
-                repository_name=found["name"],
-                repository_arn=Stack.of(scope).format_arn(
-                    service="ecr",
-                    region=found["region"],
-                    account=found["account"],
-                    resource="repository",
-                    resource_name=found["name"],
-                ),
-            )
+            repository = repository_of(scope, "Repository", found)
             return ecs.ContainerImage.from_ecr_repository(repository, found["tag"] or found["digest"])
         return ecs.ContainerImage.from_registry(config.image)
     platform = ecr_assets.Platform.LINUX_ARM64 if config.architecture == "ARM64" else ecr_assets.Platform.LINUX_AMD64

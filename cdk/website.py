@@ -7,6 +7,7 @@ back::
     GET website/tiles/alps/8/133/90.png      307 service/unstored/alps/8/133/90.png
     GET service/unstored/alps/8/133/90.png   302 website/tiles/alps/8/133/90.png, once the tile is there
     GET website/tiles/alps/8/133/90.png      200, now and ever after
+    GET website/alps/8/133/90.png            307 website/tiles/alps/8/133/90.png
 
 With CloudFront the bucket stays private. CloudFront asks it first and the service where it has no answer (an origin
 group); nobody is sent anywhere, and all of it is TLS.
@@ -16,10 +17,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Fn
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
-from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -38,29 +38,36 @@ _OTHER_PATHS = ("/cog/*", "/layers/*", "/mosaic*", "/stac/*", "/static/*", "/zar
 """Paths with as many parts as a tile's, of which no bucket has any."""
 
 
-def make_website(bucket: s3.Bucket, config: StackConfig, url: str, task: ecs.TaskDefinition) -> None:
-    """Make the bucket and the service known to each other.
-
-    Args:
-        bucket: of finished tiles.
-        config: the settings.
-        url: public address of the service, without a path.
-        task: of the service.
-    """
-    environment = {"TILERY_TILE_STORE_LAYOUT": "plain", "TILERY_TILE_STORE_MODE": "serve"}
+def environment(bucket: s3.Bucket, config: StackConfig) -> dict[str, str]:
+    """What the service has to know of the bucket before it; what ``env`` says wins."""
+    found = {"TILERY_TILE_STORE_LAYOUT": "plain", "TILERY_TILE_STORE_MODE": "serve"}
     if not config.cloudfront:
-        protocol, _, host = url.partition("://")
-        _open(bucket)
-        _route(bucket, protocol, host)
-        environment |= {
+        found |= {
             "TILERY_TILE_STORE_MODE": "redirect",
             "TILERY_TILE_STORE_URL": f"{bucket.bucket_website_url}/{PREFIX}",
             "TILERY_TILE_STORE_FIRST": "1",
         }
-    container = task.default_container
-    for name, value in environment.items():
-        if container and name not in config.env:
-            container.add_environment(name, value)
+    return {name: value for name, value in found.items() if name not in config.env}
+
+
+def open_website(bucket: s3.Bucket, url: str) -> None:
+    """Make the bucket a website, which leads to the service what it has not got.
+
+    Args:
+        bucket: of finished tiles.
+        url: public address of the service, without a path.
+    """
+    protocol, host = _parts(url)
+    _open(bucket)
+    _route(bucket, protocol, host)
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Protocol and host of an address, of which a part may be known only while it is deployed."""
+    if "://" in url:
+        protocol, _, host = url.partition("://")
+        return protocol, host
+    return "https", Fn.select(2, Fn.split("/", url))
 
 
 def _open(bucket: s3.Bucket) -> None:
@@ -97,19 +104,24 @@ def _open(bucket: s3.Bucket) -> None:
 def _route(bucket: s3.Bucket, protocol: str, host: str) -> None:
     """Send on to the service whoever asks for a tile that the bucket cannot give.
 
-    With 307, which nobody keeps: S3's own choice would be 301, which browsers keep for ever.
+    Tiles that are asked for at the root of the website are below the prefix. With 307, which nobody keeps: S3's own
+    choice would be 301, which browsers keep for ever.
     """
+    kept = {"http_redirect_code": "307"}
+    leads = (
+        (PREFIX, {"protocol": protocol, "host_name": host, "replace_key_prefix_with": UNSTORED}),
+        (None, {"replace_key_prefix_with": PREFIX}),  # S3 takes the first rule that fits
+    )
     _cfn(bucket).website_configuration = s3.CfnBucket.WebsiteConfigurationProperty(
         index_document="index.html",
         routing_rules=[
             s3.CfnBucket.RoutingRuleProperty(
                 routing_rule_condition=s3.CfnBucket.RoutingRuleConditionProperty(
-                    key_prefix_equals=PREFIX, http_error_code_returned_equals=status
+                    key_prefix_equals=prefix, http_error_code_returned_equals=status
                 ),
-                redirect_rule=s3.CfnBucket.RedirectRuleProperty(
-                    protocol=protocol, host_name=host, replace_key_prefix_with=UNSTORED, http_redirect_code="307"
-                ),
+                redirect_rule=s3.CfnBucket.RedirectRuleProperty(**kept, **where),
             )
+            for prefix, where in leads
             for status in NO_ANSWER
         ],
     )

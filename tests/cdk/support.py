@@ -201,10 +201,11 @@ def alone(stack: str, **settings: str) -> Template:
     from cdk.config import StackConfig
     from cdk.ecs_stack import EcsStack
     from cdk.lambda_stack import LambdaStack
+    from cdk.release_stack import ReleaseStack
 
     app = App(analytics_reporting=False, context=FLAGS, outdir=scratch())
     config = StackConfig(**{f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()})
-    {"ecs": EcsStack, "lambda": LambdaStack}[stack](app, config)
+    {"ecs": EcsStack, "lambda": LambdaStack, "release": ReleaseStack}[stack](app, config)
     return Template(Path(app.synth().directory) / f"tilery-{stack}-dev.template.json")
 
 

@@ -226,7 +226,7 @@ def test_there_is_something_to_look_at(name: str) -> None:
     assert alarms["Slow"]["Threshold"] == 800 * function(template)["Timeout"]
     assert alarms["Throttles"]["MetricName"] == "Throttles"
     counted = {metric["MetricStat"]["Metric"]["MetricName"] for metric in alarms["Failures"]["Metrics"][1:]}
-    assert counted == ({"5xx", "Count"} if name == "api" else {"Url5xxCount", "UrlRequestCount"})
+    assert counted == ({"5xx", "Count"} if name in {"api", "website"} else {"Url5xxCount", "UrlRequestCount"})
     template.one("CloudWatch::Dashboard")
     assert {"Url", "DashboardUrl", "LogGroup", "FunctionName"} <= set(template.whole["Outputs"])
     if name == "production":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cdk.support import ROOT, SETTINGS, actions, alone, assembly, synthesised
+from tests.cdk.support import ROOT, SETTINGS, Template, actions, alone, assembly, synthesised
 
 
 def release() -> Any:
@@ -53,10 +54,76 @@ def test_what_is_deployed_has_the_settings_of_this_stack() -> None:
     variables = {v["Name"]: v["Value"] for v in project["Environment"]["EnvironmentVariables"]}
     assert variables["STACKS"] == "tilery-ecs-production tilery-lambda-production"
     assert variables["TILERY_STACK_STAGE"] == "production"
+    assert "Artifacts" in json.dumps(variables["ARTIFACTS"])
+    assert "TOKEN" not in variables
     assert variables["TILERY_STACK_SOURCES"] == "s3://imagery/cogs/"
     assert variables["TILERY_STACK_RELEASE"] == "blue-green"
     assert json.loads(variables["TILERY_STACK_ENV"]) == {"TILERY_CACHE_CONTROL": "public, max-age=86400"}
     assert "TILERY_STACK_IMAGE" not in variables, "which comes with each release"
+
+
+def project(name: str, **settings: str) -> Template:
+    pipeline = {key: SETTINGS["pipeline"][key] for key in ("CONNECTION_ARN", "REPOSITORY")}
+    return alone("release", SOURCES="s3://imagery/cogs/", **(pipeline | settings))
+
+
+def test_the_smoke_test_has_the_token_and_nobody_reads_it_in_the_project() -> None:
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf"
+    template = project("Deploy", ACCESS_TOKEN_SECRET=secret)
+    variables = template.named("Deploy", "CodeBuild::Project")["Environment"]["EnvironmentVariables"]
+    assert {"Name": "TOKEN", "Type": "SECRETS_MANAGER", "Value": secret} in variables
+    (allowed,) = (s for s in template.role_statements("DeployRole") if "secretsmanager:GetSecretValue" in actions(s))
+    assert allowed["Resource"] == secret
+    assert "secretsmanager" not in json.dumps(template.role_statements("BuildRole"))
+
+
+def test_what_was_tested_is_what_is_deployed() -> None:
+    """The image by its digest, and the function's package: neither is made again."""
+    for package in ("zip", "image"):
+        template = project("Build", RELEASE_TO="ecs,lambda", LAMBDA_PACKAGE=package)
+        built = {
+            v["Name"]: v["Value"]
+            for v in template.named("Build", "CodeBuild::Project")["Environment"]["EnvironmentVariables"]
+        }
+        assert built["LAMBDA"] == package
+        stages = template.one("CodePipeline::Pipeline")["Stages"]
+        (build,), (deploy,) = (stage["Actions"] for stage in (stages[1], stages[-1]))
+        assert build["OutputArtifacts"] == [{"Name": "TESTED"}]
+        assert {"Name": "TESTED"} in deploy["InputArtifacts"]
+        names = {v["name"] for v in json.loads(deploy["Configuration"]["EnvironmentVariables"])}
+        assert ("TILERY_STACK_LAMBDA_IMAGE" in names) is (package == "image")
+        assert template.named("Deploy", "CodeBuild::Project")["Environment"]["PrivilegedMode"] is False
+        policy = template.one("ECR::Repository").get("RepositoryPolicyText")
+        assert (policy is not None) is (package == "image"), "Lambda pulls the image itself"
+
+
+def test_a_zip_that_was_tested_is_uploaded_as_it_is(tmp_path: Path) -> None:
+    made = tmp_path / "package.zip"
+    made.write_bytes(b"tested")
+    folder = alone("lambda", LAMBDA_ZIP=str(made)).folder
+    (assets,) = folder.glob("tilery-lambda-dev.assets.json")
+    entry = json.loads(assets.read_text())["files"][hashlib.sha256(b"tested").hexdigest()]
+    assert "executable" not in entry["source"], "nothing is made"
+    assert (folder / entry["source"]["path"]).read_bytes() == b"tested"
+    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tilery@sha256:" + 64 * "1"
+    function = alone("lambda", LAMBDA_PACKAGE="image", LAMBDA_IMAGE=image).named("Function", "Lambda::Function")
+    assert f"@sha256:{64 * '1'}" in json.dumps(function["Code"]["ImageUri"])
+
+
+def test_jobs_are_released_with_the_tasks() -> None:
+    def stacks(**settings: str) -> str:
+        found = project("Deploy", CATALOG="s3://maps/layers/", **settings).named("Deploy", "CodeBuild::Project")
+        return next(v["Value"] for v in found["Environment"]["EnvironmentVariables"] if v["Name"] == "STACKS")
+
+    assert stacks() == "tilery-ecs-dev"
+    assert stacks(JOBS="1") == "tilery-ecs-dev tilery-jobs-dev"
+    assert stacks(INCOMING="1", RELEASE_TO="ecs") == "tilery-ecs-dev"
+
+
+def test_the_last_good_release_stays_when_the_pipelines_leavings_go() -> None:
+    (rule,) = release().named("Artifacts", "S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert (rule["Prefix"], rule["ExpirationInDays"]) == ("tilery-rel", 30)
+    assert not "last-good/".startswith(rule["Prefix"])
 
 
 def test_only_what_builds_images_has_docker() -> None:
@@ -72,13 +139,12 @@ def test_the_files_that_the_projects_run_are_there_and_say_what_the_pipeline_ask
     template = release()
     build = yaml.safe_load((ROOT / template.named("Build", "CodeBuild::Project")["Source"]["BuildSpec"]).read_text())
     deploy = yaml.safe_load((ROOT / template.named("Deploy", "CodeBuild::Project")["Source"]["BuildSpec"]).read_text())
-    assert build["env"]["exported-variables"] == ["IMAGE"]
+    assert build["env"]["exported-variables"] == ["IMAGE", "LAMBDA_IMAGE"]
+    assert build["artifacts"]["base-directory"] == "build/tested"
     commands = "\n".join(build["phases"]["build"]["commands"])
     order = ["make test", "docker build", "docker/try_image.sh", "docker push", "export IMAGE="]
     assert sorted(order, key=commands.index) == order, "nothing is pushed that was not tried out"
-    commands = "\n".join(deploy["phases"]["build"]["commands"])
-    order = ["cdk -- deploy", "make release", "make test-deployed"]
-    assert sorted(order, key=commands.index) == order
+    assert deploy["phases"]["build"]["commands"] == ["python3 -m cdk.deliver"]
 
 
 @pytest.fixture
@@ -134,30 +200,6 @@ def test_nothing_is_pushed_when_something_has_failed(tools: Path, fails: str) ->
     code, calls = run_spec("buildspec.yml", tools, REPOSITORY=IMAGE, COMMIT="abc", fails=fails)
     assert code == 1
     assert not [call for call in calls if call.startswith("docker push")]
-
-
-def test_a_deployment_shifts_tasks_and_tries_both_stacks_out(tools: Path) -> None:
-    stacks = "maps-ecs-dev maps-lambda-dev"
-    code, calls = run_spec("deployspec.yml", tools, STACKS=stacks, TILERY_STACK_RELEASE="blue-green")
-    assert code == 0
-    assert calls == [
-        "make cdk",
-        f"npm run -s cdk -- deploy {stacks} --require-approval never --outputs-file outputs.json",
-        "make release STACK=maps-ecs-dev OUTPUTS=outputs.json",
-        "make test-deployed STACK=maps-ecs-dev OUTPUTS=outputs.json WAIT=120",
-        "make test-deployed STACK=maps-lambda-dev OUTPUTS=outputs.json WAIT=120",
-    ]
-    code, calls = run_spec("deployspec.yml", tools, STACKS=stacks)
-    assert code == 0
-    assert not [call for call in calls if "release" in call]
-
-
-@pytest.mark.parametrize("fails", ["deploy maps", "release STACK", "test-deployed STACK=maps-ecs"])
-def test_a_deployment_that_fails_ends_the_pipeline(tools: Path, fails: str) -> None:
-    stacks = "maps-ecs-dev maps-lambda-dev"
-    code, calls = run_spec("deployspec.yml", tools, STACKS=stacks, TILERY_STACK_RELEASE="blue-green", fails=fails)
-    assert code == 1
-    assert fails in calls[-1]
 
 
 def test_no_role_has_all_actions_or_a_policy_of_aws() -> None:

@@ -15,74 +15,115 @@ from tests.cdk.support import alone, synthesised
 CDK = Path(__file__).parents[2] / "cdk"
 
 
-def bucket(name: str, part: str = "TileStore", kind: str = "AWS::S3::Bucket") -> dict[str, Any]:
+STACKS = pytest.mark.parametrize("stack", ["ecs", "lambda"])
+
+
+def bucket(name: str, part: str = "TileStore", kind: str = "AWS::S3::Bucket", stack: str = "ecs") -> dict[str, Any]:
     (found,) = (
         r["Properties"]
-        for n, r in synthesised(name).whole["Resources"].items()
+        for n, r in synthesised(name, stack).whole["Resources"].items()
         if n.startswith(part) and r["Type"] == kind
     )
     return found
 
 
-def statements(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = bucket(name, kind="AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+def statements(name: str, stack: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = bucket(name, kind="AWS::S3::BucketPolicy", stack=stack)["PolicyDocument"]["Statement"]
     return found
 
 
-def test_a_website_lets_everybody_read_tiles_and_do_nothing_else() -> None:
-    (allowed,) = (s for s in statements("website") if s["Effect"] == "Allow")
+def environment(name: str, stack: str) -> dict[str, Any]:
+    template = synthesised(name, stack)
+    if stack == "ecs":
+        return template.environment()
+    found: dict[str, Any] = template.named("Function", "Lambda::Function")["Environment"]["Variables"]
+    return found
+
+
+def walk(rules: list[dict[str, Any]], key: str, status: str) -> list[str]:
+    """Where S3's website sends a caller whose objects are all missing; the first rule that fits counts."""
+    way: list[str] = []
+    while len(way) < 9:
+        fits = (
+            (rule["RoutingRuleCondition"].get("KeyPrefixEquals", ""), rule["RedirectRule"])
+            for rule in rules
+            if rule["RoutingRuleCondition"]["HttpErrorCodeReturnedEquals"] == status
+            and key.startswith(rule["RoutingRuleCondition"].get("KeyPrefixEquals", ""))
+        )
+        prefix, where = next(fits)
+        key = where["ReplaceKeyPrefixWith"] + key.removeprefix(prefix)
+        if "HostName" in where:
+            return [*way, f"service/{key}"]
+        way.append(key)
+    raise AssertionError(f"in circles: {way}")
+
+
+@STACKS
+def test_a_website_lets_everybody_read_tiles_and_do_nothing_else(stack: str) -> None:
+    (allowed,) = (s for s in statements("website", stack) if s["Effect"] == "Allow")
     assert allowed["Action"] == "s3:GetObject"
     assert json.dumps(allowed["Resource"]).endswith('"/tiles/*"]]}')
-    (denied,) = (s for s in statements("website") if s["Effect"] == "Deny")
+    (denied,) = (s for s in statements("website", stack) if s["Effect"] == "Deny")
     assert denied["NotAction"] == "s3:GetObject"
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    blocked = bucket("website")["PublicAccessBlockConfiguration"]
+    blocked = bucket("website", stack=stack)["PublicAccessBlockConfiguration"]
     assert blocked == {
         "BlockPublicAcls": True,
         "IgnorePublicAcls": True,
         "BlockPublicPolicy": False,
         "RestrictPublicBuckets": False,
     }
-    assert "AccessControl" not in bucket("website")
+    assert "AccessControl" not in bucket("website", stack=stack)
 
 
-def test_what_a_website_has_not_got_leads_to_the_service_for_now() -> None:
-    rules = bucket("website")["WebsiteConfiguration"]["RoutingRules"]
+@STACKS
+def test_what_a_website_has_not_got_leads_to_the_service_for_now(stack: str) -> None:
+    rules = bucket("website", stack=stack)["WebsiteConfiguration"]["RoutingRules"]
     codes = {rule["RoutingRuleCondition"]["HttpErrorCodeReturnedEquals"] for rule in rules}
     assert codes == {"403", "404"}, "without the right to list the bucket, what is missing is a 403"
     for rule in rules:
-        assert rule["RoutingRuleCondition"]["KeyPrefixEquals"] == "tiles/"
         assert rule["RedirectRule"]["HttpRedirectCode"] == "307", "browsers keep 301, S3's own choice, for ever"
-        assert rule["RedirectRule"]["ReplaceKeyPrefixWith"] == "unstored/"
-        assert "Balancer" in json.dumps(rule["RedirectRule"]["HostName"])
-    environment = synthesised("website").environment()
-    assert environment["TILERY_TILE_STORE_MODE"] == "redirect"
-    assert environment["TILERY_TILE_STORE_LAYOUT"] == "plain"
-    assert environment["TILERY_TILE_STORE_FIRST"] == "1"
-    assert "WebsiteURL" in json.dumps(environment["TILERY_TILE_STORE_URL"])
+    for status in ("403", "404"):
+        assert walk(rules, "tiles/alps/8/133/90.png", status) == ["service/unstored/alps/8/133/90.png"]
+        assert walk(rules, "alps/8/133/90.png", status) == [
+            "tiles/alps/8/133/90.png",
+            "service/unstored/alps/8/133/90.png",
+        ]
+    (host,) = {json.dumps(rule["RedirectRule"]["HostName"]) for rule in rules if "HostName" in rule["RedirectRule"]}
+    (protocol,) = {rule["RedirectRule"]["Protocol"] for rule in rules if "HostName" in rule["RedirectRule"]}
+    assert (protocol, "Balancer" in host, "ApiEndpoint" in host) == (
+        ("http", True, False) if stack == "ecs" else ("https", False, True)
+    )
+    told = environment("website", stack)
+    assert told["TILERY_TILE_STORE_MODE"] == "redirect"
+    assert told["TILERY_TILE_STORE_LAYOUT"] == "plain"
+    assert told["TILERY_TILE_STORE_FIRST"] == "1"
+    assert "WebsiteURL" in json.dumps(told["TILERY_TILE_STORE_URL"])
 
 
-def test_behind_cloudfront_the_bucket_stays_private() -> None:
-    assert set(bucket("store-first")["PublicAccessBlockConfiguration"].values()) == {True}
-    assert "WebsiteConfiguration" not in bucket("store-first")
-    (allowed,) = (s for s in statements("store-first") if s["Effect"] == "Allow")
+@STACKS
+def test_behind_cloudfront_the_bucket_stays_private(stack: str) -> None:
+    assert set(bucket("store-first", stack=stack)["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "WebsiteConfiguration" not in bucket("store-first", stack=stack)
+    (allowed,) = (s for s in statements("store-first", stack) if s["Effect"] == "Allow")
     assert allowed["Principal"] == {"Service": "cloudfront.amazonaws.com"}
     assert allowed["Action"] == "s3:GetObject"
     assert "Distribution" in json.dumps(allowed["Condition"])
-    environment = synthesised("store-first").environment()
-    assert environment["TILERY_TILE_STORE_MODE"] == "serve", "whom CloudFront asked already is sent nowhere"
-    assert environment["TILERY_TILE_STORE_LAYOUT"] == "plain"
-    assert "TILERY_TILE_STORE_FIRST" not in environment
+    told = environment("store-first", stack)
+    assert told["TILERY_TILE_STORE_MODE"] == "serve", "whom CloudFront asked already is sent nowhere"
+    assert told["TILERY_TILE_STORE_LAYOUT"] == "plain"
+    assert "TILERY_TILE_STORE_FIRST" not in told
 
 
-def test_cloudfront_asks_the_bucket_and_then_the_service() -> None:
-    config = synthesised("store-first").one("CloudFront::Distribution")["DistributionConfig"]
+@STACKS
+def test_cloudfront_asks_the_bucket_and_then_the_service(stack: str) -> None:
+    config = synthesised("store-first", stack).one("CloudFront::Distribution")["DistributionConfig"]
     (group,) = config["OriginGroups"]["Items"]
     origins = {origin["Id"]: origin for origin in config["Origins"]}
     first, second = (origins[member["OriginId"]] for member in group["Members"]["Items"])
     assert first["OriginPath"] == "/tiles"
     assert "OriginAccessControlId" in first
-    assert "VpcOriginConfig" in second
+    assert ("VpcOriginConfig" in second) is (stack == "ecs")
     assert {403, 404} <= set(group["FailoverCriteria"]["StatusCodes"]["Items"])
     behaviours = {entry["PathPattern"]: entry for entry in config["CacheBehaviors"]}
     assert list(behaviours)[-1] == "/*/*/*/*.*", "whatever else has as many parts comes before"
@@ -94,7 +135,23 @@ def test_cloudfront_asks_the_bucket_and_then_the_service() -> None:
     assert config["DefaultCacheBehavior"]["TargetOriginId"] == second["Id"]
 
 
-@pytest.mark.parametrize("stack", ["ecs", "lambda"])
+def test_the_website_of_the_function_leads_to_an_http_api() -> None:
+    """A function URL has no name before there is a function, and the function names the website."""
+    template = synthesised("website", "lambda")
+    assert "AWS::Lambda::Url" not in template.kinds()
+    assert template.named("Function", "Lambda::Function")["Timeout"] == 30
+    assert (
+        alone("lambda", TILE_WEBSITE="1", TIMEOUT="60").named("Function", "Lambda::Function")["Environment"][
+            "Variables"
+        ]["TILERY_DEADLINE"]
+        == "28"
+    ), "an HTTP API waits for 30 seconds"
+    assert "TilesUrl" in template.whole["Outputs"]
+    said = "".join(path.read_text() for path in template.folder.glob("*.json"))
+    assert "The website leads to an HTTP API" in said
+
+
+@STACKS
 def test_tiles_stay_unless_the_settings_say_for_how_long(stack: str) -> None:
     def rules(**settings: str) -> list[dict[str, Any]]:
         found = alone(stack, TILE_STORE="1", ACCESS_LOGS="0", **settings).named("TileStore", "S3::Bucket")
@@ -108,6 +165,8 @@ def test_tiles_stay_unless_the_settings_say_for_how_long(stack: str) -> None:
     ("uri", "query", "wanted"),
     [
         ("/alps/8/133/90.png", {}, "/alps/8/133/90.png"),
+        ("/tiles/alps/8/133/90.png", {}, "/alps/8/133/90.png"),
+        ("/tiles/alps/8/133/90.png", {"style": "one"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90.png"),
         ("/alps/8/133/90@2x.webp", {"unknown": "1"}, "/alps/8/133/90@2x.webp"),
         ("/alps/8/133/90.png", {"style": "one"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90.png"),
         ("/alps/8/133/90@2x.png", {"bidx": "1"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90@2x.png"),
