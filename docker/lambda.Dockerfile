@@ -45,6 +45,7 @@ RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/lib/python3.*/
     && useradd --system --no-create-home --home-dir /tmp --shell /usr/sbin/nologin --uid 10001 tilery
 WORKDIR /srv/tilery
 COPY --from=packages /srv/venv /srv/venv
+COPY docker/lambda_entrypoint.sh ./
 COPY tilery tilery
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
@@ -56,7 +57,8 @@ ENV PATH=/srv/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=2
 USER 10001:10001
-ENTRYPOINT ["python", "-m", "awslambdaric"]
+# in Lambda AWS's runtime client; anywhere else an emulator, on port 8080
+ENTRYPOINT ["/srv/tilery/lambda_entrypoint.sh"]
 CMD ["app.lambda_handler.handler"]
 
 # The zip, by the script that `make lambda-zip` runs too: for the processor that this image is for

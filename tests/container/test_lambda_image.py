@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,7 +51,7 @@ def get(address: str, path: str) -> tuple[int, bytes, str]:
 
 def test_what_the_image_is(lambda_image: str) -> None:
     config = json.loads(docker("image", "inspect", lambda_image))[0]
-    assert config["Config"]["Entrypoint"] == ["python", "-m", "awslambdaric"]
+    assert config["Config"]["Entrypoint"] == ["/srv/tilery/lambda_entrypoint.sh"]
     assert config["Config"]["Cmd"] == ["app.lambda_handler.handler"]
     assert config["Config"]["User"] == "10001:10001"
     assert config["Size"] < 450e6, "see docker/trim.py"
@@ -84,3 +85,32 @@ def test_documents_pages_and_refusals(runtime: LambdaRuntime) -> None:
     assert (status, json.loads(body)["code"]) == (413, "answer_too_large")
     status, body, _ = get(runtime.front(), "/cog/info?url=/etc/passwd")
     assert (status, json.loads(body)["code"]) == (403, "source_refused")
+
+
+def test_without_lambda_the_image_answers_as_awss_own_do(lambda_image: str) -> None:
+    event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/healthz",
+        "rawQueryString": "",
+        "headers": {"host": "localhost"},
+        "requestContext": {"http": {"method": "GET", "path": "/healthz", "sourceIp": "127.0.0.1"}},
+        "isBase64Encoded": False,
+    }
+    options = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "-p", "127.0.0.1:0:8080"]
+    container = docker("run", "-d", "--rm", *options, lambda_image).strip()
+    try:
+        port = int(docker("port", container, "8080/tcp").splitlines()[0].rpartition(":")[2])
+        limit = time.monotonic() + 60
+        while True:
+            try:
+                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+                    connection.request("POST", "/2015-03-31/functions/function/invocations", json.dumps(event))
+                    answer = json.loads(connection.getresponse().read())
+                break
+            except (OSError, http.client.HTTPException):
+                assert time.monotonic() < limit, docker("logs", container)
+                time.sleep(0.2)
+        assert answer["statusCode"] == 200, answer
+    finally:
+        docker("stop", container)
