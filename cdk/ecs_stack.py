@@ -11,12 +11,13 @@ from constructs import Construct
 
 from cdk.balancer import make_balancer
 from cdk.buckets import make_bucket
-from cdk.config import SECRETS, StackConfig
+from cdk.config import StackConfig
 from cdk.ecs_release import make_release
 from cdk.edge import balancer_origin, make_distribution, make_firewall
 from cdk.network import make_network
 from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.service import make_service
+from cdk.settings import SECRETS
 from cdk.tags import tag
 from cdk.website import environment, open_website, put_store_first
 

@@ -30,9 +30,10 @@ from constructs import Construct
 
 from cdk.acknowledged import acknowledge_jobs
 from cdk.buckets import make_bucket
-from cdk.config import RETENTION, StackConfig
+from cdk.config import StackConfig
 from cdk.network import Network, make_network
 from cdk.service import make_image
+from cdk.settings import RETENTION
 from cdk.tags import tag
 
 INCOMING = "incoming/"

@@ -13,8 +13,9 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.buckets import store_statements
-from cdk.config import RETENTION, StackConfig
+from cdk.config import StackConfig
 from cdk.lambda_package import HANDLER, image_code, zip_code
+from cdk.settings import RETENTION
 
 ALIAS = "live"
 """What users reach. CodeDeploy decides which version that is."""

@@ -9,11 +9,12 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.buckets import make_bucket
-from cdk.config import SECRETS, StackConfig
+from cdk.config import StackConfig
 from cdk.lambda_front import connect, make_front
 from cdk.lambda_function import make_function
 from cdk.lambda_observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.lambda_release import make_release
+from cdk.settings import SECRETS
 from cdk.tags import tag
 from cdk.website import environment as of_website
 from cdk.website import open_website

@@ -18,9 +18,10 @@ from constructs import Construct
 from cdk import timing
 from cdk.balancer import CONTAINER, PORT, Balancer
 from cdk.buckets import store_statements
-from cdk.config import RETENTION, StackConfig
+from cdk.config import StackConfig
 from cdk.images import ECR, repository_of
 from cdk.network import Network
+from cdk.settings import RETENTION
 
 ROOT = Path(__file__).parent.parent
 """Name of an image in AWS's own registry."""

@@ -49,3 +49,8 @@ test-deploy-guide: .venv-emulator/.made ## the guide's commands with pip and npm
 	bash tests/cdk/deploy_guide.sh
 
 .PHONY: test-deploy-guide
+
+test-deploy-changes: cdk .venv-emulator/.made ## the second step against the emulator: a domain for tasks that run, a website for a function
+	bash tests/cdk/deploy_changes.sh
+
+.PHONY: test-deploy-changes

@@ -102,9 +102,10 @@ class Website:
         status = "403"  # nobody may list the bucket, so S3 does not say that there is nothing
         for rule in self.rules:
             condition, way = rule["RoutingRuleCondition"], rule["RedirectRule"]
-            if condition["HttpErrorCodeReturnedEquals"] == status and key.startswith(condition["KeyPrefixEquals"]):
-                rest = key.removeprefix(condition["KeyPrefixEquals"])
-                place = f"{way['Protocol']}://{self.service}/{way['ReplaceKeyPrefixWith']}{rest}"
+            prefix = condition.get("KeyPrefixEquals", "")
+            if condition["HttpErrorCodeReturnedEquals"] == status and key.startswith(prefix):
+                base = f"{way['Protocol']}://{self.service}" if "HostName" in way else self.address
+                place = f"{base}/{way['ReplaceKeyPrefixWith']}{key.removeprefix(prefix)}"
                 self._send(request, int(way["HttpRedirectCode"]), {"Location": place}, b"")
                 return
         self._send(request, int(status), {}, b"<Error><Code>AccessDenied</Code></Error>")
@@ -209,11 +210,17 @@ def test_a_missing_tile_is_made_and_from_then_on_comes_from_the_store_alone(
         assert statuses(followed(f"http://127.0.0.1:{server.port}/{TILE}")) == [302, 200], "the short address works too"
         assert statuses(followed(f"{website.address}/tiles/alps/8/0/0.png")) == [307, 404]
         assert statuses(followed(f"{website.address}/tiles/none/8/0/0.png")) == [307, 404]
-        assert statuses(followed(f"{website.address}/secret.txt")) == [403], "no rule for what is no tile"
+        assert statuses(followed(f"{website.address}/secret.txt")) == [307, 307, 404], "the service knows no such tile"
+        root = followed(f"{website.address}/{TILE}")
+        assert statuses(root) == [307, 200], "the tile at the root of the website is the one below tiles/"
+        assert (root[1].url, root[1].body) == (start, first[2].body)
+        assert "Cache-Control" not in root[0].headers
         # the tile was removed while the service still has it in memory
         s3.delete(BUCKET, f"tiles/{TILE}")
         again = followed(start)
         assert statuses(again) == [307, 302, 200]
+        s3.delete(BUCKET, f"tiles/{TILE}")
+        assert statuses(followed(f"{website.address}/{TILE}")) == [307, 307, 302, 200]
         assert again[2].body == first[2].body
         told = json.loads(server.get("/alps")[2])
         assert told["tiles"] == [f"{website.address}/tiles/alps/{{z}}/{{x}}/{{y}}@2x.png"]
