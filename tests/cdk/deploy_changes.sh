@@ -32,13 +32,13 @@ TILERY_STACK_CERTIFICATE_ARN=$(aws acm request-certificate --domain-name tiles.e
 import json, sys
 print(json.load(sys.stdin)['CertificateArn'])")
 export TILERY_STACK_CERTIFICATE_ARN
-export TILERY_STACK_DOMAIN=tiles.example.com TILERY_STACK_HOSTED_ZONE_ID=Z0123456789 TILERY_STACK_HOSTED_ZONE_NAME=example.com
+export TILERY_STACK_DOMAIN=tiles.example.com
 deploy mytiler-ecs-dev --method direct --previous-parameters=false
 look mytiler-ecs-dev "
 ports = {int(own['Port']): own['DefaultActions'][0]['Type'] for own in kinds('ElasticLoadBalancingV2::Listener').values()}
 assert ports == {80: 'redirect', 443: 'forward'}, ports
 assert outputs['Url'] == 'https://tiles.example.com', outputs" "a domain was added"
-unset TILERY_STACK_CERTIFICATE_ARN TILERY_STACK_DOMAIN TILERY_STACK_HOSTED_ZONE_ID TILERY_STACK_HOSTED_ZONE_NAME
+unset TILERY_STACK_CERTIFICATE_ARN TILERY_STACK_DOMAIN
 export TILERY_STACK_TILE_WEBSITE=1
 deploy mytiler-lambda-dev
 look mytiler-lambda-dev "
