@@ -124,7 +124,7 @@ def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
         Line(name="Alarms", dollars=LAMBDA_ALARMS * prices.ALARM.dollars, how="four, which watch five metrics"),
         Line(name="Reads from S3", dollars=requests * 2 * prices.S3_GET.dollars, how="2 ranges a tile"),
     ]
-    if config.lambda_front == "http-api":
+    if config.front == "http-api":
         log = (requests * ACCESS_LOG_BYTES / 1e9 * prices.LOG_GB.dollars) if config.access_logs else 0.0
         dollars = requests * prices.HTTP_API_REQUEST.dollars + log
         lines.append(Line(name="HTTP API", dollars=dollars, how="a function URL costs nothing"))
