@@ -41,7 +41,7 @@ def test_the_little_raster_is_one(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "world.tif") as found:
         assert (found.width, found.height, found.count) == (256, 256, 3)
         assert found.crs.to_epsg() == 3857
-        assert np.allclose(found.bounds, (-snapshot.WORLD, -snapshot.WORLD, snapshot.WORLD, snapshot.WORLD))
+        assert np.allclose(found.bounds, (-exact.HALF, -exact.HALF, exact.HALF, exact.HALF))
         red, green, blue = found.read()
     assert (red[0] == np.arange(256)).all()
     assert (green[:, 0] == np.arange(256)[::-1]).all()

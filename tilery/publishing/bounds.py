@@ -37,9 +37,8 @@ def size_at(bounds: Bounds, zoom: int) -> tuple[int, int]:
     west, south, east, north = bounds
     side = 256 * 2**zoom
     wide = east - west if west <= east else east + 360 - west
-    return max(1, round(wide / 360 * side)), max(
-        1, round((mercator.part_north_of(south) - mercator.part_north_of(north)) * side)
-    )
+    high = mercator.part_north_of(south) - mercator.part_north_of(north)
+    return max(1, round(wide / 360 * side)), max(1, round(high * side))
 
 
 def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:
