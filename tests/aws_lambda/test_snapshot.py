@@ -15,6 +15,7 @@ import rasterio
 from app.api.app import create_app
 from app.aws_lambda import snapshot
 from app.config.settings import Settings
+from tests.support import exact
 
 ROOT = Path(__file__).parents[2]
 LOADED = """

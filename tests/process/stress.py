@@ -23,12 +23,16 @@ from app.process import native
 
 native.prepare(os.environ)
 
+from app.config.engine_options import engine_options  # noqa: E402
+from app.config.settings import get  # noqa: E402
 from app.serving.render import opened  # noqa: E402
 from tests.support import rasters  # noqa: E402
+from tilery.engine import Engine  # noqa: E402
 from tilery.errors import TileryError  # noqa: E402
 from tilery.geo import tms  # noqa: E402
 from tilery.reading.options import ReadOptions  # noqa: E402
 from tilery.reading.reader import Reader  # noqa: E402
+from tilery.reading.source import raster as raster_source  # noqa: E402
 from tilery.storage.locations import FileLocation  # noqa: E402
 
 VERSIONS = 12
@@ -61,7 +65,8 @@ def versions(folder: Path, kind: str) -> list[bytes]:
 class Stress:
     """The files, who changes them and who reads them."""
 
-    def __init__(self, folder: Path, files: int) -> None:
+    def __init__(self, engine: Engine, folder: Path, files: int) -> None:
+        self.engine = engine
         self.folder = folder
         self.bytes = {kind: versions(folder, kind) for kind in KINDS}
         self.files = [(folder / f"{number}.tif", KINDS[number % len(KINDS)]) for number in range(files)]
@@ -128,7 +133,7 @@ class Stress:
                 return set(np.unique(raster.data).tolist())
             return set(np.unique(raster.data[:, raster.mask[0]]).tolist())
 
-        return opened(FileLocation(path=str(path)), work)[0]
+        return opened(self.engine, raster_source(FileLocation(path=str(path))), work)[0]
 
     def run(self, seconds: float) -> None:
         """All of it for some seconds; then every file must show what was written last."""
@@ -149,6 +154,7 @@ class Stress:
 if __name__ == "__main__":
     faulthandler.enable()
     faulthandler.dump_traceback_later(90, exit=True)
-    stress = Stress(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
-    stress.run(float(sys.argv[3]))
+    with Engine(engine_options(get())) as engine:
+        stress = Stress(engine, Path(sys.argv[1]).resolve(), int(sys.argv[2]))
+        stress.run(float(sys.argv[3]))
     print(json.dumps({"outcomes": stress.outcomes, "wrong": stress.wrong[:10]}), flush=True)

@@ -206,7 +206,7 @@ def test_a_grown_worker_is_replaced_and_somebody_always_answers(serve: Callable[
 def test_a_worker_told_to_stop_as_it_is_forked_stops(tmp_path: Path, where: str) -> None:
     """Between the fork and its own signals a worker is told to stop: the moment is made long, on either side of the
     hook of ours."""
-    shipped = ROOT / "docker" / "gunicorn_conf.py"
+    shipped = ROOT / "app" / "process" / "gunicorn_conf.py"
     hook = ["our_post_fork(server, worker)", "    time.sleep(1.5)"]
     hook = hook[::-1] if where == "before" else hook
     configuration = tmp_path / "conf.py"

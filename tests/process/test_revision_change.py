@@ -230,7 +230,7 @@ def _check(answers: list[Answer], values: list[int], began: list[float]) -> None
     tags: dict[tuple[str, str], set[int]] = defaultdict(set)
     for answer in answers:
         if answer.value is not None:
-            assert answer.how in ("hit", "miss", "wait")
+            assert answer.how in ("hit", "miss", "wait", "stored")
             tags[answer.path, answer.etag].add(answer.value)
     assert all(len(found) == 1 for found in tags.values()), "an entity tag stands for one body"
     for path in {path for path, _ in tags}:

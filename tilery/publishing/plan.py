@@ -86,6 +86,8 @@ class PublishPlan:
     """What would be done."""
 
     origin: fetch.PublishedSource
+    original: Profile
+    """Facts of the source, with what the publisher added."""
     profile: Profile
     """Facts of the raster, in degrees within ±180 where they are warped."""
     roll: antimeridian.Roll | None
@@ -122,10 +124,12 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
     Raises:
         TileryError: it cannot be published in this way; the text says what to do.
     """
-    profile = rasters.placed(found, order.placement)
+    profile = original = rasters.placed(found, order.placement)
     rasters.crs_of(profile)
     kind = order.kind or kinds.guess(profile, sample)
     profile, gaps = closed(profile, own=order.placement.nodata is None)
+    if gaps is not None and gaps.own and gaps.common is None:
+        original = profile  # its mask tells what its nodata, rounded to floating point, does not
     compression = profiles.compression(order.profile, profile, kind, order.quality)
     legacy = order.layout == "legacy"
     native = order.grid == "native" or legacy
@@ -175,6 +179,7 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
     raw = width * height * bands * np.dtype(profile.dtypes[0]).itemsize
     return PublishPlan(
         origin=origin,
+        original=original,
         profile=profile,
         roll=roll,
         gaps=gaps,

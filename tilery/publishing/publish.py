@@ -217,7 +217,7 @@ def _need_right(planned: PublishPlan, source: Path, target: Path, profile: Profi
     lossless = planned.compression.lossless
     resampling = kinds.OVERVIEWS[planned.kind]
     levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
-    points = agreement.need_same_area(source, planned.profile, target, profile)
+    points = agreement.need_same_area(source, planned.original, target, profile)
     served.need_tiles(target, profile, planned.minzoom, planned.zoom, points, lossless=lossless)
 
 

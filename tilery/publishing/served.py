@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tilery.engine import Engine, EngineOptions
 from tilery.errors import BrokenRaster, TileryError
 from tilery.geo import crs as crs_
 from tilery.geo import tms
@@ -16,13 +15,17 @@ from tilery.geo.mercator import HALF, LATITUDE, resolution_at
 from tilery.geo.raster import Array, Raster
 from tilery.publishing import rasters, valid
 from tilery.publishing.agreement import Points
+from tilery.publishing.apart import apart
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
-from tilery.reading.reader import Reader
-from tilery.reading.source import raster
 from tilery.storage.policy import Policy
 
+if TYPE_CHECKING:
+    from tilery.reading.reader import Reader
+
 _TILE = 256
+_LARGE = 256 << 20
+"""Bytes of pixels from which on a process of its own is worth the second that it takes to start."""
 _BANDS = 3
 """Bands that are looked at, at most."""
 _ALMOST = 1e-3
@@ -33,6 +36,9 @@ _LOSS = 8
 
 def need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points: Points, *, lossless: bool) -> None:
     """Check that tiles are read as the file has them: one of each zoom, where the raster has valid pixels.
+
+    The server keeps blocks in memory, which a publish of a large raster has not got: of such a one this is done in a
+    process of its own.
 
     Args:
         path: the finished file.
@@ -45,6 +51,18 @@ def need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points:
     Raises:
         BrokenRaster: a tile cannot be read, or shows something else.
     """
+    large = profile.width * profile.height * profile.count * profile.dtype.itemsize > _LARGE
+    arguments = (path, profile, minzoom, maxzoom, points, lossless)
+    if large:
+        apart(_need_tiles, *arguments)
+    else:
+        _need_tiles(*arguments)
+
+
+def _need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points: Points, lossless: bool) -> None:
+    from tilery.engine import Engine, EngineOptions
+    from tilery.reading.source import raster
+
     place = _place(profile, points)
     if place is None:
         return

@@ -107,7 +107,7 @@ class _File:
     """The numbers of a TIFF."""
 
     def __init__(self, file: SourceFile, size: int) -> None:
-        head = bytes_at(file, 0, 16)
+        head = bytes_at(file, 0, 16).ljust(16, b"\0")  # a file that is being written may end here
         self.file = file
         self.size = size
         self.order = "<" if head[:2] == b"II" else ">"
