@@ -126,17 +126,17 @@ class Mix:
         x = int((lon + 180) / 360 * 2**z)
         y = int((1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * 2**z)
         suffix = self._random.choice(("png", "jpg", "webp", "npy"))
-        return "GET", f"/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.{suffix}?{self._url()}&{self._look()}", None
+        return "GET", f"/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.{suffix}?{self._url()}&{self._rendering()}", None
 
     def _preview(self) -> Call:
         size, suffix = self._random.randint(64, 1024), self._random.choice(("png", "jpg", "tif", "npy"))
-        return "GET", f"/cog/preview.{suffix}?{self._url()}&max_size={size}&{self._look()}", None
+        return "GET", f"/cog/preview.{suffix}?{self._url()}&max_size={size}&{self._rendering()}", None
 
     def _box(self) -> Call:
         west, south = self._random.uniform(8, 9.5), self._random.uniform(45, 46.5)
         box = f"{west:.4f},{south:.4f},{west + 0.4:.4f},{south + 0.4:.4f}"
         crs = self._random.choice(("", "&dst_crs=EPSG:3857", "&dst_crs=EPSG:2056"))
-        return "GET", f"/cog/bbox/{box}/500x400.png?{self._url()}&{self._look()}{crs}", None
+        return "GET", f"/cog/bbox/{box}/500x400.png?{self._url()}&{self._rendering()}{crs}", None
 
     def _statistics(self) -> Call:
         return "GET", f"/cog/statistics?{self._url()}&max_size={self._random.choice((256, 1024, 2000))}", None
@@ -156,7 +156,7 @@ class Mix:
         return json.dumps({"type": "Feature", "properties": {}, "geometry": geometry}).encode()
 
     def _polygon(self) -> Call:
-        return "POST", f"/cog/feature/600x600.png?{self._url()}&{self._look()}", self._feature()
+        return "POST", f"/cog/feature/600x600.png?{self._url()}&{self._rendering()}", self._feature()
 
     def _polygon_statistics(self) -> Call:
         return "POST", f"/cog/statistics?{self._url()}&max_size=512", self._feature()
