@@ -386,7 +386,7 @@ function apply() {
     type: "raster",
     tiles: [tiles],
     tileSize: window.devicePixelRatio > 1.25 ? 256 : 512,
-    minzoom: tilejson.minzoom,
+    minzoom: 0, // all of a raster is fitted into the view first, which may take less than its own first zoom
     maxzoom: tilejson.maxzoom,
     bounds: west > east ? [-180, south, 180, north] : [west, south, east, north],
     attribution: credits(tilejson.attribution),
