@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,15 +39,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.serving": {"app.config", "app.observing", "app.process", "tilery"},
     "app.api": {"app.config", "app.observing", "app.process", "app.serving", "tilery"},
 }
-"""What each room may import beside itself; `tilery` alone stands for all of its rooms."""
+"""What each package may import beside itself; `tilery` alone stands for all that is in it."""
 TOP = {"app.main", "app.cli", "app.__main__", "app.commands", "app.aws_lambda", "app.lambda_handler"}
 """They put the parts together and may import everything."""
 UNFINISHED = {}
 """Imports that still run the wrong way, by module."""
 
 
-def room_of(name: str) -> str:
-    """The room of a dotted name: its first two parts."""
+def package_of(name: str) -> str:
+    """The package of a dotted name: its first two parts."""
     return ".".join(name.split(".")[:2])
 
 
@@ -67,16 +68,16 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_run_downwards(path: Path) -> None:
     module = name_of(path)
-    own = room_of(module)
+    own = package_of(module)
     if own in TOP or module in ("app", "tilery"):
         return
-    assert own in MAY_IMPORT, f"{module} is in no room"
+    assert own in MAY_IMPORT, f"{module} is in no package of the table"
     for name in imports_of(path):
-        room = room_of(name)
-        if name == "tilery.__version__" or room == own:
+        package = package_of(name)
+        if name == "tilery.__version__" or package == own:
             continue
         allowed = MAY_IMPORT[own]
-        assert room in allowed or (room.startswith("tilery.") and "tilery" in allowed), f"{module} imports {name}"
+        assert package in allowed or (package.startswith("tilery.") and "tilery" in allowed), f"{module} imports {name}"
 
 
 def test_the_library_knows_nothing_of_the_service() -> None:
@@ -113,3 +114,14 @@ def test_publishing_loads_neither_the_block_reader_nor_its_codecs() -> None:
         "tilery.reading.grid.reader",
         "tilery.reading.tiff.codecs",
     }
+
+
+def test_the_map_of_the_repository_names_what_is_there() -> None:
+    """Every package is in docs/architecture.md, and every file that it names exists."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for package in MAY_IMPORT:
+        path = package.replace(".", "/")
+        assert f"`{path}/`" in text or f"`{path}.py`" in text, f"docs/architecture.md does not name {package}"
+    map_, _, _ = text.partition("## Recipes")
+    for name in re.findall(r"`((?:app|tilery|tests)/[\w/.]+)`", map_):
+        assert (ROOT / name).exists(), f"docs/architecture.md names {name}"
