@@ -566,11 +566,11 @@ def one_number_a_block(path: Path, side: int) -> None:
 
 @pytest.mark.slow
 def test_a_raster_larger_than_memory_goes_through(tmp_path: Path) -> None:
-    """2.6 GB of pixels with 256 MB of memory for each process, libraries and all: ten times as much."""
+    """3 GB of pixels with 288 MB of memory for each process, libraries and all: ten times as much."""
     source = tmp_path / "large.tif"
-    memory = 256 << 20
-    one_number_a_block(source, 18_400)
-    assert 10 * memory <= 18_400**2 * 8
+    memory = 288 << 20
+    one_number_a_block(source, 19_456)
+    assert 10 * memory <= 19_456**2 * 8
 
     def little_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

@@ -29,7 +29,6 @@ from tilery.catalog import document as documents
 from tilery.catalog import ids
 from tilery.errors import Conflict, SourceError
 from tilery.publishing import (
-    agreement,
     check,
     display,
     fetch,
@@ -39,7 +38,6 @@ from tilery.publishing import (
     metadata,
     rasters,
     revisions,
-    served,
     transcode,
     warp,
 )
@@ -49,7 +47,8 @@ from tilery.publishing.complete import whole
 from tilery.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from tilery.publishing.overviews import files as overview_files
 from tilery.publishing.plan import PublishOptions, PublishPlan, note, plan
-from tilery.publishing.progress import Advance, Progress, Silent
+from tilery.publishing.progress import Progress, Silent
+from tilery.publishing.proof import need_right
 from tilery.publishing.revisions import DOCUMENT, document_before
 from tilery.publishing.statistics import passes, statistics
 from tilery.publishing.vrt import vrt
@@ -183,7 +182,7 @@ def _prepare(
         looked_at = size * passes(profile.dtypes[0]) + levels.pixels(profile)
         with progress.step("check", looked_at, "px") as advance:
             found = statistics(target, profile, advance)
-            _need_right(planned, path, target, profile, advance)
+            need_right(planned, path, target, profile, advance)
         fetch.check_unchanged(planned.origin)
         facts = {
             "files": files,
@@ -206,19 +205,6 @@ def _prepare(
         statistics=facts["statistics"],
         render=facts["render"],
     )
-
-
-def _need_right(planned: PublishPlan, source: Path, target: Path, profile: Profile, advance: Advance) -> None:
-    """Check that the file shows what its source shows, at every zoom.
-
-    Raises:
-        BrokenRaster: it does not, or that cannot be said.
-    """
-    lossless = planned.compression.lossless
-    resampling = kinds.OVERVIEWS[planned.kind]
-    levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
-    points = agreement.need_same_area(source, planned.original, target, profile)
-    served.need_tiles(target, profile, planned.minzoom, planned.zoom, points, lossless=lossless)
 
 
 def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tilery.storage.bytes import ByteSource
 
 BLOCK = 512
-CACHE_MB = 64
+CACHE_MB = 32
 """GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
 _NOT_A_RASTER = "GDAL cannot open this as a raster."
 _NOT_HARMLESS = (

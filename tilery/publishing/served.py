@@ -15,7 +15,6 @@ from tilery.geo.mercator import HALF, LATITUDE, resolution_at
 from tilery.geo.raster import Array, Raster
 from tilery.publishing import rasters, valid
 from tilery.publishing.agreement import Points
-from tilery.publishing.apart import apart
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.storage.policy import Policy
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from tilery.reading.reader import Reader
 
 _TILE = 256
-_LARGE = 256 << 20
-"""Bytes of pixels from which on a process of its own is worth the second that it takes to start."""
+_CACHE = 16 << 20
+"""Bytes of decoded blocks that the engine keeps: each is needed once."""
 _BANDS = 3
 """Bands that are looked at, at most."""
 _ALMOST = 1e-3
@@ -34,11 +33,8 @@ _LOSS = 8
 """By how much decoders of lossy compression may differ in the mean: they smooth colours between pixels or do not."""
 
 
-def need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points: Points, *, lossless: bool) -> None:
+def need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points: Points, lossless: bool) -> None:
     """Check that tiles are read as the file has them: one of each zoom, where the raster has valid pixels.
-
-    The server keeps blocks in memory, which a publish of a large raster has not got: of such a one this is done in a
-    process of its own.
 
     Args:
         path: the finished file.
@@ -51,15 +47,6 @@ def need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points:
     Raises:
         BrokenRaster: a tile cannot be read, or shows something else.
     """
-    large = profile.width * profile.height * profile.count * profile.dtype.itemsize > _LARGE
-    arguments = (path, profile, minzoom, maxzoom, points, lossless)
-    if large:
-        apart(_need_tiles, *arguments)
-    else:
-        _need_tiles(*arguments)
-
-
-def _need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points: Points, lossless: bool) -> None:
     from tilery.engine import Engine, EngineOptions
     from tilery.reading.source import raster
 
@@ -67,7 +54,10 @@ def _need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points
     if place is None:
         return
     location = Policy.from_sources([f"{path.parent.resolve()}/"]).locate(str(path.resolve()))
-    with Engine(EngineOptions(open_datasets=1)) as engine, engine.open(raster(location)) as reader:
+    with (
+        Engine(EngineOptions(open_datasets=1, block_cache_bytes=_CACHE, cores=1)) as engine,
+        engine.open(raster(location)) as reader,
+    ):
         for zoom in range(minzoom, maxzoom + 1):
             x, y = (min(2**zoom - 1, int(part * 2**zoom)) for part in place)
             _need_tile(path, profile, reader, (zoom, x, y), maxzoom, lossless=lossless, filled=bool(points.rows.size))
