@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -46,7 +46,10 @@ class EngineOptions:
     cores: int | None = None
     """Cores to count on. None: those that the process may run on."""
     sidecars: bool = False
-    """Read files beside a raster (``.aux.xml``, ``.ovr``, ``.msk``) too."""
+    """Let GDAL read files beside a local raster (``.aux.xml``, ``.ovr``, ``.msk``) by its own options."""
+    beside: Callable[[Location], Sequence[Location]] | None = None
+    """Where the overviews and the mask beside a raster are (`tilery.reading.sidecars.allowed`), which are then read
+    with it. None: nowhere."""
     policy: Policy = field(default_factory=Policy)
     """What sources that name others (the assets of an item) may name. None of all, where nothing is said."""
     alternate: str | None = None
@@ -66,6 +69,7 @@ class Engine:
         self.options = options or EngineOptions()
         self.stores = Stores(self.options.stores)
         self.sidecars = self.options.sidecars
+        self.beside = self.options.beside
         self._shares_blocks = block_arena is not None
         capacity = self.options.block_cache_bytes
         self.blocks = BlockCache(BLOCK_CACHE_BYTES if capacity is None else capacity, block_arena)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from app.config.settings import Settings
 from tilery.engine import EngineOptions
+from tilery.reading import sidecars
 from tilery.reading.gdal_options import ALONE
 from tilery.reading.options import ReadLimits
+from tilery.storage.locations import Location
 from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy
 
@@ -34,10 +38,18 @@ def engine_options(settings: Settings) -> EngineOptions:
         revalidate_seconds=settings.revalidate_seconds,
         block_cache_bytes=settings.block_cache_bytes,
         cores=settings.cores,
+        beside=_beside(settings) if settings.sidecars else None,
         sidecars=any(os.environ.get(name) != value for name, value in ALONE.items()),
         policy=Policy.from_sources(settings.sources),
         alternate=settings.stac_alternate,
     )
+
+
+def _beside(settings: Settings) -> Callable[[Location], Sequence[Location]]:
+    """Return what tells where files beside a raster may be read."""
+    of_callers = Policy.from_sources(settings.sources)
+    of_layers = of_callers.with_catalog(settings.catalog) if settings.catalog else of_callers
+    return partial(sidecars.allowed, policies=(of_callers, of_layers))
 
 
 def read_limits(settings: Settings) -> ReadLimits:

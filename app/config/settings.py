@@ -123,6 +123,11 @@ class Settings(EnvironmentSettings):
     """Answer for a tile outside the raster: the 404 that TiTiler gives, 204 without a body, or a transparent
     picture."""
 
+    sidecars: bool = Field(False, validation_alias=_names("SIDECARS"))
+    """Read the overviews and the mask that lie beside a raster, as ``a.tif.ovr`` and ``a.tif.msk``, local or remote.
+    They must be where ``sources`` allows. Costs two requests for each raster that is opened, and rasters with such
+    files are read through GDAL. Off: ``/info`` and ``/validate`` name them."""
+
     # Limits of one request
     deadline: float = Field(25.0, gt=0, allow_inf_nan=False, validation_alias=_names("DEADLINE"))
     """Seconds that one request may take. Keep it below the load balancer's idle timeout (60)."""

@@ -6,7 +6,7 @@ giving an opener to the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,6 +64,11 @@ class Resources(Protocol):
             SourceRefused: the policy does not allow it.
             InvalidParameter: it is no address.
         """
+        ...
+
+    @property
+    def beside(self) -> Callable[[Location], Sequence[Location]] | None:
+        """What tells where files beside a raster are that are read with it."""
         ...
 
     @property

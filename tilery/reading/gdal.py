@@ -16,8 +16,9 @@ import math
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import rasterio
@@ -35,6 +36,7 @@ from tilery.reading.grid.reader import joined, rows_of
 from tilery.reading.grid_reader import Pixels, overlaid
 from tilery.reading.precheck import Footing
 from tilery.reading.profile import Profile
+from tilery.reading.sidecars import Sidecar
 from tilery.storage.bytes.file_object import SourceFile, file_object
 from tilery.storage.bytes.protocol import ByteSource, SourceChanged
 
@@ -59,6 +61,7 @@ class Handle:
         sidecars: bool = False,
         overview: int | None = None,
         footing: Footing | None = None,
+        beside: Sequence[Sidecar] = (),
     ) -> None:
         """Open the raster of a byte source.
 
@@ -67,6 +70,7 @@ class Handle:
             sidecars: files beside this one have a say, so GDAL has to be given its name.
             overview: an overview level (from 0); None: the full raster.
             footing: what was found before of this very source; None: its header is checked first.
+            beside: open files that GDAL is to find beside it.
 
         Raises:
             NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
@@ -79,10 +83,11 @@ class Handle:
         self.footing = footing or precheck.check(self._ready, driver)
         self._by_name = source.local_path is not None and sidecars
         path = source.local_path if self._by_name else source.open_path
-        if self.footing.deflated is not None and not self._by_name:
-            path = None  # its blocks are looked at as they are read
+        if beside or (self.footing.deflated is not None and not self._by_name):
+            path = None  # they have no names; its blocks are looked at as they are read
         self._added = path is None
-        self._path = path or gdal_files.add(self._file)
+        self._beside = bool(beside)
+        self._path = path or gdal_files.add(self._file, {one.suffix: partial(self._file_beside, one) for one in beside})
         self._check_block: Callable[[int, Callable[[int, int], bytes]], None] | None = None
         try:
             with gdal_files.reachable():
@@ -93,7 +98,7 @@ class Handle:
         if self.footing.deflated is not None:  # from now on pixels are read
             self._check_block = self.footing.deflated.check
             for file in self._files:
-                file.check = self._check_block
+                file.check = file.check or self._check_block
 
     def _open(self, driver: str, overview: int | None) -> DatasetReader:
         options: dict[str, Any] = {"driver": driver, "sharing": False}
@@ -102,7 +107,10 @@ class Handle:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = rasterio.open(self._path, **options)
+                with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE") if self._beside else nullcontext():
+                    dataset = rasterio.open(self._path, **options)
+                    if self._beside:  # GDAL looks for files beside a mask when it is first asked for
+                        _ = dataset.mask_flag_enums, dataset.overviews(1)
         except FAILURES as error:
             self.check()
             raise BrokenRaster(
@@ -172,8 +180,21 @@ class Handle:
         file, self._ready = self._ready or file_object(self._source, quiet=True), None
         file.seek(0)
         file.check = self._check_block
-        self._files = [*(other for other in self._files if not other.closed or other.failure), file]
+        self._keep(file)
         return file
+
+    def _file_beside(self, sidecar: Sidecar) -> io.RawIOBase:
+        file = file_object(sidecar.source, quiet=True)
+        file.check = _unchecked if sidecar.footing.deflated is None else sidecar.footing.deflated.check
+        self._keep(file)
+        return file
+
+    def _keep(self, file: SourceFile) -> None:
+        self._files = [*(other for other in self._files if not other.closed or other.failure), file]
+
+
+def _unchecked(_start: int, _read: Callable[[int, int], bytes]) -> None:
+    """Let bytes pass that need no look."""
 
 
 class GdalGridReader:
@@ -182,8 +203,11 @@ class GdalGridReader:
     _most_idle = 4
     """Idle handles kept an overview level: as many as renders run at a time in one worker, and memory stays small."""
 
-    def __init__(self, source: ByteSource, profile: Profile, *, sidecars: bool = False) -> None:
+    def __init__(
+        self, source: ByteSource, profile: Profile, *, sidecars: bool = False, beside: Sequence[Sidecar] = ()
+    ) -> None:
         self._source = source
+        self._beside = beside
         self._profile = profile
         self._placer = Placer(profile)
         self._idle: dict[int | None, list[Handle]] = defaultdict(list)
@@ -206,7 +230,13 @@ class GdalGridReader:
             idle = self._idle[overview]
             handle = idle.pop() if idle else None
         if handle is None:
-            handle = Handle(self._source, sidecars=self._sidecars, overview=overview, footing=self._footing)
+            handle = Handle(
+                self._source,
+                sidecars=self._sidecars,
+                overview=overview,
+                footing=self._footing,
+                beside=self._beside,
+            )
             self._footing = handle.footing
         healthy = False
         try:

@@ -11,7 +11,7 @@ threads look into it.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -20,7 +20,9 @@ from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS, _OPENER_REGISTRY, _opene
 
 _NAME = "raster"
 
-_openers: dict[str, Callable[[], io.RawIOBase]] = {}
+_Opener = Callable[[], io.RawIOBase]
+
+_openers: dict[str, dict[str, _Opener]] = {}
 _numbers = count()
 _values: dict[Any, dict[Any, Any]] = {_OPENER_REGISTRY: {}, _OPEN_FILE_EXIT_STACKS: {}}
 """rasterio's context variables and their values."""
@@ -37,14 +39,15 @@ def reachable() -> Iterator[None]:
             variable.reset(token)
 
 
-def add(opener: Callable[[], io.RawIOBase]) -> str:
+def add(opener: _Opener, beside: Mapping[str, _Opener] | None = None) -> str:
     """Put a file into the folder and return its path, by which GDAL finds it within `reachable`.
 
     Args:
         opener: makes the file, anew each time that GDAL opens it.
+        beside: what makes files whose names are that of the file and these suffixes.
     """
     number = str(next(_numbers))
-    _openers[number] = opener
+    _openers[number] = {_NAME: opener} | {_NAME + suffix: other for suffix, other in (beside or {}).items()}
     return f"{_folder}/{number}/{_NAME}"
 
 
@@ -54,10 +57,10 @@ def remove(path: str) -> None:
 
 
 def _open(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
-    """What rasterio asks for files. A sidecar of any name does not exist."""
+    """What rasterio asks for files. A sidecar that was not added does not exist."""
     number, _slash, name = path.removeprefix("/").removeprefix(f"{_NAME}s/").partition("/")
-    opener = _openers.get(number)
-    if opener is None or name != _NAME or mode not in ("r", "rb"):
+    opener = _openers.get(number, {}).get(name)
+    if opener is None or mode not in ("r", "rb"):
         raise FileNotFoundError(path)
     return opener()
 

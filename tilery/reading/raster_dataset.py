@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tilery.geo.raster import Grid
+from tilery.reading import sidecars
 from tilery.reading.dataset import Resources
 from tilery.reading.grid.reader import BlockGridReader
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.profile import Profile, whole_nodata
+from tilery.reading.sidecars import Sidecar
 from tilery.reading.source import Source
 from tilery.reading.tiff import facts
 from tilery.reading.tiff.header import nodata_text
 from tilery.reading.tiff.opening import grid_reader, header_of, supports
-from tilery.storage.bytes.protocol import ByteSource
+from tilery.storage.bytes.protocol import ByteSource, identity_of
 
 if TYPE_CHECKING:
     from tilery.reading.gdal import GdalGridReader
@@ -29,11 +31,22 @@ class RasterDataset:
     identity_for: Callable[[Grid], str] | None = None
     """One file is one whole."""
 
-    def __init__(self, engine: Resources, source: ByteSource) -> None:
-        """Open the raster of a byte source and read what it says of itself."""
+    def __init__(self, engine: Resources, source: ByteSource, beside: Sequence[Sidecar] = ()) -> None:
+        """Open the raster of a byte source and read what it says of itself.
+
+        Args:
+            engine: what an engine gives.
+            source: the bytes.
+            beside: open files beside it that are read with it; closed with it.
+        """
         self.source = source
+        self._beside = beside
         self.identity = source.identity
-        header = header_of(source)
+        if beside:
+            self.identity = identity_of(
+                source.identity, *(part for one in beside for part in (one.suffix, one.source.identity))
+            )
+        header = header_of(source) if not beside else None  # GDAL alone reads what is beside
         alone = source.local_path is None or not engine.sidecars
         profile = facts.profile(header) if header is not None and alone else None
         self._sidecars = engine.sidecars
@@ -66,11 +79,15 @@ class RasterDataset:
         """Return whether the file still is what was opened. Costs a stat for a local file, nothing for a remote one
         (each of its reads is conditional).
         """
-        return self.source.local_path is None or self.source.refresh()
+        return all(source.local_path is None or source.refresh() for source in self._sources)
 
     def refresh(self) -> bool:
         """Return whether the source still is what was opened."""
-        return self.source.refresh()
+        return all(source.refresh() for source in self._sources)
+
+    @property
+    def _sources(self) -> tuple[ByteSource, ...]:
+        return (self.source, *(one.source for one in self._beside))
 
     def close(self) -> None:
         """Close the handles; those in use close when they come back."""
@@ -78,7 +95,8 @@ class RasterDataset:
             self._closed = True
             if self._gdal is not None:
                 self._gdal.close()
-        self.source.close()
+        for source in self._sources:
+            source.close()
 
     def _by_gdal(self) -> GdalGridReader:
         """GDAL, which is loaded only when something needs it: our own reader is enough for most."""
@@ -86,7 +104,7 @@ class RasterDataset:
             if self._gdal is None:
                 from tilery.reading.gdal import GdalGridReader
 
-                self._gdal = GdalGridReader(self.source, self.profile, sidecars=self._sidecars)
+                self._gdal = GdalGridReader(self.source, self.profile, sidecars=self._sidecars, beside=self._beside)
                 if self._closed:  # evicted by another request meanwhile: no handle of it stays open
                     self._gdal.close()
             return self._gdal
@@ -96,19 +114,39 @@ class RasterDataset:
         from tilery.reading.gdal import GdalGridReader, Handle
         from tilery.reading.gdal_facts import profile_of
 
-        handle = Handle(self.source, sidecars=self._sidecars)
+        handle = Handle(self.source, sidecars=self._sidecars, beside=self._beside)
         try:
             with handle.use() as dataset:
                 profile = profile_of(dataset)
+            if profile.overviews and not self._overviews_are_masked(len(profile.overviews)):
+                profile = replace(profile, overviews=())
             if profile.dtypes[0] in ("int64", "uint64") and (text := nodata_text(self.source)) is not None:
                 # rasterio knows nodata as floating point, which does not hold them all
                 profile = replace(profile, nodata=whole_nodata(text, profile.dtypes[0]))
-            self._gdal = GdalGridReader(self.source, profile, sidecars=self._sidecars)
+            self._gdal = GdalGridReader(self.source, profile, sidecars=self._sidecars, beside=self._beside)
         except BaseException:
             handle.close()
             raise
         self._gdal.adopt(handle)
         return profile
+
+    def _overviews_are_masked(self, number: int) -> bool:
+        """Return whether the overviews show what a mask beside the raster takes away: it may have none of its own."""
+        from rasterio.enums import MaskFlags
+
+        from tilery.reading.gdal import Handle
+
+        if all(one.suffix != ".msk" for one in self._beside):
+            return True
+        for overview in {0, number - 1}:
+            handle = Handle(self.source, overview=overview, beside=self._beside)
+            try:
+                with handle.use() as dataset:
+                    if any(MaskFlags.per_dataset not in flags for flags in dataset.mask_flag_enums):
+                        return False
+            finally:
+                handle.close()
+        return True
 
 
 def open_raster(engine: Resources, source: Source) -> RasterDataset:
@@ -118,8 +156,12 @@ def open_raster(engine: Resources, source: Source) -> RasterDataset:
         SourceError, UpstreamError: it cannot be opened.
     """
     opened = engine.stores.open(source.location)
+    beside: Sequence[Sidecar] = ()
     try:
-        return RasterDataset(engine, opened)
+        if engine.beside is not None:
+            beside = sidecars.opened(engine.beside(source.location), engine.stores)
+        return RasterDataset(engine, opened, beside)
     except BaseException:
         opened.close()
+        sidecars.close(beside)
         raise

@@ -1,15 +1,108 @@
-"""Overviews and masks in files beside a raster, which are not read unless the operator tells GDAL to look for them."""
+"""Overviews and masks in files beside a raster, which are read only where the operator wants it.
+
+GDAL would open such a file by its name, with whatever driver it finds. Here the policy says which files may be read,
+each is held open and looked at as a raster of its own, and GDAL reads their bytes through us: no link or description
+under such a name leads elsewhere, and those of remote rasters count as those of local ones do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from tilery.errors import TileryError
-from tilery.storage.locations import FileLocation, Location
+from tilery.errors import BrokenRaster, SourceDenied, SourceError, SourceNotFound, SourceRefused, TileryError
+from tilery.reading.precheck import Footing
+from tilery.storage.bytes.protocol import ByteSource
+from tilery.storage.locations import FileLocation, HttpLocation, Location
+from tilery.storage.policy import Policy
 from tilery.storage.stores import Stores
 
 SUFFIXES = (".ovr", ".msk")
 """Behind the raster's own name."""
+_OF_MASK = ".msk.ovr"
+"""Where GDAL puts the overviews of a mask beside a raster."""
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """A file beside a raster, open."""
+
+    suffix: str
+    source: ByteSource
+    footing: Footing
+
+
+def allowed(location: Location, policies: Sequence[Policy]) -> tuple[Location, ...]:
+    """Return where files beside a raster may be read, by the first policy that allows the raster itself."""
+    if isinstance(location, HttpLocation) and location.query:
+        return ()  # a signature is for one object alone
+    for policy in policies:
+        with suppress(TileryError):
+            policy.locate(location.url)
+            found = []
+            for suffix in (*SUFFIXES, _OF_MASK):
+                with suppress(TileryError):
+                    found.append(policy.locate(location.url + suffix))
+            return tuple(found)
+    return ()
+
+
+def opened(locations: Sequence[Location], stores: Stores) -> tuple[Sidecar, ...]:
+    """Return those of the files that are there. What is no TIFF, as a server's page of errors, is none of them.
+
+    Raises:
+        BrokenRaster: one cannot be read as a raster.
+        UpstreamError: the store failed to say whether there is one.
+    """
+    found: list[Sidecar] = []
+    try:
+        for location in locations:
+            if suffix_of(location) == _OF_MASK and all(one.suffix != ".msk" for one in found):
+                continue
+            found.extend(_opened(location, stores))
+    except BaseException:
+        close(found)
+        raise
+    return tuple(found)
+
+
+def close(sidecars: Sequence[Sidecar]) -> None:
+    """Close the files."""
+    for sidecar in sidecars:
+        sidecar.source.close()
+
+
+def _opened(location: Location, stores: Stores) -> tuple[Sidecar, ...]:
+    from tilery.reading.gdal import Handle
+
+    try:
+        source = stores.open(location)
+    except (SourceDenied, SourceNotFound, SourceRefused):
+        return ()
+    try:
+        if source.read(0, 4) not in _TIFF:
+            source.close()
+            return ()
+        handle = Handle(source)  # refuses what a raster of its own may not be, other files for overviews among it
+        handle.close()
+    except SourceError as error:
+        source.close()
+        raise BrokenRaster(
+            f"The file {suffix_of(location)} beside the raster cannot be read.", parameter="url", private=str(error)
+        ) from None
+    except BaseException:
+        source.close()
+        raise
+    return (Sidecar(suffix=suffix_of(location), source=source, footing=handle.footing),)
+
+
+def suffix_of(location: Location) -> str:
+    """Return which of the suffixes a location ends with."""
+    name = location.url.partition("?")[0]
+    return next(suffix for suffix in (_OF_MASK, *SUFFIXES) if name.endswith(suffix))
 
 
 def lying(locations: tuple[Location, ...], stores: Stores) -> list[str]:
@@ -25,5 +118,5 @@ def lying(locations: tuple[Location, ...], stores: Stores) -> list[str]:
             except TileryError:
                 there = False  # or not for us to know
         if there:
-            found.append(location.url.partition("?")[0][-4:])
+            found.append(suffix_of(location))
     return found

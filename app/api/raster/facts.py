@@ -44,8 +44,8 @@ def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
     if source.kind != RASTER:
         return ()
     location = source.location
-    if isinstance(location, FileLocation) and app.engine.sidecars:
-        return ()  # they are read: GDAL does so for files of this machine
+    if app.engine.beside is not None or (isinstance(location, FileLocation) and app.engine.sidecars):
+        return ()  # they are read; by GDAL itself for files of this machine
     if isinstance(location, HttpLocation) and location.query:
         return ()  # a signature is for one object alone
     allowed = app.locations if context.subject.layer is None else app.layer_locations
