@@ -24,6 +24,8 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from app.process.children import ended
+
 INVOKE = "/2015-03-31/functions/function/invocations"
 RUNTIME = "/2018-06-01/runtime"
 TIMEOUT = 300.0
@@ -191,7 +193,7 @@ def main() -> None:
         signal.signal(number, lambda *_: process.terminate())
     # in a container, whose ports are reached from outside only where somebody has asked for it
     _serve(_Door, ("0.0.0.0", arguments.port), emulator)  # noqa: S104
-    status = process.wait()
+    status = ended(process)
     emulator.fail("Runtime.ExitError", f"the function has ended with {status}")
     time.sleep(0.2)  # whoever waits is told
     sys.exit(1 if status > 0 else 0)

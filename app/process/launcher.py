@@ -14,6 +14,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.process.children import ended
+
 MAP = "/map"
 """Path of the page that shows a new user something: all layers on a map."""
 _CONFIGURATION = "python:app.process.gunicorn_conf"
@@ -46,7 +48,7 @@ def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[s
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
         threading.Thread(target=_announce, args=(host, port, server, say), daemon=True).start()
-        status = server.wait()
+        status = ended(server)
     return 0 if stopping.is_set() else status
 
 
