@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from tilery.errors import DeadlineExceeded, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
 from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http
 from tilery.storage.bytes.remote import HEAD
+from tilery.storage.locations import HttpLocation
 from tilery.storage.policy import Policy
 
 DATA = os.urandom(1_000_000)
@@ -362,3 +364,38 @@ def test_idle_connections_do_not_add_up(
         assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
     assert len({request.port for request in upstream.requests}) == 40
     stores.close()
+
+
+def test_no_connection_outlives_its_stores(upstream: Upstream, settings: Settings) -> None:
+    """One with which something was fetched as they were closed."""
+    stores = stores_of(settings)
+    source = stores.open(Policy.from_sources([upstream.root]).locate(upstream.url("/a.tif")))
+    upstream.play(Fault(delay=0.3))
+    reading = threading.Thread(target=source.read, args=(PLACE, 10))
+    reading.start()
+    until(lambda: upstream.busy)
+    stores.close()
+    reading.join()
+    until(lambda: not upstream._open)
+
+
+def test_connections_that_nobody_closes_are_closed(upstream: Upstream, settings: Settings) -> None:
+    servers = http.Servers(stores_of(settings).options)
+    location = Policy.from_sources([upstream.root]).locate(upstream.url("/a.tif"))
+    assert isinstance(location, HttpLocation)
+    with ThreadPoolExecutor(1) as threads:
+        source = http.open_http(location, servers, threads)
+        assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
+    assert upstream._open
+    ring: list[object] = [source, servers]
+    ring.append(ring)  # collected in any order
+    del servers, source, ring
+    gc.collect()
+    until(lambda: not upstream._open)
+
+
+def until(check: Callable[[], object]) -> None:
+    patience = time.monotonic() + 5
+    while not check():
+        assert time.monotonic() < patience
+        time.sleep(0.01)

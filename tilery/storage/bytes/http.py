@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+import weakref
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -81,6 +82,8 @@ class IdleConnections:
         self._all: OrderedDict[Connection, _Key] = OrderedDict()
         self._of: dict[_Key, list[tuple[float, Connection]]] = {}
         self._lock = Lock()
+        self._closed = False
+        weakref.finalize(self, _close_all, self._all)  # where nobody closes them
 
     def take(self, server: _Key) -> tuple[float, Connection] | None:
         """The connection to a server that was used last, and when."""
@@ -95,27 +98,35 @@ class IdleConnections:
             return found
 
     def give(self, server: _Key, connection: Connection) -> None:
-        """Keep a connection, and close the one that was kept for longest where they are too many."""
+        """Keep a connection, and close the one that was kept for longest where they are too many.
+
+        After `close` it is closed instead: a thread was still fetching with it.
+        """
         with self._lock:
-            self._all[connection] = server
-            self._of.setdefault(server, []).append((time.monotonic(), connection))
-            if len(self._all) <= _CONNECTIONS:
-                return
-            oldest, server = self._all.popitem(last=False)
-            idle = self._of[server]
-            del idle[0]  # the last is taken first, so the first is the oldest
-            if not idle:
-                del self._of[server]
+            oldest = connection
+            if not self._closed:
+                self._all[connection] = server
+                self._of.setdefault(server, []).append((time.monotonic(), connection))
+                if len(self._all) <= _CONNECTIONS:
+                    return
+                oldest, server = self._all.popitem(last=False)
+                idle = self._of[server]
+                del idle[0]  # the last is taken first, so the first is the oldest
+                if not idle:
+                    del self._of[server]
         oldest.close()
 
-    def clear(self) -> None:
-        """Close all connections."""
+    def close(self) -> None:
+        """Close all connections, and those in use when they come back."""
         with self._lock:
-            idle = list(self._all)
-            self._all.clear()
+            self._closed = True
             self._of.clear()
-        for connection in idle:
-            connection.close()
+            _close_all(self._all)
+
+
+def _close_all(connections: OrderedDict[Connection, _Key]) -> None:
+    while connections:
+        connections.popitem()[0].close()
 
 
 class Servers:
@@ -139,8 +150,8 @@ class Servers:
             return server
 
     def close(self) -> None:
-        """Close the connections that nobody uses at present."""
-        self._idle_connections.clear()
+        """Close the connections, those in use when they come back."""
+        self._idle_connections.close()
 
 
 class HttpOrigin:
