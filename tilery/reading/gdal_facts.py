@@ -90,6 +90,7 @@ def profile_of(dataset: DatasetReader) -> Profile:
         determinant = a * e - b * d
         if not all(map(math.isfinite, (a, b, c, d, e, f, determinant))) or determinant == 0:
             raise BrokenRaster("The transform of the raster places it nowhere.", parameter="url")
+        colours, flags = tuple(meaning.name for meaning in dataset.colorinterp), dataset.mask_flag_enums
         return Profile(
             driver=dataset.driver,
             width=placed.width,
@@ -99,8 +100,9 @@ def profile_of(dataset: DatasetReader) -> Profile:
             crs=crs_.from_rasterio(placed.crs) if placed.crs else None,
             transform=(a, b, c, d, e, f),
             nodata=dataset.nodata,
-            colorinterp=tuple(meaning.name for meaning in dataset.colorinterp),
-            has_mask=any(MaskFlags.per_dataset in band for band in dataset.mask_flag_enums) or bool(points),
+            colorinterp=colours,
+            # GDAL takes alpha for a mask in unsigned bands of 8 and 16 bits only
+            has_mask="alpha" in colours or bool(points) or any(MaskFlags.per_dataset in band for band in flags),
             scales=tuple(float(value) for value in dataset.scales),
             offsets=tuple(float(value) for value in dataset.offsets),
             descriptions=tuple(dataset.descriptions),

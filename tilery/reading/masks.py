@@ -55,7 +55,8 @@ def set_nodata(data: Array, nodata: float, valid: NDArray[np.bool_] | None) -> N
 
 def opaque(alpha: Array) -> NDArray[np.bool_] | None:
     """True where an alpha band is at its type's maximum, shape (1, rows, columns); None when it is everywhere."""
-    mask: NDArray[np.bool_] = alpha == alpha.dtype.type(maximum(alpha.dtype))
+    # no number is the most opaque of floating point: 1 and 255 are both written
+    mask: NDArray[np.bool_] = alpha > 0 if alpha.dtype.kind == "f" else alpha == alpha.dtype.type(maximum(alpha.dtype))
     return None if mask.all() else mask[None]
 
 
