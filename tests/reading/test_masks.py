@@ -40,6 +40,8 @@ def make(path: Path, dtype: str, shown: float, **options: object) -> Path:
         ("int16", 32767, True),
         ("uint16", 65535, True),
         ("uint16", 255, False),
+        *((name, int(np.iinfo(name).max), True) for name in ("int8", "int32", "uint32", "int64", "uint64")),
+        ("int64", 255, False),
         ("float32", 1, True),  # floating point has no most: both 1 and 255 are written for opaque
         ("float32", 255, True),
         ("float64", 0.5, True),

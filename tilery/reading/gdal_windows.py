@@ -73,14 +73,7 @@ def read_warped(
     """The grid filled by one warp at its own size, from the raster moved by ``turn``, then thinned to the size ``out``
     by a read.
     """
-    kind = profile.dtype
-    missing = nodata
-    computed = kind.kind in "iuf" and (thin != "nearest" or (kind.kind == "f" and method != "nearest"))
-    if nodata is not None and (computed or isinstance(nodata, int)):
-        # Of what is computed some may be nodata by chance: NaN never is.
-        missing = math.nan
-        if kind.kind != "f":
-            kind = np.dtype("float32" if kind.itemsize <= 2 else "float64")
+    kind, missing = _computed_as(profile, nodata, method, thin)
     left, bottom, right, top = grid.bounds
     options: dict[str, Any] = {
         "crs": crs_.to_rasterio(grid.crs) if grid.crs else None,
@@ -114,11 +107,36 @@ def read_warped(
         values = warped.read([*bands, alpha_band], out_shape=(len(bands) + 1, *size), resampling=Resampling[thin])
     data, alpha = values[:-1], values[-1]
     if profile.alpha_band is not None:
+        if kind != profile.dtype:
+            data, alpha = _as_integers(data, profile.dtype), _as_integers(alpha, profile.dtype)
         return Pixels(data=data, mask=masks.opaque(alpha), alpha=alpha)
     # GDAL writes the alpha of a mask as 0 to 255 whatever the data type, of everything else as the type's maximum.
     top_value = alpha.max()
-    mask = alpha == (255 if top_value == 255 else masks.maximum(alpha.dtype))
+    mask = alpha == (255 if top_value == 255 else float(masks.maximum(alpha.dtype)))
     return Pixels(data=data, mask=None if mask.all() else mask[None], alpha=None)
+
+
+def _computed_as(profile: Profile, nodata: float | None, method: str, thin: str) -> tuple[np.dtype[Any], float | None]:
+    """Return the data type of a warp and what is to be its nodata value."""
+    kind = profile.dtype
+    if nodata is None:
+        # GDAL computes in floating point, and the most that 64 bits hold, opaque in alpha, comes back as the least.
+        long = profile.alpha_band is not None and kind.kind in "iu" and kind.itemsize == 8
+        return np.dtype("float64") if long else kind, None
+    computed = kind.kind in "iuf" and (thin != "nearest" or (kind.kind == "f" and method != "nearest"))
+    if not computed and not isinstance(nodata, int):
+        return kind, nodata
+    # Of what is computed some may be nodata by chance: NaN never is.
+    if kind.kind != "f":
+        kind = np.dtype("float32" if kind.itemsize <= 2 else "float64")
+    return kind, math.nan
+
+
+def _as_integers(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Floating point as integers of 64 bits, those beyond them as the most."""
+    most = np.iinfo(dtype).max
+    inside = values < float(most)
+    return np.where(inside, np.where(inside, np.rint(values), 0).astype(dtype), dtype.type(most))
 
 
 def _with_nodata(data: Array, nodata: float, dtype: np.dtype[Any]) -> Array:

@@ -73,8 +73,8 @@ def opacity(alpha: Array) -> NDArray[np.float32] | None:
 
 
 def maximum(dtype: np.dtype[Any]) -> float:
-    """The largest value of a type."""
-    return float(np.iinfo(dtype).max if dtype.kind in "iu" else np.finfo(dtype).max)
+    """The largest value of a type; exact, so an integer of integer types."""
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else float(np.finfo(dtype).max)
 
 
 def without(pixels: Pixels, valid: NDArray[np.bool_]) -> Pixels:
