@@ -182,4 +182,4 @@ def _close_at_exit(datasets: OpenDatasets) -> None:
             alive.clear()
 
     atexit.register(clear)
-    weakref.finalize(datasets, atexit.unregister, clear)
+    weakref.finalize(datasets, atexit.unregister, clear).atexit = False  # else it is done first, at the end too

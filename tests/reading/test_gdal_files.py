@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextvars import Context
 from pathlib import Path
@@ -139,3 +141,20 @@ def test_a_raster_that_does_not_close_is_logged_and_nobody_elses_failure(
             assert value(Reader(engine.datasets.get(raster(location)))) == 3 * number + 2
     assert len(closed) == len(places) - CAPACITY
     assert "could not be closed" in caplog.text
+
+
+def test_a_process_ends_without_a_word_of_gdal(tmp_path: Path) -> None:
+    """Rasters that are open then are closed while there still is a Python that hands GDAL their bytes."""
+    path = tmp_path / "a.tif"
+    rasters.constant(path, 7, tiled=False, compress="packbits")
+    script = f"""
+from tilery.engine import Engine
+from tilery.reading.options import ReadOptions
+from tilery.reading.source import raster
+from tilery.storage.policy import Policy
+engine = Engine()
+with engine.open(raster(Policy.from_sources([{f"{tmp_path}/"!r}]).locate({str(path)!r}))) as reader:
+    reader.preview(max_size=8, options=ReadOptions())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ""

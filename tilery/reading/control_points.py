@@ -30,7 +30,7 @@ def warp_options(points: Sequence[Any]) -> dict[str, str]:
     """
     if len(points) > _MOST_POINTS or len(points) < 3:
         return {}
-    return {"METHOD": "GCP_TPS"} if residual(points) > _APART else {}
+    return {"SRC_METHOD": "GCP_TPS"} if residual(points) > _APART else {}
 
 
 def residual(points: Sequence[Any]) -> float:
