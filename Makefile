@@ -35,10 +35,11 @@ test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made ## every test; TESTS
 	$(RUN) -m pytest $(or $(TESTS),-n 2)
 	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 
-lint: $(VENV)/.develop ## ruff and mypy --strict
+lint: $(VENV)/.develop .venv-cdk/.made ## ruff and mypy --strict
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --python-executable .venv-cdk/bin/python --cache-dir .mypy_cache/cdk cdk $(wildcard tests/cdk/*.py)
 
 bench: $(VENV)/.develop .peer/.made .bench/demo/.made ## our speed against TiTiler's; CASES="pan-png held", QUICK=1, BENCH="--write --rounds 5"
 	$(RUN) -m bench $(if $(CASES),--cases "$(CASES)") $(if $(QUICK),--quick) $(BENCH)

@@ -94,7 +94,7 @@ def group(name: str, cpus: float, memory: int) -> Iterator[Group]:
     if (CGROUPS / "cpu" / "cpu.cfs_quota_us").exists():
         cpu, store = CGROUPS / "cpu" / name, CGROUPS / "memory" / name
         folders: tuple[Path, ...] = (cpu, store)
-        limits = {
+        limits: dict[Path, int | str] = {
             cpu / "cpu.cfs_period_us": 100_000,
             cpu / "cpu.cfs_quota_us": int(cpus * 100_000),
             store / "memory.limit_in_bytes": memory,

@@ -71,7 +71,7 @@ def _octave(rng: np.random.Generator, size: int, period: int) -> np.ndarray:
 def _fractal(seed: int, *, longest: int, shortest: int, roughness: float) -> np.ndarray:
     """A patch of fractal noise from long waves to short ones, each ``roughness`` times as high as the one before."""
     rng = np.random.default_rng(seed)
-    total = np.zeros((PATCH, PATCH), "float32")
+    total: np.ndarray = np.zeros((PATCH, PATCH), "float32")
     period, height = longest, 1.0
     while period >= shortest:
         if period == 1:
@@ -80,7 +80,7 @@ def _fractal(seed: int, *, longest: int, shortest: int, roughness: float) -> np.
             total += height * _octave(rng, PATCH, period)
         period //= 2
         height *= roughness
-    return total / total.std()
+    return np.asarray(total / total.std())
 
 
 def _strips(size: int) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
@@ -110,11 +110,15 @@ def _strips(size: int) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray
 
 def _rgb(colour: np.ndarray, relief: np.ndarray, grain: np.ndarray) -> np.ndarray:
     own = np.stack([np.roll(grain, shift, axis=1) for shift in (0, 7, 13)])  # sensors do not err alike in all bands
-    return np.clip(40 + colour * (0.75 + 0.16 * relief) + 7.5 * grain + 3.5 * own, 1, 255).astype("uint8")
+    picture: np.ndarray = np.clip(40 + colour * (0.75 + 0.16 * relief) + 7.5 * grain + 3.5 * own, 1, 255).astype(
+        "uint8"
+    )
+    return picture
 
 
 def _dem(colour: np.ndarray, relief: np.ndarray, grain: np.ndarray) -> np.ndarray:
-    return (1200 + 6 * colour.mean(axis=0) + 160 * relief + 0.4 * grain)[None].astype("float32")
+    heights: np.ndarray = (1200 + 6 * colour.mean(axis=0) + 160 * relief + 0.4 * grain)[None].astype("float32")
+    return heights
 
 
 def _sentinel(colour: np.ndarray, relief: np.ndarray, grain: np.ndarray) -> np.ndarray:
@@ -125,7 +129,8 @@ def _sentinel(colour: np.ndarray, relief: np.ndarray, grain: np.ndarray) -> np.n
         300 + 13 * band * light + spread * grain
         for band, spread in zip((blue, green, red, infrared), (90, 100, 110, 160), strict=True)
     ]
-    return np.clip(np.stack(bands), 1, 10_000).astype("uint16")
+    picture: np.ndarray = np.clip(np.stack(bands), 1, 10_000).astype("uint16")
+    return picture
 
 
 _Maker = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]

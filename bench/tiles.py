@@ -94,7 +94,7 @@ def outside(path: Path, count: int, seed: int = 3) -> list[Tile]:
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     width, height = right - left, top - bottom
-    found = []
+    found: list[Tile] = []
     while len(found) < count:
         x, y = left + rng.uniform(-6, 6) * width, bottom + rng.uniform(-6, 6) * height
         if not (left - width / 2 < x < right + width / 2 or bottom - height / 2 < y < top + height / 2):

@@ -7,12 +7,13 @@ import base64
 import json
 import math
 import os
+from typing import Any
 from urllib.parse import quote
 
 import boto3
 
 
-def event(path, query=""):
+def event(path: str, query: str = "") -> dict[str, Any]:
     """A request as an HTTP API hands it over."""
     headers = {"host": "localhost", "user-agent": "CodeDeploy"}
     if token := os.environ.get("TOKEN"):
@@ -40,7 +41,7 @@ def event(path, query=""):
     }
 
 
-def ask(path, query="", status=200):
+def ask(path: str, query: str = "", status: int = 200) -> bytes:
     """The body of an answer; fails when it has another status."""
     payload = json.dumps(event(path, query))
     answer = boto3.client("lambda").invoke(FunctionName=os.environ["VERSION"], Payload=payload)
@@ -49,11 +50,11 @@ def ask(path, query="", status=200):
     print(path, found.get("statusCode"), text.decode()[:500])  # noqa: T201 - into the log
     if found.get("statusCode") != status:
         raise ValueError(f"{path}: {found.get('statusCode')} in place of {status}")
-    body = found.get("body") or ""
+    body: str = found.get("body") or ""
     return base64.b64decode(body) if found.get("isBase64Encoded") else body.encode()
 
 
-def check(source):
+def check(source: str | None) -> None:
     """Ask for health, for what must be refused, for a picture, and for a tile where a raster is named."""
     ask("/healthz")
     ask("/cog/info", "url=s3%3A%2F%2Fnobody-has-listed-this%2Fa.tif", 403)
@@ -72,7 +73,7 @@ def check(source):
         raise ValueError("no tile")
 
 
-def handler(deployment, _context):
+def handler(deployment: dict[str, str], _context: object) -> None:
     """Tell CodeDeploy ``Succeeded`` or ``Failed``."""
     status = "Failed"
     try:

@@ -358,7 +358,7 @@ def _names(alias: object) -> list[Any]:
 
 def _line(error: Any) -> str:
     """The variable that was set, its value and what is wrong with it."""
-    message = error["msg"].removeprefix("Value error, ")
+    message: str = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message
     name = str(error["loc"][0])

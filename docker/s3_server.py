@@ -22,7 +22,7 @@ def check() -> int:
         return 1
 
 
-def main() -> None:
+def main() -> int:
     """Serve until a signal ends it."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -41,6 +41,7 @@ def main() -> None:
     store.put_object(Bucket=BUCKET, Key=KEY, Body=picture, ContentType="image/jpeg", ACL="public-read")
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     server.stop()
+    return 0
 
 
 if __name__ == "__main__":

@@ -174,8 +174,8 @@ def loaded(data: bytes) -> bytes:
 
 def compile_in_place(site: Path, shown_as: str | None = None) -> None:
     """Compiled modules where their sources were; tracebacks name them as files of ``shown_as``."""
-    place = {} if shown_as is None else {"stripdir": str(site), "prependdir": shown_as}
-    compileall.compile_dir(site, quiet=2, legacy=True, optimize=1, workers=0, **place)
+    stripped = None if shown_as is None else str(site)
+    compileall.compile_dir(site, quiet=2, legacy=True, optimize=1, workers=0, stripdir=stripped, prependdir=shown_as)
     for cache in list(site.rglob("__pycache__")):
         shutil.rmtree(cache)
     for source in list(site.rglob("*.py")):

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """What each package may import beside itself; `tilery` alone stands for all that is in it."""
 TOP = {"app.main", "app.cli", "app.__main__", "app.commands", "app.aws_lambda", "app.lambda_handler"}
 """They put the parts together and may import everything."""
-UNFINISHED = {}
+UNFINISHED: dict[str, set[str]] = {}
 """Imports that still run the wrong way, by module."""
 
 

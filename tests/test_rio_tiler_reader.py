@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,9 @@ def _with_nan(path: Path) -> Path:
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 MASKS = ("nodata", "nan", "mask", "alpha")
-BLOCKS = {
-    **{dtype: lambda path, dtype=dtype: rasters.gradient(path, dtype) for dtype in DTYPES},
-    **{kind: lambda path, kind=kind: rasters.half_masked(path, kind) for kind in MASKS},
+BLOCKS: dict[str, Callable[[Path], Path]] = {
+    **{dtype: partial(rasters.gradient, dtype=dtype) for dtype in DTYPES},
+    **{kind: partial(rasters.half_masked, kind=kind) for kind in MASKS},
     "palette": rasters.palette,
     "rgb": rasters.rgb,
     "bands apart": lambda path: rasters.gradient(path, count=4, interleave="band"),
@@ -169,7 +170,8 @@ def _same_facts(ours: Any, theirs: Any) -> None:
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_it_says_the_same_of_a_raster(kind: str, made: Callable[[str], str]) -> None:
     with Reader(made(kind)) as ours, Theirs(made(kind)) as theirs:
-        assert isinstance(ours, BaseReader)
+        related: bool = isinstance(ours, BaseReader)
+        assert related
         assert ours.accelerated
         for name in ("bounds", "crs", "transform", "height", "width", "minzoom", "maxzoom", "colormap", "tms"):
             assert getattr(ours, name) == getattr(theirs, name), name
@@ -348,7 +350,8 @@ def test_a_missing_file_raises_the_same(tmp_path: Path) -> None:
 
 def test_it_warns_the_same(tmp_path: Path, made: Callable[[str], str]) -> None:
     bare = str(rasters.gradient(tmp_path / "a.tif", size=520, overviews=()))
-    for reader in (Reader, Theirs):
+    readers: tuple[Any, ...] = (Reader, Theirs)
+    for reader in readers:
         with pytest.warns(rio_tiler.errors.NoOverviewWarning):
             reader(bare).close()
         with reader(made("uint8")) as opened:
@@ -534,7 +537,8 @@ def test_a_file_that_is_replaced_is_opened_anew(tmp_path: Path) -> None:
 def test_names_of_files(made: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(made("uint8"))
     monkeypatch.chdir(path.parent)
-    for name in (path, path.name, f"./{path.name}", f"file://{path}"):
+    names: tuple[Any, ...] = (path, path.name, f"./{path.name}", f"file://{path}")  # rio-tiler takes paths too
+    for name in names:
         with Reader(name) as ours:
             assert ours.accelerated, name
             assert ours.read(indexes=1).assets == [name]

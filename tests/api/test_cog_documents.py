@@ -134,7 +134,7 @@ def test_tilejson(client: TestClient, folder: Path) -> None:
 def test_tiles_of_packed_heights_are_never_lossy(
     client: TestClient, folder: Path, algorithm: str, asked: str | None, named: str
 ) -> None:
-    query = {"algorithm": algorithm} | ({} if asked is None else {"tile_format": asked})
+    query: dict[str, Any] = {"algorithm": algorithm} | ({} if asked is None else {"tile_format": asked})
     url = f"{folder}/gradient-int16.tif"
     (tiles,) = get(client, "/cog/WebMercatorQuad/tilejson.json", url, **query)["tiles"]
     assert tiles.partition("?")[0].endswith(f"/{{y}}.{named}")
@@ -273,7 +273,7 @@ def test_statistics_along_lines_and_at_points(client: TestClient, folder: Path) 
 def test_statistics_of_a_polygon_behind_an_algorithm_that_cuts_its_edges_off(client: TestClient, folder: Path) -> None:
     ring = [[8.25, 46.25], [8.5, 46.25], [8.5, 46.5], [8.25, 46.25]]
     feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
-    query = {"url": f"{folder}/gradient-uint16.tif", "bidx": 1, "algorithm": "slope"}
+    query: dict[str, Any] = {"url": f"{folder}/gradient-uint16.tif", "bidx": 1, "algorithm": "slope"}
     answer = client.post("/cog/statistics", params=query, json=feature)
     assert answer.status_code == 200, answer.text
     assert answer.json()["properties"]["statistics"]["b1"]["count"] == pytest.approx((128 - 2 * 3) ** 2 / 2, rel=0.02)

@@ -235,7 +235,7 @@ def test_no_longest_side_is_the_rasters_own_resolution(tmp_path: Path) -> None:
 def test_sizes(client: TestClient, folder: Path) -> None:
     url = f"{folder}/rgb.tif"
 
-    def shape(path: str, **query: object) -> tuple[int, ...]:
+    def shape(path: str, **query: Any) -> tuple[int, ...]:
         found = pixels(client.get(path, params={"url": url, **query}).content)
         return found.shape[:2]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cramjam
@@ -187,7 +188,7 @@ class TestCompression:
         assert answer.headers.get("content-encoding") == coding
         assert int(answer.headers["content-length"]) == len(body)
         assert "Accept-Encoding" in answer.headers["vary"]
-        decode = {
+        decode: dict[str | None, Callable[[bytes], bytes]] = {
             "gzip": gzip.decompress,
             "deflate": zlib.decompress,
             "br": lambda data: bytes(cramjam.brotli.decompress(data)),
@@ -263,7 +264,7 @@ class TestToken:
 
     def test_in_the_query_or_as_bearer(self, guarded: TestClient, url: str) -> None:
         assert guarded.get(TILE, params={"url": url, "access_token": "öpen sesame"}).status_code == 200
-        bearer = {"authorization": "Bearer öpen sesame".encode()}
+        bearer = {b"authorization": "Bearer öpen sesame".encode()}
         assert guarded.get(TILE, params={"url": url}, headers=bearer).status_code == 200
         for wrong in ("", "open sesame", "öpen sesam", "öpen sesamee"):
             assert guarded.get(TILE, params={"url": url, "access_token": wrong}).status_code == 401

@@ -80,7 +80,7 @@ def test_every_error_as_an_answer(kind: type[TileryError]) -> None:
     assert b"secret" not in answer.body
     import json
 
-    body = json.loads(answer.body)
+    body = json.loads(bytes(answer.body))
     expected = {"code": kind.code, "detail": "What went wrong.", "parameter": "url", "limit": 7, "request_id": "an-id"}
     assert {name: value for name, value in body.items() if name != "errors"} == expected
     assert ("errors" in body) is issubclass(kind, InvalidParameter)
@@ -419,7 +419,7 @@ class TestComplexNumbers:
         assert "unscale=true" in answer.json()["detail"]
 
     def test_their_real_part_can(self, client: TestClient, complex_numbers: str) -> None:
-        query = {"url": complex_numbers, "unscale": True}
+        query: dict[str, Any] = {"url": complex_numbers, "unscale": True}
         band = client.get("/cog/statistics", params=query).json()["b1"]
         assert (band["min"], band["max"], band["mean"]) == (0.0, 63.0, 31.5)
         assert client.get("/cog/point/8.5,46.5", params=query).json()["values"] == [32.0]
@@ -428,7 +428,9 @@ class TestComplexNumbers:
 
     @pytest.mark.parametrize("nodata", [None, 7])
     def test_data_are_given_as_they_are(self, client: TestClient, complex_numbers: str, nodata: int | None) -> None:
-        query = {"url": complex_numbers, "return_mask": False} | ({} if nodata is None else {"nodata": nodata})
+        query: dict[str, Any] = {"url": complex_numbers, "return_mask": False} | (
+            {} if nodata is None else {"nodata": nodata}
+        )
         for suffix in ("tif", "npy"):
             answer = client.get(f"/cog/preview.{suffix}", params=query)
             assert answer.status_code == 200

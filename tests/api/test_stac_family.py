@@ -264,7 +264,11 @@ ODD: tuple[Any, ...] = (
 FIELDS = ("bbox", "geometry", "properties", "stac_version", "links")
 OF_PROPERTIES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:shape", "proj:transform", "renders", "eo:bands")
 OF_ASSETS = ("href", "type", "bands", "eo:bands", "raster:bands", "alternate", "proj:shape", "proj:transform")
-PLACED = {"proj:code": "EPSG:4326", "proj:shape": [64, 64], "proj:transform": [1 / 64, 0, 8, 0, -1 / 64, 47]}
+PLACED: dict[str, Any] = {
+    "proj:code": "EPSG:4326",
+    "proj:shape": [64, 64],
+    "proj:transform": [1 / 64, 0, 8, 0, -1 / 64, 47],
+}
 
 _OF_RENDERS = ((), ("/renders", "/WMTSCapabilities.xml"))
 

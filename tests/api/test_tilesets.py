@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -145,7 +146,7 @@ def test_a_raster_upside_down_covers_the_same() -> None:
 
 
 def test_links_of_a_tileset_keep_its_zooms(client: TestClient, folder: Path) -> None:
-    query = {"url": f"{folder}/rgb.tif", "minzoom": 5, "maxzoom": 7}
+    query: dict[str, Any] = {"url": f"{folder}/rgb.tif", "minzoom": 5, "maxzoom": 7}
     answer = client.get("/cog/tiles/WebMercatorQuad", params=query)
     links = {link["rel"]: link["href"] for link in answer.json()["links"]}
     for relation in ("self", "data"):

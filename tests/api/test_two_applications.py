@@ -40,10 +40,10 @@ def client(made: list[Application], folder: Path, **settings: Any) -> TestClient
 def test_limits_are_each_ones_own(folder: Path, made: list[Application]) -> None:
     small = client(made, folder, max_pixels=64 * 64, max_bands=2, max_vertices=4, max_size=128)
     large = client(made, folder)
-    url = {"url": f"{folder}/rgb.tif"}
+    url: dict[str, Any] = {"url": f"{folder}/rgb.tif"}
     preview = "/cog/preview/100x100.png"
     assert (small.get(preview, params=url).status_code, large.get(preview, params=url).status_code) == (400, 200)
-    many = {"url": f"{folder}/many.tif", "bidx": [1, 2, 3], "rescale": "0,255"}
+    many: dict[str, Any] = {"url": f"{folder}/many.tif", "bidx": [1, 2, 3], "rescale": "0,255"}
     assert (small.get("/cog/preview.png", params=many).status_code) == 400
     assert (large.get("/cog/preview.png", params=many).status_code) == 200
     bounds = large.get("/cog/info", params=url | {"bidx": 1}).json()["bounds"]

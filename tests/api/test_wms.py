@@ -76,7 +76,7 @@ def box_in(crs: str, version: str) -> tuple[str, tuple[float, ...]]:
 )
 def test_every_pixel_of_a_map_lies_where_the_box_says(client: TestClient, folder: Path, version: str, crs: str) -> None:
     written, (left, bottom, right, top) = box_in(crs, version)
-    query = {
+    query: dict[str, Any] = {
         "url": f"{folder}/position.tif",
         "bidx": ["1", "2", "2"],
         "rescale": ["8,9", "46,47", "46,47"],
@@ -105,7 +105,7 @@ def test_every_pixel_of_a_map_lies_where_the_box_says(client: TestClient, folder
 def test_the_values_of_a_pixel_are_those_of_its_place(client: TestClient, folder: Path, version: str, crs: str) -> None:
     written, (left, bottom, right, top) = box_in(crs, version)
     column, row = 70, 12
-    query = {
+    query: dict[str, Any] = {
         "url": f"{folder}/position.tif",
         **(MAP | {"VERSION": version, "REQUEST": "GetFeatureInfo", "BBOX": written, "WIDTH": "90", "HEIGHT": "60"}),
         "LAYERS": "position.tif",
@@ -125,9 +125,20 @@ def test_the_values_of_a_pixel_are_those_of_its_place(client: TestClient, folder
 
 
 def test_the_values_beside_a_raster_are_none(client: TestClient, folder: Path) -> None:
-    query = MAP | {"REQUEST": "GetFeatureInfo", "QUERY_LAYERS": "rgb.tif", "CRS": "CRS:84", "BBOX": "0,0,20,60"}
+    query: dict[str, Any] = MAP | {
+        "REQUEST": "GetFeatureInfo",
+        "QUERY_LAYERS": "rgb.tif",
+        "CRS": "CRS:84",
+        "BBOX": "0,0,20,60",
+    }
     query |= {"url": f"{folder}/rgb.tif", "WIDTH": "20", "HEIGHT": "60", "I": "1", "J": "1"}
     assert client.get("/cog/wms", params=query).json() == {"type": "FeatureCollection", "features": []}
+
+
+def pixel(image: Image.Image, column: int, row: int) -> tuple[int, ...]:
+    found = image.getpixel((column, row))
+    assert isinstance(found, tuple)
+    return found
 
 
 def a_map(client: TestClient, path: str, **query: Any) -> Image.Image:
@@ -151,11 +162,11 @@ def test_where_data_are_missing_there_is_the_background_or_nothing(client: TestC
         image = a_map(client, "/cog/wms", **source, **query)
         assert image.mode == "RGB"
         near = 3 if "FORMAT" in query else 0
-        assert np.abs(np.subtract(image.getpixel((8, 32)), left)).max() <= near
-        assert np.abs(np.subtract(image.getpixel((56, 32)), right)).max() <= near
+        assert np.abs(np.subtract(pixel(image, 8, 32), left)).max() <= near
+        assert np.abs(np.subtract(pixel(image, 56, 32), right)).max() <= near
     clear = a_map(client, "/cog/wms", **source, TRANSPARENT="TRUE")
     assert clear.mode == "RGBA"
-    assert (clear.getpixel((8, 32))[3], clear.getpixel((56, 32))) == (0, (100, 100, 100, 255))
+    assert (pixel(clear, 8, 32)[3], pixel(clear, 56, 32)) == (0, (100, 100, 100, 255))
 
 
 def test_a_palette_and_whole_numbers_of_16_bits_are_shown(client: TestClient, folder: Path) -> None:
@@ -219,7 +230,15 @@ def test_layers_and_their_styles(layers: TestClient) -> None:
     ],
 )
 def test_failures_are_service_exceptions(layers: TestClient, changes: dict[str, str], code: str | None) -> None:
-    query = {**MAP, "LAYERS": "numbers", "CRS": "CRS:84", "BBOX": "8,46,9,47", "WIDTH": "64", "HEIGHT": "64", **changes}
+    query: dict[str, Any] = {
+        **MAP,
+        "LAYERS": "numbers",
+        "CRS": "CRS:84",
+        "BBOX": "8,46,9,47",
+        "WIDTH": "64",
+        "HEIGHT": "64",
+        **changes,
+    }
     answer = layers.get("/wms", params=query)
     old = changes.get("VERSION") == "1.1.1"
     kind = "application/vnd.ogc.se_xml" if old else "text/xml"
@@ -324,7 +343,13 @@ def test_two_bands_are_red_and_green(client: TestClient, folder: Path) -> None:
 )
 def test_a_map_goes_on_beyond_the_antimeridian(client: TestClient, folder: Path, crs: str, box: str) -> None:
     """The raster lies from 179.5° to -179.5° or so; a map that covers it shows it on both sides."""
-    query = {**MAP, "url": f"{folder}/antimeridian.tif", "LAYERS": "antimeridian.tif", "CRS": crs, "BBOX": box}
+    query: dict[str, Any] = {
+        **MAP,
+        "url": f"{folder}/antimeridian.tif",
+        "LAYERS": "antimeridian.tif",
+        "CRS": crs,
+        "BBOX": box,
+    }
     answer = client.get("/cog/wms", params=query | {"WIDTH": "100", "HEIGHT": "100", "TRANSPARENT": "TRUE"})
     assert answer.status_code == 200, answer.text
     shown = service.pixels(answer.content)[..., -1] > 0

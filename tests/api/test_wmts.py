@@ -278,8 +278,8 @@ def test_matrices_are_those_that_the_layer_has(catalog: str) -> None:
         one = matrices_of(parsed(client.get("/a/wmts").text))
         assert {name: list(zooms) for name, zooms in one.items()} == {"WebMercatorQuad": ["4", "5", "6", "7"]}
         raster = client.get(f"/cog/WMTSCapabilities.xml?url={catalog}/raster.tif&zooms=*::2,5").text
-        for name, zooms in matrices_of(parsed(raster)).items():
-            assert list(zooms) == ["2", "3", "4", "5"], name
+        for name, found_zooms in matrices_of(parsed(raster)).items():
+            assert list(found_zooms) == ["2", "3", "4", "5"], name
         assert not list(parsed(client.get("/pole/wmts").text).iterfind(f"{W}Contents/{W}Layer"))
 
 

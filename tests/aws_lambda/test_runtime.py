@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -157,7 +158,7 @@ def test_a_restored_snapshot_serves_with_credentials_of_its_own(folder: Path, s3
     _Credentials.asked = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Credentials)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    environ = {
+    environ: dict[str, Any] = {
         "TILERY_SOURCES": "s3://rasters/",
         "TILERY_S3_ENDPOINT": s3.endpoint,
         "AWS_REGION": "us-east-1",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilery.catalog import ids
-from tilery.catalog.document import BrokenDocument, encode, parse, query
-from tilery.errors import InvalidParameter, LayerNotFound
+from tilery.catalog.document import encode, parse, query
+from tilery.errors import BrokenDocument, InvalidParameter, LayerNotFound
 
 
 def layer(folder: str = "/layers/alps/", **changes: Any) -> Any:

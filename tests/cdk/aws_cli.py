@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 
-def main():
+def main() -> None:
     service, operation, *words = sys.argv[1:]
     pairs = dict(zip(words[::2], words[1::2], strict=True))
     pairs.pop("--output", None)

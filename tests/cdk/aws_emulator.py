@@ -19,10 +19,14 @@ What this adds to moto 5.2's CloudFormation (which is the weak part of it):
   does implement (ECS cpu, launch type, load balancers; target group attributes).
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlparse
 
 from moto.cloudformation import models as cfn_models
@@ -33,13 +37,13 @@ from moto.core.common_models import CloudFormationModel
 from moto.ecr.models import ECRBackend
 
 stubs: set[str] = set()
-resources: dict[str, dict] = {}
+resources: dict[str, dict[str, Any]] = {}
 options = argparse.Namespace(function_url="")
 
 _get_stack = cfn_utils.get_stack_from_s3_url
 
 
-def get_stack_from_s3_url(template_url, account_id, partition):
+def get_stack_from_s3_url(template_url: str, account_id: str, partition: str) -> Any:
     url = urlparse(template_url)
     if re.fullmatch(r"[0-9.]+|localhost", url.hostname or ""):
         from moto.s3.models import s3_backends
@@ -62,45 +66,47 @@ if not hasattr(CloudFormationModel, "get_cfn_attribute"):
     )
 
 
-class Stub(CloudFormationModel):
+class Stub(CloudFormationModel):  # type: ignore[misc] # .venv-cdk, against which this is checked, has no moto
     __module__ = "moto.stubs.models"  # moto files its models by this name
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
 
     @property
-    def physical_resource_id(self):
+    def physical_resource_id(self) -> str:
         return self.name
 
-    def get_cfn_attribute(self, attribute):
+    def get_cfn_attribute(self, attribute: str) -> str:
         if attribute == "FunctionUrl" and options.function_url:
-            return options.function_url
+            return str(options.function_url)
         scheme = "https://" if attribute.endswith(("Url", "Endpoint")) else ""
         return f"{scheme}{self.name}.{attribute}"
 
     @staticmethod
-    def cloudformation_name_type():
+    def cloudformation_name_type() -> str:
         return ""
 
     @classmethod
-    def has_cfn_attr(cls, attr):
+    def has_cfn_attr(cls, attr: str) -> bool:
         return True
 
     @classmethod
-    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, *args, **kwargs):
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Stub:
         if cls.cloudformation_type() == "AWS::Lambda::Alias":  # what refers to the alias finds the function
             resource_name = cloudformation_json["Properties"]["FunctionName"]
         return cls(resource_name)
 
     @classmethod
-    def update_from_cloudformation_json(cls, original_resource, *args, **kwargs):
+    def update_from_cloudformation_json(cls, original_resource: Any, *args: Any, **kwargs: Any) -> Any:
         return original_resource
 
     @classmethod
-    def delete_from_cloudformation_json(cls, *args, **kwargs):
+    def delete_from_cloudformation_json(cls, *args: Any, **kwargs: Any) -> None:
         pass
 
-    def delete(self, *args, **kwargs):
+    def delete(self, *args: Any, **kwargs: Any) -> None:
         pass
 
 
@@ -108,7 +114,7 @@ _class_from_type = cfn_parsing.resource_class_from_type
 _parse = cfn_parsing.parse_resource_and_generate_name
 
 
-def resource_class_from_type(resource_type):
+def resource_class_from_type(resource_type: str) -> Any:
     found = _class_from_type(resource_type)
     if found is None:
         stubs.add(resource_type)
@@ -118,7 +124,7 @@ def resource_class_from_type(resource_type):
     return found
 
 
-def parse_resource_and_generate_name(logical_id, resource_json, resources_map):
+def parse_resource_and_generate_name(logical_id: str, resource_json: dict[str, Any], resources_map: Any) -> Any:
     found = _parse(logical_id, resource_json, resources_map)
     if found:
         stack = resources.setdefault(str(resources_map["AWS::StackName"]), {})
@@ -131,7 +137,7 @@ cfn_parsing.parse_resource_and_generate_name = parse_resource_and_generate_name
 _apply = cfn_models.ChangeSet.apply
 
 
-def apply(self):
+def apply(self: Any) -> None:
     try:
         _apply(self)
     except Exception as exc:  # noqa: BLE001 - whatever it was, the stack has failed
@@ -149,7 +155,7 @@ cfn_models.ChangeSet.apply = apply
 _execute = cfn_models.CloudFormationBackend.execute_change_set
 
 
-def execute_change_set(self, *args, **kwargs):
+def execute_change_set(self: Any, *args: Any, **kwargs: Any) -> Any:
     result = _execute(self, *args, **kwargs)
     for stack in self.stacks.values():
         if getattr(stack, "_failed", False):
@@ -161,7 +167,7 @@ cfn_models.CloudFormationBackend.execute_change_set = execute_change_set
 _delete_change_set = cfn_models.CloudFormationBackend.delete_change_set
 
 
-def delete_change_set(self, *args, **kwargs):
+def delete_change_set(self: Any, *args: Any, **kwargs: Any) -> None:
     # moto's answer for one that does not exist, which the CLI deletes before every update
     with contextlib.suppress(UnboundLocalError):
         _delete_change_set(self, *args, **kwargs)
@@ -171,7 +177,7 @@ cfn_models.CloudFormationBackend.delete_change_set = delete_change_set
 _create_repository = ECRBackend.create_repository
 
 
-def create_repository(self, repository_name, *args, **kwargs):
+def create_repository(self: Any, repository_name: str, *args: Any, **kwargs: Any) -> Any:
     # CloudFormation's own names for repositories have small letters only
     return _create_repository(self, repository_name.lower(), *args, **kwargs)
 
@@ -180,7 +186,7 @@ ECRBackend.create_repository = create_repository
 _delete = cfn_parsing.ResourceMap.delete
 
 
-def delete(self):
+def delete(self: Any) -> None:
     try:
         _delete(self)
     except Exception as exc:  # noqa: BLE001 - as a VPC whose gateway moto left attached: all of it is thrown away
@@ -190,7 +196,7 @@ def delete(self):
 cfn_parsing.ResourceMap.delete = delete
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5555)
@@ -201,12 +207,12 @@ def main():
     from werkzeug.serving import WSGIRequestHandler, run_simple
 
     moto_app = DomainDispatcherApplication(create_backend_app)
-    views = {
+    views: dict[str, Callable[[], object]] = {
         "/_stubs": lambda: sorted(stubs),
         "/_resources": lambda: resources,
     }
 
-    def application(environ, start_response):
+    def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Any:
         if view := views.get(environ["PATH_INFO"]):
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(view(), default=str, indent=1).encode()]

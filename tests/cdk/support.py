@@ -126,6 +126,7 @@ class Template:
         return {r["Type"] for r in self.whole["Resources"].values()}
 
     def container(self) -> dict[str, Any]:
+        found: dict[str, Any]
         (found,) = self.one("ECS::TaskDefinition")["ContainerDefinitions"]
         return found
 
@@ -134,7 +135,7 @@ class Template:
 
     def named(self, part: str, kind: str) -> dict[str, Any]:
         """The one resource of this kind whose name begins so."""
-        found = [
+        found: list[dict[str, Any]] = [
             r["Properties"]
             for name, r in self.whole["Resources"].items()
             if name.startswith(part) and r["Type"] == f"AWS::{kind}"
@@ -204,7 +205,8 @@ def alone(stack: str, **settings: str) -> Template:
     from cdk.release_stack import ReleaseStack
 
     app = App(analytics_reporting=False, context=FLAGS, outdir=scratch())
-    config = StackConfig(**{f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()})
+    values: dict[str, Any] = {f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()}
+    config = StackConfig(**values)
     {"ecs": EcsStack, "lambda": LambdaStack, "release": ReleaseStack}[stack](app, config)
     return Template(Path(app.synth().directory) / f"tilery-{stack}-dev.template.json")
 

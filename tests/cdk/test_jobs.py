@@ -18,6 +18,7 @@ def template(name: str = "website") -> Template:
 
 
 def definition(part: str, name: str = "website") -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = (
         r["Properties"]
         for n, r in template(name).whole["Resources"].items()

@@ -91,6 +91,7 @@ def test_users_reach_an_alias_that_codedeploy_shifts(name: str) -> None:
 
 
 def logical(template: Template, kind: str) -> str:
+    found: str
     (found,) = (name for name, r in template.whole["Resources"].items() if r["Type"] == f"AWS::{kind}")
     return found
 

@@ -144,7 +144,10 @@ class Client:
     """Of boto3, as far as the check uses it; the check itself is the real one."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
-        self.answer, self.told, self.event, self.asked = answer, {}, {}, []
+        self.answer = answer
+        self.told: dict[str, Any] = {}
+        self.event: dict[str, Any] = {}
+        self.asked: list[Any] = []
 
     def invoke(self, **words: Any) -> dict[str, Any]:
         self.event = json.loads(words["Payload"])

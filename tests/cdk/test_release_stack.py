@@ -113,7 +113,8 @@ def test_a_zip_that_was_tested_is_uploaded_as_it_is(tmp_path: Path) -> None:
 def test_jobs_are_released_with_the_tasks() -> None:
     def stacks(**settings: str) -> str:
         found = project("Deploy", CATALOG="s3://maps/layers/", **settings).named("Deploy", "CodeBuild::Project")
-        return next(v["Value"] for v in found["Environment"]["EnvironmentVariables"] if v["Name"] == "STACKS")
+        variables = found["Environment"]["EnvironmentVariables"]
+        return next(str(v["Value"]) for v in variables if v["Name"] == "STACKS")
 
     assert stacks() == "tilery-ecs-dev"
     assert stacks(JOBS="1") == "tilery-ecs-dev tilery-jobs-dev"

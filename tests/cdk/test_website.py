@@ -19,6 +19,7 @@ STACKS = pytest.mark.parametrize("stack", ["ecs", "lambda"])
 
 
 def bucket(name: str, part: str = "TileStore", kind: str = "AWS::S3::Bucket", stack: str = "ecs") -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = (
         r["Properties"]
         for n, r in synthesised(name, stack).whole["Resources"].items()

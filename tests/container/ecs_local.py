@@ -23,6 +23,8 @@ Prints one JSON line: what wrk counted, and what the containers' exits were.
 Needs: docker (or ENGINE=podman), haproxy, wrk.
 """
 
+from __future__ import annotations
+
 import argparse
 import collections
 import json
@@ -35,29 +37,31 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ENGINE = os.environ.get("ENGINE", "docker")
 SLOTS = 12
 
 
-def sh(*args, check=True):
+def sh(*args: str, check: bool = True) -> str:
     done = subprocess.run(args, capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise SystemExit(f"{' '.join(args)}: {done.stderr.strip()[-800:]}")
     return done.stdout.strip()
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        return int(s.getsockname()[1])
 
 
 class Spec:
-    def __init__(self, resources, stack):
+    def __init__(self, resources: dict[str, Any], stack: str) -> None:
         found = resources[stack].values() if stack in resources else resources.values()
-        by_type = {}
+        by_type: dict[str, list[dict[str, Any]]] = {}
         for r in found:
             by_type.setdefault(r["Type"], []).append(r["Properties"])
         task = by_type["AWS::ECS::TaskDefinition"][0]
@@ -88,10 +92,10 @@ class Spec:
 
 
 class Balancer:
-    def __init__(self, spec, port):
+    def __init__(self, spec: Spec, port: int) -> None:
         self.dir = tempfile.mkdtemp(prefix="ecs-local-")
         self.sock, log = f"{self.dir}/admin.sock", f"{self.dir}/log.sock"
-        self.bad = []  # the answers the balancer itself made, or passed on, that were not 2xx/3xx
+        self.bad: list[str] = []  # the answers the balancer itself made, or passed on, that were not 2xx/3xx
         self.log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.log.bind(log)
         threading.Thread(target=self.read_log, daemon=True).start()
@@ -127,42 +131,44 @@ backend targets
             time.sleep(0.1)
         raise SystemExit("haproxy did not start")
 
-    def read_log(self):
+    def read_log(self) -> None:
         while True:
             line = self.log.recv(8192).decode(errors="replace")
             m = re.search(r"targets/(\S+) \S+ (\d+) \S+ \S+ \S+ (\S+) ", line)
             if m and m[2][0] not in "23":
                 self.bad.append(f"{m[2]} {m[1]} {m[3]}")
 
-    def ask(self, command):
+    def ask(self, command: str) -> str:
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.sock)
             s.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: s.recv(65536), b"")).decode()
 
-    def stats(self):
+    def stats(self) -> dict[str, dict[str, str]]:
         rows = [line.split(",") for line in self.ask("show stat").splitlines() if line]
         head = [h.lstrip("# ") for h in rows[0]]
         return {r[1]: dict(zip(head, r, strict=False)) for r in rows[1:] if r[0] == "targets"}
 
-    def register(self, slot, port):
+    def register(self, slot: int, port: int) -> None:
         # leaving maintenance makes a server UP: by way of drain, it is given no
         # traffic before its checks have passed
         for command in (f"addr 127.0.0.1 port {port}", "state drain", "health down", "state ready"):
             self.ask(f"set server targets/t{slot} {command}")
 
-    def close(self):
+    def close(self) -> None:
         self.process.terminate()
         self.process.wait()
 
 
 class Service:
-    def __init__(self, args, spec):
+    def __init__(self, args: argparse.Namespace, spec: Spec) -> None:
         self.args, self.spec = args, spec
         self.balancer = Balancer(spec, args.port)
-        self.tasks, self.exits, self.n = {}, [], 0
+        self.tasks: dict[int, str] = {}
+        self.exits: list[dict[str, float]] = []
+        self.n = 0
 
-    def start_task(self):
+    def start_task(self) -> int:
         slot = next(s for s in range(1, SLOTS + 1) if s not in self.tasks)
         port, self.n = free_port(), self.n + 1
         spec, env = self.spec, dict(self.spec.env)
@@ -192,7 +198,7 @@ class Service:
         self.balancer.register(slot, port)
         return slot
 
-    def wait_healthy(self, slots):
+    def wait_healthy(self, slots: list[int]) -> float:
         begin = time.monotonic()
         limit = begin + max(self.spec.grace, 30) + 10 * self.spec.interval
         while time.monotonic() < limit:
@@ -205,7 +211,7 @@ class Service:
             time.sleep(0.2)
         raise SystemExit("tasks did not become healthy")
 
-    def stop_task(self, slot, order):
+    def stop_task(self, slot: int, order: str) -> None:
         name = self.tasks[slot]
         if order != "unaware":
             self.balancer.ask(f"set server targets/t{slot} state drain")
@@ -225,7 +231,7 @@ class Service:
         sh(ENGINE, "rm", "-f", name)
         del self.tasks[slot]
 
-    def roll(self, order):
+    def roll(self, order: str) -> None:
         old = list(self.tasks)
         room = max(1, len(old) * self.spec.maximum // 100 - len(old))
         while old:
@@ -234,13 +240,13 @@ class Service:
             for slot in batch:
                 self.stop_task(slot, order)
 
-    def close(self):
+    def close(self) -> None:
         for name in self.tasks.values():
             sh(ENGINE, "rm", "-f", name, check=False)
         self.balancer.close()
 
 
-def wrk(args):
+def wrk(args: argparse.Namespace) -> Callable[[], dict[str, Any]]:
     out = subprocess.Popen(
         [
             "wrk",
@@ -256,11 +262,12 @@ def wrk(args):
         text=True,
     )
 
-    def result():
+    def result() -> dict[str, Any]:
         text = out.communicate()[0]
 
-        def grab(pattern):
-            return (re.search(pattern, text) or [None, "0"])[1]
+        def grab(pattern: str) -> str:
+            found = re.search(pattern, text)
+            return found[1] if found else "0"
 
         errors = re.search(r"Socket errors: (.*)", text)
         return {
@@ -275,7 +282,7 @@ def wrk(args):
     return result
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resources", default="http://127.0.0.1:5555/_resources")
     parser.add_argument("--stack", required=True)

@@ -63,7 +63,9 @@ def test_compose_brings_up_a_map(image: str, python_version: str) -> None:
         assert [layer["id"] for layer in json.loads(body)["layers"]] == ["blue-marble"]
         status, body, kind = get("/blue-marble/1/0/0.png")
         assert (status, kind) == (200, "image/png"), body[:300]
-        red, _, blue = Image.open(io.BytesIO(body)).convert("RGB").resize((1, 1)).getpixel((0, 0))
+        pixel = Image.open(io.BytesIO(body)).convert("RGB").resize((1, 1)).getpixel((0, 0))
+        assert isinstance(pixel, tuple)
+        red, _, blue = pixel
         assert blue > red, "the Pacific and the Americas"
         status, body, kind = get("/map")
         assert status == 200

@@ -143,7 +143,7 @@ def links(service: Service) -> str:
     """makes links that lead here"""
     answer = service.of_raster(f"{TMS}/tilejson.json")
     want(answer, 200)
-    template = answer.json()["tiles"][0]
+    template: str = answer.json()["tiles"][0]
     begin = service.url
     if re.match(r"http://(127\.|localhost\b)", begin) and template.startswith("https:"):
         begin = begin.replace("http:", "https:", 1)  # a front on this machine has no TLS and speaks as the real one

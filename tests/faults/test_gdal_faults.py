@@ -13,6 +13,7 @@ from tests.support import rasters
 from tests.support.engine import ENGINE
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import BrokenRaster, UpstreamError
+from tilery.geo.crs import WGS84
 from tilery.geo.raster import Raster
 from tilery.reading.options import ReadOptions
 from tilery.reading.source import raster
@@ -40,7 +41,7 @@ def corner(upstream: Upstream) -> Raster:
     with ENGINE.open(raster(location)) as reader:
         left, bottom, right, _ = reader.profile.bounds
         box = (left, bottom, right, bottom + 10 * reader.profile.resolution[1])
-        return reader.part(box, bounds_crs=reader.profile.crs or "EPSG:4326", options=ReadOptions())
+        return reader.part(box, bounds_crs=reader.profile.crs or WGS84, options=ReadOptions())
 
 
 def test_what_arrives_is_right(upstream: Upstream) -> None:

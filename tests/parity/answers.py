@@ -58,7 +58,7 @@ class Pixels:
 
 def media_type(response: httpx.Response) -> str:
     """The media type without parameters."""
-    return response.headers.get("content-type", "").split(";")[0].strip().lower()
+    return str(response.headers.get("content-type", "")).split(";")[0].strip().lower()
 
 
 def decode(body: bytes, kind: str) -> Pixels:

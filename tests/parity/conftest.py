@@ -37,7 +37,9 @@ class Pair:
         return self.asked[key]
 
     def _fetch(self, address: str, row: Row) -> Answer:
-        params = [("url", str(self.folder / row.file)), *row.params] if row.file else list(row.params)
+        params: list[tuple[str, str | int | float | bool | None]] = [*row.params]
+        if row.file:
+            params.insert(0, ("url", str(self.folder / row.file)))
         response = self.clients[address].request(
             row.method, address + row.path, params=params, json=row.body, headers=dict(row.headers)
         )
@@ -55,7 +57,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         clients = {address: httpx.Client(timeout=60, limits=ALONE) for address in addresses}
         pools = {address: ThreadPoolExecutor(2) for address in addresses}
         both = Pair(folder, theirs, ours, clients, pools, {})
-        wanted = {item.callspec.params["row"].name for item in request.session.items if _asks(item)}
+        wanted = {row.name for item in request.session.items if (row := _asked(item)) is not None}
         for row in TABLE:
             if row.name in wanted:
                 both.ask(theirs, row)
@@ -67,5 +69,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
             client.close()
 
 
-def _asks(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and "row" in item.callspec.params
+def _asked(item: pytest.Item) -> Row | None:
+    spec = getattr(item, "callspec", None)
+    return spec.params.get("row") if isinstance(item, pytest.Function) and spec is not None else None

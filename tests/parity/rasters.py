@@ -36,13 +36,14 @@ def waves(height: int, width: int, bands: int = 1, *, phase: float = 0.0) -> np.
         + 0.2 * np.cos(rows / (23 + 5 * band) - columns / 97 + 2 * band)
         for band in range(bands)
     ]
-    return np.clip(np.stack(layers), 0, 1)
+    return np.asarray(np.clip(np.stack(layers), 0, 1))
 
 
 def ellipse(height: int, width: int) -> np.ndarray:
     """True inside an ellipse that touches the edges."""
     rows, columns = np.mgrid[0:height, 0:width]
-    return (((columns - width / 2) / (width / 2)) ** 2 + ((rows - height / 2) / (height / 2)) ** 2) <= 1
+    inside: np.ndarray = (((columns - width / 2) / (width / 2)) ** 2 + ((rows - height / 2) / (height / 2)) ** 2) <= 1
+    return inside
 
 
 def _write(

@@ -200,7 +200,7 @@ COLLECTION: dict[str, Any] = {
 }
 BOX = "2.99,50.0,3.02,50.025"
 UTM_BOX = "497000,5539000,501000,5543000"
-HEIGHTS = {"colormap_name": "viridis", "rescale": "0,1000"}
+HEIGHTS: dict[str, Any] = {"colormap_name": "viridis", "rescale": "0,1000"}
 DESCRIBED = ("two", "scale")
 """Rasters whose bands have a description each."""
 NAN_UNSAID = ("nan_unsaid", "f64")
@@ -424,9 +424,9 @@ for f in RASTERS:
         shown = {"rescale": f"{low},{high}"}
     if f == "two":
         shown = {"bidx": 1}
-    sampled = near(mean=1.5, share=0.02) if f in ("jpeg", "gcps") else SAMPLED
+    sampled: Same | Differs = near(mean=1.5, share=0.02) if f in ("jpeg", "gcps") else SAMPLED
     for deeper in (-3, 0, 2):
-        found = differs("nan-shown", 200) if f in NAN_UNSAID and deeper < 0 else sampled
+        found: Same | Differs = differs("nan-shown", 200) if f in NAN_UNSAID and deeper < 0 else sampled
         row(f"tile {f} {deeper:+d}", f"{place(f, deeper)}.png", f, found, **shown)
     row(f"tile {f} values", f"{place(f)}.npy", f, sampled)
     row(f"tile {f} GeoTIFF", f"{place(f, -1)}.tif", f, sampled)
@@ -736,7 +736,7 @@ row(
     colormap_name="magma",
 )
 for name in ("terrainrgb", "terrarium"):
-    heights = {"algorithm": name}
+    heights: dict[str, Any] = {"algorithm": name}
     row(
         f"algorithm {name} in TileJSON",
         "/cog/WebMercatorQuad/tilejson.json",

@@ -52,6 +52,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def of_type(resources: dict[str, Any], kind: str, part: str = "") -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = (r["Properties"] for n, r in resources.items() if r["Type"] == kind and part in n)
     return found
 

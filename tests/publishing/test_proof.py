@@ -18,7 +18,9 @@ from tilery.errors import BrokenRaster, SourceNotFound
 from tilery.publishing import agreement, levels, rasters, served, warp
 from tilery.publishing import publish as publishing
 from tilery.publishing.overviews import level_file, mask_file
-from tilery.publishing.publish import PublishOptions, publish
+from tilery.publishing.overviews import overviews as make_overviews
+from tilery.publishing.plan import PublishOptions
+from tilery.publishing.publish import publish
 from tilery.reading.reader import Reader
 from tilery.storage.objects import open_store
 
@@ -48,7 +50,7 @@ def masked(tmp_path: Path, side: int = 1100) -> Path:
 
 def spoiled(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]) -> None:
     """Overviews are made, and then spoiled."""
-    real = publishing.overviews
+    real = make_overviews
 
     def overviews(path: Path, *arguments: Any, **options: Any) -> None:
         real(path, *arguments, **options)
@@ -200,7 +202,7 @@ def test_what_is_right_passes(tmp_path: Path, kind: str, profile: str, grid: Any
         options["alpha"] = True
         if profile != "deflate" and grid == "native":
             pytest.skip("they leave an alpha band out, and native bands stay as they are")
-    place = {"crs": "EPSG:32631", "bounds": (200000, 5000000, 260000, 5045000)}
+    place: dict[str, Any] = {"crs": "EPSG:32631", "bounds": (200000, 5000000, 260000, 5045000)}
     source = made.write(tmp_path / "a.tif", data, photometric="rgb", overviews=(), **place, **options)
     publish(order(source, tmp_path, kind="imagery", profile=profile, grid=grid))
 

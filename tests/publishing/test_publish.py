@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,8 +40,8 @@ from tilery.errors import (
     TileryError,
     UnsupportedRaster,
 )
+from tilery.publishing import metadata, rasters, revisions, workplace
 from tilery.publishing import publish as publishing
-from tilery.publishing import rasters, revisions, workplace
 from tilery.publishing.plan import PublishOptions, dry_run
 from tilery.publishing.progress import Silent
 from tilery.publishing.publish import publish
@@ -345,7 +346,7 @@ def test_a_style_set_during_a_publish_is_kept(tmp_path: Path, monkeypatch: pytes
     catalog = tmp_path / "catalog"
     source = made.gradient(tmp_path / "a.tif", size=600)
     publish(order(source, catalog))
-    real = publishing.metadata.document
+    real = metadata.document
     calls: list[int] = []
 
     def document(**facts: Any) -> dict[str, Any]:
@@ -354,7 +355,7 @@ def test_a_style_set_during_a_publish_is_kept(tmp_path: Path, monkeypatch: pytes
             editing.set_style(open_store(str(catalog)), "alps", "late", {"bidx": [2]})
         return real(**facts)
 
-    monkeypatch.setattr(publishing.metadata, "document", document)
+    monkeypatch.setattr(metadata, "document", document)
     done = publish(order(source, catalog))
     assert len(calls) == 2
     assert done.document["styles"] == {"late": {"render": {"bidx": [2]}}}
@@ -544,7 +545,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, megabytes: int) -> None:
 
 
 def test_no_room_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rasters.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0})())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0})())
     with pytest.raises(StoreFull, match="disk is full"), rasters.failures(tmp_path):
         raise OSError("write failed")
 

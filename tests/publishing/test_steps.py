@@ -277,7 +277,7 @@ def test_nodata_has_to_be_a_value_of_the_type(tmp_path: Path, dtype: str, nodata
 
 
 def test_limits_for_display() -> None:
-    bands = {
+    bands: dict[str, dict[str, Any]] = {
         "b1": {"percentile_2": 1.0, "percentile_98": 9.0},
         "b2": {"percentile_2": 4, "percentile_98": 4, "min": 4, "max": 4},
     }

@@ -13,6 +13,7 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 
+from tilery.geo.crs import WEB_MERCATOR, transform_points
 from tilery.geo.raster import Grid
 from tilery.reading import gdal_facts
 from tilery.reading.grid.blocks import BlockCache
@@ -29,6 +30,7 @@ class FileBytes:
     """The simplest byte source: a file read into memory. Counts what is asked of it."""
 
     local_path: str | None
+    open_path: str | None = None
 
     def __init__(self, path: Path) -> None:
         self.data = path.read_bytes()
@@ -128,16 +130,15 @@ def engine_of(path: Path, capacity: int = 64 << 20) -> BlockGridReader:
 def web_grid(z: int, x: int, y: int, size: int = 256) -> Grid:
     side = 2 * WEB / 2**z
     left, top = -WEB + x * side, WEB - y * side
-    return Grid(crs="EPSG:3857", bounds=(left, top - side, left + side, top), width=size, height=size)
+    return Grid(crs=WEB_MERCATOR, bounds=(left, top - side, left + side, top), width=size, height=size)
 
 
 def web_grid_at(profile: Profile, z: int, *, across: float = 0.5, down: float = 0.5, size: int = 256) -> Grid:
     """The web tile that holds a place of the raster, given as shares of its width and height."""
-    from tilery.geo.crs import transform_points
-
     a, b, c, d, e, f = profile.transform
     column, row = profile.width * across, profile.height * down
-    xs, ys = transform_points(profile.crs, "EPSG:3857", [a * column + b * row + c], [d * column + e * row + f])
+    assert profile.crs is not None
+    xs, ys = transform_points(profile.crs, WEB_MERCATOR, [a * column + b * row + c], [d * column + e * row + f])
     side = 2 * WEB / 2**z
     return web_grid(z, int((xs[0] + WEB) // side), int((WEB - ys[0]) // side), size)
 

@@ -12,6 +12,7 @@ import rasterio
 from tests.support import service
 from tests.support.engine import ENGINE
 from tests.support.tiff import Tiff, picture
+from tilery.geo.crs import WGS84
 from tilery.geo.raster import Grid
 from tilery.reading import footprint
 from tilery.reading import source as source_
@@ -69,7 +70,7 @@ def test_only_a_smaller_image_is_read_in_place_of_the_raster(raster: Path) -> No
 def test_what_gdal_is_to_decode_is_told(raster: Path) -> None:
     location = FileLocation(path=str(raster))
     opened = open_raster(ENGINE, source_.raster(location))
-    grid = Grid(crs="EPSG:4326", bounds=(0, 0, SIDE, SIDE), width=8, height=8)
+    grid = Grid(crs=WGS84, bounds=(0, 0, SIDE, SIDE), width=8, height=8)
     side = int(raster.stem)
     smaller = side < SIDE
     assert footprint.overview(opened.profile, 4, "average") == (0 if smaller else None)

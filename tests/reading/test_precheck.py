@@ -142,7 +142,7 @@ def test_a_caller_is_told_the_limit(tmp_path: Path) -> None:
 def test_blocks_count_whole_where_the_codec_decodes_them_whole(tmp_path: Path) -> None:
     side = 512
     data = np.zeros((1, side, side), "float32")
-    single = {"tiled": False, "overviews": (), "blockysize": side}
+    single: dict[str, Any] = {"tiled": False, "overviews": (), "blockysize": side}
     lerc = look(rasters.write(tmp_path / "lerc.tif", data, compress="LERC_DEFLATE", **single))
     assert lerc.full >= 2 * data.nbytes
     assert look(rasters.write(tmp_path / "deflate.tif", data, **single)).full == 0  # GDAL says how it reads strips

@@ -125,7 +125,7 @@ def test_a_part_has_the_size_that_is_asked_for(tmp_path: Path) -> None:
     box = (8.25, 46.25, 8.75, 46.5)
     with reader_of(path) as reader:
 
-        def shape(**size: int | None) -> tuple[int, ...]:
+        def shape(**size: Any) -> tuple[int, ...]:
             return reader.part(box, bounds_crs=crs_.WGS84, options=ReadOptions(), **size).data.shape
 
         assert shape() == (2, 128, 256)
@@ -312,7 +312,7 @@ def peer_tile(peer: Peer, z: int, x: int, y: int, **options: Any) -> Any:
         return peer.tile(x, y, z, **options).array
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "uint8 rgb": {"data": rasters.columns_and_rows(600, 600, "uint8", 3)},
     "uint16 nodata": {"data": rasters.columns_and_rows(600, 600, "uint16", 2), "nodata": 300},
     "float nan": {
@@ -425,7 +425,7 @@ def test_a_south_up_raster_is_read_as_the_same_one_north_up(
         ("north", slice(None), rasterio.Affine(pixel, 0, 8, 0, -pixel, 47)),
         ("south", slice(None, None, -1), rasterio.Affine(pixel, 0, 8, 0, pixel, 46)),
     ):
-        masked = {"mask": ~missing[turn]} if kind == "mask" else {}
+        masked: dict[str, Any] = {"mask": ~missing[turn]} if kind == "mask" else {}
         path = rasters.write(tmp_path / f"{name}.tif", data[:, turn], transform=transform, **options, **masked)
         with reader_of(path) as reader:
             found.append(reader.part(bounds, bounds_crs=crs_.WGS84, options=ReadOptions()))

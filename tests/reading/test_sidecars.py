@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, s3: S3) -> Callable[[P
     "options", [{}, {"masked": False}, {"compress": "packbits"}, {"tiled": False, "blockysize": 8}]
 )
 def test_overviews_and_masks_beside_a_raster_are_read(
-    tmp_path: Path, place: Callable[[Path], tuple[Settings, Source]], options: dict[str, object]
+    tmp_path: Path, place: Callable[[Path], tuple[Settings, Source]], options: dict[str, Any]
 ) -> None:
     if options.get("tiled") is False:
         options |= {"blockxsize": SIDE}

@@ -122,7 +122,8 @@ def test_nearest_pixels_are_valid_and_valued_where_the_middle_lies(tmp_path: Pat
     valid = pattern() if kind != "none" else np.ones((SIZE, SIZE), bool)
     data = np.arange(1, SIZE * SIZE + 1, dtype="uint16").reshape(SIZE, SIZE)
     data[~valid] = 0
-    more: dict[str, Any] = {"none": {}, "nodata": {"nodata": 0}, "mask": {"mask": valid}}[kind]
+    kinds: dict[str, dict[str, Any]] = {"none": {}, "nodata": {"nodata": 0}, "mask": {"mask": valid}}
+    more = kinds[kind]
     path = write(tmp_path / "strips.tif", data[None], tiled=False, **more)
     with reader_of(path) as reader:
         for box in boxes():

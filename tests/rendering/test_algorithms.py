@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics as python
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -324,7 +325,7 @@ def test_casts_keep_the_low_byte() -> None:
         assert run(name, pixels([256.0, 513.0], kind="float64")).data.tolist() == [[[0, 1]]]
 
 
-ACROSS = {
+ACROSS: dict[str, Callable[[list[float]], float]] = {
     "min": min,
     "max": max,
     "sum": sum,

@@ -21,7 +21,8 @@ def sigmoidal(values: Array, contrast: float, bias: float) -> Array:
         return np.asarray(1 / (1 + np.exp(contrast * (bias - value))))
 
     scaled = (curve(values / 255.0) - curve(0.0)) / (curve(1.0) - curve(0.0))
-    return np.trunc(scaled * 255).astype(np.uint8)
+    whole: Array = np.trunc(scaled * 255).astype(np.uint8)
+    return whole
 
 
 def test_gamma_on_the_bands_named() -> None:

@@ -256,7 +256,7 @@ def test_bars_of_other_sizes() -> None:
 
 
 @pytest.mark.parametrize(("size", "error"), [({"width": 0}, InvalidParameter), ({"height": 10**6}, OverLimit)])
-def test_sizes_of_bars_are_bounded(size: dict[str, int], error: type[RequestError]) -> None:
+def test_sizes_of_bars_are_bounded(size: dict[str, Any], error: type[RequestError]) -> None:
     with pytest.raises(error):
         colormap.bar(colormap.get("viridis"), **size)
 

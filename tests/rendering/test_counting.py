@@ -68,7 +68,7 @@ def test_a_raster_of_seven_megapixels_at_full_resolution(tmp_path: Path, dtype: 
     data = (np.arange(rows * columns).reshape(1, rows, columns) % 251).astype(dtype)
     rasters.write(folder / "large.tif", data, nodata=0, block=512)
     with service.client(folder) as client:
-        query = {"url": f"{folder}/large.tif", "max_size": 0}
+        query: dict[str, Any] = {"url": f"{folder}/large.tif", "max_size": 0}
         band = client.get("/cog/statistics", params=query).json()["b1"]
         valid = data[data != 0].astype(float)
         assert (band["count"], band["valid_pixels"], band["unique"]) == (valid.size, valid.size, 250)

@@ -70,7 +70,9 @@ def landscape(contrast: float) -> Array:
     land = np.fft.ifft2(np.fft.fft2(generator.normal(size=(256, 256))) * fall).real
     land = land / land.std() * contrast + 120
     fine = generator.normal(size=(256, 256)) * 2
-    return np.clip(np.stack([land, land * 0.95 + 3, land * 0.9 + fine], axis=-1), 0, 255).astype(np.uint8)
+    bands = np.stack([land, land * 0.95 + 3, land * 0.9 + fine], axis=-1)
+    picture: np.ndarray = np.clip(bands, 0, 255).astype(np.uint8)
+    return picture
 
 
 @pytest.mark.parametrize("contrast", [2, 10, 20, 40, 60])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_first_come_first_served() -> None:
     async def main() -> None:
         admission = Admission(1, 10)
         order: list[int] = []
-        await asyncio.gather(*(admission.run(lambda number=number: order.append(number)) for number in range(6)))
+        await asyncio.gather(*(admission.run(partial(order.append, number)) for number in range(6)))
         assert order == list(range(6))
 
     run(main)
@@ -167,7 +168,7 @@ def test_failures_come_back_as_they_are_and_free_the_slot() -> None:
 
         for error in (ValueError("x"), TimeoutError("of a library"), KeyError("y")):
             with pytest.raises(type(error)) as caught:
-                await admission.run(lambda error=error: fail(error))
+                await admission.run(partial(fail, error))
             assert caught.value is error
         assert admission.running == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,7 +51,8 @@ def test_half_a_tag_is_none() -> None:
 
 @pytest.mark.parametrize("name", ["colormap_directory", "tile_matrix_set_directory", "template_directory"])
 def test_files_of_the_operator_have_a_say(name: str, tmp_path: Path) -> None:
-    chosen = Settings(_env_file=None, **{name: str(tmp_path)})
+    folder: dict[str, Any] = {name: str(tmp_path)}
+    chosen = Settings(_env_file=None, **folder)
     versions = []
     for content in ("[]", "{}", "[]"):
         (tmp_path / "deeper").mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ def client(*sources: Path | str, **settings: Any) -> TestClient:
 
 def pixels(body: bytes) -> NDArray[Any]:
     """A picture's pixels, shape (rows, columns) or (rows, columns, channels), as an independent decoder sees them."""
-    image = Image.open(io.BytesIO(body))
+    image: Image.Image = Image.open(io.BytesIO(body))
     if image.mode == "P":
         image = image.convert("RGBA")
     return np.asarray(image)

@@ -6,7 +6,7 @@ import faulthandler
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,7 +47,8 @@ def never(_: object) -> Iterator[int]:
 
 
 def test_kept_blocks_are_not_filled_again() -> None:
-    cache, calls = BlockCache(1 << 20), []
+    cache = BlockCache(1 << 20)
+    calls: list[list[int]] = []
     first = cache.obtain([1, 2, 2], sized, filler(calls))
     second = cache.obtain([2, 3], sized, filler(calls))
     assert calls == [[1, 2], [3]]
@@ -66,7 +67,8 @@ def test_blocks_cannot_be_written_to() -> None:
 
 
 def test_it_is_bounded_and_drops_what_was_not_used() -> None:
-    cache, calls = BlockCache(10 * BLOCK_PAGE), []
+    cache = BlockCache(10 * BLOCK_PAGE)
+    calls: list[list[int]] = []
     for key in range(100):
         cache.obtain([key], sized, filler(calls))
         cache.obtain([0], sized, filler(calls))
@@ -82,7 +84,11 @@ def test_blocks_of_many_sizes() -> None:
     for _ in range(3000):
         key = chance.randrange(200)
         size = 1 + key * 7919 % (6 * BLOCK_PAGE)
-        block = cache.obtain([key], lambda keys, size=size: dict.fromkeys(keys, size), filler([]))[key]
+
+        def measure(keys: Iterable[int], size: int = size) -> dict[int, int]:
+            return dict.fromkeys(keys, size)
+
+        block = cache.obtain([key], measure, filler([]))[key]
         assert block.size == size
         assert (block == key).all()
         assert cache.held <= 40 * BLOCK_PAGE
@@ -123,7 +129,8 @@ def test_what_is_larger_than_the_cache_is_given_but_not_kept() -> None:
 
 
 def test_a_small_cache_and_one_that_keeps_nothing() -> None:
-    cache, calls = BlockCache(10 * BLOCK_PAGE), []
+    cache = BlockCache(10 * BLOCK_PAGE)
+    calls: list[list[int]] = []
     cache.obtain(list(range(50)), sized, filler(calls))
     assert 0 < cache.held <= 10 * BLOCK_PAGE
     cache.clear()
@@ -140,7 +147,8 @@ def test_sparse_blocks_are_kept() -> None:
 
 
 def test_one_flight_a_block() -> None:
-    cache, calls = BlockCache(1 << 20), []
+    cache = BlockCache(1 << 20)
+    calls: list[list[int]] = []
     started, go = threading.Event(), threading.Event()
 
     def slow(buffers: Mapping[int, Array]) -> Iterator[int]:
@@ -161,7 +169,8 @@ def test_one_flight_a_block() -> None:
 
 
 def test_whoever_waited_for_a_failure_tries_for_himself() -> None:
-    cache, calls = BlockCache(1 << 20), []
+    cache = BlockCache(1 << 20)
+    calls: list[list[int]] = []
     started, go = threading.Event(), threading.Event()
 
     def failing(buffers: Mapping[int, Array]) -> Iterator[int]:
@@ -271,6 +280,7 @@ def test_all_missing_blocks_come_in_one_request(path: Callable[[], Path]) -> Non
     file = write(path(), noise(3, 600, 600), mask=mask)
     profile, engine = profile_of(file), engine_of(file)
     source = engine._reader._source
+    assert isinstance(source, FileBytes)
     grid = web_grid_at(profile, 14)
     before = len(source.requests)
     engine.read(grid, bands=(1, 2, 3), nodata=None, method="nearest")

@@ -78,7 +78,7 @@ def weight(method: str, x: np.ndarray) -> np.ndarray:
     """The kernels, written down once more from their definitions."""
     x = np.abs(x)
     if method == "bilinear":
-        return np.clip(1 - x, 0, None)
+        return np.asarray(np.clip(1 - x, 0, None))
     if method == "cubic":
         return np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
     if method == "cubic_spline":
@@ -129,9 +129,13 @@ def test_values_are_those_of_an_exact_calculation(
         found = engine.read(grid, bands=(1,), nodata=-9999, method=method)
         column, row = exact_positions(profile, grid)
         placement = engine._place(grid)
-        stretch = placement.pieces[0].stretch(placement.scale)
-        stretch = tuple(1.0 if side <= 1 / 0.95 else math.ceil(side * 500) / 500 for side in stretch)
-        expected, good = oracle(data[0].astype("float64"), data[0] != -9999, column, row, method, stretch)
+        across_pixels, down_pixels = (
+            1.0 if side <= 1 / 0.95 else math.ceil(side * 500) / 500
+            for side in placement.pieces[0].stretch(placement.scale)
+        )
+        expected, good = oracle(
+            data[0].astype("float64"), data[0] != -9999, column, row, method, (across_pixels, down_pixels)
+        )
         mask = np.ones(good.shape, bool) if found.mask is None else found.mask[0]
         assert (mask == good).mean() > 0.999
         both = mask & good

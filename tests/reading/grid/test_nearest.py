@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ from rasterio.transform import Affine, from_bounds
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from tests.reading.conftest import engine_of, noise, profile_of, web_grid, web_grid_at, write
+from tests.reading.conftest import FileBytes, engine_of, noise, profile_of, web_grid, web_grid_at, write
 from tilery.arena import BLOCK_PAGE
 from tilery.geo import crs as crs_
-from tilery.geo.raster import Grid
+from tilery.geo.raster import Crs, Grid
 from tilery.reading.grid.reader import BlockGridReader
 from tilery.reading.profile import Profile
 
@@ -29,6 +30,8 @@ def exact_positions(profile: Profile, grid: Grid) -> tuple[np.ndarray, np.ndarra
     xs = left + (np.arange(grid.width) + 0.5) * (right - left) / grid.width
     ys = top + (np.arange(grid.height) + 0.5) * (bottom - top) / grid.height
     x, y = np.meshgrid(xs, ys)
+    assert grid.crs is not None
+    assert profile.crs is not None
     x, y = crs_.transform_points(grid.crs, profile.crs, x, y)
     with np.errstate(invalid="ignore"):
         column, row = ~Affine(*profile.transform) * (x, y)
@@ -93,9 +96,10 @@ def test_other_output_crs(path: Callable[[], Path], target: str) -> None:
     data = noise(2, 700, 900, seed=3)
     file = write(path(), data)
     profile, engine = profile_of(file), engine_of(file)
-    bounds = crs_.transform_bounds(profile.crs, target, profile.bounds)
+    assert profile.crs is not None
+    bounds = crs_.transform_bounds(profile.crs, Crs(target), profile.bounds)
     for width, height in ((256, 256), (300, 411), (1, 1), (1, 50), (50, 1), (1030, 777)):
-        grid = Grid(crs=target, bounds=bounds, width=width, height=height)
+        grid = Grid(crs=Crs(target), bounds=bounds, width=width, height=height)
         assert agreement(engine, data, profile, grid) >= 0.999, (width, height)
 
 
@@ -105,7 +109,7 @@ def test_the_whole_world_in_degrees(path: Callable[[], Path]) -> None:
     profile, engine = profile_of(file), engine_of(file)
     for z, x, y in ((0, 0, 0), (1, 1, 0), (3, 0, 7), (3, 7, 0), (8, 255, 100)):
         assert agreement(engine, data, profile, web_grid(z, x, y)) >= 0.999
-    pole = Grid(crs="EPSG:3413", bounds=(-4e6, -4.1e6, 4.01e6, 4e6), width=256, height=256)
+    pole = Grid(crs=Crs("EPSG:3413"), bounds=(-4e6, -4.1e6, 4.01e6, 4e6), width=256, height=256)
     assert agreement(engine, data, profile, pole) >= 0.999
 
 
@@ -247,6 +251,7 @@ def test_only_the_planes_asked_for_are_fetched(path: Callable[[], Path]) -> None
     profile, engine = profile_of(file), engine_of(file)
     grid = Grid(crs=profile.crs, bounds=profile.bounds, width=128, height=128)
     source = engine._reader._source
+    assert isinstance(source, FileBytes)
     before = len(source.requests)
     engine.read(grid, bands=(4,), nodata=None, method="nearest")
     fetched = [place for call in source.requests[before:] for place in call]
@@ -346,11 +351,11 @@ def test_a_raster_across_the_antimeridian(path: Callable[[], Path], left: float)
     for z, x in ((5, 31), (5, 0), (8, 255), (8, 0), (10, 1020), (10, 3)):
         grid = web_grid(z, x, 2**z // 2 - 1)
         pixels = engine.read(grid, bands=(1,), nodata=None, method="nearest")
-        west, _, east, _ = crs_.transform_bounds("EPSG:3857", "EPSG:4326", grid.bounds)
+        west, _, east, _ = crs_.transform_bounds(crs_.WEB_MERCATOR, crs_.WGS84, grid.bounds)
         lon = west + (np.arange(256) + 0.5) * (east - west) / 256
         column = np.floor(((lon - 170) % 360) / 0.02).astype(int)
         ys = grid.bounds[3] + (np.arange(256) + 0.5) * (grid.bounds[1] - grid.bounds[3]) / 256
-        _, lat = crs_.transform_points("EPSG:3857", "EPSG:4326", np.zeros(256), ys)
+        _, lat = crs_.transform_points(crs_.WEB_MERCATOR, crs_.WGS84, np.zeros(256), ys)
         row = np.floor((4 - lat) / 0.02).astype(int)
         inside = ((row >= 0) & (row < 400))[:, None] & ((column >= 0) & (column < 1000))
         assert inside.any()
@@ -382,7 +387,8 @@ def test_a_buffer_over_the_edge_of_the_world_reads_little(path: Callable[[], Pat
     engine = engine_of(file)
     tile = web_grid(3, 0, 3)
     step = (tile.bounds[2] - tile.bounds[0]) / 256
-    wider = tuple(side + 10 * step * sign for side, sign in zip(tile.bounds, (-1, -1, 1, 1), strict=True))
+    left, bottom, right, top = tile.bounds
+    wider = (left - 10 * step, bottom - 10 * step, right + 10 * step, top + 10 * step)
     grid = Grid(crs=tile.crs, bounds=wider, width=276, height=276)
     assert engine.estimate(grid, bands=(1,)) < 2 * 256 * 512
     pixels = engine.read(grid, bands=(1,), nodata=None, method="nearest")
@@ -434,7 +440,7 @@ def test_large_reads_are_done_in_parts(
     from tilery.reading.grid import reader as module
 
     data = noise(4, 500, 700, seed=12)
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     nodata = None
     if kind == "mask":
         options["mask"] = np.where(data[0] > 20, 255, 0).astype("uint8")
@@ -458,7 +464,9 @@ def test_large_reads_are_done_in_parts(
         monkeypatch.setattr(module, "_AT_ONCE", 100_000)
         engine = engine_of(file, capacity=0)
         parts = engine.read(grid, bands=(1, 2), nodata=nodata, method=method)
-        assert len(engine._reader._source.requests) > 8
+        source = engine._reader._source
+        assert isinstance(source, FileBytes)
+        assert len(source.requests) > 8
         assert (np.abs(parts.data.astype(int) - whole.data) <= (0 if method == "nearest" else 2)).mean() > 0.999
         assert (parts.mask is None) == (whole.mask is None)
         if parts.mask is not None and whole.mask is not None:

@@ -11,7 +11,7 @@ from rasterio.transform import Affine
 from tests.reading.conftest import WEB, noise, profile_of, web_grid, write
 from tests.reading.grid.test_nearest import exact_positions
 from tilery.geo import crs as crs_
-from tilery.geo.raster import Grid
+from tilery.geo.raster import Crs, Grid
 from tilery.reading.grid.coordinates import Placer
 from tilery.reading.grid.pieces import Smooth
 from tilery.reading.profile import Profile
@@ -43,7 +43,7 @@ def test_sixteen_tiles_ask_once_and_lie_where_they_should(
 
     placer = Placer(profile)
     side = 2 * WEB / 2**z
-    middle_x, middle_y = transform("EPSG:32633", "EPSG:3857", [516000.0], [5484000.0])
+    middle_x, middle_y = transform(Crs("EPSG:32633"), crs_.WEB_MERCATOR, [516000.0], [5484000.0])
     column, row = int((middle_x[0] + WEB) / side) // 4 * 4, int((WEB - middle_y[0]) / side) // 4 * 4
     for number in range(16):
         grid = web_grid(z, column + number % 4, row + number // 4)
@@ -72,7 +72,7 @@ def test_sixteen_tiles_ask_once_and_lie_where_they_should(
 def test_a_grid_beside_the_others_is_placed_by_itself(profile: Profile) -> None:
     placer = Placer(profile)
     z, side = 12, 2 * WEB / 2**12
-    middle_x, middle_y = crs_.transform_points("EPSG:32633", "EPSG:3857", [516000.0], [5484000.0])
+    middle_x, middle_y = crs_.transform_points(Crs("EPSG:32633"), crs_.WEB_MERCATOR, [516000.0], [5484000.0])
     column, row = int((middle_x[0] + WEB) / side), int((WEB - middle_y[0]) / side)
     tile = web_grid(z, column, row)
     placer.place(tile)

@@ -7,8 +7,9 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.context import ForkProcess
 from typing import Any
 
@@ -200,13 +201,22 @@ def test_a_child_of_a_worker_has_a_cache_of_its_own(workers: Workers) -> None:
 
     def child() -> None:
         cache.use_own_memory()
-        blocks = cache.obtain([1], sized, lambda buffers: (made.append(1), *fill(buffers))[1:])
+
+        def noted(buffers: Mapping[int, Array]) -> Iterable[int]:
+            made.append(1)
+            return fill(buffers)
+
+        blocks = cache.obtain([1], sized, noted)
         os._exit(0 if holds(blocks) and made and not workers.arena._words[1] else 1)
 
     process = CONTEXT.Process(target=child)
     process.start()
     process.join(10)
     assert process.exitcode == 0
+
+
+def chosen(sizes: Mapping[int, int], keys: Iterable[int]) -> dict[int, int]:
+    return {key: sizes[key] for key in keys}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -220,7 +230,7 @@ def test_many_processes_some_of_which_are_killed(workers: Workers, seed: int) ->
             while True:
                 keys = own.sample(range(200), own.randint(1, 5))
                 sizes = {key: 1 + key * 7919 % (4 * BLOCK_PAGE) for key in keys}
-                blocks = cache.obtain(keys, lambda missing, sizes=sizes: {key: sizes[key] for key in missing}, fill)
+                blocks = cache.obtain(keys, partial(chosen, sizes), fill)
                 time.sleep(0.001)
                 if not holds(blocks) or any(blocks[key].size != sizes[key] for key in keys):
                     os._exit(3)

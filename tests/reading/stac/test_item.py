@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,8 @@ def test_the_preferred_alternate_is_taken_where_there_is_one() -> None:
 def test_bands_are_named_in_each_version(fields: dict[str, object]) -> None:
     common = [{"name": f"B{number}"} for number in range(8)]
     common[3], common[7] = {"common_name": "red"}, {"common_name": "nir"}
-    document = items.item(assets={"a": {"href": "a.tif", **fields}}, **{"eo:bands": common})
+    properties: dict[str, Any] = {"eo:bands": common}
+    document = items.item(assets={"a": {"href": "a.tif", **fields}}, **properties)
     asset = item.parse(json.dumps(document).encode()).asset("a")
     assert asset.numbers_of(("nir", "red")) == (2, 1)
     with pytest.raises(InvalidBand, match="It has: red, nir"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from tests.support import exact, items, rasters
 from tests.support.upstream import Fault, Upstream
 from tilery.engine import Engine, EngineOptions
 from tilery.errors import InvalidBand, NotARaster, SourceNotFound, SourceRefused
+from tilery.geo import crs
+from tilery.geo.raster import Raster
 from tilery.geo.tms import get as matrix_set_of
 from tilery.reading.options import ReadOptions
 from tilery.reading.stac import choice
@@ -45,14 +48,14 @@ def engine(folder: Path) -> Iterator[Engine]:
         yield found
 
 
-def tile(engine: Engine, folder: Path, *assets: str, bands: tuple[int, ...] | None = None, **options: bool):
+def tile(engine: Engine, folder: Path, *assets: str, bands: tuple[int, ...] | None = None, **options: Any) -> Raster:
     place = engine.locate(str(folder / "item.json"))
     chosen = tuple(map(choice.parse, assets))
     with engine.open(choice.stack_source(place, chosen, unscale=options.get("unscale", False))) as reader:
         return reader.tile(MERCATOR, ZOOM, COLUMN, ROW, ReadOptions(bands=bands, **options))
 
 
-def shown(raster, place: slice) -> tuple[np.ndarray, np.ndarray]:
+def shown(raster: Raster, place: slice) -> tuple[np.ndarray, np.ndarray]:
     mask = np.ones(raster.data.shape[1:], bool) if raster.mask is None else raster.mask[0]
     return raster.data[place], mask
 
@@ -105,7 +108,7 @@ def test_a_point_is_where_it_is_in_each_asset(engine: Engine, folder: Path) -> N
     place = engine.locate(str(folder / "item.json"))
     source = choice.stack_source(place, tuple(map(choice.parse, ("utm", "fine", "coarse"))))
     with engine.open(source) as reader:
-        raster = reader.point(8.3004, 46.7004, coord_crs="EPSG:4326", options=ReadOptions())
+        raster = reader.point(8.3004, 46.7004, coord_crs=crs.WGS84, options=ReadOptions())
     assert raster.data[2:, 0, 0].tolist() == [float(int(0.3004 * 512) % 256), int(0.3004 * 128), int(0.2996 * 128)]
     x, y = (float(value) for value in raster.data[:2, 0, 0])
     with engine.open(choice.stack_source(place, (choice.parse("utm"),))) as reader:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -17,6 +18,7 @@ from tests.reading.conftest import FileBytes, engine_of, noise, profile_of, writ
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Grid
 from tilery.reading.tiff import codecs, header
+from tilery.reading.tiff.image import Image
 
 SIZE = (100, 150)
 
@@ -139,7 +141,7 @@ def smooth(bands: int, height: int, width: int) -> np.ndarray:
     ("bands", "options"),
     [(1, {}), (3, {"photometric": "YCBCR"}), (3, {"photometric": "RGB"}), (4, {"photometric": "MINISBLACK"})],
 )
-def test_jpeg(path: Callable[[], Path], bands: int, options: dict[str, str], interleave: str) -> None:
+def test_jpeg(path: Callable[[], Path], bands: int, options: dict[str, Any], interleave: str) -> None:
     if interleave == "band" and options.get("photometric") == "YCBCR":
         pytest.skip("GDAL writes no such file")
     file = write(path(), smooth(bands, *SIZE), compress="jpeg", interleave=interleave, JPEG_QUALITY=90, **options)
@@ -183,11 +185,11 @@ def test_palette_gives_indexes(path: Callable[[], Path]) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
-def decoded(facts: header.Image, data: bytes) -> None:
+def decoded(facts: Image, data: bytes) -> None:
     codecs.decode(facts, data, np.empty(facts.block_bytes, np.uint8))
 
 
-def image(path: Path) -> header.Image:
+def image(path: Path) -> Image:
     return header.parse(FileBytes(path)).levels[0].image
 
 
@@ -204,10 +206,10 @@ def bombs() -> dict[str, bytes]:
     zeros = bytes(50 << 20)
     return {
         "deflate": zlib.compress(zeros, 9),
-        "zstd": imagecodecs.zstd_encode(zeros),
-        "jpeg": imagecodecs.jpeg8_encode(np.zeros((4096, 4096, 3), "uint8")),
-        "webp": imagecodecs.webp_encode(np.zeros((4096, 4096, 3), "uint8"), lossless=True),
-        "lerc": imagecodecs.lerc_encode(np.zeros((2048, 2048, 3), "uint8")),
+        "zstd": bytes(imagecodecs.zstd_encode(zeros)),
+        "jpeg": bytes(imagecodecs.jpeg8_encode(np.zeros((4096, 4096, 3), "uint8"))),
+        "webp": bytes(imagecodecs.webp_encode(np.zeros((4096, 4096, 3), "uint8"), lossless=True)),
+        "lerc": bytes(imagecodecs.lerc_encode(np.zeros((2048, 2048, 3), "uint8"))),
     }
 
 

@@ -143,9 +143,10 @@ def entries(**changes: int | None) -> list[tuple[int, int, int, int]]:
         "offsets": (324, LONG, 1, 100), "counts": (325, LONG, 1, 4096),
     }  # fmt: skip
     return [
-        (tag, kind, count, changes.get(name, value)) for name, (tag, kind, count, value) in tags.items()
-        if changes.get(name, value) is not None
-    ]  # fmt: skip
+        (tag, kind, count, chosen)
+        for name, (tag, kind, count, value) in tags.items()
+        if (chosen := changes.get(name, value)) is not None
+    ]
 
 
 def test_the_made_up_one_is_good() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Counted:
     identity = "counted"
     size = len(DATA)
     local_path = None
+    open_path = None
 
     def __init__(self) -> None:
         self.reads: list[tuple[int, int]] = []
@@ -48,7 +50,7 @@ class Counted:
         self.reads.append((start, length))
         return DATA[start : start + length]
 
-    def read_many(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         return [self.read(start, length) for start, length in ranges]
 
     def refresh(self) -> bool:
@@ -90,7 +92,7 @@ def test_has_the_manners_of_a_file() -> None:
             file.seek(-1)
         buffer = bytearray(10)
         file.seek(5)
-        assert file.readinto(buffer) == 10
+        assert file.readinto(memoryview(buffer)) == 10
         assert bytes(buffer) == DATA[5:15]
         file.seek(0)
         assert io.BufferedReader(file).read(100_000) == DATA[:100_000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -153,8 +154,8 @@ def test_what_is_missing_is_not_asked_for_again_at_once_but_soon(
             opened(upstream, settings)
     assert len(upstream.requests) == 1
     upstream.put(PATH, DATA)
-    later = stores.time.monotonic() + stores.FORGET_MISSING
-    monkeypatch.setattr(stores.time, "monotonic", lambda: later)
+    later = time.monotonic() + stores.FORGET_MISSING
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert opened(upstream, settings).size == len(DATA)
 
 

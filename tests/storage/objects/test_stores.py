@@ -126,7 +126,8 @@ def test_what_was_removed_is_gone(store: Store) -> None:
 
 def test_a_folder_that_is_emptied_meanwhile(tmp_path: Path) -> None:
     """A server writes tiles into a directory while they are removed and looked through."""
-    store, end, wrong = open_store(str(tmp_path / "store"), patient=False), time.monotonic() + 1.0, []
+    store, end = open_store(str(tmp_path / "store"), patient=False), time.monotonic() + 1.0
+    wrong: list[str] = []
     source = tmp_path / "source"
     source.write_bytes(b"x")
 
