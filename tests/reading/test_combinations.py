@@ -109,13 +109,15 @@ def compare(reader: Reader, peer: Peer, way: tuple[str, int, int, str], note: st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            theirs = peer.tile(x, y, z, tilesize=size, resampling_method=method, reproject_method=method).array
+            image = peer.tile(x, y, z, tilesize=size, resampling_method=method, reproject_method=method)
         except PeerOutside:
             pytest.fail(f"{note}: not a tile of the raster")
-    ours = reader.tile(WEB, z, x, y, options, width=size, height=size)
+    ours, theirs = reader.tile(WEB, z, x, y, options, width=size, height=size), image.array
     assert ours.data.shape == theirs.shape, note
     assert ours.data.dtype == theirs.dtype, note
     seen, also = valid(ours), ~np.ma.getmaskarray(theirs)
+    if theirs.dtype.kind == "f" and image.alpha_mask is not None:  # it takes none for opaque: nothing shows
+        also = np.broadcast_to(image.alpha_mask > 0, also.shape)
     grid = Grid(crs=WEB.crs, bounds=WEB.tile_bounds(z, x, y), width=size, height=size)
     column, row = exact_positions(reader.profile, grid)
     step = max(1.0, float(np.abs(np.diff(column, axis=1)).max()), float(np.abs(np.diff(row, axis=0)).max()))

@@ -146,7 +146,7 @@ def test_a_raster_that_does_not_close_is_logged_and_nobody_elses_failure(
 def test_a_process_ends_without_a_word_of_gdal(tmp_path: Path) -> None:
     """Rasters that are open then are closed while there still is a Python that hands GDAL their bytes."""
     path = tmp_path / "a.tif"
-    rasters.constant(path, 7, tiled=False, compress="packbits")
+    rasters.constant(path, 7, tiled=False, compress="deflate")
     script = f"""
 from tilery.engine import Engine
 from tilery.reading.options import ReadOptions
