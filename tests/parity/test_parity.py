@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -14,11 +15,24 @@ from tests.parity.table import EVERYWHERE, TABLE, Differs, Row, Same
 COMPATIBILITY = servers.ROOT / "docs" / "compatibility.md"
 
 
+_STRETCHED = "TiTiler with GDAL 3.12: polynomials through control points end elsewhere"
+_TOO_LARGE = "TiTiler with NumPy 2.5: 500"
+OF_NEW_LIBRARIES = {
+    "tile gcps -3": _STRETCHED,
+    "preview gcps": _STRETCHED,
+    "algorithm sum values": _TOO_LARGE,
+    "algorithm sum preview": _TOO_LARGE,
+}
+"""Rows that cannot be compared with the libraries that Python 3.12 and later have, and why."""
+
+
 @pytest.mark.peer
 @pytest.mark.xdist_group("parity")
 @pytest.mark.skipif(not servers.PEER.exists(), reason="TiTiler is not installed: make peer")
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in TABLE])
 def test_both_answer_as_the_table_says(pair: Pair, row: Row) -> None:
+    if row.name in OF_NEW_LIBRARIES and sys.version_info >= (3, 12):
+        pytest.skip(OF_NEW_LIBRARIES[row.name])
     theirs, ours = pair.ask(pair.titiler, row).result(), pair.ask(pair.tilery, row).result()
     status = ours[1].status_code
     if isinstance(row.expect, Same):

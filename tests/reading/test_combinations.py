@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.enums import Resampling
 from rasterio.warp import transform_bounds
 from rio_tiler.errors import TileOutsideBounds as PeerOutside
 from rio_tiler.io import Reader as Peer
@@ -35,6 +36,8 @@ ZOOMS = (-2, 0, 2)
 SIZES = (256, 512)
 PLACES = ("middle", "corner")
 
+CENTRED = Resampling.average
+"""Of overviews, whose pixels then stand in the middle of those that they stand for: GDAL may read another level."""
 SIDE = 240
 """Pixels of a raster along a side: each has a value of its own in a byte."""
 CLASSES = 23
@@ -79,7 +82,7 @@ def make(path: Path, crs: str, dtype: str, mask: str) -> Path:
     with np.errstate(invalid="ignore"):
         data = data.astype(dtype)
     bounds = transform_bounds("EPSG:4326", crs, 8.0, 46.4, 8.6, 46.8)
-    return rasters.write(path, data, crs=crs, bounds=bounds, block=64, overviews=(2, 4), **made)
+    return rasters.write(path, data, crs=crs, bounds=bounds, block=64, overviews=(2, 4), resampling=CENTRED, **made)
 
 
 def tile_at(reader: Reader, zoom: int, place: str) -> tuple[int, int, int]:
@@ -133,9 +136,10 @@ def compare(reader: Reader, peer: Peer, way: tuple[str, int, int, str], note: st
     for band, exact in enumerate((column, row)):
         our_distance, our_shift = off(ours.data[band], seen[band], exact, usable)
         their_distance, their_shift = off(theirs.data[band], also[band], exact, usable)
-        # At least as near as rio-tiler, to a twentieth of a sample; and not moved.
-        assert our_distance <= their_distance + 0.05 * step, f"{note}, band {band + 1}: {our_distance} {their_distance}"
-        assert abs(our_shift) <= abs(their_shift) + 0.05 * step, f"{note}, band {band + 1}: {our_shift} {their_shift}"
+        # At least as near as rio-tiler, to a twentieth of a sample; and not moved. Overviews of integers are rounded.
+        slack = 0.05 * step + (0.5 if beyond < 0 and theirs.dtype.kind in "iu" else 0.0)
+        assert our_distance <= their_distance + slack, f"{note}, band {band + 1}: {our_distance} {their_distance}"
+        assert abs(our_shift) <= abs(their_shift) + slack, f"{note}, band {band + 1}: {our_shift} {their_shift}"
 
 
 @pytest.mark.parametrize(

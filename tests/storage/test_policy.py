@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilery.errors import InvalidParameter, SourceRefused
+from tilery.storage.bytes.local import LocalSource
 from tilery.storage.locations import FileLocation, HttpLocation, S3Location
 from tilery.storage.policy import LONGEST, Policy, WrongSourcesError
 
@@ -109,8 +110,10 @@ def test_a_link_that_goes_while_it_is_followed(
         raise error
 
     monkeypatch.setattr(os, "readlink", gone)
-    with pytest.raises(SourceRefused):
-        policy.locate(f"{folder}/in.tif")
+    with pytest.raises(SourceRefused):  # noqa: PT012  from Python 3.13 on the link is seen when it is opened
+        place = policy.locate(f"{folder}/in.tif")
+        assert isinstance(place, FileLocation)
+        LocalSource(place)
 
 
 def test_a_directory_may_itself_be_a_link(folder: Path) -> None:
