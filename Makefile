@@ -35,6 +35,9 @@ test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made ## every test; TESTS
 	$(RUN) -m pytest $(or $(TESTS),-n 2)
 	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 
+coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
+	$(RUN) -m pytest -n 2 --cov --cov-report=term $(TESTS)
+
 lint: $(VENV)/.develop .venv-cdk/.made ## ruff and mypy --strict
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -67,7 +70,7 @@ clean: ## remove all that make has made
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test lint bench bench-coldstart soak parity settings lock clean
+.PHONY: help serve test coverage lint bench bench-coldstart soak parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)
