@@ -13,18 +13,6 @@ from tilery.rendering.encoding import formats
 from tilery.rendering.encoding.formats import Format
 from tilery.rendering.options import RenderOptions
 
-_ALGORITHMS = {"hillshade": 10, "slope": 12, "contours": 28, "terrarium": 30, "terrainrgb": 30, "normalizedIndex": 36}
-"""Bytes a pixel that algorithms take at a time, what they give included; the others' depend on the bands."""
-_OUT = {
-    "hillshade": (1, "uint8"),
-    "bitonal": (1, "uint8"),
-    "contours": (3, "uint8"),
-    "terrarium": (3, "uint8"),
-    "terrainrgb": (3, "uint8"),
-    "slope": (1, "float32"),
-}
-"""Bands and type of what they give; one band of 64 bits where it is not here."""
-
 
 def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, format_name: str | None) -> int:
     """Bytes for each pixel of a picture, beside those of the pixels that were read.
@@ -70,11 +58,10 @@ def _calculated(
         bands, kind = len(parsed.blocks), expression.result_type(options.expression, kind)
         held = peak = bands * kind.itemsize + 1
     if options.algorithm:
-        peak = held + _ALGORITHMS.get(options.algorithm, 40 + 2 * bands * max(8, kind.itemsize))
-        count, name = _OUT.get(options.algorithm, (1, "float64"))
-        if options.algorithm in {"cast", "ceil", "floor"}:
-            count, name = bands, kind.name
-        bands, kind = count, np.dtype(name)
+        from tilery.rendering import algorithms
+
+        peak = held + algorithms.memory_of(options.algorithm, bands, kind)
+        bands, kind = algorithms.output_of(options.algorithm, bands)
         held += bands * kind.itemsize + 1
     return held, peak, bands, kind
 
