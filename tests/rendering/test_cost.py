@@ -123,3 +123,26 @@ def test_terrain_in_strips_is_the_same(algorithm: str, rows: int, monkeypatch: p
     strips = pipeline.calculated(small, RenderOptions(algorithm=algorithm))
     np.testing.assert_array_equal(strips.data, whole.data)
     np.testing.assert_array_equal(strips.mask, whole.mask)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RenderOptions(),
+        RenderOptions(return_mask=False),
+        RenderOptions(rescale=((0.0, 200.0),)),
+        RenderOptions(expression="b1;b2*2"),
+        RenderOptions(expression="b1", algorithm="terrarium"),
+        RenderOptions(algorithm="mean"),
+        RenderOptions(expression="b1", rescale=((0.0, 200.0),), colormap=colormap.get("viridis")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("name", ["npy", "tif"])
+def test_answers_that_are_not_compressed_are_no_smaller_than_said(options: RenderOptions, kind: str, name: str) -> None:
+    pixels = raster(kind, 2, masked=True)
+    body = pipeline.render(pixels, options, name).body
+    said = cost.of_answer(2, pixels.data.dtype, options)
+    assert len(body) >= said * SIDE**2
+    if not (options.expression or options.algorithm):
+        assert len(body) < (said + 1) * SIDE**2

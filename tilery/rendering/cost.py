@@ -10,7 +10,6 @@ import numpy as np
 
 from tilery.rendering import expression
 from tilery.rendering.encoding import formats
-from tilery.rendering.encoding.formats import Format
 from tilery.rendering.options import RenderOptions
 
 
@@ -37,7 +36,26 @@ def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, f
     if options.colormap is not None:
         held += 16
         bands, size = 3, 1
-    return max(peak, held + _encoding(row, bands + (options.return_mask and row.mask), size))
+    return max(peak, held + row.memory(bands + (options.return_mask and row.mask), size))
+
+
+def of_answer(bands: int, kind: np.dtype[np.generic], options: RenderOptions) -> int:
+    """Bytes that each pixel has at least in a format that does not compress.
+
+    Args:
+        bands: that are read.
+        kind: their type, as it is read and unscaled.
+        options: of rendering.
+    """
+    size = kind.itemsize
+    if options.algorithm or options.expression:
+        _, _, bands, _ = _calculated(bands, kind, options)
+        size = 1  # what is said of their types is the most
+    if options.colormap is not None:
+        bands, size = 3, 1
+    elif options.rescale:
+        size = 1
+    return (bands + options.return_mask) * size
 
 
 def of_statistics(bands: int, kind: np.dtype[np.generic], options: RenderOptions, *, weighted: bool) -> int:
@@ -64,20 +82,3 @@ def _calculated(
         bands, kind = algorithms.output_of(options.algorithm, bands)
         held += bands * kind.itemsize + 1
     return held, peak, bands, kind
-
-
-def _encoding(row: Format, channels: int, size: int) -> int:
-    """Bytes a pixel that a codec takes, its result included."""
-    match row.codec:
-        case "png":
-            return 4 * channels * size + 1
-        case "jpeg":
-            return 2 * channels + 2
-        case "webp":
-            return 8 * max(channels, 4)
-        case "jp2":
-            return 16 * channels
-        case "tif":
-            return 4 * channels * size
-        case "npy":
-            return 3 * channels * size
