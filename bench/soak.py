@@ -36,6 +36,7 @@ from rasterio.transform import from_bounds
 
 from bench import processes, servers
 from bench.processes import Group
+from tilery.geo import mercator
 
 MEMORY = 512 << 20
 HEALTH_SECONDS = 0.1
@@ -124,7 +125,7 @@ class Mix:
         z = self._random.randint(7, 14)
         lon, lat = self._random.uniform(8.1, 9.9), self._random.uniform(45.1, 46.9)
         x = int((lon + 180) / 360 * 2**z)
-        y = int((1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * 2**z)
+        y = int(mercator.part_north_of(lat) * 2**z)
         suffix = self._random.choice(("png", "jpg", "webp", "npy"))
         return "GET", f"/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.{suffix}?{self._url()}&{self._rendering()}", None
 

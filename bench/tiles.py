@@ -9,8 +9,9 @@ from pathlib import Path
 import rasterio
 from rasterio.warp import transform_bounds
 
+from tilery.geo.mercator import HALF, WIDTH
+
 Tile = tuple[int, int, int]
-HALF = 20037508.342789244
 VIEW = 24
 """Tiles of a map of six by four."""
 REQUESTS_A_TILE = 5
@@ -42,7 +43,7 @@ def _tries(count: int, found: Sized) -> Iterator[None]:
 
 def at(x: float, y: float, zoom: int) -> Tile:
     """The tile that holds a position."""
-    side = 2 * HALF / 2**zoom
+    side = WIDTH / 2**zoom
     return zoom, int((x + HALF) / side), int((HALF - y) / side)
 
 
@@ -66,7 +67,7 @@ def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
         x, y = rng.uniform(left, right), rng.uniform(bottom, top)
         zoom = rng.choice((NATIVE - 2, NATIVE - 1, NATIVE))
         for _ in range(12):
-            side = 2 * HALF / 2**zoom
+            side = WIDTH / 2**zoom
             x = min(max(x + rng.uniform(-2, 2) * side, left), right)
             y = min(max(y + rng.uniform(-2, 2) * side, bottom), top)
             if rng.random() < 0.2:

@@ -285,7 +285,8 @@ def _read_options(reader: Reader, image: ImageOptions) -> ReadOptions:
     needed = cost.of_picture(count, kind, image.render, image.format)
     if image.format is None or math.isinf(most) or not formats.get(image.format).raw:
         return replace(image.read, bytes_a_pixel=needed)
-    return replace(image.read, bytes_a_pixel=needed, max_answer_pixels=int(most) // _bytes_a_pixel(reader, image))
+    fit = int(most) // cost.of_answer(count, kind, image.render)
+    return replace(image.read, bytes_a_pixel=needed, max_answer_pixels=fit)
 
 
 def _counting_options(reader: Reader, image: ImageOptions, *, weighted: bool) -> ReadOptions:
@@ -300,21 +301,6 @@ def _bands(reader: Reader, options: ReadOptions) -> tuple[int, np.dtype[Any]]:
     """Number and type of the bands that are read."""
     count = len(options.bands or reader.profile.data_bands or (1,))
     return count, np.dtype(np.float32) if options.unscale else reader.profile.dtype
-
-
-def _bytes_a_pixel(reader: Reader, image: ImageOptions) -> int:
-    """Bytes of one pixel in a format that does not compress; what cannot be told beforehand is taken at its least."""
-    render = image.render
-    count, kind = _bands(reader, image.read)
-    size = kind.itemsize
-    if render.algorithm or render.expression:
-        blocks = render.expression.split(";") if render.expression and not render.algorithm else ["b1"]
-        count, size = sum(1 for block in blocks if block.strip()), 1
-    if render.colormap is not None:
-        count, size = 3, 1
-    elif render.rescale:
-        size = 1
-    return (count + render.return_mask) * size
 
 
 def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dict[str, Any]:

@@ -19,15 +19,10 @@ from typing import Any
 import pytest
 
 from tests.aws_lambda.conftest import ROOT, body_of, recorded
+from tests.support.ports import free_port
 from tests.support.service import client, pixels
 
 PATH = "/2015-03-31/functions/function/invocations"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

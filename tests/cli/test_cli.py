@@ -22,6 +22,7 @@ from app.commands.exits import status_of
 from app.config import settings
 from app.config.provenance import rows
 from tests.support import rasters as made
+from tests.support.ports import free_port
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.errors import (
     BrokenRaster,
@@ -223,12 +224,6 @@ def test_a_dry_run_of_a_damaged_raster_says_so(tmp_path: Path) -> None:
     source.write_bytes(body)
     with pytest.raises(BrokenRaster):
         run("publish", source, "--to", tmp_path / "catalog" / "alps", "--dry-run")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

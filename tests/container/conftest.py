@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -20,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.support.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -137,13 +138,6 @@ def rasters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for parent in folder.parents[:2]:
         parent.chmod(0o755)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Container:

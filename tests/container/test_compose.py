@@ -14,7 +14,8 @@ import time
 import pytest
 from PIL import Image
 
-from tests.container.conftest import ROOT, free_port, long
+from tests.container.conftest import ROOT, long
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -23,6 +23,7 @@ from PIL import Image
 
 from tests.support import rasters
 from tests.support.lambda_runtime import LambdaRuntime
+from tests.support.packages import declared
 
 ROOT = Path(__file__).parents[2]
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -41,14 +42,8 @@ def script() -> ModuleType:
     return module
 
 
-def names(path: Path) -> set[str]:
-    """Packages that a list asks for."""
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return {re.split(r"[<>=~\[]", line)[0] for line in lines if line and not line.startswith("-")}
-
-
 def test_the_function_has_what_the_service_has_without_its_servers() -> None:
-    service, function = names(ROOT / "requirements/service.in"), names(ROOT / "requirements/lambda.in")
+    service, function = declared("service.in"), declared("lambda.in")
     assert function == service - SERVERS - COMMAND_LINE | {"mangum"}
     pins = {}
     for name in ("requirements.txt", "requirements/lambda.txt"):

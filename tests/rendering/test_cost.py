@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tilery.geo.raster import Raster
-from tilery.rendering import colormap, cost, pipeline, statistics
+from tilery.rendering import algorithms, colormap, cost, pipeline, statistics
 from tilery.rendering.algorithms import terrain
 from tilery.rendering.options import RenderOptions
 
@@ -59,14 +59,22 @@ def test_formats(name: str | None, kind: str, masked: bool) -> None:
     check(kind, 3, RenderOptions(rescale=((0.0, 200.0),)), name, masked=masked)
 
 
-@pytest.mark.parametrize(
-    "algorithm",
-    ["hillshade", "slope", "contours", "terrarium", "terrainrgb", "cast", "min", "median", "std", "sum", "bitonal"],
-)
+@pytest.mark.parametrize("algorithm", algorithms.names())
 @pytest.mark.parametrize("kind", ["int16", "float32"])
 def test_algorithms(algorithm: str, kind: str) -> None:
     options = RenderOptions(algorithm=algorithm)
-    check(kind, 3 if algorithm == "bitonal" else 1, options, "png", masked=True)
+    bands = {"normalizedIndex": 2, "grayscale": 3, "bitonal": 3}.get(algorithm, 1)
+    check(kind, bands, options, "png", masked=True)
+
+
+@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("kind", ["uint8", "int16", "float32", "float64"])
+def test_what_algorithms_make_is_no_larger_than_said(algorithm: str, kind: str) -> None:
+    bands = 1 if algorithm == "contours" else 3
+    made = pipeline.calculated(raster(kind, bands), RenderOptions(algorithm=algorithm))
+    count, said = algorithms.output_of(algorithm, bands)
+    assert made.count == count
+    assert made.data.dtype.itemsize <= said.itemsize
 
 
 @pytest.mark.parametrize("bands", [2, 5])
@@ -115,3 +123,26 @@ def test_terrain_in_strips_is_the_same(algorithm: str, rows: int, monkeypatch: p
     strips = pipeline.calculated(small, RenderOptions(algorithm=algorithm))
     np.testing.assert_array_equal(strips.data, whole.data)
     np.testing.assert_array_equal(strips.mask, whole.mask)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RenderOptions(),
+        RenderOptions(return_mask=False),
+        RenderOptions(rescale=((0.0, 200.0),)),
+        RenderOptions(expression="b1;b2*2"),
+        RenderOptions(expression="b1", algorithm="terrarium"),
+        RenderOptions(algorithm="mean"),
+        RenderOptions(expression="b1", rescale=((0.0, 200.0),), colormap=colormap.get("viridis")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("name", ["npy", "tif"])
+def test_answers_that_are_not_compressed_are_no_smaller_than_said(options: RenderOptions, kind: str, name: str) -> None:
+    pixels = raster(kind, 2, masked=True)
+    body = pipeline.render(pixels, options, name).body
+    said = cost.of_answer(2, pixels.data.dtype, options)
+    assert len(body) >= said * SIDE**2
+    if not (options.expression or options.algorithm):
+        assert len(body) < (said + 1) * SIDE**2

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tilery.errors import BrokenRaster
 from tilery.geo import crs as crs_
-from tilery.geo.mercator import HALF
+from tilery.geo.mercator import HALF, WIDTH
 from tilery.publishing import rasters, valid
 from tilery.publishing.transcode import is_random_access
 from tilery.publishing.windows import in_order, pieces
@@ -174,7 +174,7 @@ def _positions(one: Profile, other: Profile, columns: Any, rows: Any) -> tuple[F
 def _world(crs: Any) -> float | None:
     """After how much the first coordinate of a CRS comes to the same place again."""
     if crs == crs_.WEB_MERCATOR:
-        return 2 * HALF
+        return WIDTH
     if not crs_.is_geographic(crs):
         return None
     unit = crs_.to_pyproj(crs).axis_info[0].unit_conversion_factor

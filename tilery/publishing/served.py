@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tilery.errors import BrokenRaster, TileryError
 from tilery.geo import crs as crs_
 from tilery.geo import tms
-from tilery.geo.mercator import HALF, LATITUDE, resolution_at
+from tilery.geo.mercator import HALF, LATITUDE, part_north_of, resolution_at
 from tilery.geo.raster import Array, Raster
 from tilery.publishing import rasters, valid
 from tilery.publishing.agreement import Points
@@ -76,8 +76,7 @@ def _place(profile: Profile, points: Points) -> tuple[float, float] | None:
         return None  # no tile of Web Mercator shows it
     columns, rows, longitude, latitude = columns[shown], rows[shown], longitude[shown], latitude[shown]
     nearest = int(np.argmin((columns - np.median(columns)) ** 2 + (rows - np.median(rows)) ** 2))
-    down = (1 - np.arcsinh(np.tan(np.radians(latitude[nearest]))) / np.pi) / 2
-    return float((longitude[nearest] + 180) / 360 % 1), float(down)
+    return float((longitude[nearest] + 180) / 360 % 1), part_north_of(float(latitude[nearest]))
 
 
 def _need_tile(

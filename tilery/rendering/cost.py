@@ -10,20 +10,7 @@ import numpy as np
 
 from tilery.rendering import expression
 from tilery.rendering.encoding import formats
-from tilery.rendering.encoding.formats import Format
 from tilery.rendering.options import RenderOptions
-
-_ALGORITHMS = {"hillshade": 10, "slope": 12, "contours": 28, "terrarium": 30, "terrainrgb": 30, "normalizedIndex": 36}
-"""Bytes a pixel that algorithms take at a time, what they give included; the others' depend on the bands."""
-_OUT = {
-    "hillshade": (1, "uint8"),
-    "bitonal": (1, "uint8"),
-    "contours": (3, "uint8"),
-    "terrarium": (3, "uint8"),
-    "terrainrgb": (3, "uint8"),
-    "slope": (1, "float32"),
-}
-"""Bands and type of what they give; one band of 64 bits where it is not here."""
 
 
 def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, format_name: str | None) -> int:
@@ -49,7 +36,26 @@ def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, f
     if options.colormap is not None:
         held += 16
         bands, size = 3, 1
-    return max(peak, held + _encoding(row, bands + (options.return_mask and row.mask), size))
+    return max(peak, held + row.memory(bands + (options.return_mask and row.mask), size))
+
+
+def of_answer(bands: int, kind: np.dtype[np.generic], options: RenderOptions) -> int:
+    """Bytes that each pixel has at least in a format that does not compress.
+
+    Args:
+        bands: that are read.
+        kind: their type, as it is read and unscaled.
+        options: of rendering.
+    """
+    size = kind.itemsize
+    if options.algorithm or options.expression:
+        _, _, bands, _ = _calculated(bands, kind, options)
+        size = 1  # what is said of their types is the most
+    if options.colormap is not None:
+        bands, size = 3, 1
+    elif options.rescale:
+        size = 1
+    return (bands + options.return_mask) * size
 
 
 def of_statistics(bands: int, kind: np.dtype[np.generic], options: RenderOptions, *, weighted: bool) -> int:
@@ -70,27 +76,9 @@ def _calculated(
         bands, kind = len(parsed.blocks), expression.result_type(options.expression, kind)
         held = peak = bands * kind.itemsize + 1
     if options.algorithm:
-        peak = held + _ALGORITHMS.get(options.algorithm, 40 + 2 * bands * max(8, kind.itemsize))
-        count, name = _OUT.get(options.algorithm, (1, "float64"))
-        if options.algorithm in {"cast", "ceil", "floor"}:
-            count, name = bands, kind.name
-        bands, kind = count, np.dtype(name)
+        from tilery.rendering import algorithms
+
+        peak = held + algorithms.memory_of(options.algorithm, bands, kind)
+        bands, kind = algorithms.output_of(options.algorithm, bands)
         held += bands * kind.itemsize + 1
     return held, peak, bands, kind
-
-
-def _encoding(row: Format, channels: int, size: int) -> int:
-    """Bytes a pixel that a codec takes, its result included."""
-    match row.codec:
-        case "png":
-            return 4 * channels * size + 1
-        case "jpeg":
-            return 2 * channels + 2
-        case "webp":
-            return 8 * max(channels, 4)
-        case "jp2":
-            return 16 * channels
-        case "tif":
-            return 4 * channels * size
-        case "npy":
-            return 3 * channels * size

@@ -215,7 +215,7 @@ def _mapped(raster: Raster, colormap: Colormap, wanted: Format | None, *, return
     if row is None:
         clear = mask is not None or (palette[:, 3].min() < 255 and palette[:, 3].take(indexes).min() < 255)
         row = formats.get("png" if clear else "jpeg")
-    if row.codec == "png" and indexes.dtype == np.uint8:
+    if row.palette and indexes.dtype == np.uint8:
         if not return_mask:
             mask, palette = None, _opaque(palette)
         return _picture(raster, indexes[..., np.newaxis], mask, palette), row

@@ -16,9 +16,6 @@ from tilery.rendering import algorithms
 from tilery.rendering.encoding import formats
 from tilery.rendering.options import RenderOptions
 
-_LOSSY = ("jpeg", "jp2")
-"""Codecs that change packed numbers; WebP of them is lossless."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelOptions:
@@ -112,7 +109,7 @@ def format_of_tiles(values: Values) -> str | None:
     name: str | None = values["tile_format"]
     if not algorithms.packs(values["algorithm"]):
         return name
-    return "png" if name is None or formats.get(name).codec in _LOSSY else name
+    return "png" if name is None or formats.get(name).lossy else name
 
 
 def size(context: RequestContext[ImagePlan]) -> Size:

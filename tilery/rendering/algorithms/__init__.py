@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tilery.errors import InvalidParameter
 from tilery.geo.raster import Raster
 from tilery.rendering.algorithms import across, casts, image, index, terrain
 from tilery.rendering.algorithms.declaration import Algorithm
 
-_ORDER = (
-    "hillshade", "slope", "contours", "normalizedIndex", "terrarium", "terrainrgb", "cast", "ceil", "floor", "min",
-    "max", "median", "mean", "std", "var", "sum", "grayscale", "bitonal",
-)  # fmt: skip
-_KNOWN: dict[str, Algorithm] = {
-    algorithm.name: algorithm for module in (terrain, index, casts, across, image) for algorithm in module.ALGORITHMS
-}
+_TABLES = (
+    terrain.SURFACES,
+    index.ALGORITHMS,
+    terrain.PACKED,
+    casts.ALGORITHMS,
+    across.ALGORITHMS,
+    image.ALGORITHMS,
+)
+_KNOWN: dict[str, Algorithm] = {algorithm.name: algorithm for table in _TABLES for algorithm in table}
+"""Every algorithm by name, in the order in which they are listed."""
 
 
 def names() -> tuple[str, ...]:
     """Every name, in the order in which they are listed."""
-    return _ORDER
+    return tuple(_KNOWN)
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -53,6 +58,24 @@ def cut_off(name: str, params: Mapping[str, Any]) -> int:
     return int(_get(name).values(params).get("buffer") or 0)
 
 
+def memory_of(name: str, bands: int, kind: np.dtype[np.generic]) -> int:
+    """Bytes a pixel that the algorithm takes at most with that many bands of that type, what it gives included.
+
+    Raises:
+        InvalidParameter: there is no such algorithm.
+    """
+    return _get(name).memory_of(bands, kind)
+
+
+def output_of(name: str, bands: int) -> tuple[int, np.dtype[np.generic]]:
+    """Number and type of the bands that the algorithm makes of so many; 64 bits where the type depends on theirs.
+
+    Raises:
+        InvalidParameter: there is no such algorithm.
+    """
+    return _get(name).output_of(bands)
+
+
 def packs(name: str | None) -> bool:
     """True where the algorithm packs a number into the bytes of several bands: no format may change any of them."""
     return name is not None and name in _KNOWN and _KNOWN[name].packs
@@ -61,5 +84,5 @@ def packs(name: str | None) -> bool:
 def _get(name: str) -> Algorithm:
     algorithm = _KNOWN.get(name)
     if algorithm is None:
-        raise InvalidParameter(f"algorithm must be one of {', '.join(_ORDER)}.", parameter="algorithm")
+        raise InvalidParameter(f"algorithm must be one of {', '.join(_KNOWN)}.", parameter="algorithm")
     return algorithm

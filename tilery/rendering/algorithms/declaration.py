@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from tilery.errors import InvalidBand, InvalidParameter
 from tilery.geo.raster import Raster
 
@@ -75,6 +77,8 @@ class Algorithm:
     """Bands without which it cannot work."""
     packs: bool = False
     """True where the bytes of its bands make up one number, which a lossy format would destroy."""
+    memory: int | None = None
+    """Bytes a pixel that it takes at a time, what it gives included; None: it depends on the bands that it gets."""
 
     def document(self) -> dict[str, Any]:
         """The JSON document at ``/algorithms/{id}``."""
@@ -105,6 +109,14 @@ class Algorithm:
             name: parameter.value(given[name]) if name in given else parameter.default
             for name, parameter in known.items()
         }
+
+    def memory_of(self, bands: int, kind: np.dtype[np.generic]) -> int:
+        """Bytes a pixel that it takes at most with that many bands of that type, what it gives included."""
+        return 40 + 2 * bands * max(8, kind.itemsize) if self.memory is None else self.memory
+
+    def output_of(self, bands: int) -> tuple[int, np.dtype[np.generic]]:
+        """Number and type of the bands that it makes of so many; 64 bits where the type depends on theirs."""
+        return self.output_bands or bands, np.dtype(self.output_dtype or "float64")
 
     def apply(self, given: Mapping[str, Any], raster: Raster) -> Raster:
         """The raster after the algorithm. InvalidBand when it has too few bands."""

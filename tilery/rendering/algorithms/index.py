@@ -44,5 +44,6 @@ ALGORITHMS = (
         output_min=(-1.0,),
         output_max=(1.0,),
         least_bands=2,
+        memory=36,
     ),
 )

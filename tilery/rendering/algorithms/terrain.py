@@ -183,7 +183,7 @@ _NODATA_HEIGHT = AlgorithmParameter(
     name="nodata_height", kind="number", default=None, minimum=-99999.0, maximum=99999.0, nullable=True
 )
 
-ALGORITHMS = (
+SURFACES = (
     Algorithm(
         name="hillshade",
         title="Hillshade",
@@ -198,6 +198,7 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=1,
         output_dtype="uint8",
+        memory=10,
     ),
     Algorithm(
         name="slope",
@@ -208,6 +209,7 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=1,
         output_dtype="float32",
+        memory=12,
         output_min=(0.0,),
         output_max=(90.0,),
     ),
@@ -225,7 +227,11 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=3,
         output_dtype="uint8",
+        memory=28,
     ),
+)
+"""Algorithms that show the shape of the ground."""
+PACKED = (
     Algorithm(
         name="terrarium",
         title="Terrarium",
@@ -235,6 +241,7 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=3,
         output_dtype="uint8",
+        memory=30,
         packs=True,
     ),
     Algorithm(
@@ -250,6 +257,8 @@ ALGORITHMS = (
         input_bands=1,
         output_bands=3,
         output_dtype="uint8",
+        memory=30,
         packs=True,
     ),
 )
+"""Algorithms that pack heights into colours."""

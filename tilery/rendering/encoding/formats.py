@@ -5,14 +5,14 @@ One row a format. Everything else (parameters, OpenAPI, WMTS, pages) asks this t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tilery.errors import InvalidFormat, InvalidParameter
-
-Codec = Literal["png", "jpeg", "webp", "jp2", "tif", "npy"]
+from tilery.geo.raster import Picture
+from tilery.rendering.encoding import encoders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,54 +20,90 @@ class Format:
     """One format as callers name it: a suffix, or the value of ``format``, ``f`` or ``tile_format``."""
 
     name: str
-    codec: Codec
     media_type: str
+    encoder: Callable[[Picture], bytes]
+    """What writes it."""
+    memory: Callable[[int, int], int]
+    """Bytes a pixel that the encoder takes, its result included, of channels and the bytes of a value."""
     dtypes: tuple[str, ...] = ()
     """Data types that it holds; empty: any."""
     mask: bool = True
     """True when it can hold opacity."""
+    palette: bool = False
+    """True when it can hold a palette."""
     channels: tuple[int, ...] = ()
     """Numbers of channels that it holds, the mask counted; empty: any."""
     gray_as_rgb: bool = False
     """True when one band is written as three alike."""
-    fast: bool = False
-    """Prefer speed to size."""
     raw: bool = False
     """True when it does not compress: its size is that of its pixels."""
+    lossy: bool = False
+    """True when it changes values even of a picture that has to be exact."""
 
 
-_PNG = Format(name="png", codec="png", media_type="image/png", dtypes=("uint8", "uint16"), channels=(1, 2, 3, 4))
-_JPEG = Format(name="jpeg", codec="jpeg", media_type="image/jpeg", dtypes=("uint8",), mask=False, channels=(1, 3, 4))
-_TIFF = Format(name="tif", codec="tif", media_type="image/tiff; application=geotiff", raw=True)
-
-
-def _named(other: Format, name: str, *, fast: bool = False) -> Format:
-    return Format(
-        name=name,
-        codec=other.codec,
-        media_type=other.media_type,
-        dtypes=other.dtypes,
-        mask=other.mask,
-        channels=other.channels,
-        fast=fast,
-        raw=other.raw,
-    )
-
+_PNG = Format(
+    name="png",
+    media_type="image/png",
+    encoder=encoders.png,
+    memory=lambda channels, size: 4 * channels * size + 1,
+    dtypes=("uint8", "uint16"),
+    palette=True,
+    channels=(1, 2, 3, 4),
+)
+_NPY = Format(
+    name="npy",
+    media_type="application/x-binary",
+    encoder=encoders.npy,
+    memory=lambda channels, size: 3 * channels * size,
+    raw=True,
+)
+_TIFF = Format(
+    name="tif",
+    media_type="image/tiff; application=geotiff",
+    encoder=encoders.geotiff,
+    memory=lambda channels, size: 4 * channels * size,
+    raw=True,
+)
+_JPEG = Format(
+    name="jpeg",
+    media_type="image/jpeg",
+    encoder=encoders.jpeg,
+    memory=lambda channels, _size: 2 * channels + 2,
+    dtypes=("uint8",),
+    mask=False,
+    channels=(1, 3, 4),
+    lossy=True,
+)
+_JP2 = Format(
+    name="jp2",
+    media_type="image/jp2",
+    encoder=encoders.jp2,
+    memory=lambda channels, _size: 16 * channels,
+    dtypes=("uint8", "int16", "uint16"),
+    lossy=True,
+)
+_WEBP = Format(
+    name="webp",
+    media_type="image/webp",
+    encoder=encoders.webp,
+    memory=lambda channels, _size: 8 * max(channels, 4),
+    dtypes=("uint8",),
+    channels=(3, 4),
+    gray_as_rgb=True,
+)
 
 FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
         _PNG,
-        Format(name="npy", codec="npy", media_type="application/x-binary", raw=True),
+        _NPY,
         _TIFF,
-        _named(_TIFF, "tiff"),
+        replace(_TIFF, name="tiff"),
         _JPEG,
-        _named(_JPEG, "jpg"),
-        Format(name="jp2", codec="jp2", media_type="image/jp2", dtypes=("uint8", "int16", "uint16")),
-        Format(
-            name="webp", codec="webp", media_type="image/webp", dtypes=("uint8",), channels=(3, 4), gray_as_rgb=True
-        ),
-        _named(_PNG, "pngraw", fast=True),
+        replace(_JPEG, name="jpg"),
+        _JP2,
+        _WEBP,
+        replace(_PNG, name="pngraw", encoder=encoders.fast_png),
     )
 }
 """Every format by name, in the order in which TiTiler lists them."""

@@ -1,0 +1,74 @@
+"""What the code imports is what the lists of packages declare."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from tests.support.packages import declared
+
+ROOT = Path(__file__).parents[2]
+OURS = {"app", "tilery", "cdk", "tests", "bench"}
+LISTS = {
+    "app": ("service.in", "lambda.in", "lambda-image.in"),
+    "tilery": ("service.in",),
+    "cdk": ("cdk.in",),
+}
+"""Where the packages of each folder are declared."""
+ELSEWHERE = {
+    "aws_cdk": "aws-cdk-lib",
+    "cdk_nag": "cdk-nag",
+    "constructs": "constructs",
+    "mangum": "mangum",
+    "snapshot_restore_py": "snapshot-restore-py",
+}
+"""Packages by what is imported of them, of those that need not be where the tests run."""
+PROVIDED = {"cdk/check_version.py": {"boto3"}}
+"""Imports of texts that run elsewhere, by file: AWS Lambda's runtime has this one."""
+
+
+def imported(file: Path) -> set[str]:
+    """First parts of the names that a module imports, without Python's own and ours."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    beside = {path.stem for path in file.parent.glob("*.py")} if file.parts[len(ROOT.parts)] == "cdk" else set()
+    return found - set(sys.stdlib_module_names) - OURS - beside
+
+
+@pytest.mark.parametrize("folder", sorted(LISTS))
+def test_each_import_is_declared(folder: str) -> None:
+    known = set().union(*map(declared, LISTS[folder]))
+    packages = {
+        name: {item.lower().replace("_", "-") for item in items} for name, items in packages_distributions().items()
+    }
+    missing = {
+        f"{file.relative_to(ROOT)}: {module}"
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for module in imported(file) - PROVIDED.get(file.relative_to(ROOT).as_posix(), set())
+        if known.isdisjoint(packages.get(module, set()) | {ELSEWHERE.get(module, module)})
+    }
+    assert missing == set()
+
+
+def test_the_extra_for_lambda_is_what_its_list_adds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"]["lambda"]) == declared("lambda.in") - declared("service.in")
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-cdk.txt", "requirements/lambda.txt"])
+def test_locks_have_hashes_and_no_addresses(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    pins = re.findall(r"^[\w.-]+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^[\w.-]+==", text, re.MULTILINE)) > 0
+    assert "://" not in text
+    assert "index-url" not in text

@@ -1,0 +1,195 @@
+"""The wheel is the whole service: what is in it, and that it serves without the checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from email.message import Message
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.support import rasters
+from tests.support.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+TOP = ("pyproject.toml", "README.md", "LICENSE", "requirements", "app", "tilery", "tests", "cdk", "bench", "docker")
+"""What there is in the folder where the wheel is made."""
+PACKAGES = ("app", "tilery")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel made of a copy: setuptools would put what an earlier one left in ``build/`` into it."""
+    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
+    for name in TOP:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(ROOT / name, source / name)
+    command = ["wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made)]
+    subprocess.run([sys.executable, "-m", "pip", *command, str(source)], check=True)
+    (found,) = made.iterdir()
+    return found
+
+
+def test_it_has_all_of_both_packages_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        names = set(file.namelist())
+    metadata = {name for name in names if name.split("/")[0].endswith(".dist-info")}
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
+    assert names - metadata == wanted
+    assert {
+        "app/process/gunicorn_conf.py",
+        "app/api/templates/map.html",
+        "app/api/templates/wmts.xml",
+        "app/api/static/tilery.css",
+        "app/api/static/viewer.js",
+        "app/py.typed",
+        "tilery/py.typed",
+    } <= names
+
+
+def test_it_asks_for_what_the_service_needs(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = file.read(name).decode().splitlines()
+    needs = {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
+    assert {"gunicorn", "uvicorn-worker", "rasterio", 'mangum; extra == "lambda"'} <= needs
+    assert not any(need.startswith(("pytest", "aws-cdk", "moto")) for need in needs)
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scripts of an environment with the wheel; it sees the packages of this one, not the checkout."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    command = ["--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *command], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    # a folder named in a .pth is searched, but the .pth files in it are not read: the editable checkout stays out
+    (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin"
+
+
+class Served:
+    """``tilery serve`` from an empty folder, with two workers."""
+
+    def __init__(self, scripts: Path, folder: Path, sources: Path, **environ: str) -> None:
+        self.port = free_port()
+        self.log = folder / "log"
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        own = {"TILERY_SOURCES": str(sources), "WEB_CONCURRENCY": "2", "GRACEFUL_TIMEOUT": "3"}
+        (empty := folder / "empty").mkdir()
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(scripts / "tilery"), "serve", "--port", str(self.port)],
+                cwd=empty,
+                env=inherited | own | environ,
+                stdout=log,
+                stderr=log,
+            )
+
+    def get(self, path: str) -> tuple[int, Message, bytes]:
+        """Status, headers and body."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def until(self, check: Callable[[], bool], seconds: float = 60) -> None:
+        """Return once it is so."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            with contextlib.suppress(OSError):
+                if check():
+                    return
+            time.sleep(0.05)
+        raise AssertionError(self.text())
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def workers(self) -> list[int]:
+        """Process ids of gunicorn's workers."""
+        (gunicorn,) = children(self.process.pid)
+        return children(gunicorn)
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children, by the thread that started them."""
+    return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources").resolve()
+    rasters.rgb(folder / "rgb.tif")
+    return folder
+
+
+@pytest.fixture
+def served(scripts: Path, sources: Path, tmp_path: Path) -> Iterator[Served]:
+    found = Served(scripts, tmp_path, sources, DRAIN_DELAY="3")
+    try:
+        found.until(lambda: found.get("/healthz")[0] == 200)
+        found.until(lambda: found.text().count("Application startup complete") == 2)
+        yield found
+    finally:
+        found.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            found.process.wait(20)
+        found.process.kill()
+
+
+def test_it_serves_tiles_and_pages_with_all_that_the_container_has(served: Served, sources: Path) -> None:
+    tile = f"/cog/tiles/WebMercatorQuad/8/134/90.png?url={quote(str(sources / 'rgb.tif'))}"
+    first, second = served.workers()
+    with stopped(first):
+        status, headers, _ = served.get(tile)
+        assert (status, headers["content-type"], headers["x-cache"]) == (200, "image/png", "miss")
+    with stopped(second):
+        assert served.get(tile)[1]["x-cache"] == "hit", "what one worker drew the other hands out"
+    assert served.get("/wmts?service=WMTS&request=GetCapabilities")[0] == 200
+    status, _, page = served.get("/map")
+    assert status == 200
+    (styles,) = re.findall(r'href="([^"]*/tilery\.css)"', page.decode())
+    assert served.get("/" + styles.lstrip("./"))[0] == 200
+    assert "budget: " in served.text()
+    assert "caches of its own" not in served.text()
+
+    served.process.send_signal(signal.SIGTERM)
+    served.until(lambda: served.get("/healthz")[0] == 503, seconds=3)
+    assert served.get(tile)[0] == 200, "the service goes on while the balancer learns of the end"
+    assert served.process.wait(20) == 0
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that takes no connection meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
