@@ -9,7 +9,8 @@ from starlette.responses import Response
 from app.api import answers
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.kinds import Choice
-from app.api.params.table import PAGE_FORMAT, Parameter
+from app.api.params.parameter import Parameter
+from app.api.params.table import PAGE_FORMAT
 
 TAG = "Algorithms"
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.api import answers, documents, layer_pages, results
 from app.api.families import layers
 from app.api.operation import Operation, RequestContext, no_plan
-from app.api.params.table import PAGE_FORMAT
+from app.api.params.table import MOST_LAYERS, PAGE_FORMAT, PAGING
 from app.serving.encoded import Encoded
 from tilery.catalog.layer import Layer
 from tilery.geo import crs as crs_
@@ -30,7 +30,7 @@ _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 async def listing(context: RequestContext[None]) -> Response:
     """Layers as collections, a page of them at a time."""
     is_page = answers.wants_page(context)
-    found, beside = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else layer_pages.MOST)
+    found, beside = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else MOST_LAYERS)
 
     def body() -> Json:
         return {
@@ -99,7 +99,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
     Operation(
         id="getCollections",
         paths=("/collections",),
-        parameters=(*layer_pages.PARAMETERS, PAGE_FORMAT),
+        parameters=(*PAGING, PAGE_FORMAT),
         answer=listing,
         plan=no_plan,
         tag=TAG,

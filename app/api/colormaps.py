@@ -10,9 +10,10 @@ from starlette.responses import Response
 from app.api import answers, negotiation, pages
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options
-from app.api.params.kinds import Choice, Integer, NameOf
+from app.api.params.kinds import NameOf
+from app.api.params.parameter import Parameter
 from app.api.params.parse import Values
-from app.api.params.table import PAGE_FORMAT, Group, Parameter
+from app.api.params.table import LEGEND, PAGE_FORMAT
 from tilery.rendering import colormap as colormaps
 from tilery.rendering import encoding
 from tilery.rendering.colormap import Colormap
@@ -29,29 +30,6 @@ COLORMAP_ID = Parameter(
     where="path",
     required=True,
 )
-PICTURE: Group = (
-    Parameter(
-        name="f",
-        kind=Choice(names=lambda: ("html", "json", *formats.FORMATS)),
-        description="Format of the answer; wins over the Accept header.",
-    ),
-    Parameter(
-        name="orientation",
-        kind=Choice(names=lambda: ("vertical", "horizontal")),
-        description="Which way the colours run in a picture. Defaults to `horizontal`.",
-    ),
-    Parameter(
-        name="height",
-        kind=Integer(above=0),
-        description="Height of the picture in pixels: 20 by default, or 256 for a vertical one.",
-    ),
-    Parameter(
-        name="width",
-        kind=Integer(above=0),
-        description="Width of the picture in pixels: 256 by default, or 20 for a vertical one.",
-    ),
-)
-
 _PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
     200: {
         "description": "Successful Response",
@@ -160,7 +138,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
     Operation(
         id="getColorMap",
         paths=("/colorMaps/{colorMapId}",),
-        parameters=(COLORMAP_ID, *PICTURE),
+        parameters=(COLORMAP_ID, *LEGEND),
         answer=colormap,
         plan=no_plan,
         tag=TAG,

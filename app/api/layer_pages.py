@@ -9,26 +9,8 @@ from starlette.responses import Response
 from app.api import kvp
 from app.api.links import query_of
 from app.api.operation import RequestContext
-from app.api.params.kinds import Integer
-from app.api.params.table import Parameter
+from app.api.params.table import MOST_LAYERS
 from tilery.catalog.catalog import Page
-
-MOST = 1000
-"""Layers of one page."""
-
-LIMIT = Parameter(
-    name="limit",
-    kind=Integer(above=0, most=MOST),
-    default=MOST,
-    description="Layers of one page at most.",
-)
-OFFSET = Parameter(
-    name="offset",
-    kind=Integer(least=0, most=10_000_000),
-    default=0,
-    description="Layers before the page, in the order of their ids.",
-)
-PARAMETERS = (LIMIT, OFFSET)
 
 CARDS = 100
 """Layers of one page for people."""
@@ -47,7 +29,7 @@ async def page(context: RequestContext[Any], offset: int, most: int) -> Page:
     return found
 
 
-async def requested_page(context: RequestContext[Any], most: int = MOST) -> tuple[Page, dict[str, str]]:
+async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) -> tuple[Page, dict[str, str]]:
     """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
     offset, limit = context.values["offset"], min(context.values["limit"], most)
     found = await page(context, offset, limit)

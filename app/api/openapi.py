@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from app.api import geojson
 from app.api.operation import Operation
-from app.api.params.table import Parameter
+from app.api.params.parameter import Parameter
 from tilery.rendering.encoding.formats import FORMATS
 
 Json = dict[str, Any]

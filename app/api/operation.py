@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.context import AppContext
+from app.api.params import parameter as parameter_
 from app.api.params import table
+from app.api.params.parameter import Group
 from app.api.params.parse import ParameterParser, Values
-from app.api.params.table import Group
 from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
 from tilery.limits.weighted_cache import WeightedCache
@@ -154,7 +155,7 @@ class FastRoute:
 
 def known_to(app: AppContext, operation: Operation[P]) -> Operation[P]:
     """Return the operation with the names that an application knows as choices of its parameters."""
-    return replace(operation, parameters=table.known_to(app, operation.parameters))
+    return replace(operation, parameters=parameter_.known_to(app, operation.parameters))
 
 
 def fast_route(path: str, operation: Operation[Any], app: AppContext) -> FastRoute:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.params import options, table
+from app.api.params.parameter import Parameter, known_to
 from app.api.params.parse import LONGEST_QUERY, ParameterParser, Values
 from app.config.settings import Settings
 from tests.support import service
@@ -25,8 +26,8 @@ URL = "url=s3%3A%2F%2Fbucket%2Fkey.tif"
 KNOWN = SimpleNamespace(tile_matrix_sets=TileMatrixSets(), colormaps=Colormaps())
 
 
-def parse(query: str, *more: table.Parameter, lower_case: bool = False) -> Values:
-    return ParameterParser(table.known_to(KNOWN, (*TILE, *more)), lower_case=lower_case).query(query)
+def parse(query: str, *more: Parameter, lower_case: bool = False) -> Values:
+    return ParameterParser(known_to(KNOWN, (*TILE, *more)), lower_case=lower_case).query(query)
 
 
 def errors(query: str) -> list[tuple[str, list[object], str]]:
@@ -103,7 +104,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_path_and_query_are_said_together() -> None:
-    parser = ParameterParser(table.known_to(KNOWN, (*table.TILE, *TILE)))
+    parser = ParameterParser(known_to(KNOWN, (*table.TILE, *TILE)))
     with pytest.raises(InvalidParameter) as caught:
         parser.parse("tilesize=x", {"z": "1", "x": "b", "y": "2"})
     assert [error["loc"] for error in caught.value.errors] == [["query", "url"], ["query", "tilesize"], ["path", "x"]]

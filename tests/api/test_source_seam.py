@@ -18,8 +18,8 @@ from app.api.app import create_app
 from app.api.context import AppContext
 from app.api.operation import Family, Resolved, Subject
 from app.api.params.kinds import Text
+from app.api.params.parameter import Parameter
 from app.api.params.parse import Values
-from app.api.params.table import Parameter
 from app.config.settings import Settings
 from tilery.errors import SourceNotFound, UnsupportedRaster
 from tilery.geo import crs as crs_

@@ -31,8 +31,8 @@ from app.api.operation import (
 )
 from app.api.params import options, table
 from app.api.params.kinds import Text
+from app.api.params.parameter import Parameter
 from app.api.params.parse import Values, pairs
-from app.api.params.table import Parameter
 from app.api.raster import facts, sets, tiles, verbs
 from app.api.raster.plans import PixelOptions
 from app.api.wms import service as wms
@@ -49,7 +49,7 @@ Json = dict[str, Any]
 
 TAG = "Layers"
 
-_OF_LIST = tuple(parameter.name for parameter in layer_pages.PARAMETERS)
+_OF_LIST = tuple(parameter.name for parameter in table.PAGING)
 """Parameters of documents of many layers that are none of the tiles'."""
 
 LAYER = Parameter(
@@ -59,7 +59,6 @@ LAYER = Parameter(
     where="path",
     required=True,
 )
-STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
 _RIVALS = (
     frozenset(("bidx", "expression")),
     frozenset(("colormap", "colormap_name")),
@@ -139,7 +138,7 @@ LISTED = 60
 async def listing(context: RequestContext[None]) -> Response:
     """The layers of the catalog, a page of them at a time."""
     is_page = answers.wants_page(context)
-    found, links = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else layer_pages.MOST)
+    found, links = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else table.MOST_LAYERS)
 
     beside: Json = {}
     if len(links) > 1:  # not all are here
@@ -324,7 +323,7 @@ FAMILY = Family(
     name="layers",
     path="/layers/{layer}",
     tag=TAG,
-    parameters=(LAYER, STYLE),
+    parameters=(LAYER, table.STYLE),
     resolve=resolve,
 )
 
@@ -333,7 +332,7 @@ _SHORT_TILE: Operation[PixelOptions] = replace(
     bound(_SHORT_FAMILY, tiles.ANY_TILE),
     id=".layer.getTile",
     paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
-    parameters=(LAYER, STYLE, *tiles.SHORT),
+    parameters=(LAYER, table.STYLE, *tiles.SHORT),
     answer=short_tile,
     summary="Tile of a layer",
     description="One tile of a layer as a picture.",
@@ -370,7 +369,7 @@ def _page(
 _XML = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
 
 OPERATIONS: tuple[Operation[Any], ...] = (
-    _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT, *layer_pages.PARAMETERS),
+    _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT, *table.PAGING),
     _page(
         "getLayersWMTS",
         "/wmts",
@@ -378,23 +377,30 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         "WMTS of all layers",
         _XML,
         table.TILESIZE,
-        *layer_pages.PARAMETERS,
+        *table.PAGING,
         plan=_plan_wmts,
     ),
     wms.of_all(FAMILY, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
     *verbs.operations(FAMILY),
-    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
+    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), table.STYLE),
 )
 SHORT: tuple[Operation[Any], ...] = (
     _UNSTORED_TILE,
     _SHORT_TILE,
     _page(
-        ".layer.getWMTS", "/{layer}/wmts", capabilities, "WMTS of a layer", _XML, STYLE, table.TILESIZE, plan=_plan_wmts
+        ".layer.getWMTS",
+        "/{layer}/wmts",
+        capabilities,
+        "WMTS of a layer",
+        _XML,
+        table.STYLE,
+        table.TILESIZE,
+        plan=_plan_wmts,
     ),
     bound(_SHORT_FAMILY, wms.SERVICE),
     _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
-    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), STYLE),
+    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), table.STYLE),
 )
 """Routes that begin with the layer's id: they come after all others."""
 

@@ -16,8 +16,8 @@ from app.api.context import AppContext
 from app.api.families import stac_renders, stac_spellings
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
 from app.api.params import table
+from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
-from app.api.params.table import Parameter
 from app.api.raster import facts, maps, pictures, plans, sets, statistics, tiles
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
@@ -151,7 +151,7 @@ _OF_RENDERS = ("getWMTS", "getWMTSOfMatrixSet")
 
 def _without_assets(verb: Operation[Any]) -> Operation[Any]:
     others = (parameter for parameter in verb.parameters if parameter not in table.BANDS)
-    return replace(verb, parameters=(table.optional(table.ASSETS), *table.ASSET_BANDS[1:], *others))
+    return replace(verb, parameters=(optional(table.ASSETS), *table.ASSET_BANDS[1:], *others))
 
 
 FAMILY = Family(

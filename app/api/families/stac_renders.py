@@ -13,8 +13,8 @@ from app.api import results
 from app.api.operation import Operation, Query, RequestContext, no_plan
 from app.api.params import table
 from app.api.params.kinds import Text
+from app.api.params.parameter import Group, Parameter, known_to
 from app.api.params.parse import ParameterParser
-from app.api.params.table import Parameter
 from app.api.raster import plans
 from tilery.errors import NotFound, RequestError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_TILE: table.Group = (
+_TILE: Group = (
     *table.ASSET_BANDS,
     *table.READING,
     *table.PICTURE,
@@ -72,7 +72,7 @@ def query(render: Mapping[str, Any]) -> list[tuple[str, str]]:
 def is_valid(app: AppContext, pairs: list[tuple[str, str]]) -> bool:
     """Return whether tiles take these parameters."""
     try:
-        plans.pixel_options(app, ParameterParser(table.known_to(app, _TILE)).query(urlencode(pairs).encode()))
+        plans.pixel_options(app, ParameterParser(known_to(app, _TILE)).query(urlencode(pairs).encode()))
     except RequestError:
         return False
     return True

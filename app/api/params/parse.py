@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from app.api.params.kinds import Wrong
-from app.api.params.table import Group, Parameter
+from app.api.params.parameter import Group, Parameter
 from tilery.errors import InvalidParameter, OverLimit
 
 LONGEST_QUERY = 64 * 1024

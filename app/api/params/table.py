@@ -5,9 +5,7 @@ A route takes a tuple of these. Names, types and defaults are TiTiler's, whose c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from dataclasses import replace
 
 from app.api.params.kinds import (
     AssetText,
@@ -25,83 +23,9 @@ from app.api.params.kinds import (
     Text,
 )
 from app.api.params.media_types import MEDIA_TYPES
-from tilery.geo.tms import TileMatrixSets
+from app.api.params.parameter import Group, Parameter
 from tilery.reading.options import REPROJECT, RESAMPLING
-from tilery.rendering.colormap import Colormaps
 from tilery.rendering.encoding.formats import FORMATS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One parameter of a route."""
-
-    name: str
-    kind: Kind
-    description: str
-    where: Literal["query", "path"] = "query"
-    default: Any = None
-    required: bool = False
-    repeat: bool = False
-    """May be given several times; the value is then a tuple."""
-    flat: bool = False
-    """One text may hold several values, which are strung together."""
-    nullable: bool = True
-    """The document says that null is allowed where there is no default."""
-    most: int = 1024
-    """How many values at most."""
-    old: tuple[str, ...] = ()
-    """Spellings of older TiTilers, taken as this one."""
-    hidden: bool = False
-    """Not in the OpenAPI document: it is itself an older spelling."""
-    examples: tuple[Any, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """The parameter object of the OpenAPI document."""
-        schema = self.kind.schema()
-        if self.repeat:
-            schema = {"type": "array", "items": schema}
-        if self.default is not None:
-            shown = list(self.default) if isinstance(self.default, tuple) else self.default
-            schema = schema | {"default": shown}
-        elif self.nullable and not self.required:
-            schema = {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
-        schema = schema | {"title": self.name.replace("_", " ").replace("-", " ").title()}
-        if self.examples:
-            schema = schema | {"examples": list(self.examples)}
-        return {
-            "name": self.name,
-            "in": self.where,
-            "required": self.required,
-            "schema": schema | {"description": self.description},
-            "description": self.description,
-        }
-
-
-Group = tuple[Parameter, ...]
-
-
-class Known(Protocol):
-    """What an application knows by name."""
-
-    @property
-    def tile_matrix_sets(self) -> TileMatrixSets:
-        """Its tile matrix sets."""
-
-    @property
-    def colormaps(self) -> Colormaps:
-        """Its colormaps."""
-
-
-def known_to(known: Known, parameters: Iterable[Parameter]) -> Group:
-    """Return the parameters with the names that an application knows as their choices."""
-    return tuple(_known_to(known, parameter) for parameter in parameters)
-
-
-def _known_to(known: Known, parameter: Parameter) -> Parameter:
-    kind = parameter.kind
-    if not isinstance(kind, NameOf):
-        return parameter
-    return replace(parameter, kind=kind.bound(getattr(known, kind.known).names))
 
 
 def _algorithms() -> tuple[str, ...]:
@@ -115,16 +39,6 @@ def _path(name: str, kind: Kind, description: str) -> Parameter:
 
 
 _FORMAT = Choice(names=lambda: tuple(FORMATS), error="enum", reference="ImageType")
-
-
-def optional(parameter: Parameter) -> Parameter:
-    """The parameter as one that need not be given."""
-    return replace(parameter, required=False)
-
-
-def with_default(parameter: Parameter, default: Any) -> Parameter:
-    """The parameter with another default."""
-    return replace(parameter, default=default)
 
 
 def picture_types() -> tuple[str, ...]:
@@ -492,5 +406,48 @@ STAC: Group = (
         kind=Integer(least=-1, most=20),
         default=-1,
         description="Decimals of the footprint's coordinates; -1 keeps all.",
+    ),
+)
+
+# Layers
+MOST_LAYERS = 1000
+"""Layers of one page."""
+PAGING: Group = (
+    Parameter(
+        name="limit",
+        kind=Integer(above=0, most=MOST_LAYERS),
+        default=MOST_LAYERS,
+        description="Layers of one page at most.",
+    ),
+    Parameter(
+        name="offset",
+        kind=Integer(least=0, most=10_000_000),
+        default=0,
+        description="Layers before the page, in the order of their ids.",
+    ),
+)
+STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
+
+# Pictures of colormaps
+LEGEND: Group = (
+    Parameter(
+        name="f",
+        kind=Choice(names=lambda: ("html", "json", *FORMATS)),
+        description="Format of the answer; wins over the Accept header.",
+    ),
+    Parameter(
+        name="orientation",
+        kind=Choice(names=lambda: ("vertical", "horizontal")),
+        description="Which way the colours run in a picture. Defaults to `horizontal`.",
+    ),
+    Parameter(
+        name="height",
+        kind=Integer(above=0),
+        description="Height of the picture in pixels: 20 by default, or 256 for a vertical one.",
+    ),
+    Parameter(
+        name="width",
+        kind=Integer(above=0),
+        description="Width of the picture in pixels: 256 by default, or 20 for a vertical one.",
     ),
 )

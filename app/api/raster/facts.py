@@ -11,6 +11,7 @@ from app.api import kvp, results
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options, table
+from app.api.params.parameter import Group, with_default
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions
 from app.serving import render, validation
@@ -223,8 +224,8 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
     )
 
 
-_TILEJSON_QUERY: table.Group = (
-    table.with_default(table.TILESIZE, DEFAULT_TILESIZE),
+_TILEJSON_QUERY: Group = (
+    with_default(table.TILESIZE, DEFAULT_TILESIZE),
     table.TILE_FORMAT,
     *table.ZOOMS,
     *table.TILE_EDGES,

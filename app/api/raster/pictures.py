@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.api import body, results
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
+from app.api.params.parameter import Group
 from app.api.raster import plans
 from app.api.raster.plans import ImagePlan
 from app.api.raster.tiles import PICTURE
@@ -67,12 +68,12 @@ async def feature(context: RequestContext[ImagePlan]) -> Response:
     return Response(encoded.body, headers=results.described(encoded))
 
 
-def _sizes(path: table.Group, max_size: int | None) -> table.Group:
+def _sizes(path: Group, max_size: int | None) -> Group:
     """Sizes in the query; where the path has them, only the one that does not count then."""
     return table.sizes(max_size)[:1] if path == _SIZED else table.sizes(max_size)
 
 
-def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[ImagePlan]:
+def _preview(name: str, *paths: str, path: Group = (), query: Group = ()) -> Operation[ImagePlan]:
     return Operation(
         id=name,
         paths=paths,
@@ -85,7 +86,7 @@ def _preview(name: str, *paths: str, path: table.Group = (), query: table.Group 
     )
 
 
-def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[ImagePlan]:
+def _box_operation(name: str, *paths: str, path: Group = ()) -> Operation[ImagePlan]:
     return Operation(
         id=name,
         paths=paths,
@@ -106,7 +107,7 @@ def _box_operation(name: str, *paths: str, path: table.Group = ()) -> Operation[
     )
 
 
-def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group = ()) -> Operation[ImagePlan]:
+def _feature(name: str, *paths: str, path: Group = (), query: Group = ()) -> Operation[ImagePlan]:
     return Operation(
         id=name,
         paths=paths,
@@ -129,7 +130,7 @@ def _feature(name: str, *paths: str, path: table.Group = (), query: table.Group 
     )
 
 
-_SIZED: table.Group = (table.PATH_FORMAT, *table.PATH_SIZE)
+_SIZED: Group = (table.PATH_FORMAT, *table.PATH_SIZE)
 _CORNERS = "{minx},{miny},{maxx},{maxy}"
 
 OPERATIONS: tuple[Operation[Any], ...] = (

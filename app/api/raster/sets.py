@@ -13,6 +13,7 @@ from app.api.context import AppContext
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, bound, no_plan
 from app.api.params import options, table
+from app.api.params.parameter import Group, with_default
 from app.api.params.parse import Values
 from app.api.raster import plans, tiles
 from app.api.raster.plans import PixelOptions
@@ -257,7 +258,7 @@ HTML: dict[int | str, Any] = {
     200: {"description": "A page.", "content": {answers.HTML: {"schema": {"type": "string"}}}}
 }
 _XML: dict[int | str, Any] = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
-_WMTS_QUERY: table.Group = (
+_WMTS_QUERY: Group = (
     *table.WMTS,
     table.WMTS_ZOOMS,
     replace(table.TILESIZE, hidden=True),
@@ -266,7 +267,7 @@ _WMTS_QUERY: table.Group = (
     *table.LAYER,
     *table.PICTURE,
 )
-_OLD_ZOOMS: table.Group = tuple(replace(parameter, hidden=True) for parameter in table.ZOOMS)
+_OLD_ZOOMS: Group = tuple(replace(parameter, hidden=True) for parameter in table.ZOOMS)
 """TiTiler before 1.0 took these where it now takes ``zooms``."""
 
 OPERATIONS: tuple[Operation[Any], ...] = (
@@ -298,7 +299,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         parameters=(
             table.MATRIX_SET,
             table.TILE_FORMAT,
-            table.with_default(table.TILESIZE, 256),
+            with_default(table.TILESIZE, 256),
             *table.ZOOMS,
             *table.TILE_EDGES,
             *table.LAYER,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.api import results
 from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
+from app.api.params.parameter import Group, optional
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions
 from app.serving import render
@@ -126,9 +127,9 @@ OPERATIONS: tuple[Operation[PixelOptions], ...] = (
     ),
 )
 
-SHORT: table.Group = (
+SHORT: Group = (
     *table.TILE,
-    table.optional(table.PATH_FORMAT),
+    optional(table.PATH_FORMAT),
     table.SCALE,
     table.FORMAT,
     *_QUERY,
@@ -143,7 +144,7 @@ ANY_TILE: Operation[PixelOptions] = Operation(
         "/tiles/{z}/{x}/{y}@{scale}x",
         "/tiles/{z}/{x}/{y}",
     ),
-    parameters=(table.optional(table.MATRIX_SET), table.MATRIX_SET_OLD, *SHORT),
+    parameters=(optional(table.MATRIX_SET), table.MATRIX_SET_OLD, *SHORT),
     plan=plans.tile_pixel_options,
     answer=tile,
     documented=False,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from app.api.ows import ServiceError
 from app.api.params.kinds import Text
-from app.api.params.table import Group, Parameter
+from app.api.params.parameter import Group, Parameter
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs

@@ -118,7 +118,7 @@ def _check_name(given: Mapping[str, str], known: set[str]) -> None:
 def _address(context: RequestContext[Any]) -> str:
     """What requests to this service begin with: its address and the parameters that are none of the protocol's."""
     scope = context.request.scope
-    left_out = {*request_.NAMES, *(parameter.name for parameter in layer_pages.PARAMETERS)}
+    left_out = {*request_.NAMES, *(parameter.name for parameter in table.PAGING)}
     query = [pair for pair in kvp.without(query_of(scope)) if pair[0].lower() not in left_out]
     found = context.app.links.to(scope, scope["path"], query)
     return f"{found}&" if "?" in found else f"{found}?"
@@ -258,7 +258,7 @@ def of_all(family: Family, tag: str) -> Operation[None]:
     return Operation(
         id="getLayersWMS",
         paths=("/wms",),
-        parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE, *layer_pages.PARAMETERS),
+        parameters=(*request_.KEYS, *table.LAYER, *table.PICTURE, *table.PAGING),
         plan=no_plan,
         answer=catalog(family),
         failure=exceptions.report,
