@@ -7,6 +7,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
+from app.api.params import table
 from app.api.params.parse import Values
 from app.config.settings import Settings
 from app.serving.requests import StatisticsOptions
@@ -39,9 +40,9 @@ def read_options(values: Values, limits: ReadLimits) -> ReadOptions:
     return ReadOptions(
         bands=bands,
         nodata=values.get("nodata"),
-        unscale=values.get("unscale", False),
-        resampling=values.get("resampling", "nearest"),
-        reproject=values.get("reproject", "nearest"),
+        unscale=values.of(table.UNSCALE),
+        resampling=values.of(table.RESAMPLING),
+        reproject=values.of(table.REPROJECT),
         limits=limits,
     )
 
@@ -60,7 +61,7 @@ def render_options(values: Values, colormaps: Colormaps) -> RenderOptions:
         rescale=values.get("rescale"),
         color_formula=values.get("color_formula"),
         colormap=_colormap(colormaps, values.get("colormap_name"), values.get("colormap")),
-        return_mask=values.get("return_mask", True),
+        return_mask=values.of(table.RETURN_MASK),
     )
 
 
@@ -84,17 +85,17 @@ def statistics_options(values: Values) -> StatisticsOptions:
         InvalidParameter: the bins or percentiles have no meaning.
         OverLimit: there are more bins than anybody looks at.
     """
-    percentiles = values.get("p", (2, 98))
+    percentiles: tuple[int, ...] = values.of(table.PERCENTILES)
     if not all(0 <= percentile <= 100 for percentile in percentiles):
         raise InvalidParameter("A percentile is a number from 0 to 100.", parameter="p")
-    span = values.get("histogram_range")
+    span: tuple[float, float] | None = values.get("histogram_range")
     if span is not None and span[0] > span[1]:
         raise InvalidParameter("The minimum of histogram_range is above its maximum.", parameter="histogram_range")
     return StatisticsOptions(
-        categorical=values.get("categorical", False),
+        categorical=values.of(table.CATEGORICAL),
         categories=values.get("c"),
         percentiles=percentiles,
-        bins=_bins(values.get("histogram_bins", (10.0,))),
+        bins=_bins(values.of(table.HISTOGRAM_BINS)),
         range=span,
     )
 

@@ -20,6 +20,8 @@ class Parameter:
     description: str
     where: Literal["query", "path"] = "query"
     default: Any = None
+    implied: Any = None
+    """What counts where it is not given and has no default: one that the document tells in words, as TiTiler's does."""
     required: bool = False
     repeat: bool = False
     """May be given several times; the value is then a tuple."""

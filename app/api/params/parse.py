@@ -33,6 +33,11 @@ class Values:
         """The value of a parameter."""
         return self.given[name]
 
+    def of(self, parameter: Parameter) -> Any:
+        """The value of a parameter, or the one that is implied where the route does not have it or it was not given."""
+        value = self.given.get(parameter.name)
+        return parameter.implied if value is None else value
+
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a parameter, or ``default`` where the route does not have it or it was not given."""
         value = self.given.get(name)

@@ -24,7 +24,9 @@ from app.api.params.kinds import (
 )
 from app.api.params.media_types import MEDIA_TYPES
 from app.api.params.parameter import Group, Parameter
-from tilery.reading.options import REPROJECT, RESAMPLING
+from tilery.geo import tms
+from tilery.geo.crs import WGS84
+from tilery.reading import options as read_options
 from tilery.rendering.encoding.formats import FORMATS
 
 
@@ -52,6 +54,7 @@ MATRIX_SET_OLD = Parameter(
     name="TileMatrixSetId",
     kind=NameOf(known="tile_matrix_sets"),
     description="Name of the tile matrix set, where the path has none.",
+    implied=tms.DEFAULT,
     hidden=True,
 )
 TILE: Group = (
@@ -113,33 +116,45 @@ ASSETS = Parameter(
     most=64,
     examples=("data", "data|bidx=1"),
 )
+ASSET_AS_BAND = Parameter(
+    name="asset_as_band",
+    kind=Flag(),
+    description="Each asset has one band, which is called after it.",
+    implied=False,
+)
 ASSET_BANDS: Group = (
     ASSETS,
     replace(
         EXPRESSION, description="Band maths on b1, b2…, the bands of all assets in their order; `;` divides bands."
     ),
-    Parameter(name="asset_as_band", kind=Flag(), description="Each asset has one band, which is called after it."),
+    ASSET_AS_BAND,
+)
+UNSCALE = Parameter(
+    name="unscale",
+    kind=Flag(),
+    description="Apply the dataset's own scale and offset. Defaults to `False`.",
+    implied=False,
+)
+RESAMPLING = Parameter(
+    name="resampling",
+    kind=Choice(names=lambda: read_options.RESAMPLING),
+    description="Resampling of what is read. Defaults to `nearest`.",
+    old=("resampling_method",),
+    implied="nearest",
+)
+REPROJECT = Parameter(
+    name="reproject",
+    kind=Choice(names=lambda: read_options.REPROJECT),
+    description="Resampling of what is reprojected. Defaults to `nearest`.",
+    implied="nearest",
 )
 READING: Group = (
     Parameter(
-        name="nodata",
-        kind=Nodata(),
-        description="Value that means missing data, in place of the dataset's own.",
+        name="nodata", kind=Nodata(), description="Value that means missing data, in place of the dataset's own."
     ),
-    Parameter(
-        name="unscale", kind=Flag(), description="Apply the dataset's own scale and offset. Defaults to `False`."
-    ),
-    Parameter(
-        name="resampling",
-        kind=Choice(names=lambda: RESAMPLING),
-        description="Resampling of what is read. Defaults to `nearest`.",
-        old=("resampling_method",),
-    ),
-    Parameter(
-        name="reproject",
-        kind=Choice(names=lambda: REPROJECT),
-        description="Resampling of what is reprojected. Defaults to `nearest`.",
-    ),
+    UNSCALE,
+    RESAMPLING,
+    REPROJECT,
 )
 LAYER: Group = (*BANDS, *READING)
 
@@ -164,11 +179,17 @@ def sizes(max_size: int | None) -> Group:
 
 
 # Coordinate reference systems
-CRS = Parameter(name="crs", kind=CrsText(name="crs"), description="CRS of the bounds in the answer. WGS 84 by default.")
+CRS = Parameter(
+    name="crs",
+    kind=CrsText(name="crs"),
+    description="CRS of the bounds in the answer. WGS 84 by default.",
+    implied=WGS84,
+)
 COORD_CRS = Parameter(
     name="coord_crs",
     kind=CrsText(name="coord_crs"),
     description="CRS of the coordinates in the request. Defaults to `epsg:4326`.",
+    implied=WGS84,
     old=("coord-crs", "bounds-crs", "bounds_crs"),
 )
 DST_CRS = Parameter(
@@ -216,6 +237,12 @@ COLORMAP: Group = (
     ),
     Parameter(name="colormap", kind=Text(), description="A colormap as JSON."),
 )
+RETURN_MASK = Parameter(
+    name="return_mask",
+    kind=Flag(),
+    description="Show missing data as transparent. Defaults to `True`.",
+    implied=True,
+)
 COLOURS: Group = (
     Parameter(
         name="rescale",
@@ -230,11 +257,7 @@ COLOURS: Group = (
         kind=Text(longest=2048),
         description="rio-color formula: gamma, sigmoidal, saturation.",
     ),
-    Parameter(
-        name="return_mask",
-        kind=Flag(),
-        description="Show missing data as transparent. Defaults to `True`.",
-    ),
+    RETURN_MASK,
 )
 PICTURE: Group = (*ALGORITHM, *COLORMAP, *COLOURS)
 
@@ -267,28 +290,33 @@ TILE_SCALE = Parameter(
 )
 
 # Statistics
+CATEGORICAL = Parameter(
+    name="categorical",
+    kind=Flag(),
+    description="Count every value as a category. Defaults to `False`.",
+    implied=False,
+)
+PERCENTILES = Parameter(
+    name="p",
+    kind=Integer(),
+    description="A percentile to report; repeat it for several. Defaults to 2 and 98.",
+    repeat=True,
+    most=100,
+    implied=(2, 98),
+)
 STATISTICS: Group = (
-    Parameter(name="categorical", kind=Flag(), description="Count every value as a category. Defaults to `False`."),
-    Parameter(
-        name="c",
-        kind=Number(),
-        description="A category to count; repeat it for several.",
-        repeat=True,
-    ),
-    Parameter(
-        name="p",
-        kind=Integer(),
-        description="A percentile to report; repeat it for several. Defaults to 2 and 98.",
-        repeat=True,
-        most=100,
-    ),
+    CATEGORICAL,
+    Parameter(name="c", kind=Number(), description="A category to count; repeat it for several.", repeat=True),
+    PERCENTILES,
+)
+HISTOGRAM_BINS = Parameter(
+    name="histogram_bins",
+    kind=Numbers(message="a number of bins or their edges", pattern=r"^\d+(,\d+)*$"),
+    description="Number of bins, or their edges divided by commas. Defaults to 10.",
+    implied=(10.0,),
 )
 HISTOGRAM: Group = (
-    Parameter(
-        name="histogram_bins",
-        kind=Numbers(message="a number of bins or their edges", pattern=r"^\d+(,\d+)*$"),
-        description="Number of bins, or their edges divided by commas. Defaults to 10.",
-    ),
+    HISTOGRAM_BINS,
     Parameter(
         name="histogram_range",
         kind=Numbers(
@@ -303,22 +331,37 @@ COVER_SCALE = Parameter(
     name="cover_scale",
     kind=Integer(above=0, most=1000),
     description="Parts along each side into which a pixel is cut to tell how much of it is inside. Defaults to 10.",
+    implied=10,
 )
 
 # OGC API Maps
+BBOX_CRS = Parameter(
+    name="bbox-crs",
+    kind=CrsText(name="bbox-crs"),
+    description="CRS of `bbox`, whose axis order it has. Longitude and latitude by default.",
+    old=("bbox_crs",),
+    implied=WGS84,
+)
+SUBSET_CRS = Parameter(
+    name="subset-crs",
+    kind=CrsText(name="subset-crs"),
+    description="CRS of `subset`. WGS 84 by default.",
+    implied=WGS84,
+)
+CENTER_CRS = Parameter(
+    name="center-crs",
+    kind=CrsText(name="center-crs"),
+    description="CRS of `center`, whose axis order it has. Longitude and latitude by default.",
+    implied=WGS84,
+)
 MAP: Group = (
     Parameter(
         name="bbox",
         kind=Numbers(message="invalid bbox content", counts=(4, 6)),
         description="Box of the map: four or six coordinates.",
     ),
-    replace(CRS, description="CRS of the map. The dataset's own by default."),
-    Parameter(
-        name="bbox-crs",
-        kind=CrsText(name="bbox-crs"),
-        description="CRS of `bbox`, whose axis order it has. Longitude and latitude by default.",
-        old=("bbox_crs",),
-    ),
+    replace(CRS, description="CRS of the map. The dataset's own by default.", implied=None),
+    BBOX_CRS,
     Parameter(
         name="subset",
         kind=Text(longest=1024),
@@ -326,17 +369,13 @@ MAP: Group = (
         repeat=True,
         most=8,
     ),
-    Parameter(name="subset-crs", kind=CrsText(name="subset-crs"), description="CRS of `subset`. WGS 84 by default."),
+    SUBSET_CRS,
     Parameter(
         name="center",
         kind=Numbers(message="two coordinates", counts=(2,)),
         description="Middle of the map, in place of a box.",
     ),
-    Parameter(
-        name="center-crs",
-        kind=CrsText(name="center-crs"),
-        description="CRS of `center`, whose axis order it has. Longitude and latitude by default.",
-    ),
+    CENTER_CRS,
     Parameter(
         name="scale-denominator",
         kind=Number(above=0),
@@ -349,11 +388,7 @@ MAP: Group = (
 
 # WMTS
 WMTS: Group = (
-    replace(
-        TILE_FORMAT,
-        default="png",
-        description="Format of the tiles.",
-    ),
+    replace(TILE_FORMAT, default="png", description="Format of the tiles."),
     Parameter(
         name="use_epsg",
         kind=Flag(),
@@ -429,17 +464,19 @@ PAGING: Group = (
 STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
 
 # Pictures of colormaps
+ORIENTATION = Parameter(
+    name="orientation",
+    kind=Choice(names=lambda: ("vertical", "horizontal")),
+    description="Which way the colours run in a picture. Defaults to `horizontal`.",
+    implied="horizontal",
+)
 LEGEND: Group = (
     Parameter(
         name="f",
         kind=Choice(names=lambda: ("html", "json", *FORMATS)),
         description="Format of the answer; wins over the Accept header.",
     ),
-    Parameter(
-        name="orientation",
-        kind=Choice(names=lambda: ("vertical", "horizontal")),
-        description="Which way the colours run in a picture. Defaults to `horizontal`.",
-    ),
+    ORIENTATION,
     Parameter(
         name="height",
         kind=Integer(above=0),
