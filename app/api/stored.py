@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.api import kvp, links
 from app.api.context import AppContext
 from app.api.operation import RequestContext
-from app.api.raster.plans import PixelOptions
+from app.api.raster.plans import TilePlan
 from app.serving.tile_store import StoredTile, TileStore
 from tilery.catalog.layer import Layer
 from tilery.geo import tms as tms_
@@ -28,7 +28,7 @@ def address(app: AppContext, path: str, query: Sequence[tuple[str, str]] = ()) -
     return f"{settings.tile_store_url}{path}"
 
 
-async def place(context: RequestContext[PixelOptions]) -> StoredTile | None:
+async def place(context: RequestContext[TilePlan]) -> StoredTile | None:
     """Return where a layer's tile is kept; None for one that is nobody else's: with parameters of its own, or without a
     format.
     """

@@ -12,7 +12,7 @@ from app.api.families.layers import merged
 from app.api.operation import known_to
 from app.api.params.parse import ParameterParser, Values
 from app.api.raster import plans, tiles
-from app.api.raster.plans import PixelOptions
+from app.api.raster.plans import TilePlan
 from app.serving import render
 from app.serving.requests import ImageOptions, TileRequest
 from app.serving.service import CallerGone
@@ -34,7 +34,7 @@ class Seeder:
     layer: Layer
     style: str | None
     values: Values
-    pixels: PixelOptions
+    plan: TilePlan
     source: Source
 
     async def keep(self, tile: tuple[int, int, int], suffix: str) -> bool | None:
@@ -46,15 +46,16 @@ class Seeder:
         """
         service = self.app.service
         scale, _, name = suffix.lstrip("@").rpartition(".")
+        size, pixels = self.plan.size, self.plan.pixel_options
         request = TileRequest(
             matrix_set=self.app.tile_matrix_sets.get(tms_.DEFAULT),
             z=tile[0],
             x=tile[1],
             y=tile[2],
-            size=self.values["tilesize"] or (256 * int(scale.removesuffix("x")) if scale else None),
-            buffer=self.values["buffer"],
-            padding=self.values["padding"],
-            image=ImageOptions(read=self.pixels.read, render=self.pixels.render, format=name),
+            size=size.tilesize or (256 * int(scale.removesuffix("x")) if scale else None),
+            buffer=size.buffer,
+            padding=size.padding,
+            image=ImageOptions(read=pixels.read, render=pixels.render, format=name),
         )
         work = render.TileWork(request)
         try:
@@ -96,6 +97,6 @@ def seeder(app: AppContext, layer: Layer, style: str | None) -> Seeder | None:
         layer=layer,
         style=style,
         values=values,
-        pixels=plans.tile_pixel_options(app, values),
+        plan=plans.tile_plan(app, values),
         source=raster(app.layer_locations.of(layer.source)),
     )

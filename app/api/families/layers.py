@@ -34,7 +34,7 @@ from app.api.params.kinds import Text
 from app.api.params.parameter import Parameter
 from app.api.params.parse import Values, pairs
 from app.api.raster import facts, sets, tiles, verbs
-from app.api.raster.plans import PixelOptions
+from app.api.raster.plans import TilePlan
 from app.api.wms import service as wms
 from app.serving.encoded import Encoded
 from tilery.catalog import ids
@@ -216,17 +216,17 @@ async def tilejson(context: RequestContext[None]) -> Response:
     )
 
 
-async def short_tile(context: RequestContext[PixelOptions]) -> Response:
+async def short_tile(context: RequestContext[TilePlan]) -> Response:
     """One tile of a layer by its short address."""
     return await _tile(context, missed=False)
 
 
-async def unstored_tile(context: RequestContext[PixelOptions]) -> Response:
+async def unstored_tile(context: RequestContext[TilePlan]) -> Response:
     """The same for a caller whom the tile store's website sent here, having no such tile."""
     return await _tile(context, missed=True)
 
 
-async def _tile(context: RequestContext[PixelOptions], *, missed: bool) -> Response:
+async def _tile(context: RequestContext[TilePlan], *, missed: bool) -> Response:
     layer = context.subject.layer
     try:
         if layer is not None and not layer.minzoom <= context.path["z"] <= layer.maxzoom:
@@ -328,7 +328,7 @@ FAMILY = Family(
 )
 
 _SHORT_FAMILY = replace(FAMILY, name="layer", path="/{layer}", documented=True)
-_SHORT_TILE: Operation[PixelOptions] = replace(
+_SHORT_TILE: Operation[TilePlan] = replace(
     bound(_SHORT_FAMILY, tiles.ANY_TILE),
     id=".layer.getTile",
     paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
@@ -341,7 +341,7 @@ _SHORT_TILE: Operation[PixelOptions] = replace(
 
 UNSTORED = "/unstored"
 """What the website of a tile store puts before the path of a tile that it has not got."""
-_UNSTORED_TILE: Operation[PixelOptions] = replace(
+_UNSTORED_TILE: Operation[TilePlan] = replace(
     _SHORT_TILE,
     id=".unstored.getTile",
     paths=tuple(f"{UNSTORED}{path}" for path in _SHORT_TILE.paths),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from app.api.params.kinds import Wrong
@@ -18,6 +18,18 @@ MOST_IGNORED = 16
 """Unknown names that a caller is told of."""
 
 
+class Made(Protocol):
+    """What is made of values: one of `app.api.params.groups`."""
+
+    @classmethod
+    def of(cls, values: Values) -> Self:
+        """Return it as a request asks for it."""
+        ...
+
+
+G = TypeVar("G", bound=Made)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
     """What a request asks for."""
@@ -28,6 +40,14 @@ class Values:
     """Text that is the same for all spellings of the same request and differs for all others."""
     ignored: tuple[str, ...]
     """Names in the query that the route does not know, the first of them."""
+    _made: dict[type[Made], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def to(self, group: type[G]) -> G:
+        """The values of a group of parameters; made once, for as long as these values are kept."""
+        found: G | None = self._made.get(group)
+        if found is None:
+            found = self._made[group] = group.of(self)
+        return found
 
     def __getitem__(self, name: str) -> Any:
         """The value of a parameter."""

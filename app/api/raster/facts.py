@@ -10,17 +10,16 @@ from starlette.responses import Response
 from app.api import kvp, results
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, no_plan
-from app.api.params import options, table
+from app.api.params import groups, options, table
+from app.api.params.groups import BoundsCrs, Crss, LinkedTiles
 from app.api.params.parameter import Group, with_default
 from app.api.raster import plans
-from app.api.raster.plans import PixelOptions
+from app.api.raster.plans import PixelOptions, TilePlan
 from app.serving import render, validation
 from app.serving.requests import ImageOptions, PointRequest, Size, StatisticsOptions, StatisticsRequest
 from tilery.errors import TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
-from tilery.geo import tms as tms_
-from tilery.geo.crs import WGS84
-from tilery.geo.raster import Bounds, Crs
+from tilery.geo.raster import Bounds
 from tilery.reading import sidecars
 from tilery.reading.reader import Reader
 from tilery.reading.source import RASTER
@@ -65,24 +64,22 @@ def _unread(context: RequestContext[Any], beside: tuple[Location, ...]) -> Json:
 
 async def info_geojson(context: RequestContext[None]) -> Response:
     """The same as properties of a GeoJSON Feature that covers the raster's bounds."""
-    crs: Crs = context.values.get("crs", WGS84)
+    given = context.values.to(BoundsCrs)
     beside = _beside(context)
     return await results.document(
         context,
         "info.geojson",
-        lambda reader: _placed(
-            reader, crs, {**reader.info(), **_unread(context, beside)}, given=context.values.get("crs") is not None
-        ),
+        lambda reader: _placed(reader, given, {**reader.info(), **_unread(context, beside)}),
         media_type=results.GEOJSON,
     )
 
 
-def _placed(reader: Reader, crs: Crs, properties: Json, *, given: bool) -> Json:
+def _placed(reader: Reader, given: BoundsCrs, properties: Json) -> Json:
     """A Feature of the raster; without a geometry where the raster has no place on the Earth."""
     try:
-        return feature(reader.geographic_bounds(crs), properties)
+        return feature(reader.geographic_bounds(given.crs), properties)
     except UnsupportedRaster:
-        if given:
+        if given.is_given:
             raise
         return {"type": "Feature", "geometry": None, "properties": properties}
 
@@ -107,7 +104,7 @@ def _ring(bounds: Bounds) -> list[list[float]]:
 
 async def bounds(context: RequestContext[None]) -> Response:
     """The geographic bounds, as TiTiler answered until 0.25."""
-    crs: Crs = context.values.get("crs", WGS84)
+    crs = context.values.to(BoundsCrs).crs
     return await results.document(
         context,
         "bounds",
@@ -132,18 +129,17 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
     return await results.document(context, "metadata", work)
 
 
-async def tilejson(context: RequestContext[PixelOptions]) -> Response:
+async def tilejson(context: RequestContext[TilePlan]) -> Response:
     """A TileJSON document whose tiles are asked for with the parameters of this request."""
-    values, scope = context.values, context.request.scope
-    matrix_set = context.app.tile_matrix_sets.get(
-        context.path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT)
-    )
-    scale = values.get("tile_scale")
-    tilesize = 256 * scale if scale and values["tilesize"] == DEFAULT_TILESIZE else values["tilesize"]
-    options.check_tile(context.app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
+    plan, linked, scope = context.plan, context.values.to(LinkedTiles), context.request.scope
+    matrix_set = context.app.tile_matrix_sets.get(context.path.get("tileMatrixSetId") or plan.matrix_set)
+    tilesize = plan.size.tilesize or DEFAULT_TILESIZE
+    if linked.tile_scale and tilesize == DEFAULT_TILESIZE:
+        tilesize = 256 * linked.tile_scale
+    options.check_tile(context.app.settings, tilesize=tilesize, buffer=plan.size.buffer, padding=plan.size.padding)
     own = ("tile_format", "minzoom", "maxzoom", "tile_scale", "TileMatrixSetId", "tilesize")
     query = [*kvp.without(query_of(scope, without=own)), ("tilesize", str(tilesize))]
-    tile_format = plans.format_of_tiles(values)
+    tile_format = plans.format_of_tiles(linked.tile_format, plan.pixel_options)
     suffix = f".{tile_format}" if tile_format else ""
     tiles = context.app.links.to(
         scope, f"{context.subject.base}/tiles/{matrix_set.id}/{{z}}/{{x}}/{{y}}{suffix}", query
@@ -151,8 +147,7 @@ async def tilejson(context: RequestContext[PixelOptions]) -> Response:
     attribution = context.app.settings.default_attribution
 
     def work(reader: Reader) -> Json:
-        lowest, highest = reader.zooms(matrix_set)
-        minzoom, maxzoom = values.get("minzoom", lowest), values.get("maxzoom", highest)
+        minzoom, maxzoom = linked.zooms.over(reader.zooms(matrix_set))
         place, middle = reader.whereabouts()
         facts = reader.info()
         return {
@@ -200,7 +195,7 @@ def centre(place: Bounds) -> tuple[float, float]:
 
 async def validate(context: RequestContext[None]) -> Response:
     """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
-    strict: bool = context.values["strict"]
+    strict = groups.is_strict(context.values)
     path = context.subject.address
     beside = _beside(context)
 
@@ -216,7 +211,7 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
     request = PointRequest(
         lon=context.path["lon"],
         lat=context.path["lat"],
-        coord_crs=context.values.get("coord_crs", WGS84),
+        coord_crs=context.values.to(Crss).coord_crs,
         image=ImageOptions(read=context.plan.read, render=context.plan.render),
     )
     return await results.document(
@@ -259,7 +254,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getTileJSON",
         paths=("/{tileMatrixSetId}/tilejson.json",),
         parameters=(table.MATRIX_SET, *_TILEJSON_QUERY),
-        plan=plans.tile_pixel_options,
+        plan=plans.tile_plan,
         answer=tilejson,
         summary="Tilejson",
         description="A TileJSON document of the raster.",
@@ -269,7 +264,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         id="getTileJSONWithoutMatrixSet",
         paths=("/tilejson.json",),
         parameters=(table.MATRIX_SET_OLD, *_TILEJSON_QUERY),
-        plan=plans.tile_pixel_options,
+        plan=plans.tile_plan,
         answer=tilejson,
         documented=False,
     ),

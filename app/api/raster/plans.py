@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from app.api.context import AppContext
 from app.api.operation import RequestContext
-from app.api.params import options
+from app.api.params import groups, options
+from app.api.params.groups import NO_SIZE, Crss, PictureSize, TileSize
 from app.api.params.parse import Values
 from app.serving.requests import ImageOptions, Size, StatisticsOptions
-from tilery.geo.crs import WGS84
 from tilery.geo.raster import Crs
 from tilery.reading.options import ReadOptions
 from tilery.rendering import algorithms
@@ -19,10 +19,22 @@ from tilery.rendering.options import RenderOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelOptions:
-    """How pixels are read and shown; the format may still come from the path."""
+    """How pixels are read and shown."""
 
     read: ReadOptions
     render: RenderOptions
+    format: str | None
+    """What the query says; that of the path wins over it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePlan:
+    """How tiles are rendered, and what else of them the query says."""
+
+    pixel_options: PixelOptions
+    size: TileSize
+    matrix_set: str
+    """Where the path names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,31 +61,33 @@ def pixel_options(app: AppContext, values: Values) -> PixelOptions:
     return PixelOptions(
         read=options.read_options(values, app.read_limits),
         render=options.render_options(values, app.colormaps),
+        format=groups.picture_format(values),
     )
 
 
-def tile_pixel_options(app: AppContext, values: Values) -> PixelOptions:
-    """The same, with the size of the tiles checked where it is given."""
-    if any(values[name] is not None for name in ("tilesize", "buffer", "padding")):
+def tile_plan(app: AppContext, values: Values) -> TilePlan:
+    """Parameters of tiles, whose size is checked where it is given."""
+    size = values.to(TileSize)
+    if size != NO_SIZE:
         options.check_tile(
             app.settings,
-            tilesize=values.get("tilesize", 256),
-            buffer=values["buffer"],
-            padding=values["padding"],
+            tilesize=256 if size.tilesize is None else size.tilesize,
+            buffer=size.buffer,
+            padding=size.padding,
         )
-    return pixel_options(app, values)
+    return TilePlan(pixel_options=pixel_options(app, values), size=size, matrix_set=groups.matrix_set(values))
 
 
 def image_plan(app: AppContext, values: Values) -> ImagePlan:
     """Parameters of a picture that is no tile."""
-    width, height, max_size = values.get("width"), values.get("height"), values.get("max_size")
-    options.check_size(app.settings, width=width, height=height)
-    options.check_size(app.settings, max_size=None if width or height else max_size)
+    size, crss = values.to(PictureSize), values.to(Crss)
+    options.check_size(app.settings, width=size.width, height=size.height)
+    options.check_size(app.settings, max_size=None if size.width or size.height else size.max_size)
     return ImagePlan(
         pixel_options=pixel_options(app, values),
-        size=Size(width=width, height=height, max_size=max_size or None),
-        coord_crs=values.get("coord_crs", WGS84),
-        dst_crs=values.get("dst_crs"),
+        size=Size(width=size.width, height=size.height, max_size=size.max_size or None),
+        coord_crs=crss.coord_crs,
+        dst_crs=crss.dst_crs,
     )
 
 
@@ -82,17 +96,13 @@ def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
     return StatisticsPlan(
         image_plan=image_plan(app, values),
         statistics=options.statistics_options(values),
-        cover_scale=values.get("cover_scale", 10),
+        cover_scale=groups.cover_scale(values),
     )
 
 
-def image_options(
-    context: RequestContext[PixelOptions] | RequestContext[ImagePlan], shown: PixelOptions
-) -> ImageOptions:
+def image_options(context: RequestContext[TilePlan] | RequestContext[ImagePlan], shown: PixelOptions) -> ImageOptions:
     """The rendering with its format: the path's suffix, else the parameter."""
-    return ImageOptions(
-        read=shown.read, render=shown.render, format=context.path.get("format") or context.values.get("format")
-    )
+    return ImageOptions(read=shown.read, render=shown.render, format=context.path.get("format") or shown.format)
 
 
 def media_type(image_options: ImageOptions) -> str | None:
@@ -101,13 +111,12 @@ def media_type(image_options: ImageOptions) -> str | None:
     return None if row is None else row.media_type
 
 
-def format_of_tiles(values: Values) -> str | None:
-    """The format that addresses of tiles name; None: each tile's pixels decide.
+def format_of_tiles(name: str | None, shown: PixelOptions) -> str | None:
+    """The format that addresses of tiles name, where ``name`` is asked for; None: each tile's pixels decide.
 
     Numbers packed into colours are PNG where none, or one that would destroy them, is asked for.
     """
-    name: str | None = values["tile_format"]
-    if not algorithms.packs(values["algorithm"]):
+    if not algorithms.packs(shown.render.algorithm):
         return name
     return "png" if name is None or formats.get(name).lossy else name
 

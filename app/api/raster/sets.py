@@ -13,16 +13,16 @@ from app.api.context import AppContext
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, bound, no_plan
 from app.api.params import options, table
+from app.api.params.groups import BoundsCrs, LinkedTiles, Wmts, Zooms
 from app.api.params.parameter import Group, with_default
 from app.api.params.parse import Values
 from app.api.raster import plans, tiles
-from app.api.raster.plans import PixelOptions
+from app.api.raster.plans import PixelOptions, TilePlan
 from app.api.tilesets import Addresses, Extent
 from app.serving.encoded import Encoded
 from tilery.errors import UnsupportedRaster
 from tilery.geo import tms as tms_
 from tilery.geo.crs import WGS84
-from tilery.geo.raster import Crs
 from tilery.geo.tms import TileMatrixSet
 from tilery.reading.reader import Reader
 from tilery.rendering import algorithms
@@ -78,7 +78,7 @@ def _item_formats(context: RequestContext[Any]) -> list[formats.Format]:
 
 async def tileset_list(context: RequestContext[None]) -> Response:
     """Every tile matrix set that the raster's tiles may be asked for in."""
-    crs: Crs = context.values.get("crs", WGS84)
+    crs = context.values.to(BoundsCrs).crs
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
     known = context.app.tile_matrix_sets
 
@@ -100,12 +100,11 @@ async def tileset(context: RequestContext[None]) -> Response:
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
-        lowest, highest = reader.zooms(tms)
         return tilesets.tileset(
             tms,
             addresses=_addresses(context, tms, query),
             place=place_of(reader),
-            zooms=(context.values.get("minzoom", lowest), context.values.get("maxzoom", highest)),
+            zooms=context.values.to(Zooms).over(reader.zooms(tms)),
             attribution=context.app.settings.default_attribution,
         )
 
@@ -127,34 +126,33 @@ class WmtsPlan:
     """What a WMTS document is made of."""
 
     pixel_options: PixelOptions
+    wmts: Wmts
+    linked: LinkedTiles
     zooms: dict[str, tuple[int, int]]
-
-
-def _tilesize(values: Values) -> int | None:
-    """Pixels along a side of the tiles where the request says it, in today's words or those of TiTiler 1."""
-    scale: int | None = values.get("tile_scale")
-    size: int | None = values["tilesize"]
-    return size if size is not None or scale is None else 256 * scale
 
 
 def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
     """The rendering of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
-    if (tilesize := _tilesize(values)) is not None:
-        options.check_tile(app.settings, tilesize=tilesize, buffer=values["buffer"], padding=values["padding"])
+    linked, wanted = values.to(LinkedTiles), values.to(Wmts)
+    if (tilesize := linked.tilesize) is not None:
+        options.check_tile(app.settings, tilesize=tilesize, buffer=linked.size.buffer, padding=linked.size.padding)
     return WmtsPlan(
         pixel_options=plans.pixel_options(app, values),
-        zooms=wmts.parse_zooms(values.get("zooms", ()), app.tile_matrix_sets.names()),
+        wmts=wanted,
+        linked=linked,
+        zooms=wmts.parse_zooms(wanted.zooms, app.tile_matrix_sets.names()),
     )
 
 
 async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
     """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
-    only = context.path.get("tileMatrixSetId") or context.values.get("TileMatrixSetId")
+    plan = context.plan
+    only = context.path.get("tileMatrixSetId") or plan.wmts.matrix_set
     if (tile := await _by_keys(context, only)) is not None:
         return tile
-    row = formats.get(plans.format_of_tiles(context.values) or "png")
+    row = formats.get(plans.format_of_tiles(plan.linked.tile_format, plan.pixel_options) or "png")
     to, scope, layer = context.app.links.to, context.request.scope, context.subject.layer
-    tilesize = _tilesize(context.values)
+    tilesize = plan.linked.tilesize
     query = kvp.without(query_of(scope, without=(*_OF_TILES, "tilesize")))
     if tilesize is not None:
         query.append(("tilesize", str(tilesize)))
@@ -166,8 +164,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
         return to(scope, path, query)
 
     def zooms(reader: Reader, tms: TileMatrixSet) -> tuple[int, int]:
-        lowest, highest = context.plan.zooms.get(tms.id) or reader.zooms(tms)
-        return context.values.get("minzoom", lowest), context.values.get("maxzoom", highest)
+        return plan.linked.zooms.over(plan.zooms.get(tms.id) or reader.zooms(tms))
 
     def work(reader: Reader) -> Encoded:
         sets = [known.get(name) for name in ([only] if only else known.names())]
@@ -197,7 +194,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
             address=address,
             title=settings.name,
             provider=settings.name,
-            use_epsg=context.values["use_epsg"],
+            use_epsg=plan.wmts.use_epsg,
             templates=settings.template_directory,
         )
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
@@ -221,7 +218,7 @@ async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Respo
     )
 
 
-async def map_page(context: RequestContext[PixelOptions]) -> Response:
+async def map_page(context: RequestContext[TilePlan]) -> Response:
     """A page that shows the raster's tiles on a map."""
     known = context.app.tile_matrix_sets
     tms, mercator = known.get(context.path.get("tileMatrixSetId") or tms_.DEFAULT), known.get(tms_.DEFAULT)
@@ -229,11 +226,11 @@ async def map_page(context: RequestContext[PixelOptions]) -> Response:
     def work(reader: Reader) -> tuple[Extent, tuple[int, int], tuple[int, int]]:
         return place_of(reader), reader.zooms(tms), reader.zooms(mercator)
 
-    place, (lowest, highest), in_mercator = await context.app.service.use(context.subject.source, work)
-    values = context.values
-    tile_format = plans.format_of_tiles(values)
+    place, in_set, in_mercator = await context.app.service.use(context.subject.source, work)
+    linked = context.values.to(LinkedTiles)
+    tile_format = plans.format_of_tiles(linked.tile_format, context.plan.pixel_options)
     own = (*_OF_TILES, "tilesize")
-    query = [*kvp.without(query_of(context.request.scope, without=own)), ("tilesize", str(values["tilesize"]))]
+    query = [*kvp.without(query_of(context.request.scope, without=own)), ("tilesize", str(linked.size.tilesize))]
     token = context.request.query_params.get("access_token")
     if token is not None:
         query.append(("access_token", token))
@@ -246,7 +243,7 @@ async def map_page(context: RequestContext[PixelOptions]) -> Response:
             base=context.subject.base.strip("/"),
             query=query,
             place=place,
-            zooms=(values.get("minzoom", lowest), values.get("maxzoom", highest)),
+            zooms=linked.zooms.over(in_set),
             fallback_zooms=in_mercator,
             suffix=f".{tile_format}" if tile_format else "",
             attribution=context.app.settings.default_attribution,
@@ -305,7 +302,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
             *table.LAYER,
             *table.PICTURE,
         ),
-        plan=plans.tile_pixel_options,
+        plan=plans.tile_plan,
         answer=map_page,
         summary="Map Viewer",
         description="The raster's tiles on a map.",

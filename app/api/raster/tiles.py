@@ -11,12 +11,11 @@ from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
 from app.api.params.parameter import Group, optional
 from app.api.raster import plans
-from app.api.raster.plans import PixelOptions
+from app.api.raster.plans import TilePlan
 from app.serving import render
 from app.serving.requests import TileRequest
 from app.serving.tile_store import StoredTile
 from tilery.errors import TileOutsideBounds
-from tilery.geo import tms as tms_
 
 PICTURE: dict[int | str, Any] = {
     200: {"description": "Return an image.", "content": {media_type: {} for media_type in table.picture_types()}}
@@ -32,7 +31,7 @@ FAST_ROUTE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 
 
 async def tile(
-    context: RequestContext[PixelOptions], stored: StoredTile | None = None, *, missed: bool = False
+    context: RequestContext[TilePlan], stored: StoredTile | None = None, *, missed: bool = False
 ) -> Response:
     """One tile as a picture; out of the tile store, or into it, where it has a place there."""
     request = _request(context)
@@ -52,7 +51,7 @@ async def tile(
         return await outside(context, error)
 
 
-async def outside(context: RequestContext[PixelOptions], error: TileOutsideBounds) -> Response:
+async def outside(context: RequestContext[TilePlan], error: TileOutsideBounds) -> Response:
     """The answer where there is no tile, as the settings want it.
 
     Raises:
@@ -73,35 +72,31 @@ def text_of(request: TileRequest) -> str:
     return f"tile {request.matrix_set.id}/{request.z}/{request.x}/{request.y}.{request.image.format}@{request.size}"
 
 
-def _request(context: RequestContext[PixelOptions]) -> TileRequest:
-    path, values = context.path, context.values
+def _request(context: RequestContext[TilePlan]) -> TileRequest:
+    path, plan = context.path, context.plan
     return TileRequest(
-        matrix_set=context.app.tile_matrix_sets.get(
-            path.get("tileMatrixSetId") or values.get("TileMatrixSetId", tms_.DEFAULT)
-        ),
+        matrix_set=context.app.tile_matrix_sets.get(path.get("tileMatrixSetId") or plan.matrix_set),
         z=path["z"],
         x=path["x"],
         y=path["y"],
-        size=values["tilesize"] or _scaled(context),
-        buffer=values["buffer"],
-        padding=values["padding"],
-        image=plans.image_options(context, context.plan),
+        size=plan.size.tilesize or _scaled(context),
+        buffer=plan.size.buffer,
+        padding=plan.size.padding,
+        image=plans.image_options(context, plan.pixel_options),
     )
 
 
-def _scaled(context: RequestContext[Any]) -> int | None:
+def _scaled(context: RequestContext[TilePlan]) -> int | None:
     """The size that ``@2x`` says, or None."""
     scale: int | None = context.path.get("scale")
     if scale is None:
         return None
-    size = 256 * scale
-    options.check_tile(
-        context.app.settings, tilesize=size, buffer=context.values["buffer"], padding=context.values["padding"]
-    )
+    size, given = 256 * scale, context.plan.size
+    options.check_tile(context.app.settings, tilesize=size, buffer=given.buffer, padding=given.padding)
     return size
 
 
-OPERATIONS: tuple[Operation[PixelOptions], ...] = (
+OPERATIONS: tuple[Operation[TilePlan], ...] = (
     Operation(
         id="getTileWithFormat",
         paths=(
@@ -109,7 +104,7 @@ OPERATIONS: tuple[Operation[PixelOptions], ...] = (
             "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x.{format}",
         ),
         parameters=(*table.TILE, table.MATRIX_SET, table.PATH_FORMAT, table.SCALE, *_QUERY),
-        plan=plans.tile_pixel_options,
+        plan=plans.tile_plan,
         answer=tile,
         summary="Tile",
         description="One tile as a picture of the format that its suffix says.",
@@ -119,7 +114,7 @@ OPERATIONS: tuple[Operation[PixelOptions], ...] = (
         id="getTile",
         paths=("/tiles/{tileMatrixSetId}/{z}/{x}/{y}", "/tiles/{tileMatrixSetId}/{z}/{x}/{y}@{scale}x"),
         parameters=(*table.TILE, table.MATRIX_SET, table.FORMAT, table.SCALE, *_QUERY),
-        plan=plans.tile_pixel_options,
+        plan=plans.tile_plan,
         answer=tile,
         summary="Tile",
         description="One tile as a picture.",
@@ -136,7 +131,7 @@ SHORT: Group = (
 )
 """Parameters of a tile whose path names no tile matrix set."""
 
-ANY_TILE: Operation[PixelOptions] = Operation(
+ANY_TILE: Operation[TilePlan] = Operation(
     id="anyTile",
     paths=(
         "/tiles/{z}/{x}/{y}.{format}",
@@ -145,7 +140,7 @@ ANY_TILE: Operation[PixelOptions] = Operation(
         "/tiles/{z}/{x}/{y}",
     ),
     parameters=(optional(table.MATRIX_SET), table.MATRIX_SET_OLD, *SHORT),
-    plan=plans.tile_pixel_options,
+    plan=plans.tile_plan,
     answer=tile,
     documented=False,
 )
