@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.api import documents, negotiation, pages
 from app.api.operation import RequestContext
-from app.api.params.table import PAGE_FORMAT
+from app.api.params import groups
 
 JSON = "application/json"
 HTML = "text/html"
@@ -29,9 +29,9 @@ def link(context: RequestContext[Any], path: str) -> str:
 
 def wants_page(context: RequestContext[Any]) -> bool:
     """True when the caller prefers HTML: by ``f``, else by the Accept header."""
-    given = context.values.get(PAGE_FORMAT.name)
+    given = groups.page_format(context.values)
     if given is not None:
-        return bool(given == "html")
+        return given == "html"
     return negotiation.preferred(context.request.headers.get("accept", ""), (JSON, HTML)) == HTML
 
 

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from app.api import answers, negotiation, pages
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options
+from app.api.params.groups import Legend
 from app.api.params.kinds import NameOf
 from app.api.params.parameter import Parameter
-from app.api.params.parse import Values
 from app.api.params.table import LEGEND, PAGE_FORMAT
 from tilery.rendering import colormap as colormaps
 from tilery.rendering import encoding
@@ -72,15 +72,13 @@ async def colormap(context: RequestContext[None]) -> Response:
     """A colormap: its colours as JSON or as a page, or a picture of them."""
     name = context.path["colorMapId"]
     found = context.app.colormaps.get(name)
-    kind = context.values.get("f") or _by_accept(context.request.headers.get("accept", ""))
+    legend = context.values.to(Legend)
+    kind = legend.format or _by_accept(context.request.headers.get("accept", ""))
     if kind in formats.FORMATS:
-        width, height = context.values.get("width"), context.values.get("height")
-        options.check_size(context.app.settings, width=width, height=height)
-        if (width or 256) * (height or 256) <= SMALL:
-            return _picture(found, context.values, kind, context.app.settings.max_size)
-        return await context.app.service.once(
-            lambda: _picture(found, context.values, kind, context.app.settings.max_size)
-        )
+        options.check_size(context.app.settings, width=legend.width, height=legend.height)
+        if (legend.width or 256) * (legend.height or 256) <= SMALL:
+            return _picture(found, legend, kind, context.app.settings.max_size)
+        return await context.app.service.once(lambda: _picture(found, legend, kind, context.app.settings.max_size))
     if kind == "json":
         return answers.as_json(colormaps.to_json(found))
     return pages.page(
@@ -98,12 +96,12 @@ def _by_accept(accept: str) -> str:
     return {answers.HTML: "html", **_PICTURE_TYPES}.get(chosen or "", "json")
 
 
-def _picture(found: Colormap, values: Values, name: str, most: int) -> Response:
+def _picture(found: Colormap, legend: Legend, name: str, most: int) -> Response:
     bar = colormaps.bar(
         found,
-        orientation=values.get("orientation", "horizontal"),
-        width=values.get("width"),
-        height=values.get("height"),
+        orientation=legend.orientation,
+        width=legend.width,
+        height=legend.height,
         most=most,
     )
     row = formats.get(name)

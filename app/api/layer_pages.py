@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.api import kvp
 from app.api.links import query_of
 from app.api.operation import RequestContext
+from app.api.params.groups import Paging
 from app.api.params.table import MOST_LAYERS
 from tilery.catalog.catalog import Page
 
@@ -31,7 +32,8 @@ async def page(context: RequestContext[Any], offset: int, most: int) -> Page:
 
 async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) -> tuple[Page, dict[str, str]]:
     """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
-    offset, limit = context.values["offset"], min(context.values["limit"], most)
+    asked = context.values.to(Paging)
+    offset, limit = asked.offset, min(asked.limit, most)
     found = await page(context, offset, limit)
     return found, _links(context, found, offset, limit)
 

@@ -17,7 +17,7 @@ from app.api.operation import (
     Subject,
     no_plan,
 )
-from app.api.params import table
+from app.api.params import groups, table
 from app.api.params.parse import Values
 from app.api.raster import sets, verbs
 from tilery.reading import source as source_
@@ -27,7 +27,7 @@ async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Res
     """The query as it is; the raster is the one at ``url``."""
 
     def subject_of(values: Values) -> Subject:
-        url: str = values["url"]
+        url = groups.url(values)
         return Subject(
             source=source_.raster(app.locations.of(url)),
             base=FAMILY.path,

@@ -29,7 +29,8 @@ from app.api.operation import (
     fast_route,
     no_plan,
 )
-from app.api.params import options, table
+from app.api.params import groups, options, table
+from app.api.params.groups import TileSize
 from app.api.params.kinds import Text
 from app.api.params.parameter import Parameter
 from app.api.params.parse import Values, pairs
@@ -250,13 +251,15 @@ async def viewer_page(context: RequestContext[None]) -> Response:
     return viewer.viewer_of_raster(context.request, f"layers/{layer.id}", needs_url=False)
 
 
-def _plan_wmts(app: AppContext, values: Values) -> None:
-    """Refuse a size that no tile may have, so that no link leads to an error. No plan is made of the query."""
-    if values["tilesize"] is not None:
-        options.check_tile(app.settings, tilesize=values["tilesize"], buffer=None, padding=None)
+def _plan_wmts(app: AppContext, values: Values) -> TileSize:
+    """The size of tiles; refused where no tile may have it, so that no link leads to an error."""
+    size = values.to(TileSize)
+    if size.tilesize is not None:
+        options.check_tile(app.settings, tilesize=size.tilesize, buffer=None, padding=None)
+    return size
 
 
-async def capabilities(context: RequestContext[None]) -> Response:
+async def capabilities(context: RequestContext[TileSize]) -> Response:
     """A WMTS document of one layer, or of a page of the catalog."""
     named = context.path.get("layer")
     place = {"layer": named} if named else {}
@@ -295,13 +298,13 @@ async def capabilities(context: RequestContext[None]) -> Response:
     return layer_pages.with_links(results.response(served, wmts.MEDIA_TYPE), beside)
 
 
-def _entry(context: RequestContext[None], layer: Layer, *, ranged: bool) -> wmts.WmtsLayer | None:
+def _entry(context: RequestContext[TileSize], layer: Layer, *, ranged: bool) -> wmts.WmtsLayer | None:
     """A layer as its WMTS document has it; see `wmts.layer`."""
     to, scope, row = context.app.links.to, context.request.scope, formats.get("png")
     query = kvp.without(query_of(scope, without=_OF_LIST))
     # A style that the caller chose is in the addresses; else the client chooses one of all.
     styles = (
-        () if context.values.get("style") else tuple((style.name, style.title or style.name) for style in layer.styles)
+        () if groups.style(context.values) else tuple((style.name, style.title or style.name) for style in layer.styles)
     )
     chosen = [*query, ("style", "{Style}")] if styles else query
     path = f"/{layer.id}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.{row.name}"
@@ -314,7 +317,7 @@ def _entry(context: RequestContext[None], layer: Layer, *, ranged: bool) -> wmts
         media_type=row.media_type,
         styles=styles,
         abstract=layer.description,
-        tilesize=context.values["tilesize"],
+        tilesize=context.plan.tilesize,
         ranged=ranged,
     )
 
@@ -352,7 +355,7 @@ _UNSTORED_TILE: Operation[TilePlan] = replace(
 
 def _page(
     name: str, path: str, answer: Any, summary: str, produces: Any, *more: Parameter, plan: Any = no_plan
-) -> Operation[None]:
+) -> Operation[Any]:
     named = (LAYER,) if "{layer}" in path else ()
     return Operation(
         id=name,

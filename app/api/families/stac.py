@@ -15,14 +15,13 @@ from app.api import results
 from app.api.context import AppContext
 from app.api.families import stac_renders, stac_spellings
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
-from app.api.params import table
+from app.api.params import groups, table
+from app.api.params.groups import Assets, BoundsCrs
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
 from app.api.raster import facts, maps, pictures, plans, sets, statistics, tiles
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
-from tilery.geo.crs import WGS84
-from tilery.geo.raster import Crs
 from tilery.reading.reader import Reader
 from tilery.reading.stac.choice import item_source, stack_source
 
@@ -39,18 +38,12 @@ async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Res
     """The query in today's words; what is read are the assets that it names, or the item alone where it names none."""
 
     def subject_of(values: Values) -> Subject:
-        url: str = values["url"]
+        url, asked = groups.url(values), values.to(Assets)
         location = app.locations.of(url)
-        assets = values.get("assets")
         return Subject(
             source=item_source(location)
-            if assets is None
-            else stack_source(
-                location,
-                assets,
-                as_bands=values.get("asset_as_band", False),
-                unscale=values.get("unscale", False),
-            ),
+            if asked.assets is None
+            else stack_source(location, asked.assets, as_bands=asked.as_bands, unscale=asked.unscale),
             base=FAMILY.path,
             address=url,
             name=url.partition("?")[0].rstrip("/").rpartition("/")[2],
@@ -72,7 +65,7 @@ async def info(context: RequestContext[None]) -> Response:
 
 async def info_geojson(context: RequestContext[None]) -> Response:
     """The same as properties of a GeoJSON Feature that covers the bounds of the assets."""
-    crs: Crs = context.values.get("crs", WGS84)
+    crs = context.values.to(BoundsCrs).crs
 
     def work(reader: Reader) -> Json:
         return facts.feature(reader.geographic_bounds(crs), _of_each(reader, lambda asset, _: asset.info()))

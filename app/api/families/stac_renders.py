@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.api import results
 from app.api.operation import Operation, Query, RequestContext, no_plan
 from app.api.params import table
+from app.api.params.groups import Assets
 from app.api.params.kinds import Text
 from app.api.params.parameter import Group, Parameter, known_to
 from app.api.params.parse import ParameterParser
@@ -90,7 +91,7 @@ def layers(context: RequestContext[Any], reader: Reader, query_: Query) -> list[
         pairs = query(render)
         if is_valid(context.app, pairs):
             found.append((name, [("url", context.subject.address), *pairs, *token]))
-    if context.values["assets"] is not None:
+    if context.values.to(Assets).assets is not None:
         found.append(("default", query_))
     if not found:
         raise RequestError("The item says nowhere how it is shown: name assets.", parameter="assets")

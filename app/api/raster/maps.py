@@ -12,6 +12,7 @@ from app.api import negotiation, results
 from app.api.context import AppContext
 from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
+from app.api.params.groups import OgcMap
 from app.api.params.parse import Values
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions
@@ -63,6 +64,8 @@ class Planned:
     center_crs: Crs
     scale: float | None
     """Denominator of the scale at which a pixel is `PIXEL` across."""
+    format: str | None
+    """None: what the caller accepts."""
 
 
 def plan(app: AppContext, values: Values) -> Planned:
@@ -71,9 +74,10 @@ def plan(app: AppContext, values: Values) -> Planned:
     Raises:
         InvalidParameter: they contradict each other, or an axis is none of the CRS's.
     """
-    width, height, scale = values["width"], values["height"], values["scale-denominator"]
+    asked = values.to(OgcMap)
+    width, height, scale = asked.width, asked.height, asked.scale_denominator
     options.check_size(app.settings, width=width, height=height)
-    bbox, subset, center = values["bbox"], values["subset"], values["center"]
+    bbox, subset, center = asked.bbox, asked.subset, asked.center
     if (bbox is not None) + (subset is not None) + (center is not None) > 1:
         raise InvalidParameter("A map has one of bbox, subset and center.", parameter="center" if center else "subset")
     if scale is not None and center is None and (width or height):
@@ -81,23 +85,24 @@ def plan(app: AppContext, values: Values) -> Planned:
             "The size of a map follows from its scale-denominator, unless it has a center.",
             parameter="scale-denominator",
         )
-    center_crs = values.get("center-crs", WGS84)
     area = None
     if bbox is not None:
-        area = Area(crs=values.get("bbox-crs", WGS84), edges=_box(bbox, _swapped(values["bbox-crs"])))
+        swapped = asked.has_bbox_crs and crs_.northing_first(asked.bbox_crs)
+        area = Area(crs=asked.bbox_crs, edges=_box(bbox, swapped))
     elif subset is not None:
-        area = _subset(subset, values.get("subset-crs", WGS84))
-    if center is not None and _swapped(values["center-crs"]):
+        area = _subset(subset, asked.subset_crs)
+    if center is not None and asked.has_center_crs and crs_.northing_first(asked.center_crs):
         center = (center[1], center[0])
     return Planned(
         pixel_options=plans.pixel_options(app, values),
         width=width,
         height=height,
-        dst_crs=values["crs"],
+        dst_crs=asked.crs,
         area=area,
         center=center,
-        center_crs=center_crs,
+        center_crs=asked.center_crs,
         scale=scale,
+        format=asked.format,
     )
 
 
@@ -107,7 +112,7 @@ async def answer(context: RequestContext[Planned]) -> Response:
     image = ImageOptions(
         read=planned.pixel_options.read,
         render=planned.pixel_options.render,
-        format=context.values["f"] or _by_accept(accepted),
+        format=planned.format or _by_accept(accepted),
     )
 
     def work(reader: Reader) -> Encoded:
@@ -185,13 +190,8 @@ def _cell(reader: Reader, planned: Planned, target: Crs, bounds: Bounds) -> tupl
     return side, side
 
 
-def _swapped(crs: Crs | None) -> bool:
-    """True when coordinates in the CRS begin with latitude or northing; without one they are longitude first."""
-    return crs is not None and crs_.northing_first(crs)
-
-
 def _box(numbers: tuple[float, ...], swapped: bool) -> Bounds:
-    """The box of four or six numbers, x first; of six, the heights are left out."""
+    """The box of four or six numbers, x first; of six, the heights are left out. ``swapped``: y is first in them."""
     left, bottom, right, top = numbers if len(numbers) == 4 else (numbers[0], numbers[1], numbers[3], numbers[4])
     return (bottom, left, top, right) if swapped else (left, bottom, right, top)
 

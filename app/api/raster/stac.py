@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.api import results
 from app.api.operation import Operation, RequestContext, Subject, no_plan
 from app.api.params import options, table
-from app.api.params.parse import Values
+from app.api.params.groups import StacItem
 from app.api.raster import facts
 from tilery.errors import InvalidParameter, TooMuchWork
 from tilery.geo import crs as crs_
@@ -27,14 +27,14 @@ Moment = dt.datetime
 
 async def stac(context: RequestContext[None]) -> Response:
     """A STAC Item with the raster as its asset."""
-    values = context.values
-    options.check_size(context.app.settings, max_size=values["max_size"])
-    times = _times(values.get("datetime"))
+    asked = context.values.to(StacItem)
+    options.check_size(context.app.settings, max_size=asked.max_size)
+    times = _times(asked.datetime)
     layer = None if context.subject.layer is None else context.app.links.to(context.request.scope, context.subject.base)
 
     def work(reader: Reader) -> Json:
-        _check_pixels(reader.profile, values["max_size"], context.app.settings.max_pixels)
-        return _item(reader, context.subject, values, times, layer)
+        _check_pixels(reader.profile, asked.max_size, context.app.settings.max_pixels)
+        return _item(reader, context.subject, asked, times, layer)
 
     return await results.document(context, "stac", work, links=layer is not None)
 
@@ -50,41 +50,41 @@ def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
         )
 
 
-def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment, ...], layer: str | None) -> Json:
+def _item(reader: Reader, subject: Subject, asked: StacItem, times: tuple[Moment, ...], layer: str | None) -> Json:
     """The Item, made as rio-stac makes it but for footprints that reach off the globe or over its seams."""
     import pystac
     from rio_stac import stac as rio_stac
 
     # Says no where taking the statistics would decode more than one request may.
     reader.preview(options=ReadOptions(), width=1, height=1)
-    properties, extensions = _properties(times), list(values.get("extensions", ()))
+    properties, extensions = _properties(times), list(asked.extensions)
     fields: Json = {}
     moment = times[0] if len(times) == 1 else None
     with reader.dataset() as dataset:
-        bbox, geometry = _footprint(reader, dataset, values["geometry_densify"], values["geometry_precision"])
+        bbox, geometry = _footprint(reader, dataset, asked.geometry_densify, asked.geometry_precision)
         if not times:
             moment = _moment_of(dataset)
-        if values["with_proj"]:
+        if asked.with_proj:
             extensions.append(_extension("projection", rio_stac.PROJECTION_EXT_VERSION))
             projection = _projection(reader.profile) if reader.profile.gcps else rio_stac.get_projection_info(dataset)
             properties |= {f"proj:{name}": value for name, value in projection.items()}
-        if values["with_raster"]:
+        if asked.with_raster:
             extensions.append(_extension("raster", rio_stac.RASTER_EXT_VERSION))
-            fields["raster:bands"] = _bands(dataset, values["max_size"])
-        if values["with_eo"]:
+            fields["raster:bands"] = _bands(dataset, asked.max_size)
+        if asked.with_eo:
             extensions.append(_extension("eo", rio_stac.EO_EXT_VERSION))
             fields["eo:bands"] = rio_stac.get_eobands_info(dataset)
             cover = dataset.get_tag_item("CLOUDCOVER", "IMAGERY")
             if cover is not None:
                 properties["eo:cloud_cover"] = int(cover)
-        media_type = values["asset_media_type"]
+        media_type = asked.asset_media_type
         if media_type == "auto":
             # The raster of a layer is not given away: there is a document that says how its tiles are fetched.
-            href_is_ours = layer is not None and not values["asset_href"]
+            href_is_ours = layer is not None and not asked.asset_href
             media_type = pystac.MediaType.JSON if href_is_ours else _media_type(reader.profile, dataset)
-    collection = values["collection"]
+    collection = asked.collection
     item = pystac.Item(
-        id=values["id"] or subject.name,
+        id=asked.id or subject.name,
         geometry=geometry,
         bbox=None if bbox is None else list(bbox),
         collection=collection,
@@ -93,15 +93,15 @@ def _item(reader: Reader, subject: Subject, values: Values, times: tuple[Moment,
         properties=properties,
     )
     if collection:
-        href = values["collection_url"] or collection
+        href = asked.collection_url or collection
         item.add_link(pystac.Link(pystac.RelType.COLLECTION, href, media_type=pystac.MediaType.JSON))
     asset = pystac.Asset(
-        href=values["asset_href"] or layer or subject.address,
+        href=asked.asset_href or layer or subject.address,
         media_type=media_type,
         extra_fields=fields,
-        roles=list(values.get("asset_roles", ())),
+        roles=list(asked.asset_roles),
     )
-    item.add_asset(values["asset_name"], asset)
+    item.add_asset(asked.asset_name, asset)
     document: Json = item.to_dict()
     return document
 

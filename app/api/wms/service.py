@@ -13,7 +13,7 @@ from app.api import documents, kvp, layer_pages, results
 from app.api.links import query_of
 from app.api.operation import Family, Operation, RequestContext, aside, bound, no_plan
 from app.api.ows import ServiceError
-from app.api.params import options, table
+from app.api.params import groups, options, table
 from app.api.params.parse import pairs
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions
@@ -47,7 +47,7 @@ async def answer(context: RequestContext[PixelOptions]) -> Response:
     if style not in ("", DEFAULT_STYLE):
         if layer is None or layer.style(style) is None:
             raise ServiceError("StyleNotDefined", "The layer has no style of that name.", parameter="STYLES")
-        if style != context.values.get("style") and context.family is not None:
+        if style != groups.style(context.values) and context.family is not None:
             # once more with the style as one of the layer's parameters
             query = [pair for pair in pairs(context.request.scope["query_string"]) if pair[0].lower() != "style"]
             encoded = urlencode([*query, ("style", style)]).encode("ascii")
