@@ -97,6 +97,15 @@ def test_rasters_are_opened_in_one_file() -> None:
     assert holders == {"tilery/reading/gdal.py", "tilery/publishing/rasters.py"}
 
 
+def test_parsed_parameters_are_taken_apart_where_they_are_typed() -> None:
+    """Handlers have them as dataclasses with typed fields (`app.api.params.groups`)."""
+    untyped = re.compile(r"\bvalues(?:\.get\(|\.of\(|\.given\b|\[)")
+    for path in MODULES:
+        module = name_of(path)
+        if module.startswith("app.") and not module.startswith("app.api.params."):
+            assert not untyped.search(path.read_text(encoding="utf-8")), f"{module} takes values out by their names"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 500, "split it by job"

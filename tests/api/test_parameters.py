@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.params import options, table
+from app.api.params import groups, options, table
 from app.api.params.parameter import Parameter, known_to
 from app.api.params.parse import LONGEST_QUERY, ParameterParser, Values
 from app.config.settings import Settings
@@ -49,6 +49,30 @@ def test_typed_values() -> None:
     assert values["return_mask"] is False
     assert (values["tilesize"], values["buffer"], values["padding"]) == (512, 0.5, 2)
     assert values["expression"] is None
+
+
+def test_groups_of_parameters_are_made_once() -> None:
+    values = parse(f"{URL}&tilesize=512&buffer=0.5")
+    size = values.to(groups.TileSize)
+    assert size == groups.TileSize(tilesize=512, buffer=0.5, padding=None)
+    assert values.to(groups.TileSize) is size
+    assert parse(URL).to(groups.TileSize) == groups.NO_SIZE
+
+
+def test_what_the_table_implies_counts_where_nothing_is_given_or_the_route_has_no_such_parameter() -> None:
+    crss = (parse(URL), parse(URL, table.COORD_CRS), parse(f"{URL}&coord_crs=EPSG:3857", table.COORD_CRS))
+    assert [values.to(groups.Crss).coord_crs for values in crss] == ["EPSG:4326", "EPSG:4326", "EPSG:3857"]
+    given = (parse(URL, table.CRS), parse(f"{URL}&crs=EPSG:4326", table.CRS))
+    assert [values.to(groups.BoundsCrs).is_given for values in given] == [False, True]
+    assert parse(URL).canonical == parse(URL, table.COORD_CRS, table.CRS).canonical
+
+
+@pytest.mark.parametrize(
+    ("zooms", "expected"),
+    [("", (3, 9)), ("&minzoom=0", (0, 9)), ("&maxzoom=12", (3, 12)), ("&minzoom=5&maxzoom=6", (5, 6))],
+)
+def test_zooms_take_the_place_of_the_rasters_own(zooms: str, expected: tuple[int, int]) -> None:
+    assert parse(f"{URL}{zooms}", *table.ZOOMS).to(groups.Zooms).over((3, 9)) == expected
 
 
 @pytest.mark.parametrize(
