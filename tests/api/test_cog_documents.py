@@ -12,6 +12,7 @@ import rasterio
 from starlette.testclient import TestClient
 
 from tests.support import rasters, service
+from tilery.reading.gdal_options import ALONE
 
 
 def get(client: TestClient, path: str, url: Path | str, **query: Any) -> Any:
@@ -49,9 +50,10 @@ def test_how_missing_data_are_said(client: TestClient, folder: Path, name: str, 
 
 
 @pytest.mark.parametrize("suffix", [".ovr", ".msk"])
-def test_what_lies_beside_a_raster_unread_is_said(
-    client: TestClient, folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_lies_beside_a_raster_unread_is_said(folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ALONE.items():  # as processes of the service are started
+        monkeypatch.setenv(name, value)
+    client = service.client(folder)
     url = folder / f"beside{suffix[1:]}.tif"
     rasters.constant(url, 7, overviews=())
     assert "unread_sidecars" not in get(client, "/cog/info", url)
