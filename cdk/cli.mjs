@@ -19,7 +19,7 @@ const quiet = words.some((word) => ['-q', '--quiet', '-h', '--help', '--all'].in
 const bare = positional.length === 1 && ['synth', 'synthesize'].includes(positional[0])
 
 if (bare && !quiet && named('--app', '-a') < 0) {
-  run([...words, '--quiet'])
+  run([...words, '--quiet'], process.stderr) // where CI is set the command talks on its standard output
   const place = named('--output', '-o')
   const output = place < 0 ? 'cdk.out' : words[place].includes('=') ? words[place].split('=')[1] : words[place + 1]
   const { artifacts } = JSON.parse(readFileSync(path.join(output, 'manifest.json'), 'utf8'))
@@ -33,7 +33,7 @@ if (bare && !quiet && named('--app', '-a') < 0) {
   run(words)
 }
 
-function run(rest) {
-  const { status } = spawnSync(process.execPath, [CDK, ...rest], { stdio: 'inherit' })
+function run(rest, output = 'inherit') {
+  const { status } = spawnSync(process.execPath, [CDK, ...rest], { stdio: ['inherit', output, 'inherit'] })
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -60,13 +60,14 @@ def test_what_fails_fails_npm_too(tmp_path: Path) -> None:
 
 
 @NPM
-def test_synth_without_a_name_prints_the_template_of_the_tasks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_synth_without_a_name_prints_the_template_of_the_tasks(tmp_path: Path, ci: str) -> None:
     """As TiTiler's guide has it: an active environment and TITILER_STACK_ names."""
     done = subprocess.run(
         ["npm", "run", "-s", "cdk", "--", "synth", "--json", "--output", str(tmp_path / "out")],
         cwd=ROOT,
         env=os.environ
-        | {"VIRTUAL_ENV": sys.prefix, "TITILER_STACK_NAME": "mytiler", "TITILER_STACK_STAGE": "dev"}
+        | {"VIRTUAL_ENV": sys.prefix, "TITILER_STACK_NAME": "mytiler", "TITILER_STACK_STAGE": "dev", "CI": ci}
         | {"TITILER_STACK_BUCKETS": '["my-bucket"]', "TITILER_STACK_MIN_ECS_INSTANCES": "10"},
         capture_output=True,
         text=True,
