@@ -53,6 +53,11 @@ def keep_pages(*, largest: int, free: int) -> bool:
 def give_back() -> None:
     """Collect garbage, and give freed memory that the allocator keeps back to the system."""
     gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Give freed memory that the allocator keeps back to the system: whole pages, also between those in use."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):

@@ -30,10 +30,9 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from app.config import settings
-from app.process import budget, native
+from app.process import budget, native, own_memory
 from app.process.connections import Connection
 from app.process.standing import Standing
-from tilery import arena
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -219,11 +218,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
         config.server_header = False
         config.access_log = self.cfg.accesslog is not None
         self.drain_delay = float(settings.environment("DRAIN_DELAY") or 0)
-        self.ceiling = int(settings.environment("TILERY_MEMORY") or 0)
-        if self.ceiling and arena.shared is not None:
-            # its share of what all have together is not among its own pages
-            for name in ("TILERY_BLOCK_CACHE_BYTES", "TILERY_TILE_CACHE_BYTES"):
-                self.ceiling -= int(settings.environment(name) or 0)
+        names = ("TILERY_MEMORY", "TILERY_BLOCK_CACHE_BYTES", "TILERY_TILE_CACHE_BYTES")
+        memory, *caches = (int(settings.environment(name) or 0) for name in names)
+        self.ceiling = own_memory.private(memory, *caches) if memory else 0
         # the arbiter's patience is the drain, the requests under way, and two seconds to end
         self.patience = max(1, int(self.cfg.graceful_timeout - self.drain_delay) - 2)
         config.timeout_graceful_shutdown = self.patience

@@ -17,8 +17,8 @@ from tilery.reading.geometry import Shape, parse
 
 MOST_PARTS = 1 << 32
 """Parts of pixels that one geometry may be drawn on."""
-STRIP_PARTS = 1 << 24
-"""Parts drawn at a time, those of one pixel at least: what bounds the memory."""
+STRIP_PARTS = 1 << 22
+"""Parts drawn at a time, those of one pixel at least: what bounds the memory, a byte for each."""
 
 
 def of(geometry: Mapping[str, Any] | Shape, geometry_crs: Crs, raster: Raster, scale: int) -> NDArray[np.float32]:

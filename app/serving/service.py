@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from app.config.settings import Settings
 from app.process import budget, native
+from app.process.own_memory import own_memory
 from app.serving import etag, render, tier
 from app.serving.admission import Admission, Job
 from app.serving.encoded import Encoded
@@ -65,7 +66,7 @@ class Service:
         self.tile_store = tile_store
         self.settings = settings
         slots = settings.render_slots or default_slots()
-        self.memory = Memory(settings.work_bytes or DEFAULT_WORK)
+        self.memory = Memory(settings.work_bytes or DEFAULT_WORK, own_memory(settings))
         """Of requests under way, and of answers that wait to be sent."""
         self._slots = ComputeSlots(slots)
         self.admission = self._admission(slots)

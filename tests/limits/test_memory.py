@@ -148,3 +148,75 @@ def test_who_waits_for_memory_lets_others_compute() -> None:
 
 def test_without_a_budget_nothing_is_counted() -> None:
     memory.need(1 << 60)
+
+
+class Process:
+    """What a process holds, as the test says."""
+
+    def __init__(self, resident: int) -> None:
+        self.ceiling = 200 * MIB
+        self.held = resident
+        self.freed = 0
+        self.given_back = False
+
+    def resident(self) -> int:
+        return self.held + self.freed
+
+    def give_back(self) -> None:
+        self.given_back = True
+        self.freed = 0
+
+
+def test_what_the_process_holds_besides_leaves_less_room() -> None:
+    process = Process(130 * MIB)
+    budget = Memory(100 * MIB, process)
+    first = Request(budget, 40 * MIB)
+    assert first.has.wait(10)
+    process.held += 40 * MIB  # what it was given, it has taken
+    second = Request(budget, 40 * MIB)  # within the budget, and past what the process may hold
+    until(lambda: budget._waiting and process.given_back)
+    small = Request(budget, SMALL)
+    assert small.has.wait(10)
+    small.finish()
+    assert not second.has.is_set()
+    process.held -= 20 * MIB  # and nobody says so
+    assert second.has.wait(10)
+    for request in (first, second):
+        request.finish()
+        assert request.failure is None
+    assert budget.held == 0
+
+
+def test_what_was_freed_and_kept_by_the_allocator_is_given_back_first() -> None:
+    process = Process(100 * MIB)
+    process.freed = 80 * MIB
+    budget = Memory(100 * MIB, process)
+    first = Request(budget, 40 * MIB)
+    assert first.has.wait(10)
+    assert not process.given_back
+    second = Request(budget, 40 * MIB)
+    assert second.has.wait(10)
+    assert process.freed == 0
+    for request in (first, second):
+        request.finish()
+
+
+def test_the_only_large_request_goes_on_in_a_process_that_holds_too_much() -> None:
+    budget = Memory(100 * MIB, Process(300 * MIB))
+    for _ in range(2):
+        request = Request(budget, 40 * MIB)
+        assert request.has.wait(10)
+        request.finish()
+
+
+def test_memory_not_yet_taken_is_not_taken_for_free() -> None:
+    process = Process(90 * MIB)
+    budget = Memory(150 * MIB, process)
+    first = Request(budget, 60 * MIB)
+    assert first.has.wait(10)  # has taken nothing yet
+    second = Request(budget, 60 * MIB)
+    until(lambda: budget._waiting)
+    assert not second.has.wait(0.3)
+    first.finish()
+    assert second.has.wait(10)
+    second.finish()

@@ -1,0 +1,37 @@
+"""What this process holds of the memory that it may hold."""
+
+from __future__ import annotations
+
+from app.config.settings import Settings
+from app.process import budget, native
+from tilery import arena
+
+
+class OwnMemory:
+    """The pages that only this process has, against its share of the task's memory. See `limits.memory.Holding`."""
+
+    def __init__(self, ceiling: int) -> None:
+        """Let the process hold ``ceiling`` bytes."""
+        self.ceiling = ceiling
+
+    def resident(self) -> int:
+        """Return the bytes that it holds and that the kernel cannot take back."""
+        return budget.resident()
+
+    def give_back(self) -> None:
+        """Give memory that was freed, and that the allocator keeps, back to the system."""
+        native.trim()
+
+
+def own_memory(settings: Settings) -> OwnMemory | None:
+    """Return what the process may hold for itself, without its share of what all workers have together; None where
+    nothing says so, or the kernel does not tell what it holds.
+    """
+    if not settings.memory or not budget.resident():
+        return None
+    return OwnMemory(private(settings.memory, settings.block_cache_bytes or 0, settings.tile_cache_bytes or 0))
+
+
+def private(memory: int, block_cache: int, tile_cache: int) -> int:
+    """Return the bytes of a worker's memory that are its own pages: caches shared with other workers are not."""
+    return memory - block_cache - tile_cache if arena.shared is not None else memory
