@@ -21,6 +21,9 @@ from tilery.rendering import rescale
 MAX_LENGTH = 1024
 """Characters of one formula."""
 
+AT_ONCE = 1 << 12
+"""Pixels whose saturation is worked out in one call: it holds the interpreter's lock, for some 3 ms then."""
+
 Operation = Callable[[Array], Array]
 
 
@@ -96,11 +99,15 @@ def _check_bands(operation: Operation, count: int) -> None:
 def _on_pixels(operation: Operation, values: Array) -> Array:
     from color_operations import scale_dtype, to_math_type
 
-    if values.dtype.kind == "i":
-        values = np.maximum(values, 0)
-    with np.errstate(all="ignore"):
-        result: Array = scale_dtype(operation(to_math_type(values)), np.uint8)
-    return result
+    row = values.reshape(len(values), 1, -1)
+    result = np.empty(row.shape, np.uint8)
+    for start in range(0, row.shape[2], AT_ONCE):
+        part = row[:, :, start : start + AT_ONCE]
+        if part.dtype.kind == "i":
+            part = np.maximum(part, 0)
+        with np.errstate(all="ignore"):
+            result[:, :, start : start + AT_ONCE] = scale_dtype(operation(to_math_type(part)), np.uint8)
+    return result.reshape(values.shape)
 
 
 def _table(stage: tuple[Operation, ...], count: int, kind: str) -> Array:

@@ -30,7 +30,7 @@ def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, f
         held += bands
         size = 1
     if options.color_formula:
-        peak = max(peak, held + 30 * bands)
+        peak = max(peak, held + 8 * bands)
         held += bands
         size = 1
     if options.colormap is not None:
