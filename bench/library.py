@@ -10,6 +10,7 @@ from typing import Any
 
 from bench import rasters, tiles
 from tilery.engine import Engine, EngineOptions
+from tilery.reading import sidecars
 
 WARM_UP = 6
 """Tiles of another list that are read first."""
@@ -39,7 +40,7 @@ def _milliseconds(name: str, lists: dict[Path, list[tiles.Tile]]) -> float:
     import tilery.rio_tiler
 
     spent, number = 0.0, 0
-    with Engine(EngineOptions(sidecars=True)) as engine:  # a new one each time: nothing was read before
+    with Engine(EngineOptions(sidecars=sidecars.local)) as engine:  # a new one each time: nothing was read before
         for file, wanted in lists.items():
             reader = (
                 rio_tiler.io.Reader(str(file))

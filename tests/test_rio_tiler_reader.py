@@ -526,6 +526,18 @@ def test_files_beside_a_raster_are_read_too(tmp_path: Path, monkeypatch: pytest.
         assert ours.read().array.mask.mean() == 0.5
 
 
+@pytest.mark.parametrize("suffix", [".tif.aux.xml", ".tfw", ".wld"])
+def test_a_file_that_describes_a_raster_from_beside_leaves_it_to_rio_tiler(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = rasters.constant(tmp_path / "a.tif", 9)
+    (tmp_path / f"a{suffix}").write_text("<PAMDataset/>" if suffix.endswith("xml") else "1\n0\n0\n-1\n0\n0\n")
+    for told, accelerated in (("EMPTY_DIR", True), ("FALSE", False)):
+        monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", told)
+        with Reader(str(path)) as ours:
+            assert ours.accelerated == accelerated
+
+
 def test_a_file_that_is_replaced_is_opened_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     for value in (3, 9):

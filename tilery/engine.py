@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -20,6 +20,7 @@ from tilery.reading.grid.workers import Workers
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
 from tilery.reading.side_by_side import SideBySide
+from tilery.reading.sidecars import SidecarLocations
 from tilery.reading.source import RASTER, Source
 from tilery.reading.stac.choice import ITEM, STACK
 from tilery.storage.bytes.protocol import SourceChanged
@@ -45,11 +46,9 @@ class EngineOptions:
     """Bytes of decoded blocks that are kept. None: `BLOCK_CACHE_BYTES`."""
     cores: int | None = None
     """Cores to count on. None: those that the process may run on."""
-    sidecars: bool = False
-    """Let GDAL read files beside a local raster (``.aux.xml``, ``.ovr``, ``.msk``) by its own options."""
-    beside: Callable[[Location], Sequence[Location]] | None = None
-    """Where the overviews and the mask beside a raster are (`tilery.reading.sidecars.allowed`), which are then read
-    with it. None: nowhere."""
+    sidecars: SidecarLocations | None = None
+    """Where the overviews and the mask beside a raster may be (`tilery.reading.sidecars`); those that are there are
+    read with it. None: nowhere."""
     policy: Policy = field(default_factory=Policy)
     """What sources that name others (the assets of an item) may name. None of all, where nothing is said."""
     alternate: str | None = None
@@ -69,7 +68,6 @@ class Engine:
         self.options = options or EngineOptions()
         self.stores = Stores(self.options.stores)
         self.sidecars = self.options.sidecars
-        self.beside = self.options.beside
         self._shares_blocks = block_arena is not None
         capacity = self.options.block_cache_bytes
         self.blocks = BlockCache(BLOCK_CACHE_BYTES if capacity is None else capacity, block_arena)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from functools import partial
 
 from app.config.settings import Settings
@@ -11,9 +10,13 @@ from tilery.engine import EngineOptions
 from tilery.reading import sidecars
 from tilery.reading.gdal_options import ALONE
 from tilery.reading.options import ReadLimits
-from tilery.storage.locations import Location
+from tilery.reading.sidecars import SidecarLocations
 from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy
+
+_SIBLINGS = "GDAL_DISABLE_READDIR_ON_OPEN"
+"""GDAL's own variable for the same, as TiTiler's operators know it."""
+_ALONE = ALONE[_SIBLINGS]
 
 
 def store_options(settings: Settings) -> StoreOptions:
@@ -38,15 +41,16 @@ def engine_options(settings: Settings) -> EngineOptions:
         revalidate_seconds=settings.revalidate_seconds,
         block_cache_bytes=settings.block_cache_bytes,
         cores=settings.cores,
-        beside=_beside(settings) if settings.sidecars else None,
-        sidecars=any(os.environ.get(name) != value for name, value in ALONE.items()),
+        sidecars=_sidecars(settings),
         policy=Policy.from_sources(settings.sources),
         alternate=settings.stac_alternate,
     )
 
 
-def _beside(settings: Settings) -> Callable[[Location], Sequence[Location]]:
-    """Return what tells where files beside a raster may be read."""
+def _sidecars(settings: Settings) -> SidecarLocations | None:
+    """Return what tells where files beside a raster may be read. None: they are not wanted."""
+    if not (settings.sidecars or os.environ.get(_SIBLINGS, _ALONE) != _ALONE):
+        return None
     of_callers = Policy.from_sources(settings.sources)
     of_layers = of_callers.with_catalog(settings.catalog) if settings.catalog else of_callers
     return partial(sidecars.allowed, policies=(of_callers, of_layers))

@@ -14,9 +14,11 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
+from app.config.engine_options import engine_options
+from app.config.settings import Settings
 from tests.support import rasters
 from tests.support.engine import ENGINE
-from tilery.engine import Engine, EngineOptions
+from tilery.engine import Engine
 from tilery.errors import BrokenRaster, DeadlineExceeded, UnsupportedRaster
 from tilery.geo.raster import Raster
 from tilery.limits import deadline
@@ -72,7 +74,7 @@ def test_files_beside_the_raster_count_where_gdal_was_told_so(tmp_path: Path, mo
     beside(path)
     with (
         rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"),  # wins over what an earlier test may have told GDAL
-        Engine(EngineOptions(sidecars=True)) as engine,
+        Engine(engine_options(Settings(sources=(f"{tmp_path}/",)))) as engine,
         engine.open(raster(FileLocation(path=str(path)))) as reader,
     ):
         mask = reader.preview(options=ReadOptions()).mask

@@ -6,7 +6,7 @@ giving an opener to the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from tilery.reading.grid.workers import Workers
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.profile import Profile
 from tilery.reading.side_by_side import SideBySide
+from tilery.reading.sidecars import SidecarLocations
 from tilery.reading.source import Source
 from tilery.storage.locations import Location
 from tilery.storage.stores import Stores
@@ -43,8 +44,8 @@ class Resources(Protocol):
         ...
 
     @property
-    def sidecars(self) -> bool:
-        """True when files beside a raster have a say."""
+    def sidecars(self) -> SidecarLocations | None:
+        """What tells where files beside a raster may be that are read with it. None: none are."""
         ...
 
     @property
@@ -64,11 +65,6 @@ class Resources(Protocol):
             SourceRefused: the policy does not allow it.
             InvalidParameter: it is no address.
         """
-        ...
-
-    @property
-    def beside(self) -> Callable[[Location], Sequence[Location]] | None:
-        """What tells where files beside a raster are that are read with it."""
         ...
 
     @property

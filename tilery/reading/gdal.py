@@ -38,7 +38,7 @@ from tilery.reading.precheck import Footing
 from tilery.reading.profile import Profile
 from tilery.reading.sidecars import Sidecar
 from tilery.storage.bytes.file_object import SourceFile, file_object
-from tilery.storage.bytes.protocol import ByteSource, SourceChanged
+from tilery.storage.bytes.protocol import ByteSource
 
 logger = logging.getLogger("tilery.reading")
 
@@ -58,7 +58,6 @@ class Handle:
         self,
         source: ByteSource,
         *,
-        sidecars: bool = False,
         overview: int | None = None,
         footing: Footing | None = None,
         beside: Sequence[Sidecar] = (),
@@ -67,23 +66,20 @@ class Handle:
 
         Args:
             source: the bytes.
-            sidecars: files beside this one have a say, so GDAL has to be given its name.
             overview: an overview level (from 0); None: the full raster.
             footing: what was found before of this very source; None: its header is checked first.
             beside: open files that GDAL is to find beside it.
 
         Raises:
             NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
-            SourceChanged: the file was replaced while it was opened.
         """
         driver = driver_of(source.read(0, 16))
         self._source = source
         self._ready: SourceFile | None = file_object(source, quiet=True)
         self._files: list[SourceFile] = []
         self.footing = footing or precheck.check(self._ready, driver)
-        self._by_name = source.local_path is not None and sidecars
-        path = source.local_path if self._by_name else source.open_path
-        if beside or (self.footing.deflated is not None and not self._by_name):
+        path = source.open_path
+        if beside or self.footing.deflated is not None:
             path = None  # they have no names; its blocks are looked at as they are read
         self._added = path is None
         self._beside = bool(beside)
@@ -127,8 +123,6 @@ class Handle:
         return dataset
 
     def _agree(self, dataset: DatasetReader) -> None:
-        if self._by_name and not self._source.refresh():
-            raise SourceChanged  # it may be another file than the source's
         if not 0 < dataset.count <= _MAX_BANDS or max(dataset.shape) > _MAX_SIDE:
             raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
         need_own_overviews(dataset)
@@ -203,9 +197,7 @@ class GdalGridReader:
     _most_idle = 4
     """Idle handles kept an overview level: as many as renders run at a time in one worker, and memory stays small."""
 
-    def __init__(
-        self, source: ByteSource, profile: Profile, *, sidecars: bool = False, beside: Sequence[Sidecar] = ()
-    ) -> None:
+    def __init__(self, source: ByteSource, profile: Profile, *, beside: Sequence[Sidecar] = ()) -> None:
         self._source = source
         self._beside = beside
         self._profile = profile
@@ -214,7 +206,6 @@ class GdalGridReader:
         self._lock = threading.Lock()
         self._closed = False
         self._footing: Footing | None = None
-        self._sidecars = sidecars
 
     @property
     def footing(self) -> Footing:
@@ -230,13 +221,7 @@ class GdalGridReader:
             idle = self._idle[overview]
             handle = idle.pop() if idle else None
         if handle is None:
-            handle = Handle(
-                self._source,
-                sidecars=self._sidecars,
-                overview=overview,
-                footing=self._footing,
-                beside=self._beside,
-            )
+            handle = Handle(self._source, overview=overview, footing=self._footing, beside=self._beside)
             self._footing = handle.footing
         healthy = False
         try:

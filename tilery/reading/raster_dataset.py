@@ -47,9 +47,7 @@ class RasterDataset:
                 source.identity, *(part for one in beside for part in (one.suffix, one.source.identity))
             )
         header = header_of(source) if not beside else None  # GDAL alone reads what is beside
-        alone = source.local_path is None or not engine.sidecars
-        profile = facts.profile(header) if header is not None and alone else None
-        self._sidecars = engine.sidecars
+        profile = facts.profile(header) if header is not None else None
         self._gdal: GdalGridReader | None = None
         self._making = threading.Lock()
         self._closed = False
@@ -104,7 +102,7 @@ class RasterDataset:
             if self._gdal is None:
                 from tilery.reading.gdal import GdalGridReader
 
-                self._gdal = GdalGridReader(self.source, self.profile, sidecars=self._sidecars, beside=self._beside)
+                self._gdal = GdalGridReader(self.source, self.profile, beside=self._beside)
                 if self._closed:  # evicted by another request meanwhile: no handle of it stays open
                     self._gdal.close()
             return self._gdal
@@ -114,7 +112,7 @@ class RasterDataset:
         from tilery.reading.gdal import GdalGridReader, Handle
         from tilery.reading.gdal_facts import profile_of
 
-        handle = Handle(self.source, sidecars=self._sidecars, beside=self._beside)
+        handle = Handle(self.source, beside=self._beside)
         try:
             with handle.use() as dataset:
                 profile = profile_of(dataset)
@@ -123,7 +121,7 @@ class RasterDataset:
             if profile.dtypes[0] in ("int64", "uint64") and (text := nodata_text(self.source)) is not None:
                 # rasterio knows nodata as floating point, which does not hold them all
                 profile = replace(profile, nodata=whole_nodata(text, profile.dtypes[0]))
-            self._gdal = GdalGridReader(self.source, profile, sidecars=self._sidecars, beside=self._beside)
+            self._gdal = GdalGridReader(self.source, profile, beside=self._beside)
         except BaseException:
             handle.close()
             raise
@@ -158,8 +156,8 @@ def open_raster(engine: Resources, source: Source) -> RasterDataset:
     opened = engine.stores.open(source.location)
     beside: Sequence[Sidecar] = ()
     try:
-        if engine.beside is not None:
-            beside = sidecars.opened(engine.beside(source.location), engine.stores)
+        if engine.sidecars is not None:
+            beside = sidecars.opened(engine.sidecars(source.location), engine.stores)
         return RasterDataset(engine, opened, beside)
     except BaseException:
         opened.close()

@@ -7,7 +7,7 @@ under such a name leads elsewhere, and those of remote rasters count as those of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ SUFFIXES = (".ovr", ".msk")
 """Behind the raster's own name."""
 _OF_MASK = ".msk.ovr"
 """Where GDAL puts the overviews of a mask beside a raster."""
+SidecarLocations = Callable[[Location], Sequence[Location]]
+"""What tells where the files beside a raster may be."""
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -48,6 +50,13 @@ def allowed(location: Location, policies: Sequence[Policy]) -> tuple[Location, .
                     found.append(policy.locate(location.url + suffix))
             return tuple(found)
     return ()
+
+
+def local(location: Location) -> tuple[Location, ...]:
+    """Return where files beside a raster of this machine may be, for whoever asks no policy. Beside others: nowhere."""
+    if not isinstance(location, FileLocation):
+        return ()
+    return tuple(FileLocation(path=location.path + suffix) for suffix in (*SUFFIXES, _OF_MASK))
 
 
 def opened(locations: Sequence[Location], stores: Stores) -> tuple[Sidecar, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from tilery.engine import Engine, EngineOptions
 from tilery.errors import TileryError
+from tilery.reading import sidecars
 from tilery.reading.profile import Profile
 from tilery.reading.reader import Reader as Verbs
 from tilery.reading.source import Source, raster
 from tilery.storage.bytes.protocol import SourceChanged
-from tilery.storage.locations import Location
+from tilery.storage.locations import FileLocation, Location
 from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy, WrongSourcesError
 
@@ -39,7 +40,7 @@ class _Default:
             self._lock, self._engine, self._process = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._engine is None:
-                self._engine = Engine(EngineOptions(stores=stores_of(os.environ), sidecars=True))
+                self._engine = Engine(EngineOptions(stores=stores_of(os.environ), sidecars=_sidecars))
             return self._engine
 
     def _close(self) -> None:
@@ -69,6 +70,12 @@ def stores_of(variables: Mapping[str, str]) -> StoreOptions:
     )
 
 
+def _sidecars(location: Location) -> Sequence[Location]:
+    """Return where overviews and masks beside a raster may be: nowhere while GDAL's variable says so."""
+    alone = os.environ.get("GDAL_DISABLE_READDIR_ON_OPEN", "").upper() == "EMPTY_DIR"
+    return () if alone else sidecars.local(location)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """What a reader knows of a raster that the engine reads."""
@@ -94,6 +101,8 @@ def open_(name: Any, engine: Engine | None) -> Opened | None:
     try:
         source = raster(_located(os.fspath(name)))
         engine = engine or default_engine()
+        if engine.sidecars is not None and engine.sidecars(source.location) and _is_described_beside(source.location):
+            return None
         profile, identity = through(engine, source, lambda verbs: (verbs.profile, verbs.identity))
     except (TileryError, SourceChanged, WrongSourcesError, TypeError, OSError):
         return None
@@ -102,6 +111,20 @@ def open_(name: Any, engine: Engine | None) -> Opened | None:
     if not plain or profile.dtype.kind == "c":
         return None
     return Opened(engine=engine, source=source, identity=identity, profile=profile)
+
+
+def _is_described_beside(location: Location) -> bool:
+    """Return whether a file beside a raster says what the engine does not read there: GDAL's metadata, a place on the
+    Earth, or another file's name.
+    """
+    if not isinstance(location, FileLocation):
+        return False
+    path = Path(location.path)
+    suffix = path.suffix
+    worlds = {".wld", f"{suffix}w", f"{suffix[:2]}{suffix[-1]}w"} if len(suffix) > 2 else {".wld"}
+    found = [path.with_name(f"{path.name}.aux.xml"), *(path.with_suffix(world) for world in worlds)]
+    links = [Path(f"{location.path}{end}") for end in sidecars.SUFFIXES]
+    return any(map(Path.exists, found)) or any(map(Path.is_symlink, links))
 
 
 def _located(name: str) -> Location:

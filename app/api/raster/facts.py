@@ -24,7 +24,7 @@ from tilery.reading import sidecars
 from tilery.reading.reader import Reader
 from tilery.reading.source import RASTER
 from tilery.rendering.options import RenderOptions
-from tilery.storage.locations import FileLocation, HttpLocation, Location
+from tilery.storage.locations import HttpLocation, Location
 
 Json = dict[str, Any]
 
@@ -44,8 +44,8 @@ def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
     if source.kind != RASTER:
         return ()
     location = source.location
-    if app.engine.beside is not None or (isinstance(location, FileLocation) and app.engine.sidecars):
-        return ()  # they are read; by GDAL itself for files of this machine
+    if app.engine.sidecars is not None:
+        return ()  # they are read
     if isinstance(location, HttpLocation) and location.query:
         return ()  # a signature is for one object alone
     allowed = app.locations if context.subject.layer is None else app.layer_locations
