@@ -10,10 +10,12 @@ from typing import Any, Literal
 from dotenv import dotenv_values
 from pydantic import AliasChoices, ValidationError, model_validator
 
+from app.config import shared
+from app.config.shared import SharedSetting
 from app.process import budget
 from cdk.fargate import wrong_size
 from cdk.s3_hosts import is_s3
-from cdk.settings import TOKENS, Settings
+from cdk.settings import Settings
 from tilery.storage.policy import Policy, WrongSourcesError
 
 
@@ -174,22 +176,23 @@ class StackConfig(Settings):
     @property
     def has_token(self) -> bool:
         """Whether the service asks for an access token."""
-        return bool(self.access_token_secret or {name for name in TOKENS if self.env.get(name)})
+        return bool(self.access_token_secret or {name for name in shared.ACCESS_TOKEN.names if self.env.get(name)})
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
         """Origins whose pages may call the service, as ``env`` tells it."""
-        return self._listed("CORS_ORIGINS", "*")
+        return self._listed(shared.CORS_ORIGINS)
 
     @property
     def cors_methods(self) -> tuple[str, ...]:
         """Methods that those pages may use."""
-        found = self._listed("CORS_ALLOW_METHODS", "*")
-        return ("GET", "HEAD", "POST", "OPTIONS") if "*" in found else found
+        found = self._listed(shared.CORS_ALLOW_METHODS)
+        return shared.CORS_ALLOW_METHODS.default if "*" in found else found
 
-    def _listed(self, name: str, otherwise: str) -> tuple[str, ...]:
-        text = self.env.get(f"TILERY_{name}") or self.env.get(f"TITILER_API_{name}") or otherwise
-        found = tuple(part.strip() for part in text.split(",") if part.strip())
+    def _listed(self, setting: SharedSetting) -> tuple[str, ...]:
+        """The list that the service has by ``env``."""
+        text = next((self.env[name] for name in setting.names if self.env.get(name)), None)
+        found: tuple[str, ...] = setting.default if text is None else shared.split(text)
         return ("*",) if "*" in found else found
 
     @property

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.config import shared
 from cdk.images import ECR
 
 RETENTION = {
@@ -29,16 +30,18 @@ RETENTION = {
     365: "ONE_YEAR",
 }
 """Days that logs can be kept for, and CDK's words for them."""
-TOKENS = ("TILERY_ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN")
-"""Variables of the service that make it ask for a token."""
-SECRETS = (*TOKENS, "AWS_SECRET_ACCESS_KEY")
+SECRETS = (*shared.ACCESS_TOKEN.names, "AWS_SECRET_ACCESS_KEY")
 """Variables that do not belong into a task definition, which everybody may read who may look at the stack."""
 
 Listed = Annotated[tuple[str, ...], NoDecode]
 
 
-def _stack(name: str, *fallbacks: str) -> Any:
-    return AliasChoices(f"TILERY_STACK_{name}", f"TITILER_STACK_{name}", *fallbacks)
+def _names(name: str) -> tuple[str, str]:
+    return (f"TILERY_STACK_{name}", f"TITILER_STACK_{name}")
+
+
+def _stack(name: str) -> Any:
+    return AliasChoices(*_names(name))
 
 
 class Settings(BaseSettings):
@@ -59,14 +62,14 @@ class Settings(BaseSettings):
     """Environment of the service, a JSON object: ``{"TILERY_CACHE_CONTROL": "public, max-age=86400"}``."""
 
     # What may be read
-    sources: Listed = Field((), validation_alias=_stack("SOURCES", "TILERY_SOURCES"))
-    """What ``url=`` may name, as the service's ``TILERY_SOURCES``; the role of the tasks is made from the same list."""
+    sources: Listed = shared.SOURCES.field(
+        *_names("SOURCES"), more="The roles of the tasks are made from the same list."
+    )
     buckets: Listed = Field((), validation_alias=_stack("BUCKETS"))
     """TiTiler's way: names of buckets, a JSON list or with commas between."""
     key: str = Field("*", validation_alias=_stack("KEY"))
     """TiTiler's way: the keys that may be read in ``buckets``, as ``imagery/*`` or ``imagery/*.tif``."""
-    catalog: str | None = Field(None, validation_alias=_stack("CATALOG", "TILERY_CATALOG"))
-    """``s3://bucket/prefix/`` of the layers."""
+    catalog: str | None = shared.CATALOG.field(*_names("CATALOG"), more="In a stack only the latter.")
     tile_store: bool = Field(False, validation_alias=_stack("TILE_STORE"))
     """Make a bucket for finished tiles."""
     tile_store_expiry_days: int = Field(0, ge=0, le=36_500, validation_alias=_stack("TILE_STORE_EXPIRY_DAYS"))
@@ -242,7 +245,7 @@ class Settings(BaseSettings):
             return value
         if value.strip().startswith("["):
             return tuple(json.loads(value))
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return shared.split(value)
 
     @field_validator("env", mode="before")
     @classmethod

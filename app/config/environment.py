@@ -18,13 +18,9 @@ from pydantic import AliasChoices, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.config.shared import split
 
-def _split(value: Any) -> Any:
-    """Return the parts of a text with commas; anything else as it is."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
+CommaList = Annotated[tuple[str, ...], BeforeValidator(split)]
 """A list that a variable has with commas between its parts."""
 
 

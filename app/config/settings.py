@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
+from app.config import shared
 from app.config.environment import CommaList, EnvironmentSettings
 
 _FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
@@ -25,15 +26,13 @@ def _names(name: str, *fallbacks: str) -> AliasChoices:
 
 
 class Settings(EnvironmentSettings):
-    """What an operator can set. The docstring under each field is what the manual prints."""
+    """What an operator can set. The docstring under each field is what the manual prints; that of a field which the
+    stacks have too is in `app.config.shared`.
+    """
 
     # What may be read
-    sources: CommaList = Field((), validation_alias=_names("SOURCES"))
-    """Comma list of what ``url=`` may name: ``s3://bucket/prefix/``, ``https://host/path/``, ``https://*`` (any public
-    address), ``http://127.0.0.1:9000/`` (exactly this host and port), ``/directory/``. Empty: layers of the catalog
-    only."""
-    catalog: str | None = Field(None, validation_alias=_names("CATALOG"))
-    """Where the layers are: a directory or ``s3://bucket/sources/``."""
+    sources: CommaList = shared.SOURCES.field()
+    catalog: str | None = shared.CATALOG.field()
     tile_store: str | None = Field(None, validation_alias=_names("TILE_STORE"))
     """Where finished tiles of layers are kept: a directory or ``s3://bucket/tiles/``. Not set: in memory only."""
     tile_store_mode: Literal["serve", "redirect"] = Field("serve", validation_alias=_names("TILE_STORE_MODE"))
@@ -73,13 +72,8 @@ class Settings(EnvironmentSettings):
     with a port where users see one that we do not listen on, as ``tiles.example.com:8443``. Documents with such links
     may be kept by shared caches. Not set: links name whatever host is asked for, and those documents are ``private``.
     With a list, links for other names have no host."""
-    cors_origins: CommaList = Field(("*",), validation_alias=_names("CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"))
-    """Origins whose pages may call the API."""
-    cors_allow_methods: CommaList = Field(
-        ("GET", "HEAD", "POST", "OPTIONS"),
-        validation_alias=_names("CORS_ALLOW_METHODS", "TITILER_API_CORS_ALLOW_METHODS"),
-    )
-    """Methods that those pages may use."""
+    cors_origins: CommaList = shared.CORS_ORIGINS.field()
+    cors_allow_methods: CommaList = shared.CORS_ALLOW_METHODS.field()
     frame_ancestors: CommaList = Field(("self",), validation_alias=_names("FRAME_ANCESTORS"))
     """Sites that may show our pages in a frame of theirs: ``self``, ``https://maps.example.com``, ``*`` for every site.
     Empty: none."""
@@ -87,11 +81,7 @@ class Settings(EnvironmentSettings):
         "public, max-age=3600", validation_alias=_names("CACHE_CONTROL", "TITILER_API_CACHECONTROL")
     )
     """``Cache-Control`` of every successful answer to GET and HEAD; errors are never cacheable."""
-    access_token: str | None = Field(
-        None, validation_alias=_names("ACCESS_TOKEN", "TITILER_API_GLOBAL_ACCESS_TOKEN"), repr=False
-    )
-    """Secret that every request must carry, as ``?access_token=`` or ``Authorization: Bearer``. Health checks need
-    none."""
+    access_token: str | None = shared.ACCESS_TOKEN.field()
     default_attribution: str | None = Field(
         None, validation_alias=_names("DEFAULT_ATTRIBUTION", "TITILER_DEFAULT_ATTRIBUTION")
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from app.config import settings as service
+from app.config import shared
 from cdk import config, fargate
 from cdk.config import ConfigurationError, load
 
@@ -14,6 +19,42 @@ def set_all(monkeypatch: pytest.MonkeyPatch, **environ: str) -> config.StackConf
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     return load()
+
+
+def test_the_service_and_the_stacks_define_what_both_have_once() -> None:
+    both = {name: value for name, value in vars(shared).items() if isinstance(value, shared.SharedSetting)}
+    of_service = {each.names: each for each in service.Settings.variables()}
+    for setting in both.values():
+        assert of_service[setting.names].explanation == setting.explanation
+    for name in ("sources", "catalog"):
+        field, setting = config.StackConfig.model_fields[name], both[name.upper()]
+        assert field.default == setting.default
+        assert (field.description or "").startswith(setting.explanation)
+        assert config._names(field.validation_alias)[-len(setting.names) :] == list(setting.names)
+
+
+def test_the_stacks_know_variables_of_the_service_by_names_that_it_has() -> None:
+    known = {name for each in service.Settings.variables() for name in each.names}
+    text = "".join(path.read_text() for path in Path(config.__file__).parent.glob("*.py"))
+    named = set(re.findall(r'"(TILERY_(?!STACK_)[A-Z_]+)"', text))
+    assert "TILERY_PUBLIC_URL" in named
+    assert named <= known
+
+
+def test_settings_need_none_of_the_services_libraries() -> None:
+    asked = "import sys, app.config.settings, cdk.settings; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout.split()
+    assert "pydantic_settings" in found
+    assert not {"aws_cdk", "fastapi", "numpy", "rasterio", "starlette", "tilery"} & set(found)
+
+
+def test_lists_of_the_service_are_read_as_it_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().cors_origins == ("*",)
+    assert load().cors_methods == ("GET", "HEAD", "POST", "OPTIONS")
+    found = set_all(
+        monkeypatch, TILERY_STACK_ENV='{"TITILER_API_CORS_ORIGINS": "https://a.example , https://b.example"}'
+    )
+    assert found.cors_origins == ("https://a.example", "https://b.example")
 
 
 def test_the_defaults_are_two_small_tasks_in_a_public_network() -> None:
