@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Annotations, CfnOutput, Stack
+from aws_cdk import Annotations
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.balancer import make_balancer
-from cdk.buckets import make_bucket
 from cdk.config import StackConfig
 from cdk.ecs_release import make_release
 from cdk.edge import balancer_origin, make_distribution, make_firewall
 from cdk.network import make_network
 from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.service import make_service
-from cdk.settings import SECRETS
-from cdk.tags import tag
+from cdk.tiler_stack import TilerStack
 from cdk.website import environment, open_website, put_store_first
 
 
-class EcsStack(Stack):
+class EcsStack(TilerStack):
     """Network, load balancer, service, alarms; and what the settings ask for beside them."""
 
     def __init__(self, scope: Construct, config: StackConfig, **kwargs: Any) -> None:
@@ -30,15 +27,11 @@ class EcsStack(Stack):
         super().__init__(
             scope,
             config.ecs_stack_name,
+            config,
             description="Tilery: map tiles from rasters, in Fargate behind a load balancer",
-            termination_protection=config.protected,
             **kwargs,
         )
-        tag(self, config)
-        website = config.tile_website and not config.cloudfront
-        store: s3.Bucket | None = None
-        if config.has_store:
-            store = make_bucket(self, "TileStore", days=config.tile_store_expiry_days, website=website)
+        store = self.store
         network = make_network(self, config, (store.bucket_arn,) if store else ())
         balancer = make_balancer(self, config, network)
         url = balancer.public_url
@@ -51,7 +44,7 @@ class EcsStack(Stack):
         if config.waf:
             make_firewall(self, config, balancer.alb)
         service = make_service(self, config, network, balancer, public_url=url or "", tile_store=store)
-        if store and website:
+        if store and self.website:
             open_website(store, url or "")
         container = service.task.default_container
         if store and config.tile_website and container:
@@ -67,21 +60,12 @@ class EcsStack(Stack):
         alarms = make_alarms(self, config, balancer, service, rollback)
         make_dashboard(self, config, balancer, service, alarms)
         self._warn(config)
-        self._tell(config, url or "", service.log_group.log_group_name, store)
+        self.give_outputs(url=url or "", log_group=service.log_group.log_group_name)
 
     def _warn(self, config: StackConfig) -> None:
         """Say while deploying what the settings allow and an operator might not want."""
         note = Annotations.of(self)
-        if named := sorted(set(config.env) & set(SECRETS)):
-            note.add_warning_v2(
-                "tilery:secret",
-                f"{', '.join(named)} would stand in the task definition, where many may read it: "
-                "use TILERY_STACK_ACCESS_TOKEN_SECRET or a role.",
-            )
-        if not config.all_sources() and not config.catalog:
-            note.add_warning_v2(
-                "tilery:sources", "Neither TILERY_STACK_SOURCES nor TILERY_STACK_CATALOG is set: nothing can be read."
-            )
+        self.warn_of_settings(place="task definition")
         if config.unreachable:
             note.add_warning_v2(
                 "tilery:private",
@@ -92,18 +76,3 @@ class EcsStack(Stack):
             note.add_warning_v2(
                 "tilery:one-task", "With fewer than two tasks the service is away while its zone or its task is."
             )
-
-    def _tell(self, config: StackConfig, url: str, log_group: str, store: s3.Bucket | None) -> None:
-        """Give the outputs: where it is, where to look."""
-        console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
-        outputs = {
-            "Url": url,
-            "DashboardUrl": f"{console}#dashboards/dashboard/{config.ecs_stack_name}",
-            "LogGroup": log_group,
-        }
-        if store:
-            outputs["TileStoreBucket"] = store.bucket_name
-            if config.tile_website and not config.cloudfront:
-                outputs["TilesUrl"] = f"{store.bucket_website_url}/tiles/"
-        for name, value in outputs.items():
-            CfnOutput(self, name, value=value)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Annotations, CfnOutput, Stack
-from aws_cdk import aws_s3 as s3
+from aws_cdk import Annotations
 from constructs import Construct
 
-from cdk.buckets import make_bucket
 from cdk.config import StackConfig
 from cdk.lambda_front import connect, make_front
 from cdk.lambda_function import make_function
 from cdk.lambda_observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.lambda_release import make_release
-from cdk.settings import SECRETS
-from cdk.tags import tag
+from cdk.tiler_stack import TilerStack
 from cdk.website import environment as of_website
 from cdk.website import open_website
 
 
-class LambdaStack(Stack):
+class LambdaStack(TilerStack):
     """Function, alias, its front, CodeDeploy, alarms."""
 
     def __init__(self, scope: Construct, config: StackConfig, **kwargs: Any) -> None:
@@ -28,22 +25,18 @@ class LambdaStack(Stack):
         super().__init__(
             scope,
             config.lambda_stack_name,
+            config,
             description="Tilery: map tiles from rasters, in Lambda",
-            termination_protection=config.protected,
             **kwargs,
         )
-        tag(self, config)
-        website = config.tile_website and not config.cloudfront
-        store: s3.Bucket | None = None
-        if config.has_store:
-            store = make_bucket(self, "TileStore", days=config.tile_store_expiry_days, website=website)
+        store = self.store
         front = make_front(self, config)
         environment = dict(front.environment)
         if store:
             environment["TILERY_TILE_STORE"] = f"s3://{store.bucket_name}/tiles/"
         if store and config.tile_website:
             environment |= of_website(store, config)
-        if store and website:
+        if store and self.website:
             open_website(store, front.environment["TILERY_PUBLIC_URL"])
         tiler = make_function(self, config, environment=environment, tile_store=store)
         rollback = make_rollback_alarms(self, config, front, tiler)
@@ -52,20 +45,12 @@ class LambdaStack(Stack):
         alarms = make_alarms(self, config, tiler, rollback)
         make_dashboard(self, config, front, tiler, alarms)
         self._warn(config)
-        console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
-        outputs = {
-            "Url": url,
-            "DashboardUrl": f"{console}#dashboards/dashboard/{config.lambda_stack_name}",
-            "LogGroup": tiler.log_group.log_group_name,
-            "FunctionName": tiler.function.function_name,
-            "ReleaseApplication": release.application.application_name,
-        }
-        if store:
-            outputs["TileStoreBucket"] = store.bucket_name
-            if website:
-                outputs["TilesUrl"] = f"{store.bucket_website_url}/tiles/"
-        for name, value in outputs.items():
-            CfnOutput(self, name, value=value)
+        self.give_outputs(
+            url=url,
+            log_group=tiler.log_group.log_group_name,
+            FunctionName=tiler.function.function_name,
+            ReleaseApplication=release.application.application_name,
+        )
 
     def _warn(self, config: StackConfig) -> None:
         """Say while deploying what the settings allow and an operator might not want; and not what is taken care of."""
@@ -75,16 +60,7 @@ class LambdaStack(Stack):
             ("snapStartRequirePublish", "Users reach a published version, by the alias."),
         ):
             note.acknowledge_warning(f"@aws-cdk/aws-lambda:{taken_care_of}", how)
-        if named := sorted(set(config.env) & set(SECRETS)):
-            note.add_warning_v2(
-                "tilery:secret",
-                f"{', '.join(named)} would stand in the template, where many may read it: "
-                "use TILERY_STACK_ACCESS_TOKEN_SECRET or a role.",
-            )
-        if not config.all_sources() and not config.catalog:
-            note.add_warning_v2(
-                "tilery:sources", "Neither TILERY_STACK_SOURCES nor TILERY_STACK_CATALOG is set: nothing can be read."
-            )
+        self.warn_of_settings(place="template")
         if config.max_concurrent is None:
             note.add_warning_v2(
                 "tilery:bound", "TILERY_STACK_MAX_CONCURRENT is not set: the bill is bounded by the account's quota."
