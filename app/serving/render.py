@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from app.serving.requests import (
 )
 from tilery.engine import Engine
 from tilery.errors import UpstreamError
-from tilery.geo.raster import Grid, Raster
+from tilery.geo.raster import Crs, Grid, Raster
 from tilery.limits import answer_size, memory
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader, Touched
@@ -127,11 +127,8 @@ def part(reader: Reader, request: PartRequest) -> Encoded:
     raster = reader.part(
         request.bounds,
         bounds_crs=request.bounds_crs,
-        dst_crs=request.dst_crs,
-        width=request.size.width,
-        height=request.size.height,
-        max_size=request.size.max_size,
         options=_read_options(reader, request.image),
+        **_output(request),
     )
     return picture(raster, request.image)
 
@@ -142,11 +139,9 @@ def on_background(reader: Reader, request: PartRequest, background: pipeline.Col
     raster = reader.part(
         request.bounds,
         bounds_crs=request.bounds_crs,
-        dst_crs=request.dst_crs,
-        width=request.size.width,
-        height=request.size.height,
         options=_read_options(reader, image),
         buffer=pipeline.cut_off(image.render),
+        **_output(request),
     )
     rendered = pipeline.on_background(raster, image.render, image.format or "png", background)
     return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
@@ -154,7 +149,8 @@ def on_background(reader: Reader, request: PartRequest, background: pipeline.Col
 
 def preview(reader: Reader, request: PreviewRequest) -> Encoded:
     """The whole raster as a picture."""
-    return picture(_preview(reader, request), request.image)
+    raster = reader.preview(options=_read_options(reader, request.image), **_output(request))
+    return picture(raster, request.image)
 
 
 def feature(reader: Reader, request: FeatureRequest) -> Encoded:
@@ -162,11 +158,8 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
     raster = reader.feature(
         request.geometry,
         shape_crs=request.geometry_crs,
-        dst_crs=request.dst_crs,
-        width=request.size.width,
-        height=request.size.height,
-        max_size=request.size.max_size,
         options=_read_options(reader, request.image),
+        **_output(request),
     )
     return picture(raster, request.image)
 
@@ -196,15 +189,13 @@ def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
 
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
     """Statistics of the whole raster, by band; of more pixels than a picture may have part by part."""
-    size, image = request.size, request.image
+    image = request.image
     options = _counting_options(reader, image, weighted=False)
-    grid = reader.whole(dst_crs=request.dst_crs, width=size.width, height=size.height, max_size=size.max_size)
+    grid = reader.whole(**_output(request))
     if grid.width * grid.height > settings.get().max_pixels and not image.render.algorithm:
         return _counted_in_parts(reader, grid, request, options)
-    raster = reader.preview(
-        width=size.width, height=size.height, max_size=size.max_size, dst_crs=request.dst_crs, options=options
-    )
-    return _statistics(pipeline.calculated(raster, request.image.render), request, None)
+    raster = reader.preview(options=options, **_output(request))
+    return _statistics(pipeline.calculated(raster, image.render), request, None)
 
 
 def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, options: ReadOptions) -> dict[str, Any]:
@@ -229,12 +220,9 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
     raster = reader.feature(
         geometry,
         shape_crs=request.coord_crs,
-        dst_crs=request.dst_crs,
-        width=request.size.width,
-        height=request.size.height,
-        max_size=request.size.max_size,
         options=_counting_options(reader, request.image, weighted=True),
         align=True,
+        **_output(request),
     )
     raster = pipeline.calculated(raster, request.image.render)  # may cut off what it needed around
     weights = coverage.of(geometry, request.coord_crs, raster, request.cover_scale)
@@ -265,14 +253,19 @@ def nothing(request: TileRequest) -> Encoded:
     return picture(raster, image)
 
 
-def _preview(reader: Reader, request: PreviewRequest) -> Raster:
-    return reader.preview(
-        width=request.size.width,
-        height=request.size.height,
-        max_size=request.size.max_size,
-        dst_crs=request.dst_crs,
-        options=_read_options(reader, request.image),
-    )
+class _Output(TypedDict):
+    """What is to be made of what is read, as the reader's verbs take it."""
+
+    dst_crs: Crs | None
+    width: int | None
+    height: int | None
+    max_size: int | None
+
+
+def _output(request: PartRequest | PreviewRequest | FeatureRequest | StatisticsRequest) -> _Output:
+    """The CRS and the size that a request asks for."""
+    size = request.size
+    return {"dst_crs": request.dst_crs, "width": size.width, "height": size.height, "max_size": size.max_size}
 
 
 def _read_options(reader: Reader, image: ImageOptions) -> ReadOptions:
