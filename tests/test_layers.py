@@ -98,8 +98,8 @@ def test_rasters_are_opened_in_one_file() -> None:
 
 
 def test_parsed_parameters_are_taken_apart_where_they_are_typed() -> None:
-    """Handlers have them as dataclasses with typed fields (`app.api.params.groups`)."""
-    untyped = re.compile(r"\bvalues(?:\.get\(|\.of\(|\.given\b|\[)")
+    """Handlers have them as typed fields of dataclasses (`app.api.params.groups`, `app.api.params.path`)."""
+    untyped = re.compile(r"\bvalues(?:\.get\(|\.of\(|\.given\b|\[)|\bcontext\.path(?:\.get\(|\.given\b|\[)")
     for path in MODULES:
         module = name_of(path)
         if module.startswith("app.") and not module.startswith("app.api.params."):

@@ -66,7 +66,7 @@ async def algorithm(context: RequestContext[None]) -> Response:
     """What an algorithm takes and gives."""
     from tilery.rendering import algorithms
 
-    name = context.path["algorithmId"]
+    name = context.path.name("algorithmId")
     return answers.document(context, algorithms.describe(name), title=name)
 
 

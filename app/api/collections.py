@@ -60,7 +60,7 @@ async def listing(context: RequestContext[None]) -> Response:
 
 async def collection(context: RequestContext[None]) -> Response:
     """One layer as a collection."""
-    layer = await layers.of(context.app, context.path["layer"])
+    layer = await layers.of(context.app, context.path.name("layer"))
     return answers.document(context, described(context, layer), title=layer.name, description=layer.description)
 
 

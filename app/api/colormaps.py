@@ -70,7 +70,7 @@ async def colormap_list(context: RequestContext[None]) -> Response:
 
 async def colormap(context: RequestContext[None]) -> Response:
     """A colormap: its colours as JSON or as a page, or a picture of them."""
-    name = context.path["colorMapId"]
+    name = context.path.name("colorMapId")
     found = context.app.colormaps.get(name)
     legend = context.values.to(Legend)
     kind = legend.format or _by_accept(context.request.headers.get("accept", ""))

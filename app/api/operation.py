@@ -18,6 +18,7 @@ from app.api.params import parameter as parameter_
 from app.api.params import table
 from app.api.params.parameter import Group
 from app.api.params.parse import ParameterParser, Values
+from app.api.params.path import PathValues
 from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
 from tilery.limits.weighted_cache import WeightedCache
@@ -77,7 +78,7 @@ class Family:
     """What names the raster."""
     bands: Group = table.BANDS
     """What chooses bands in verbs that read pixels."""
-    resolve: Callable[[AppContext, Mapping[str, Any], bytes], Awaitable[Resolved]]
+    resolve: Callable[[AppContext, PathValues, bytes], Awaitable[Resolved]]
     """From the path's parameters and the query: the query to parse, and what then tells the subject."""
     verbs: tuple[Operation[Any], ...] | None = None
     """What can be asked. None: all that can be asked about a raster."""
@@ -101,7 +102,7 @@ class RequestContext(Generic[P]):
     app: AppContext
     values: Values
     """The parameters of the query."""
-    path: Mapping[str, Any]
+    path: PathValues
     """The parameters of the path."""
     plan: P
     """What the route made of the query alone."""
@@ -249,7 +250,7 @@ def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Hand
         texts: Mapping[str, str | None] = request.path_params
         subject_of: Callable[[Values], Subject] | None = None
         try:
-            path = parser.path(texts)
+            path = PathValues(parser.path(texts))
             if operation.family is not None:
                 query, subject_of = await operation.family.resolve(app, path, query)
             values, plan = await queries.understood(query)

@@ -33,7 +33,7 @@ async def place(context: RequestContext[TilePlan]) -> StoredTile | None:
     format.
     """
     store, layer, path = context.app.service.tile_store, context.subject.layer, context.path
-    name, scale = path.get("format"), path.get("scale")
+    name, scale = path.format, path.scale
     if store is None or layer is None or name is None:
         return None
     given = kvp.without(links.query_of(context.request.scope))  # a token says who asks and not for what
@@ -44,7 +44,7 @@ async def place(context: RequestContext[TilePlan]) -> StoredTile | None:
         source = await context.app.service.identity(context.subject.source)
     suffix = f"@{scale}x.{name}" if scale else f".{name}"
     style = given[0][1] if given else None
-    return tile_of(store, layer, style, (path["z"], path["x"], path["y"]), suffix, source)
+    return tile_of(store, layer, style, path.tile, suffix, source)
 
 
 def needs_identity(store: TileStore, layer: Layer) -> bool:

@@ -43,7 +43,7 @@ async def tile_matrix_sets(context: RequestContext[None]) -> Response:
 
 async def tile_matrix_set(context: RequestContext[None]) -> Response:
     """The definition of a tile matrix set, as OGC publishes it."""
-    found = context.app.tile_matrix_sets.get(context.path["tileMatrixSetId"])
+    found = context.app.tile_matrix_sets.get(context.path.name("tileMatrixSetId"))
     return answers.document(context, _whole(found), title=found.id, description=found.title)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.api.operation import Family, Resolved, Subject
 from app.api.params.kinds import Text
 from app.api.params.parameter import Parameter
 from app.api.params.parse import Values
+from app.api.params.path import PathValues
 from app.config.settings import Settings
 from tilery.errors import SourceNotFound, UnsupportedRaster
 from tilery.geo import crs as crs_
@@ -103,7 +104,7 @@ def open_computed(engine: Resources, source: Source) -> Computed:
     return Computed(factor)
 
 
-async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:
+async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
     def subject_of(values: Values) -> Subject:
         factor = int(values["factor"])
         return Subject(

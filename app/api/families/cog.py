@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -19,11 +18,12 @@ from app.api.operation import (
 )
 from app.api.params import groups, table
 from app.api.params.parse import Values
+from app.api.params.path import PathValues
 from app.api.raster import sets, verbs
 from tilery.reading import source as source_
 
 
-async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
+async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
     """The query as it is; the raster is the one at ``url``."""
 
     def subject_of(values: Values) -> Subject:

@@ -6,7 +6,6 @@ query that is parsed is the layer's, then the style's, then the request's, and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -34,6 +33,7 @@ from app.api.params.groups import TileSize
 from app.api.params.kinds import Text
 from app.api.params.parameter import Parameter
 from app.api.params.parse import Values, pairs
+from app.api.params.path import PathValues
 from app.api.raster import facts, sets, tiles, verbs
 from app.api.raster.plans import TilePlan
 from app.api.wms import service as wms
@@ -84,9 +84,9 @@ async def of(app: AppContext, layer_id: str) -> Layer:
     return layer
 
 
-async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:
+async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
     """The layer's query with the request's over it; the raster is the layer's."""
-    layer = await of(app, path["layer"])
+    layer = await of(app, path.name("layer"))
     subject = Subject(
         source=source_.raster(app.layer_locations.of(layer.source)),
         base=f"/layers/{layer.id}",
@@ -208,7 +208,7 @@ def described(context: RequestContext[Any], layer: Layer, query: Query = ()) -> 
 
 async def tilejson(context: RequestContext[None]) -> Response:
     """The layer as a TileJSON document."""
-    layer = await of(context.app, context.path["layer"])
+    layer = await of(context.app, context.path.name("layer"))
     merged(
         layer.render, layer.styles, context.request.scope["query_string"]
     )  # a style that is not there is said so here
@@ -230,7 +230,7 @@ async def unstored_tile(context: RequestContext[TilePlan]) -> Response:
 async def _tile(context: RequestContext[TilePlan], *, missed: bool) -> Response:
     layer = context.subject.layer
     try:
-        if layer is not None and not layer.minzoom <= context.path["z"] <= layer.maxzoom:
+        if layer is not None and not layer.minzoom <= context.path.tile[0] <= layer.maxzoom:
             return await tiles.tile(context)  # made of what there is, and in nobody's store: there is no end of them
         return await tiles.tile(context, await stored.place(context), missed=missed)
     except TileOutsideBounds as error:
@@ -241,13 +241,13 @@ async def _tile(context: RequestContext[TilePlan], *, missed: bool) -> Response:
 
 async def short_map(context: RequestContext[None]) -> Response:
     """The map with this layer on it."""
-    layer = await of(context.app, context.path["layer"])
+    layer = await of(context.app, context.path.name("layer"))
     return viewer.map_of_layers(context.request, layer.id)
 
 
 async def viewer_page(context: RequestContext[None]) -> Response:
     """The page on which one decides how the layer is shown."""
-    layer = await of(context.app, context.path["layer"])
+    layer = await of(context.app, context.path.name("layer"))
     return viewer.viewer_of_raster(context.request, f"layers/{layer.id}", needs_url=False)
 
 
@@ -261,7 +261,7 @@ def _plan_wmts(app: AppContext, values: Values) -> TileSize:
 
 async def capabilities(context: RequestContext[TileSize]) -> Response:
     """A WMTS document of one layer, or of a page of the catalog."""
-    named = context.path.get("layer")
+    named = context.path.layer
     place = {"layer": named} if named else {}
     tile = await wmts_tile.answer(context, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
     if tile is not None:

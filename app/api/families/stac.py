@@ -5,7 +5,7 @@ What differs from one raster's are the documents that tell of each asset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +19,7 @@ from app.api.params import groups, table
 from app.api.params.groups import Assets, BoundsCrs
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
+from app.api.params.path import PathValues
 from app.api.raster import facts, maps, pictures, plans, sets, statistics, tiles
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
@@ -34,7 +35,7 @@ Json = dict[str, Any]
 JSON = results.JSON
 
 
-async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
+async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
     """The query in today's words; what is read are the assets that it names, or the item alone where it names none."""
 
     def subject_of(values: Values) -> Subject:

@@ -113,7 +113,7 @@ async def listing(context: RequestContext[None]) -> Response:
 
 async def one(context: RequestContext[None]) -> Response:
     """One of the ways in which the item is meant to be shown."""
-    name: str = context.path["render_id"]
+    name = context.path.name("render_id")
 
     def work(reader: Reader) -> Json:
         found = cast("ItemDataset", reader.source).item.renders.get(name)

@@ -132,7 +132,7 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
 async def tilejson(context: RequestContext[TilePlan]) -> Response:
     """A TileJSON document whose tiles are asked for with the parameters of this request."""
     plan, linked, scope = context.plan, context.values.to(LinkedTiles), context.request.scope
-    matrix_set = context.app.tile_matrix_sets.get(context.path.get("tileMatrixSetId") or plan.matrix_set)
+    matrix_set = context.app.tile_matrix_sets.get(context.path.matrix_set or plan.matrix_set)
     tilesize = plan.size.tilesize or DEFAULT_TILESIZE
     if linked.tile_scale and tilesize == DEFAULT_TILESIZE:
         tilesize = 256 * linked.tile_scale
@@ -208,9 +208,10 @@ async def validate(context: RequestContext[None]) -> Response:
 
 async def point(context: RequestContext[PixelOptions]) -> Response:
     """The values at a position."""
+    lon, lat = context.path.position
     request = PointRequest(
-        lon=context.path["lon"],
-        lat=context.path["lat"],
+        lon=lon,
+        lat=lat,
         coord_crs=context.values.to(Crss).coord_crs,
         image=ImageOptions(read=context.plan.read, render=context.plan.render),
     )

@@ -34,9 +34,8 @@ async def preview(context: RequestContext[ImagePlan]) -> Response:
 
 async def box(context: RequestContext[ImagePlan]) -> Response:
     """What is inside a box."""
-    path = context.path
     request = PartRequest(
-        bounds=(path["minx"], path["miny"], path["maxx"], path["maxy"]),
+        bounds=context.path.box,
         bounds_crs=context.plan.coord_crs,
         dst_crs=context.plan.dst_crs,
         image=plans.image_options(context, context.plan.pixel_options),

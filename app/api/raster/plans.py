@@ -102,7 +102,7 @@ def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
 
 def image_options(context: RequestContext[TilePlan] | RequestContext[ImagePlan], shown: PixelOptions) -> ImageOptions:
     """The rendering with its format: the path's suffix, else the parameter."""
-    return ImageOptions(read=shown.read, render=shown.render, format=context.path.get("format") or shown.format)
+    return ImageOptions(read=shown.read, render=shown.render, format=context.path.format or shown.format)
 
 
 def media_type(image_options: ImageOptions) -> str | None:
@@ -127,8 +127,8 @@ def size(context: RequestContext[ImagePlan]) -> Size:
     Raises:
         OverLimit: the path's is too large.
     """
-    if "width" not in context.path:
+    if context.path.size is None:
         return context.plan.size
-    width, height = context.path["width"], context.path["height"]
+    width, height = context.path.size
     options.check_size(context.app.settings, width=width, height=height)
     return Size(width=width, height=height)

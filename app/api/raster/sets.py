@@ -96,7 +96,7 @@ async def tileset_list(context: RequestContext[None]) -> Response:
 
 async def tileset(context: RequestContext[None]) -> Response:
     """The raster's tiles in one tile matrix set: zooms, limits, links."""
-    tms = context.app.tile_matrix_sets.get(context.path["tileMatrixSetId"])
+    tms = context.app.tile_matrix_sets.get(context.path.name("tileMatrixSetId"))
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
 
     def work(reader: Reader) -> Json:
@@ -147,7 +147,7 @@ def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
 async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
     """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
     plan = context.plan
-    only = context.path.get("tileMatrixSetId") or plan.wmts.matrix_set
+    only = context.path.matrix_set or plan.wmts.matrix_set
     if (tile := await _by_keys(context, only)) is not None:
         return tile
     row = formats.get(plans.format_of_tiles(plan.linked.tile_format, plan.pixel_options) or "png")
@@ -221,7 +221,7 @@ async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Respo
 async def map_page(context: RequestContext[TilePlan]) -> Response:
     """A page that shows the raster's tiles on a map."""
     known = context.app.tile_matrix_sets
-    tms, mercator = known.get(context.path.get("tileMatrixSetId") or tms_.DEFAULT), known.get(tms_.DEFAULT)
+    tms, mercator = known.get(context.path.matrix_set or tms_.DEFAULT), known.get(tms_.DEFAULT)
 
     def work(reader: Reader) -> tuple[Extent, tuple[int, int], tuple[int, int]]:
         return place_of(reader), reader.zooms(tms), reader.zooms(mercator)

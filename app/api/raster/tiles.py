@@ -74,11 +74,12 @@ def text_of(request: TileRequest) -> str:
 
 def _request(context: RequestContext[TilePlan]) -> TileRequest:
     path, plan = context.path, context.plan
+    z, x, y = path.tile
     return TileRequest(
-        matrix_set=context.app.tile_matrix_sets.get(path.get("tileMatrixSetId") or plan.matrix_set),
-        z=path["z"],
-        x=path["x"],
-        y=path["y"],
+        matrix_set=context.app.tile_matrix_sets.get(path.matrix_set or plan.matrix_set),
+        z=z,
+        x=x,
+        y=y,
         size=plan.size.tilesize or _scaled(context),
         buffer=plan.size.buffer,
         padding=plan.size.padding,
@@ -88,7 +89,7 @@ def _request(context: RequestContext[TilePlan]) -> TileRequest:
 
 def _scaled(context: RequestContext[TilePlan]) -> int | None:
     """The size that ``@2x`` says, or None."""
-    scale: int | None = context.path.get("scale")
+    scale = context.path.scale
     if scale is None:
         return None
     size, given = 256 * scale, context.plan.size
