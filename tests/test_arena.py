@@ -12,7 +12,7 @@ from tilery.arena import Arena
 PAGE = 4096
 
 
-class Kept:
+class NumberedArena:
     """An arena used as its callers do, by number."""
 
     def __init__(self, pages: int, start: int) -> None:
@@ -37,32 +37,32 @@ class Kept:
 
 
 def test_what_is_asked_for_once_takes_no_more_than_the_start() -> None:
-    kept = Kept(pages=1000, start=10)
+    numbered = NumberedArena(pages=1000, start=10)
     for number in range(2000):
-        kept.ask(number)
-    assert kept.arena.held == 10 * PAGE
+        numbered.ask(number)
+    assert numbered.arena.held == 10 * PAGE
 
 
 def test_what_is_asked_for_again_makes_it_grow() -> None:
-    kept = Kept(pages=1000, start=10)
+    numbered = NumberedArena(pages=1000, start=10)
     for number in itertools.chain(*[range(15)] * 3):
-        kept.ask(number)
-    assert all(kept.ask(number) for number in range(15))
-    assert kept.arena.held == 15 * PAGE
+        numbered.ask(number)
+    assert all(numbered.ask(number) for number in range(15))
+    assert numbered.arena.held == 15 * PAGE
 
 
 def test_it_never_grows_beyond_its_capacity() -> None:
-    kept, chance = Kept(pages=100, start=3), random.Random(1)
+    numbered, chance = NumberedArena(pages=100, start=3), random.Random(1)
     for _ in range(5000):
-        kept.ask(chance.randrange(200), pages=chance.randint(1, 7))
-        assert kept.arena.held <= 100 * PAGE
-    assert kept.arena.held > 80 * PAGE
+        numbered.ask(chance.randrange(200), pages=chance.randint(1, 7))
+        assert numbered.arena.held <= 100 * PAGE
+    assert numbered.arena.held > 80 * PAGE
 
 
 @pytest.mark.parametrize("pages", [11, 60, 99])
 def test_what_is_larger_than_the_start_is_kept_at_once(pages: int) -> None:
-    kept = Kept(pages=100, start=10)
-    assert not kept.ask(1, pages)
-    assert kept.ask(1)
-    assert not kept.ask(2, 101)
-    assert not kept.ask(2, 101)
+    numbered = NumberedArena(pages=100, start=10)
+    assert not numbered.ask(1, pages)
+    assert numbered.ask(1)
+    assert not numbered.ask(2, 101)
+    assert not numbered.ask(2, 101)

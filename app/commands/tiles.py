@@ -14,7 +14,7 @@ from app.config.engine_options import store_options
 
 if TYPE_CHECKING:
     from tilery.catalog.layer import Layer
-    from tilery.publishing.seed import Part
+    from tilery.publishing.seed import SeedPart
     from tilery.storage.objects import Store
 
 
@@ -41,19 +41,19 @@ def _suffixes(text: str) -> list[str]:
     return found
 
 
-def _part(text: str | None) -> Part:
+def _part(text: str | None) -> SeedPart:
     """The part that an option says; in an array job of AWS Batch the one of this machine."""
     from tilery.publishing import seed as seeding
 
     if text is not None:
-        return seeding.Part.parse(text)
+        return seeding.SeedPart.parse(text)
     index = settings.environment("AWS_BATCH_JOB_ARRAY_INDEX")
     if index is None:
         return seeding.WHOLE
     of = settings.environment("AWS_BATCH_JOB_ARRAY_SIZE", "")
     if not (index.isdigit() and of and of.isdigit()):
         raise click.UsageError("AWS Batch did not say how many parts there are; give --part.")
-    return seeding.Part.parse(f"{int(index) + 1}/{of}")
+    return seeding.SeedPart.parse(f"{int(index) + 1}/{of}")
 
 
 def _tile_store() -> Store:

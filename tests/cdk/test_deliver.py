@@ -30,7 +30,7 @@ place() { echo "$1" | sed "s#^s3://pipeline#$BUCKET#"; }
 """Writes down how it was called; fails once where it is told to; copies to and from the bucket."""
 
 
-class Desk:
+class BuildMachine:
     """CodeBuild's machine, with commands that write down how they were called and a bucket that is a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -66,25 +66,25 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def machine(tmp_path: Path) -> BuildMachine:
+    return BuildMachine(tmp_path)
 
 
-def test_what_is_well_is_remembered(desk: Desk) -> None:
-    code, calls, said = desk.deliver(TILERY_STACK_TEST_SOURCE="s3://imagery/a.tif")
+def test_what_is_well_is_remembered(machine: BuildMachine) -> None:
+    code, calls, said = machine.deliver(TILERY_STACK_TEST_SOURCE="s3://imagery/a.tif")
     assert code == 0, said
     assert calls[:3] == [
         f"deploy {NEW} new",
         "make test-deployed STACK=maps-ecs-dev OUTPUTS=outputs.json SOURCE=s3://imagery/a.tif WAIT=120",
         "make test-deployed STACK=maps-lambda-dev OUTPUTS=outputs.json SOURCE=s3://imagery/a.tif WAIT=120",
     ]
-    good = desk.bucket / "last-good"
+    good = machine.bucket / "last-good"
     assert json.loads((good / "release.json").read_text()) == {"TILERY_STACK_IMAGE": NEW}
     assert (good / "package.zip").read_text() == "new"
 
 
-def test_blue_and_green_tasks_are_shifted_to_before_they_are_tried(desk: Desk) -> None:
-    _, calls, _ = desk.deliver(TILERY_STACK_RELEASE="blue-green")
+def test_blue_and_green_tasks_are_shifted_to_before_they_are_tried(machine: BuildMachine) -> None:
+    _, calls, _ = machine.deliver(TILERY_STACK_RELEASE="blue-green")
     assert calls[1] == "make release STACK=maps-ecs-dev OUTPUTS=outputs.json"
     assert [call for call in calls if "make release" in call] == [calls[1]], (
         "functions are shifted to by the deployment"
@@ -92,26 +92,26 @@ def test_blue_and_green_tasks_are_shifted_to_before_they_are_tried(desk: Desk) -
 
 
 @pytest.mark.parametrize("fails", ["cdk -- deploy", "make release", "test-deployed STACK=maps-lambda"])
-def test_what_is_not_well_goes_and_what_was_good_comes_back(desk: Desk, fails: str) -> None:
-    desk.good()
-    code, calls, said = desk.deliver(fails, TILERY_STACK_RELEASE="blue-green")
+def test_what_is_not_well_goes_and_what_was_good_comes_back(machine: BuildMachine, fails: str) -> None:
+    machine.good()
+    code, calls, said = machine.deliver(fails, TILERY_STACK_RELEASE="blue-green")
     assert code == 1, "or somebody would think that the new one is out"
     deployed = [call for call in calls if call.startswith("deploy")]
     assert deployed == [f"deploy {NEW} new", f"deploy {OLD} old"]
     assert calls[-1].startswith("make test-deployed STACK=maps-lambda-dev"), "the old one is tried out as well"
     assert "The release before it is back." in said
-    assert json.loads((desk.bucket / "last-good" / "release.json").read_text()) == {"TILERY_STACK_IMAGE": OLD}
+    assert json.loads((machine.bucket / "last-good" / "release.json").read_text()) == {"TILERY_STACK_IMAGE": OLD}
 
 
-def test_the_first_release_has_nothing_to_go_back_to(desk: Desk) -> None:
-    code, calls, said = desk.deliver("test-deployed STACK=maps-ecs")
+def test_the_first_release_has_nothing_to_go_back_to(machine: BuildMachine) -> None:
+    code, calls, said = machine.deliver("test-deployed STACK=maps-ecs")
     assert code == 1
     assert "There is no earlier release to go back to." in said
     assert len([call for call in calls if call.startswith("deploy")]) == 1
 
 
-def test_a_bucket_that_says_no_takes_back_nothing(desk: Desk) -> None:
-    code, calls, said = desk.deliver("release.json s3://")
+def test_a_bucket_that_says_no_takes_back_nothing(machine: BuildMachine) -> None:
+    code, calls, said = machine.deliver("release.json s3://")
     assert code == 1
     assert "The release is well" in said
     assert len([call for call in calls if call.startswith("deploy")]) == 1

@@ -35,7 +35,7 @@ from tilery.errors import (
     TileryError,
     UpstreamError,
 )
-from tilery.publishing.seed import Part, tiles
+from tilery.publishing.seed import SeedPart, tiles
 
 ROOT = Path(__file__).parents[2]
 
@@ -303,12 +303,12 @@ def test_parts_share_the_tiles() -> None:
     world = (-180.0, -85.0, 180.0, 85.0)
     everything = list(tiles(world, 0, 6))
     assert len(everything) == len(set(everything)) == sum(4**zoom for zoom in range(7))
-    shares = [set(tiles(world, 0, 6, Part(number=number, of=3))) for number in (1, 2, 3)]
+    shares = [set(tiles(world, 0, 6, SeedPart(number=number, of=3))) for number in (1, 2, 3)]
     assert set().union(*shares) == set(everything)
     assert sum(map(len, shares)) == len(everything)
     for wrong in ("0/3", "4/3", "a/b", "3", ""):
         with pytest.raises(InvalidParameter):
-            Part.parse(wrong)
+            SeedPart.parse(wrong)
 
 
 def test_a_machine_of_an_array_job_knows_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tests.support import rasters, service
 from tests.support.engine import ENGINE
 from tests.support.upstream import Upstream
 from tilery.errors import BrokenRaster
-from tilery.reading.datasets import Opened
+from tilery.reading.datasets import OpenDataset
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
 from tilery.reading.source import raster
@@ -43,7 +43,7 @@ def upstream() -> Iterator[Upstream]:
 def pixels(location: Location) -> object:
     """All pixels through GDAL, also of tiles that our own reader reads."""
     source = raster(location)
-    opened = Opened(source, open_raster(ENGINE, source))
+    opened = OpenDataset(source, open_raster(ENGINE, source))
     try:
         with Reader(opened).dataset() as dataset:
             return dataset.read(1).tobytes()

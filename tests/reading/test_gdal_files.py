@@ -21,7 +21,7 @@ from tests.support import rasters
 from tests.support.upstream import Upstream
 from tilery.engine import Engine, EngineOptions
 from tilery.reading import gdal_files
-from tilery.reading.datasets import Opened
+from tilery.reading.datasets import OpenDataset
 from tilery.reading.options import ReadOptions
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
@@ -115,7 +115,7 @@ def test_what_is_opened_for_an_evicted_raster_does_not_stay_open(upstream: Upstr
     before = open_files()
     source = raster(location)
     with Engine() as engine:
-        opened = Opened(source, open_raster(engine, source))
+        opened = OpenDataset(source, open_raster(engine, source))
         Context().run(opened.dataset.close)
         assert Context().run(corner, Reader(opened)) == (SIZE, SIZE, 0)
     assert open_files() == before

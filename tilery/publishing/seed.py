@@ -26,14 +26,14 @@ _LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class SeedPart:
     """One of several equal parts."""
 
     number: int
     of: int
 
     @classmethod
-    def parse(cls, text: str) -> Part:
+    def parse(cls, text: str) -> SeedPart:
         """``3/10``: the third of ten.
 
         Raises:
@@ -49,10 +49,10 @@ class Part:
         return index % self.of == self.number - 1
 
 
-WHOLE = Part(number=1, of=1)
+WHOLE = SeedPart(number=1, of=1)
 
 
-def tiles(bounds: Bounds, minzoom: int, maxzoom: int, part: Part = WHOLE) -> Iterator[tuple[int, int, int]]:
+def tiles(bounds: Bounds, minzoom: int, maxzoom: int, part: SeedPart = WHOLE) -> Iterator[tuple[int, int, int]]:
     """Zoom, column and row of the tiles that touch bounds: shallow zooms first, square by square."""
     for zoom in range(minzoom, maxzoom + 1):
         square = 1 << min(_SQUARE, zoom)
@@ -110,7 +110,7 @@ async def seed(
 
 
 def purge(
-    store: Store, prefix: str, *, keep: Callable[[str], bool] | None = None, part: Part = WHOLE, advance: Advance
+    store: Store, prefix: str, *, keep: Callable[[str], bool] | None = None, part: SeedPart = WHOLE, advance: Advance
 ) -> int:
     """Number of tiles that were removed.
 

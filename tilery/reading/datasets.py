@@ -28,7 +28,7 @@ _CHECKS = 4
 """Checks for changes at a time: a host that does not answer holds up one, not all."""
 
 
-class Opened:
+class OpenDataset:
     """One dataset, open, with what is known of it."""
 
     __slots__ = ("checked", "checking", "dataset", "derived", "source")
@@ -51,12 +51,12 @@ class OpenDatasets:
         self._open_dataset = open_
         self._capacity = capacity
         self._revalidate = revalidate_seconds
-        self._opened: OrderedDict[Source, Opened] = OrderedDict()
+        self._opened: OrderedDict[Source, OpenDataset] = OrderedDict()
         self._opening: dict[Source, threading.Lock] = {}
         self._lock = threading.Lock()
         self._checker = ThreadPoolExecutor(_CHECKS, thread_name_prefix="revalidate")
 
-    def get(self, source: Source) -> Opened:
+    def get(self, source: Source) -> OpenDataset:
         """The dataset of a source, open. Opened once, however many threads ask for it at a time.
 
         Raises:
@@ -85,14 +85,14 @@ class OpenDatasets:
                     self._opening.pop(source, None)
         return found
 
-    def peek(self, source: Source) -> Opened | None:
+    def peek(self, source: Source) -> OpenDataset | None:
         """The dataset of a source if it is open and was checked lately. Never waits for anything."""
         found = self._find(source)
         if found is None or time.monotonic() - found.checked > LATELY + self._revalidate:
             return None
         return found
 
-    def forget(self, opened: Opened) -> None:
+    def forget(self, opened: OpenDataset) -> None:
         """Drop a raster that changed, so that the next request opens it anew."""
         with self._lock:
             if self._opened.get(opened.source) is opened:
@@ -112,7 +112,7 @@ class OpenDatasets:
         for opened in open_datasets:
             opened.dataset.close()
 
-    def _find(self, source: Source) -> Opened | None:
+    def _find(self, source: Source) -> OpenDataset | None:
         with self._lock:
             found = self._opened.get(source)
             if found is None:
@@ -122,7 +122,7 @@ class OpenDatasets:
             self._checker.submit(self._check, found)
         return found
 
-    def _fresh(self, opened: Opened) -> bool:
+    def _fresh(self, opened: OpenDataset) -> bool:
         """True when what was opened may be used: it was checked lately, or is now."""
         if time.monotonic() - opened.checked <= LATELY + self._revalidate:
             return True
@@ -132,7 +132,7 @@ class OpenDatasets:
         opened.checked = time.monotonic()
         return True
 
-    def _check(self, opened: Opened) -> None:
+    def _check(self, opened: OpenDataset) -> None:
         try:
             if opened.dataset.refresh():
                 opened.checked = time.monotonic()
@@ -144,8 +144,8 @@ class OpenDatasets:
         finally:
             opened.checking.release()
 
-    def _open(self, source: Source) -> Opened:
-        opened = Opened(source, self._open_dataset(source))
+    def _open(self, source: Source) -> OpenDataset:
+        opened = OpenDataset(source, self._open_dataset(source))
         evicted = []
         with self._lock:
             if (other := self._opened.pop(source, None)) is not None:

@@ -30,7 +30,7 @@ from tilery.geo.tms import TileMatrixSet
 from tilery.reading import drawing, footprint, globe, pixel_sizes
 from tilery.reading import geometry as shape
 from tilery.reading.dataset import Dataset
-from tilery.reading.datasets import Opened
+from tilery.reading.datasets import OpenDataset
 from tilery.reading.filling import bands_of, fill
 from tilery.reading.grid.reader import rows_of
 from tilery.reading.info import info
@@ -50,7 +50,7 @@ _DERIVED = 256
 class Touched:
     """What `Reader.refuse_tile` found of a tile that surely touches the raster."""
 
-    opened: Opened
+    opened: OpenDataset
     """The raster as it was open then: of one opened anew nothing is known."""
     bounds: Bounds
     """Of the tile."""
@@ -59,7 +59,7 @@ class Touched:
 class Reader:
     """The verbs, for one open raster. Made anew for each request; holds nothing of its own."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: OpenDataset) -> None:
         """Read from an open dataset."""
         self._opened = opened
         self._dataset = opened.dataset

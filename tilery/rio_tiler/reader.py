@@ -30,7 +30,7 @@ from tilery.reading import footprint
 from tilery.reading.options import NO_LIMITS, ReadOptions
 from tilery.reading.reader import Reader as Verbs
 from tilery.rio_tiler.crs import name_of, to_crs
-from tilery.rio_tiler.shared import Opened, open_, through
+from tilery.rio_tiler.shared import OpenRaster, open_, through
 from tilery.storage.bytes.protocol import SourceChanged
 
 _T = TypeVar("_T")
@@ -73,7 +73,7 @@ class Reader(rio_tiler.io.Reader):
     engine: Engine | None = attr.ib(default=None, kw_only=True)
 
     _rasterio: Any = None
-    _opened: Opened | None = None
+    _opened: OpenRaster | None = None
     _closed: bool = False
     _tags: dict[str, str] | None = None
 
@@ -302,7 +302,7 @@ class Reader(rio_tiler.io.Reader):
         return Info.model_validate(found)
 
     @property
-    def _raster(self) -> Opened:
+    def _raster(self) -> OpenRaster:
         """The raster that the engine reads."""
         if self._opened is None:
             raise RuntimeError("rio-tiler reads this raster")

@@ -77,7 +77,7 @@ def _sidecars(location: Location) -> Sequence[Location]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenRaster:
     """What a reader knows of a raster that the engine reads."""
 
     engine: Engine
@@ -96,7 +96,7 @@ def through(engine: Engine, source: Source, read: Callable[[Verbs], _T]) -> _T:
             return read(verbs)
 
 
-def open_(name: Any, engine: Engine | None) -> Opened | None:
+def open_(name: Any, engine: Engine | None) -> OpenRaster | None:
     """Open the raster of that name in an engine. None: rio-tiler has to read it."""
     try:
         source = raster(_located(os.fspath(name)))
@@ -110,7 +110,7 @@ def open_(name: Any, engine: Engine | None) -> Opened | None:
     plain = profile.crs is not None and profile.north_up and not profile.gcps and not profile.compound
     if not plain or profile.dtype.kind == "c":
         return None
-    return Opened(engine=engine, source=source, identity=identity, profile=profile)
+    return OpenRaster(engine=engine, source=source, identity=identity, profile=profile)
 
 
 def _is_described_beside(location: Location) -> bool:

@@ -18,7 +18,7 @@ MOST_IGNORED = 16
 """Unknown names that a caller is told of."""
 
 
-class Made(Protocol):
+class MadeOfValues(Protocol):
     """What is made of values: one of `app.api.params.groups`."""
 
     @classmethod
@@ -27,7 +27,7 @@ class Made(Protocol):
         ...
 
 
-G = TypeVar("G", bound=Made)
+G = TypeVar("G", bound=MadeOfValues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Values:
     """Text that is the same for all spellings of the same request and differs for all others."""
     ignored: tuple[str, ...]
     """Names in the query that the route does not know, the first of them."""
-    _made: dict[type[Made], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _made: dict[type[MadeOfValues], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, group: type[G]) -> G:
         """The values of a group of parameters; made once, for as long as these values are kept."""

@@ -51,7 +51,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class BlockTable:
     """The blocks of one image."""
 
     offsets: Numbers
@@ -74,7 +74,7 @@ class _Found:
 class Blocks:
     """The blocks of a file, and which of them were looked at. Safe under threads."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[BlockTable]) -> None:
         """Read nothing yet: most of what is asked of a raster needs no pixels."""
         self._tables = tables
         self._lock = threading.Lock()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilery.errors import UnsupportedRaster
-from tilery.reading.precheck.deflate import Blocks, Numbers, Table
+from tilery.reading.precheck.deflate import Blocks, BlockTable, Numbers
 from tilery.reading.precheck.footing import Footing, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
@@ -77,7 +77,7 @@ class _Walk:
     """Positions of directories that others named."""
     images: list[tuple[int, int]] = field(default_factory=list)
     """Width of each image and bytes that it takes."""
-    deflated: list[Table] = field(default_factory=list)
+    deflated: list[BlockTable] = field(default_factory=list)
 
     def take_note(self, tag: _Tag, size: int) -> None:
         """Count the bytes of a tag of a file of this size."""
@@ -237,4 +237,4 @@ def _image(facts: dict[int, int], tables: dict[int, Numbers], walk: _Walk) -> No
     counts = tables.get(_TILE_COUNTS) or tables.get(_STRIP_COUNTS)
     if codec in _DEFLATE and offsets and counts:
         decoded = (pixels or width * min(height, facts.get(_ROWS, height) or height)) * each
-        walk.deflated.append(Table(offsets=offsets, counts=counts, block_bytes=decoded))
+        walk.deflated.append(BlockTable(offsets=offsets, counts=counts, block_bytes=decoded))

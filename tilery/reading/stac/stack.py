@@ -20,7 +20,7 @@ from tilery.errors import InvalidBand, OverLimit, RequestError, SourceError, Til
 from tilery.geo.raster import Array, Grid, Raster
 from tilery.reading import masks, source
 from tilery.reading.dataset import Resources
-from tilery.reading.datasets import Opened
+from tilery.reading.datasets import OpenDataset
 from tilery.reading.grid_reader import GridReader, Pixels
 from tilery.reading.profile import Profile, can_hold
 from tilery.reading.source import Source
@@ -105,7 +105,7 @@ class AssetStack:
         """Return what reads all parts with this resampling."""
         return _StackReader(self, method)
 
-    def opened(self, part: Part) -> Opened:
+    def opened(self, part: Part) -> OpenDataset:
         """Return the dataset of a part, open.
 
         Raises:
