@@ -12,7 +12,6 @@ from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
-from app.config import settings
 from app.serving import coverage
 from app.serving.encoded import Encoded
 from app.serving.requests import (
@@ -192,7 +191,7 @@ def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
     image = request.image
     options = _counting_options(reader, image, weighted=False)
     grid = reader.whole(**_output(request))
-    if grid.width * grid.height > settings.get().max_pixels and not image.render.algorithm:
+    if grid.width * grid.height > options.limits.pixels and not image.render.algorithm:
         return _counted_in_parts(reader, grid, request, options)
     raster = reader.preview(options=options, **_output(request))
     return _statistics(pipeline.calculated(raster, image.render), request, None)

@@ -57,6 +57,18 @@ def test_limits_are_each_ones_own(folder: Path, made: list[Application]) -> None
     assert (small.get(bar).status_code, large.get(bar).status_code) == (400, 200)
 
 
+def test_what_is_too_large_for_a_picture_is_each_ones_own(folder: Path, made: list[Application]) -> None:
+    """Statistics of more pixels than a picture may have are counted part by part."""
+    found = []
+    for most in (32 * 32, 2048 * 2048):
+        answer = client(made, folder, max_pixels=most).get("/cog/statistics", params={"url": f"{folder}/many.tif"})
+        assert answer.status_code == 200, answer.text
+        found.append(answer.json()["b1"])
+    assert found[0]["count"] == 64 * 64
+    for name, value in found[1].items():
+        assert found[0][name] == (value if name == "histogram" else pytest.approx(value)), name
+
+
 def test_folders_are_each_ones_own(folder: Path, made: list[Application], tmp_path: Path) -> None:
     ours = tmp_path / "ours"
     ours.mkdir()
