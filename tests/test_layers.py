@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 """What each package may import beside itself; `tilery` alone stands for all that is in it."""
 TOP = {"app.main", "app.cli", "app.__main__", "app.commands", "app.aws_lambda", "app.lambda_handler"}
 """They put the parts together and may import everything."""
-UNFINISHED: dict[str, set[str]] = {}
-"""Imports that still run the wrong way, by module."""
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+NAMES = {name_of(path) for path in MODULES}
 
 
 def package_of(name: str) -> str:
     """The package of a dotted name: its first two parts."""
     return ".".join(name.split(".")[:2])
-
-
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imports_of(path: Path) -> set[str]:
@@ -78,6 +80,39 @@ def test_imports_run_downwards(path: Path) -> None:
             continue
         allowed = MAY_IMPORT[own]
         assert package in allowed or (package.startswith("tilery.") and "tilery" in allowed), f"{module} imports {name}"
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules that a module imports while it runs, in its functions too; not those that only types need."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= named & NAMES | ({node.module} if named - NAMES else set())
+    return (found & NAMES) - {name_of(path)}
+
+
+def test_no_imports_run_in_circles() -> None:
+    """Neither those at the top of modules nor those in functions."""
+    order = TopologicalSorter({name_of(path): imported_modules(path) for path in MODULES})
+    order.prepare()  # raises CycleError, which names the circle
+
+
+def test_settings_and_environment_are_handed_down() -> None:
+    """They are asked for where the parts are put together; rio-tiler's reader takes GDAL's variables, as GDAL does."""
+    for path in MODULES:
+        module, text = name_of(path), path.read_text(encoding="utf-8")
+        if module.startswith("tilery") and module != "tilery.rio_tiler.shared":
+            assert not re.search(r"\bos\.(environ|getenv)\b", text), f"{module} reads the environment"
+        top = package_of(module) in TOP or module.startswith("app.config.") or module == "app.api.app"
+        if not top:
+            assert not re.search(r"\bsettings_?\.get\(\)", text), f"{module} asks the process for settings"
 
 
 def test_the_library_knows_nothing_of_the_service() -> None:

@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
@@ -36,9 +36,11 @@ from tilery.reading.grid.reader import joined, rows_of
 from tilery.reading.grid_reader import Pixels, overlaid
 from tilery.reading.precheck import Footing
 from tilery.reading.profile import Profile
-from tilery.reading.sidecars import Sidecar
 from tilery.storage.bytes.file_object import SourceFile, file_object
 from tilery.storage.bytes.protocol import ByteSource
+
+if TYPE_CHECKING:
+    from tilery.reading.sidecars import Sidecar  # which are opened here first
 
 logger = logging.getLogger("tilery.reading")
 

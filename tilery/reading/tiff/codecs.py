@@ -11,7 +11,7 @@ floating point.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
-from tilery.reading.tiff.image import Image
+
+if TYPE_CHECKING:
+    from tilery.reading.tiff.image import Image  # which asks for its blocks here
 
 _NONE, _LZW, _JPEG, _DEFLATE, _PACKBITS, _OLD_DEFLATE = 1, 5, 7, 8, 32773, 32946
 _LERC, _LZMA, _ZSTD, _WEBP = 34887, 34925, 50000, 50001
