@@ -36,7 +36,7 @@ from app.config import advice, settings
 from app.config.environment import WrongVariables
 from app.process import budget, native
 from app.process.crash_guard import CrashGuard
-from app.process.standing import Standing
+from app.process.worker_flags import WorkerFlags
 from tilery import arena
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -115,7 +115,7 @@ def on_starting(server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
     """Give the new worker memory in which to say how it stands, and a number in the shared caches."""
-    worker.standing = Standing()
+    worker.flags = WorkerFlags()
     worker.successor = None
     worker.number = arena.shared.enlist() if arena.shared is not None else None
 
@@ -146,10 +146,10 @@ def _heed_signals(server: Any) -> None:
 
 def _manage_workers(server: Any, manage: Callable[[], None]) -> None:
     """Start a successor for a worker that wants one, one at a time; then do what gunicorn does, once a second."""
-    to_replace = [worker for worker in server.WORKERS.values() if worker.standing.wants_successor]
+    to_replace = [worker for worker in server.WORKERS.values() if worker.flags.wants_successor]
     for worker in to_replace:
-        if worker.successor is not None and worker.successor.standing.serves:
-            worker.standing.succeed()
+        if worker.successor is not None and worker.successor.flags.serves:
+            worker.flags.succeed()
     if to_replace and server.LISTENERS and all(worker.successor is None for worker in to_replace):
         server.num_workers += 1
         to_replace[0].successor = server.WORKERS[server.spawn_worker()]
@@ -162,7 +162,7 @@ def child_exit(server: Any, worker: Any) -> None:
         arena.shared.dismiss(worker.number)
     if worker.successor is not None:
         server.num_workers -= 1
-    meant = worker.standing.has_announced_exit
+    meant = worker.flags.has_announced_exit
     if meant or not server.LISTENERS:  # without listeners the whole service is on its way out
         return
     wait = _guard.died(time.monotonic())

@@ -5,8 +5,8 @@ So the worker says 503 at ``/healthz``, goes on answering everything else for th
 another connection, and only then stops listening and finishes what is under way.
 
 A worker that has grown past its share of the memory, or has a thread that hangs in native code, ends the same way,
-but healthy, and only when its successor serves: it says in memory shared with the process that forks (`Standing`) that
-it wants one, gives back its caches so that there is room for two, and goes on answering meanwhile.
+but healthy, and only when its successor serves: it says in memory shared with the process that forks (`WorkerFlags`)
+that it wants one, gives back its caches so that there is room for two, and goes on answering meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from uvicorn_worker import UvicornWorker
 from app.config import settings
 from app.process import budget, native, own_memory
 from app.process.connections import Connection
-from app.process.standing import Standing
+from app.process.worker_flags import WorkerFlags
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -70,13 +70,13 @@ class Watched(Protocol):
 class DrainingServer(Server):
     """A server that drains before it stops."""
 
-    def __init__(self, config: Config, *, drain_delay: float, ceiling: int, standing: Standing | None = None) -> None:
+    def __init__(self, config: Config, *, drain_delay: float, ceiling: int, flags: WorkerFlags | None = None) -> None:
         """Drain for ``drain_delay`` seconds on SIGTERM; end when the process holds more than ``ceiling`` bytes."""
         super().__init__(config)
         self.drain_delay = drain_delay
         # not all workers of a task at the same moment
         self.ceiling = int(ceiling * random.uniform(0.95, 1.0))  # noqa: S311 - no secret
-        self.standing = standing
+        self.flags = flags
         self.draining_until: float | None = None
         self.ready = True
         self.recycling_since: float | None = None
@@ -96,8 +96,8 @@ class DrainingServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, and say so to the process that forks."""
         await super().startup(sockets)
-        if self.standing is not None and self.started:
-            self.standing.serve()
+        if self.flags is not None and self.started:
+            self.flags.serve()
 
     async def on_tick(self, counter: int) -> bool:
         """True when it is time to stop listening; called ten times a second."""
@@ -137,15 +137,15 @@ class DrainingServer(Server):
         """Ask for a successor, and make room for it."""
         logger.warning("%s: to be replaced by a new worker", reason)
         self.recycling_since = time.monotonic()
-        if self.standing is None:
+        if self.flags is None:
             self.drain(RECYCLE_SECONDS)
             return
-        self.standing.want_successor()
+        self.flags.want_successor()
         if (service := self._service) is not None:
             threading.Thread(target=service.give_back_memory, daemon=True).start()
 
     def _await_successor(self, since: float) -> None:
-        if self.standing is None or self.standing.is_succeeded or time.monotonic() - since > SUCCESSOR_SECONDS:
+        if self.flags is None or self.flags.is_succeeded or time.monotonic() - since > SUCCESSOR_SECONDS:
             self.drain(RECYCLE_SECONDS)
 
     @property
@@ -208,7 +208,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
 
     CONFIG_KWARGS: dict[str, Any] = {"loop": "auto", "http": Connection}  # noqa: RUF012 - as the class above has it
 
-    standing: Standing | None = None
+    flags: WorkerFlags | None = None
     """What this process and the one that forked it tell each other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -230,16 +230,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
 
     async def _serve(self) -> None:
         spare_collections()
-        self.server = DrainingServer(
-            self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, standing=self.standing
-        )
+        self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, flags=self.flags)
         self.config.app = Readiness(self.wsgi, self.server)
         self._install_sigquit_handler()
         await self.server.serve(sockets=self.sockets)
         if not self.server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        if self.standing is not None:
-            self.standing.announce_exit()
+        if self.flags is not None:
+            self.flags.announce_exit()
         # a thread stuck in native code would keep the process for ever
         watchdog = threading.Timer(5.0, os._exit, (0,))
         watchdog.daemon = True

@@ -1,4 +1,4 @@
-"""How a worker stands, in memory that it shares with the process that forked it.
+"""What a worker tells the process that forked it, and is told: flags in memory that both share.
 
 A worker that wants to be replaced asks for a successor, the process that forks starts one, and the worker ends when
 the successor serves: a task of one worker is never without one.
@@ -11,7 +11,7 @@ import mmap
 _EXITS, _WANTS, _SERVES, _SUCCEEDED = range(4)
 
 
-class Standing:
+class WorkerFlags:
     """Four yes or no, each written by one side and read by the other."""
 
     def __init__(self) -> None:
