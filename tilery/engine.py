@@ -5,12 +5,10 @@ Two engines in one process share nothing.
 
 from __future__ import annotations
 
-import atexit
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 from tilery.arena import Arena
 from tilery.reading.dataset import Dataset, Opener, Resources
@@ -80,7 +78,6 @@ class Engine:
             capacity=self.options.open_datasets,
             revalidate_seconds=self.options.revalidate_seconds,
         )
-        _close_at_exit(self.datasets)
 
     @property
     def alternate(self) -> str | None:
@@ -169,15 +166,3 @@ def _open_stack(engine: Resources, source: Source) -> Dataset:
     from tilery.rendering.expression.formula import Formula
 
     return open_stack(engine, source, Formula.parse)
-
-
-def _close_at_exit(datasets: OpenDatasets) -> None:
-    """Close datasets at the end of the process: GDAL would do it when there is no Python any more."""
-    reference = weakref.ref(datasets)
-
-    def clear() -> Any:
-        if (alive := reference()) is not None:
-            alive.clear()
-
-    atexit.register(clear)
-    weakref.finalize(datasets, atexit.unregister, clear).atexit = False  # else it is done first, at the end too

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS
 
 from app.config.settings import Settings
@@ -158,3 +159,41 @@ with engine.open(raster(Policy.from_sources([{f"{tmp_path}/"!r}]).locate({str(pa
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stderr == ""
+
+
+_LEFT_OPEN = """
+import gc, sys
+from tilery.engine import Engine, EngineOptions
+from tilery.reading import gdal_files, sidecars
+from tilery.reading.options import ReadOptions
+from tilery.reading.source import raster
+from tilery.storage.locations import FileLocation
+
+how, path = sys.argv[1:]
+engine = Engine(EngineOptions(sidecars=sidecars.local))
+with engine.open(raster(FileLocation(path=path))) as reader:
+    assert reader.preview(options=ReadOptions()).data.max() == 7
+del reader
+assert gdal_files._openers
+if how == "dropped":
+    del engine
+    gc.collect()
+    with Engine(EngineOptions(sidecars=sidecars.local)) as other, other.open(raster(FileLocation(path=path))):
+        pass
+    assert not gdal_files._openers
+elif how == "a circle of garbage":
+    engine.itself = engine
+    del engine
+"""
+
+
+@pytest.mark.parametrize("how", ["kept", "dropped", "a circle of garbage"])
+def test_an_engine_that_nobody_closes_leaves_nothing_open_and_says_nothing(tmp_path: Path, how: str) -> None:
+    path = rasters.constant(tmp_path.resolve() / "a.tif", 7, overviews=(), tiled=False)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(path, "r+") as dataset:
+        dataset.build_overviews([2])
+    assert path.with_name("a.tif.ovr").exists()
+    done = subprocess.run(
+        [sys.executable, "-c", _LEFT_OPEN, how, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

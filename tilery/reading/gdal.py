@@ -10,14 +10,15 @@ a warp runs once, at the output's size, over few pixels: that is where most of t
 
 from __future__ import annotations
 
-import io
+import atexit
 import logging
 import math
 import threading
 import warnings
-from collections import defaultdict
+import weakref
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -75,59 +76,59 @@ class Handle:
         Raises:
             NotARaster, BrokenRaster, UnsupportedRaster: what the bytes turn out to be.
         """
+        _close_abandoned()
         driver = driver_of(source.read(0, 16))
-        self._source = source
-        self._ready: SourceFile | None = file_object(source, quiet=True)
-        self._files: list[SourceFile] = []
-        self.footing = footing or precheck.check(self._ready, driver)
-        path = source.open_path
-        if beside or self.footing.deflated is not None:
-            path = None  # they have no names; its blocks are looked at as they are read
-        self._added = path is None
-        self._beside = bool(beside)
-        self._path = path or gdal_files.add(self._file, {one.suffix: partial(self._file_beside, one) for one in beside})
-        self._check_block: Callable[[int, Callable[[int, int], bytes]], None] | None = None
+        self._files = gdal_files.DatasetFiles(source)
+        self.footing = footing or precheck.check(self._files.header, driver)
+        path, added = source.open_path, None
+        if path is None or beside or self.footing.deflated is not None:
+            # files beside it have no names; its blocks are looked at as they are read
+            path = added = gdal_files.add(self._files.open, {one.suffix: self._opener_of(one) for one in beside})
         try:
             with gdal_files.reachable():
-                self.dataset = self._open(driver, overview)
+                self.dataset = self._open(path, driver, overview, beside=bool(beside))
         except BaseException:
-            self._release_path()
+            if added:
+                gdal_files.remove(added)
             raise
-        if self.footing.deflated is not None:  # from now on pixels are read
-            self._check_block = self.footing.deflated.check
-            for file in self._files:
-                file.check = file.check or self._check_block
+        self._added = added
+        self._in_use = threading.RLock()
+        self._lost = weakref.finalize(self, _abandoned.append, (self.dataset, added))
+        self._lost.atexit = False
+        _handles.add(self)
+        if self.footing.deflated is not None:
+            self._files.check_blocks(self.footing.deflated.check)
 
-    def _open(self, driver: str, overview: int | None) -> DatasetReader:
+    def _opener_of(self, sidecar: Sidecar) -> Callable[[], SourceFile]:
+        deflated = sidecar.footing.deflated
+        return partial(self._files.open_beside, sidecar.source, _unchecked if deflated is None else deflated.check)
+
+    def _open(self, path: str, driver: str, overview: int | None, *, beside: bool) -> DatasetReader:
         options: dict[str, Any] = {"driver": driver, "sharing": False}
         if overview is not None:
             options["overview_level"] = overview
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE") if self._beside else nullcontext():
-                    dataset = rasterio.open(self._path, **options)
-                    if self._beside:  # GDAL looks for files beside a mask when it is first asked for
-                        _ = dataset.mask_flag_enums, dataset.overviews(1)
-        except FAILURES as error:
+        with ExitStack() as failed:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE") if beside else nullcontext():
+                        dataset = rasterio.open(path, **options)
+                        failed.callback(dataset.close)
+                        if beside:  # GDAL looks for files beside a mask when it is first asked for
+                            _ = dataset.mask_flag_enums, dataset.overviews(1)
+            except FAILURES as error:
+                self.check()
+                raise BrokenRaster(
+                    "The raster is damaged, cut short or of a kind that cannot be read.",
+                    parameter="url",
+                    private=str(error),
+                ) from None
             self.check()
-            raise BrokenRaster(
-                "The raster is damaged, cut short or of a kind that cannot be read.",
-                parameter="url",
-                private=str(error),
-            ) from None
-        try:
-            self.check()
-            self._agree(dataset)
-        except BaseException:
-            dataset.close()
-            raise
+            if not 0 < dataset.count <= _MAX_BANDS or max(dataset.shape) > _MAX_SIDE:
+                raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
+            need_own_overviews(dataset)
+            failed.pop_all()
         return dataset
-
-    def _agree(self, dataset: DatasetReader) -> None:
-        if not 0 < dataset.count <= _MAX_BANDS or max(dataset.shape) > _MAX_SIDE:
-            raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
-        need_own_overviews(dataset)
 
     @contextmanager
     def use(self) -> Iterator[DatasetReader]:
@@ -136,7 +137,7 @@ class Handle:
         Raises:
             SourceChanged, TileryError: why they did not.
         """
-        with gdal_files.reachable():
+        with self._in_use, gdal_files.reachable():
             try:
                 yield self.dataset
             finally:
@@ -151,42 +152,53 @@ class Handle:
         Raises:
             SourceChanged, TileryError: why they did not.
         """
-        for file in self._files:
-            if file.failure is not None:
-                failure, file.failure = file.failure, None
-                raise failure
+        self._files.need_all()
 
     def close(self) -> None:
         """Close the dataset. Whoever closes it is mostly at work for another raster, so a failure is only logged."""
-        try:
+        if self._lost.detach() is not None:
+            _close(self.dataset, self._added)
+
+    def close_if_idle(self) -> None:
+        """Close the dataset unless a thread is at work with it."""
+        if self._in_use.acquire(blocking=False):
             try:
-                with gdal_files.reachable():
-                    self.dataset.close()
+                self.close()
             finally:
-                self._release_path()
-        except Exception:
-            logger.warning("a raster could not be closed", exc_info=True)
+                self._in_use.release()
 
-    def _release_path(self) -> None:
-        if self._added:
-            gdal_files.remove(self._path)
 
-    def _file(self) -> io.RawIOBase:
-        # The first has the bytes of the header already.
-        file, self._ready = self._ready or file_object(self._source, quiet=True), None
-        file.seek(0)
-        file.check = self._check_block
-        self._keep(file)
-        return file
+_handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+_abandoned: deque[tuple[DatasetReader, str | None]] = deque()
+"""Datasets whose handles nobody closed, and the paths that were added for them. The garbage collector finds them
+anywhere, also while GDAL waits for our bytes and must not be called: they are closed when the next one is opened.
+"""
 
-    def _file_beside(self, sidecar: Sidecar) -> io.RawIOBase:
-        file = file_object(sidecar.source, quiet=True)
-        file.check = _unchecked if sidecar.footing.deflated is None else sidecar.footing.deflated.check
-        self._keep(file)
-        return file
 
-    def _keep(self, file: SourceFile) -> None:
-        self._files = [*(other for other in self._files if not other.closed or other.failure), file]
+def _close(dataset: DatasetReader, added: str | None) -> None:
+    try:
+        try:
+            with gdal_files.reachable():
+                dataset.close()
+        finally:
+            if added:
+                gdal_files.remove(added)
+    except Exception:
+        logger.warning("a raster could not be closed", exc_info=True)
+
+
+def _close_abandoned() -> None:
+    with suppress(IndexError):
+        while True:
+            _close(*_abandoned.popleft())
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is open at the end of the process: GDAL would do it when there is no Python any more."""
+    for handle in tuple(_handles):
+        handle.close_if_idle()
+    _close_abandoned()
 
 
 def _unchecked(_start: int, _read: Callable[[int, int], bytes]) -> None:

@@ -4,6 +4,9 @@ rasterio keeps what it was given to open files with in context variables, and fo
 which a dataset was opened. A dataset of ours outlives its request, and each request has a context of its own: so the
 values of those variables are kept here and put in place around every opening, every use and every closing.
 
+A dataset that is closed without them, as by the garbage collector, cannot close its files, and GDAL prints that it
+could not: whoever opens one sees to it that it is closed within `reachable`.
+
 The folder is made once. rasterio would make one for each dataset, and GDAL's list of folders is not locked while other
 threads look into it.
 """
@@ -18,9 +21,15 @@ from typing import Any
 
 from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS, _OPENER_REGISTRY, _opener_registration
 
+from tilery.storage.bytes.file_object import SourceFile, file_object
+from tilery.storage.bytes.protocol import ByteSource
+
 _NAME = "raster"
 
 _Opener = Callable[[], io.RawIOBase]
+
+Check = Callable[[int, Callable[[int, int], bytes]], None]
+"""What looks at bytes before GDAL has them; see `SourceFile.check`."""
 
 _openers: dict[str, dict[str, _Opener]] = {}
 _numbers = count()
@@ -54,6 +63,53 @@ def add(opener: _Opener, beside: Mapping[str, _Opener] | None = None) -> str:
 def remove(path: str) -> None:
     """Take a file out of the folder. Whoever has it open may read on."""
     _openers.pop(path.rsplit("/", 2)[1], None)
+
+
+class DatasetFiles:
+    """The files of one dataset that GDAL reads through us, and whether all their bytes arrived."""
+
+    def __init__(self, source: ByteSource) -> None:
+        """Open the raster's own file, for a look at its header."""
+        self._source = source
+        self.header = file_object(source, quiet=True)
+        """The file that was opened first; GDAL gets it too, with the bytes that it has already."""
+        self._is_new = True
+        self._files: list[SourceFile] = []
+        self._check_block: Check | None = None
+
+    def open(self) -> SourceFile:
+        """Open the raster's own file for GDAL."""
+        file, self._is_new = self.header if self._is_new else file_object(self._source, quiet=True), False
+        file.seek(0)
+        file.check = self._check_block
+        return self._kept(file)
+
+    def open_beside(self, source: ByteSource, check: Check) -> SourceFile:
+        """Open a file beside the raster for GDAL, with what looks at its bytes."""
+        file = file_object(source, quiet=True)
+        file.check = check
+        return self._kept(file)
+
+    def check_blocks(self, check: Check) -> None:
+        """Have the raster's bytes looked at from now on, when pixels are read."""
+        self._check_block = check
+        for file in self._files:
+            file.check = file.check or check
+
+    def need_all(self) -> None:
+        """Check that all bytes arrived since this was last asked.
+
+        Raises:
+            SourceChanged, TileryError: why they did not.
+        """
+        for file in self._files:
+            if file.failure is not None:
+                failure, file.failure = file.failure, None
+                raise failure
+
+    def _kept(self, file: SourceFile) -> SourceFile:
+        self._files = [*(other for other in self._files if not other.closed or other.failure), file]
+        return file
 
 
 def _open(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
