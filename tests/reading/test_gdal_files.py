@@ -162,7 +162,13 @@ with engine.open(raster(Policy.from_sources([{f"{tmp_path}/"!r}]).locate({str(pa
 
 
 _LEFT_OPEN = """
-import gc, sys
+import atexit, gc, sys
+
+@atexit.register
+def nothing_is_left():  # registered first, so done last
+    assert not gdal_files._openers
+    assert not any(gdal_files._values.values()), gdal_files._values
+
 from tilery.engine import Engine, EngineOptions
 from tilery.reading import gdal_files, sidecars
 from tilery.reading.options import ReadOptions

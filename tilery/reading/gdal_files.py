@@ -13,6 +13,7 @@ threads look into it.
 
 from __future__ import annotations
 
+import atexit
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -121,7 +122,17 @@ def _open(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
     return opener()
 
 
-# Never ended: GDAL reads through the folder as long as any dataset is open.
+# GDAL reads through the folder as long as any dataset is open.
 with reachable():
     _registration = _opener_registration(f"{_NAME}s/{_NAME}", _open)
     _folder = _registration.__enter__().removesuffix(f"/{_NAME}")
+
+
+@atexit.register
+def _end() -> None:
+    """Take the folder away at the end of the process, unless a thread is still at work with one of its files: rasterio
+    would do it when its context variables are gone, and say so.
+    """
+    if not _openers:
+        with reachable():
+            _registration.__exit__(None, None, None)
