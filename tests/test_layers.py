@@ -129,7 +129,7 @@ def test_rasters_are_opened_in_one_file() -> None:
     holders = {
         path.relative_to(ROOT).as_posix() for path in MODULES if "rasterio.open(" in path.read_text(encoding="utf-8")
     }
-    assert holders == {"tilery/reading/gdal.py", "tilery/publishing/rasters.py"}
+    assert holders == {"tilery/reading/gdal_handle.py", "tilery/publishing/rasters.py"}
 
 
 def test_parsed_parameters_are_taken_apart_where_they_are_typed() -> None:
@@ -155,6 +155,7 @@ def test_publishing_loads_neither_the_block_reader_nor_its_codecs() -> None:
     assert not loaded & {
         "imagecodecs",
         "tilery.reading.gdal",
+        "tilery.reading.gdal_handle",
         "tilery.reading.grid.reader",
         "tilery.reading.tiff.codecs",
     }

@@ -52,7 +52,7 @@ def test_gdal_is_not_asked_for_a_plain_file(tmp_path: Path, monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise AssertionError("GDAL was asked")
 
-    monkeypatch.setattr("tilery.reading.gdal.Handle.__init__", refuse)
+    monkeypatch.setattr("tilery.reading.gdal_handle.Handle.__init__", refuse)
     assert preview(rasters.rgb(tmp_path / "a.tif")).count == 3
 
 

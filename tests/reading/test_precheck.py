@@ -19,8 +19,8 @@ from tests.support.tiff import Tiff, picture
 from tests.support.upstream import Upstream
 from tilery.errors import UnsupportedRaster
 from tilery.reading import gdal_options
-from tilery.reading.gdal import Handle
 from tilery.reading.gdal_facts import driver_of
+from tilery.reading.gdal_handle import Handle
 from tilery.reading.precheck import Footing, check, jp2, tiff
 from tilery.storage.bytes.file_object import file_object
 from tilery.storage.locations import FileLocation

@@ -122,7 +122,7 @@ def test_a_raster_alone_stays_with_our_reader(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("GDAL was asked")
 
-    monkeypatch.setattr("tilery.reading.gdal.Handle.__init__", refuse)
+    monkeypatch.setattr("tilery.reading.gdal_handle.Handle.__init__", refuse)
     with Engine(engine_options(settings)) as engine:
         assert (small(engine, source).data == VALUE).all()
 

@@ -1,8 +1,8 @@
 """Rasters of the publisher's own: opened for reading whatever their format, and written.
 
-The service opens rasters in `tilery.reading.gdal` only, which takes nothing but the formats that it serves. A publisher
-names a file on purpose, so here every format is taken that leads nowhere else, sidecars and all; and with ``trust``
-every one that GDAL knows.
+The service opens rasters in `tilery.reading.gdal_handle` only, which takes nothing but the formats that it serves. A
+publisher names a file on purpose, so here every format is taken that leads nowhere else, sidecars and all; and with
+``trust`` every one that GDAL knows.
 """
 
 from __future__ import annotations

@@ -109,8 +109,9 @@ class RasterDataset:
 
     def _ask_gdal(self) -> Profile:
         """What GDAL says of the raster, which it then has open."""
-        from tilery.reading.gdal import GdalGridReader, Handle
+        from tilery.reading.gdal import GdalGridReader
         from tilery.reading.gdal_facts import profile_of
+        from tilery.reading.gdal_handle import Handle
 
         handle = Handle(self.source, beside=self._beside)
         try:
@@ -132,7 +133,7 @@ class RasterDataset:
         """Return whether the overviews show what a mask beside the raster takes away: it may have none of its own."""
         from rasterio.enums import MaskFlags
 
-        from tilery.reading.gdal import Handle
+        from tilery.reading.gdal_handle import Handle
 
         if all(one.suffix != ".msk" for one in self._beside):
             return True

@@ -85,7 +85,7 @@ def close(sidecars: Sequence[Sidecar]) -> None:
 
 
 def _opened(location: Location, stores: Stores) -> tuple[Sidecar, ...]:
-    from tilery.reading.gdal import Handle
+    from tilery.reading.gdal_handle import Handle
 
     try:
         source = stores.open(location)
