@@ -30,7 +30,6 @@ BLOCKS = ";".join(["b1*1.5"] * 64)
         f"/cog/preview.npy?expression={BLOCKS}&width=2048&height=2048",
         f"/cog/preview.tif?expression={BLOCKS}&width=1024&height=1024",
         "/cog/preview.tif?width=2048&height=2048&unscale=true",
-        "/cog/preview.png?width=2048&height=2048&color_formula=saturation+1.2",
         "/cog/preview.jp2?width=2048&height=2048",
         "/cog/preview.npy?algorithm=std&width=2048&height=2048",
         f"/cog/statistics?expression={BLOCKS}&width=1024&height=1024",
