@@ -309,7 +309,9 @@ def test_workers_fetch_and_decode_a_block_once_for_all(folder: Path, tmp_path: P
             assert {status for status, _ in answers} == {200}
     # without what each worker reads of the header
     fetched = sorted(asked for asked in upstream.ranges if asked and asked[1] - asked[0] > 100_000)
-    assert sum(last - first + 1 for first, last in fetched) > 0.7 * len(data)
+    assert (
+        sum(last - first + 1 for first, last in fetched) >= noise.nbytes
+    )  # each block of it, which nothing made smaller
     assert all(last < first for (_, last), (first, _) in pairwise(fetched))  # no byte twice
 
 
