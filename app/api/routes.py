@@ -45,7 +45,7 @@ def build(context: AppContext) -> FastAPI:
     app.router.routes.extend(viewer.ROUTES)
     _mount(app, context, layers.SHORT)
     described = [known_to(context, operation) for operation in (*operations, *layers.SHORT)]
-    app.openapi = lambda: openapi.describe(app, described)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.describe(app, described)  # type: ignore[method-assign]  # as FastAPI documents it
     return app
 
 

@@ -192,7 +192,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.terminate())
     # in a container, whose ports are reached from outside only where somebody has asked for it
-    _serve(_InvokeApi, ("0.0.0.0", arguments.port), emulator)  # noqa: S104
+    _serve(_InvokeApi, ("0.0.0.0", arguments.port), emulator)  # noqa: S104 - a container is asked from outside
     status = ended(process)
     emulator.fail("Runtime.ExitError", f"the function has ended with {status}")
     time.sleep(0.2)  # whoever waits is told

@@ -128,7 +128,7 @@ def purge(layer_id: str, old: bool, part: str | None) -> None:
     if old:
         layer = Catalog(catalog_store(None)).get(layer_id)
         served = tuple(f"{layer_id}/{name}/" for name in variants(layer, _source(layer), files_version(settings.get())))
-        keep = lambda key: key.startswith(served)  # noqa: E731
+        keep = lambda key: key.startswith(served)  # noqa: E731 - a name for one of two
     store, mine = _tile_store(), _part(part)
     with progress(quiet=False).step("purge", None, "tiles") as advance:
         removed = seeding.purge(store, f"{ids.check(layer_id)}/", keep=keep, part=mine, advance=advance)

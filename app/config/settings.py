@@ -1,7 +1,8 @@
 """Every setting that the service reads from its environment: typed, explained, and printed by ``tilery settings``.
 
 Ours begin with ``TILERY_``. Where TiTiler documents a setting of the same meaning its name is read as fallback, so that
-an environment written for TiTiler works as it is. No other module reads the environment.
+an environment written for TiTiler works as it is. Only what runs before there are settings reads the environment by
+itself: gunicorn's configuration, the Lambda handler.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
         self.stalled_since = 0.0
         """Moment of `time.monotonic` since which the client has not read all that was written; 0 when it has."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio gives no other kind
         """Begin to wait for the first head."""
         super().connection_made(transport)
         self._await_head()
