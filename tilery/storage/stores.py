@@ -18,8 +18,8 @@ from tilery.storage.locations import FileLocation, HttpLocation, Location
 from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
-    from tilery.storage.bytes.http import Servers
     from tilery.storage.bytes.s3 import Buckets
+    from tilery.storage.bytes.servers import Servers
 
 FORGET_MISSING = 2.0
 """Seconds for which the answer that an object is missing or denied is repeated without asking again."""
@@ -84,7 +84,7 @@ class Stores:
         self._check_process()
         with self._lock:
             if self._servers is None:
-                from tilery.storage.bytes.http import Servers
+                from tilery.storage.bytes.servers import Servers
 
                 self._servers = Servers(self.options)
             return self._servers

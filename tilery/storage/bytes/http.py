@@ -5,29 +5,21 @@ from __future__ import annotations
 import random
 import re
 import time
-import weakref
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 
 from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
 from tilery.storage.bytes.connection import Answer, Broken, Connection
-from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
+from tilery.storage.bytes.servers import Server, Servers
 from tilery.storage.locations import HttpLocation
 from tilery.storage.options import StoreOptions
 
 WHOLE = 512 << 10
 """Bytes of an object that may be taken as a whole from a server that knows no ranges."""
-IDLE = 20.0
-"""Seconds after which an unused connection is not used again; many servers close theirs about then."""
 PAUSE = 0.05
 """Seconds before the second try at most, half of it on average; each further pause may be twice as long."""
-_SERVERS = 256
-_CONNECTIONS = 128
-"""Connections kept at most. Callers may name the hosts, and a process mostly has a thousand open files."""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -42,116 +34,6 @@ def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecu
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
     return RemoteSource(HttpOrigin(location, servers.of(location), servers.options), name=location.url, threads=threads)
-
-
-_Key = tuple[str, str, int, bool]
-"""Scheme, host and port of a server, and whether it is listed."""
-
-
-class Server:
-    """One server, and its share of the threads."""
-
-    __slots__ = ("_idle_connections", "_key", "_location", "_options", "bulkhead")
-
-    def __init__(self, key: _Key, location: HttpLocation, options: StoreOptions, idle: IdleConnections) -> None:
-        self._key = key
-        self._location = location
-        self._options = options
-        self._idle_connections = idle
-        self.bulkhead = Bulkhead(share(options.fetch_threads))
-
-    def take(self) -> Connection:
-        """A connection: the one used last if it is still good, else a new one."""
-        while (found := self._idle_connections.take(self._key)) is not None:
-            since, connection = found
-            if time.monotonic() - since < IDLE and connection.fresh():
-                return connection
-            connection.close()
-        options = self._options
-        return Connection(self._location, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout)
-
-    def give(self, connection: Connection) -> None:
-        """Keep the connection for later."""
-        self._idle_connections.give(self._key, connection)
-
-
-class IdleConnections:
-    """The connections that are kept for later, those of late: each holds one of the process's open files."""
-
-    def __init__(self) -> None:
-        self._all: OrderedDict[Connection, _Key] = OrderedDict()
-        self._of: dict[_Key, list[tuple[float, Connection]]] = {}
-        self._lock = Lock()
-        self._closed = False
-        weakref.finalize(self, _close_all, self._all)  # where nobody closes them
-
-    def take(self, server: _Key) -> tuple[float, Connection] | None:
-        """The connection to a server that was used last, and when."""
-        with self._lock:
-            idle = self._of.get(server)
-            if idle is None:
-                return None
-            found = idle.pop()
-            if not idle:
-                del self._of[server]
-            del self._all[found[1]]
-            return found
-
-    def give(self, server: _Key, connection: Connection) -> None:
-        """Keep a connection, and close the one that was kept for longest where they are too many.
-
-        After `close` it is closed instead: a thread was still fetching with it.
-        """
-        with self._lock:
-            oldest = connection
-            if not self._closed:
-                self._all[connection] = server
-                self._of.setdefault(server, []).append((time.monotonic(), connection))
-                if len(self._all) <= _CONNECTIONS:
-                    return
-                oldest, server = self._all.popitem(last=False)
-                idle = self._of[server]
-                del idle[0]  # the last is taken first, so the first is the oldest
-                if not idle:
-                    del self._of[server]
-        oldest.close()
-
-    def close(self) -> None:
-        """Close all connections, and those in use when they come back."""
-        with self._lock:
-            self._closed = True
-            self._of.clear()
-            _close_all(self._all)
-
-
-def _close_all(connections: OrderedDict[Connection, _Key]) -> None:
-    while connections:
-        connections.popitem()[0].close()
-
-
-class Servers:
-    """The servers that an engine talks to, those of late."""
-
-    def __init__(self, options: StoreOptions) -> None:
-        """Reach servers as the options say."""
-        self.options = options
-        self._servers: OrderedDict[_Key, Server] = OrderedDict()
-        self._idle_connections = IdleConnections()
-        self._lock = Lock()
-
-    def of(self, location: HttpLocation) -> Server:
-        """The server of this location."""
-        key = (location.scheme, location.host, location.port, location.listed)
-        with self._lock:
-            server = self._servers.pop(key, None) or Server(key, location, self.options, self._idle_connections)
-            self._servers[key] = server
-            if len(self._servers) > _SERVERS:
-                self._servers.popitem(last=False)
-            return server
-
-    def close(self) -> None:
-        """Close the connections, those in use when they come back."""
-        self._idle_connections.close()
 
 
 class HttpOrigin:
