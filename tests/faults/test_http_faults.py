@@ -18,7 +18,7 @@ from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import DeadlineExceeded, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
-from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http, servers
+from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http, retrying, servers
 from tilery.storage.bytes.remote import HEAD
 from tilery.storage.locations import HttpLocation
 from tilery.storage.policy import Policy
@@ -37,7 +37,7 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "PAUSE", 0.005)
+    monkeypatch.setattr(retrying, "PAUSE", 0.005)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def opened(upstream: Upstream, settings: Settings) -> ByteSource:
 PASSING = [
     Fault(status=500),
     Fault(status=502),
-    Fault(status=503, headers={"Retry-After": "1"}),
+    Fault(status=503, headers={"Retry-After": "0"}),
     Fault(status=504),
     Fault(status=429),
     Fault(reset=True),

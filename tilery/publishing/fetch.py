@@ -149,7 +149,8 @@ def opened(address: str, stores: StoreOptions) -> Iterator[ByteSource]:
 
 def _opened(address: str, stores: StoreOptions) -> ByteSource:
     """The object, opened by the service's own reader. The publisher named it, so its bucket or host is the list of
-    sources: its name may have signs that an entry of the list cannot have.
+    sources: its name may have signs that an entry of the list cannot have. A host that redirects may do so to any
+    public one.
     """
     from tilery.storage.policy import Policy, WrongSourcesError
     from tilery.storage.stores import Stores
@@ -159,4 +160,5 @@ def _opened(address: str, stores: StoreOptions) -> ByteSource:
         policy = Policy.from_sources([f"{whole[0]}/" if whole else address])
     except WrongSourcesError as error:
         raise InvalidParameter("This is not the address of a source.", parameter="source", private=str(error)) from None
-    return Stores(stores).open(policy.locate(address))
+    anywhere = Policy(entries=(*policy.entries, *Policy.from_sources(["https://*"]).entries))
+    return Stores(stores, anywhere.locate).open(policy.locate(address))

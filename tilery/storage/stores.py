@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -30,9 +31,16 @@ _REMEMBERED = 1024
 class Stores:
     """Stores by location."""
 
-    def __init__(self, options: StoreOptions | None = None) -> None:
-        """Reach stores as the options say. Nothing is connected yet."""
+    def __init__(self, options: StoreOptions | None = None, permit: Callable[[str], Location] | None = None) -> None:
+        """Reach stores as the options say. Nothing is connected yet.
+
+        Args:
+            options: how.
+            permit: returns where an address is that a server redirects to, or raises that it may not be read
+                (`tilery.storage.policy.Policy.locate`). None: none may be.
+        """
         self.options = options or StoreOptions()
+        self._permit = permit
         self._missing = _Missing()
         self._lock = Lock()
         self._process = os.getpid()
@@ -49,7 +57,7 @@ class Stores:
         Raises:
             SourceNotFound: there is no such object.
             SourceDenied: the store refuses it to us.
-            SourceRefused: its host has an address that may not be connected to, or answers with a redirect.
+            SourceRefused: its host has an address that may not be connected to, or redirects to what may not be read.
             UpstreamError: the store failed.
             UpstreamTimeout: the store did not answer in time.
             DeadlineExceeded: the request's time was up first.
@@ -86,7 +94,7 @@ class Stores:
             if self._servers is None:
                 from tilery.storage.bytes.servers import Servers
 
-                self._servers = Servers(self.options)
+                self._servers = Servers(self.options, self._permit)
             return self._servers
 
     @property

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, TileryError, UpstreamError, UpstreamTimeout
+from tilery.errors import SourceDenied, SourceNotFound, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
+from tilery.storage.bytes import redirects, retrying
 from tilery.storage.bytes.connection import Answer, Broken, Connection
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
-from tilery.storage.bytes.servers import Server, Servers
+from tilery.storage.bytes.servers import Servers
 from tilery.storage.locations import HttpLocation
-from tilery.storage.options import StoreOptions
 
 WHOLE = 512 << 10
 """Bytes of an object that may be taken as a whole from a server that knows no ranges."""
-PAUSE = 0.05
-"""Seconds before the second try at most, half of it on average; each further pause may be twice as long."""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -27,30 +24,26 @@ _DATE = re.compile(r"[A-Za-z0-9,: -]{1,40}")
 
 
 def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecutor) -> RemoteSource:
-    """The resource, opened with one request.
+    """The resource, opened with one request, and one more for each redirect before it.
 
     Raises:
-        SourceRefused: an address of the host is not allowed, or the answer is a redirect.
+        SourceRefused: an address of the host is not allowed, or it redirects to what may not be read.
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    return RemoteSource(HttpOrigin(location, servers.of(location), servers.options), name=location.url, threads=threads)
+    return RemoteSource(HttpOrigin(location, servers), name=location.url, threads=threads)
 
 
 class HttpOrigin:
-    """One resource of a server."""
+    """One resource, by the address that was asked for; its bytes may come from where that leads."""
 
-    __slots__ = ("_location", "_options", "_request", "_server")
+    __slots__ = ("_location", "_options", "_servers")
 
     interruptible = True
 
-    def __init__(self, location: HttpLocation, server: Server, options: StoreOptions) -> None:
+    def __init__(self, location: HttpLocation, servers: Servers) -> None:
         self._location = location
-        self._options = options
-        self._server = server
-        self._request = (
-            f"GET {location.target} HTTP/1.1\r\nHost: {location.authority}\r\nUser-Agent: Tilery\r\n"
-            "Accept: */*\r\nAccept-Encoding: identity\r\n"
-        )
+        self._options = servers.options
+        self._servers = servers
 
     def first(self, length: int) -> First:
         """The first bytes and the version they belong to; see `Origin.first`."""
@@ -89,7 +82,7 @@ class HttpOrigin:
             condition = f"If-None-Match: {version.etag}\r\n"
         elif version.modified:
             condition = f"If-Modified-Since: {version.modified}\r\n"
-        answer, body = self._get(0, 1, condition)
+        answer, body = self._get(0, 1, condition, renew=True)
         match answer.status:
             case 304:
                 return True
@@ -103,54 +96,82 @@ class HttpOrigin:
                 return False
         raise self._failure(answer)
 
-    def _get(self, start: int, length: int, condition: str) -> tuple[Answer, bytes]:
-        """An answer, with its body when it is data; tried again while that may help and time is left."""
-        request = f"{self._request}Range: bytes={start}-{start + length - 1}\r\n{condition}\r\n".encode("latin-1")
+    def _get(self, start: int, length: int, condition: str, *, renew: bool = False) -> tuple[Answer, bytes]:
+        """An answer, with its body when it is data; tried again while that may help and time is left.
+
+        Args:
+            start: first byte.
+            length: bytes.
+            condition: further lines of the request.
+            renew: find out anew where the address leads, unless that is known for some time to come.
+        """
+        lines = f"Range: bytes={start}-{start + length - 1}\r\n{condition}\r\n"
         tries = self._options.fetch_retries + 1
         with deadline.limit(self._options.request_timeout):
             for number in range(1, tries + 1):
                 try:
-                    with self._server.bulkhead:
-                        answer, body = self._exchange(request, start, length)
+                    answer, body = self._followed(lines, start, length, renew)
                 except TimeoutError:
                     deadline.check()
                     raise UpstreamTimeout(
                         "The store of this source does not answer.", private=self._location.private_name
                     ) from None
                 except (Broken, OSError) as error:
+                    asked = None
                     failure: TileryError = UpstreamError(
                         "The store of this source failed to answer.", private=f"{self._location.private_name}: {error}"
                     )
                 else:
                     if answer.status not in _AGAIN:
                         return answer, body
+                    asked = retrying.seconds_of(answer.headers.get("retry-after"))
                     failure = self._failure(answer)
-                pause = random.uniform(0, PAUSE * 2 ** (number - 1))  # noqa: S311  spreads the tries, keeps no secret
+                pause = retrying.pause(number, asked)
                 if number == tries or pause >= deadline.remaining():
                     raise failure
                 time.sleep(pause)
         raise deadline.exceeded()
 
-    def _exchange(self, request: bytes, start: int, length: int) -> tuple[Answer, bytes]:
-        while True:
-            connection = self._server.take()
-            reused = connection.requests > 0
-            try:
-                answer = connection.head(request)
-                body = self._data(connection, answer, start, length)
-            except (Broken, OSError) as error:
-                connection.close()
-                if reused and not connection.answered and not isinstance(error, TimeoutError):
-                    continue  # the server had closed it just before: that is no failure
-                raise
-            except BaseException:
-                connection.close()
-                raise
-            if connection.reusable:
-                self._server.give(connection)
-            else:
-                connection.close()
-            return answer, body
+    def _followed(self, lines: str, start: int, length: int, renew: bool) -> tuple[Answer, bytes]:
+        """The answer of the place that the address leads to."""
+        known = self._servers.redirects.find(self._location, for_long=renew)
+        if known is not None:
+            answer, body = self._exchange(known, lines, start, length)
+            if answer.status not in redirects.RUN_OUT:
+                return answer, body
+        place = self._location
+        for _ in range(redirects.MOST + 1):
+            answer, body = self._exchange(place, lines, start, length)
+            if answer.status not in redirects.STATUSES:
+                if place is not self._location and answer.status not in redirects.RUN_OUT | _AGAIN:
+                    self._servers.redirects.note(self._location, place)
+                return answer, body
+            place = self._servers.redirects.follow(place, answer)
+        raise redirects.too_many(self._location)
+
+    def _exchange(self, place: HttpLocation, lines: str, start: int, length: int) -> tuple[Answer, bytes]:
+        server = self._servers.of(place)
+        request = (self._servers.head(place) + lines).encode("latin-1")
+        with server.bulkhead:
+            while True:
+                connection = server.take()
+                reused = connection.requests > 0
+                try:
+                    answer = connection.head(request)
+                    body = self._data(connection, answer, start, length)
+                except (Broken, OSError) as error:
+                    connection.close()
+                    if reused and not connection.answered and not isinstance(error, TimeoutError):
+                        continue  # the server had closed it just before: that is no failure
+                    raise
+                except BaseException:
+                    connection.close()
+                    raise
+                if connection.reusable:
+                    server.give(connection)
+                else:
+                    connection.close()
+                return answer, body
 
     def _data(self, connection: Connection, answer: Answer, start: int, length: int) -> bytes:
         """The body, if it is the data that was asked for."""
@@ -184,14 +205,9 @@ class HttpOrigin:
                 return SourceDenied("The store refuses this source.", private=private)
             case 404 | 410:
                 return SourceNotFound("There is no such source.", private=private)
-            case status if 300 <= status < 400:
-                return SourceRefused(
-                    "This source redirects to another, and redirects are not followed.",
-                    parameter="url",
-                    private=private,
-                )
             case 429 | 503:
-                return UpstreamError("The store of this source is busy.", private=private, retry_after=1)
+                asked = retrying.seconds_of(answer.headers.get("retry-after"))
+                return UpstreamError("The store of this source is busy.", private=private, retry_after=asked or 1)
         return UpstreamError("The store of this source failed to answer.", private=private)
 
 

@@ -9,6 +9,7 @@ from threading import Lock
 
 from tilery.storage.bytes.connection import Connection
 from tilery.storage.bytes.fetching import Bulkhead, share
+from tilery.storage.bytes.redirects import Permit, Redirects
 from tilery.storage.locations import HttpLocation
 from tilery.storage.options import StoreOptions
 
@@ -106,9 +107,10 @@ def _close_all(connections: OrderedDict[Connection, _Key]) -> None:
 class Servers:
     """The servers that an engine talks to, those of late."""
 
-    def __init__(self, options: StoreOptions) -> None:
-        """Reach servers as the options say."""
+    def __init__(self, options: StoreOptions, permit: Permit | None = None) -> None:
+        """Reach servers as the options say, and follow their redirects to what is permitted."""
         self.options = options
+        self.redirects = Redirects(permit)
         self._servers: OrderedDict[_Key, Server] = OrderedDict()
         self._idle_connections = IdleConnections()
         self._lock = Lock()
@@ -122,6 +124,13 @@ class Servers:
             if len(self._servers) > _SERVERS:
                 self._servers.popitem(last=False)
             return server
+
+    def head(self, location: HttpLocation) -> str:
+        """The lines with which every request for this location begins."""
+        return (
+            f"GET {location.target} HTTP/1.1\r\nHost: {location.authority}\r\nUser-Agent: Tilery\r\n"
+            "Accept: */*\r\nAccept-Encoding: identity\r\n"
+        )
 
     def close(self) -> None:
         """Close the connections, those in use when they come back."""
