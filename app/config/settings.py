@@ -165,8 +165,8 @@ class Settings(EnvironmentSettings):
     """Seconds to wait for a connection to a store."""
     read_timeout: float = Field(10.0, gt=0, validation_alias=_names("READ_TIMEOUT"))
     """Seconds to wait for a store's next bytes."""
-    fetch_retries: int = Field(2, ge=0, validation_alias=_names("FETCH_RETRIES"))
-    """Further tries for a range that failed with 5xx or a broken connection."""
+    fetch_retries: int = Field(4, ge=0, validation_alias=_names("FETCH_RETRIES"))
+    """Further tries for a range that failed with 429, 5xx or a broken connection, while its request has time left."""
 
     # Process
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(

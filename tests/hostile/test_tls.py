@@ -148,7 +148,7 @@ def test_a_redirect_leaves_encryption_only_where_a_plain_address_is_listed(tmp_p
         entry = f"https://tiles.example:{upstream.port}/"
         for more in ((), ("https://*",), (f"https://127.0.0.1:{plain.port}/",)):
             settings = Settings(deadline=5.0, fetch_retries=0, sources=(entry, *more))
-            with pytest.raises(SourceRefused, match="from https to http.*TILERY_SOURCES"):
+            with pytest.raises(SourceRefused, match=r"from https to http.*TILERY_SOURCES"):
                 stores_of(settings).open(Policy.from_sources([entry]).locate(f"{entry}a.tif"))
         assert plain.requests == []
         settings = Settings(deadline=5.0, fetch_retries=0, sources=(entry, plain.root))

@@ -20,8 +20,8 @@ class StoreOptions:
     """Seconds to wait for the next bytes."""
     request_timeout: float = 25.0
     """Seconds that one request may take with all its tries."""
-    fetch_retries: int = 2
-    """Further tries for a range that failed with 5xx or a broken connection."""
+    fetch_retries: int = 4
+    """Further tries for a range that failed with 429, 5xx or a broken connection; within ``request_timeout``."""
     fetch_threads: int = 16
     """Range requests under way at a time."""
     aws: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)

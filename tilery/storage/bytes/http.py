@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 from tilery.errors import SourceDenied, SourceNotFound, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
@@ -129,7 +129,7 @@ class HttpOrigin:
                 pause = retrying.pause(number, asked)
                 if number == tries or pause >= deadline.remaining():
                     raise failure
-                time.sleep(pause)
+                sleep(pause)
         raise deadline.exceeded()
 
     def _followed(self, lines: str, start: int, length: int, renew: bool) -> tuple[Answer, bytes]:

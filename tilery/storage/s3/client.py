@@ -37,8 +37,8 @@ class Patience:
     read_timeout: float
     request_timeout: float
     retries: int
-    first_pause: float = 0.05
-    longest_pause: float = 1.0
+    first_pause: float = 0.1
+    longest_pause: float = 2.0
 
 
 class BucketClient:
