@@ -20,7 +20,7 @@ from app.api.operation import Family, FastRoute
 from app.api.raster import verbs
 from app.config import advice
 from app.config import settings as settings_
-from app.config.engine_options import engine_options, read_limits
+from app.config.engine_options import engine_options, read_limits, source_policy
 from app.config.settings import Settings
 from app.observing import redaction
 from app.serving.service import Service
@@ -31,7 +31,6 @@ from tilery.engine import Engine
 from tilery.geo.tms import TileMatrixSets
 from tilery.limits.memory import Memory
 from tilery.rendering.colormap import Colormaps
-from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -119,18 +118,18 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
     for family in families:
         engine.openers |= family.openers
     tile_store = open_tile_store(settings)
-    of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
+    of_catalog = [catalog.address] if catalog else []
     return AppContext(
         settings=settings,
         engine=engine,
         read_limits=read_limits(settings),
-        locations=Locations(Policy.from_sources(settings.sources), settings.revalidate_seconds),
+        locations=Locations(source_policy(settings), settings.revalidate_seconds),
         links=Links(settings),
         service=Service(settings, engine, tile_store),
         tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
         colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,
-        layer_locations=Locations(Policy.from_sources(of_layers), settings.revalidate_seconds),
+        layer_locations=Locations(source_policy(settings, *of_catalog), settings.revalidate_seconds),
         families=families,
     )
 

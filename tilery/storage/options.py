@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tilery.storage.locations import Location
+from tilery.storage.source_options import SourceOptions, chosen
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOptions:
@@ -26,3 +29,9 @@ class StoreOptions:
     """Range requests under way at a time."""
     aws: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     """Variables of AWS's own tools (``AWS_REGION``, ``AWS_PROFILE``, …), for what obstore does not find by itself."""
+    sources: tuple[SourceOptions, ...] = field(default=(), hash=False)
+    """Sources that are reached in another way than the others."""
+
+    def of(self, location: Location) -> SourceOptions | None:
+        """Return what is said of the source at a location, where something is."""
+        return chosen(self.sources, location)

@@ -137,6 +137,10 @@ class Policy:
                 return self._locate_file(_path_of_file_url(url))
         raise _refused(f"scheme {scheme[0]}")
 
+    def reach(self, location: Location) -> int:
+        """Return the length of the prefix by which an entry allows a location, of the longest one. -1: none does."""
+        return max((_reach(entry, location) for entry in self.entries), default=-1)
+
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
         """Statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
 
@@ -183,23 +187,31 @@ class Policy:
             raise _not_a_location("a key with an empty part between slashes is not supported")
         if len(key.encode()) > _LONGEST_KEY:
             raise _not_a_location("there are no keys as long as this")
-        for entry in self.entries:
-            if isinstance(entry, _PermittedBucket) and entry.bucket == bucket and _is_under(key, entry.prefix):
-                return S3Location(bucket=bucket, key=key)
+        location = S3Location(bucket=bucket, key=key)
+        if any(_reach(entry, location) >= 0 for entry in self.entries):
+            return location
         raise _refused(f"object s3://{bucket}/{key}")
 
     def _locate_resource(self, url: str) -> HttpLocation:
         scheme, host, port, path, query = _pieces(url)
-        for entry in self.entries:
-            if (
-                isinstance(entry, _Host)
-                and (entry.scheme, entry.host, entry.port) == (scheme, host, port)
-                and _is_under(path, entry.path)
-            ):
-                return HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=True)
+        location = HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=True)
+        if any(_reach(entry, location) >= 0 for entry in self.entries):
+            return location
         if _AnyPublicHost() in self.entries and scheme == "https" and port == _PORTS["https"] and _is_public(host):
             return HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=False)
         raise _refused(f"resource {scheme}://{host}:{port}{path}")
+
+
+def _reach(entry: _Entry, location: Location) -> int:
+    """The length of the prefix by which an entry names an object or a resource. -1: it does not."""
+    if isinstance(entry, _PermittedBucket) and isinstance(location, S3Location):
+        if entry.bucket == location.bucket and _is_under(location.key, entry.prefix):
+            return len(entry.prefix)
+    elif isinstance(entry, _Host) and isinstance(location, HttpLocation):
+        place = (location.scheme, location.host, location.port)
+        if (entry.scheme, entry.host, entry.port) == place and _is_under(location.path, entry.path):
+            return len(entry.path)
+    return -1
 
 
 def _entry(text: str, variable: str, check_directories: bool) -> _Entry:

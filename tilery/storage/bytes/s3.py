@@ -29,6 +29,7 @@ from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.locations import S3Location
 from tilery.storage.options import StoreOptions
 from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
+from tilery.storage.source_options import SourceOptions
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -43,17 +44,17 @@ def open_s3(location: S3Location, buckets: Buckets, threads: ThreadPoolExecutor)
     Raises:
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    return RemoteSource(S3Origin(location, buckets.of(location.bucket)), name=location.url, threads=threads)
+    return RemoteSource(S3Origin(location, buckets.of(location)), name=location.url, threads=threads)
 
 
 class Bucket:
-    """A bucket: its client, and its share of the threads."""
+    """A bucket, or a part of it that is reached in a way of its own: its client, and its share of the threads."""
 
-    def __init__(self, name: str, options: StoreOptions) -> None:
+    def __init__(self, name: str, options: StoreOptions, own: SourceOptions | None = None) -> None:
         patience = Patience(
             read_timeout=options.read_timeout, request_timeout=options.request_timeout, retries=options.fetch_retries
         )
-        self.client = BucketClient(name, options, patience)
+        self.client = BucketClient(name, options, patience, own=own)
         self.bulkhead = Bulkhead(share(options.fetch_threads))
 
 
@@ -63,15 +64,17 @@ class Buckets:
     def __init__(self, options: StoreOptions) -> None:
         """Reach buckets as the options say."""
         self._options = options
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[tuple[str, str | None], Bucket] = {}
         self._lock = Lock()
 
-    def of(self, name: str) -> Bucket:
-        """The bucket of this name."""
+    def of(self, location: S3Location) -> Bucket:
+        """The bucket of an object."""
+        own = self._options.of(location)
+        key = (location.bucket, own.address if own is not None else None)
         with self._lock:
-            if name not in self._buckets:
-                self._buckets[name] = Bucket(name, self._options)
-            return self._buckets[name]
+            if key not in self._buckets:
+                self._buckets[key] = Bucket(location.bucket, self._options, own)
+            return self._buckets[key]
 
 
 class S3Origin:

@@ -12,6 +12,7 @@ from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.redirects import Permit, Redirects
 from tilery.storage.locations import HttpLocation
 from tilery.storage.options import StoreOptions
+from tilery.storage.source_options import request_head
 
 IDLE = 20.0
 """Seconds after which an unused connection is not used again; many servers close theirs about then."""
@@ -127,10 +128,7 @@ class Servers:
 
     def head(self, location: HttpLocation) -> str:
         """The lines with which every request for this location begins."""
-        return (
-            f"GET {location.target} HTTP/1.1\r\nHost: {location.authority}\r\nUser-Agent: Tilery\r\n"
-            "Accept: */*\r\nAccept-Encoding: identity\r\n"
-        )
+        return request_head(location, self.options.sources)
 
     def close(self) -> None:
         """Close the connections, those in use when they come back."""

@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
 from typing import Any, TypeVar
@@ -20,8 +20,9 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from tilery.storage.options import StoreOptions
-from tilery.storage.s3.environment import credentials_of_profile, region
+from tilery.storage.s3.environment import Credential, credentials_of_profile, region
 from tilery.storage.s3.region import find_region
+from tilery.storage.source_options import SourceOptions
 
 T = TypeVar("T")
 
@@ -44,9 +45,27 @@ class Patience:
 class BucketClient:
     """The client of one bucket, or of the part of it below a prefix."""
 
-    def __init__(self, name: str, options: StoreOptions, patience: Patience, *, prefix: str | None = None) -> None:
-        """Make the client; no request is sent yet."""
+    def __init__(
+        self,
+        name: str,
+        options: StoreOptions,
+        patience: Patience,
+        *,
+        prefix: str | None = None,
+        own: SourceOptions | None = None,
+    ) -> None:
+        """Make the client; no request is sent yet.
+
+        Args:
+            name: of the bucket.
+            options: how stores are reached.
+            patience: how long to wait.
+            prefix: of the part that is meant.
+            own: how this one is reached, where that differs.
+        """
         self._name = name
+        options = options if own is None else _with(options, own)
+        self._own = own
         self._prefix = prefix
         self._options = options
         self._patience = patience
@@ -88,7 +107,8 @@ class BucketClient:
             config["endpoint"] = options.s3_endpoint
         if self._region:
             config["region"] = self._region
-        credentials = None if options.s3_anonymous else credentials_of_profile(options.aws)
+        if self._own is not None and self._own.requester_pays:
+            config["request_payer"] = True
         return S3Store(
             self._name,
             prefix=self._prefix,
@@ -109,8 +129,38 @@ class BucketClient:
                     "base": 2,
                 },
             },
-            credential_provider=credentials,  # type: ignore[arg-type]  # a union of obstore's own protocols
+            credential_provider=None if options.s3_anonymous else self._credentials(),  # type: ignore[arg-type]  # a union of obstore's own protocols
         )
+
+    def _credentials(self) -> Callable[[], Credential] | None:
+        """What gives keys where obstore does not find them itself."""
+        if self._own is not None and (keys := self._own.keys) is not None:
+            return lambda: {
+                "access_key_id": keys.access_key_id,
+                "secret_access_key": keys.secret_access_key,
+                "token": keys.session_token,
+                "expires_at": None,
+            }
+        return credentials_of_profile(self._options.aws)
+
+
+def _with(options: StoreOptions, own: SourceOptions) -> StoreOptions:
+    """Return the options with what is said of one source in the place of what is said of all."""
+    aws = dict(options.aws)
+    if own.region:
+        aws["AWS_REGION"] = own.region
+    if own.profile:
+        aws["AWS_PROFILE"] = own.profile
+        if not own.region:
+            aws.pop("AWS_REGION", None)  # the profile has one of its own
+    keyed = own.anonymous is None and (own.keys or own.profile or own.role)
+    anonymous = False if keyed else own.anonymous
+    return replace(
+        options,
+        s3_endpoint=own.endpoint or options.s3_endpoint,
+        s3_anonymous=options.s3_anonymous if anonymous is None else anonymous,
+        aws=aws,
+    )
 
 
 def is_misplaced(text: str) -> bool:
