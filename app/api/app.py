@@ -101,9 +101,19 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 advice.advise(self.context.settings, logger.warning)
+                await self._prepare()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+    async def _prepare(self) -> None:
+        """Look up the credentials of the buckets that may be read, before a tile has to wait for them."""
+        buckets = self.context.layer_locations.policy.buckets()
+        if buckets:
+            try:
+                await asyncio.to_thread(self.context.engine.stores.prepare, buckets)
+            except Exception:  # whoever reads from that bucket is told, and all others can be served
+                logger.exception("The clients of the buckets could not be made.")
 
 
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:

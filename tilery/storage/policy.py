@@ -141,6 +141,11 @@ class Policy:
         """Return the length of the prefix by which an entry allows a location, of the longest one. -1: none does."""
         return max((_reach(entry, location) for entry in self.entries), default=-1)
 
+    def buckets(self) -> list[S3Location]:
+        """Return where its entries are that are in S3."""
+        found = [entry for entry in self.entries if isinstance(entry, _PermittedBucket)]
+        return [S3Location(bucket=entry.bucket, key=entry.prefix) for entry in found]
+
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
         """Statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
 

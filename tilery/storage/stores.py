@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tilery.errors import SourceDenied, SourceNotFound
 from tilery.storage.bytes.local import LocalSource
 from tilery.storage.bytes.protocol import ByteSource
-from tilery.storage.locations import FileLocation, HttpLocation, Location
+from tilery.storage.locations import FileLocation, HttpLocation, Location, S3Location
 from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ class Stores:
         except (SourceDenied, SourceNotFound) as error:
             self._missing.note(location, error)
             raise
+
+    def prepare(self, locations: Sequence[S3Location]) -> None:
+        """Make the clients of buckets, whose credentials are then looked up, before anybody waits for them."""
+        for location in locations:
+            self.buckets.of(location)
 
     @property
     def threads(self) -> ThreadPoolExecutor:

@@ -1,8 +1,8 @@
 """Objects in S3, by ranges.
 
-Requests are signed and sent by obstore, which finds credentials itself: in the environment, from the role of the task
-or the instance, by web identity. Buckets are named by the policy and the address of the service by a setting, so there
-is no address to check here. One store object a bucket is kept, with its connections and credentials.
+Requests are signed and sent by obstore, with the credentials that `tilery.storage.s3` finds. Buckets are named by the
+policy and the address of the service by a setting, so there is no address to check here. One store object a bucket, or
+a part of it with options of its own, is kept, with its connections and credentials.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from obstore import GetOptions
 
 _STATUS = re.compile(r"status code: (\d{3})")
+_NO_KEYS = "External AWS credential provider"
+"""What obstore says where `tilery.storage.s3.lookups` found no keys, or none of a role."""
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
@@ -149,6 +151,10 @@ class S3Origin:
             except FileNotFoundError as error:
                 raise SourceNotFound("There is no such source.", private=_cause(error)) from None
             except (PermissionDeniedError, UnauthenticatedError) as error:
+                if _NO_KEYS in str(error):
+                    raise UpstreamError(
+                        "The server has no credentials for the store of this source.", private=_cause(error)
+                    ) from None
                 raise SourceDenied("The store refuses this source.", private=_cause(error)) from None
             except (BaseError, OSError, ValueError) as error:
                 raise _failure(_cause(error)) from None

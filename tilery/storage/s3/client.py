@@ -1,8 +1,8 @@
-"""A bucket's client: requests are signed and sent by obstore, which finds credentials itself.
+"""A bucket's client: requests are signed and sent by obstore.
 
-It knows the variables, the role of a task or an instance, and web identity; what it does not know, the files of AWS's
-command line, is read in `tilery.storage.s3.environment`. A bucket that is in another region than was thought is found
-when the first request says so.
+It takes keys from variables itself; those that run out are looked up in the background, so that no request waits for
+them (`tilery.storage.s3.lookups`). A bucket that is in another region than was thought is found when the first request
+says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from tilery.storage.options import StoreOptions
-from tilery.storage.s3.environment import Credential, credentials_of_profile, region
+from tilery.storage.s3.environment import Credential, region
+from tilery.storage.s3.lookups import look_up_of
+from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.s3.region import find_region
 from tilery.storage.source_options import SourceOptions
 
@@ -66,6 +68,7 @@ class BucketClient:
         self._name = name
         options = options if own is None else _with(options, own)
         self._own = own
+        self._credentials = _credentials(options, own)
         self._prefix = prefix
         self._options = options
         self._patience = patience
@@ -129,19 +132,16 @@ class BucketClient:
                     "base": 2,
                 },
             },
-            credential_provider=None if options.s3_anonymous else self._credentials(),  # type: ignore[arg-type]  # a union of obstore's own protocols
+            credential_provider=self._credentials,  # type: ignore[arg-type]  # a union of obstore's own protocols
         )
 
-    def _credentials(self) -> Callable[[], Credential] | None:
-        """What gives keys where obstore does not find them itself."""
-        if self._own is not None and (keys := self._own.keys) is not None:
-            return lambda: {
-                "access_key_id": keys.access_key_id,
-                "secret_access_key": keys.secret_access_key,
-                "token": keys.session_token,
-                "expires_at": None,
-            }
-        return credentials_of_profile(self._options.aws)
+
+def _credentials(options: StoreOptions, own: SourceOptions | None) -> Callable[[], Credential] | None:
+    """What gives keys. None: obstore takes them from variables, or there are none to be used."""
+    look_up = None if options.s3_anonymous else look_up_of(options.aws, own)
+    if look_up is None or (own is not None and own.keys and not own.role):
+        return look_up  # what is written down does not run out
+    return Refreshing(look_up)
 
 
 def _with(options: StoreOptions, own: SourceOptions) -> StoreOptions:
