@@ -27,19 +27,16 @@ _OURS = frozenset(
     {"host", "range", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "expect"}
 )
 """Headers that would make another request of it."""
-_OF_S3 = (
-    "region",
-    "endpoint",
-    "anonymous",
-    "requester_pays",
-    "profile",
-    "access_key_id",
-    "secret_access_key",
-    "session_token",
-    "role",
-    "external_id",
-)
-_OF_HTTP = ("headers", "query")
+_OF = {
+    "s3": frozenset(
+        {"region", "endpoint", "anonymous", "requester_pays", "profile", "access_key_id", "secret_access_key"}
+        | {"session_token", "role", "external_id"}
+    ),
+    "gs": frozenset({"endpoint", "anonymous", "service_account"}),
+    "az": frozenset({"endpoint", "anonymous", "account", "account_key", "query"}),
+    "https": frozenset({"headers", "query"}),
+}
+"""What can be said of sources, by the scheme of their addresses."""
 
 
 def _header_names(headers: dict[str, str]) -> dict[str, str]:
@@ -86,6 +83,9 @@ class _Entry(BaseModel):
     session_token: str | None = None
     role: Annotated[str, AfterValidator(_is_role)] | None = None
     external_id: str | None = None
+    service_account: str | None = None
+    account: Annotated[str, Field(pattern=r"^[a-z0-9]{3,24}$")] | None = None
+    account_key: str | None = None
     headers: Annotated[dict[str, str], AfterValidator(_header_names)] = Field(default_factory=dict)
     query: Annotated[str, AfterValidator(_signature)] | None = None
 
@@ -147,6 +147,9 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
             keys=keys,
             role=found.role,
             external_id=found.external_id,
+            service_account=found.service_account,
+            account=found.account,
+            account_key=found.account_key,
             headers=found.headers,
             query=found.query or "",
         )
@@ -161,20 +164,22 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
 
 def _check(entry: _Entry) -> None:
     """Check that what is said goes together."""
-    is_s3 = entry.url.lower().startswith("s3:")
-    for name in _OF_HTTP if is_s3 else _OF_S3:
-        if name in entry.model_fields_set:
-            raise ValueError(f"{name!r} is for {'https' if is_s3 else 's3'} sources")
-    if not is_s3 and "*" in entry.url and entry.model_fields_set & set(_OF_HTTP):
-        raise ValueError(
-            "headers and queries are for named hosts only: they would be sent to whatever host is asked for"
-        )
+    scheme = entry.url[:2].lower()
+    scheme = scheme if scheme in _OF else "https"
+    for name in sorted(entry.model_fields_set - {"url"} - _OF[scheme]):
+        takers = " and ".join(other for other, names in _OF.items() if name in names)
+        raise ValueError(f"{name!r} is for {takers} sources")
+    if scheme == "https" and "*" in entry.url and entry.model_fields_set & _OF["https"]:
+        raise ValueError("headers and queries are for named hosts only: they would be sent to whoever is asked for")
     if (entry.access_key_id is None) != (entry.secret_access_key is None) or (
         entry.session_token and not entry.access_key_id
     ):
         raise ValueError("'access_key_id' and 'secret_access_key' go together")
-    if entry.anonymous and (entry.access_key_id or entry.profile or entry.role):
-        raise ValueError("'anonymous' goes with no keys, profile or role")
+    keyed = entry.access_key_id or entry.profile or entry.role or entry.service_account or entry.account_key
+    if entry.anonymous and (keyed or (scheme == "az" and entry.query)):
+        raise ValueError("'anonymous' goes with no keys, profile, role or signature")
+    if entry.account_key and entry.query:
+        raise ValueError("'account_key' and 'query' are two ways to sign")
     if entry.external_id and not entry.role:
         raise ValueError("'external_id' goes with 'role'")
 

@@ -23,7 +23,7 @@ class SourceOptions:
     """What is said of the sources whose addresses begin with one. Secrets are in no text that is made of it."""
 
     address: str
-    """``s3://bucket/prefix/`` or ``https://host/path/``, as an entry of the sources."""
+    """``s3://bucket/prefix/``, ``gs://…``, ``az://…`` or ``https://host/path/``, as an entry of the sources."""
     where: Policy
     """What the address allows: it tells which locations are meant."""
     region: str | None = None
@@ -37,10 +37,15 @@ class SourceOptions:
     """ARN of a role that is assumed."""
     external_id: str | None = field(default=None, repr=False)
     """What the role's owner asks to be told."""
+    service_account: str | None = None
+    """Path of the file with a service account's key, of Google."""
+    account: str | None = None
+    """Name of the storage account, of Azure."""
+    account_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """Lines of each HTTP request, by name."""
     query: str = field(default="", repr=False)
-    """What each HTTP request's query ends with, as a signature."""
+    """What each HTTP request's query ends with, as a signature; of Azure too."""
 
 
 def chosen(options: Sequence[SourceOptions], location: Location) -> SourceOptions | None:

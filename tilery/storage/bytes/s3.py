@@ -26,7 +26,7 @@ from tilery.limits import deadline
 from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
-from tilery.storage.locations import S3Location
+from tilery.storage.locations import CloudLocation, S3Location
 from tilery.storage.options import StoreOptions
 from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
 from tilery.storage.source_options import SourceOptions
@@ -34,14 +34,16 @@ from tilery.storage.source_options import SourceOptions
 if TYPE_CHECKING:
     from obstore import GetOptions
 
+    from tilery.storage.clouds import CloudClient
+
 _STATUS = re.compile(r"status code: (\d{3})")
 _NO_KEYS = "External AWS credential provider"
 """What obstore says where `tilery.storage.s3.lookups` found no keys, or none of a role."""
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
-def open_s3(location: S3Location, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
-    """The object, opened with one request.
+def open_s3(location: S3Location | CloudLocation, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
+    """The object, opened with one request; of another cloud's store too, which obstore reads alike.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
@@ -52,11 +54,19 @@ def open_s3(location: S3Location, buckets: Buckets, threads: ThreadPoolExecutor)
 class Bucket:
     """A bucket, or a part of it that is reached in a way of its own: its client, and its share of the threads."""
 
-    def __init__(self, name: str, options: StoreOptions, own: SourceOptions | None = None) -> None:
+    def __init__(
+        self, location: S3Location | CloudLocation, options: StoreOptions, own: SourceOptions | None = None
+    ) -> None:
         patience = Patience(
             read_timeout=options.read_timeout, request_timeout=options.request_timeout, retries=options.fetch_retries
         )
-        self.client = BucketClient(name, options, patience, own=own)
+        self.client: BucketClient | CloudClient
+        if isinstance(location, S3Location):
+            self.client = BucketClient(location.bucket, options, patience, own=own)
+        else:
+            from tilery.storage.clouds import CloudClient
+
+            self.client = CloudClient(location, options, patience, own)
         self.bulkhead = Bulkhead(share(options.fetch_threads))
 
 
@@ -66,16 +76,17 @@ class Buckets:
     def __init__(self, options: StoreOptions) -> None:
         """Reach buckets as the options say."""
         self._options = options
-        self._buckets: dict[tuple[str, str | None], Bucket] = {}
+        self._buckets: dict[tuple[str, str, str | None], Bucket] = {}
         self._lock = Lock()
 
-    def of(self, location: S3Location) -> Bucket:
+    def of(self, location: S3Location | CloudLocation) -> Bucket:
         """The bucket of an object."""
         own = self._options.of(location)
-        key = (location.bucket, own.address if own is not None else None)
+        service = "s3" if isinstance(location, S3Location) else location.service
+        key = (service, location.bucket, own.address if own is not None else None)
         with self._lock:
             if key not in self._buckets:
-                self._buckets[key] = Bucket(location.bucket, self._options, own)
+                self._buckets[key] = Bucket(location, self._options, own)
             return self._buckets[key]
 
 
@@ -86,7 +97,7 @@ class S3Origin:
 
     interruptible = False
 
-    def __init__(self, location: S3Location, bucket: Bucket) -> None:
+    def __init__(self, location: S3Location | CloudLocation, bucket: Bucket) -> None:
         self._location = location
         self._bucket = bucket
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
@@ -25,6 +25,9 @@ from tilery.storage.s3.lookups import look_up_of
 from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.s3.region import find_region
 from tilery.storage.source_options import SourceOptions
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 T = TypeVar("T")
 
@@ -42,6 +45,18 @@ class Patience:
     retries: int
     first_pause: float = 0.1
     longest_pause: float = 2.0
+
+    def retry_config(self) -> RetryConfig:
+        """Return the same in obstore's words."""
+        return {
+            "max_retries": self.retries,
+            "retry_timeout": timedelta(seconds=self.request_timeout),
+            "backoff": {
+                "init_backoff": timedelta(seconds=self.first_pause),
+                "max_backoff": timedelta(seconds=self.longest_pause),
+                "base": 2,
+            },
+        }
 
 
 class BucketClient:
@@ -123,15 +138,7 @@ class BucketClient:
                 "timeout": timedelta(seconds=patience.request_timeout),
                 "user_agent": "Tilery",
             },
-            retry_config={
-                "max_retries": patience.retries,
-                "retry_timeout": timedelta(seconds=patience.request_timeout),
-                "backoff": {
-                    "init_backoff": timedelta(seconds=patience.first_pause),
-                    "max_backoff": timedelta(seconds=patience.longest_pause),
-                    "base": 2,
-                },
-            },
+            retry_config=patience.retry_config(),
             credential_provider=self._credentials,  # type: ignore[arg-type]  # a union of obstore's own protocols
         )
 
