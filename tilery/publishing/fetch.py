@@ -22,6 +22,7 @@ from tilery.storage.options import StoreOptions
 if TYPE_CHECKING:
     from tilery.storage.bytes import ByteSource
 
+_BUCKETS = ("s3://", "gs://", "az://")
 _PART = 8 << 20
 _AT_A_TIME = 4
 _SPARE = 256 << 20
@@ -49,14 +50,14 @@ class PublishedSource:
 
 def name_of(address: str) -> str:
     """The last part of an address, without a query."""
-    if address.startswith("s3://"):  # a key has no query and no percent-encoding
+    if address.startswith(_BUCKETS):  # a key has no query and no percent-encoding
         return Path(address).name
     return Path(unquote(urlsplit(address).path) if "://" in address else address).name
 
 
 def is_remote(address: str) -> bool:
-    """True for ``https://``, ``http://`` and ``s3://``."""
-    return address.startswith(("https://", "http://", "s3://"))
+    """True for ``https://``, ``http://``, ``s3://``, ``gs://`` and ``az://``."""
+    return address.startswith(("https://", "http://", *_BUCKETS))
 
 
 def origin(address: str, stores: StoreOptions) -> PublishedSource:
