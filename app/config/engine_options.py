@@ -48,7 +48,7 @@ def source_policy(settings: Settings, *more: str) -> Policy:
 
 
 def _sources(settings: Settings) -> tuple[SourceOptions, ...]:
-    return sources_file.read(settings.sources_file, os.environ) if settings.sources_file else ()
+    return sources_file.read(settings.sources_file) if settings.sources_file else ()
 
 
 def engine_options(settings: Settings) -> EngineOptions:

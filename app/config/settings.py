@@ -203,7 +203,7 @@ class Settings(EnvironmentSettings):
                 problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
         if self.sources_file:
             try:
-                sources_file.read(self.sources_file, os.environ)
+                sources_file.read(self.sources_file)
             except WrongVariables as error:
                 problems |= error.problems
         return problems

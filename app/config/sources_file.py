@@ -6,6 +6,7 @@ Secrets need not be in it: ``${NAME}`` stands for a variable of the environment.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from app.config.environment import WrongVariables
+from app.config.environment import WrongVariables, written
 from tilery.storage.policy import Policy, WrongSourcesError
 from tilery.storage.source_options import Keys, SourceOptions
 
@@ -96,16 +97,18 @@ class _File(BaseModel):
     sources: list[dict[str, Any]]
 
 
-def read(path: str, variables: Mapping[str, str]) -> tuple[SourceOptions, ...]:
+def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceOptions, ...]:
     """Return what a file says, TOML or (by its name) JSON.
 
     Args:
         path: of the file.
-        variables: what ``${NAME}`` stands for.
+        variables: what ``${NAME}`` stands for. None: the process's environment, then ``.env``.
 
     Raises:
         WrongVariables: it cannot be read, or says something that has no meaning. No value is in the message.
     """
+    if variables is None:
+        variables = written() | dict(os.environ)
     try:
         text = Path(path).read_text("utf-8")
         import tomllib  # here, where it is needed: most have no such file

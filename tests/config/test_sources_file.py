@@ -129,3 +129,14 @@ def test_no_secret_is_printed(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     printed = f"{settings!r} {engine_options(settings)!r} {rows()!r}"
     assert str(file) in printed
     assert "t0p" not in printed
+
+
+def test_variables_may_be_in_the_file_of_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOKEN", raising=False)
+    (tmp_path / ".env").write_text("TILERY_SOURCES_FILE=sources.toml\nTOKEN=from-file\n")
+    (tmp_path / "sources.toml").write_text(
+        "[[sources]]\nurl = 'https://h.example/'\nheaders = { Authorization = 'Bearer ${TOKEN}' }"
+    )
+    (found,) = engine_options(Settings()).stores.sources
+    assert found.headers == {"Authorization": "Bearer from-file"}

@@ -49,8 +49,7 @@ class Redirects:
             asked: the address.
             for_long: whether it has to be known for some time to come, too.
         """
-        with self._lock:
-            found = self._known.get(asked)
+        found = self._known.get(asked) if self._known else None
         if found is None or found[0] - time.monotonic() <= (REMEMBERED / 2 if for_long else 0.0):
             return None
         return found[1]
