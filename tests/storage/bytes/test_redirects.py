@@ -34,10 +34,10 @@ def opened(settings: Settings, upstream: Upstream, path: str = ASKED) -> ByteSou
     return stores_of(settings).open(Policy.from_sources([upstream.root]).locate(upstream.url(path)))
 
 
-def settings_of(*allowed: Upstream | str, read_timeout: float = 2.0) -> Settings:
+def settings_of(*allowed: Upstream | str, read_timeout: float = 5.0) -> Settings:
     sources = tuple(one if isinstance(one, str) else one.root for one in allowed)
     return Settings(
-        sources=sources, deadline=10.0, connect_timeout=1.0, read_timeout=read_timeout, fetch_threads=8, fetch_retries=2
+        sources=sources, deadline=20.0, connect_timeout=5.0, read_timeout=read_timeout, fetch_threads=8, fetch_retries=2
     )
 
 
@@ -194,7 +194,7 @@ def test_what_may_no_longer_be_read_is_told(upstream: Upstream, other: Upstream,
 def test_signed_addresses_that_change_are_one_source(upstream: Upstream, other: Upstream, signer: Signer) -> None:
     first = opened(settings_of(upstream, other), upstream)
     signer.sign()
-    anew = settings_of(upstream, other, read_timeout=1.9)  # stores of their own, which remember nothing
+    anew = settings_of(upstream, other, read_timeout=4.9)  # stores of their own, which remember nothing
     second = opened(anew, upstream)
     assert {request.target for request in other.requests} == {f"{STORED}?X-Amz-Signature={n}" for n in (1, 2)}
     assert first.identity == second.identity

@@ -17,6 +17,9 @@ from tests.support import rasters, service
 from tests.support.s3 import S3
 from tests.support.upstream import Fault, Upstream
 from tilery.storage.bytes import ByteSource
+from tilery.storage.locations import S3Location
+from tilery.storage.s3.client import BucketClient
+from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.stores import Stores
 
 DATA = os.urandom(100_000)
@@ -152,3 +155,24 @@ def test_a_real_server_of_s3_takes_requests_with_the_keys_of_a_source(s3: S3, se
     s3.put("rasters", "own/a.tif", DATA)
     own = {"url": "s3://rasters/own/", "endpoint": s3.endpoint, "access_key_id": "A", "secret_access_key": "${TOKEN}"}
     assert opened(settings_with(own), "s3://rasters/own/a.tif").read(70_000, 10) == DATA[70_000:70_010]
+
+
+def test_a_real_server_of_s3_takes_requests_of_a_role(
+    s3: S3, settings_with: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.bucket("rasters")
+    s3.put("rasters", "role/a.tif", DATA)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", s3.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "B")
+    own = {"url": "s3://rasters/role/", "endpoint": s3.endpoint, "role": "arn:aws:iam::123456789012:role/readers"}
+    settings = settings_with(own)
+    stores = Stores(store_options(settings))
+    location = source_policy(settings).locate("s3://rasters/role/a.tif")
+    assert stores.open(location).read(70_000, 10) == DATA[70_000:70_010]
+    assert isinstance(location, S3Location)
+    client = stores.buckets.of(location).client
+    assert isinstance(client, BucketClient)
+    assert isinstance(client._credentials, Refreshing)
+    assert client._credentials()["access_key_id"].startswith("ASIA"), "keys of the role, not the process's own"
+    assert s3.get("rasters", "role/a.tif") == DATA

@@ -12,7 +12,7 @@ from tilery.storage.bytes import redirects, retrying
 from tilery.storage.bytes.connection import Answer, Broken, Connection
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
-from tilery.storage.bytes.servers import Servers
+from tilery.storage.bytes.servers import Server, Servers
 from tilery.storage.locations import HttpLocation
 
 WHOLE = 512 << 10
@@ -36,7 +36,7 @@ def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecu
 class HttpOrigin:
     """One resource, by the address that was asked for; its bytes may come from where that leads."""
 
-    __slots__ = ("_location", "_options", "_servers")
+    __slots__ = ("_last", "_location", "_options", "_servers")
 
     interruptible = True
 
@@ -44,6 +44,8 @@ class HttpOrigin:
         self._location = location
         self._options = servers.options
         self._servers = servers
+        self._last: tuple[HttpLocation, Server, str] | None = None
+        """Where the last request went, that place's server, and how requests to it begin."""
 
     def first(self, length: int) -> First:
         """The first bytes and the version they belong to; see `Origin.first`."""
@@ -150,8 +152,11 @@ class HttpOrigin:
         raise redirects.too_many(self._location)
 
     def _exchange(self, place: HttpLocation, lines: str, start: int, length: int) -> tuple[Answer, bytes]:
-        server = self._servers.of(place)
-        request = (self._servers.head(place) + lines).encode("latin-1")
+        last = self._last
+        if last is None or last[0] is not place:
+            last = self._last = (place, self._servers.of(place), self._servers.head(place))
+        _, server, head = last
+        request = (head + lines).encode("latin-1")
         with server.bulkhead:
             while True:
                 connection = server.take()
