@@ -18,8 +18,9 @@ KEPT = timedelta(seconds=330)
 """For how long obstore is told that keys are good, so that it asks again: it does so 300 seconds before the end."""
 SPARE = 300.0
 """Seconds before keys run out, or a quarter of their life where that is shorter, at which new ones are looked up."""
-_AGAIN = 10.0
-"""Seconds before a look-up that failed is made again in the background."""
+AGAIN = 10.0
+"""Seconds before a look-up that failed is made again in the background; twice as many after each further failure."""
+_LONGEST = 300.0
 _REMEMBERED = 1.0
 """Seconds for which the failure of a look-up that a request waited for is repeated."""
 
@@ -32,6 +33,7 @@ class Refreshing:
         self._look_up = look_up
         self._held: Credential | None = None
         self._failure: tuple[float, Exception] | None = None
+        self._failures = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -62,14 +64,22 @@ class Refreshing:
     def refresh(self) -> float:
         """Look the keys up anew, and return in how many seconds to do so again."""
         try:
+            found: Credential | None = None
             with self._lock:
                 if self._held is None:  # whoever waits for the first has them then
-                    return _until_next(self._looked_up())
-            found = self._look_up()
+                    found = self._looked_up()
+            found = found or self._look_up()
         except Exception as error:  # noqa: BLE001 - whatever it is: the keys at hand are used as long as they are good
-            _log.warning("Keys of AWS could not be looked up: %s", error)
-            return _AGAIN
+            self._failures += 1
+            _log.log(
+                logging.WARNING if self._failures == 1 else logging.DEBUG,
+                "Keys of AWS could not be looked up: %s",
+                error,
+            )
+            pause: float = AGAIN * 2 ** min(self._failures - 1, 16)
+            return min(pause, _LONGEST)
         self._held = found
+        self._failures = 0
         return _until_next(found)
 
     def _looked_up(self) -> Credential:
