@@ -167,9 +167,9 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
 
 def _check(entry: _Entry) -> None:
     """Check that what is said goes together."""
-    scheme = entry.url[:2].lower()
-    scheme = scheme if scheme in _OF else "https"
-    for name in sorted(entry.model_fields_set - {"url"} - _OF[scheme]):
+    scheme = entry.url.partition(":")[0].lower()
+    scheme = "https" if scheme == "http" else scheme
+    for name in sorted(entry.model_fields_set - {"url"} - _OF.get(scheme, frozenset())):
         takers = " and ".join(other for other, names in _OF.items() if name in names)
         raise ValueError(f"{name!r} is for {takers} sources")
     if scheme == "https" and "*" in entry.url and entry.model_fields_set & _OF["https"]:

@@ -90,6 +90,8 @@ def test_the_longest_address_counts_and_all_are_listed(file: Path, monkeypatch: 
         ("[[sources]]\nurl = 'https://h.example/'\nheaders = { 'A\\r\\n' = 't0p' }", "no header that can be set"),
         ("[[sources]]\nurl = 'https://h.example/'\nquery = 't0p sig'", "not a query"),
         ("[[sources]]\nurl = 'https://h.example/'\nquery = '${NOT_THERE}'", "variable NOT_THERE is not set"),
+        ("[[sources]]\nurl = '/tmp/'\nheaders = { A = 't0p' }", "'headers' is for https sources"),
+        ("[[sources]]\nurl = '/tmp/'\nregion = 't0p'", "'region' is for s3 sources"),
         ("[[sources]]\nurl = 'gs://bkt/'\nregion = 't0p'", "'region' is for s3"),
         ("[[sources]]\nurl = 'az://cont/'\naccount = 'T0p t0p'", "account"),
         ("[[sources]]\nurl = 'az://cont/'\naccount_key = 't0p'\nquery = 't0p'", "two ways to sign"),
