@@ -15,6 +15,7 @@ from tilery.reading.dataset import Dataset, Opener, Resources
 from tilery.reading.datasets import OpenDatasets
 from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
+from tilery.reading.mosaic.source import MOSAIC
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
 from tilery.reading.side_by_side import SideBySide
@@ -48,8 +49,8 @@ class EngineOptions:
     """Where the overviews and the mask beside a raster may be (`tilery.reading.sidecars`); those that are there are
     read with it. None: nowhere."""
     policy: Policy = field(default_factory=Policy)
-    """What sources that name others (the assets of an item) may name, and servers redirect to. Nothing, where nothing
-    is said."""
+    """What sources that name others (the assets of an item, the rasters of a mosaic) may name, and servers redirect to.
+    Nothing, where nothing is said."""
     alternate: str | None = None
     """Name of the alternate addresses of STAC assets that are preferred to their own."""
 
@@ -72,7 +73,12 @@ class Engine:
         self.blocks = BlockCache(BLOCK_CACHE_BYTES if capacity is None else capacity, block_arena)
         self.workers = Workers(self.options.cores)
         self.parts = SideBySide()
-        self.openers: dict[str, Opener] = {RASTER: open_raster, ITEM: _open_item, STACK: _open_stack}
+        self.openers: dict[str, Opener] = {
+            RASTER: open_raster,
+            ITEM: _open_item,
+            STACK: _open_stack,
+            MOSAIC: _open_mosaic,
+        }
         """What opens the sources of each kind."""
         self.datasets = OpenDatasets(
             self._opened,
@@ -167,3 +173,10 @@ def _open_stack(engine: Resources, source: Source) -> Dataset:
     from tilery.rendering.expression.formula import Formula
 
     return open_stack(engine, source, Formula.parse)
+
+
+def _open_mosaic(engine: Resources, source: Source) -> Dataset:
+    from tilery.reading.mosaic.dataset import open_mosaic
+    from tilery.rendering.expression.formula import Formula
+
+    return open_mosaic(engine, source, Formula.parse)

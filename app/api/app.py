@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.api import health
 from app.api.compression import CompressionMiddleware
 from app.api.context import AppContext, Locations
-from app.api.families import cog, layers, stac
+from app.api.families import cog, layers, mosaic, stac
 from app.api.links import Links
 from app.api.middleware import FastRouter, RequestMiddleware
 from app.api.operation import Family, FastRoute
@@ -123,6 +123,8 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         if settings.catalog
         else None
     )
+    if not settings.disable_mosaic:
+        families = (mosaic.FAMILY, *families)
     if not settings.disable_stac:
         families = (stac.FAMILY, *families)
     for family in families:

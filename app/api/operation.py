@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -91,6 +91,10 @@ class Family:
     the request says."""
     openers: Mapping[str, Opener] = field(default_factory=dict)
     """What opens its sources, by their kind, where the engine does not know it."""
+    beside: tuple[Operation[Any], ...] = ()
+    """Routes below the same path that are about no raster."""
+    empty_tile: Literal["404", "204"] = "404"
+    """TiTiler's answer for a tile with nothing in it."""
     documented: bool = True
 
 

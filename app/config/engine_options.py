@@ -81,4 +81,5 @@ def read_limits(settings: Settings) -> ReadLimits:
         decoded_bytes=settings.max_decoded_bytes,
         bands=settings.max_bands,
         vertices=settings.max_vertices,
+        assets=settings.max_assets,
     )

@@ -99,6 +99,8 @@ class Settings(EnvironmentSettings):
     """Leave the ``/cog`` routes out."""
     disable_stac: bool = Field(False, validation_alias=_names("DISABLE_STAC", "TITILER_API_DISABLE_STAC"))
     """Leave the ``/stac`` routes out."""
+    disable_mosaic: bool = Field(False, validation_alias=_names("DISABLE_MOSAIC", "TITILER_API_DISABLE_MOSAIC"))
+    """Leave the ``/mosaicjson`` routes out."""
     stac_alternate: str | None = Field(None, validation_alias=_names("STAC_ALTERNATE", "RIO_TILER_STAC_ALTERNATE_KEY"))
     """Name of the alternate addresses of STAC assets that are read instead of their own, as ``s3``."""
     debug: bool = Field(False, validation_alias=_names("DEBUG", "TITILER_API_DEBUG"))
@@ -114,8 +116,8 @@ class Settings(EnvironmentSettings):
     colormap_directory: str | None = Field(None, validation_alias=_names("COLORMAP_DIRECTORY", "COLORMAP_DIRECTORY"))
     """Folder of further colormaps (``.npy`` or ``.json``)."""
     empty_tile: Literal["404", "204", "transparent"] = Field("404", validation_alias=_names("EMPTY_TILE"))
-    """Answer for a tile outside the raster: the 404 that TiTiler gives, 204 without a body, or a transparent
-    picture."""
+    """Answer for a tile outside the raster: the 404 that TiTiler gives (below ``/mosaicjson`` its 204), 204 without a
+    body, or a transparent picture."""
 
     sidecars: bool = Field(False, validation_alias=_names("SIDECARS"))
     """Read the overviews and the mask that lie beside a raster, as ``a.tif.ovr`` and ``a.tif.msk``, local or remote.
@@ -131,6 +133,8 @@ class Settings(EnvironmentSettings):
     """Pixels along one side of an output picture at most."""
     max_bands: int = Field(64, gt=0, validation_alias=_names("MAX_BANDS"))
     """Bands that one request may ask for."""
+    max_assets: int = Field(100, gt=0, validation_alias=_names("MAX_ASSETS"))
+    """Rasters of a mosaic that one request may open."""
     max_decoded_bytes: int = Field(512 << 20, gt=0, validation_alias=_names("MAX_DECODED_BYTES"))
     """Bytes of decoded pixels that one request may need at most."""
     max_body_bytes: int = Field(2 << 20, gt=0, validation_alias=_names("MAX_BODY_BYTES"))

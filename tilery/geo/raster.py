@@ -64,6 +64,11 @@ class Raster:
     cutline: NDArray[np.bool_] | None = None
     """True inside the feature's geometry, shape (rows, columns). None when no feature was asked for."""
 
+    calculated: bool = False
+    """True when the expression that was asked for is worked out already."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """Names and identities of the rasters that it was made of, where these are several."""
+
     @property
     def count(self) -> int:
         """Number of bands."""

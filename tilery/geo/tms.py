@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,16 @@ class TileMatrixSet:
         return zoom
 
     @cached_property
+    def is_quadtree(self) -> bool:
+        """True where each tile is divided into four at the next zoom, so that it can be named by a quadkey."""
+        return all(
+            not below.coalesce
+            and (below.width, below.height) == (2 * above.width, 2 * above.height)
+            and below.zoom == above.zoom + 1
+            for above, below in pairwise(self.matrices)
+        )
+
+    @cached_property
     def bounds(self) -> Bounds:
         """Bounds of the shallowest matrix in the set's CRS."""
         matrix = self.matrices[0]
@@ -197,7 +208,13 @@ class TileMatrixSet:
         )
 
 
-def _parse(document: dict[str, Any]) -> TileMatrixSet:
+def parse(document: dict[str, Any]) -> TileMatrixSet:
+    """Return the tile matrix set of a definition (JSON, OGC 17-083r4).
+
+    Raises:
+        InvalidParameter: its CRS is none.
+        KeyError, TypeError, ValueError: it is no definition.
+    """
     crs = document["crs"]
     if isinstance(crs, dict):
         crs = crs.get("uri") or json.dumps(crs["wkt"]) if "wkt" in crs else crs["uri"]
@@ -273,7 +290,7 @@ class TileMatrixSets:
                 raise InvalidParameter(
                     f"'{name[:64]}' is not a tile matrix set. Known: {', '.join(self.names())}.", parameter=parameter
                 )
-            found = self._sets[name] = _parse(json.loads(path.read_text(encoding="utf-8")))
+            found = self._sets[name] = parse(json.loads(path.read_text(encoding="utf-8")))
         return found
 
     @cached_property

@@ -195,8 +195,9 @@ class Memory:
         return True
 
     def _give(self, grant: _Grant, size: int) -> None:
-        self._held += size
-        self._large += size > SMALL
+        """Count what a request is given, in place of what another of its threads was given in between."""
+        self._held += size - grant.held
+        self._large += (size > SMALL) - (grant.held > SMALL)
         grant.held = size
 
     def _give_back(self, grant: _Grant) -> None:

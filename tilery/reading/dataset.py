@@ -6,14 +6,17 @@ giving an opener to the engine.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tilery.geo.raster import Grid
+from tilery.geo.raster import Bounds, Crs, Grid, Raster
+from tilery.geo.tms import TileMatrixSet
 from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
 from tilery.reading.grid_reader import GridReader
+from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.reading.side_by_side import SideBySide
 from tilery.reading.sidecars import SidecarLocations
@@ -118,6 +121,39 @@ class Dataset(Protocol):
     def close(self) -> None:
         """Close what is open; reads under way end as if it were open."""
         ...
+
+
+class Composite(ABC):
+    """A dataset made of others that choose among their pixels: it fills grids by itself, as options ask."""
+
+    @property
+    @abstractmethod
+    def held_bytes(self) -> int:
+        """Bytes of memory that it holds while it is open."""
+
+    @abstractmethod
+    def fill(self, grid: Grid, options: ReadOptions, *, buffer: float | None, padding: int | None) -> Raster:
+        """Return a grid filled, with what goes around it; see `tilery.reading.filling.fill`.
+
+        Its `Raster.parts` are empty where none of the others touches the grid.
+        """
+
+    @abstractmethod
+    def may_touch(self, crs: Crs, bounds: Bounds) -> bool:
+        """Return whether any of the others may touch bounds. Never waits."""
+
+    @abstractmethod
+    def identity_of(self, grid: Grid, read: tuple[tuple[str, str], ...]) -> str:
+        """Return the identity of what a grid is filled from, as far as it is known. Never waits.
+
+        Args:
+            grid: to be filled.
+            read: names and identities of those that it was just filled from.
+        """
+
+    @abstractmethod
+    def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
+        """Return the shallowest and deepest zoom that show it in a tile matrix set."""
 
 
 Opener = Callable[[Resources, Source], Dataset]

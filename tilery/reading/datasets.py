@@ -12,18 +12,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from tilery.errors import TileryError
 from tilery.limits import compute_slots, deadline
-from tilery.reading.dataset import Dataset
+from tilery.reading.dataset import Composite, Dataset
 from tilery.reading.source import Source
 from tilery.storage.bytes.protocol import SourceChanged
+
+T = TypeVar("T")
 
 LATELY = 60.0
 """Seconds: a raster that nobody asked for during so long is checked before it is used again, not behind its back."""
 
 
+_DERIVED = 256
+"""Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
+_MOST_HELD = 128 << 20
+"""Bytes that datasets may hold that hold much, as the documents of mosaics; those that were not used lately go."""
 _CHECKS = 4
 """Checks for changes at a time: a host that does not answer holds up one, not all."""
 
@@ -41,6 +48,18 @@ class OpenDataset:
         """What was worked out from the profile (zooms, bounds in a CRS), by the name of the sum and its arguments."""
         self.checked = time.monotonic()
         self.checking = threading.Lock()
+
+    def derive(self, key: tuple[Any, ...], work_out: Callable[[], T]) -> T:
+        """Return what was worked out before under that key, or is now."""
+        derived = self.derived
+        with suppress(KeyError):
+            known: T = derived[key]
+            return known
+        found = work_out()
+        if len(derived) >= _DERIVED:
+            derived.clear()
+        derived[key] = found
+        return found
 
 
 class OpenDatasets:
@@ -153,6 +172,23 @@ class OpenDatasets:
             self._opened[source] = opened
             while len(self._opened) > self._capacity:
                 evicted.append(self._opened.popitem(last=False)[1])
+            if _held(opened):
+                evicted += self._too_heavy(opened)
         for old in evicted:
             old.dataset.close()
         return opened
+
+    def _too_heavy(self, newest: OpenDataset) -> list[OpenDataset]:
+        """Take out what holds memory and was used longest ago, until all hold no more than they may."""
+        holding = [one for one in self._opened.values() if _held(one) and one is not newest]
+        total, found = sum(map(_held, holding)) + _held(newest), []
+        for one in holding:
+            if total <= _MOST_HELD:
+                break
+            total -= _held(one)
+            found.append(self._opened.pop(one.source))
+        return found
+
+
+def _held(opened: OpenDataset) -> int:
+    return opened.dataset.held_bytes if isinstance(opened.dataset, Composite) else 0

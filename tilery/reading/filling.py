@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from tilery.errors import (
 from tilery.geo.raster import Array, Grid, Raster
 from tilery.limits import memory
 from tilery.reading import footprint, masks
-from tilery.reading.dataset import Dataset
-from tilery.reading.grid_reader import Pixels
+from tilery.reading.dataset import Composite, Dataset
+from tilery.reading.grid_reader import GridReader, Pixels
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile, can_hold
 from tilery.reading.sizes import widened
@@ -27,8 +27,21 @@ def fill(
     dataset: Dataset, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
 ) -> Raster:
     """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
-    if buffer:
-        grid = widened(grid, buffer)
+    _check_size(widened(grid, buffer) if buffer else grid, options)
+    if isinstance(dataset, Composite):
+        return dataset.fill(grid, options, buffer=buffer, padding=padding)
+    filling = prepared(dataset, grid, options, buffer=buffer, padding=padding)
+    check_decoded(filling.decoded, options)
+    memory.need(filling.memory)
+    return filling.read()
+
+
+def _check_size(grid: Grid, options: ReadOptions) -> None:
+    """Check that a picture may have so many pixels.
+
+    Raises:
+        TooMuchWork, AnswerTooLarge: it may not.
+    """
     limit = options.limits.pixels
     if grid.width * grid.height > limit:
         raise TooMuchWork(
@@ -45,16 +58,94 @@ def fill(
             parameter="format",
             limit=options.max_answer_pixels,
         )
-    if not padding or _is_aligned(dataset.profile, grid):
-        return _filled(dataset, grid, options)
-    raster = _filled(dataset, widened(grid, padding), options)
-    inner = slice(padding, -padding)
-    return replace(
-        raster,
-        data=raster.data[:, inner, inner],
-        mask=None if raster.mask is None else raster.mask[:, inner, inner],
-        alpha=None if raster.alpha is None else raster.alpha[inner, inner],
-        bounds=grid.bounds,
+
+
+def check_decoded(size: int, options: ReadOptions) -> None:
+    """Check that one request may need so many bytes of decoded pixels.
+
+    Raises:
+        TooMuchWork: it may not.
+    """
+    limit = options.limits.decoded_bytes
+    if size > limit:
+        raise TooMuchWork(
+            f"This would take about {size >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
+            "area or a deeper zoom, or give the raster overviews and tiles.",
+            limit=limit,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """One read of one dataset, and what it will take."""
+
+    profile: Profile
+    reader: GridReader
+    grid: Grid
+    """What is read, with the padding."""
+    inner: Grid
+    """What is left of it."""
+    padding: int
+    bands: tuple[int, ...]
+    nodata: float | None
+    method: str
+    unscale: bool
+    decoded: int
+    """Bytes of decoded pixels."""
+    memory: int
+    """Bytes that it takes at a time, what is done with the pixels afterwards included."""
+
+    def read(self) -> Raster:
+        """Return the grid filled."""
+        pixels = self.reader.read(self.grid, bands=self.bands, nodata=self.nodata, method=self.method)
+        if self.nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
+            pixels = masks.without(pixels, numbers)
+        raster = _raster(self.profile, self.grid, self.bands, self.nodata, pixels, unscale=self.unscale)
+        if not self.padding:
+            return raster
+        inner = slice(self.padding, -self.padding)
+        return replace(
+            raster,
+            data=raster.data[:, inner, inner],
+            mask=None if raster.mask is None else raster.mask[:, inner, inner],
+            alpha=None if raster.alpha is None else raster.alpha[inner, inner],
+            bounds=self.inner.bounds,
+        )
+
+
+def prepared(
+    dataset: Dataset, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
+) -> Filling:
+    """Return what filling a grid from a dataset comes to. Nothing is read yet.
+
+    Raises:
+        InvalidBand, OverLimit: a band that the raster does not have, or too many.
+        InvalidParameter: the raster cannot hold the nodata value.
+    """
+    profile = dataset.profile
+    inner = widened(grid, buffer) if buffer else grid
+    padded = padding if padding and not _is_aligned(profile, inner) else 0
+    read = widened(inner, padded) if padded else inner
+    bands = bands_of(profile, options)
+    nodata = _nodata_of(profile, options)
+    method = _method_for(profile, read, options)
+    reader = dataset.reader_for(method)
+    pixels = read.width * read.height
+    made = pixels * len(bands) * profile.dtype.itemsize
+    held = pixels * len(bands) * (profile.dtype.itemsize + 1 + 4 * options.unscale)
+    work = reader.work(read, bands=bands, method=method)
+    return Filling(
+        profile=profile,
+        reader=reader,
+        grid=read,
+        inner=inner,
+        padding=padded,
+        bands=bands,
+        nodata=nodata,
+        method=method,
+        unscale=options.unscale,
+        decoded=max(made, reader.estimate(read, bands=bands)),
+        memory=held + max(work, pixels * options.bytes_a_pixel),
     )
 
 
@@ -73,31 +164,6 @@ def _is_aligned(profile: Profile, grid: Grid) -> bool:
     if round(width) % 64 and round(height) % 64:
         return False
     return not (profile.width - round(column)) % 64 and not (profile.height - round(row)) % 64
-
-
-def _filled(dataset: Dataset, grid: Grid, options: ReadOptions) -> Raster:
-    profile = dataset.profile
-    bands = bands_of(profile, options)
-    nodata = _nodata_of(profile, options)
-    method = _method_for(profile, grid, options)
-    filler = dataset.reader_for(method)
-    limit = options.limits.decoded_bytes
-    made = grid.width * grid.height * len(bands) * profile.dtype.itemsize
-    needed = max(made, filler.estimate(grid, bands=bands))
-    if needed > limit:
-        raise TooMuchWork(
-            f"This would take about {needed >> 20} MB of pixels; the limit is {limit >> 20} MB. Ask for less "
-            "area or a deeper zoom, or give the raster overviews and tiles.",
-            limit=limit,
-        )
-    pixels_of_grid = grid.width * grid.height
-    held = pixels_of_grid * len(bands) * (profile.dtype.itemsize + 1 + 4 * options.unscale)
-    work = filler.work(grid, bands=bands, method=method)
-    memory.need(held + max(work, pixels_of_grid * options.bytes_a_pixel))
-    pixels = filler.read(grid, bands=bands, nodata=nodata, method=method)
-    if nodata is None and (numbers := masks.numbers(pixels.data)) is not None:
-        pixels = masks.without(pixels, numbers)
-    return _raster(profile, grid, bands, nodata, pixels, unscale=options.unscale)
 
 
 def bands_of(profile: Profile, options: ReadOptions) -> tuple[int, ...]:

@@ -13,6 +13,10 @@ REPROJECT = (
 """How pixels come into another CRS: what GDAL's warps know."""
 
 
+PIXEL_SELECTIONS = (*("first", "highest", "lowest", "mean", "median", "stdev", "lastbandlow", "lastbandhigh", "count"),)
+"""How one pixel is made of those of several rasters: rio-tiler's names, in the order in which TiTiler lists them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLimits:
     """What one read may take at most."""
@@ -25,9 +29,11 @@ class ReadLimits:
     """Bands asked for."""
     vertices: int = 100_000
     """Vertices of a geometry."""
+    assets: int = 100
+    """Rasters of a mosaic that are opened."""
 
 
-NO_LIMITS = ReadLimits(pixels=1 << 62, decoded_bytes=1 << 62, bands=1 << 31, vertices=1 << 31)
+NO_LIMITS = ReadLimits(pixels=1 << 62, decoded_bytes=1 << 62, bands=1 << 31, vertices=1 << 31, assets=1 << 31)
 """For whoever reads his own rasters on his own machine."""
 
 
@@ -45,6 +51,13 @@ class ReadOptions:
     """Resampling of reads in the dataset's own CRS (``resampling=``): rasterio's names in lower case."""
     reproject: str = "nearest"
     """Resampling of reads in another CRS (``reproject=``)."""
+    expression: str | None = None
+    """Band maths that will be made of the bands. A source that chooses among the pixels of several rasters does it
+    before it chooses (`Raster.calculated`); any other leaves it to its caller."""
+    pixel_selection: str = "first"
+    """How a mosaic makes one pixel of several: a name of `PIXEL_SELECTIONS`."""
+    skip_missing: bool = False
+    """Leave out rasters of a mosaic that are not there."""
     max_answer_pixels: int | None = None
     """Pixels of the output at most, where what carries the answer has a limit."""
     bytes_a_pixel: int = 0

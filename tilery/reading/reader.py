@@ -27,9 +27,9 @@ from tilery.errors import (
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
-from tilery.reading import drawing, footprint, globe, pixel_sizes
+from tilery.reading import drawing, footprint, globe, pixel_sizes, touching
 from tilery.reading import geometry as shape
-from tilery.reading.dataset import Dataset
+from tilery.reading.dataset import Composite, Dataset
 from tilery.reading.datasets import OpenDataset
 from tilery.reading.filling import bands_of, fill
 from tilery.reading.grid.reader import rows_of
@@ -42,8 +42,6 @@ _T = TypeVar("_T")
 
 _PART = 8 << 20
 """Bytes of pixels of a part of a grid."""
-_DERIVED = 256
-"""Sums kept for a raster. Callers name the CRSs that they are made for: there is no end of those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +64,7 @@ class Reader:
         self.profile: Profile = self._dataset.profile
         self.identity: str = self._dataset.identity
         """What tells this state of the source from any other: part of every cache key."""
+        self._parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def source(self) -> Dataset:
@@ -105,6 +104,8 @@ class Reader:
         The deepest is the one nearest to its resolution, the shallowest the one at which it is about as large as a
         tile.
         """
+        if isinstance(self._dataset, Composite):
+            return self._dataset.zooms(tms)
         return self._derive(("zooms", tms.id), lambda: self._zooms(tms))
 
     def _zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
@@ -146,6 +147,10 @@ class Reader:
             TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
         """
         bounds = tms.tile_bounds(z, x, y)
+        if isinstance(self._dataset, Composite):
+            if not self._dataset.may_touch(tms.crs, bounds):
+                raise _outside(tms, z, x, y)
+            return Touched(opened=self._opened, bounds=bounds)
         extent = self._opened.derived.get(("extent", tms.crs))
         touches = footprint.surely(bounds, extent) if extent else None
         if touches is False:
@@ -154,12 +159,16 @@ class Reader:
 
     def tile_identity(self, tms: TileMatrixSet, z: int, x: int, y: int) -> str:
         """Return the identity of what a tile is made of: of the whole source, or of the parts that it touches."""
-        identity_for = self._dataset.identity_for
-        if identity_for is None:
+        dataset = self._dataset
+        composite = dataset if isinstance(dataset, Composite) else None
+        if composite is None and dataset.identity_for is None:
             return self.identity
         matrix = tms.matrix(z)
         bounds = tms.tile_bounds(z, x, y)
-        return identity_for(Grid(crs=tms.crs, bounds=bounds, width=matrix.tile_width, height=matrix.tile_height))
+        grid = Grid(crs=tms.crs, bounds=bounds, width=matrix.tile_width, height=matrix.tile_height)
+        if composite is not None:
+            return composite.identity_of(grid, self._parts)
+        return self.identity if dataset.identity_for is None else dataset.identity_for(grid)
 
     def resolution(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
         """Size of the raster's pixels in a CRS around a box, across and down."""
@@ -174,11 +183,7 @@ class Reader:
         """
         self._need_crs()
         bounds = tms.tile_bounds(z, x, y)
-        extent = self._derive(("extent", tms.crs), lambda: footprint.extent(self.profile, tms.crs))
-        touches = footprint.surely(bounds, extent) if extent else None
-        if touches is None:
-            touches = footprint.covers(self.profile, bounds, tms.crs)
-        if not touches:
+        if not touching.touches(self._opened, tms.crs, bounds):
             raise _outside(tms, z, x, y)
         return bounds
 
@@ -209,7 +214,12 @@ class Reader:
             bounds = self.check_tile(tms, z, x, y)
         matrix = tms.matrix(z)
         grid = Grid(crs=tms.crs, bounds=bounds, width=width or matrix.tile_width, height=height or matrix.tile_height)
-        return fill(self._dataset, grid, options, buffer=buffer, padding=padding)
+        raster = fill(self._dataset, grid, options, buffer=buffer, padding=padding)
+        if isinstance(self._dataset, Composite):
+            if not raster.parts:
+                raise _outside(tms, z, x, y)
+            self._parts = raster.parts
+        return raster
 
     def part(
         self,
@@ -399,15 +409,7 @@ class Reader:
 
     def _derive(self, key: tuple[Any, ...], work_out: Callable[[], _T]) -> _T:
         """What was worked out before from the profile, or is now."""
-        derived = self._opened.derived
-        with suppress(KeyError):
-            known: _T = derived[key]
-            return known
-        found = work_out()
-        if len(derived) >= _DERIVED:
-            derived.clear()
-        derived[key] = found
-        return found
+        return self._opened.derive(key, work_out)
 
     def _need_crs(self) -> Crs:
         if self.profile.crs is None:

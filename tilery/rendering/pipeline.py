@@ -143,7 +143,7 @@ def _packs(algorithm: str | None) -> bool:
 
 def calculated(raster: Raster, options: RenderOptions) -> Raster:
     """The raster after band maths and algorithm: the values that statistics and points tell of."""
-    if options.expression:
+    if options.expression and not raster.calculated:
         from tilery.rendering import expression
 
         raster = expression.apply(expression.parse(options.expression), raster)

@@ -237,6 +237,19 @@ class Assets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mosaicking:
+    """How the rasters of a mosaic become one."""
+
+    skip_missing: bool
+    """Those that are not there are left out."""
+
+    @classmethod
+    def of(cls, values: Values) -> Self:
+        """What a request asks for."""
+        return cls(skip_missing=values.of(table.SKIP_MISSING))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Legend:
     """A colormap as a picture or a document."""
 

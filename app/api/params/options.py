@@ -43,6 +43,9 @@ def read_options(values: Values, limits: ReadLimits) -> ReadOptions:
         unscale=values.of(table.UNSCALE),
         resampling=values.of(table.RESAMPLING),
         reproject=values.of(table.REPROJECT),
+        expression=text,
+        pixel_selection=values.of(table.PIXEL_SELECTION),
+        skip_missing=values.of(table.SKIP_MISSING),
         limits=limits,
     )
 

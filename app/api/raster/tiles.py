@@ -57,7 +57,9 @@ async def outside(context: RequestContext[TilePlan], error: TileOutsideBounds) -
     Raises:
         TileOutsideBounds: they want a 404.
     """
-    wish = context.app.settings.empty_tile
+    wish: str = context.app.settings.empty_tile
+    if wish == "404" and context.family is not None:
+        wish = context.family.empty_tile
     if wish == "404":
         raise error
     if wish == "204":

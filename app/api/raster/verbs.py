@@ -24,9 +24,9 @@ VERBS: tuple[Operation[Any], ...] = (
 
 
 def operations(family: Family) -> tuple[Operation[Any], ...]:
-    """Return the routes of a family: those of its verbs, bound to it."""
+    """Return the routes of a family: those of its verbs, bound to it, and those beside them."""
     verbs = VERBS if family.verbs is None else family.verbs
-    return tuple(bound(family, verb) for verb in verbs)
+    return (*family.beside, *(bound(family, verb) for verb in verbs))
 
 
 def fast_routes(family: Family, app: AppContext) -> list[FastRoute]:

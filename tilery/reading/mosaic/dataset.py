@@ -1,0 +1,313 @@
+"""A mosaic, open: its document is read, its rasters are opened where a grid needs them, by the engine that keeps them.
+
+A grid is filled as rio-tiler's `mosaic_reader` fills it: each raster by itself, with everything that was asked for
+(bands, nodata, scale, expression), then pixel by pixel as the selection says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tilery.errors import RequestError, SourceError, UnsupportedRaster, UpstreamError
+from tilery.geo import crs as crs_
+from tilery.geo.raster import Bounds, Crs, Grid, Raster
+from tilery.geo.tms import TileMatrixSet
+from tilery.limits import memory
+from tilery.reading import footprint
+from tilery.reading.dataset import Composite, Resources
+from tilery.reading.datasets import OpenDataset
+from tilery.reading.grid_reader import GridReader
+from tilery.reading.mosaic import document, lookup
+from tilery.reading.mosaic.document import Mosaic
+from tilery.reading.mosaic.filling import Formula, Wish, each, filled, too_many
+from tilery.reading.mosaic.parts import OVERVIEW, Parts
+from tilery.reading.options import ReadOptions
+from tilery.reading.profile import Profile
+from tilery.reading.source import Source
+from tilery.storage.bytes.protocol import ByteSource, identity_of
+from tilery.storage.locations import Location
+
+T = TypeVar("T")
+
+_WIDE = 32
+"""Tiles of the document along a side of a grid, beyond which the event loop looks up nothing."""
+_REMEMBERED = 1024
+"""Grids of which it is remembered which rasters they need."""
+_IDENTIFIED = 256
+"""Rasters that the identity of a grid depends on. Of more, none is opened but the overview."""
+
+
+class MosaicDataset(Composite):
+    """A mosaic, open. Safe under threads."""
+
+    identity_for: Callable[[Grid], str] | None = None
+    """It knows better: `identity_of`."""
+
+    def __init__(
+        self,
+        engine: Resources,
+        source: ByteSource,
+        base: Location,
+        mosaic: Mosaic,
+        formula_of: Callable[[str], Formula],
+    ) -> None:
+        """Hold what was read from a byte source; learn of the bands from the first raster, where that can be opened."""
+        self._source = source
+        self._formula_of = formula_of
+        self.mosaic = mosaic
+        self.parts = Parts(engine, base, mosaic)
+        self.identity = source.identity
+        self.profile = _profile(mosaic, self._sample())
+        self._looked_up: OrderedDict[tuple[Crs | None, Bounds], list[int]] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the index."""
+        return self.mosaic.index.size
+
+    def content(self) -> bytes:
+        """Return the document, unpacked.
+
+        Raises:
+            SourceChanged: it is not the one any more that was opened.
+        """
+        return _content(self._source)
+
+    def fill(self, grid: Grid, options: ReadOptions, *, buffer: float | None, padding: int | None) -> Raster:
+        """Return a grid filled; see `tilery.reading.dataset.Composite.fill`.
+
+        Raises:
+            TooMuchWork: it would open more rasters than one request may.
+        """
+        formula = None if options.expression is None else self._formula_of(options.expression)
+        wish = Wish(grid=grid, options=options, formula=formula, buffer=buffer, padding=padding)
+        found = filled(self.parts, self._needed(grid, options), wish)
+        return self._nothing(wish) if found is None else found
+
+    def _needed(self, grid: Grid, options: ReadOptions) -> list[int]:
+        """The rasters that may be needed, in their order: the overview alone where that is fine enough."""
+        if self.mosaic.overview is not None and self._is_coarse(grid):
+            return [OVERVIEW]
+        numbers, limit = self.numbers_for(grid.crs, grid.bounds), options.limits.assets
+        if len(numbers) <= limit or (options.pixel_selection == "first" and self._is_inside_tile(grid)):
+            return numbers
+        if self.mosaic.overview is not None:
+            return [OVERVIEW]
+        raise too_many(len(numbers), limit)
+
+    def _is_coarse(self, grid: Grid) -> bool:
+        """True when the pixels of a grid are larger than those of the mosaic's shallowest zoom."""
+        finest, shallowest = self.mosaic.maxzoom, self.mosaic.minzoom
+        return footprint.scale(self.profile, grid) > 2.0 ** (finest - shallowest) * 1.2
+
+    def _is_inside_tile(self, grid: Grid) -> bool:
+        """True when a grid is no larger than a tile of the document: its rasters lie one over the other."""
+        return grid.crs == self.mosaic.matrix_set.crs and self._tiles_along(grid.bounds) <= 1.01
+
+    def _tiles_along(self, bounds: Bounds) -> float:
+        matrix = self.mosaic.matrix_set.matrix(self.mosaic.index.zoom)
+        return max(
+            (bounds[2] - bounds[0]) / (matrix.cell_size * matrix.tile_width),
+            (bounds[3] - bounds[1]) / (matrix.cell_size * matrix.tile_height),
+        )
+
+    def numbers_for(self, crs: Crs | None, bounds: Bounds) -> list[int]:
+        """Return the numbers of the rasters that a grid may need, in the document's order."""
+        key = (crs, bounds)
+        with self._lock:
+            found = self._looked_up.get(key)
+        if found is None:
+            found = lookup.for_bounds(self.mosaic, bounds, crs)
+            with self._lock:
+                self._looked_up[key] = found
+                if len(self._looked_up) > _REMEMBERED:
+                    self._looked_up.popitem(last=False)
+        return found
+
+    def _at_once(self, crs: Crs | None, bounds: Bounds) -> list[int] | None:
+        """The same where it is known or can be told in a moment; None elsewhere."""
+        with self._lock:
+            found = self._looked_up.get((crs, bounds))
+        if found is not None:
+            return found
+        if crs != self.mosaic.matrix_set.crs or self._tiles_along(bounds) > _WIDE:
+            return None
+        return self.numbers_for(crs, bounds)
+
+    def assets_for(self, crs: Crs, bounds: Bounds) -> list[str]:
+        """Return the addresses of the rasters that bounds in a CRS may touch."""
+        return [self.parts.name(number) for number in self.numbers_for(crs, bounds)]
+
+    def assets_in(self, box: Bounds, crs: Crs) -> list[str]:
+        """Return the same, of a box, with those of tiles that it only touches at their edges."""
+        return [self.parts.name(number) for number in lookup.for_box(self.mosaic, box, crs)]
+
+    def assets_at(self, lon: float, lat: float, crs: Crs) -> list[str]:
+        """Return the addresses of the rasters that a position may lie on."""
+        return [self.parts.name(number) for number in lookup.for_position(self.mosaic, lon, lat, crs)]
+
+    def each_at(
+        self, lon: float, lat: float, crs: Crs, work: Callable[[OpenDataset], T], *, most: int, skip_missing: bool
+    ) -> list[tuple[str, T]] | None:
+        """Return what work makes of each raster that a position may lie on, by its address; None where there is none.
+
+        Raises:
+            TooMuchWork: there are more than ``most``.
+            SourceError, UpstreamError: one cannot be opened or read.
+        """
+        numbers = lookup.for_position(self.mosaic, lon, lat, crs)
+        if not numbers:
+            return None
+        if len(numbers) > most:
+            raise too_many(len(numbers), most)
+        return [(self.parts.name(number), found) for number, found in each(self.parts, numbers, work, skip_missing)]
+
+    def may_touch(self, crs: Crs, bounds: Bounds) -> bool:
+        """Return whether any raster may touch bounds."""
+        return self.mosaic.overview is not None or self._at_once(crs, bounds) != []
+
+    def identity_of(self, grid: Grid, read: tuple[tuple[str, str], ...]) -> str:
+        """Return the identity of what a grid is filled from: the document, and of each raster what is known of it."""
+        numbers = self._at_once(grid.crs, grid.bounds) or []
+        if len(numbers) > _IDENTIFIED:
+            numbers = []
+        if self.mosaic.overview is not None:
+            numbers = [*numbers, OVERVIEW]
+        known = dict(read)
+        return identity_of(
+            self.identity, *(known.get(self.parts.name(one)) or self.parts.identity(one) for one in numbers)
+        )
+
+    def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
+        """Return the zooms of the document in its own tile matrix set; in any other all that there are."""
+        own = self.mosaic.matrix_set
+        if tms is own or (tms.crs == own.crs and tms.matrices == own.matrices):
+            shallowest = self.mosaic.minzoom if self.mosaic.overview is None else tms.minzoom
+            return (shallowest, self.mosaic.maxzoom)
+        return (tms.minzoom, tms.maxzoom)
+
+    def _nothing(self, wish: Wish) -> Raster:
+        """The grid with nothing in it."""
+        around, profile = wish.around, self.profile
+        bands = wish.options.bands or (None if wish.formula is None else wish.formula.bands) or profile.data_bands
+        memory.need(around.width * around.height * (len(bands) * profile.dtype.itemsize + wish.options.bytes_a_pixel))
+        names = tuple(f"b{band}" for band in bands)
+        raster = Raster(
+            data=np.zeros((len(bands), around.height, around.width), profile.dtype),
+            mask=np.zeros((1, around.height, around.width), np.bool_),
+            bounds=around.bounds,
+            crs=around.crs,
+            band_names=names,
+            band_descriptions=names,
+        )
+        return replace(wish.calculated(raster), statistics=None)
+
+    def _sample(self) -> Profile | None:
+        """What the first raster says of itself; None where it cannot be opened."""
+        if not self.mosaic.index.names:
+            return None
+        try:
+            return self.parts.get(0).dataset.profile
+        except (RequestError, SourceError, UpstreamError):
+            return None
+
+    def reader_for(self, method: str) -> GridReader:  # noqa: ARG002 - one of several
+        """Refuse: it fills grids by itself."""
+        raise UnsupportedRaster("A mosaic is no single raster.")
+
+    def gdal(self, overview: int | None = None) -> AbstractContextManager[Any]:  # noqa: ARG002 - one of several
+        """Refuse: there is no file of it."""
+        raise UnsupportedRaster("A mosaic is no raster that GDAL opens.")
+
+    def unchanged(self) -> bool:
+        """Return whether the document still is what was opened, as far as that costs no request."""
+        return self._source.local_path is None or self._source.refresh()
+
+    def refresh(self) -> bool:
+        """Return whether the document still is what was opened."""
+        return self._source.refresh()
+
+    def close(self) -> None:
+        """Close the document; rasters are left to the engine, which keeps them for others."""
+        self._source.close()
+
+
+def open_mosaic(engine: Resources, source: Source, formula_of: Callable[[str], Formula]) -> MosaicDataset:
+    """Open a mosaic.
+
+    Args:
+        engine: keeps its rasters open.
+        source: from `tilery.reading.mosaic.source.mosaic_source`.
+        formula_of: parses expressions.
+
+    Raises:
+        NotARaster: it is no MosaicJSON document, or a longer one than may be.
+        OverLimit: it has more tiles than may be.
+        SourceError, UpstreamError: it cannot be read.
+    """
+    opened = engine.stores.open(source.location)
+    try:
+        return MosaicDataset(engine, opened, source.location, document.parse(_content(opened)), formula_of)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _content(opened: ByteSource) -> bytes:
+    if opened.size > document.MOST_BYTES:
+        raise document.too_long()
+    memory.need(3 * opened.size)
+    content = document.unpacked(opened.read(0, opened.size))
+    memory.need(5 * len(content))
+    return content
+
+
+def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
+    """The mosaic as one raster in degrees, at the resolution of its deepest zoom, with the bands of one of its own."""
+    matrix_set = mosaic.matrix_set
+    crs = crs_.geodetic(matrix_set.crs)
+    cell = matrix_set.matrix(mosaic.maxzoom).cell_size
+    side = cell if crs_.is_geographic(matrix_set.crs) else cell * matrix_set.metres_per_unit / _METRES
+    west, south, east, north = mosaic.bounds
+    if west > east:
+        east += 360.0
+    width, height = max(1, round((east - west) / side)), max(1, round((north - south) / side))
+    facts: dict[str, Any] = {
+        "count": 1,
+        "dtypes": ("uint8",),
+        "colorinterp": ("undefined",),
+        "scales": (1.0,),
+        "offsets": (0.0,),
+        "descriptions": (None,),
+        "band_tags": ({},),
+        "has_mask": True,
+    }
+    if sample is not None:
+        names = ("count", "dtypes", "colorinterp", "scales", "offsets", "descriptions")
+        facts |= {name: getattr(sample, name) for name in names} | {"band_tags": ({},) * sample.count}
+    return Profile(
+        driver="MosaicJSON",
+        width=width,
+        height=height,
+        crs=crs,
+        transform=((east - west) / width, 0.0, west, 0.0, (south - north) / height, north),
+        nodata=None,
+        overviews=(),
+        block_shapes=((1, width),) * facts["count"],
+        palette=None,
+        composed=True,
+        **facts,
+    )
+
+
+_METRES = math.radians(6_378_137.0)
+"""Metres of a degree along the equator."""

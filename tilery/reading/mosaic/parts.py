@@ -1,0 +1,112 @@
+"""The rasters of a mosaic by number: where each is, as the policy allows, and which are open."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from threading import Lock
+
+from tilery.errors import RequestError, SourceError, TileryError, UpstreamError
+from tilery.reading import source as source_
+from tilery.reading.dataset import Resources
+from tilery.reading.datasets import LATELY, OpenDataset
+from tilery.reading.mosaic.document import Mosaic
+from tilery.reading.source import Source
+from tilery.reading.stac.item import resolved
+from tilery.storage.locations import Location
+
+OVERVIEW = -1
+"""The number of the raster of the whole mosaic."""
+_LOCATED = 5.0
+"""Seconds after which the policy is asked again: a symbolic link may lead somewhere else by then."""
+_REMEMBERED = 4096
+"""Rasters of which it is remembered where they are, and what they were."""
+
+
+class Parts:
+    """The rasters of one mosaic. Safe under threads."""
+
+    def __init__(self, engine: Resources, base: Location, mosaic: Mosaic) -> None:
+        """Find rasters from the location of their document, and have an engine open them."""
+        self.engine = engine
+        self._base = base
+        self._mosaic = mosaic
+        self._sources: OrderedDict[int, tuple[float, Source]] = OrderedDict()
+        self._known: OrderedDict[int, tuple[float, str]] = OrderedDict()
+        self._lock = Lock()
+
+    def name(self, number: int) -> str:
+        """Return the address of a raster as the document has it."""
+        return (self._mosaic.overview or "") if number == OVERVIEW else self._mosaic.asset(number)
+
+    def source(self, number: int) -> Source:
+        """Return the source of a raster.
+
+        Raises:
+            SourceRefused: the policy does not allow it.
+            InvalidParameter: it is no address.
+        """
+        now = time.monotonic()
+        with self._lock:
+            found = self._sources.get(number)
+            if found is not None and now - found[0] <= _LOCATED:
+                self._sources.move_to_end(number)
+                return found[1]
+        try:
+            made = source_.raster(self.engine.locate(resolved(self._base, self.name(number))))
+        except (RequestError, SourceError) as error:
+            raise self._of(number, error) from None
+        with self._lock:
+            self._sources[number] = (now, made)
+            self._sources.move_to_end(number)
+            if len(self._sources) > _REMEMBERED:
+                self._sources.popitem(last=False)
+        return made
+
+    def get(self, number: int) -> OpenDataset:
+        """Return a raster, open.
+
+        Raises:
+            SourceError, UpstreamError: it cannot be opened; the message says which it is.
+            DeadlineExceeded: the time was up first.
+        """
+        place = self.source(number)
+        try:
+            opened = self.engine.datasets.get(place)
+        except (RequestError, SourceError, UpstreamError) as error:
+            raise self._of(number, error) from None
+        with self._lock:
+            self._known[number] = (time.monotonic(), opened.dataset.identity)
+            self._known.move_to_end(number)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return opened
+
+    def peek(self, number: int) -> OpenDataset | None:
+        """Return a raster if it is open and was checked lately. Never waits for anything."""
+        with self._lock:
+            found = self._sources.get(number)
+        return None if found is None else self.engine.datasets.peek(found[1])
+
+    def identity(self, number: int) -> str:
+        """Return the identity of a raster as far as it is known; empty where it is not. Never waits for anything."""
+        opened = self.peek(number)
+        if opened is not None:
+            return opened.dataset.identity
+        with self._lock:
+            known = self._known.get(number)
+        return known[1] if known is not None and time.monotonic() - known[0] <= LATELY else ""
+
+    def forget(self, opened: OpenDataset) -> None:
+        """Drop a raster that changed."""
+        self.engine.datasets.forget(opened)
+
+    def _of(self, number: int, error: TileryError) -> TileryError:
+        """The error, which says whose it is: by the last part of the address alone, the rest of which may be secret."""
+        name = self.name(number)
+        short = name.partition("?")[0].rstrip("/").rpartition("/")[2][:128]
+        error.private = f"{name} {error.private or ''}".strip()
+        error.detail = f"Raster {short!r} of the mosaic: {error.detail}"
+        error.args = (error.detail,)
+        error.parameter = "url"
+        return error
