@@ -5,7 +5,9 @@ Values change slowly from pixel to pixel, so that a sample taken one pixel away 
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -220,6 +222,58 @@ def make(folder: Path) -> None:
     (folder / "text.tif").write_text("not a raster\n" * 50, encoding="ascii")
     (folder / "cut.tif").write_bytes((folder / "rgb.tif").read_bytes()[:3000])
     _items(folder)
+    later = _byte(waves(SIZE, SIZE, 3, phase=2))
+    beside = from_origin(499_000, 5_543_000, 10, 10)
+    _write(folder / "beside.tif", later, transform=beside, finish=_rgb)
+    _write(folder / "more.tif", np.where(inside, many[:, ::-1] // 2, 0), nodata=0, transform=beside)
+    _mosaics(folder)
+
+
+def _mosaics(folder: Path) -> None:
+    """MosaicJSON documents of these rasters, which overlap."""
+
+    def write(file: str, *rasters: str, pack: bool = False, **more: Any) -> None:
+        boxes = []
+        for raster in rasters:
+            if (folder / f"{raster}.tif").exists():
+                with rasterio.open(folder / f"{raster}.tif") as source:
+                    boxes.append(transform_bounds(source.crs, "EPSG:4326", *source.bounds))
+        west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
+        east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
+        zoom = more.get("quadkey_zoom", 12)
+        first, last = _tile(west, north, zoom), _tile(east, south, zoom)
+        prefix = more.get("asset_prefix", "")
+        assets = [f"{folder}/{raster}.tif".removeprefix(prefix) for raster in rasters]
+        quadkeys = [
+            "".join(str((x >> bit & 1) + 2 * (y >> bit & 1)) for bit in range(zoom - 1, -1, -1))
+            for x in range(first[0], last[0] + 1)
+            for y in range(first[1], last[1] + 1)
+        ]
+        document = {
+            "mosaicjson": "0.0.2",
+            "minzoom": 11,
+            "maxzoom": 14,
+            "quadkey_zoom": zoom,
+            "bounds": [west, south, east, north],
+            "tiles": dict.fromkeys(quadkeys, assets),
+            **more,
+        }
+        content = json.dumps(document).encode()
+        (folder / file).write_bytes(gzip.compress(content) if pack else content)
+
+    write("mosaic.json", "nodata", "beside", "mask")
+    prefixed = {"mosaicjson": "0.0.3", "asset_prefix": f"{folder}/", "name": "two", "description": "Two rasters."}
+    write("prefixed.json.gz", "u16", "more", pack=True, quadkey_zoom=13, **prefixed)
+    write("opacity.json", "alpha", "beside")
+    write("bands.json", "one", "rgb")
+    write("missing.json", "nodata", "gone", "beside")
+    (folder / "no-mosaic.json").write_text('{"mosaicjson": "0.0.2"}', encoding="utf-8")
+
+
+def _tile(lon: float, lat: float, zoom: int) -> tuple[int, int]:
+    """Column and row of the tile of WebMercatorQuad that holds a position."""
+    down = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
+    return int((lon / 360 + 0.5) * 2**zoom), int(down * 2**zoom)
 
 
 def _items(folder: Path) -> None:

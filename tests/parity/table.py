@@ -1123,3 +1123,109 @@ row(
 )
 row("STAC no such file", "/stac/assets", "gone.json", differs("user-mistakes", 404, 500))
 row("STAC Collection", "/stac/assets", "collection.json", differs("user-mistakes", 415, 500))
+
+# Mosaics
+MOSAIC = "mosaic.json"
+PREFIXED = "prefixed.json.gz"
+MOSAIC_TILE = place("rgb").replace("/cog/", "/mosaicjson/")
+row("mosaic document", "/mosaicjson/", MOSAIC)
+row("mosaic document packed", "/mosaicjson/", PREFIXED)
+row("mosaic info", "/mosaicjson/info", MOSAIC)
+row("mosaic info of a name", "/mosaicjson/info", PREFIXED)
+row("mosaic info.geojson", "/mosaicjson/info.geojson", MOSAIC)
+row("mosaic info.geojson in metres", "/mosaicjson/info.geojson", MOSAIC, crs="EPSG:3857")
+for selection in ("first", "highest", "lowest", "mean", "median", "stdev", "lastbandlow", "lastbandhigh", "count"):
+    row(f"mosaic tile, {selection}", f"{MOSAIC_TILE}.npy", MOSAIC, SAMPLED, pixel_selection=selection)
+    row(f"mosaic tile of uint16, {selection}", f"{MOSAIC_TILE}.tif", PREFIXED, SAMPLED, pixel_selection=selection)
+for deeper in (-3, -2, -1, 1):
+    deep = place("rgb", deeper).replace("/cog/", "/mosaicjson/")
+    row(f"mosaic tile {deeper}", f"{deep}.npy", MOSAIC, SAMPLED)
+row("mosaic tile without a format", MOSAIC_TILE, MOSAIC, SAMPLED)
+row("mosaic tile of bands", f"{MOSAIC_TILE}.npy", MOSAIC, SAMPLED, bidx=[3, 1])
+row("mosaic tile of an expression", f"{MOSAIC_TILE}.npy", PREFIXED, SAMPLED, expression="b1-b2;b3*2")
+row(
+    "mosaic highest of an expression",
+    f"{MOSAIC_TILE}.npy",
+    PREFIXED,
+    SAMPLED,
+    expression="b1-b2",
+    pixel_selection="highest",
+)
+row("mosaic tile with opacity", f"{MOSAIC_TILE}.png", "opacity.json", SAMPLED)
+row("mosaic tile, nodata given", f"{MOSAIC_TILE}.npy", PREFIXED, SAMPLED, nodata=300)
+row("mosaic tile with a buffer", f"{MOSAIC_TILE}.npy", MOSAIC, SAMPLED, buffer=2)
+row("mosaic tile bilinear", f"{MOSAIC_TILE}.npy", MOSAIC, SMOOTHED, resampling="bilinear", reproject="bilinear")
+row(
+    "mosaic tile with a colormap",
+    f"{MOSAIC_TILE}.png",
+    PREFIXED,
+    SAMPLED,
+    bidx=1,
+    rescale="0,9000",
+    colormap_name="viridis",
+)
+row("mosaic tile of an algorithm", f"{MOSAIC_TILE}.npy", PREFIXED, SAMPLED, algorithm="cast")
+row(
+    "mosaic tile in another set",
+    tile(12, name="WorldMercatorWGS84Quad").replace("/cog/", "/mosaicjson/") + ".npy",
+    MOSAIC,
+    SAMPLED,
+)
+row("mosaic tile outside", "/mosaicjson/tiles/WebMercatorQuad/10/0/0.png", MOSAIC)
+row("mosaic tile outside of the matrix", "/mosaicjson/tiles/WebMercatorQuad/10/5000/0.png", MOSAIC)
+row("mosaic tile of zoom 99", "/mosaicjson/tiles/WebMercatorQuad/99/0/0.png", MOSAIC)
+row(
+    "mosaic tile of bands that differ",
+    f"{MOSAIC_TILE}.png",
+    "bands.json",
+    differs("user-mistakes", 400, 500),
+    pixel_selection="highest",
+)
+row("mosaic tile with a missing raster that is not needed", f"{MOSAIC_TILE}.npy", "missing.json", SAMPLED)
+row(
+    "mosaic tile with a missing raster",
+    f"{MOSAIC_TILE}.png",
+    "missing.json",
+    differs("user-mistakes", 404, 500),
+    pixel_selection="highest",
+)
+row("mosaic selection unknown", f"{MOSAIC_TILE}.png", MOSAIC, pixel_selection="best")
+row(
+    "mosaic lastband of one band",
+    f"{MOSAIC_TILE}.png",
+    MOSAIC,
+    differs("mosaic-last-band", 400, 200),
+    bidx=1,
+    pixel_selection="lastbandhigh",
+)
+row("mosaic point", f"/mosaicjson/point/{LON},{LAT}", MOSAIC)
+row("mosaic point of an expression", f"/mosaicjson/point/{LON},{LAT}", PREFIXED, expression="b1+b2")
+row("mosaic point on the edge", "/mosaicjson/point/2.9305,50.0545", MOSAIC)
+row("mosaic point outside", "/mosaicjson/point/20,20", MOSAIC)
+row("mosaic point in UTM", "/mosaicjson/point/500120,5541300", MOSAIC, coord_crs="EPSG:32631")
+row("mosaic assets of a tile", f"{MOSAIC_TILE}/assets", MOSAIC)
+row("mosaic assets of a low tile", place("rgb", -4).replace("/cog/", "/mosaicjson/") + "/assets", PREFIXED)
+row("mosaic assets of a tile of another set", "/mosaicjson/tiles/WGS1984Quad/10/1040/227/assets", MOSAIC)
+row("mosaic assets of a tile outside", "/mosaicjson/tiles/WebMercatorQuad/10/0/0/assets", MOSAIC)
+row("mosaic assets of a point", f"/mosaicjson/point/{LON},{LAT}/assets", PREFIXED)
+row("mosaic assets of a point outside", "/mosaicjson/point/20,20/assets", MOSAIC)
+row("mosaic assets of a box", f"/mosaicjson/bbox/{BOX}/assets", PREFIXED)
+row(
+    "mosaic assets of a box in UTM",
+    "/mosaicjson/bbox/496000,5538000,500000,5543000/assets",
+    MOSAIC,
+    coord_crs="EPSG:32631",
+)
+row("mosaic assets of a box outside", "/mosaicjson/bbox/20,20,21,21/assets", MOSAIC)
+SAID = near("mosaic-tilejson", ignore=("band_descriptions", "data_type"))
+row("mosaic TileJSON", "/mosaicjson/WebMercatorQuad/tilejson.json", MOSAIC, SAID)
+row("mosaic TileJSON in another set", "/mosaicjson/WorldCRS84Quad/tilejson.json", MOSAIC, SAID)
+row("mosaic tilesets", "/mosaicjson/tiles", MOSAIC, STATUS)
+row("mosaic tileset", "/mosaicjson/tiles/WebMercatorQuad", MOSAIC, STATUS)
+row("mosaic map", "/mosaicjson/WebMercatorQuad/map.html", MOSAIC, STATUS)
+row("mosaic WMTS", "/mosaicjson/WMTSCapabilities.xml", MOSAIC, STATUS)
+row("mosaic no such file", "/mosaicjson/info", "gone.json", differs("user-mistakes", 404, 424))
+row("mosaic that is none", "/mosaicjson/info", "no-mosaic.json", differs("user-mistakes", 415, 500))
+row("mosaic that is a raster", "/mosaicjson/info", "rgb", differs("user-mistakes", 415, 500))
+row("mosaic validated", "/mosaicjson/validate", None, body={"mosaicjson": "0.0.2", "tiles": {"0": ["a.tif"]}})
+row("mosaic not valid", "/mosaicjson/validate", None, body={"mosaicjson": "0.0.2"})

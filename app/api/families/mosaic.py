@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api import body, documents, results
 from app.api.context import AppContext
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
-from app.api.params import groups, table
+from app.api.params import groups, mosaics, table
 from app.api.params.groups import BoundsCrs, Crss, Mosaicking
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
@@ -20,7 +20,7 @@ from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PointRequest
-from tilery.errors import InvalidParameter, NotARaster, NotFound, PointOutsideBounds
+from tilery.errors import InvalidParameter, NotFound, PointOutsideBounds
 from tilery.geo import crs as crs_
 from tilery.limits import deadline
 from tilery.reading.mosaic.source import mosaic_source
@@ -182,8 +182,11 @@ async def validate(context: RequestContext[None]) -> Response:
 
         try:
             document.parse(document.unpacked(content))
-        except NotARaster as error:
-            raise InvalidParameter(error.detail, parameter="body") from None
+        except document.NotAMosaic as error:
+            problem = InvalidParameter(error.detail, parameter="body")
+            place = ["body"] if error.field is None else ["body", error.field]
+            problem.errors = ({"type": "value_error", "loc": place, "msg": error.detail, "input": None},)
+            raise problem from None
         return b"true"
 
     return Response(await context.app.service.once(work), headers={"Content-Type": JSON})
@@ -267,7 +270,7 @@ _OWN: tuple[Operation[Any], ...] = (
         table.COORD_CRS,
         *table.BANDS,
         *table.READING,
-        table.SKIP_MISSING,
+        mosaics.SKIP_MISSING,
         plan=plans.pixel_options,
     ),
 )
@@ -280,7 +283,7 @@ FAMILY = Family(
     path="/mosaicjson",
     tag="MosaicJSON",
     parameters=table.DATASET,
-    bands=table.MOSAIC_BANDS,
+    bands=mosaics.MOSAIC_BANDS,
     resolve=resolve,
     empty_tile="204",
     beside=(

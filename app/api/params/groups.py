@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from app.api.params import table
+from app.api.params import mosaics, table
 from app.api.params.parse import Values
 from tilery.geo.raster import Crs
 from tilery.reading.stac.choice import AssetChoice
@@ -246,7 +246,7 @@ class Mosaicking:
     @classmethod
     def of(cls, values: Values) -> Self:
         """What a request asks for."""
-        return cls(skip_missing=values.of(table.SKIP_MISSING))
+        return cls(skip_missing=values.of(mosaics.SKIP_MISSING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

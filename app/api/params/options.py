@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from app.api.params import table
+from app.api.params import mosaics, table
 from app.api.params.parse import Values
 from app.config.settings import Settings
 from app.serving.requests import StatisticsOptions
@@ -44,8 +44,8 @@ def read_options(values: Values, limits: ReadLimits) -> ReadOptions:
         resampling=values.of(table.RESAMPLING),
         reproject=values.of(table.REPROJECT),
         expression=text,
-        pixel_selection=values.of(table.PIXEL_SELECTION),
-        skip_missing=values.of(table.SKIP_MISSING),
+        pixel_selection=values.of(mosaics.PIXEL_SELECTION),
+        skip_missing=values.of(mosaics.SKIP_MISSING),
         limits=limits,
     )
 

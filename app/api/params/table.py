@@ -129,19 +129,6 @@ ASSET_BANDS: Group = (
     ),
     ASSET_AS_BAND,
 )
-PIXEL_SELECTION = Parameter(
-    name="pixel_selection",
-    kind=Choice(names=lambda: read_options.PIXEL_SELECTIONS),
-    description="How one pixel is made of those of several rasters. Defaults to `first`.",
-    implied="first",
-)
-SKIP_MISSING = Parameter(
-    name="skip_missing",
-    kind=Flag(),
-    description="Leave out rasters of the mosaic that are not there, which are an error else.",
-    implied=False,
-)
-MOSAIC_BANDS: Group = (*BANDS, PIXEL_SELECTION, SKIP_MISSING)
 UNSCALE = Parameter(
     name="unscale",
     kind=Flag(),

@@ -147,14 +147,23 @@ def parse(content: bytes) -> Mosaic:
         scanner = _Scanner(content.decode())
         fields = scanner.fields()
         if scanner.tiles is None:
-            raise _wrong("it has no tiles")
+            raise _wrong("it has no tiles", "tiles")
         return _mosaic(fields, scanner.tiles)
     except (ValueError, RecursionError, IndexError):
         raise _wrong("it is not JSON that can be read") from None
 
 
-def _wrong(reason: str) -> NotARaster:
-    return NotARaster(f"This is not a MosaicJSON document: {reason}.", parameter="url")
+class NotAMosaic(NotARaster):
+    """A document that is none of a mosaic."""
+
+    field: str | None = None
+    """What is wrong in it, where it is one of its fields."""
+
+
+def _wrong(reason: str, field_: str | None = None) -> NotAMosaic:
+    error = NotAMosaic(f"This is not a MosaicJSON document: {reason}.", parameter="url")
+    error.field = field_
+    return error
 
 
 class _Scanner:
@@ -188,12 +197,12 @@ class _Scanner:
     def _read_tiles(self) -> None:
         tiles = self.tiles = IndexMaker()
         if not self._begins("{"):
-            raise _wrong("its tiles are no JSON object")
+            raise _wrong("its tiles are no JSON object", "tiles")
         for number, quadkey in enumerate(deadline.paced(self._names("}"), every=256)):
             if number >= MOST_TILES:
                 raise OverLimit(f"A mosaic has at most {MOST_TILES} tiles.", parameter="url", limit=MOST_TILES)
             if not self._begins("["):
-                raise _wrong("a tile is no list of assets")
+                raise _wrong("a tile is no list of assets", "tiles")
             tiles.add(quadkey, self._texts("]"))
             if tiles.entries > MOST_ENTRIES:
                 raise OverLimit(
@@ -246,7 +255,7 @@ class _Scanner:
 def _mosaic(fields: Json, tiles: IndexMaker) -> Mosaic:
     version = fields.get("mosaicjson")
     if not isinstance(version, str):
-        raise _wrong("it says no version of MosaicJSON")
+        raise _wrong("it says no version of MosaicJSON", "mosaicjson")
     minzoom, maxzoom = _zoom(fields, "minzoom", 0), _zoom(fields, "maxzoom", _DEEPEST)
     quadkey_zoom = _zoom(fields, "quadkey_zoom", 0) or minzoom
     said = fields.get("bounds")
@@ -254,9 +263,9 @@ def _mosaic(fields: Json, tiles: IndexMaker) -> Mosaic:
     matrix_set = _matrix_set(fields.get("tilematrixset"))
     prefix, overview = fields.get("asset_prefix") or "", fields.get("overview")
     if not isinstance(prefix, str) or len(prefix) > _LONGEST_NAME:
-        raise _wrong("its asset_prefix is no text")
+        raise _wrong("its asset_prefix is no text", "asset_prefix")
     if overview is not None and not isinstance(overview, str):
-        raise _wrong("its overview is no address")
+        raise _wrong("its overview is no address", "overview")
     return Mosaic(
         version=version,
         minzoom=minzoom,
@@ -276,9 +285,9 @@ def _zoom(fields: Json, name: str, default: int) -> int:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        raise _wrong(f"its {name} is no whole number")
+        raise _wrong(f"its {name} is no whole number", name)
     if not 0 <= value <= _DEEPEST:
-        raise _wrong(f"its {name} is not from 0 to {_DEEPEST}")
+        raise _wrong(f"its {name} is not from 0 to {_DEEPEST}", name)
     return int(value)
 
 
@@ -295,10 +304,10 @@ def _numbers(values: Any) -> list[float] | None:
 
 def _bounds(edges: list[float] | None) -> Bounds:
     if edges is None or len(edges) != 4:
-        raise _wrong("its bounds are no four numbers")
+        raise _wrong("its bounds are no four numbers", "bounds")
     west, south, east, north = edges
     if not (-540 <= west <= 540 and -540 <= east <= 540 and -90 <= south < north <= 90 and west != east):
-        raise _wrong("its bounds are no part of a globe")
+        raise _wrong("its bounds are no part of a globe", "bounds")
     return (west, south, east, north)
 
 
@@ -306,11 +315,14 @@ def _matrix_set(document: Any) -> TileMatrixSet:
     if document is None:
         return tms_.get(tms_.DEFAULT)
     if not isinstance(document, dict):
-        raise _wrong("its tilematrixset is no JSON object")
+        raise _wrong("its tilematrixset is no JSON object", "tilematrixset")
     try:
         found = tms_.parse(document)
     except (TileryError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-        raise _wrong("its tilematrixset is none that can be read") from None
+        raise _wrong("its tilematrixset is none that can be read", "tilematrixset") from None
     if not found.is_quadtree:
-        raise _wrong("its tilematrixset has no quadkeys: each zoom has to have twice the tiles of the one before")
+        raise _wrong(
+            "its tilematrixset has no quadkeys: each zoom has to have twice the tiles of the one before",
+            "tilematrixset",
+        )
     return found
