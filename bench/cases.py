@@ -26,6 +26,8 @@ class Case:
     goal: float | None
     """Least ratio of tiles a second; None where none was set."""
     params: Pairs = ()
+    mosaic: bool = False
+    """Asked of the pieces of the raster, by the MosaicJSON document that has its name."""
     remote: bool = False
     expect: int = 200
     lossless: bool = True
@@ -37,7 +39,7 @@ class Case:
         """The request for one tile."""
         z, x, y = tile
         query = urlencode([("url", url), *self.params])
-        return f"/cog/tiles/WebMercatorQuad/{z}/{x}/{y}.{self.suffix}?{query}"
+        return f"/{'mosaicjson' if self.mosaic else 'cog'}/tiles/WebMercatorQuad/{z}/{x}/{y}.{self.suffix}?{query}"
 
 
 def _smooth(method: str) -> Pairs:
@@ -69,6 +71,15 @@ CASES = (
         suffix="png",
         goal=6,
         params=SENTINEL,
+    ),
+    Case(
+        name="pan-mosaic",
+        says="pan, mosaic of 16 with overlap, RGB, PNG",
+        raster="rgb_deflate",
+        tiles="pan",
+        suffix="png",
+        goal=15,
+        mosaic=True,
     ),
     Case(name="random-png", says="random, RGB, PNG", raster="rgb_deflate", tiles="scattered", suffix="png", goal=5),
     Case(name="random-jpeg", says="random, RGB, JPEG", raster="rgb_jpeg", tiles="scattered", suffix="jpeg", goal=4),

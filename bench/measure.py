@@ -32,15 +32,17 @@ class Result:
     """Part of the time in which the load generator used a core."""
 
 
-def address(raster: str, folder: Path, store: str | None) -> str:
+def address(raster: str, folder: Path, store: str | None, *, mosaic: bool = False) -> str:
     """What ``url=`` says."""
+    if mosaic:
+        return str(folder / f"{raster}.json")
     return f"{store}/{raster}.tif" if store else str(folder / f"{raster}.tif")
 
 
 def paths(case: Case, folder: Path, count: int, store: str | None) -> list[str]:
     """The requests of a case."""
     found = tiles.LISTS[case.tiles](folder / f"{case.raster}.tif", max(8, int(count * case.count)))
-    url = address(case.raster, folder, store)
+    url = address(case.raster, folder, store, mosaic=case.mosaic)
     return [case.path(tile, url) for tile in found]
 
 
@@ -49,7 +51,7 @@ def warm(server: servers.Running, case: Case, folder: Path, store: str | None, w
     colours = "colormap_name" in dict(case.params)  # which are for one band, and the other file has three
     other = replace(case, params=(*case.params, ("bidx", "1"))) if colours else case
     found = tiles.scattered(folder / "warm.tif", WARM * workers, seed=9)
-    url = address("warm", folder, store)
+    url = address("warm", folder, store, mosaic=case.mosaic)
     load = client.run(server.port, [other.path(tile, url) for tile in found], connections=4 * workers)
     if set(load.statuses) != {200}:
         raise RuntimeError(f"{case.name}: warming gave {dict(load.statuses)}")
@@ -62,7 +64,8 @@ def once(name: str, case: Case, folder: Path, count: int, workers: int | None, s
     """
     workers = workers or servers.own_workers(name)
     wanted = paths(case, folder, count, store)
-    rasters.read_once(folder / f"{case.raster}.tif")
+    for file in rasters.pieces(folder) if case.mosaic else [folder / f"{case.raster}.tif"]:
+        rasters.read_once(file)
     with servers.running(name, workers=workers) as server:
         warm(server, case, folder, store, workers)
         before = processes.cpu_seconds(server.pid)

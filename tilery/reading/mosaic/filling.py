@@ -168,7 +168,7 @@ def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, wish: Wish) ->
     found: list[int] = []
     while at < len(numbers) and len(found) < _FEW:
         number = numbers[at]
-        opened = parts.peek(number)
+        opened = parts.find(number)
         if opened is None:
             return ([number], at + 1) if not found else (found, at)
         crs = _crs(opened, around)

@@ -82,6 +82,14 @@ class Parts:
                 self._known.popitem(last=False)
         return opened
 
+    def find(self, number: int) -> OpenDataset | None:
+        """Return a raster if it is open, for others too; None also where it is refused, which `get` will say."""
+        try:
+            place = self.source(number)
+        except TileryError:
+            return None
+        return self.engine.datasets.peek(place)
+
     def peek(self, number: int) -> OpenDataset | None:
         """Return a raster if it is open and was checked lately. Never waits for anything."""
         with self._lock:
