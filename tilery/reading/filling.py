@@ -177,7 +177,7 @@ def bands_of(profile: Profile, options: ReadOptions) -> tuple[int, ...]:
         if not 1 <= band <= profile.count:
             raise InvalidBand(
                 f"Band {band} does not exist: the raster has bands 1 to {profile.count}.",
-                parameter="expression" if profile.composed else "bidx",
+                parameter="expression" if profile.composed or options.expression else "bidx",
                 limit=profile.count,
             )
     limit = options.limits.bands
