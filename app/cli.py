@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from app.commands import exits, layers, publish, service, steps, tiles
+from app.commands import exits, layers, mosaic, publish, service, steps, tiles
 from app.config.environment import WrongVariables
 from tilery import __version__
 from tilery.errors import TileryError
@@ -64,6 +64,7 @@ for command in (
     steps.metadata,
     publish.publish,
     publish.publish_incoming,
+    mosaic.mosaic,
     layers.layers,
     tiles.seed,
     tiles.purge,

@@ -291,7 +291,9 @@ def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
         "band_tags": ({},),
         "has_mask": True,
     }
+    palette = None
     if sample is not None:
+        palette = sample.palette
         names = ("count", "dtypes", "colorinterp", "scales", "offsets", "descriptions")
         facts |= {name: getattr(sample, name) for name in names} | {"band_tags": ({},) * sample.count}
     return Profile(
@@ -303,7 +305,7 @@ def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
         nodata=None,
         overviews=(),
         block_shapes=((1, width),) * facts["count"],
-        palette=None,
+        palette=palette,
         composed=True,
         **facts,
     )
