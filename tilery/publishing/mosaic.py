@@ -160,6 +160,7 @@ def rasters(engine: Engine, places: Sequence[str], advance: Advance) -> list[Mos
                 )
         except (SourceError, UpstreamError) as error:
             error.detail = f"{place}: {error.detail}"
+            error.args = (error.detail,)
             raise
         advance(1)
         return found

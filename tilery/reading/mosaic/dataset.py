@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -191,9 +192,19 @@ class MosaicDataset(Composite):
         """Return the zooms of the document in its own tile matrix set; in any other all that there are."""
         own = self.mosaic.matrix_set
         if tms is own or (tms.crs == own.crs and tms.matrices == own.matrices):
-            shallowest = self.mosaic.minzoom if self.mosaic.overview is None else tms.minzoom
+            shallowest = self.mosaic.minzoom
+            if self.mosaic.overview is not None:
+                shallowest = min(shallowest, self._zoom_of_all)
             return (shallowest, self.mosaic.maxzoom)
         return (tms.minzoom, tms.maxzoom)
+
+    @cached_property
+    def _zoom_of_all(self) -> int:
+        """The zoom at which the whole mosaic is about as large as a tile."""
+        own = self.mosaic.matrix_set
+        box = crs_.transform_bounds(self.profile.crs or crs_.WGS84, own.crs, self.profile.bounds)
+        sides = [side for side in (box[2] - box[0], box[3] - box[1]) if math.isfinite(side) and side > 0]
+        return own.zoom_for_resolution(max(sides) / own.matrices[0].tile_width) if sides else own.minzoom
 
     def _nothing(self, wish: Wish) -> Raster:
         """The grid with nothing in it."""
