@@ -174,14 +174,14 @@ def bound(family: Family, operation: Operation[P]) -> Operation[P]:
         operation,
         id=f".{family.name}.{operation.id}",
         paths=tuple(f"{family.path}{path}" for path in operation.paths),
-        parameters=(*family.parameters, *_with_bands(family, operation.parameters)),
+        parameters=(*family.parameters, *with_bands(family, operation.parameters)),
         tag=family.tag,
         documented=operation.documented and family.documented,
         family=family,
     )
 
 
-def _with_bands(family: Family, parameters: Group) -> Group:
+def with_bands(family: Family, parameters: Group) -> Group:
     """The parameters with the family's way to choose bands in place of that of rasters."""
     if family.bands is table.BANDS or table.BIDX not in parameters:
         return parameters

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.api import kvp, links
 from app.api.context import AppContext
+from app.api.families import layer_sources
 from app.api.operation import RequestContext
 from app.api.raster.plans import TilePlan
 from app.serving.tile_store import StoredTile, TileStore
@@ -41,7 +42,7 @@ async def place(context: RequestContext[TilePlan]) -> StoredTile | None:
         return None
     source = ""
     if needs_identity(store, layer):
-        source = await context.app.service.identity(context.subject.source)
+        source = await context.app.service.identity(layer_sources.document_of(context.app, layer))
     suffix = f"@{scale}x.{name}" if scale else f".{name}"
     style = given[0][1] if given else None
     return tile_of(store, layer, style, path.tile, suffix, source)

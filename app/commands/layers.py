@@ -1,4 +1,4 @@
-"""The layers of a catalog: list, show, remove, style."""
+"""The layers of a catalog: add, list, show, remove, style."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import click
 
 from app.commands.options import catalog_option, catalog_store
 from app.commands.tiles import forget_tiles
+from app.config import settings
+from app.config.engine_options import store_options
 
 
 @click.group()
 def layers() -> None:
-    """List, show, remove and style the layers of a catalog."""
+    """Add, list, show, remove and style the layers of a catalog."""
 
 
 @layers.command("list")
@@ -35,6 +37,36 @@ def list_(catalog: str | None, as_json: bool) -> None:
             click.echo("There are no layers here.", err=True)
     for layer_id, problem in found.problems().items():
         click.echo(f"{layer_id}: {problem}", err=True)
+
+
+@layers.command()
+@click.argument("layer_id", metavar="ID")
+@click.argument("source")
+@catalog_option
+@click.option("--kind", type=click.Choice(["raster", "mosaic", "stac"]), help="Of SOURCE; else found out.")
+@click.option("--name", help="Shown to people.")
+@click.option("--description")
+@click.option("--attribution", help="Credits, shown on maps.")
+@click.option("--render", help="Parameters for requests that give none, as 'assets=B04&rescale=0,3000'.")
+@click.option("--replace", is_flag=True, help="Take the place of the layer that there is.")
+def add(layer_id: str, source: str, catalog: str | None, replace: bool, **given: str | None) -> None:
+    """Make SOURCE, as it is, the layer ID: a raster, a MosaicJSON document or a STAC Item.
+
+    Nothing is copied. SOURCE, and the rasters that a mosaic or an Item names, must be where TILERY_SOURCES allows.
+    """
+    from tilery.catalog import editing, ids
+    from tilery.publishing import adding
+
+    ids.check(layer_id)
+    found = settings.get()
+    render = editing.render_of(given.pop("render") or "")
+    document = adding.document(
+        layer_id, source, sources=found.sources, stores=store_options(found), render=render, **given
+    )
+    editing.add(catalog_store(catalog), layer_id, document, replace=replace)
+    forget_tiles(layer_id)
+    click.echo(f"{layer_id}: a {document['kind']}, zooms {document['minzoom']} to {document['maxzoom']}.", err=True)
+    click.echo(f"/{layer_id}/{{z}}/{{x}}/{{y}}.png")
 
 
 @layers.command()

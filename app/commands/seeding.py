@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from app.api import stored
 from app.api.context import AppContext
-from app.api.families.layers import merged
-from app.api.operation import known_to
+from app.api.families import layer_sources, layers
+from app.api.operation import bound, known_to
 from app.api.params.parse import ParameterParser, Values
 from app.api.raster import plans, tiles
 from app.api.raster.plans import TilePlan
@@ -20,7 +20,7 @@ from app.serving.tile_store import TileStore
 from tilery.catalog.layer import Layer
 from tilery.errors import NotFound, TileryError
 from tilery.geo import tms as tms_
-from tilery.reading.source import Source, raster
+from tilery.reading.source import Source
 
 log = logging.getLogger("tilery.tile_store")
 
@@ -36,6 +36,8 @@ class Seeder:
     values: Values
     plan: TilePlan
     source: Source
+    document: Source
+    """The file that the layer names."""
 
     async def keep(self, tile: tuple[int, int, int], suffix: str) -> bool | None:
         """Return True when a tile is in the store now, None when there is none to keep, False when it failed.
@@ -61,7 +63,7 @@ class Seeder:
         try:
             identity = ""
             if stored.needs_identity(self.store, self.layer):
-                identity = await service.identity(self.source)
+                identity = await service.identity(self.document)
             place = stored.tile_of(self.store, self.layer, self.style, tile, suffix, identity)
             if place is None:
                 return None
@@ -88,8 +90,8 @@ def seeder(app: AppContext, layer: Layer, style: str | None) -> Seeder | None:
     store = app.service.tile_store
     if store is None:
         return None
-    parser = ParameterParser(known_to(app, tiles.ANY_TILE).parameters)
-    query = merged(layer.render, layer.styles, urlencode({"style": style}).encode() if style else b"")
+    parser = ParameterParser(known_to(app, bound(layers.FAMILY, tiles.ANY_TILE)).parameters)
+    query = layers.merged(layer.render, layer.styles, urlencode({"style": style}).encode() if style else b"")
     values = parser.query(query)
     return Seeder(
         app=app,
@@ -98,5 +100,6 @@ def seeder(app: AppContext, layer: Layer, style: str | None) -> Seeder | None:
         style=style,
         values=values,
         plan=plans.tile_plan(app, values),
-        source=raster(app.layer_locations.of(layer.source)),
+        source=layer_sources.source_of(app, layer, values),
+        document=layer_sources.document_of(app, layer),
     )

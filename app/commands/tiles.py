@@ -140,11 +140,11 @@ def _source(layer: Layer) -> str:
     if layer.is_sealed:
         return ""
     from app.api.app import create_app
+    from app.api.families import layer_sources
     from app.serving import render
-    from tilery.reading.source import raster
 
     context = create_app().context
-    return render.identity(context.engine, raster(context.layer_locations.of(layer.source)))
+    return render.identity(context.engine, layer_sources.document_of(context, layer))
 
 
 def forget_tiles(layer_id: str, *, removed: bool = False) -> None:

@@ -26,6 +26,8 @@ RENDER_PARAMETERS = frozenset(
     [
         "algorithm",
         "algorithm_params",
+        "asset_as_band",
+        "assets",
         "bidx",
         "buffer",
         "color_formula",
@@ -34,15 +36,18 @@ RENDER_PARAMETERS = frozenset(
         "expression",
         "nodata",
         "padding",
+        "pixel_selection",
         "reproject",
         "resampling",
         "rescale",
         "return_mask",
+        "skip_missing",
         "unscale",
     ]
 )
 """What ``render`` and ``styles`` may set: all that decides how pixels look, nothing that decides where they are."""
 
+_REPEATED = ("assets", "bidx", "rescale")
 _STYLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -62,7 +67,7 @@ def query(render: Mapping[str, Any]) -> Query:
         if name not in RENDER_PARAMETERS:
             raise BrokenDocument(f"'{name[:64]}' cannot be set in a layer's render parameters.", parameter="render")
         value = render[name]
-        many = name in ("bidx", "rescale") and isinstance(value, list)
+        many = name in _REPEATED and isinstance(value, list)
         if many and name == "rescale" and value and not isinstance(value[0], list | str):
             value = [value]
         pairs += [(name, _text(item)) for item in (value if many else [value]) if item is not None]
@@ -117,6 +122,7 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
         id=layer_id,
         name=found.name or layer_id,
         source=_source(found, folder),
+        kind=found.kind,
         revision=found.revision or version,
         version=version,
         bounds=found.bounds,

@@ -63,6 +63,27 @@ def edit(store: Store, layer_id: str, change: Callable[[dict[str, Any]], dict[st
     raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
 
 
+def add(store: Store, layer_id: str, written: Mapping[str, Any], *, replace: bool = False) -> None:
+    """Write the document of a layer.
+
+    Raises:
+        BrokenDocument: it is none.
+        Conflict: there is such a layer, and it is not to be replaced.
+    """
+    body = document.encode(written)
+    document.parse(layer_id, body, version="new", folder=f"{store.address}{layer_id}/")
+    try:
+        store.write(
+            f"{layer_id}/{DOCUMENT}",
+            body,
+            media_type="application/json",
+            cache_control="no-cache",
+            expected="any" if replace else "new",
+        )
+    except Conflict:
+        raise Conflict(f"There is a layer {layer_id} already; --replace takes its place.", parameter="layer") from None
+
+
 def files(store: Store, layer_id: str) -> list[str]:
     """Keys of all files of a layer, the document's first; also of one whose document is broken or was never written.
 
@@ -140,7 +161,7 @@ def render_of(text: str) -> dict[str, Any]:
     except ValueError:
         raise InvalidParameter("Render parameters are written as in a URL: name=value&name=value.") from None
     for name, value in pairs:
-        if name in ("bidx", "rescale"):
+        if name in ("assets", "bidx", "rescale"):
             found.setdefault(name, []).append(value)
         else:
             found[name] = value

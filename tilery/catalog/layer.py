@@ -41,6 +41,9 @@ class Layer:
     name: str
     source: str
     """Address of the raster: an absolute path, ``s3://bucket/key`` or ``https://…``."""
+    kind: str = "raster"
+    """What the source is: a ``raster``, the document of a ``mosaic``, or a STAC Item (``stac``), whose assets are named
+    by ``assets`` among the render parameters."""
     revision: str
     """Identity of the data; another one means that no tile made before may be served. Part of every cache key."""
     version: str

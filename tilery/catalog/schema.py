@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -40,6 +40,7 @@ class Document(BaseModel):
     minzoom: int = Field(0, ge=0, le=30)
     maxzoom: int = Field(22, ge=0, le=30)
     source: str | None = None
+    kind: Literal["raster", "mosaic", "stac"] = "raster"
     revision: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     published: str | None = None
     meta: MetaDocument = MetaDocument.model_construct()

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from app.api import answers, documents, kvp, layer_pages, results, stored, viewer, wmts, wmts_tile
 from app.api.context import AppContext
+from app.api.families import layer_sources
 from app.api.links import query_of
 from app.api.operation import (
     LONGEST_KEPT_QUERY,
@@ -27,11 +28,12 @@ from app.api.operation import (
     bound,
     fast_route,
     no_plan,
+    with_bands,
 )
-from app.api.params import groups, options, table
+from app.api.params import groups, mosaics, options, table
 from app.api.params.groups import TileSize
 from app.api.params.kinds import Text
-from app.api.params.parameter import Parameter
+from app.api.params.parameter import Group, Parameter, optional
 from app.api.params.parse import Values, pairs
 from app.api.params.path import PathValues
 from app.api.raster import facts, sets, tiles, verbs
@@ -43,7 +45,6 @@ from tilery.catalog.layer import Layer, Query
 from tilery.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
 from tilery.geo import tms as tms_
 from tilery.limits import deadline
-from tilery.reading import source as source_
 from tilery.rendering.encoding import formats
 
 Json = dict[str, Any]
@@ -60,11 +61,18 @@ LAYER = Parameter(
     where="path",
     required=True,
 )
+_BANDS: Group = (
+    *mosaics.MOSAIC_BANDS,
+    replace(optional(table.ASSETS), description=f"Of a layer that is a STAC Item. {table.ASSETS.description}"),
+    table.ASSET_AS_BAND,
+)
+"""What chooses bands of layers of every kind."""
 _RIVALS = (
     frozenset(("bidx", "expression")),
     frozenset(("colormap", "colormap_name")),
     frozenset(("algorithm", "algorithm_params")),
     frozenset(("resampling", "resampling_method")),
+    frozenset(("assets", "asset_as_band")),
 )
 """Parameters of which a request that gives one does not want the layer's other."""
 
@@ -87,16 +95,19 @@ async def of(app: AppContext, layer_id: str) -> Layer:
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
     """The layer's query with the request's over it; the raster is the layer's."""
     layer = await of(app, path.name("layer"))
-    subject = Subject(
-        source=source_.raster(app.layer_locations.of(layer.source)),
-        base=f"/layers/{layer.id}",
-        address=f"/layers/{layer.id}",
-        name=layer.id,
-        title=layer.id,
-        key=f"{layer.id} {layer.revision}",
-        layer=layer,
-    )
-    return merged(layer.render, layer.styles, query), lambda _: subject
+
+    def subject_of(values: Values) -> Subject:
+        return Subject(
+            source=layer_sources.source_of(app, layer, values),
+            base=f"/layers/{layer.id}",
+            address=f"/layers/{layer.id}",
+            name=layer.id,
+            title=layer.id,
+            key=f"{layer.id} {layer.revision}",
+            layer=layer,
+        )
+
+    return merged(layer.render, layer.styles, query), subject_of
 
 
 def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
@@ -327,6 +338,7 @@ FAMILY = Family(
     path="/layers/{layer}",
     tag=TAG,
     parameters=(LAYER, table.STYLE),
+    bands=_BANDS,
     resolve=resolve,
 )
 
@@ -335,7 +347,7 @@ _SHORT_TILE: Operation[TilePlan] = replace(
     bound(_SHORT_FAMILY, tiles.ANY_TILE),
     id=".layer.getTile",
     paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
-    parameters=(LAYER, table.STYLE, *tiles.SHORT),
+    parameters=(LAYER, table.STYLE, *with_bands(FAMILY, tiles.SHORT)),
     answer=short_tile,
     summary="Tile of a layer",
     description="One tile of a layer as a picture.",

@@ -1,0 +1,120 @@
+"""A layer of what lies somewhere already: a raster, the document of a mosaic, a STAC Item. Nothing is copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from tilery.catalog.schema import FORMAT
+from tilery.engine import Engine, EngineOptions
+from tilery.errors import InvalidParameter, NotARaster
+from tilery.geo import tms as tms_
+from tilery.geo.mercator import LATITUDE
+from tilery.reading.mosaic.source import mosaic_source
+from tilery.reading.reader import Reader
+from tilery.reading.source import Source, raster
+from tilery.reading.stac import choice
+from tilery.reading.stac.choice import item_source, stack_source
+from tilery.storage.locations import Location
+from tilery.storage.options import StoreOptions
+from tilery.storage.policy import Policy
+
+if TYPE_CHECKING:
+    from tilery.reading.stac.dataset import ItemDataset
+
+Json = dict[str, Any]
+
+_DOCUMENTS = (".json", ".json.gz", ".geojson")
+"""What the names of mosaics and Items end with."""
+
+
+def document(
+    layer_id: str,
+    address: str,
+    *,
+    sources: Sequence[str],
+    stores: StoreOptions,
+    render: Mapping[str, Any],
+    kind: str | None = None,
+    **given: str | None,
+) -> Json:
+    """Return the document of a layer.
+
+    Args:
+        layer_id: its id.
+        address: of the source; a relative path is one of this machine's.
+        sources: what the service may read, which has to hold the address and all that it names.
+        stores: how stores are reached.
+        render: parameters for requests that give none; of an Item with its ``assets``.
+        kind: ``raster``, ``mosaic`` or ``stac``. None: what it turns out to be.
+        given: ``name``, ``description``, ``attribution``.
+
+    Raises:
+        SourceRefused: the service may not read it.
+        SourceError, UpstreamError: it cannot be opened.
+        InvalidParameter: no asset of an Item is named.
+    """
+    if "://" not in address:
+        address = os.path.abspath(Path(address).expanduser())  # noqa: PTH100  links stay as they are written
+    with Engine(EngineOptions(stores=stores, policy=Policy.from_sources(list(sources)))) as engine:
+        location = engine.locate(address)
+        for one in [kind] if kind else _kinds(address):
+            try:
+                with engine.open(_source(one, location, render)) as reader:
+                    if one == "stac" and not render.get("assets"):
+                        raise _nameless(reader)
+                    facts = _facts(reader)
+            except NotARaster:
+                if one == "mosaic" and kind is None:
+                    continue
+                raise
+            return {
+                "tilejson": "3.0.0",
+                "format": FORMAT,
+                "id": layer_id,
+                "name": given.get("name") or layer_id,
+                **{key: value for key, value in given.items() if key != "name" and value is not None},
+                "kind": one,
+                "source": address,
+                **facts,
+                "render": dict(render),
+            }
+    raise NotARaster("It is neither a raster nor a mosaic nor a STAC Item.")
+
+
+def _kinds(address: str) -> tuple[str, ...]:
+    """What a source may be, by its name."""
+    return ("mosaic", "stac") if address.partition("?")[0].lower().endswith(_DOCUMENTS) else ("raster",)
+
+
+def _source(kind: str | None, location: Location, render: Mapping[str, Any]) -> Source:
+    if kind == "mosaic":
+        return mosaic_source(location)
+    if kind == "raster":
+        return raster(location)
+    named = render.get("assets")
+    if not named:
+        return item_source(location)
+    try:
+        return stack_source(location, tuple(map(choice.parse, named)))
+    except ValueError as error:
+        raise InvalidParameter(f"assets: {error}.", parameter="assets") from None
+
+
+def _nameless(reader: Reader) -> InvalidParameter:
+    item = cast("ItemDataset", reader.source).item
+    return InvalidParameter(
+        f"Say in the render parameters which assets are shown, as assets=NAME: {', '.join(list(item.assets)[:32])}.",
+        parameter="render",
+    )
+
+
+def _facts(reader: Reader) -> Json:
+    """Bounds and zooms."""
+    west, south, east, north = reader.geographic_bounds()
+    south, north = max(south, -LATITUDE), min(north, LATITUDE)
+    lowest, highest = reader.zooms(tms_.get(tms_.DEFAULT))
+    bounds = (max(west, -180.0), south, min(east, 180.0), north)
+    return {"bounds": [round(edge, 9) for edge in bounds], "minzoom": lowest, "maxzoom": highest}
