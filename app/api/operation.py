@@ -182,8 +182,12 @@ def bound(family: Family, operation: Operation[P]) -> Operation[P]:
 
 
 def with_bands(family: Family, parameters: Group) -> Group:
-    """The parameters with the family's way to choose bands in place of that of rasters."""
+    """The parameters with the family's way to choose bands in place of that of rasters; of a verb that has chosen from
+    these itself, as they are.
+    """
     if family.bands is table.BANDS or table.BIDX not in parameters:
+        return parameters
+    if any(parameter in parameters for parameter in family.bands if parameter not in table.BANDS):
         return parameters
     return (*family.bands, *(parameter for parameter in parameters if parameter not in table.BANDS))
 
