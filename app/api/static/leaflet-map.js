@@ -84,17 +84,25 @@ function readout(map) {
   write(map.getCenter());
 }
 
+/** The values of one raster, under its name where it has one. */
+function table({ name, values, band_names: names }) {
+  const heading = element("tr", {}, element("th", { colSpan: 2 }, name?.split("?")[0].split("/").pop() ?? ""));
+  const rows = values.map((value, band) =>
+    element("tr", {}, element("th", { scope: "row" }, names[band]), element("td", {}, short(value))),
+  );
+  return element("tbody", {}, ...(name ? [heading] : []), ...rows);
+}
+
 async function ask(map, where) {
   const { lat, lng } = where.wrap();
   const content = element("div", { className: "values" }, "…");
   const popup = L.popup().setLatLng(where).setContent(content).openOn(map);
   try {
     const path = `${data.point.path}/${lng.toFixed(6)},${lat.toFixed(6)}`;
-    const { values, band_names: names } = await json(path, data.point.query);
-    const rows = values.map((value, band) =>
-      element("tr", {}, element("th", { scope: "row" }, names[band]), element("td", {}, short(value))),
-    );
-    content.replaceChildren(element("table", {}, element("tbody", {}, ...rows)));
+    const found = await json(path, data.point.query);
+    const assets = found?.values ? [found] : (found?.assets ?? []); // a mosaic tells of each of its rasters
+    if (!assets.length) throw new Error("Nothing is here.");
+    content.replaceChildren(element("table", {}, ...assets.map(table)));
   } catch (error) {
     content.textContent = error.message;
   }

@@ -101,7 +101,7 @@ def test_a_document_may_bring_its_tile_matrix_set() -> None:
             "no quadkeys",
             "tilematrixset",
         ),
-        (mosaics.encoded("a" * 9000), "characters", None),
+        (mosaics.encoded("a" * 9000), "characters", "tiles"),
     ],
 )
 def test_what_is_no_mosaic_is_said_to_be_none(content: bytes, words: str, field: str | None) -> None:

@@ -36,6 +36,14 @@ _DEEPEST = 30
 _LONGEST_NAME = 8192
 _BLANK = re.compile(r"[ \t\n\r]*")
 _PIECE = 1 << 18
+_LONGEST_ENTRY = 1 << 14
+"""Characters of an entry that is read by one expression, which nothing can interrupt."""
+_PLAIN = r'"[^"\\\x00-\x1f]*"'
+_TEXT = re.compile(r'"([^"]*)"')
+_ENTRY = re.compile(
+    rf'[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*\[[ \t\n\r]*'
+    rf"((?:{_PLAIN}(?:[ \t\n\r]*,[ \t\n\r]*{_PLAIN})*)?)[ \t\n\r]*\][ \t\n\r]*([,}}])"
+)
 
 Json = dict[str, Any]
 
@@ -198,18 +206,40 @@ class _Scanner:
         tiles = self.tiles = IndexMaker()
         if not self._begins("{"):
             raise _wrong("its tiles are no JSON object", "tiles")
-        for number, quadkey in enumerate(deadline.paced(self._names("}"), every=256)):
+        for number, (quadkey, names) in enumerate(deadline.paced(self._entries(), every=64)):
             if number >= MOST_TILES:
                 raise OverLimit(f"A mosaic has at most {MOST_TILES} tiles.", parameter="url", limit=MOST_TILES)
-            if not self._begins("["):
-                raise _wrong("a tile is no list of assets", "tiles")
-            tiles.add(quadkey, self._texts("]"))
+            tiles.add(quadkey, names)
             if tiles.entries > MOST_ENTRIES:
                 raise OverLimit(
                     f"The tiles of a mosaic have at most {MOST_ENTRIES} assets together.",
                     parameter="url",
                     limit=MOST_ENTRIES,
                 )
+
+    def _entries(self) -> Iterator[tuple[str, list[str]]]:
+        """Quadkeys with their assets: by one expression where an entry is as plain as nearly all are."""
+        if self._begins("}"):
+            return
+        while True:
+            plain = _ENTRY.match(self._text, self._at, self._at + _LONGEST_ENTRY)
+            if plain is not None:
+                self._at = plain.end()
+                yield plain[1], _TEXT.findall(plain[2])
+                end = plain[3]
+            else:
+                quadkey = self._one_text()
+                if not self._begins(":"):
+                    raise ValueError
+                if not self._begins("["):
+                    raise _wrong("a tile is no list of assets", "tiles")
+                yield quadkey, list(self._texts("]"))
+                end = self._peek()
+                self._at += 1
+            if end == "}":
+                return
+            if end != ",":
+                raise ValueError
 
     def _names(self, end: str) -> Iterator[str]:
         """Names of an object's members, with the place on the value of each."""
@@ -224,16 +254,18 @@ class _Scanner:
         if self._begins(end):
             return
         while True:
-            if not self._begins('"'):
-                raise _wrong("a name or an address in it is no text")
-            text, self._at = scanstring(self._text, self._at, True)
-            if len(text) > _LONGEST_NAME:
-                raise _wrong(f"a name in it has more than {_LONGEST_NAME} characters")
-            yield text
+            yield self._one_text()
             if self._begins(end):
                 return
             if not self._begins(","):
                 raise ValueError
+
+    def _one_text(self) -> str:
+        if not self._begins('"'):
+            raise _wrong("a name or an address in it is no text")
+        text: str
+        text, self._at = scanstring(self._text, self._at, True)
+        return text
 
     def _peek(self) -> str:
         """The next sign; empty at the end."""
@@ -264,6 +296,8 @@ def _mosaic(fields: Json, tiles: IndexMaker) -> Mosaic:
     prefix, overview = fields.get("asset_prefix") or "", fields.get("overview")
     if not isinstance(prefix, str) or len(prefix) > _LONGEST_NAME:
         raise _wrong("its asset_prefix is no text", "asset_prefix")
+    if any(len(name) > _LONGEST_NAME for name in tiles.names):
+        raise _wrong(f"an address in it has more than {_LONGEST_NAME} characters", "tiles")
     if overview is not None and not isinstance(overview, str):
         raise _wrong("its overview is no address", "overview")
     return Mosaic(

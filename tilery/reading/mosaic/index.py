@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tilery.limits import deadline
 
 _FEW = 64
 """Entries that are gathered one by one."""
@@ -116,12 +118,16 @@ class IndexMaker:
         self._numbers: dict[str, int] = {}
         self._tiles: dict[str, array[int]] = {}
 
-    def add(self, quadkey: str, names: Iterable[str]) -> None:
+    @property
+    def names(self) -> Iterable[str]:
+        """Names of all rasters, each once."""
+        return self._numbers
+
+    def add(self, quadkey: str, names: Sequence[str]) -> None:
         """Add a tile with the names of its rasters. One that comes again takes the place of the first."""
         numbers = self._numbers
-        found = array("i", (numbers.setdefault(name, len(numbers)) for name in names))
-        self.entries += len(found)
-        self._tiles[quadkey] = found
+        self.entries += len(names)
+        self._tiles[quadkey] = array("i", [numbers.setdefault(name, len(numbers)) for name in names])
 
     def made(self, zoom: int, shallowest: int) -> Index:
         """Return the index of tiles at a zoom; those of another are never asked for.
@@ -131,12 +137,13 @@ class IndexMaker:
             shallowest: the zoom whose tiles have a quadkey of no digits.
         """
         digits = zoom - shallowest
-        numbered = {number_of(text): found for text, found in self._tiles.items() if len(text) == digits}
-        numbered.pop(-1, None)
-        keys = array("Q", sorted(numbered))
-        starts, members = array("q", [0]), array("i")
-        for key in keys:
-            members.extend(numbered[key])
+        found = [text for text in self._tiles if len(text) == digits and number_of(text) >= 0]
+        numbers = np.fromiter(map(number_of, found), np.uint64, len(found))
+        order = np.argsort(numbers)
+        keys, starts, members = array("Q"), array("q", [0]), array("i")
+        keys.frombytes(numbers[order].tobytes())
+        for place in deadline.paced(order.tolist(), every=256):
+            members.extend(self._tiles[found[place]])
             starts.append(len(members))
         return Index(tuple(self._numbers), keys, starts, np.frombuffer(members or array("i"), np.int32), zoom=zoom)
 
