@@ -220,3 +220,26 @@ def test_memory_not_yet_taken_is_not_taken_for_free() -> None:
     first.finish()
     assert second.has.wait(10)
     second.finish()
+
+
+def test_threads_of_one_request_give_back_all_that_they_were_given() -> None:
+    budget = Memory(1 << 30)
+    both = threading.Barrier(2, timeout=10)
+    give_back = budget._give_back
+
+    def together(grant: Any) -> None:
+        give_back(grant)
+        both.wait()
+
+    with budget.work():
+        budget._give_back = together  # type: ignore[method-assign]
+        threads = [
+            threading.Thread(target=copy_context().run, args=(memory.need, size)) for size in (64 * MIB, 65 * MIB)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        budget._give_back = give_back  # type: ignore[method-assign]
+        assert budget.held >= 64 * MIB
+    assert budget.held == 0
