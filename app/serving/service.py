@@ -103,7 +103,8 @@ class Service:
         return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=replace_worker)
 
     def _for(self, source: Source) -> Admission:
-        return self.admission if source.is_local else self.afar
+        reader = self.engine.peek(source) if source.is_local else None
+        return self.admission if source.is_local and (reader is None or reader.is_local) else self.afar
 
     async def answer(
         self,

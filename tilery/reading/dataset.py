@@ -131,6 +131,11 @@ class Composite(ABC):
     def held_bytes(self) -> int:
         """Bytes of memory that it holds while it is open."""
 
+    @property
+    @abstractmethod
+    def is_local(self) -> bool:
+        """True as long as none of the others that were met needs a network."""
+
     @abstractmethod
     def fill(self, grid: Grid, options: ReadOptions, *, buffer: float | None, padding: int | None) -> Raster:
         """Return a grid filled, with what goes around it; see `tilery.reading.filling.fill`.

@@ -71,6 +71,11 @@ class Reader:
         """The open dataset, for verbs that only one kind of source has."""
         return self._dataset
 
+    @property
+    def is_local(self) -> bool:
+        """False where pixels come from elsewhere though the source is a file: the rasters of a mosaic."""
+        return self._dataset.is_local if isinstance(self._dataset, Composite) else True
+
     def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
         """Bounds in a geographic CRS, inside of one turn around the world: west > east across the antimeridian.
 

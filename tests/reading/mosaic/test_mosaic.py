@@ -315,6 +315,17 @@ def test_rasters_away_are_read_side_by_side(upstream: Upstream, tmp_path: Path) 
         assert upstream.busiest >= 2, "where each has but a part, both are read at a time"
 
 
+def test_a_document_here_may_lead_away(upstream: Upstream, tmp_path: Path) -> None:
+    away(upstream, tmp_path).close()
+    mosaics.write(tmp_path / "m.json", upstream.url("/west.tif"), str(tmp_path / "a.tif"))
+    mosaics.write(tmp_path / "here.json", "a.tif")
+    with Engine(EngineOptions(policy=Policy.from_sources([upstream.root, str(tmp_path)]))) as engine:
+        for name, is_local in (("m.json", False), ("here.json", True)):
+            with engine.open(mosaic_source(engine.locate(str(tmp_path / name)))) as reader:
+                reader.tile(MERCATOR, *exact.tile_of(8.7, 46.4, 11), ReadOptions(pixel_selection="highest"))
+                assert reader.is_local == is_local
+
+
 def test_a_raster_that_is_replaced_while_it_is_read_is_read_anew(upstream: Upstream, tmp_path: Path) -> None:
     with away(upstream, tmp_path) as engine:
         assert tile(engine, upstream.url("/halves.json"), exact.tile_of(8.3, 46.4, 11)).data.max() == 2

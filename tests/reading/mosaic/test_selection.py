@@ -22,6 +22,8 @@ def stack(dtype: str, count: int, *, shared: bool = False, seed: int = 1) -> lis
     found = []
     for number in range(count):
         data = rng.integers(0, 200, SHAPE).astype(dtype)
+        if shared:  # as readers give it: the bands of a pixel side by side
+            data = np.ascontiguousarray(data.transpose(1, 2, 0)).transpose(2, 0, 1)
         mask = rng.random((1, *SHAPE[1:]) if shared else SHAPE) < 0.6
         mask[:, 0, :2] = False
         found.append(Raster(data=data, mask=None if number == 3 else mask, band_names=("b1", "b2")))

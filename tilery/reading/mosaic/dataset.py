@@ -75,13 +75,10 @@ class MosaicDataset(Composite):
         """Bytes of the index."""
         return self.mosaic.index.size
 
-    def content(self) -> bytes:
-        """Return the document, unpacked.
-
-        Raises:
-            SourceChanged: it is not the one any more that was opened.
-        """
-        return _content(self._source)
+    @property
+    def is_local(self) -> bool:
+        """True as long as every raster that was met is a file of this machine."""
+        return self.parts.is_local
 
     def fill(self, grid: Grid, options: ReadOptions, *, buffer: float | None, padding: int | None) -> Raster:
         """Return a grid filled; see `tilery.reading.dataset.Composite.fill`.

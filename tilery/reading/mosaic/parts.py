@@ -34,6 +34,8 @@ class Parts:
         self._sources: OrderedDict[int, tuple[float, Source]] = OrderedDict()
         self._known: OrderedDict[int, tuple[float, str]] = OrderedDict()
         self._lock = Lock()
+        self.is_local = True
+        """No raster that was met so far needs a network."""
 
     def name(self, number: int) -> str:
         """Return the address of a raster as the document has it."""
@@ -57,6 +59,7 @@ class Parts:
         except (RequestError, SourceError) as error:
             raise self._of(number, error) from None
         with self._lock:
+            self.is_local = self.is_local and made.is_local
             self._sources[number] = (now, made)
             self._sources.move_to_end(number)
             if len(self._sources) > _REMEMBERED:

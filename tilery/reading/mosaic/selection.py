@@ -102,7 +102,7 @@ class _Chosen(Folding):
         kind = np.result_type(self._data.dtype, raster.data.dtype)
         if not self._is_own or kind != self._data.dtype:  # it may be a view of what a cache holds
             self._data, self._is_own = self._data.astype(kind, order="K", copy=True), True
-        np.copyto(self._data, raster.data, where=taken)
+        _copy(self._data, raster.data, taken)
         if self._mask is not None:
             self._mask = None if new is None else self._mask | new
             if self._mask is not None and self._mask.all():
@@ -114,6 +114,16 @@ class _Chosen(Folding):
 
     def _made(self) -> tuple[Array, Mask | None]:
         return self._data, self._mask
+
+
+def _copy(data: Array, new: Array, taken: Mask) -> None:
+    """Copy pixels where they are taken: those whose bands lie side by side as one value each, in stretches."""
+    across, source = data.transpose(1, 2, 0), new.transpose(1, 2, 0)
+    if len(taken) > 1 or data.dtype != new.dtype or not (across.flags.c_contiguous and source.flags.c_contiguous):
+        np.copyto(data, new, where=taken)
+        return
+    pixel = np.dtype((np.void, data.shape[0] * data.itemsize))
+    np.copyto(across.view(pixel)[..., 0], source.view(pixel)[..., 0], where=taken[0])
 
 
 class _First(_Chosen):
