@@ -93,6 +93,8 @@ class Family:
     """What opens its sources, by their kind, where the engine does not know it."""
     beside: tuple[Operation[Any], ...] = ()
     """Routes below the same path that are about no raster."""
+    admits: Callable[[RequestContext[Any]], Awaitable[None]] | None = None
+    """Raises where a tile is not to be made though it could be."""
     empty_tile: Literal["404", "204"] = "404"
     """TiTiler's answer for a tile with nothing in it."""
     documented: bool = True

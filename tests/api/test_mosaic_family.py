@@ -212,6 +212,16 @@ def test_the_number_of_rasters_has_a_limit(folder: Path) -> None:
             assert (answer.status_code, answer.json()["limit"]) == (413, 2), answer.text
 
 
+def test_zooms_that_are_not_offered_can_be_refused(folder: Path) -> None:
+    with service.client(folder, mosaic_strict_zoom=True) as strict:
+        for zoom, status in ((6, 400), (7, 200), (12, 200), (13, 400), (13, 400)):
+            z, x, y = exact.tile_of(8.5, 46.5, zoom)
+            for path in (f"/tiles/WebMercatorQuad/{z}/{x}/{y}.png", f"/tiles/{z}/{x}/{y}.png"):
+                assert ask(strict, folder, path).status_code == status, (path, status)
+        z, x, y = exact.tile_of(8.5, 46.5, 6)
+        assert ask(strict, folder, f"/tiles/{z}/{x}/{y}.png").json()["parameter"] == "z"
+
+
 def test_the_routes_can_be_left_out(folder: Path) -> None:
     with service.client(folder, disable_mosaic=True) as without:
         assert ask(without, folder, "/info").status_code == 404

@@ -20,7 +20,7 @@ from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PointRequest
-from tilery.errors import InvalidParameter, NotFound, PointOutsideBounds
+from tilery.errors import InvalidParameter, NotFound, PointOutsideBounds, RequestError
 from tilery.geo import crs as crs_
 from tilery.limits import deadline
 from tilery.reading.mosaic.source import mosaic_source
@@ -58,6 +58,27 @@ async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Res
 
 def _dataset(reader: Reader) -> MosaicDataset:
     return cast("MosaicDataset", reader.source)
+
+
+async def admit(context: RequestContext[Any]) -> None:
+    """Let a tile be made, unless only zooms that the mosaic offers are wanted and it is of another.
+
+    Raises:
+        RequestError: it is.
+    """
+    if not context.app.settings.mosaic_strict_zoom:
+        return
+    name = context.path.get("tileMatrixSetId") or groups.matrix_set(context.values)
+    matrix_set, zoom = context.app.tile_matrix_sets.get(name), context.path["z"]
+    source = context.subject.source
+    reader = context.app.engine.peek(source)
+    lowest, highest = (
+        await context.app.service.use(source, lambda opened: opened.zooms(matrix_set))
+        if reader is None
+        else reader.zooms(matrix_set)
+    )
+    if not lowest <= zoom <= highest:
+        raise RequestError(f"The mosaic has zooms {lowest} to {highest}; {zoom} is not one of them.", parameter="z")
 
 
 async def read(context: RequestContext[None]) -> Response:
@@ -286,6 +307,7 @@ FAMILY = Family(
     bands=mosaics.MOSAIC_BANDS,
     resolve=resolve,
     empty_tile="204",
+    admits=admit,
     beside=(
         replace(
             _json(".mosaicjson.validate", ("/mosaicjson/validate",), validate, "Is the body a MosaicJSON document"),

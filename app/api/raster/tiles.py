@@ -36,6 +36,8 @@ async def tile(
     """One tile as a picture; out of the tile store, or into it, where it has a place there."""
     request = _request(context)
     work = render.TileWork(request)
+    if context.family is not None and context.family.admits is not None:
+        await context.family.admits(context)
     try:
         return await results.made(
             context,

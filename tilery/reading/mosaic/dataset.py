@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -67,6 +66,9 @@ class MosaicDataset(Composite):
         self.parts = Parts(engine, base, mosaic)
         self.identity = source.identity
         self.profile = _profile(mosaic, self._sample())
+        self._shallowest = mosaic.minzoom
+        if mosaic.overview is not None:
+            self._shallowest = min(mosaic.minzoom, _zoom_of_all(mosaic, self.profile))
         self._looked_up: OrderedDict[tuple[Crs | None, Bounds], list[int]] = OrderedDict()
         self._lock = Lock()
 
@@ -189,19 +191,8 @@ class MosaicDataset(Composite):
         """Return the zooms of the document in its own tile matrix set; in any other all that there are."""
         own = self.mosaic.matrix_set
         if tms is own or (tms.crs == own.crs and tms.matrices == own.matrices):
-            shallowest = self.mosaic.minzoom
-            if self.mosaic.overview is not None:
-                shallowest = min(shallowest, self._zoom_of_all)
-            return (shallowest, self.mosaic.maxzoom)
+            return (self._shallowest, self.mosaic.maxzoom)
         return (tms.minzoom, tms.maxzoom)
-
-    @cached_property
-    def _zoom_of_all(self) -> int:
-        """The zoom at which the whole mosaic is about as large as a tile."""
-        own = self.mosaic.matrix_set
-        box = crs_.transform_bounds(self.profile.crs or crs_.WGS84, own.crs, self.profile.bounds)
-        sides = [side for side in (box[2] - box[0], box[3] - box[1]) if math.isfinite(side) and side > 0]
-        return own.zoom_for_resolution(max(sides) / own.matrices[0].tile_width) if sides else own.minzoom
 
     def _nothing(self, wish: Wish) -> Raster:
         """The grid with nothing in it."""
@@ -277,6 +268,14 @@ def _content(opened: ByteSource) -> bytes:
     content = document.unpacked(opened.read(0, opened.size))
     memory.need(5 * len(content))
     return content
+
+
+def _zoom_of_all(mosaic: Mosaic, profile: Profile) -> int:
+    """The zoom at which the whole mosaic is about as large as a tile."""
+    own = mosaic.matrix_set
+    box = crs_.transform_bounds(profile.crs or crs_.WGS84, own.crs, profile.bounds)
+    sides = [side for side in (box[2] - box[0], box[3] - box[1]) if math.isfinite(side) and side > 0]
+    return own.zoom_for_resolution(max(sides) / own.matrices[0].tile_width) if sides else own.minzoom
 
 
 def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
