@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,8 @@ from tilery.geo.raster import Raster
 from tilery.geo.tms import get as matrix_set_of
 from tilery.limits.memory import Memory
 from tilery.reading import source
-from tilery.reading.mosaic.dataset import MosaicDataset
 from tilery.reading.mosaic.source import mosaic_source
-from tilery.reading.options import ReadLimits, ReadOptions
+from tilery.reading.options import PIXEL_SELECTIONS, ReadLimits, ReadOptions
 from tilery.storage.policy import Policy
 
 MERCATOR = matrix_set_of("WebMercatorQuad")
@@ -208,22 +208,33 @@ def test_more_rasters_than_may_be_opened_are_refused_before_any_is(tmp_path: Pat
         assert (tile(engine, tmp_path / "m.json", limits=few).data == 1).all()
 
 
-def test_memory_counts_every_raster_that_is_open_at_once(engine: Engine, folder: Path) -> None:
-    def taken(selection: str) -> int:
-        memory = Memory(1 << 30)
-        most = []
-        take = memory.take
-        memory.take = lambda grant, size: (most.append(size), take(grant, size))[1]  # type: ignore[method-assign,func-returns-value]
-        with memory.work():
-            tile(engine, folder / "both.json", pixel_selection=selection)
-        assert memory.held == 0
-        return max(most)
-
-    with engine.open(mosaic_source(engine.locate(str(folder / "both.json")))) as reader:
-        assert isinstance(reader.source, MosaicDataset)
-    pixels = 256 * 256 * 2
-    assert taken("highest") > 2 * pixels * 2
-    assert taken("median") > taken("highest") + pixels * 8
+@pytest.mark.parametrize("selection", PIXEL_SELECTIONS)
+@pytest.mark.parametrize("expression", [None, "b1/b2;b2*2.0"])
+def test_memory_is_asked_for_before_it_is_taken(folder: Path, selection: str, expression: str | None) -> None:
+    for number in range(6):
+        data = np.full((2, 256, 256), number, "uint16")
+        if not (folder / f"part{number}.tif").exists():
+            rasters.write(folder / f"part{number}.tif", data, nodata=0, mask=None)
+    mosaics.write(folder / "parts.json", *(f"part{number}.tif" for number in range(6)))
+    options = EngineOptions(policy=Policy.from_sources([str(folder)]), block_cache_bytes=1 << 20)
+    wanted = ReadOptions(bands=(1, 2), pixel_selection=selection, expression=expression)
+    asked: list[int] = []
+    budget = Memory(1 << 30)
+    take = budget.take
+    budget.take = lambda grant, size: (asked.append(size), take(grant, size))[1]  # type: ignore[method-assign,func-returns-value]
+    with Engine(options) as engine:
+        source_ = mosaic_source(engine.locate(str(folder / "parts.json")))
+        with engine.open(source_) as reader:
+            reader.tile(MERCATOR, *MIDDLE, wanted)
+        tracemalloc.start()
+        try:
+            with budget.work(), engine.open(source_) as reader:
+                reader.tile(MERCATOR, *MIDDLE, wanted, width=700, height=700)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert budget.held == 0
+    assert peak < max(asked) + (1 << 20)
 
 
 def test_a_low_zoom_is_answered_from_the_overview(tmp_path: Path) -> None:

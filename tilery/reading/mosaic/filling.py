@@ -103,9 +103,7 @@ def filled(parts: Parts, numbers: Sequence[int], wish: Wish) -> Raster | None:
     full = False
     while at < len(numbers) and not full:
         deadline.check()
-        wave, at = (
-            _wave_of_first(parts, numbers, at, wish) if first_only else (numbers[at : at + AT_ONCE], at + AT_ONCE)
-        )
+        wave, at = (_wave_of_first if first_only else _wave)(parts, numbers, at, wish)
         opened = _opened(parts, wave, skip_missing=options.skip_missing)
         opened = [(number, one) for number, one in opened if touching.touches(one, _crs(one, around), around.bounds)]
         touched += len(opened)
@@ -156,6 +154,12 @@ def _unchanged(parts: Parts, number: int, work: Callable[[OpenDataset], T]) -> T
         except SourceChanged:
             continue
     raise _keeps_changing()
+
+
+def _wave(parts: Parts, numbers: Sequence[int], at: int, wish: Wish) -> tuple[Sequence[int], int]:  # noqa: ARG001 - one of several
+    """The next rasters of which all are read, and where those after them begin: of this machine one by one."""
+    end = at + (1 if parts.source(numbers[at]).is_local else AT_ONCE)
+    return numbers[at:end], end
 
 
 def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, wish: Wish) -> tuple[list[int], int]:
@@ -275,7 +279,9 @@ def _reserve(fillings: Sequence[Filling], wish: Wish, *, rasters: int) -> None:
     """Have the memory of one wave, of what it is folded into, and of what is done with the pixels afterwards."""
     inner, bands = fillings[0].inner, len(fillings[0].bands)
     kind = np.result_type(*(filling.profile.dtype for filling in fillings))
-    if wish.formula is not None or wish.options.unscale:
+    if wish.formula is not None:
+        kind = np.result_type(kind, np.float64)
+    elif wish.options.unscale:
         kind = np.result_type(kind, np.float32)
     pixels = inner.width * inner.height
     reading = sum(filling.memory for filling in fillings)

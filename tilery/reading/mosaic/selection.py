@@ -289,12 +289,14 @@ def folding(method: str) -> Folding:
 
 def memory(method: str, *, pixels: int, bands: int, kind: np.dtype[Any], rasters: int) -> int:
     """Return bytes that folding takes beside the rasters of one wave, for so many pixels of each band."""
-    values = pixels * bands
+    values, size = pixels * bands, max(8, kind.itemsize)
     if method == "median":
-        return values * (2 * rasters * (kind.itemsize + 1) + 5 * 8)
-    if method in ("mean", "stdev"):
-        return values * (2 if method == "mean" else 5) * max(8, kind.itemsize)
-    return values * (kind.itemsize + 3)
+        return values * (2 * rasters * (kind.itemsize + 1) + 8 * size)
+    if method == "mean":
+        return values * (2 * size + kind.itemsize + 8)
+    if method == "stdev":
+        return values * (6 * size + 8)
+    return values * (2 * kind.itemsize + 6)
 
 
 def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:
