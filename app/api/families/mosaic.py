@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ from app.api.params import groups, mosaics, table
 from app.api.params.groups import BoundsCrs, Crss, Mosaicking
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
+from app.api.params.path import PathValues
 from app.api.raster import facts, pictures, plans, sets, statistics, tiles
 from app.api.raster.plans import PixelOptions
 from app.serving import render
@@ -40,7 +41,7 @@ class NoAsset(NotFound):
     code = "no_asset"
 
 
-async def resolve(app: AppContext, path: Mapping[str, Any], query: bytes) -> Resolved:  # noqa: ARG001 - one of several
+async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
     """The query as it is; what is read is the mosaic whose document is at ``url``."""
 
     def subject_of(values: Values) -> Subject:
@@ -68,8 +69,8 @@ async def admit(context: RequestContext[Any]) -> None:
     """
     if not context.app.settings.mosaic_strict_zoom:
         return
-    name = context.path.get("tileMatrixSetId") or groups.matrix_set(context.values)
-    matrix_set, zoom = context.app.tile_matrix_sets.get(name), context.path["z"]
+    name = context.path.matrix_set or groups.matrix_set(context.values)
+    matrix_set, zoom = context.app.tile_matrix_sets.get(name), context.path.tile[0]
     source = context.subject.source
     reader = context.app.engine.peek(source)
     lowest, highest = (
@@ -129,19 +130,19 @@ def _info(reader: Reader) -> Json:
 
 async def assets_of_tile(context: RequestContext[None]) -> Response:
     """Addresses of the rasters that a tile may be made of."""
-    path = context.path
-    matrix_set = context.app.tile_matrix_sets.get(path.get("tileMatrixSetId") or groups.matrix_set(context.values))
-    bounds = matrix_set.tile_bounds(path["z"], path["x"], path["y"])
+    z, x, y = context.path.tile
+    matrix_set = context.app.tile_matrix_sets.get(context.path.matrix_set or groups.matrix_set(context.values))
+    bounds = matrix_set.tile_bounds(z, x, y)
     return await results.document(
         context,
-        f"assets {matrix_set.id} {path['z']}/{path['x']}/{path['y']}",
+        f"assets {matrix_set.id} {z}/{x}/{y}",
         lambda reader: _dataset(reader).assets_for(matrix_set.crs, bounds),
     )
 
 
 async def assets_of_position(context: RequestContext[None]) -> Response:
     """Addresses of the rasters that a position may lie on."""
-    lon, lat, crs = context.path["lon"], context.path["lat"], context.values.to(Crss).coord_crs
+    (lon, lat), crs = context.path.position, context.values.to(Crss).coord_crs
     return await results.document(
         context, f"assets {lon},{lat}", lambda reader: _dataset(reader).assets_at(lon, lat, crs)
     )
@@ -149,17 +150,17 @@ async def assets_of_position(context: RequestContext[None]) -> Response:
 
 async def assets_of_box(context: RequestContext[None]) -> Response:
     """Addresses of the rasters that a box may touch."""
-    path, crs = context.path, context.values.to(Crss).coord_crs
-    box = (path["minx"], path["miny"], path["maxx"], path["maxy"])
+    box, crs = context.path.box, context.values.to(Crss).coord_crs
     return await results.document(context, f"assets {box}", lambda reader: _dataset(reader).assets_in(box, crs))
 
 
 async def point(context: RequestContext[PixelOptions]) -> Response:
     """The values at a position, of each raster that has some there."""
     wanted = context.values.to(Mosaicking)
+    lon, lat = context.path.position
     request = PointRequest(
-        lon=context.path["lon"],
-        lat=context.path["lat"],
+        lon=lon,
+        lat=lat,
         coord_crs=context.values.to(Crss).coord_crs,
         image=ImageOptions(read=context.plan.read, render=context.plan.render),
     )
