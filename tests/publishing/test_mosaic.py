@@ -163,5 +163,10 @@ def test_a_prefix_of_a_bucket(s3: S3, folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_named_may_be_read_and_no_more() -> None:
-    places = ["s3://bucket/a/b.tif", "https://host.example/x.tif", "/tmp/a.tif", "/tmp/b.tif"]
-    assert sources_of(places) == ["s3://bucket/", "https://host.example/", "/tmp/"]
+    places = ["s3://bucket/a/b.tif", "gs://other/x.tif", "https://host.example/x.tif", "/tmp/a.tif", "/tmp/b.tif"]
+    assert sources_of([*places, "file:///tmp/c.tif"]) == [
+        "s3://bucket/",
+        "gs://other/",
+        "https://host.example/",
+        "/tmp/",
+    ]

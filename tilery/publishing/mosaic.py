@@ -124,7 +124,7 @@ def sources_of(places: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for place in places:
         parts = urlsplit(place)
-        if parts.scheme in ("s3", "http", "https"):
+        if parts.netloc and parts.scheme != "file":
             found[f"{parts.scheme}://{parts.netloc}/"] = None
         else:
             found[f"{Path(place.removeprefix('file://')).resolve().parent}/"] = None
