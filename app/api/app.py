@@ -23,6 +23,7 @@ from app.config import settings as settings_
 from app.config.engine_options import engine_options, read_limits
 from app.config.settings import Settings
 from app.observing import redaction
+from app.serving.readiness import Readiness
 from app.serving.service import Service
 from app.serving.tile_store import open_tile_store
 from tilery import arena
@@ -119,14 +120,17 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
     for family in families:
         engine.openers |= family.openers
     tile_store = open_tile_store(settings)
+    service = Service(settings, engine, tile_store)
+    policy = Policy.from_sources(settings.sources)
     of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
     return AppContext(
         settings=settings,
         engine=engine,
         read_limits=read_limits(settings),
-        locations=Locations(Policy.from_sources(settings.sources), settings.revalidate_seconds),
+        locations=Locations(policy, settings.revalidate_seconds),
         links=Links(settings),
-        service=Service(settings, engine, tile_store),
+        service=service,
+        readiness=Readiness(catalog=catalog, policy=policy, engine=engine, hanging=lambda: service.hanging),
         tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
         colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,

@@ -36,8 +36,8 @@ PREFLIGHT_SECONDS = b"86400"
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _WANTED = frozenset((b"origin", b"x-request-id", b"authorization"))
-_HEALTH = frozenset(("/healthz", "/ping"))
-_OPEN = re.compile(r"/(?:healthz|ping|api|api\.html|openapi\.json|docs|redoc|static/.*)")
+_HEALTH = frozenset(("/healthz", "/ping", "/readyz"))
+_OPEN = re.compile(r"/(?:healthz|ping|readyz|api|api\.html|openapi\.json|docs|redoc|static/.*)")
 """What needs no access token: a load balancer has none, and a page's scripts cannot carry one along."""
 
 

@@ -1,8 +1,8 @@
 """The process that gunicorn forks: it ends without failing a request, and makes room when it has grown.
 
 On SIGTERM a load balancer may go on sending for some seconds, because it learns of the end later than the process does.
-So the worker says 503 at ``/healthz``, goes on answering everything else for the drain delay, asks each client to use
-another connection, and only then stops listening and finishes what is under way.
+So the worker says 503 at ``/healthz`` and ``/readyz``, goes on answering everything else for the drain delay, asks each
+client to use another connection, and only then stops listening and finishes what is under way.
 
 A worker that has grown past its share of the memory, or has a thread that hangs in native code, ends the same way,
 but healthy, and only when its successor serves: it says in memory shared with the process that forks (`WorkerFlags`)
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("uvicorn.error")
 
 CLOSE = (b"connection", b"close")
+HEALTH = ("/healthz", "/readyz")
 DRAINING = b'{"status":"draining"}'
 RECYCLE_SECONDS = 2.0
 """How long a grown worker asks its clients for new connections before it stops listening."""
@@ -171,8 +172,8 @@ class DrainingServer(Server):
                 connection.drop()
 
 
-class Readiness:
-    """The application, but ``/healthz`` says 503 once the server drains, so that no balancer sends more."""
+class DrainingHealth:
+    """The application, but its health checks say 503 once the server drains, so that no balancer sends more."""
 
     def __init__(self, app: ASGI3Application, server: DrainingServer) -> None:
         self.app = app
@@ -180,7 +181,7 @@ class Readiness:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer the health check of a draining server, pass everything else on."""
-        if self.server.ready or scope["type"] != "http" or not scope["path"].endswith("/healthz"):
+        if self.server.ready or scope["type"] != "http" or not scope["path"].endswith(HEALTH):
             await self.app(scope, receive, send)
             return
         headers = [
@@ -231,7 +232,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
     async def _serve(self) -> None:
         spare_collections()
         self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, flags=self.flags)
-        self.config.app = Readiness(self.wsgi, self.server)
+        self.config.app = DrainingHealth(self.wsgi, self.server)
         self._install_sigquit_handler()
         await self.server.serve(sockets=self.sockets)
         if not self.server.started:

@@ -85,6 +85,14 @@ class Catalog:
         """Where the layers are; the policy for their sources has to let it through."""
         return self._store.address
 
+    def reach(self) -> None:
+        """Check that the store of the layers can be asked. Reads no document.
+
+        Raises:
+            UpstreamError: it cannot.
+        """
+        self._store.reach()
+
     def fresh(self, layer_id: str) -> Layer | None:
         """The layer where it is known and need not be checked, else None. Touches no store."""
         cached = self._cache.get(layer_id)

@@ -39,6 +39,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PLAIN = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%\[\]-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORTS: dict[str, int] = {"http": 80, "https": 443}
+_PROBE = ".reachable"
+"""Name of an object that need not be there: a bucket that says so has been reached."""
 _NO_DIRECTORIES = ("/", "/proc", "/sys", "/dev")
 """Folders that hold more than files: other processes' memory and environment, devices, everything."""
 
@@ -136,6 +138,23 @@ class Policy:
             case "file:":
                 return self._locate_file(_path_of_file_url(url))
         raise _refused(f"scheme {scheme[0]}")
+
+    def named(self) -> tuple[Location, ...]:
+        """Return a place within each entry that names one, to see whether it answers; nothing need be there.
+
+        A directory stands for itself.
+        """
+        found: list[Location] = []
+        for entry in self.entries:
+            match entry:
+                case _Directory(real=real):
+                    found.append(FileLocation(path=real))
+                case _PermittedBucket(bucket=bucket, prefix=prefix):
+                    key = f"{prefix}{_PROBE}" if prefix.endswith("/") or not prefix else prefix
+                    found.append(S3Location(bucket=bucket, key=key))
+                case _Host(scheme=scheme, host=host, port=port, path=path):
+                    found.append(HttpLocation(scheme=scheme, host=host, port=port, path=path, query="", listed=True))
+        return tuple(found)
 
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
         """Statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
