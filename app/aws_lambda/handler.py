@@ -34,7 +34,7 @@ def _open() -> tuple[Application, Mangum]:
     from app.observing import logs
 
     application = create_app()
-    logs.start(application.context.settings.log_level)
+    logs.start(application.context.settings.log_level, application.context.settings.log_format)
     return application, Mangum(LambdaAdapter(application), lifespan="off", text_mime_types=[*TEXT])
 
 

@@ -1,20 +1,200 @@
-"""Where the log of the service goes, and how much there is of it."""
+"""Where the log of the service goes, and what its lines look like: text for people, JSON for programs.
+
+One line a request says who asked for what, how it was answered, and where the time went (`request_line`). Every other
+line that is about a request names it: by its fields in JSON, behind the message in text.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import time
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Literal
+
+from app.observing import redaction, request
+from app.observing.request import RequestRecord
 
 NAME = "tilery"
 """The logger above all of ours."""
+REQUESTS = "tilery.requests"
+"""The logger of the lines of requests."""
+RAW = "tilery.emf"
+"""The logger of lines that are to stand as they are, whatever the format."""
+GDAL = "rasterio"
+"""The logger above those through which GDAL's errors and warnings come."""
 _FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 _TIME = "%Y-%m-%d %H:%M:%S %z"
 
+_MOST_OF_GDAL = 5
+"""Lines of GDAL that one request may leave."""
 
-def start(level: str) -> None:
-    """Log from this level on: to standard error, in gunicorn's form, where nobody has set another way."""
+Format = Literal["text", "json"]
+Kept = Literal["all", "failed", "none"]
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people, in gunicorn's form."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT, _TIME)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the request that it is about."""
+        if record.name == RAW:
+            return record.getMessage()
+        text = super().format(record)
+        about = request.current() if record.name != REQUESTS else None
+        if about is None:
+            return text
+        first, line, rest = text.partition("\n")
+        known = "" if about.request_id in first else f"{about.request_id} "
+        return f"{first} [{known}{about.named()}]{line}{rest}"
+
+
+class JsonFormatter(logging.Formatter):
+    """Lines for programs: one JSON object each."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the request that it is about."""
+        if record.name in (RAW, REQUESTS):
+            return str(record.msg)
+        parts = [_head(record.created, record.levelname, record.name, record.process)]
+        message = record.getMessage()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            parts.append(f'"traceback":{quoted(record.exc_text)}')
+        parts.append(f'"message":{quoted(message)}')
+        about = request.current()
+        if about is not None:
+            parts.append(_named(about))
+        return "{" + ",".join(parts) + "}"
+
+
+def formatter(kind: Format) -> logging.Formatter:
+    """Return what makes lines of that kind."""
+    return JsonFormatter() if kind == "json" else TextFormatter()
+
+
+def start(level: str, kind: Format = "text") -> None:
+    """Log from this level on: to standard error, where nobody has set another way."""
     logger = logging.getLogger(NAME)
     logger.setLevel(level.upper())
-    if not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(_FORMAT, _TIME))
-        logger.addHandler(handler)
+    if logger.hasHandlers():
+        return
+    handler = logging.StreamHandler()
+    dress(handler, kind)
+    logger.addHandler(handler)
+    gdal = logging.getLogger(GDAL)
+    gdal_handler = logging.StreamHandler()
+    dress(gdal_handler, kind)
+    gdal_handler.addFilter(_few_of_gdal)
+    gdal.addHandler(gdal_handler)
+    gdal.setLevel(logger.level)
+    gdal.propagate = False
+
+
+def _few_of_gdal(_record: logging.LogRecord) -> bool:
+    """Return whether a line of GDAL is to be written: of one request the first ones. A bad raster makes thousands."""
+    about = request.current()
+    if about is None:
+        return True
+    about.gdal_lines += 1
+    return about.gdal_lines <= _MOST_OF_GDAL
+
+
+def dress(handler: logging.Handler, kind: Format) -> None:
+    """Have a handler write lines of that kind, without secrets."""
+    handler.setFormatter(formatter(kind))
+    if not any(isinstance(present, redaction.HideSecrets) for present in handler.filters):
+        handler.addFilter(redaction.HideSecrets(but=(REQUESTS, RAW)))
+
+
+class RequestLog:
+    """Writes the lines of requests. Has no state but its options: it is on the way of every tile."""
+
+    def __init__(self, kept: Kept, kind: Format) -> None:
+        """Write those that are to be kept, in that form."""
+        self._kept = kept
+        self._line = json_line if kind == "json" else text_line
+        self._logger = logging.getLogger(REQUESTS)
+
+    def keeps(self, status: int) -> bool:
+        """Return whether an answer of that status leaves a line."""
+        return self._kept == "all" or (self._kept == "failed" and status >= 400)
+
+    def write(self, record: RequestRecord, status: int, size: int, seconds: float) -> None:
+        """Write the line of a request, if it is to be kept.
+
+        Args:
+            record: the request.
+            status: of the answer.
+            size: bytes of the answer's body that were sent.
+            seconds: from the first byte of the request to the last of the answer.
+        """
+        level = logging.WARNING if status >= 500 else logging.INFO
+        logger = self._logger
+        if self.keeps(status) and logger.isEnabledFor(level):
+            line = self._line(record, status, size, seconds, level)
+            # made by hand: logging's own way looks for the line of code that called it, at twice the cost
+            logger.handle(logging.LogRecord(REQUESTS, level, "", 0, line, None, None))
+
+
+def json_line(record: RequestRecord, status: int, size: int, seconds: float, level: int) -> str:
+    """Return the line of a request as JSON. Put together by hand: it takes a third of the time of ``json.dumps``."""
+    parts = [
+        _head(time.time(), "WARNING" if level >= logging.WARNING else "INFO", REQUESTS, None),
+        _named(record),
+        f'"status":{status},"bytes":{size},"seconds":{seconds:.6f}',
+    ]
+    for name in ("client", "route", "tile", "how", "code"):
+        value = getattr(record, name)
+        if value is not None:
+            parts.append(f'"{name}":{quoted(value)}')
+    stages = record.stages()
+    if stages is not None:
+        parts += [f'"{name}":{value:.6f}' for name, value in stages.items()]
+    return "{" + ",".join(parts) + "}"
+
+
+def text_line(record: RequestRecord, status: int, size: int, seconds: float, _level: int) -> str:
+    """Return the same for people."""
+    text = f"{record.request_id} {record.method} {record.path!r} {status} {size} B {seconds * 1000:.1f} ms"
+    for value in (record.how, record.code, record.source, record.client):
+        if value is not None:
+            text += f" {request.printable(value)}"
+    stages = record.stages()
+    if stages is not None:
+        text += " (" + ", ".join(f"{name} {value * 1000:.1f}" for name, value in stages.items() if value) + ")"
+    return text
+
+
+def _named(record: RequestRecord) -> str:
+    """Return the fields that say which request a line is about."""
+    text = f'"request_id":{quoted(record.request_id)},"method":{quoted(record.method)},"path":{quoted(record.path)}'
+    if record.trace_id is not None:
+        text += f',"trace_id":{quoted(record.trace_id)}'
+    if record.source is not None:
+        text += f',"source":{quoted(record.source)}'
+    if record.layer is not None:
+        text += f',"layer":{quoted(record.layer)}'
+    return text
+
+
+def _head(moment: float, level: str, name: str, process: int | None) -> str:
+    """Return the fields that every line begins with."""
+    return f'"time":"{_time(moment)}","level":"{level.lower()}","logger":"{name}","pid":{process or os.getpid()}'
+
+
+_second: tuple[int, str] = (0, "")
+
+
+def _time(moment: float) -> str:
+    """Return a moment as RFC 3339 has it, in UTC; the text of a second is made once."""
+    global _second  # noqa: PLW0603 - of one line to the next it mostly is the same
+    whole = int(moment)
+    known = _second
+    if known[0] != whole:
+        known = _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+    return f"{known[1]}.{int((moment - whole) * 1000):03d}Z"

@@ -87,6 +87,8 @@ workers = PLAN.workers
 loglevel = _level()
 accesslog = os.environ.get("ACCESS_LOG") or None
 errorlog = os.environ.get("ERROR_LOG") or "-"
+if _settings().log_format == "json":
+    logger_class = "app.process.server_log.JsonLog"
 timeout = _seconds("TIMEOUT", 60)
 keepalive = _seconds("KEEP_ALIVE", 75)
 drain_delay = _seconds("DRAIN_DELAY", 0)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tilery import stages
 from tilery.errors import TileryError
 from tilery.limits import compute_slots, deadline
 from tilery.reading.dataset import Dataset
@@ -145,7 +146,8 @@ class OpenDatasets:
             opened.checking.release()
 
     def _open(self, source: Source) -> OpenDataset:
-        opened = OpenDataset(source, self._open_dataset(source))
+        with stages.stage(stages.OPEN):
+            opened = OpenDataset(source, self._open_dataset(source))
         evicted = []
         with self._lock:
             if (other := self._opened.pop(source, None)) is not None:

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tilery import stages
 from tilery.arena import BLOCK_PAGE, BLOCKS_START, Arena, Key
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
@@ -181,7 +182,7 @@ class BlockCache:
             elsewhere = {key: digest for key, digest in elsewhere.items() if key not in ready}
             if gone or not elsewhere:
                 return list(elsewhere)
-            with compute_slots.released():
+            with stages.stage(stages.DECODE), compute_slots.released():
                 time.sleep(pause)
             deadline.check()
             pause = min(1.5 * pause, _LONGEST_PAUSE)
@@ -353,7 +354,7 @@ def _arena(capacity: int) -> Arena:
 def _landed(flight: _Decoding) -> Array | None:
     """What another thread has made, waited for; None when it failed."""
     left = deadline.remaining()
-    with compute_slots.released():
+    with stages.stage(stages.DECODE), compute_slots.released():
         landed = flight.landed.wait(None if left == math.inf else left)
     if not landed:
         raise deadline.exceeded()
