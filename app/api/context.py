@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.api.links import Links
 from app.config.settings import Settings
+from app.observing.metrics import Metrics
 from app.serving.readiness import Readiness
 from app.serving.service import Service
 from tilery.catalog.catalog import Catalog
@@ -69,6 +70,7 @@ class AppContext:
     links: Links
     service: Service
     readiness: Readiness
+    metrics: Metrics
     tile_matrix_sets: TileMatrixSets
     """Those that are known, the operator's among them."""
     colormaps: Colormaps

@@ -25,7 +25,9 @@ from app.api.tokens import Tokens
 from app.config.settings import Settings
 from app.observing import redaction, request
 from app.observing.logs import RequestLog
+from app.observing.metrics import Metrics
 from app.observing.request import RequestRecord
+from app.serving import watching
 from app.serving.service import CallerGone
 from tilery.errors import TileryError
 from tilery.limits import deadline
@@ -56,14 +58,17 @@ _OPEN = re.compile(r"/(?:healthz|ping|readyz|api|api\.html|openapi\.json|docs|re
 class RequestMiddleware:
     """The outermost layer of ours."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None) -> None:
-        """Lead into ``app``; ``memory`` counts what waits to be sent."""
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None, metrics: Metrics | None = None
+    ) -> None:
+        """Lead into ``app``; ``memory`` counts what waits to be sent, ``metrics`` the requests."""
         self.app = app
         self.memory = memory
         self._settings = settings
         self._cors = _Cors(settings)
         self._tokens = Tokens(settings)
         self._links = links.Links(settings)
+        self._metrics = metrics or Metrics()
         self._log = RequestLog(settings.logged_requests, settings.log_format)
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
         self._private = (b"cache-control", _private(settings.cache_control).encode("latin-1"))
@@ -137,13 +142,16 @@ class RequestMiddleware:
         ]
 
     def _note(self, visit: _RequestState) -> None:
-        """Write the line of a request; never its query, which may hold secrets."""
+        """Count a request and write its line; never its query, which may hold secrets."""
         status = visit.status or GONE
+        seconds = time.perf_counter() - visit.started
+        if self._metrics.wanted:
+            watching.count_request(self._metrics, visit.record, status, visit.size, seconds)
         if self._log.keeps(status):
             if status >= 400:
                 visit.name_source()
             visit.record.client = self._links.client(visit.scope)
-            self._log.write(visit.record, status, visit.size, time.perf_counter() - visit.started)
+            self._log.write(visit.record, status, visit.size, seconds)
 
     def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         """How long an answer may be kept that does not say it itself: success as set, failure never.

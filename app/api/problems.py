@@ -37,7 +37,7 @@ def document(error: TileryError, request_id: str) -> dict[str, Any]:
 
 def of_error(error: TileryError, request_id: str) -> Response:
     """The answer to a request that failed; what only the operator may know goes to the log."""
-    note(error.code)
+    note(error.code, error.parameter if error.limit is not None else None)
     if error.status >= 500 or error.private:
         level = logging.ERROR if error.status == 500 else logging.WARNING
         logger.log(level, "%s %s %s: %s", request_id, error.status, error.code, error.private or error.detail)
@@ -61,11 +61,11 @@ def of_status(status: int, detail: str, request_id: str, headers: dict[str, str]
     return answer(status, {"code": code, "detail": detail, "request_id": request_id}, headers)
 
 
-def note(code: str) -> None:
-    """Note with the request at hand what it is answered with."""
+def note(code: str, limited: str | None = None) -> None:
+    """Note with the request at hand what it is answered with, and which parameter was over its limit."""
     record = request.current()
     if record is not None:
-        record.code = code
+        record.code, record.limited = code, limited
 
 
 def answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

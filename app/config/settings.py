@@ -180,6 +180,13 @@ class Settings(EnvironmentSettings):
     """Which answers leave a line in the log: ``all``, those that ``failed`` (4xx, 5xx) or ``none``. ``auto``: all in
     JSON, else those that failed. A line has 0.3 to 0.6 kB."""
 
+    metrics_port: int | None = Field(None, gt=0, lt=1 << 16, validation_alias=_names("METRICS_PORT"))
+    """Port at which ``/metrics`` tells Prometheus the numbers of all workers, on the same address as the tiles. Not
+    set: nowhere. Let nobody but Prometheus reach it."""
+    emf_namespace: str | None = Field(None, validation_alias=_names("EMF_NAMESPACE"))
+    """Namespace in CloudWatch: each worker then logs its numbers once a minute as CloudWatch's Embedded Metric Format.
+    CloudWatch bills 17 metrics for each service. Not set: no such lines."""
+
     @field_validator("root_path")
     @classmethod
     def _prefix(cls, value: str) -> str:

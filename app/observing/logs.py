@@ -81,6 +81,7 @@ def start(level: str, kind: Format = "text") -> None:
     """Log from this level on: to standard error, where nobody has set another way."""
     logger = logging.getLogger(NAME)
     logger.setLevel(level.upper())
+    logging.getLogger(RAW).setLevel(logging.INFO)  # whoever wants these lines has said so
     if logger.hasHandlers():
         return
     handler = logging.StreamHandler()

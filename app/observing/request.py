@@ -98,6 +98,8 @@ class RequestRecord:
     how: str | None = None
     code: str | None = None
     """Of the problem that it was answered with."""
+    limited: str | None = None
+    """The parameter that was over its limit."""
     gdal_lines: int = 0
     """Errors and warnings of GDAL so far."""
     stopwatches: tuple[Stopwatch, ...] = ()

@@ -63,6 +63,10 @@ class Watched(Protocol):
         """Threads whose work should have come back long ago."""
         ...
 
+    def count_recycle(self, reason: str) -> None:
+        """Count that the process is about to be replaced."""
+        ...
+
     def give_back_memory(self) -> None:
         """Drop what is kept for requests to come."""
         ...
@@ -108,7 +112,7 @@ class DrainingServer(Server):
             if self.recycling_since is not None:
                 self._await_successor(self.recycling_since)
             elif counter % 10 == 0 and (reason := await self._reason_to_be_replaced()):
-                self._recycle(reason)
+                self._recycle(*reason)
             return False
         if CLOSE not in self.server_state.default_headers:  # made anew every second
             self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
@@ -119,11 +123,11 @@ class DrainingServer(Server):
         self.draining_until = time.monotonic() + seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
-    async def _reason_to_be_replaced(self) -> str | None:
-        """Why this process should make way for another; None when it should not."""
+    async def _reason_to_be_replaced(self) -> tuple[str, str] | None:
+        """Why this process should make way for another, in a word and at length; None when it should not."""
         service = self._service
         if service is not None and service.hanging:
-            return f"{service.hanging} of its threads hang"
+            return "hanging", f"{service.hanging} of its threads hang"
         if not self.ceiling or (size := budget.resident()) <= self.ceiling:
             self._tidied = False
             return None
@@ -132,17 +136,19 @@ class DrainingServer(Server):
             self._tidied = True
             await asyncio.to_thread(native.give_back)
             return None
-        return f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
+        return "grown", f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
 
-    def _recycle(self, reason: str) -> None:
+    def _recycle(self, kind: str, reason: str) -> None:
         """Ask for a successor, and make room for it."""
         logger.warning("%s: to be replaced by a new worker", reason)
+        if (service := self._service) is not None:
+            service.count_recycle(kind)
         self.recycling_since = time.monotonic()
         if self.flags is None:
             self.drain(RECYCLE_SECONDS)
             return
         self.flags.want_successor()
-        if (service := self._service) is not None:
+        if service is not None:
             threading.Thread(target=service.give_back_memory, daemon=True).start()
 
     def _await_successor(self, since: float) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
 from app.config.settings import Settings
+from app.observing import metrics as m
 from app.observing import request as request_
+from app.observing.metrics import Metrics
 from app.observing.request import Stopwatch
 from app.process import budget, native
 from app.process.own_memory import own_memory
@@ -61,8 +63,15 @@ class _Made:
 class Service:
     """What one process has for serving: slots, flights, answers in memory."""
 
-    def __init__(self, settings: Settings, engine: Engine, tile_store: TileStore | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        tile_store: TileStore | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Room and memory as the settings say; rasters are opened by the engine, tiles kept in the store."""
+        self.metrics = metrics or Metrics()
         self.engine = engine
         self.tile_store = tile_store
         self.settings = settings
@@ -89,6 +98,20 @@ class Service:
         """Threads whose work should have come back long ago, in native code that nothing can interrupt."""
         return self.admission.hanging + self.afar.hanging
 
+    @property
+    def pools(self) -> Mapping[str, Admission]:
+        """The compute slots by the rasters that they are for."""
+        return {"local": self.admission, "remote": self.afar}
+
+    @property
+    def flights(self) -> int:
+        """Renders under way that others may wait for."""
+        return len(self._flights)
+
+    def count_recycle(self, reason: str) -> None:
+        """Count that this process is about to be replaced."""
+        self.metrics.count(m.RECYCLES, reason)
+
     def give_back_memory(self) -> None:
         """Drop what is kept for requests to come, in a process that will get few more."""
         self.engine.shrink(LEAST_BLOCKS)
@@ -101,7 +124,7 @@ class Service:
 
     def _admission(self, threads: int) -> Admission:
         settings = self.settings
-        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=replace_worker)
+        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline)
 
     def _for(self, source: Source) -> Admission:
         return self.admission if source.is_local else self.afar

@@ -93,6 +93,10 @@ class OpenDatasets:
             return None
         return found
 
+    def __len__(self) -> int:
+        """Return how many are open."""
+        return len(self._opened)
+
     def forget(self, opened: OpenDataset) -> None:
         """Drop a raster that changed, so that the next request opens it anew."""
         with self._lock:

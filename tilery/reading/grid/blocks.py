@@ -55,6 +55,11 @@ class BlockCache:
         """Bytes held at present."""
         return self._views.arena.held
 
+    @property
+    def capacity(self) -> int:
+        """Bytes that may be held."""
+        return self._views.arena.capacity
+
     def resize(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
         self._views = _Views(_arena(capacity))

@@ -9,6 +9,7 @@ import weakref
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import Literal
 
 from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
@@ -17,7 +18,7 @@ from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.locations import HttpLocation
-from tilery.storage.options import StoreOptions
+from tilery.storage.options import Exchange, StoreOptions
 
 WHOLE = 512 << 10
 """Bytes of an object that may be taken as a whole from a server that knows no ranges."""
@@ -227,10 +228,12 @@ class HttpOrigin:
         tries = self._options.fetch_retries + 1
         with deadline.limit(self._options.request_timeout):
             for number in range(1, tries + 1):
+                began = time.monotonic()
                 try:
                     with self._server.bulkhead:
                         answer, body = self._exchange(request, start, length)
                 except TimeoutError:
+                    self._observe(began, 0, UpstreamTimeout.code)
                     deadline.check()
                     raise UpstreamTimeout(
                         "The store of this source does not answer.", private=self._location.private_name
@@ -239,15 +242,27 @@ class HttpOrigin:
                     failure: TileryError = UpstreamError(
                         "The store of this source failed to answer.", private=f"{self._location.private_name}: {error}"
                     )
+                except TileryError as error:
+                    self._observe(began, 0, error.code)
+                    raise
                 else:
                     if answer.status not in _AGAIN:
+                        self._observe(began, len(body), None)
                         return answer, body
                     failure = self._failure(answer)
+                self._observe(began, 0, failure.code)
                 pause = random.uniform(0, PAUSE * 2 ** (number - 1))  # noqa: S311  spreads the tries, keeps no secret
                 if number == tries or pause >= deadline.remaining():
                     raise failure
                 time.sleep(pause)
         raise deadline.exceeded()
+
+    def _observe(self, began: float, size: int, problem: str | None) -> None:
+        """Tell whoever wants to know how a request ended."""
+        if self._options.observe is not None:
+            host: Literal["listed", "public"] = "listed" if self._location.listed else "public"
+            seconds = time.monotonic() - began
+            self._options.observe(Exchange(host=host, seconds=seconds, size=size, problem=problem))
 
     def _exchange(self, request: bytes, start: int, length: int) -> tuple[Answer, bytes]:
         while True:

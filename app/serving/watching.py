@@ -1,0 +1,95 @@
+"""What is watched and counted of one service, put together: metrics, watchdog, where the numbers are told."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from app.config import settings as settings_
+from app.config.settings import Settings
+from app.observing import emf, endpoint, table
+from app.observing import metrics as m
+from app.observing.metrics import Metrics
+from app.observing.request import RequestRecord
+from app.observing.table import Table
+from app.serving import gauges
+from app.serving.service import Service, replace_worker
+from app.serving.watchdog import Watchdog
+from tilery.catalog.catalog import Catalog
+from tilery.storage.options import Exchange
+
+logger = logging.getLogger("tilery.metrics")
+
+
+def metrics_of(settings: Settings) -> Metrics:
+    """Return where this process counts: in the table that the workers share, where they do; nowhere if nobody asks."""
+    if settings.metrics_port is None and settings.emf_namespace is None:
+        return Metrics()
+    found, row = (Table(), 0) if table.shared is None else (table.shared, table.own)
+    return Metrics(found, None if row is None else found.row(row))
+
+
+def count_request(metrics: Metrics, record: RequestRecord, status: int, size: int, seconds: float) -> None:
+    """Count a request that was answered."""
+    route = record.route or "other"
+    metrics.count(m.REQUESTS, route, str(status))
+    metrics.observe(m.REQUEST_SECONDS, seconds, route)
+    metrics.count(m.SENT, by=size)
+    if record.how is not None:
+        metrics.count(m.SERVED, record.how)
+    if record.code is not None:
+        metrics.count(m.PROBLEMS, record.code, record.limited or "")
+    if record.how != "wait" and (stages := record.stages()) is not None:
+        for name, value in stages.items():
+            if value:
+                metrics.observe(m.STAGE_SECONDS, value, name)
+
+
+def count_exchange(metrics: Metrics, exchange: Exchange) -> None:
+    """Count a request to where rasters are."""
+    metrics.count(m.UPSTREAM, exchange.host)
+    metrics.count(m.UPSTREAM_BYTES, exchange.host, by=exchange.size)
+    metrics.observe(m.UPSTREAM_SECONDS, exchange.seconds, exchange.host)
+    if exchange.problem is not None:
+        metrics.count(m.UPSTREAM_ERRORS, exchange.host, exchange.problem)
+
+
+class Watch:
+    """Watches a service as long as its server runs."""
+
+    def __init__(self, settings: Settings, service: Service, catalog: Catalog | None) -> None:
+        """Watch as the settings say. Nothing is started yet."""
+        self._settings = settings
+        self._service = service
+        self._sample = partial(gauges.sample, service.metrics, service, catalog, settings.memory or 0)
+        self._emf: emf.EmbeddedMetrics | None = None
+        self._dog = Watchdog(service.pools, service.metrics, stuck=replace_worker, sample=self._look)
+
+    def start(self) -> None:
+        """Watch from now on; called on the event loop."""
+        self._dog.start()
+        found = self._service.metrics.table
+        if found is None:
+            return
+        namespace, port = self._settings.emf_namespace, self._settings.metrics_port
+        if namespace is not None:
+            row = 0 if table.shared is None else table.own or 0
+            self._emf = emf.EmbeddedMetrics(namespace, found, row, self._settings.name)
+        if endpoint.shared is not None:
+            endpoint.start(found, endpoint.shared)
+        elif port is not None and table.shared is None:  # a server without a process that forks
+            try:
+                endpoint.start(found, endpoint.listen(settings_.environment("HOST") or "127.0.0.1", port))
+            except OSError:
+                logger.exception("nobody can ask for the metrics: port %d cannot be had", port)
+
+    def stop(self) -> None:
+        """Watch no more; tell what was not told yet."""
+        self._dog.stop()
+        if self._emf is not None:
+            self._emf.write()
+
+    def _look(self) -> None:
+        self._sample()
+        if self._emf is not None:
+            self._emf.write_when_due()
