@@ -126,15 +126,15 @@ def _named(changed: dict[str, Values]) -> dict[str, float]:
 def _all(changed: dict[str, Values]) -> dict[str, float]:
     """Return every number under its name in Prometheus, labels behind it; of histograms the sum and the count."""
     fields: dict[str, float] = {}
-    for name, values in changed.items():
+    for name, numbers in changed.items():
         metric = ALL.get(name.partition("\0")[0])
         if metric is None:
             continue
         if metric.kind == "histogram":
-            fields[_field(metric, name, "_count")] = sum(values[:-1])
-            fields[_field(metric, name, "_sum")] = round(values[-1], 6)
+            fields[_field(metric, name, "_count")] = sum(numbers[:-1])
+            fields[_field(metric, name, "_sum")] = round(numbers[-1], 6)
         else:
-            fields[_field(metric, name)] = round(values[0], 6)
+            fields[_field(metric, name)] = round(numbers[0], 6)
     return fields
 
 
@@ -143,11 +143,11 @@ def _field(metric: Metric, name: str, suffix: str = "") -> str:
 
 
 def _of(changed: dict[str, Values], metric: str) -> list[tuple[list[str], Values]]:
-    return [(name.split("\0")[1:], values) for name, values in changed.items() if name.partition("\0")[0] == metric]
+    return [(name.split("\0")[1:], numbers) for name, numbers in changed.items() if name.partition("\0")[0] == metric]
 
 
 def _total(changed: dict[str, Values], metric: str) -> float:
-    return sum(values[0] for _, values in _of(changed, metric))
+    return sum(numbers[0] for _, numbers in _of(changed, metric))
 
 
 def _sum(rows: Iterable[Values]) -> Values:

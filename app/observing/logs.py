@@ -29,6 +29,8 @@ _TIME = "%Y-%m-%d %H:%M:%S %z"
 _MOST_OF_GDAL = 5
 """Lines of GDAL that one request may leave."""
 
+_STAGES = ",".join(f'"{name}":%.6f' for name in request.STAGES)
+
 Format = Literal["text", "json"]
 Kept = Literal["all", "failed", "none"]
 
@@ -149,13 +151,19 @@ def json_line(record: RequestRecord, status: int, size: int, seconds: float, lev
         _named(record),
         f'"status":{status},"bytes":{size},"seconds":{seconds:.6f}',
     ]
-    for name in ("client", "route", "tile", "how", "code"):
-        value = getattr(record, name)
-        if value is not None:
-            parts.append(f'"{name}":{quoted(value)}')
+    if record.client is not None:
+        parts.append(f'"client":{quoted(record.client)}')
+    if record.route is not None:
+        parts.append(f'"route":"{record.route}"')
+    if record.tile is not None:
+        parts.append(f'"tile":{quoted(record.tile)}')
+    if record.how is not None:
+        parts.append(f'"how":"{record.how}"')
+    if record.code is not None:
+        parts.append(f'"code":"{record.code}"')
     stages = record.stages()
     if stages is not None:
-        parts += [f'"{name}":{value:.6f}' for name, value in stages.items()]
+        parts.append(_STAGES % stages)
     return "{" + ",".join(parts) + "}"
 
 
@@ -167,7 +175,13 @@ def text_line(record: RequestRecord, status: int, size: int, seconds: float, _le
             text += f" {request.printable(value)}"
     stages = record.stages()
     if stages is not None:
-        text += " (" + ", ".join(f"{name} {value * 1000:.1f}" for name, value in stages.items() if value) + ")"
+        text += (
+            " ("
+            + ", ".join(
+                f"{name} {value * 1000:.1f}" for name, value in zip(request.STAGES, stages, strict=True) if value
+            )
+            + ")"
+        )
     return text
 
 

@@ -14,6 +14,8 @@ from app.observing.table import Row, Table
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 """Upper bounds of histograms, in seconds."""
+_CELLS = len(FAST) + 2
+"""Numbers of a histogram: a count for each bound and one for what is beyond, and the sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,10 @@ RECYCLES = _counter("recycles", "Workers replaced: grown, hanging, stuck.", "rea
 DEATHS = _counter("worker_deaths", "Workers that died unasked, as when memory runs out.")
 
 
+Amount = tuple[int, float]
+"""What is added to a number, behind its place."""
+
+
 class Metrics:
     """Where one process counts; nowhere, where nobody wants to know."""
 
@@ -129,8 +135,18 @@ class Metrics:
         """Add to a histogram."""
         row = self.row
         if row is not None:
-            size = len(FAST) + 2
-            row.observe(self._place(row, metric, labels, size), bisect_left(FAST, seconds), size - 1, seconds)
+            row.add_all(self.observed(metric, seconds, *labels))
+
+    def counted(self, metric: Metric, *labels: str, by: float = 1.0) -> Amount:
+        """Return what `count` would add, to be added with others."""
+        return (0, by) if self.row is None else (self._place(self.row, metric, labels, 1), by)
+
+    def observed(self, metric: Metric, seconds: float, *labels: str) -> tuple[Amount, Amount]:
+        """Return what `observe` would add, to be added with others."""
+        place = 0 if self.row is None else self._place(self.row, metric, labels, _CELLS)
+        if not place:
+            return (0, 0.0), (0, 0.0)
+        return (place + bisect_left(FAST, seconds), 1.0), (place + _CELLS - 1, seconds)
 
     def _place(self, row: Row, metric: Metric, labels: tuple[str, ...], cells: int) -> int:
         key = (metric.name, *labels)

@@ -16,26 +16,18 @@ from tilery import stages
 STAGES = ("queue", "open", "fetch", "decode", "sample", "render", "encode")
 """What the time of a request's work is made of. ``sample`` is what the others leave: finding the blocks and sampling
 them onto the grid, and all that GDAL does where it reads."""
+Seconds = tuple[float, float, float, float, float, float, float]
+"""Of each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds that the stages of some work took."""
+    """Seconds that some work took."""
 
     queue: float
     """Until it had a slot."""
     work: float
-    """In the slot; the stages below are parts of it."""
-    open: float = 0.0
-    fetch: float = 0.0
-    decode: float = 0.0
-    render: float = 0.0
-    encode: float = 0.0
-
-    @property
-    def sample(self) -> float:
-        """What the other stages leave of the work."""
-        return max(0.0, self.work - self.open - self.fetch - self.decode - self.render - self.encode)
+    """In the slot."""
 
 
 class Stopwatch:
@@ -65,20 +57,22 @@ class Stopwatch:
         self._recording.__exit__(None, None, None)
         self._ended = time.perf_counter()
 
-    def timing(self) -> Timing:
-        """Return what was measured until now."""
+    def seconds(self) -> Seconds:
+        """Return what was measured until now, in the order of `STAGES`."""
         began = self._began or time.perf_counter()
-        ended = self._ended or (time.perf_counter() if self._began else began)
         opened, fetched, decoded, rendered, encoded = self._stages.seconds
-        return Timing(
-            queue=began - self._arrived,
-            work=ended - began,
-            open=opened,
-            fetch=fetched,
-            decode=decoded,
-            render=rendered,
-            encode=encoded,
-        )
+        rest = self._work(began) - opened - fetched - decoded - rendered - encoded
+        return (began - self._arrived, opened, fetched, decoded, max(0.0, rest), rendered, encoded)
+
+    def timing(self) -> Timing:
+        """Return how long the work waited and took until now."""
+        began = self._began or time.perf_counter()
+        return Timing(queue=began - self._arrived, work=self._work(began))
+
+    def _work(self, began: float) -> float:
+        if self._ended:
+            return self._ended - began
+        return time.perf_counter() - began if self._began else 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,12 +99,15 @@ class RequestRecord:
     stopwatches: tuple[Stopwatch, ...] = ()
     """Of the work that was done for it."""
 
-    def stages(self) -> dict[str, float] | None:
-        """Return the seconds of each stage of the work; None where there was none."""
-        if not self.stopwatches:
-            return None
-        found = [stopwatch.timing() for stopwatch in self.stopwatches]
-        return {name: sum(getattr(timing, name) for timing in found) for name in STAGES}
+    def stages(self) -> Seconds | None:
+        """Return the seconds of each stage of the work, in the order of `STAGES`; None where there was none."""
+        match self.stopwatches:
+            case ():
+                return None
+            case (only,):
+                return only.seconds()
+        found = [stopwatch.seconds() for stopwatch in self.stopwatches]
+        return tuple(map(sum, zip(*found, strict=True)))  # type: ignore[return-value]  # as many as there are stages
 
     def named(self) -> str:
         """Return method, path and source, as a line about it names it."""

@@ -10,7 +10,7 @@ from app.config.settings import Settings
 from app.observing import emf, endpoint, table
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.observing.request import RequestRecord
+from app.observing.request import STAGES, RequestRecord
 from app.observing.table import Table
 from app.serving import gauges
 from app.serving.service import Service, replace_worker
@@ -31,18 +31,23 @@ def metrics_of(settings: Settings) -> Metrics:
 
 def count_request(metrics: Metrics, record: RequestRecord, status: int, size: int, seconds: float) -> None:
     """Count a request that was answered."""
+    if metrics.row is None:
+        return
     route = record.route or "other"
-    metrics.count(m.REQUESTS, route, str(status))
-    metrics.observe(m.REQUEST_SECONDS, seconds, route)
-    metrics.count(m.SENT, by=size)
+    amounts = [
+        metrics.counted(m.REQUESTS, route, str(status)),
+        *metrics.observed(m.REQUEST_SECONDS, seconds, route),
+        metrics.counted(m.SENT, by=size),
+    ]
     if record.how is not None:
-        metrics.count(m.SERVED, record.how)
+        amounts.append(metrics.counted(m.SERVED, record.how))
     if record.code is not None:
-        metrics.count(m.PROBLEMS, record.code, record.limited or "")
+        amounts.append(metrics.counted(m.PROBLEMS, record.code, record.limited or ""))
     if record.how != "wait" and (stages := record.stages()) is not None:
-        for name, value in stages.items():
+        for name, value in zip(STAGES, stages, strict=True):
             if value:
-                metrics.observe(m.STAGE_SECONDS, value, name)
+                amounts += metrics.observed(m.STAGE_SECONDS, value, name)
+    metrics.row.add_all(amounts)
 
 
 def count_exchange(metrics: Metrics, exchange: Exchange) -> None:
