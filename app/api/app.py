@@ -108,7 +108,9 @@ class Application:
             if message["type"] == "lifespan.startup":
                 advice.advise(self.context.settings, logger.warning)
                 self._watch.start()
+                self._middleware.reports.may_wait()
             elif message["type"] == "lifespan.shutdown":
+                self._middleware.reports.close()
                 self._watch.stop()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":

@@ -27,7 +27,7 @@ from app.observing import redaction, request
 from app.observing.logs import RequestLog
 from app.observing.metrics import Metrics
 from app.observing.request import RequestRecord
-from app.serving import watching
+from app.serving.reports import Reports
 from app.serving.service import CallerGone
 from tilery.errors import TileryError
 from tilery.limits import deadline
@@ -67,9 +67,8 @@ class RequestMiddleware:
         self._settings = settings
         self._cors = _Cors(settings)
         self._tokens = Tokens(settings)
-        self._links = links.Links(settings)
-        self._metrics = metrics or Metrics()
-        self._log = RequestLog(settings.logged_requests, settings.log_format)
+        log = RequestLog(settings.logged_requests, settings.log_format)
+        self.reports = Reports(metrics or Metrics(), log, links.Links(settings).client)
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
         self._private = (b"cache-control", _private(settings.cache_control).encode("latin-1"))
 
@@ -144,14 +143,10 @@ class RequestMiddleware:
     def _note(self, visit: _RequestState) -> None:
         """Count a request and write its line; never its query, which may hold secrets."""
         status = visit.status or GONE
-        seconds = time.perf_counter() - visit.started
-        if self._metrics.wanted:
-            watching.count_request(self._metrics, visit.record, status, visit.size, seconds)
-        if self._log.keeps(status):
+        if self.reports.wants(status):
             if status >= 400:
                 visit.name_source()
-            visit.record.client = self._links.client(visit.scope)
-            self._log.write(visit.record, status, visit.size, seconds)
+            self.reports.add(visit.record, visit.scope, status, visit.size, time.perf_counter() - visit.started)
 
     def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         """How long an answer may be kept that does not say it itself: success as set, failure never.

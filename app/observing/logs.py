@@ -127,7 +127,7 @@ class RequestLog:
         """Return whether an answer of that status leaves a line."""
         return self._kept == "all" or (self._kept == "failed" and status >= 400)
 
-    def write(self, record: RequestRecord, status: int, size: int, seconds: float) -> None:
+    def write(self, record: RequestRecord, status: int, size: int, seconds: float, moment: float) -> None:
         """Write the line of a request, if it is to be kept.
 
         Args:
@@ -135,19 +135,22 @@ class RequestLog:
             status: of the answer.
             size: bytes of the answer's body that were sent.
             seconds: from the first byte of the request to the last of the answer.
+            moment: when it was answered, in seconds since 1970.
         """
         level = logging.WARNING if status >= 500 else logging.INFO
         logger = self._logger
         if self.keeps(status) and logger.isEnabledFor(level):
-            line = self._line(record, status, size, seconds, level)
+            line = self._line(record, status, size, seconds, level, moment)
             # made by hand: logging's own way looks for the line of code that called it, at twice the cost
-            logger.handle(logging.LogRecord(REQUESTS, level, "", 0, line, None, None))
+            entry = logging.LogRecord(REQUESTS, level, "", 0, line, None, None)
+            entry.created = moment
+            logger.handle(entry)
 
 
-def json_line(record: RequestRecord, status: int, size: int, seconds: float, level: int) -> str:
+def json_line(record: RequestRecord, status: int, size: int, seconds: float, level: int, moment: float) -> str:
     """Return the line of a request as JSON. Put together by hand: it takes a third of the time of ``json.dumps``."""
     parts = [
-        _head(time.time(), "WARNING" if level >= logging.WARNING else "INFO", REQUESTS, None),
+        _head(moment, "WARNING" if level >= logging.WARNING else "INFO", REQUESTS, None),
         _named(record),
         f'"status":{status},"bytes":{size},"seconds":{seconds:.6f}',
     ]
@@ -167,7 +170,7 @@ def json_line(record: RequestRecord, status: int, size: int, seconds: float, lev
     return "{" + ",".join(parts) + "}"
 
 
-def text_line(record: RequestRecord, status: int, size: int, seconds: float, _level: int) -> str:
+def text_line(record: RequestRecord, status: int, size: int, seconds: float, _level: int, _moment: float) -> str:
     """Return the same for people."""
     text = f"{record.request_id} {record.method} {record.path!r} {status} {size} B {seconds * 1000:.1f} ms"
     for value in (record.how, record.code, record.source, record.client):
@@ -175,13 +178,8 @@ def text_line(record: RequestRecord, status: int, size: int, seconds: float, _le
             text += f" {request.printable(value)}"
     stages = record.stages()
     if stages is not None:
-        text += (
-            " ("
-            + ", ".join(
-                f"{name} {value * 1000:.1f}" for name, value in zip(request.STAGES, stages, strict=True) if value
-            )
-            + ")"
-        )
+        named = zip(request.STAGES, stages, strict=True)
+        text += " (" + ", ".join(f"{name} {value * 1000:.1f}" for name, value in named if value) + ")"
     return text
 
 
