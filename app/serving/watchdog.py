@@ -101,14 +101,15 @@ class Watchdog:
         loop = self._loop
         if loop is None:
             return
-        if self._asked is None:
-            self._asked = now
+        asked = self._asked
+        if asked is None:
+            asked = self._asked = now
             try:
                 loop.call_soon_threadsafe(self._answered, now)
             except RuntimeError:  # closed: the process is on its way out
                 self._end.set()
                 return
-        waited = now - self._asked
+        waited = now - asked  # the answer may have come by now
         if late > FREEZE:
             self._metrics.count(m.FREEZES)
             logger.warning("the process stood still for %.1f s: native code let no other thread run", late)
