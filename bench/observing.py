@@ -40,11 +40,11 @@ def line_cost(rounds: int = 5_000) -> dict[str, float]:
     for kind in ("json", "text"):
         with Path("/dev/null").open("w", encoding="utf-8") as null:
             handler = logging.StreamHandler(null)
-            logs.dress(handler, kind)  # type: ignore[arg-type]  # one of the two
+            logs.dress(handler, kind)
             logger = logging.getLogger(logs.REQUESTS)
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
-            log = logs.RequestLog("all", kind)  # type: ignore[arg-type]  # the same
+            log = logs.RequestLog("all", kind)
             stopwatch = Stopwatch()
             with stopwatch:
                 pass

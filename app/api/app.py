@@ -70,7 +70,7 @@ class Application:
             memory=context.service.memory,
             metrics=context.metrics,
         )
-        self._watch = watching.Watch(context.settings, context.service, context.catalog)
+        self.watch = watching.Watch(context.settings, context.service, context.catalog)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's start and stop."""
@@ -107,11 +107,11 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 advice.advise(self.context.settings, logger.warning)
-                self._watch.start()
+                self.watch.start()
                 self._middleware.reports.may_wait()
             elif message["type"] == "lifespan.shutdown":
                 self._middleware.reports.close()
-                self._watch.stop()
+                self.watch.stop()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return

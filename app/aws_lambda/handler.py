@@ -74,6 +74,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _settle(status: int, left: float) -> None:
     """Finish what would go on behind the answer: Lambda stops the process until the next request."""
     context = _application.context
+    _application.watch.look()
     if context.service.tile_store is not None:
         from app.serving.tile_store import PATIENCE
 

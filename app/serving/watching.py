@@ -67,8 +67,12 @@ class Watch:
         self._settings = settings
         self._service = service
         self._sample = partial(gauges.sample, service.metrics, service, catalog, settings.memory or 0)
+        found, namespace = service.metrics.table, settings.emf_namespace
         self._emf: emf.EmbeddedMetrics | None = None
-        self._dog = Watchdog(service.pools, service.metrics, stuck=replace_worker, sample=self._look)
+        if found is not None and namespace is not None:
+            row = 0 if table.shared is None else table.own or 0
+            self._emf = emf.EmbeddedMetrics(namespace, found, row, settings.name)
+        self._dog = Watchdog(service.pools, service.metrics, stuck=replace_worker, sample=self.look)
 
     def start(self) -> None:
         """Watch from now on; called on the event loop."""
@@ -76,10 +80,7 @@ class Watch:
         found = self._service.metrics.table
         if found is None:
             return
-        namespace, port = self._settings.emf_namespace, self._settings.metrics_port
-        if namespace is not None:
-            row = 0 if table.shared is None else table.own or 0
-            self._emf = emf.EmbeddedMetrics(namespace, found, row, self._settings.name)
+        port = self._settings.metrics_port
         if endpoint.shared is not None:
             endpoint.start(found, endpoint.shared)
         elif port is not None and table.shared is None:  # a server without a process that forks
@@ -94,7 +95,8 @@ class Watch:
         if self._emf is not None:
             self._emf.write()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Write down what there is at this moment; where nothing goes on between requests, called after each."""
         self._sample()
         if self._emf is not None:
             self._emf.write_when_due()

@@ -17,6 +17,6 @@ def hang(reader: Any, request: Any, *rest: Any) -> Any:
     return make(reader, request, *rest)
 
 
-render.tile = hang
+render.tile = hang  # type: ignore[assignment]  # the same but for its types
 
 __all__ = ["app"]
