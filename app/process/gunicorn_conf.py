@@ -136,6 +136,8 @@ def _count_together(chosen: settings.Settings) -> None:
     _counts.metrics = Metrics(table.shared, table.shared.row())
     if chosen.metrics_port is None:
         return
+    if str(chosen.metrics_port) == _port:
+        raise SystemExit(f"TILERY_METRICS_PORT={chosen.metrics_port} is the port of the tiles: choose another.")
     try:
         endpoint.shared = endpoint.listen(_host, chosen.metrics_port)
     except OSError as problem:

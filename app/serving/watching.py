@@ -69,8 +69,8 @@ class Watch:
         self._sample = partial(gauges.sample, service.metrics, service, catalog, settings.memory or 0)
         found, namespace = service.metrics.table, settings.emf_namespace
         self._emf: emf.EmbeddedMetrics | None = None
-        if found is not None and namespace is not None:
-            row = 0 if table.shared is None else table.own or 0
+        row = 0 if table.shared is None else table.own
+        if found is not None and namespace is not None and row is not None:
             self._emf = emf.EmbeddedMetrics(namespace, found, row, settings.name)
         self._dog = Watchdog(service.pools, service.metrics, stuck=replace_worker, sample=self.look)
 

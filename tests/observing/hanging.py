@@ -13,7 +13,7 @@ make = render.tile
 
 def hang(reader: Any, request: Any, *rest: Any) -> Any:
     if request.z == 9:
-        time.sleep(60)
+        time.sleep(20)
     return make(reader, request, *rest)
 
 

@@ -73,6 +73,23 @@ class Server:
         finally:
             connection.close()
 
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def stop(self) -> None:
+        """End it, at once where a thread of it hangs."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            for pid in self.workers():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.kill()
+            self.process.wait()
+
     def lines(self) -> list[dict[str, Any]]:
         """The lines of the log that are JSON: all but what Python itself says at its end."""
         found = []
@@ -127,12 +144,7 @@ def running(folder: Path, application: str = "app.main:app", **environ: str) -> 
         server.until(lambda: sum("startup complete" in line.get("message", "") for line in server.lines()) == 2)
         yield server
     finally:
-        server.process.send_signal(signal.SIGINT)
-        try:
-            server.process.wait(15)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -267,8 +279,7 @@ def _all_are_told(server: Server) -> bool:
 
 def test_a_worker_that_dies(server: Server) -> None:
     before = server.numbers()
-    listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    os.kill(int(listed.split()[0]), signal.SIGKILL)
+    os.kill(server.workers()[0], signal.SIGKILL)
     server.counted("tilery_worker_deaths_total")
     server.until(lambda: any("SIGKILL" in line.get("message", "") for line in server.lines()))
     after = server.numbers()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from app.config.settings import Settings
 from app.observing import logs, request
 from app.observing.request import RequestRecord
 from tests.support import rasters
@@ -33,11 +34,8 @@ asyncio.run(in_process.status_of(main.app, "/nothing"))
     ("environ", "lines"),
     [
         ({}, ["/nothing"]),
-        ({"TILERY_LOG_REQUESTS": "all"}, ["/healthz", "/nothing"]),
-        ({"TILERY_DEBUG": "1"}, ["/healthz", "/nothing"]),
-        ({"TILERY_DEBUG": "1", "LOG_LEVEL": "critical"}, []),
         ({"TILERY_LOG_FORMAT": "json"}, ["/healthz", "/nothing"]),
-        ({"TILERY_LOG_FORMAT": "json", "TILERY_LOG_REQUESTS": "none"}, []),
+        ({"TILERY_DEBUG": "1", "LOG_LEVEL": "critical"}, []),
     ],
 )
 def test_requests_are_logged_as_the_operator_wants_it(
@@ -57,6 +55,28 @@ def test_requests_are_logged_as_the_operator_wants_it(
         assert [json.loads(line)["path"] for line in found] == lines
     else:
         assert [line.partition("GET '")[2].partition("' ")[0] for line in found] == lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({}, "failed"),
+        ({"log_format": "json"}, "all"),
+        ({"log_format": "json", "log_requests": "failed"}, "failed"),
+        ({"log_requests": "all"}, "all"),
+        ({"log_requests": "none"}, "none"),
+        ({"log_requests": "none", "debug": True}, "all"),
+    ],
+)
+def test_which_answers_leave_a_line(settings: dict[str, Any], kept: str) -> None:
+    found = Settings(_env_file=None, **settings).logged_requests
+    assert found == kept
+    log = logs.RequestLog(found, "text")
+    assert [log.keeps(status) for status in (200, 304, 404, 500)] == {
+        "all": [True] * 4,
+        "failed": [False, False, True, True],
+        "none": [False] * 4,
+    }[kept]
 
 
 @pytest.fixture(params=["json", "text"])
