@@ -6,6 +6,8 @@ is a few seconds old at most (`app.serving.readiness`).
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.responses import Response
 
 from app.api import documents, results
@@ -31,13 +33,16 @@ async def readyz(context: RequestContext[None]) -> Response:
     return Response(documents.encode(body), status_code=200 if ready else 503, media_type="application/json")
 
 
-def _operation(name: str, paths: tuple[str, ...], answer: object, summary: str, description: str) -> Operation[None]:
+Answer = Callable[[RequestContext[None]], Awaitable[Response]]
+
+
+def _operation(name: str, paths: tuple[str, ...], answer: Answer, summary: str, description: str) -> Operation[None]:
     return Operation(
         id=name,
         paths=paths,
         parameters=(),
         plan=no_plan,
-        answer=answer,  # type: ignore[arg-type]  # one of the two above
+        answer=answer,
         tag="Health Check",
         summary=summary,
         description=description,
