@@ -40,7 +40,7 @@ def line_cost(rounds: int = 5_000) -> dict[str, float]:
     for kind in ("json", "text"):
         with Path("/dev/null").open("w", encoding="utf-8") as null:
             handler = logging.StreamHandler(null)
-            logs.dress(handler, kind)
+            logs.prepare(handler, kind)
             logger = logging.getLogger(logs.REQUESTS)
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
@@ -133,7 +133,7 @@ def main() -> None:
     for kind, cost in costs.items():
         print(f"a line as {kind:<4}      {cost:6.1f} µs")
     handler = logging.StreamHandler(Path("/dev/null").open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
-    logs.dress(handler, "json")
+    logs.prepare(handler, "json")
     logger = logging.getLogger(logs.NAME)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

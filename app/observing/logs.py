@@ -1,7 +1,7 @@
 """Where the log of the service goes, and what its lines look like: text for people, JSON for programs.
 
-One line a request says who asked for what, how it was answered, and where the time went (`request_line`). Every other
-line that is about a request names it: by its fields in JSON, behind the message in text.
+One line a request says who asked for what, how it was answered, and where the time went (`json_line`, `text_line`).
+Every other line that is about a request names it: by its fields in JSON, behind the message in text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MOST_OF_GDAL = 5
 _STAGES = ",".join(f'"{name}":%.6f' for name in request.STAGES)
 
 Format = Literal["text", "json"]
-Kept = Literal["all", "failed", "none"]
+Answers = Literal["all", "failed", "none"]
 
 
 class TextFormatter(logging.Formatter):
@@ -87,11 +87,11 @@ def start(level: str, kind: Format = "text") -> None:
     if logger.hasHandlers():
         return
     handler = logging.StreamHandler()
-    dress(handler, kind)
+    prepare(handler, kind)
     logger.addHandler(handler)
     gdal = logging.getLogger(GDAL)
     gdal_handler = logging.StreamHandler()
-    dress(gdal_handler, kind)
+    prepare(gdal_handler, kind)
     gdal_handler.addFilter(_few_of_gdal)
     gdal.addHandler(gdal_handler)
     gdal.setLevel(logger.level)
@@ -107,7 +107,7 @@ def _few_of_gdal(_record: logging.LogRecord) -> bool:
     return about.gdal_lines <= _MOST_OF_GDAL
 
 
-def dress(handler: logging.Handler, kind: Format) -> None:
+def prepare(handler: logging.Handler, kind: Format) -> None:
     """Have a handler write lines of that kind, without secrets."""
     handler.setFormatter(formatter(kind))
     if not any(isinstance(present, redaction.HideSecrets) for present in handler.filters):
@@ -117,18 +117,18 @@ def dress(handler: logging.Handler, kind: Format) -> None:
 class RequestLog:
     """Writes the lines of requests. Has no state but its options: it is on the way of every tile."""
 
-    def __init__(self, kept: Kept, kind: Format) -> None:
-        """Write those that are to be kept, in that form."""
-        self._kept = kept
+    def __init__(self, answers: Answers, kind: Format) -> None:
+        """Write those of some answers, in that form."""
+        self._answers = answers
         self._line = json_line if kind == "json" else text_line
         self._logger = logging.getLogger(REQUESTS)
 
-    def keeps(self, status: int) -> bool:
+    def writes(self, status: int) -> bool:
         """Return whether an answer of that status leaves a line."""
-        return self._kept == "all" or (self._kept == "failed" and status >= 400)
+        return self._answers == "all" or (self._answers == "failed" and status >= 400)
 
     def write(self, record: RequestRecord, status: int, size: int, seconds: float, moment: float) -> None:
-        """Write the line of a request, if it is to be kept.
+        """Write the line of a request, if the answer is to leave one.
 
         Args:
             record: the request.
@@ -139,7 +139,7 @@ class RequestLog:
         """
         level = logging.WARNING if status >= 500 else logging.INFO
         logger = self._logger
-        if self.keeps(status) and logger.isEnabledFor(level):
+        if self.writes(status) and logger.isEnabledFor(level):
             line = self._line(record, status, size, seconds, level, moment)
             # made by hand: logging's own way looks for the line of code that called it, at twice the cost
             entry = logging.LogRecord(REQUESTS, level, "", 0, line, None, None)

@@ -6,9 +6,9 @@ has ended, the process that forks adds its sums to the first row and empties its
 workers are replaced, and their number does not matter.
 
 Why not ``prometheus_client``'s way for many processes: it keeps a file for each process that ever was, so that workers
-that are replaced add up on disk and in the time of each scrape, wants a directory that can be written to, shows the gauges
-of the dead until somebody tells it, and takes three times as long to count (1.9 µs and 0.6 µs for a counter with two
-labels, 2.8 µs and 1.1 µs for a histogram), some twenty times for each tile. Its text format is used as it is
+that are replaced add up on disk and in the time of each scrape, wants a directory that can be written to, shows the
+gauges of the dead until somebody tells it, and takes three times as long to count (1.9 µs and 0.6 µs for a counter with
+two labels, 2.8 µs and 1.1 µs for a histogram), some twenty times for each tile. Its text format is used as it is
 (`app.observing.exposition`).
 """
 

@@ -16,4 +16,4 @@ class JsonLog(Logger):  # type: ignore[misc]  # comes without types
         """Set the handlers up, and have them write JSON."""
         super().setup(cfg)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
-            logs.dress(handler, "json")
+            logs.prepare(handler, "json")

@@ -45,7 +45,7 @@ class Reports:
 
     def wants(self, status: int) -> bool:
         """Return whether an answer of that status is counted or written."""
-        return self._metrics.wanted or self._log.keeps(status)
+        return self._metrics.wanted or self._log.writes(status)
 
     def add(self, record: RequestRecord, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Report an answer.
@@ -72,7 +72,7 @@ class Reports:
         for record, scope, status, size, seconds, moment in waiting:
             if self._metrics.wanted:
                 watching.count_request(self._metrics, record, status, size, seconds)
-            if self._log.keeps(status):
+            if self._log.writes(status):
                 record.client = self._client(scope)
                 self._log.write(record, status, size, seconds, moment)
 

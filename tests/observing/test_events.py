@@ -306,7 +306,7 @@ def test_a_slot_that_hangs_and_the_worker_that_is_replaced(folder: Path, tmp_pat
 def written() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    logs.dress(handler, "json")
+    logs.prepare(handler, "json")
     logger = logging.getLogger(logs.NAME)
     level = logger.level
     logger.addHandler(handler)

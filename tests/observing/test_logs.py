@@ -72,7 +72,7 @@ def test_which_answers_leave_a_line(settings: dict[str, Any], kept: str) -> None
     found = Settings(_env_file=None, **settings).logged_requests
     assert found == kept
     log = logs.RequestLog(found, "text")
-    assert [log.keeps(status) for status in (200, 304, 404, 500)] == {
+    assert [log.writes(status) for status in (200, 304, 404, 500)] == {
         "all": [True] * 4,
         "failed": [False, False, True, True],
         "none": [False] * 4,
@@ -93,7 +93,7 @@ def written() -> Iterator[io.StringIO]:
 def _written(kind: Any) -> Iterator[io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    logs.dress(handler, kind)
+    logs.prepare(handler, kind)
     logger, gdal = logging.getLogger(logs.NAME), logging.getLogger(logs.GDAL)
     before = logger.level, gdal.level
     for each in (logger, gdal):
