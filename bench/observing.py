@@ -25,7 +25,7 @@ from app.api.app import create_app
 from app.api.middleware import RequestMiddleware
 from app.config.settings import Settings
 from app.observing import logs
-from app.observing.request import RequestRecord, Stopwatch
+from app.observing.request import Answer, RequestRecord, Stopwatch
 from tests.support import rasters
 
 LINE_MICROSECONDS = 30
@@ -60,10 +60,11 @@ def line_cost(rounds: int = 5_000) -> dict[str, float]:
                 how="miss",
                 stopwatches=(stopwatch,),
             )
+            answer = Answer(record, 200, 12345, 0.0123, 1.0)
             costs = []
             for _ in range(rounds):
                 began = time.thread_time()
-                log.write(record, 200, 12345, 0.0123, 1.0)
+                log.write([answer])
                 costs.append(time.thread_time() - began)
             found[kind] = statistics.median(costs) * 1e6
             logger.removeHandler(handler)

@@ -113,6 +113,8 @@ class Metrics:
         self.table = table
         self.row = row
         self._places: dict[tuple[str, ...], int] = {}
+        self.of_requests: dict[tuple[str | int | None, ...], tuple[tuple[int, ...], int, int]] = {}
+        """Where requests of one kind are counted, for `app.serving.watching`."""
 
     @property
     def wanted(self) -> bool:
@@ -121,36 +123,32 @@ class Metrics:
 
     def count(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
         """Add to a counter."""
-        row = self.row
-        if row is not None:
-            row.add(self._place(row, metric, labels, 1), by)
+        if self.row is not None:
+            self.row.add(self.place(metric, *labels), by)
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Say what a gauge shows."""
-        row = self.row
-        if row is not None:
-            row.set(self._place(row, metric, labels, 1), value)
+        if self.row is not None:
+            self.row.set(self.place(metric, *labels), value)
 
     def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
         """Add to a histogram."""
-        row = self.row
-        if row is not None:
-            row.add_all(self.observed(metric, seconds, *labels))
+        if self.row is not None:
+            self.row.add_all(observed(self.place(metric, *labels), seconds))
 
-    def counted(self, metric: Metric, *labels: str, by: float = 1.0) -> Amount:
-        """Return what `count` would add, to be added with others."""
-        return (0, by) if self.row is None else (self._place(self.row, metric, labels, 1), by)
-
-    def observed(self, metric: Metric, seconds: float, *labels: str) -> tuple[Amount, Amount]:
-        """Return what `observe` would add, to be added with others."""
-        place = 0 if self.row is None else self._place(self.row, metric, labels, _CELLS)
-        if not place:
-            return (0, 0.0), (0, 0.0)
-        return (place + bisect_left(FAST, seconds), 1.0), (place + _CELLS - 1, seconds)
-
-    def _place(self, row: Row, metric: Metric, labels: tuple[str, ...], cells: int) -> int:
+    def place(self, metric: Metric, *labels: str) -> int:
+        """Return where a metric with these labels is counted; 0: nowhere."""
         key = (metric.name, *labels)
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = row.place("\0".join(key), cells, additive=metric.additive)
+            cells = _CELLS if metric.kind == "histogram" else 1
+            place = 0 if self.row is None else self.row.place("\0".join(key), cells, additive=metric.additive)
+            self._places[key] = place
         return place
+
+
+def observed(place: int, seconds: float) -> tuple[Amount, Amount]:
+    """Return what is added to the histogram at a place."""
+    if not place:
+        return (0, 0.0), (0, 0.0)
+    return (place + bisect_left(FAST, seconds), 1.0), (place + _CELLS - 1, seconds)

@@ -114,6 +114,20 @@ class RequestRecord:
         return " ".join(part for part in (self.method, printable(self.path), printable(self.source or "")) if part)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request that was answered."""
+
+    record: RequestRecord
+    status: int
+    size: int
+    """Bytes of the body that were sent."""
+    seconds: float
+    """From the first byte of the request to the last of the answer."""
+    moment: float
+    """When it was, in seconds since 1970."""
+
+
 def printable(text: str) -> str:
     """Return a text that cannot begin a line of its own, nor pass for another one."""
     return text if text.isascii() and text.isprintable() else ascii(text)

@@ -15,16 +15,13 @@ from starlette.types import Scope
 
 from app.observing.logs import RequestLog
 from app.observing.metrics import Metrics
-from app.observing.request import RequestRecord
+from app.observing.request import Answer, RequestRecord
 from app.serving import watching
 
 DELAY = 0.1
 """Seconds after which an answer is written down at the latest."""
 MOST = 100
 """Answers that wait for it: to write so many takes a millisecond of the event loop."""
-
-Report = tuple[RequestRecord, Scope, int, int, float, float]
-"""Request, its scope, status, bytes, seconds, and when it was."""
 
 
 class Reports:
@@ -35,7 +32,7 @@ class Reports:
         self._metrics = metrics
         self._log = log
         self._client = client
-        self._waiting: list[Report] = []
+        self._waiting: list[tuple[Answer, Scope]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -57,7 +54,7 @@ class Reports:
             size: bytes of its body that were sent.
             seconds: that it took.
         """
-        self._waiting.append((record, scope, status, size, seconds, time.time()))
+        self._waiting.append((Answer(record, status, size, seconds, time.time()), scope))
         if status >= 400 or self._loop is None or len(self._waiting) >= MOST:
             self.flush()
         elif self._timer is None:
@@ -69,12 +66,13 @@ class Reports:
             self._timer.cancel()
             self._timer = None
         waiting, self._waiting = self._waiting, []
-        for record, scope, status, size, seconds, moment in waiting:
-            if self._metrics.wanted:
-                watching.count_request(self._metrics, record, status, size, seconds)
-            if self._log.writes(status):
-                record.client = self._client(scope)
-                self._log.write(record, status, size, seconds, moment)
+        if self._metrics.wanted:
+            for answer, _ in waiting:
+                watching.count_request(self._metrics, answer)
+        written = [each for each in waiting if self._log.writes(each[0].status)]
+        for answer, scope in written:
+            answer.record.client = self._client(scope)
+        self._log.write(answer for answer, _ in written)
 
     def close(self) -> None:
         """Write down what waits, and let nothing wait any more."""

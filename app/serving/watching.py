@@ -10,7 +10,7 @@ from app.config.settings import Settings
 from app.observing import emf, endpoint, table
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.observing.request import STAGES, RequestRecord
+from app.observing.request import STAGES, Answer, RequestRecord
 from app.observing.table import Table
 from app.serving import gauges
 from app.serving.service import Service, replace_worker
@@ -29,25 +29,34 @@ def metrics_of(settings: Settings) -> Metrics:
     return Metrics(found, None if row is None else found.row(row))
 
 
-def count_request(metrics: Metrics, record: RequestRecord, status: int, size: int, seconds: float) -> None:
+def count_request(metrics: Metrics, answer: Answer) -> None:
     """Count a request that was answered."""
-    if metrics.row is None:
+    row, record, seconds = metrics.row, answer.record, answer.seconds
+    if row is None:
         return
-    route = record.route or "other"
-    amounts = [
-        metrics.counted(m.REQUESTS, route, str(status)),
-        *metrics.observed(m.REQUEST_SECONDS, seconds, route),
-        metrics.counted(m.SENT, by=size),
-    ]
-    if record.how is not None:
-        amounts.append(metrics.counted(m.SERVED, record.how))
-    if record.code is not None:
-        amounts.append(metrics.counted(m.PROBLEMS, record.code, record.limited or ""))
+    key = (record.route, answer.status, record.how, record.code, record.limited)
+    places = metrics.of_requests.get(key)
+    if places is None:
+        places = metrics.of_requests[key] = _places(metrics, record, answer.status)
+    ones, sent, histogram = places
+    amounts = [(place, 1.0) for place in ones]
+    amounts += ((sent, answer.size), *m.observed(histogram, seconds))
     if record.how != "wait" and (stages := record.stages()) is not None:
         for name, value in zip(STAGES, stages, strict=True):
             if value:
-                amounts += metrics.observed(m.STAGE_SECONDS, value, name)
-    metrics.row.add_all(amounts)
+                amounts += m.observed(metrics.place(m.STAGE_SECONDS, name), value)
+    row.add_all(amounts)
+
+
+def _places(metrics: Metrics, record: RequestRecord, status: int) -> tuple[tuple[int, ...], int, int]:
+    """Return where requests like this one are counted: one more each, the bytes, the histogram."""
+    route = record.route or "other"
+    ones = [metrics.place(m.REQUESTS, route, str(status))]
+    if record.how is not None:
+        ones.append(metrics.place(m.SERVED, record.how))
+    if record.code is not None:
+        ones.append(metrics.place(m.PROBLEMS, record.code, record.limited or ""))
+    return tuple(ones), metrics.place(m.SENT), metrics.place(m.REQUEST_SECONDS, route)
 
 
 def count_exchange(metrics: Metrics, exchange: Exchange) -> None:
