@@ -21,12 +21,21 @@ NAMES = ("open", "fetch", "decode", "render", "encode")
 class Stages:
     """Seconds by stage. Safe under threads."""
 
-    __slots__ = ("_lock", "seconds")
+    __slots__ = ("_lock", "now", "seconds")
 
     def __init__(self) -> None:
         """Nothing was measured yet."""
         self.seconds = [0.0] * len(NAMES)
+        self.now: tuple[int, float] | None = None
+        """The stage that was entered last and has not ended, and when."""
         self._lock = threading.Lock()
+
+    def until_now(self) -> list[float]:
+        """Return the seconds, with those of a stage that has not ended."""
+        found, now = list(self.seconds), self.now
+        if now is not None:
+            found[now[0]] += time.perf_counter() - now[1]
+        return found
 
     def add(self, which: int, seconds: float) -> None:
         """Add what was measured."""
@@ -66,7 +75,7 @@ class recording:  # noqa: N801  it is read as a verb: `with recording(stages):`
 class stage:  # noqa: N801  the same: `with stage(FETCH):`
     """A context whose time counts as a stage, without that of stages inside of it."""
 
-    __slots__ = ("_began", "_outer", "_stages", "_which")
+    __slots__ = ("_before", "_began", "_outer", "_stages", "_which")
 
     def __init__(self, which: int) -> None:
         self._which = which
@@ -78,10 +87,13 @@ class stage:  # noqa: N801  the same: `with stage(FETCH):`
             self._outer = _inner.seconds
             _inner.seconds = 0.0
             self._began = time.perf_counter()
+            self._before = self._stages.now
+            self._stages.now = (self._which, self._began)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Add what was measured."""
         if self._stages is not None:
             seconds = time.perf_counter() - self._began
+            self._stages.now = self._before
             self._stages.add(self._which, seconds - _inner.seconds)
             _inner.seconds = self._outer + seconds

@@ -60,7 +60,7 @@ class Stopwatch:
     def seconds(self) -> Seconds:
         """Return what was measured until now, in the order of `STAGES`."""
         began = self._began or time.perf_counter()
-        opened, fetched, decoded, rendered, encoded = self._stages.seconds
+        opened, fetched, decoded, rendered, encoded = self._stages.until_now()
         rest = self._work(began) - opened - fetched - decoded - rendered - encoded
         return (began - self._arrived, opened, fetched, decoded, max(0.0, rest), rendered, encoded)
 
