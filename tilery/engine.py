@@ -48,7 +48,8 @@ class EngineOptions:
     """Where the overviews and the mask beside a raster may be (`tilery.reading.sidecars`); those that are there are
     read with it. None: nowhere."""
     policy: Policy = field(default_factory=Policy)
-    """What sources that name others (the assets of an item) may name. None of all, where nothing is said."""
+    """What sources that name others (the assets of an item) may name, and servers redirect to. Nothing, where nothing
+    is said."""
     alternate: str | None = None
     """Name of the alternate addresses of STAC assets that are preferred to their own."""
 
@@ -64,7 +65,7 @@ class Engine:
             block_arena: memory for decoded blocks, where it is shared with other processes.
         """
         self.options = options or EngineOptions()
-        self.stores = Stores(self.options.stores)
+        self.stores = Stores(self.options.stores, self.options.policy.locate)
         self.sidecars = self.options.sidecars
         self._shares_blocks = block_arena is not None
         capacity = self.options.block_cache_bytes

@@ -21,7 +21,7 @@ from app.api.operation import Family, FastRoute
 from app.api.raster import verbs
 from app.config import advice
 from app.config import settings as settings_
-from app.config.engine_options import engine_options, read_limits
+from app.config.engine_options import engine_options, read_limits, source_policy
 from app.config.settings import Settings
 from app.observing import redaction
 from app.serving import watching
@@ -34,7 +34,6 @@ from tilery.engine import Engine
 from tilery.geo.tms import TileMatrixSets
 from tilery.limits.memory import Memory
 from tilery.rendering.colormap import Colormaps
-from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -109,12 +108,22 @@ class Application:
                 advice.advise(self.context.settings, logger.warning)
                 self.watch.start()
                 self._middleware.reports.may_wait()
+                await self._prepare()
             elif message["type"] == "lifespan.shutdown":
                 self._middleware.reports.close()
                 self.watch.stop()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+    async def _prepare(self) -> None:
+        """Look up the credentials of the buckets that may be read, before a tile has to wait for them."""
+        buckets = self.context.layer_locations.policy.buckets()
+        if buckets:
+            try:
+                await asyncio.to_thread(self.context.engine.stores.prepare, buckets)
+            except Exception:  # whoever reads from that bucket is told, and all others can be served
+                logger.exception("The clients of the buckets could not be made.")
 
 
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
@@ -134,8 +143,8 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         engine.openers |= family.openers
     tile_store = open_tile_store(settings, metrics)
     service = Service(settings, engine, tile_store, metrics)
-    policy = Policy.from_sources(settings.sources)
-    of_layers = [*settings.sources, *([catalog.address] if catalog else [])]
+    policy = source_policy(settings)
+    of_catalog = [catalog.address] if catalog else []
     return AppContext(
         settings=settings,
         engine=engine,
@@ -148,7 +157,7 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
         colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,
-        layer_locations=Locations(Policy.from_sources(of_layers), settings.revalidate_seconds),
+        layer_locations=Locations(source_policy(settings, *of_catalog), settings.revalidate_seconds),
         families=families,
     )
 

@@ -34,7 +34,7 @@ class Locations:
 
     def __init__(self, policy: Policy, seconds: float) -> None:
         """Remember what the policy says for ``seconds``."""
-        self._policy = policy
+        self.policy = policy
         self._seconds = seconds
         self._found: OrderedDict[str, tuple[float, Location]] = OrderedDict()
 
@@ -49,7 +49,7 @@ class Locations:
         found = self._found.get(url)
         if found is not None and now - found[0] <= self._seconds:
             return found[1]
-        location = self._policy.locate(url)
+        location = self.policy.locate(url)
         self._found[url] = (now, location)
         self._found.move_to_end(url)
         if len(self._found) > KEPT_LOCATIONS:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from app.config import sources_file
 from app.config.settings import Settings
 from tilery.engine import EngineOptions
 from tilery.reading import sidecars
@@ -14,6 +15,7 @@ from tilery.reading.options import ReadLimits
 from tilery.reading.sidecars import SidecarLocations
 from tilery.storage.options import Exchange, StoreOptions
 from tilery.storage.policy import Policy
+from tilery.storage.source_options import SourceOptions
 
 Observe = Callable[[Exchange], None]
 
@@ -34,7 +36,23 @@ def store_options(settings: Settings, observe: Observe | None = None) -> StoreOp
         fetch_threads=settings.fetch_threads,
         aws={name: value for name, value in os.environ.items() if name.startswith("AWS_")},
         observe=observe,
+        sources=_sources(settings),
     )
+
+
+def source_policy(settings: Settings, *more: str) -> Policy:
+    """Return what may be read: the sources, those of their file, and more.
+
+    Raises:
+        WrongSourcesError: an entry has no meaning.
+        WrongVariables: the file has none.
+    """
+    listed = Policy.from_sources([*settings.sources, *more])
+    return Policy(entries=(*listed.entries, *(entry for one in _sources(settings) for entry in one.where.entries)))
+
+
+def _sources(settings: Settings) -> tuple[SourceOptions, ...]:
+    return sources_file.read(settings.sources_file) if settings.sources_file else ()
 
 
 def engine_options(settings: Settings, observe: Observe | None = None) -> EngineOptions:
@@ -46,7 +64,7 @@ def engine_options(settings: Settings, observe: Observe | None = None) -> Engine
         block_cache_bytes=settings.block_cache_bytes,
         cores=settings.cores,
         sidecars=_sidecars(settings),
-        policy=Policy.from_sources(settings.sources),
+        policy=source_policy(settings),
         alternate=settings.stac_alternate,
     )
 
@@ -55,7 +73,7 @@ def _sidecars(settings: Settings) -> SidecarLocations | None:
     """Return what tells where files beside a raster may be read. None: they are not wanted."""
     if not (settings.sidecars or os.environ.get(_SIBLINGS, _ALONE) != _ALONE):
         return None
-    of_callers = Policy.from_sources(settings.sources)
+    of_callers = source_policy(settings)
     of_layers = of_callers.with_catalog(settings.catalog) if settings.catalog else of_callers
     return partial(sidecars.allowed, policies=(of_callers, of_layers))
 

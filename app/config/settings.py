@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
-from app.config import shared
-from app.config.environment import CommaList, EnvironmentSettings
+from app.config import shared, sources_file
+from app.config.environment import CommaList, EnvironmentSettings, WrongVariables
 
 _FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
 """A source of ``frame-ancestors`` (CSP 3, 6.4.2), with or without the quotes around ``self``."""
@@ -33,6 +33,9 @@ class Settings(EnvironmentSettings):
 
     # What may be read
     sources: CommaList = shared.SOURCES.field()
+    sources_file: str | None = Field(None, validation_alias=_names("SOURCES_FILE"))
+    """Path of a file (TOML or JSON) of further sources, each with how it is reached: region, endpoint, requester pays,
+    keys or role for S3; request headers or a signature for https. See ``docs/sources.md``."""
     catalog: str | None = shared.CATALOG.field()
     tile_store: str | None = Field(None, validation_alias=_names("TILE_STORE"))
     """Where finished tiles of layers are kept: a directory or ``s3://bucket/tiles/``. Not set: in memory only."""
@@ -165,8 +168,8 @@ class Settings(EnvironmentSettings):
     """Seconds to wait for a connection to a store."""
     read_timeout: float = Field(10.0, gt=0, validation_alias=_names("READ_TIMEOUT"))
     """Seconds to wait for a store's next bytes."""
-    fetch_retries: int = Field(2, ge=0, validation_alias=_names("FETCH_RETRIES"))
-    """Further tries for a range that failed with 5xx or a broken connection."""
+    fetch_retries: int = Field(4, ge=0, validation_alias=_names("FETCH_RETRIES"))
+    """Further tries for a range that failed with 429, 5xx or a broken connection, while its request has time left."""
 
     # Process
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
@@ -220,6 +223,11 @@ class Settings(EnvironmentSettings):
                 problems["TILERY_TILE_STORE_URL"] = "TILERY_TILE_STORE_MODE=redirect needs the address to redirect to"
             elif self.tile_store_url == self.public_url:
                 problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
+        if self.sources_file:
+            try:
+                sources_file.read(self.sources_file)
+            except WrongVariables as error:
+                problems |= error.problems
         return problems
 
 

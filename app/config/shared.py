@@ -45,9 +45,9 @@ class SharedSetting:
 SOURCES = SharedSetting(
     names=("TILERY_SOURCES",),
     default=(),
-    explanation="Comma list of what ``url=`` may name: ``s3://bucket/prefix/``, ``https://host/path/``, ``https://*`` "
-    "(any public address), ``http://127.0.0.1:9000/`` (exactly this host and port), ``/directory/``. Empty: layers of "
-    "the catalog only.",
+    explanation="Comma list of what ``url=`` may name: ``s3://bucket/prefix/`` (or ``gs://``, ``az://``), "
+    "``https://host/path/``, ``https://*`` (any public address), ``http://127.0.0.1:9000/`` (exactly this host and "
+    "port), ``/directory/``. Redirects are followed to what is listed. Empty: layers of the catalog only.",
 )
 CATALOG = SharedSetting(
     names=("TILERY_CATALOG",),

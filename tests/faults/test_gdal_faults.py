@@ -17,7 +17,7 @@ from tilery.geo.crs import WGS84
 from tilery.geo.raster import Raster
 from tilery.reading.options import ReadOptions
 from tilery.reading.source import raster
-from tilery.storage.bytes import SourceChanged, http
+from tilery.storage.bytes import SourceChanged, retrying
 from tilery.storage.policy import Policy
 
 SIZE = 1500
@@ -27,7 +27,7 @@ NOISE = np.random.default_rng(1).integers(0, 255, (1, SIZE, SIZE), "uint8")
 
 @pytest.fixture
 def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    monkeypatch.setattr(http, "PAUSE", 0.005)
+    monkeypatch.setattr(retrying, "PAUSE", 0.005)
     path = rasters.write(tmp_path / "strips.tif", NOISE, tiled=False, overviews=())
     with Upstream() as server:
         server.put("/strips.tif", path.read_bytes())

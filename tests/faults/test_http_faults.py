@@ -18,7 +18,7 @@ from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
 from tilery.errors import DeadlineExceeded, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
-from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http
+from tilery.storage.bytes import ByteSource, SourceChanged, fetching, http, retrying, servers
 from tilery.storage.bytes.remote import HEAD
 from tilery.storage.locations import HttpLocation
 from tilery.storage.policy import Policy
@@ -37,7 +37,7 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "PAUSE", 0.005)
+    monkeypatch.setattr(retrying, "PAUSE", 0.005)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def opened(upstream: Upstream, settings: Settings) -> ByteSource:
 PASSING = [
     Fault(status=500),
     Fault(status=502),
-    Fault(status=503, headers={"Retry-After": "1"}),
+    Fault(status=503, headers={"Retry-After": "0"}),
     Fault(status=504),
     Fault(status=429),
     Fault(reset=True),
@@ -345,7 +345,7 @@ def test_idle_connections_do_not_add_up(
 ) -> None:
     """A host of many names, each of which leaves connections behind, must not take all open files of the process."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", upstream.port))]
-    monkeypatch.setattr(http, "_CONNECTIONS", 5, raising=False)
+    monkeypatch.setattr(servers, "_CONNECTIONS", 5)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     stores = stores_of(settings)
     sources = []
@@ -380,16 +380,16 @@ def test_no_connection_outlives_its_stores(upstream: Upstream, settings: Setting
 
 
 def test_connections_that_nobody_closes_are_closed(upstream: Upstream, settings: Settings) -> None:
-    servers = http.Servers(stores_of(settings).options)
+    places = servers.Servers(stores_of(settings).options)
     location = Policy.from_sources([upstream.root]).locate(upstream.url("/a.tif"))
     assert isinstance(location, HttpLocation)
     with ThreadPoolExecutor(1) as threads:
-        source = http.open_http(location, servers, threads)
+        source = http.open_http(location, places, threads)
         assert source.read(PLACE, 10) == DATA[PLACE : PLACE + 10]
     assert upstream._open
-    ring: list[object] = [source, servers]
+    ring: list[object] = [source, places]
     ring.append(ring)  # collected in any order
-    del servers, source, ring
+    del places, source, ring
     gc.collect()
     until(lambda: not upstream._open)
 

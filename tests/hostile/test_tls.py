@@ -137,3 +137,19 @@ def test_no_downgrade(tmp_path: Path, trust: Any) -> None:
         with pytest.raises(SourceRefused):
             opened(upstream, "tiles.example")
         assert plain.requests == []
+
+
+def test_a_redirect_leaves_encryption_only_where_a_plain_address_is_listed(tmp_path: Path, trust: Any) -> None:
+    context, authority = certificate(tmp_path, "tiles.example", "127.0.0.1")
+    trust(authority)
+    with Upstream(tls=context) as upstream, Upstream() as plain:
+        plain.put("/a.tif", DATA)
+        upstream.always = Fault(location=plain.url("/a.tif"))
+        entry = f"https://tiles.example:{upstream.port}/"
+        for more in ((), ("https://*",), (f"https://127.0.0.1:{plain.port}/",)):
+            settings = Settings(deadline=5.0, fetch_retries=0, sources=(entry, *more))
+            with pytest.raises(SourceRefused, match=r"from https to http.*TILERY_SOURCES"):
+                stores_of(settings).open(Policy.from_sources([entry]).locate(f"{entry}a.tif"))
+        assert plain.requests == []
+        settings = Settings(deadline=5.0, fetch_retries=0, sources=(entry, plain.root))
+        assert stores_of(settings).open(Policy.from_sources([entry]).locate(f"{entry}a.tif")).size == len(DATA)

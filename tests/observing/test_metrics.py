@@ -70,7 +70,7 @@ def test_threads_lose_no_count() -> None:
 
     def count() -> None:
         for _ in range(5000):
-            metrics.count(m.UPSTREAM, "s3")
+            metrics.count(m.UPSTREAM, "bucket")
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
@@ -94,7 +94,7 @@ def test_names_without_room_are_not_counted_and_harm_nothing() -> None:
 def test_nobody_counts_where_nobody_asks() -> None:
     metrics = Metrics()
     metrics.count(m.SENT)
-    metrics.observe(m.UPSTREAM_SECONDS, 1.0, "s3")
+    metrics.observe(m.UPSTREAM_SECONDS, 1.0, "bucket")
     metrics.set(m.FLIGHTS, 1)
     assert not metrics.wanted
 

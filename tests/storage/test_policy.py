@@ -462,3 +462,37 @@ def test_the_longest_address() -> None:
     assert policy.locate(f"s3://bucket/{512 * 'ü'}").kind == "s3"
     with pytest.raises(InvalidParameter, match="as long as this"):
         policy.locate(f"s3://bucket/{512 * 'ü'}a")
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("gs://my_bucket/imagery/a.tif", True),
+        ("/vsigs/my_bucket/imagery/a.tif", True),
+        ("az://imagery/a.tif", True),
+        ("GS://my_bucket/imagery/a.tif", True),
+        ("gs://my_bucket/other/a.tif", False),
+        ("gs://imagery/a.tif", False),
+        ("az://my-bucket/imagery/a.tif", False),
+        ("s3://imagery/a.tif", False),
+        ("/vsis3/imagery/a.tif", False),
+        ("gs://my_bucket/imagery/../other/a.tif", False),
+    ],
+)
+def test_buckets_of_other_clouds_are_no_buckets_of_s3(url: str, allowed: bool) -> None:
+    policy = Policy.from_sources(["gs://my_bucket/imagery/", "az://imagery/"])
+    if allowed:
+        location = policy.locate(url)
+        assert location.url.split("://")[0] in ("gs", "az")
+        assert location.url.endswith("imagery/a.tif")
+    else:
+        with pytest.raises((SourceRefused, InvalidParameter)):
+            policy.locate(url)
+    assert policy.iam_statements() == []
+    assert policy.buckets() == []
+
+
+@pytest.mark.parametrize("entry", ["gs://b*/", "az://My_Container/", "az://a--b/", "gs://UP/", "gs:///"])
+def test_entries_of_other_clouds_without_a_meaning(entry: str) -> None:
+    with pytest.raises(WrongSourcesError):
+        Policy.from_sources([entry])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.config.engine_options import store_options
 from app.config.settings import Settings
 from tilery.engine import Engine
+from tilery.storage.policy import Policy
 from tilery.storage.stores import Stores
 
 ENGINE = Engine()
@@ -16,7 +17,8 @@ _STORES: dict[Settings, Stores] = {}
 
 def stores_of(settings: Settings) -> Stores:
     """The stores of these settings, with their connections and what they remember."""
-    return _STORES.setdefault(settings, Stores(store_options(settings)))
+    permit = Policy.from_sources(settings.sources).locate
+    return _STORES.setdefault(settings, Stores(store_options(settings), permit))
 
 
 def close_stores() -> None:

@@ -18,6 +18,7 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -28,6 +29,8 @@ from typing import Self
 class Fault:
     """How one answer differs from a good one."""
 
+    before: Callable[[], None] | None = None
+    """What to do before the answer, as to replace the object."""
     status: int | None = None
     """Answer with this status and no data."""
     delay: float = 0.0
@@ -227,6 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, fault: Fault) -> None:
         upstream = self.server.upstream
+        if fault.before is not None:
+            fault.before()
         if upstream.latency or fault.delay:
             upstream._wait(upstream.latency + fault.delay)
         if fault.silent:

@@ -22,6 +22,7 @@ from tilery.storage.options import StoreOptions
 if TYPE_CHECKING:
     from tilery.storage.bytes import ByteSource
 
+_BUCKETS = ("s3://", "gs://", "az://")
 _PART = 8 << 20
 _AT_A_TIME = 4
 _SPARE = 256 << 20
@@ -49,14 +50,14 @@ class PublishedSource:
 
 def name_of(address: str) -> str:
     """The last part of an address, without a query."""
-    if address.startswith("s3://"):  # a key has no query and no percent-encoding
+    if address.startswith(_BUCKETS):  # a key has no query and no percent-encoding
         return Path(address).name
     return Path(unquote(urlsplit(address).path) if "://" in address else address).name
 
 
 def is_remote(address: str) -> bool:
-    """True for ``https://``, ``http://`` and ``s3://``."""
-    return address.startswith(("https://", "http://", "s3://"))
+    """True for ``https://``, ``http://``, ``s3://``, ``gs://`` and ``az://``."""
+    return address.startswith(("https://", "http://", *_BUCKETS))
 
 
 def origin(address: str, stores: StoreOptions) -> PublishedSource:
@@ -149,7 +150,8 @@ def opened(address: str, stores: StoreOptions) -> Iterator[ByteSource]:
 
 def _opened(address: str, stores: StoreOptions) -> ByteSource:
     """The object, opened by the service's own reader. The publisher named it, so its bucket or host is the list of
-    sources: its name may have signs that an entry of the list cannot have.
+    sources: its name may have signs that an entry of the list cannot have. A host that redirects may do so to any
+    public one.
     """
     from tilery.storage.policy import Policy, WrongSourcesError
     from tilery.storage.stores import Stores
@@ -159,4 +161,5 @@ def _opened(address: str, stores: StoreOptions) -> ByteSource:
         policy = Policy.from_sources([f"{whole[0]}/" if whole else address])
     except WrongSourcesError as error:
         raise InvalidParameter("This is not the address of a source.", parameter="source", private=str(error)) from None
-    return Stores(stores).open(policy.locate(address))
+    anywhere = Policy(entries=(*policy.entries, *Policy.from_sources(["https://*"]).entries))
+    return Stores(stores, anywhere.locate).open(policy.locate(address))

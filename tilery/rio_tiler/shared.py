@@ -40,7 +40,8 @@ class _Default:
             self._lock, self._engine, self._process = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._engine is None:
-                self._engine = Engine(EngineOptions(stores=stores_of(os.environ), sidecars=_sidecars))
+                anywhere = Policy.from_sources(["https://*"])  # whereto a server may redirect
+                self._engine = Engine(EngineOptions(stores=stores_of(os.environ), sidecars=_sidecars, policy=anywhere))
             return self._engine
 
     def _close(self) -> None:

@@ -52,6 +52,28 @@ class S3Location:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloudLocation:
+    """An object in a bucket of Google Cloud Storage, or in a container of Azure Blob Storage."""
+
+    kind: ClassVar[Literal["cloud"]] = "cloud"
+
+    service: Literal["gs", "az"]
+    bucket: str
+    key: str
+    """The literal key: nothing in it is percent-encoded."""
+
+    @property
+    def url(self) -> str:
+        """As ``gs://bucket/key`` or ``az://container/key``."""
+        return f"{self.service}://{self.bucket}/{self.key}"
+
+    @property
+    def private_name(self) -> str:
+        """What the log may call it."""
+        return self.url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLocation:
     """A resource of an HTTP server."""
 
@@ -92,4 +114,4 @@ class HttpLocation:
         return f"{self.scheme}://{self.authority}{self.path}{query}"
 
 
-Location = FileLocation | S3Location | HttpLocation
+Location = FileLocation | S3Location | CloudLocation | HttpLocation

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tilery.storage.locations import Location
+from tilery.storage.source_options import SourceOptions, chosen
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One request to a store of rasters, as it ended."""
 
-    host: Literal["s3", "listed", "public"]
+    host: Literal["bucket", "listed", "public"]
     """A bucket; a server that the sources name; any other, where every public address may be read."""
     seconds: float
     size: int = 0
@@ -34,11 +37,17 @@ class StoreOptions:
     """Seconds to wait for the next bytes."""
     request_timeout: float = 25.0
     """Seconds that one request may take with all its tries."""
-    fetch_retries: int = 2
-    """Further tries for a range that failed with 5xx or a broken connection."""
+    fetch_retries: int = 4
+    """Further tries for a range that failed with 429, 5xx or a broken connection; within ``request_timeout``."""
     fetch_threads: int = 16
     """Range requests under way at a time."""
     aws: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     """Variables of AWS's own tools (``AWS_REGION``, ``AWS_PROFILE``, …), for what obstore does not find by itself."""
     observe: Callable[[Exchange], None] | None = field(default=None, hash=False, compare=False, repr=False)
     """Called after each request to a store of rasters, by the thread that made it."""
+    sources: tuple[SourceOptions, ...] = field(default=(), hash=False)
+    """Sources that are reached in another way than the others."""
+
+    def of(self, location: Location) -> SourceOptions | None:
+        """Return what is said of the source at a location, where something is."""
+        return chosen(self.sources, location)

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote
 
 from tilery.errors import InvalidParameter, SourceRefused
 from tilery.storage.addresses import is_allowed
-from tilery.storage.locations import FileLocation, HttpLocation, Location, S3Location
+from tilery.storage.locations import CloudLocation, FileLocation, HttpLocation, Location, S3Location
 
 LONGEST = 4096
 """Characters of a source's address at most. Signed URLs have about 1,500."""
@@ -35,7 +35,13 @@ _HTTP = re.compile(r"(https?)://([^/?#]*)([^?#]*)(?:\?([^#]*))?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = {
+    "s3": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    "gs": re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"),
+    "az": re.compile(r"\$root|\$web|[a-z0-9](?:-?[a-z0-9]){2,62}"),
+}
+"""Names of buckets, and of containers of Azure, by the scheme of their addresses."""
+Service = Literal["s3", "gs", "az"]
 _PLAIN = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%\[\]-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORTS: dict[str, int] = {"http": 80, "https": 443}
@@ -61,6 +67,7 @@ class _Directory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PermittedBucket:
+    service: Service
     bucket: str
     prefix: str
 
@@ -117,7 +124,8 @@ class Policy:
 
         Args:
             url: ``s3://bucket/key``, ``https://host/path``, ``/path`` or ``file:///path``, as the caller wrote it; also
-                GDAL's spellings of the first two, ``/vsis3/bucket/key`` and ``/vsicurl/https://host/path``.
+                ``gs://bucket/key`` and ``az://container/key``; and GDAL's spellings, ``/vsis3/bucket/key``,
+                ``/vsigs/bucket/key``, ``/vsiaz/container/key`` and ``/vsicurl/https://host/path``.
 
         Raises:
             SourceRefused: no entry allows it. Nothing was opened or connected to.
@@ -131,7 +139,7 @@ class Policy:
         if scheme is None:
             raise _not_a_location("a source is an address as s3://bucket/key, https://host/path or /path")
         match scheme[0].lower():
-            case "s3:":
+            case "s3:" | "gs:" | "az:":
                 return self._locate_object(url)
             case "http:" | "https:":
                 return self._locate_resource(url)
@@ -149,12 +157,24 @@ class Policy:
             match entry:
                 case _Directory(real=real):
                     found.append(FileLocation(path=real))
-                case _PermittedBucket(bucket=bucket, prefix=prefix):
+                case _PermittedBucket(service=service, bucket=bucket, prefix=prefix):
                     key = f"{prefix}{_PROBE}" if prefix.endswith("/") or not prefix else prefix
-                    found.append(S3Location(bucket=bucket, key=key))
+                    if service == "s3":
+                        found.append(S3Location(bucket=bucket, key=key))
+                    else:
+                        found.append(CloudLocation(service=service, bucket=bucket, key=key))
                 case _Host(scheme=scheme, host=host, port=port, path=path):
                     found.append(HttpLocation(scheme=scheme, host=host, port=port, path=path, query="", listed=True))
         return tuple(found)
+
+    def reach(self, location: Location) -> int:
+        """Return the length of the prefix by which an entry allows a location, of the longest one. -1: none does."""
+        return max((_reach(entry, location) for entry in self.entries), default=-1)
+
+    def buckets(self) -> list[S3Location]:
+        """Return where its entries are that are in S3."""
+        found = [entry for entry in self.entries if isinstance(entry, _PermittedBucket) and entry.service == "s3"]
+        return [S3Location(bucket=entry.bucket, key=entry.prefix) for entry in found]
 
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
         """Statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
@@ -165,7 +185,7 @@ class Policy:
         return [
             statement
             for entry in self.entries
-            if isinstance(entry, _PermittedBucket)
+            if isinstance(entry, _PermittedBucket) and entry.service == "s3"
             for statement in _statements(entry, f"arn:{partition}:s3:::{entry.bucket}")
         ]
 
@@ -193,32 +213,45 @@ class Policy:
             raise _refused(f"path {real} is not a regular file")
         return FileLocation(path=real)
 
-    def _locate_object(self, url: str) -> S3Location:
-        bucket, key = _bucket_and_key(url)
+    def _locate_object(self, url: str) -> S3Location | CloudLocation:
+        service, bucket, key = _bucket_and_key(url)
         if not key or key.endswith("/"):
-            raise _not_a_location("s3://bucket/key names an object")
+            raise _not_a_location(f"{service}://bucket/key names an object")
         _check_segments(key)
         if "" in key.split("/"):
             raise _not_a_location("a key with an empty part between slashes is not supported")
         if len(key.encode()) > _LONGEST_KEY:
             raise _not_a_location("there are no keys as long as this")
-        for entry in self.entries:
-            if isinstance(entry, _PermittedBucket) and entry.bucket == bucket and _is_under(key, entry.prefix):
-                return S3Location(bucket=bucket, key=key)
-        raise _refused(f"object s3://{bucket}/{key}")
+        location: S3Location | CloudLocation
+        if service == "s3":
+            location = S3Location(bucket=bucket, key=key)
+        else:
+            location = CloudLocation(service=service, bucket=bucket, key=key)
+        if any(_reach(entry, location) >= 0 for entry in self.entries):
+            return location
+        raise _refused(f"object {service}://{bucket}/{key}")
 
     def _locate_resource(self, url: str) -> HttpLocation:
         scheme, host, port, path, query = _pieces(url)
-        for entry in self.entries:
-            if (
-                isinstance(entry, _Host)
-                and (entry.scheme, entry.host, entry.port) == (scheme, host, port)
-                and _is_under(path, entry.path)
-            ):
-                return HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=True)
+        location = HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=True)
+        if any(_reach(entry, location) >= 0 for entry in self.entries):
+            return location
         if _AnyPublicHost() in self.entries and scheme == "https" and port == _PORTS["https"] and _is_public(host):
             return HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=False)
         raise _refused(f"resource {scheme}://{host}:{port}{path}")
+
+
+def _reach(entry: _Entry, location: Location) -> int:
+    """The length of the prefix by which an entry names an object or a resource. -1: it does not."""
+    if isinstance(entry, _PermittedBucket) and isinstance(location, S3Location | CloudLocation):
+        service = location.service if isinstance(location, CloudLocation) else "s3"
+        if (entry.service, entry.bucket) == (service, location.bucket) and _is_under(location.key, entry.prefix):
+            return len(entry.prefix)
+    elif isinstance(entry, _Host) and isinstance(location, HttpLocation):
+        place = (location.scheme, location.host, location.port)
+        if (entry.scheme, entry.host, entry.port) == place and _is_under(location.path, entry.path):
+            return len(entry.path)
+    return -1
 
 
 def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
@@ -226,7 +259,7 @@ def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
         _check_text(text)
         if text.startswith("/") or text.lower().startswith("file:"):
             return _directory(text if text.startswith("/") else _path_of_file_url(text), check_directories)
-        if text.lower().startswith("s3:"):
+        if text.lower().startswith(("s3:", "gs:", "az:")):
             return _bucket(text)
         if text in {"https://*", "https://*/"}:
             return _AnyPublicHost()
@@ -237,7 +270,9 @@ def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
     except ValueError as error:
         raise WrongSourcesError(text, str(error), variable) from None
     raise WrongSourcesError(
-        text, "is none of s3://bucket/prefix/, https://host/path/, https://*, http://host:port/, /directory/", variable
+        text,
+        "is none of s3://bucket/prefix/ (or gs:, az:), https://host/path/, https://*, http://host:port/, /directory/",
+        variable,
     )
 
 
@@ -255,11 +290,11 @@ def _directory(path: str, check: bool) -> _Directory:
 def _bucket(text: str) -> _PermittedBucket:
     if any(sign in text for sign in "*?"):
         raise ValueError("has a wildcard: name each bucket, and a prefix as s3://bucket/prefix/")
-    bucket, prefix = _bucket_and_key(text)
+    service, bucket, prefix = _bucket_and_key(text)
     _check_segments(prefix)
     if prefix and "" in prefix.removesuffix("/").split("/"):
         raise ValueError("has an empty part between slashes")
-    return _PermittedBucket(bucket=bucket, prefix=prefix)
+    return _PermittedBucket(service=service, bucket=bucket, prefix=prefix)
 
 
 def _host(text: str) -> _Host:
@@ -313,18 +348,27 @@ def _without_gdal(url: str) -> str:
     """
     if url.startswith("/vsicurl/") and _HTTP.match(url, len("/vsicurl/")):
         return url[len("/vsicurl/") :]
-    if url.startswith("/vsis3/"):
-        return f"s3://{url[len('/vsis3/') :]}"
+    for prefix, scheme in (("/vsis3/", "s3://"), ("/vsigs/", "gs://"), ("/vsiaz/", "az://")):
+        if url.startswith(prefix):
+            return scheme + url[len(prefix) :]
     return url
 
 
-def _bucket_and_key(url: str) -> tuple[str, str]:
-    if not url.lower().startswith("s3://"):
-        raise _not_a_location("an object is named as s3://bucket/key")
+def _bucket_and_key(url: str) -> tuple[Service, str, str]:
+    service: Service
+    match url[:5].lower():
+        case "s3://":
+            service = "s3"
+        case "gs://":
+            service = "gs"
+        case "az://":
+            service = "az"
+        case _:
+            raise _not_a_location("an object is named as s3://bucket/key")
     bucket, _, key = url[len("s3://") :].partition("/")
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+    if not _BUCKET[service].fullmatch(bucket) or ".." in bucket:
         raise _not_a_location("this is not the name of a bucket")
-    return bucket, key
+    return service, bucket, key
 
 
 def _pieces(url: str) -> tuple[Literal["http", "https"], str, int, str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING
 from tilery.errors import SourceDenied, SourceNotFound
 from tilery.storage.bytes.local import LocalSource
 from tilery.storage.bytes.protocol import ByteSource
-from tilery.storage.locations import FileLocation, HttpLocation, Location
+from tilery.storage.locations import FileLocation, HttpLocation, Location, S3Location
 from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
-    from tilery.storage.bytes.http import Servers
     from tilery.storage.bytes.s3 import Buckets
+    from tilery.storage.bytes.servers import Servers
 
 FORGET_MISSING = 2.0
 """Seconds for which the answer that an object is missing or denied is repeated without asking again."""
@@ -30,9 +31,16 @@ _REMEMBERED = 1024
 class Stores:
     """Stores by location."""
 
-    def __init__(self, options: StoreOptions | None = None) -> None:
-        """Reach stores as the options say. Nothing is connected yet."""
+    def __init__(self, options: StoreOptions | None = None, permit: Callable[[str], Location] | None = None) -> None:
+        """Reach stores as the options say. Nothing is connected yet.
+
+        Args:
+            options: how.
+            permit: returns where an address is that a server redirects to, or raises that it may not be read
+                (`tilery.storage.policy.Policy.locate`). None: none may be.
+        """
         self.options = options or StoreOptions()
+        self._permit = permit
         self._missing = _Missing()
         self._lock = Lock()
         self._process = os.getpid()
@@ -49,7 +57,7 @@ class Stores:
         Raises:
             SourceNotFound: there is no such object.
             SourceDenied: the store refuses it to us.
-            SourceRefused: its host has an address that may not be connected to, or answers with a redirect.
+            SourceRefused: its host has an address that may not be connected to, or redirects to what may not be read.
             UpstreamError: the store failed.
             UpstreamTimeout: the store did not answer in time.
             DeadlineExceeded: the request's time was up first.
@@ -69,6 +77,11 @@ class Stores:
             self._missing.note(location, error)
             raise
 
+    def prepare(self, locations: Sequence[S3Location]) -> None:
+        """Make the clients of buckets, whose credentials are then looked up, before anybody waits for them."""
+        for location in locations:
+            self.buckets.of(location)
+
     @property
     def threads(self) -> ThreadPoolExecutor:
         """The threads that fetch."""
@@ -84,9 +97,9 @@ class Stores:
         self._check_process()
         with self._lock:
             if self._servers is None:
-                from tilery.storage.bytes.http import Servers
+                from tilery.storage.bytes.servers import Servers
 
-                self._servers = Servers(self.options)
+                self._servers = Servers(self.options, self._permit)
             return self._servers
 
     @property

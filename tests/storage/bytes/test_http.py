@@ -10,7 +10,7 @@ import pytest
 from app.config.settings import Settings
 from tests.support.engine import stores_of
 from tests.support.upstream import Fault, Upstream
-from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, UpstreamError
+from tilery.errors import SourceDenied, SourceNotFound, UpstreamError
 from tilery.storage import stores
 from tilery.storage.bytes import ByteSource, SourceChanged
 from tilery.storage.bytes.http import WHOLE
@@ -133,17 +133,6 @@ def test_what_a_status_means(upstream: Upstream, settings: Settings, status: int
     assert len(upstream.requests) == 1
     assert "127.0.0.1" not in str(caught.value)
     assert "nobody should see" not in str(vars(caught.value))
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_not_followed(upstream: Upstream, settings: Settings, status: int) -> None:
-    with Upstream() as other:
-        other.put(PATH, DATA)
-        upstream.always = Fault(status=status, location=other.url(PATH))
-        with pytest.raises(SourceRefused, match="redirect"):
-            opened(upstream, settings)
-        assert other.requests == []
-    assert len(upstream.requests) == 1
 
 
 def test_what_is_missing_is_not_asked_for_again_at_once_but_soon(

@@ -212,8 +212,10 @@ def test_a_bucket_in_another_region_is_found_once(upstream: Upstream, monkeypatc
 
     monkeypatch.setattr(client_module, "find_region", find_region)
     aws = {"AWS_REGION": "us-east-1"}
-    bucket = module.Bucket("rasters", StoreOptions(s3_anonymous=True, request_timeout=5.0, fetch_retries=0, aws=aws))
+    options = StoreOptions(s3_anonymous=True, request_timeout=5.0, fetch_retries=0, aws=aws)
+    bucket = module.Bucket(S3Location(bucket="rasters", key="a.tif"), options)
     client = bucket.client
+    assert isinstance(client, client_module.BucketClient)
     assert client.store.config["region"] == "us-east-1"
     made = client._made
     regions = []

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from tilery.errors import InvalidBand, NotARaster, NotFound
 from tilery.geo.raster import Bounds
-from tilery.storage.locations import HttpLocation, Location, S3Location
+from tilery.storage.locations import CloudLocation, HttpLocation, Location, S3Location
 
 MOST_BYTES = 4 << 20
 """Bytes of an item; those of satellites have some ten thousand."""
@@ -213,8 +213,9 @@ def resolved(base: Location, href: str) -> str:
         return urljoin(f"{base.scheme}://{base.authority}{base.path}", href)
     if href.startswith("/"):
         return href
-    if isinstance(base, S3Location):
-        return f"s3://{base.bucket}/{posixpath.normpath(posixpath.join(posixpath.dirname(base.key), href))}"
+    if isinstance(base, S3Location | CloudLocation):
+        root = base.url.removesuffix(base.key)
+        return f"{root}{posixpath.normpath(posixpath.join(posixpath.dirname(base.key), href))}"
     return posixpath.normpath(posixpath.join(posixpath.dirname(base.path), href))
 
 

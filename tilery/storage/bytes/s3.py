@@ -1,8 +1,8 @@
 """Objects in S3, by ranges.
 
-Requests are signed and sent by obstore, which finds credentials itself: in the environment, from the role of the task
-or the instance, by web identity. Buckets are named by the policy and the address of the service by a setting, so there
-is no address to check here. One store object a bucket is kept, with its connections and credentials.
+Requests are signed and sent by obstore, with the credentials that `tilery.storage.s3` finds. Buckets are named by the
+policy and the address of the service by a setting, so there is no address to check here. One store object a bucket, or
+a part of it with options of its own, is kept, with its connections and credentials.
 """
 
 from __future__ import annotations
@@ -27,35 +27,48 @@ from tilery.limits import deadline
 from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
-from tilery.storage.locations import S3Location
+from tilery.storage.locations import CloudLocation, S3Location
 from tilery.storage.options import Exchange, StoreOptions
 from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
+from tilery.storage.source_options import SourceOptions
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
+    from tilery.storage.clouds import CloudClient
+
 _STATUS = re.compile(r"status code: (\d{3})")
+_NO_KEYS = "External AWS credential provider"
+"""What obstore says where `tilery.storage.s3.lookups` found no keys, or none of a role."""
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
-def open_s3(location: S3Location, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
-    """The object, opened with one request.
+def open_s3(location: S3Location | CloudLocation, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
+    """The object, opened with one request; of another cloud's store too, which obstore reads alike.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    return RemoteSource(S3Origin(location, buckets.of(location.bucket)), name=location.url, threads=threads)
+    return RemoteSource(S3Origin(location, buckets.of(location)), name=location.url, threads=threads)
 
 
 class Bucket:
-    """A bucket: its client, and its share of the threads."""
+    """A bucket, or a part of it that is reached in a way of its own: its client, and its share of the threads."""
 
-    def __init__(self, name: str, options: StoreOptions) -> None:
+    def __init__(
+        self, location: S3Location | CloudLocation, options: StoreOptions, own: SourceOptions | None = None
+    ) -> None:
         patience = Patience(
             read_timeout=options.read_timeout, request_timeout=options.request_timeout, retries=options.fetch_retries
         )
-        self.client = BucketClient(name, options, patience)
         self.observe = options.observe
+        self.client: BucketClient | CloudClient
+        if isinstance(location, S3Location):
+            self.client = BucketClient(location.bucket, options, patience, own=own)
+        else:
+            from tilery.storage.clouds import CloudClient
+
+            self.client = CloudClient(location, options, patience, own)
         self.bulkhead = Bulkhead(share(options.fetch_threads))
 
 
@@ -65,15 +78,18 @@ class Buckets:
     def __init__(self, options: StoreOptions) -> None:
         """Reach buckets as the options say."""
         self._options = options
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[tuple[str, str, str | None], Bucket] = {}
         self._lock = Lock()
 
-    def of(self, name: str) -> Bucket:
-        """The bucket of this name."""
+    def of(self, location: S3Location | CloudLocation) -> Bucket:
+        """The bucket of an object."""
+        own = self._options.of(location)
+        service = "s3" if isinstance(location, S3Location) else location.service
+        key = (service, location.bucket, own.address if own is not None else None)
         with self._lock:
-            if name not in self._buckets:
-                self._buckets[name] = Bucket(name, self._options)
-            return self._buckets[name]
+            if key not in self._buckets:
+                self._buckets[key] = Bucket(location, self._options, own)
+            return self._buckets[key]
 
 
 class S3Origin:
@@ -83,7 +99,7 @@ class S3Origin:
 
     interruptible = False
 
-    def __init__(self, location: S3Location, bucket: Bucket) -> None:
+    def __init__(self, location: S3Location | CloudLocation, bucket: Bucket) -> None:
         self._location = location
         self._bucket = bucket
 
@@ -148,7 +164,7 @@ class S3Origin:
             problem = error.code
             raise
         finally:
-            observe(Exchange(host="s3", seconds=time.monotonic() - began, size=size, problem=problem))
+            observe(Exchange(host="bucket", seconds=time.monotonic() - began, size=size, problem=problem))
         return data, version
 
     def _asked(self, options: GetOptions) -> tuple[bytes, Version]:
@@ -164,6 +180,10 @@ class S3Origin:
             except FileNotFoundError as error:
                 raise SourceNotFound("There is no such source.", private=_cause(error)) from None
             except (PermissionDeniedError, UnauthenticatedError) as error:
+                if _NO_KEYS in str(error):
+                    raise UpstreamError(
+                        "The server has no credentials for the store of this source.", private=_cause(error)
+                    ) from None
                 raise SourceDenied("The store refuses this source.", private=_cause(error)) from None
             except (BaseError, OSError, ValueError) as error:
                 raise _failure(_cause(error)) from None

@@ -41,6 +41,7 @@ class S3Store:
         Raises:
             InvalidParameter: no bucket is named.
         """
+        from tilery.storage.locations import S3Location
         from tilery.storage.s3.client import BucketClient, Patience
 
         name, _, prefix = address.removeprefix("s3://").partition("/")
@@ -55,7 +56,8 @@ class S3Store:
             longest_pause=2.0,
         )
         with _failures():
-            client = BucketClient(name, options, patience, prefix=prefix or None)
+            own = options.of(S3Location(bucket=name, key=f"{prefix}/"))
+            client = BucketClient(name, options, patience, prefix=prefix or None, own=own)
         return cls(client, f"s3://{name}/{prefix}/" if prefix else f"s3://{name}/")
 
     @property

@@ -1,8 +1,8 @@
-"""A bucket's client: requests are signed and sent by obstore, which finds credentials itself.
+"""A bucket's client: requests are signed and sent by obstore.
 
-It knows the variables, the role of a task or an instance, and web identity; what it does not know, the files of AWS's
-command line, is read in `tilery.storage.s3.environment`. A bucket that is in another region than was thought is found
-when the first request says so.
+It takes keys from variables itself; those that run out are looked up in the background, so that no request waits for
+them (`tilery.storage.s3.lookups`). A bucket that is in another region than was thought is found when the first request
+says so.
 """
 
 from __future__ import annotations
@@ -11,17 +11,23 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from tilery.storage.options import StoreOptions
-from tilery.storage.s3.environment import credentials_of_profile, region
+from tilery.storage.s3.environment import Credential, region
+from tilery.storage.s3.lookups import look_up_of
+from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.s3.region import find_region
+from tilery.storage.source_options import SourceOptions
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 T = TypeVar("T")
 
@@ -40,16 +46,47 @@ class Patience:
     read_timeout: float
     request_timeout: float
     retries: int
-    first_pause: float = 0.05
-    longest_pause: float = 1.0
+    first_pause: float = 0.1
+    longest_pause: float = 2.0
+
+    def retry_config(self) -> RetryConfig:
+        """Return the same in obstore's words."""
+        return {
+            "max_retries": self.retries,
+            "retry_timeout": timedelta(seconds=self.request_timeout),
+            "backoff": {
+                "init_backoff": timedelta(seconds=self.first_pause),
+                "max_backoff": timedelta(seconds=self.longest_pause),
+                "base": 2,
+            },
+        }
 
 
 class BucketClient:
     """The client of one bucket, or of the part of it below a prefix."""
 
-    def __init__(self, name: str, options: StoreOptions, patience: Patience, *, prefix: str | None = None) -> None:
-        """Make the client; no request is sent yet."""
+    def __init__(
+        self,
+        name: str,
+        options: StoreOptions,
+        patience: Patience,
+        *,
+        prefix: str | None = None,
+        own: SourceOptions | None = None,
+    ) -> None:
+        """Make the client; no request is sent yet.
+
+        Args:
+            name: of the bucket.
+            options: how stores are reached.
+            patience: how long to wait.
+            prefix: of the part that is meant.
+            own: how this one is reached, where that differs.
+        """
         self._name = name
+        options = options if own is None else _with(options, own)
+        self._own = own
+        self._credentials = _credentials(options, own)
         self._prefix = prefix
         self._options = options
         self._patience = patience
@@ -91,7 +128,8 @@ class BucketClient:
             config["endpoint"] = options.s3_endpoint
         if self._region:
             config["region"] = self._region
-        credentials = None if options.s3_anonymous else credentials_of_profile(options.aws)
+        if self._own is not None and self._own.requester_pays:
+            config["request_payer"] = True
         return S3Store(
             self._name,
             prefix=self._prefix,
@@ -103,17 +141,36 @@ class BucketClient:
                 "timeout": timedelta(seconds=patience.request_timeout),
                 "user_agent": "Tilery",
             },
-            retry_config={
-                "max_retries": patience.retries,
-                "retry_timeout": timedelta(seconds=patience.request_timeout),
-                "backoff": {
-                    "init_backoff": timedelta(seconds=patience.first_pause),
-                    "max_backoff": timedelta(seconds=patience.longest_pause),
-                    "base": 2,
-                },
-            },
-            credential_provider=credentials,  # type: ignore[arg-type]  # a union of obstore's own protocols
+            retry_config=patience.retry_config(),
+            credential_provider=self._credentials,  # type: ignore[arg-type]  # a union of obstore's own protocols
         )
+
+
+def _credentials(options: StoreOptions, own: SourceOptions | None) -> Callable[[], Credential] | None:
+    """What gives keys. None: obstore takes them from variables, or there are none to be used."""
+    look_up = None if options.s3_anonymous else look_up_of(options.aws, own)
+    if look_up is None or (own is not None and own.keys and not own.role):
+        return look_up  # what is written down does not run out
+    return Refreshing(look_up)
+
+
+def _with(options: StoreOptions, own: SourceOptions) -> StoreOptions:
+    """Return the options with what is said of one source in the place of what is said of all."""
+    aws = dict(options.aws)
+    if own.region:
+        aws["AWS_REGION"] = own.region
+    if own.profile:
+        aws["AWS_PROFILE"] = own.profile
+        if not own.region:
+            aws.pop("AWS_REGION", None)  # the profile has one of its own
+    keyed = own.anonymous is None and (own.keys or own.profile or own.role)
+    anonymous = False if keyed else own.anonymous
+    return replace(
+        options,
+        s3_endpoint=own.endpoint or options.s3_endpoint,
+        s3_anonymous=options.s3_anonymous if anonymous is None else anonymous,
+        aws=aws,
+    )
 
 
 def is_unknown_to_aws(text: str) -> bool:

@@ -1,0 +1,69 @@
+"""How one source is reached, where that differs from the others: by a prefix of its addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tilery.storage.locations import HttpLocation, Location
+from tilery.storage.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Keys of S3."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What is said of the sources whose addresses begin with one. Secrets are in no text that is made of it."""
+
+    address: str
+    """``s3://bucket/prefix/``, ``gs://…``, ``az://…`` or ``https://host/path/``, as an entry of the sources."""
+    where: Policy
+    """What the address allows: it tells which locations are meant."""
+    region: str | None = None
+    endpoint: str | None = None
+    anonymous: bool | None = None
+    requester_pays: bool = False
+    profile: str | None = None
+    """Profile of AWS's command line whose keys sign."""
+    keys: Keys | None = None
+    role: str | None = None
+    """ARN of a role that is assumed."""
+    external_id: str | None = field(default=None, repr=False)
+    """What the role's owner asks to be told."""
+    service_account: str | None = None
+    """Path of the file with a service account's key, of Google."""
+    account: str | None = None
+    """Name of the storage account, of Azure."""
+    account_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """Lines of each HTTP request, by name."""
+    query: str = field(default="", repr=False)
+    """What each HTTP request's query ends with, as a signature; of Azure too."""
+
+
+def chosen(options: Sequence[SourceOptions], location: Location) -> SourceOptions | None:
+    """Return the options whose address is the longest that a location begins with."""
+    if not options:
+        return None
+    reach, number = max((one.where.reach(location), -number) for number, one in enumerate(options))
+    return options[-number] if reach >= 0 else None
+
+
+def request_head(location: HttpLocation, options: Sequence[SourceOptions]) -> str:
+    """Return the lines with which every request for a location begins, and what only its own host may see in them."""
+    own = chosen(options, location)
+    target = location.target
+    if own is not None and own.query:
+        target += ("&" if location.query else "?") + own.query
+    lines = {"Host": location.authority, "User-Agent": "Tilery", "Accept": "*/*", "Accept-Encoding": "identity"}
+    if own is not None and own.headers:
+        given = {name.lower() for name in own.headers}
+        lines = {name: value for name, value in lines.items() if name.lower() not in given} | dict(own.headers)
+    return f"GET {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
