@@ -77,7 +77,7 @@ def test_threads_lose_no_count() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert shown(table)["tilery_upstream_requests_total", "host=s3"] == 20_000
+    assert shown(table)["tilery_upstream_requests_total", "host=bucket"] == 20_000
 
 
 def test_names_without_room_are_not_counted_and_harm_nothing() -> None:
