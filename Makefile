@@ -53,6 +53,9 @@ bench-coldstart: $(VENV)/.develop .peer/.made .bench/demo/.made ## import and fi
 soak: $(VENV)/.develop ## everything at once inside 512 MB, 10 minutes; MINUTES=2
 	$(RUN) -m bench.soak --minutes $(or $(MINUTES),10)
 
+alerts: ## check and test the alerts of deploy/prometheus; needs promtool, which Debian's package prometheus has
+	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules tilery.rules.test.yml
+
 settings: $(VENV)/.service ## every setting, its value and where that came from
 	@$(RUN) -m app settings
 
@@ -70,7 +73,7 @@ clean: ## remove all that make has made
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test coverage lint bench bench-coldstart soak parity settings lock clean
+.PHONY: help serve test coverage lint bench bench-coldstart soak alerts parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)

@@ -12,9 +12,8 @@ from typing import NoReturn
 
 import click
 
-from app.commands import exits, layers, mosaic, publish, service, steps, tiles
+from app.commands import exits, layers, mosaic, publish, service, steps, tiles, versions
 from app.config.environment import WrongVariables
-from tilery import __version__
 from tilery.errors import TileryError
 
 
@@ -48,7 +47,14 @@ def main() -> NoReturn:
     epilog="Exit status: 0 done, 1 a fault of ours, 2 wrong usage, 3 something wrong with the source, 4 with the "
     "catalog or the disk, 5 somebody else works on the same layer, 130 interrupted.",
 )
-@click.version_option(__version__, prog_name="tilery")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=versions.show,
+    help="Our version and those of the libraries.",
+)
 def tilery() -> None:
     """Turn rasters into layers, and serve their tiles."""
 

@@ -11,4 +11,4 @@ from app.api.app import create_app  # noqa: E402 - the libraries it loads have t
 from app.observing import logs  # noqa: E402 - the same
 
 app = create_app()
-logs.start(app.context.settings.log_level)
+logs.start(app.context.settings.log_level, app.context.settings.log_format)

@@ -57,6 +57,7 @@ def ask(path: str, query: str = "", status: int = 200) -> bytes:
 def check(source: str | None) -> None:
     """Ask for health, for what must be refused, for a picture, and for a tile where a raster is named."""
     ask("/healthz")
+    ask("/readyz")
     ask("/cog/info", "url=s3%3A%2F%2Fnobody-has-listed-this%2Fa.tif", 403)
     if not ask("/colorMaps/viridis", "f=png").startswith(b"\x89PNG"):
         raise ValueError("no picture")

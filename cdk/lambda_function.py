@@ -17,6 +17,8 @@ from cdk.config import StackConfig
 from cdk.lambda_package import HANDLER, image_code, zip_code
 from cdk.settings import RETENTION
 
+LOGS = {"TILERY_LOG_FORMAT": "json", "TILERY_LOG_REQUESTS": "failed"}
+"""Lines that programs read, of what failed: each GB of a log costs."""
 ALIAS = "live"
 """What users reach. CodeDeploy decides which version that is."""
 
@@ -53,7 +55,7 @@ def make_function(
         "memory_size": config.memory,
         "timeout": Duration.seconds(config.timeout),
         "reserved_concurrent_executions": config.max_concurrent,
-        "environment": environment | config.service_environment() | secrets(config),
+        "environment": LOGS | environment | config.service_environment() | secrets(config),
         "role": role,
         "log_group": log_group,
         "snap_start": awslambda.SnapStartConf.ON_PUBLISHED_VERSIONS if snapshot else None,

@@ -127,6 +127,8 @@ def _make_task(
         "TILERY_DEADLINE": str(timing.DEADLINE),
         "TILERY_PUBLIC_URL": public_url,
         "TILERY_TRUSTED_PROXIES": config.vpc_cidr,
+        "TILERY_LOG_FORMAT": "json",
+        "TILERY_LOG_REQUESTS": "failed",  # each GB of a log costs, and the load balancer can write a line for each
     }
     if tile_store:
         environment["TILERY_TILE_STORE"] = f"s3://{tile_store.bucket_name}/tiles/"

@@ -16,12 +16,20 @@ MODULES = sorted(path for package in ("app", "tilery") for path in (ROOT / packa
 
 MAY_IMPORT: dict[str, set[str]] = {
     "tilery.errors": set(),
+    "tilery.stages": set(),
     "tilery.arena": set(),
     "tilery.limits": {"tilery.errors"},
     "tilery.geo": {"tilery.errors"},
-    "tilery.storage": {"tilery.errors", "tilery.limits"},
-    "tilery.rendering": {"tilery.errors", "tilery.geo", "tilery.limits"},
-    "tilery.reading": {"tilery.errors", "tilery.arena", "tilery.limits", "tilery.geo", "tilery.storage"},
+    "tilery.storage": {"tilery.errors", "tilery.stages", "tilery.limits"},
+    "tilery.rendering": {"tilery.errors", "tilery.stages", "tilery.geo", "tilery.limits"},
+    "tilery.reading": {
+        "tilery.errors",
+        "tilery.stages",
+        "tilery.arena",
+        "tilery.limits",
+        "tilery.geo",
+        "tilery.storage",
+    },
     "tilery.catalog": {"tilery.errors", "tilery.limits", "tilery.geo", "tilery.storage"},
     "tilery.publishing": {
         "tilery.errors",
@@ -35,8 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tilery.engine": {"tilery"},
     "tilery.rio_tiler": {"tilery"},
     "app.config": {"tilery"},
-    "app.process": {"app.config", "tilery"},
-    "app.observing": {"app.config"},
+    "app.observing": {"app.config", "tilery"},
+    "app.process": {"app.config", "app.observing", "tilery"},
     "app.serving": {"app.config", "app.observing", "app.process", "tilery"},
     "app.api": {"app.config", "app.observing", "app.process", "app.serving", "tilery"},
 }

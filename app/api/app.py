@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
@@ -23,6 +24,8 @@ from app.config import settings as settings_
 from app.config.engine_options import engine_options, read_limits, source_policy
 from app.config.settings import Settings
 from app.observing import redaction
+from app.serving import watching
+from app.serving.readiness import Readiness
 from app.serving.service import Service
 from app.serving.tile_store import open_tile_store
 from tilery import arena
@@ -64,7 +67,9 @@ class Application:
             CompressionMiddleware(FastRouter(self._route, routes=_fast_routes(context))),
             settings=context.settings,
             memory=context.service.memory,
+            metrics=context.metrics,
         )
+        self.watch = watching.Watch(context.settings, context.service, context.catalog)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's start and stop."""
@@ -101,7 +106,12 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 advice.advise(self.context.settings, logger.warning)
+                self.watch.start()
+                self._middleware.reports.may_wait()
                 await self._prepare()
+            elif message["type"] == "lifespan.shutdown":
+                self._middleware.reports.close()
+                self.watch.stop()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -117,7 +127,11 @@ class Application:
 
 
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
-    engine = Engine(engine_options(settings), block_arena=arena.shared.blocks if arena.shared is not None else None)
+    metrics = watching.metrics_of(settings)
+    observe = partial(watching.count_exchange, metrics) if metrics.wanted else None
+    engine = Engine(
+        engine_options(settings, observe), block_arena=arena.shared.blocks if arena.shared is not None else None
+    )
     catalog = (
         open_catalog(settings.catalog, revalidate=settings.revalidate_seconds, options=engine.options.stores)
         if settings.catalog
@@ -129,15 +143,19 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         families = (stac.FAMILY, *families)
     for family in families:
         engine.openers |= family.openers
-    tile_store = open_tile_store(settings)
+    tile_store = open_tile_store(settings, metrics)
+    service = Service(settings, engine, tile_store, metrics)
+    policy = source_policy(settings)
     of_catalog = [catalog.address] if catalog else []
     return AppContext(
         settings=settings,
         engine=engine,
         read_limits=read_limits(settings),
-        locations=Locations(source_policy(settings), settings.revalidate_seconds),
+        locations=Locations(policy, settings.revalidate_seconds),
         links=Links(settings),
-        service=Service(settings, engine, tile_store),
+        service=service,
+        readiness=Readiness(catalog=catalog, policy=policy, engine=engine, hanging=lambda: service.hanging),
+        metrics=metrics,
         tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
         colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,

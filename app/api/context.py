@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from app.api.links import Links
 from app.config.settings import Settings
+from app.observing.metrics import Metrics
+from app.serving.readiness import Readiness
 from app.serving.service import Service
 from tilery.catalog.catalog import Catalog
 from tilery.engine import Engine
@@ -67,6 +69,8 @@ class AppContext:
     """Of what callers name by ``url``."""
     links: Links
     service: Service
+    readiness: Readiness
+    metrics: Metrics
     tile_matrix_sets: TileMatrixSets
     """Those that are known, the operator's among them."""
     colormaps: Colormaps

@@ -6,11 +6,12 @@ CORS, HEAD, the headers that all answers have, and failures turned into problem 
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,35 +23,52 @@ from app.api.operation import FastRoute
 from app.api.sending import in_pieces
 from app.api.tokens import Tokens
 from app.config.settings import Settings
+from app.observing import redaction, request
+from app.observing.logs import RequestLog
+from app.observing.metrics import Metrics
+from app.observing.request import RequestRecord
+from app.serving.reports import Reports
 from app.serving.service import CallerGone
 from tilery.errors import TileryError
 from tilery.limits import deadline
 from tilery.limits.memory import Memory
 
-logger = logging.getLogger("tilery.request")
+E = TypeVar("E", bound=Exception)
 
 Headers = list[tuple[bytes, bytes]]
 
 EXPOSED = b"Content-Bbox, Content-Crs, ETag, Server-Timing, X-Cache, X-Ignored-Parameters, X-Request-ID"
 PREFLIGHT_SECONDS = b"86400"
 
+GONE = 499
+"""Status in the log where the caller went away before there was an answer, as nginx has it."""
+
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_WANTED = frozenset((b"origin", b"x-request-id", b"authorization"))
-_HEALTH = frozenset(("/healthz", "/ping"))
-_OPEN = re.compile(r"/(?:healthz|ping|api|api\.html|openapi\.json|docs|redoc|static/.*)")
+_SANE_TRACE = re.compile(rb"[A-Za-z0-9=;:._-]{1,256}")
+_WANTED = frozenset((b"origin", b"x-request-id", b"x-amzn-trace-id", b"authorization"))
+_LONGEST_QUERY = 16 << 10
+"""Bytes of a query that are looked through for the raster that was asked for."""
+_LONGEST_PATH = 1024
+"""Characters of a path that the log has."""
+_HEALTH = frozenset(("/healthz", "/ping", "/readyz"))
+_OPEN = re.compile(r"/(?:healthz|ping|readyz|api|api\.html|openapi\.json|docs|redoc|static/.*)")
 """What needs no access token: a load balancer has none, and a page's scripts cannot carry one along."""
 
 
 class RequestMiddleware:
     """The outermost layer of ours."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None) -> None:
-        """Lead into ``app``; ``memory`` counts what waits to be sent."""
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None, metrics: Metrics | None = None
+    ) -> None:
+        """Lead into ``app``; ``memory`` counts what waits to be sent, ``metrics`` the requests."""
         self.app = app
         self.memory = memory
         self._settings = settings
         self._cors = _Cors(settings)
         self._tokens = Tokens(settings)
+        log = RequestLog(settings.logged_requests, settings.log_format)
+        self.reports = Reports(metrics or Metrics(), log, links.Links(settings).client)
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
         self._private = (b"cache-control", _private(settings.cache_control).encode("latin-1"))
 
@@ -62,18 +80,29 @@ class RequestMiddleware:
         incoming = Incoming(scope, receive)
         receive = incoming.receive
         visit = _RequestState(self, scope, send, incoming)
+        token = request.begin(visit.record)
         try:
             await self._enter(visit.scope, receive, visit.send, visit.headers)
         except CallerGone:
-            logger.debug("%s the caller went away", visit.request_id)
+            visit.status = GONE
         except TileryError as error:
             if visit.begun:
                 raise
-            await problems.of_error(error, visit.request_id)(visit.scope, receive, visit.send)
+            await self._refuse(problems.of_error, error, visit, receive)
         except Exception as error:
             if visit.begun:
                 raise
-            await problems.of_surprise(error, visit.request_id)(visit.scope, receive, visit.send)
+            await self._refuse(problems.of_surprise, error, visit, receive)
+        finally:
+            self._note(visit)
+            request.end(token)
+
+    async def _refuse(
+        self, answer: Callable[[E, str], Response], error: E, visit: _RequestState, receive: Receive
+    ) -> None:
+        """Answer a request that failed."""
+        visit.name_source()
+        await answer(error, visit.request_id)(visit.scope, receive, visit.send)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         if scope["method"] == "OPTIONS" and b"origin" in headers:
@@ -111,11 +140,13 @@ class RequestMiddleware:
             *self._cors.headers(origin),
         ]
 
-    def note(self, scope: Scope, status: int, milliseconds: float) -> None:
-        """Log the request, when the operator wants to see each; never its query, which may hold secrets."""
-        if self._settings.debug:
-            request_id, method, path = scope["state"]["request_id"], scope["method"], scope["path"]
-            logger.info("%s %s %r %d %.1f ms", request_id, method, path, status, milliseconds)
+    def _note(self, visit: _RequestState) -> None:
+        """Count a request and write its line; never its query, which may hold secrets."""
+        status = visit.status or GONE
+        if self.reports.wants(status):
+            if status >= 400:
+                visit.name_source()
+            self.reports.add(visit.record, visit.scope, status, visit.size, time.perf_counter() - visit.started)
 
     def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         """How long an answer may be kept that does not say it itself: success as set, failure never.
@@ -137,20 +168,27 @@ class _RequestState:
         "_incoming",
         "_middleware",
         "_send",
-        "_started",
         "begun",
         "headers",
+        "record",
         "request_id",
         "scope",
+        "size",
+        "started",
+        "status",
     )
 
     def __init__(self, middleware: RequestMiddleware, scope: Scope, send: Send, incoming: Incoming) -> None:
-        self._started = time.perf_counter()
+        self.started = time.perf_counter()
         self._incoming = incoming
         self._middleware = middleware
         self._send = send
         self.begun = False
         """The answer is on its way: nothing else can be said any more."""
+        self.status = 0
+        """Of the answer; 0 before there is one."""
+        self.size = 0
+        """Bytes of the body that were sent."""
         self.headers = {name: value for name, value in scope["headers"] if name in _WANTED}
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
         self.scope = dict(scope)  # the server goes on using its own
@@ -162,15 +200,29 @@ class _RequestState:
             "request_id": self.request_id,
             "prefix": scope.get("root_path", ""),
         }
+        self.record = RequestRecord(
+            request_id=self.request_id,
+            trace_id=_trace_id(self.headers.get(b"x-amzn-trace-id")),
+            method=scope["method"],
+            path=self.scope["path"][:_LONGEST_PATH],
+        )
         self._head_only = scope["method"] == "HEAD"
         if self._head_only:
             self.scope["method"] = "GET"
+
+    def name_source(self) -> None:
+        """Note which raster was asked for, where that is not known yet because of what went wrong."""
+        if self.record.source is None and b"url=" in self.scope["query_string"]:
+            found = parse_qs(self.scope["query_string"][:_LONGEST_QUERY].decode("latin-1")).get("url")
+            if found:
+                self.record.source = redaction.address(found[0])
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer, with the headers that all answers have, and without a body for HEAD."""
         if message["type"] == "http.response.start":
             await self._incoming.drain()
             self.begun = True
+            self.status = message["status"]
             headers = [
                 *message.get("headers", ()),
                 *self._middleware.common(self.request_id, self.headers.get(b"origin")),
@@ -182,14 +234,15 @@ class _RequestState:
                     headers.append(links.VARY)
             if b"x-content-type-options" not in names:
                 headers.append((b"x-content-type-options", b"nosniff"))
-            milliseconds = (time.perf_counter() - self._started) * 1000
+            milliseconds = (time.perf_counter() - self.started) * 1000
             headers.append((b"server-timing", b"total;dur=%.1f" % milliseconds))
             message["headers"] = headers
-            self._middleware.note(self.scope, message["status"], milliseconds)
         elif self._head_only:
             if message.get("more_body"):
                 return
             message = {"type": "http.response.body", "body": b"", "more_body": False}
+        else:
+            self.size += len(message.get("body", b""))
         await in_pieces(message, self._send, self._middleware.memory)
 
 
@@ -251,6 +304,11 @@ def _request_id(given: bytes | None) -> str:
     if given is not None and _SANE_ID.fullmatch(given):
         return given.decode("ascii")
     return secrets.token_hex(8)
+
+
+def _trace_id(given: bytes | None) -> str | None:
+    """What AWS's load balancer calls the request, where it is harmless."""
+    return given.decode("ascii") if given is not None and _SANE_TRACE.fullmatch(given) else None
 
 
 class FastRouter:

@@ -19,6 +19,9 @@ from app.api.params import table
 from app.api.params.parameter import Group
 from app.api.params.parse import ParameterParser, Values
 from app.api.params.path import PathValues
+from app.observing import redaction
+from app.observing import request as request_
+from app.observing.request import RequestRecord
 from tilery.catalog.layer import Layer
 from tilery.errors import InvalidParameter, TileryError
 from tilery.limits.weighted_cache import WeightedCache
@@ -254,8 +257,12 @@ def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Hand
     operation = known_to(app, operation)
     parser = ParameterParser(operation.parameters, lower_case=app.settings.lower_case_query_parameters)
     queries = _Queries(operation, app, parser, keep)
+    route = route_name(operation)
 
     async def handle(request: Request) -> Response:
+        record = request_.current()
+        if record is not None:
+            record.route = route
         query: bytes = request.scope["query_string"]
         texts: Mapping[str, str | None] = request.path_params
         subject_of: Callable[[Values], Subject] | None = None
@@ -268,6 +275,8 @@ def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Hand
             await queries.complain(query, texts)
             raise
         subject = None if subject_of is None else subject_of(values)
+        if record is not None and subject is not None:
+            _note_raster(record, subject)
         context = RequestContext(
             request=request,
             app=app,
@@ -287,6 +296,22 @@ def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Hand
     handle.__name__ = operation.id.rpartition(".")[2]
     handle.__doc__ = operation.description or operation.summary
     return handle
+
+
+def route_name(operation: Operation[Any]) -> str:
+    """What logs and metrics call a route: ``cog.getTile``, whatever the spelling of the path."""
+    family, _, name = operation.id.strip(".").rpartition(".")
+    name = {"anyTile": "getTile", "getTileWithFormat": "getTile"}.get(name, name)
+    return f"{family}.{name}" if family else name
+
+
+def _note_raster(record: RequestRecord, subject: Subject) -> None:
+    """Note with a request which raster it is about."""
+    layer = subject.layer
+    if layer is None:
+        record.source = redaction.address(subject.address)
+    else:
+        record.layer, record.source = layer.id, redaction.address(layer.source)
 
 
 def _saying(failure: Callable[[TileryError, Request], Response], handle: Any) -> Any:

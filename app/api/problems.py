@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from app.observing import request
 from tilery.errors import InvalidParameter, TileryError
 
 logger = logging.getLogger("tilery.request")
@@ -36,6 +37,7 @@ def document(error: TileryError, request_id: str) -> dict[str, Any]:
 
 def of_error(error: TileryError, request_id: str) -> Response:
     """The answer to a request that failed; what only the operator may know goes to the log."""
+    note(error.code, error.parameter if error.limit is not None else None)
     if error.status >= 500 or error.private:
         level = logging.ERROR if error.status == 500 else logging.WARNING
         logger.log(level, "%s %s %s: %s", request_id, error.status, error.code, error.private or error.detail)
@@ -47,6 +49,7 @@ def of_error(error: TileryError, request_id: str) -> Response:
 
 def of_surprise(error: Exception, request_id: str) -> Response:
     """The answer to a request that failed as nobody expected: no word of why, which the log has with the traceback."""
+    note("internal_error")
     logger.error("%s 500 unexpected %s", request_id, type(error).__name__, exc_info=error)
     return answer(500, document(TileryError(), request_id))
 
@@ -54,7 +57,15 @@ def of_surprise(error: Exception, request_id: str) -> Response:
 def of_status(status: int, detail: str, request_id: str, headers: dict[str, str] | None = None) -> Response:
     """The answer where no route was found, or not for that method."""
     code = _CODES.get(status, "bad_request")
+    note(code)
     return answer(status, {"code": code, "detail": detail, "request_id": request_id}, headers)
+
+
+def note(code: str, limited: str | None = None) -> None:
+    """Note with the request at hand what it is answered with, and which parameter was over its limit."""
+    record = request.current()
+    if record is not None:
+        record.code, record.limited = code, limited
 
 
 def answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

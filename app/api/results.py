@@ -11,9 +11,10 @@ from starlette.types import Receive
 
 from app.api import compression, documents
 from app.api.operation import RequestContext
+from app.observing.request import Timing
 from app.serving import render
 from app.serving.encoded import Encoded
-from app.serving.served import Served, Timing
+from app.serving.served import Served
 from app.serving.tile_store import StoredTile
 from tilery.geo import crs as crs_
 from tilery.reading.reader import Reader

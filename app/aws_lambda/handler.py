@@ -34,7 +34,7 @@ def _open() -> tuple[Application, Mangum]:
     from app.observing import logs
 
     application = create_app()
-    logs.start(application.context.settings.log_level)
+    logs.start(application.context.settings.log_level, application.context.settings.log_format)
     return application, Mangum(LambdaAdapter(application), lifespan="off", text_mime_types=[*TEXT])
 
 
@@ -74,6 +74,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _settle(status: int, left: float) -> None:
     """Finish what would go on behind the answer: Lambda stops the process until the next request."""
     context = _application.context
+    _application.watch.look()
     if context.service.tile_store is not None:
         from app.serving.tile_store import PATIENCE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 
 from app.config import sources_file
@@ -12,17 +13,19 @@ from tilery.reading import sidecars
 from tilery.reading.gdal_options import ALONE
 from tilery.reading.options import ReadLimits
 from tilery.reading.sidecars import SidecarLocations
-from tilery.storage.options import StoreOptions
+from tilery.storage.options import Exchange, StoreOptions
 from tilery.storage.policy import Policy
 from tilery.storage.source_options import SourceOptions
+
+Observe = Callable[[Exchange], None]
 
 _SIBLINGS = "GDAL_DISABLE_READDIR_ON_OPEN"
 """GDAL's own variable for the same, as TiTiler's operators know it."""
 _ALONE = ALONE[_SIBLINGS]
 
 
-def store_options(settings: Settings) -> StoreOptions:
-    """Return how stores are reached."""
+def store_options(settings: Settings, observe: Observe | None = None) -> StoreOptions:
+    """Return how stores are reached; ``observe`` is told of each request for a raster."""
     return StoreOptions(
         s3_endpoint=settings.s3_endpoint,
         s3_anonymous=settings.s3_anonymous,
@@ -32,6 +35,7 @@ def store_options(settings: Settings) -> StoreOptions:
         fetch_retries=settings.fetch_retries,
         fetch_threads=settings.fetch_threads,
         aws={name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+        observe=observe,
         sources=_sources(settings),
     )
 
@@ -51,10 +55,10 @@ def _sources(settings: Settings) -> tuple[SourceOptions, ...]:
     return sources_file.read(settings.sources_file) if settings.sources_file else ()
 
 
-def engine_options(settings: Settings) -> EngineOptions:
-    """Return what the engine of a worker may use."""
+def engine_options(settings: Settings, observe: Observe | None = None) -> EngineOptions:
+    """Return what the engine of a worker may use; ``observe`` is told of each request for a raster."""
     return EngineOptions(
-        stores=store_options(settings),
+        stores=store_options(settings, observe),
         open_datasets=settings.kept_datasets,
         revalidate_seconds=settings.revalidate_seconds,
         block_cache_bytes=settings.block_cache_bytes,

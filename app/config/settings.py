@@ -106,7 +106,7 @@ class Settings(EnvironmentSettings):
     stac_alternate: str | None = Field(None, validation_alias=_names("STAC_ALTERNATE", "RIO_TILER_STAC_ALTERNATE_KEY"))
     """Name of the alternate addresses of STAC assets that are read instead of their own, as ``s3``."""
     debug: bool = Field(False, validation_alias=_names("DEBUG", "TITILER_API_DEBUG"))
-    """Log each request."""
+    """Log each request, whatever ``log_requests`` says."""
     template_directory: str | None = Field(
         None, validation_alias=_names("TEMPLATE_DIRECTORY", "TITILER_API_TEMPLATE_DIRECTORY")
     )
@@ -182,6 +182,19 @@ class Settings(EnvironmentSettings):
         "info", validation_alias=_names("LOG_LEVEL", "LOG_LEVEL")
     )
     """How much is logged."""
+    log_format: Literal["text", "json"] = Field("text", validation_alias=_names("LOG_FORMAT"))
+    """``text``: lines for people. ``json``: one JSON object a line, for programs; `docs/operations.md` has the
+    fields."""
+    log_requests: Literal["auto", "all", "failed", "none"] = Field("auto", validation_alias=_names("LOG_REQUESTS"))
+    """Which answers leave a line in the log: ``all``, those that ``failed`` (4xx, 5xx) or ``none``. ``auto``: all in
+    JSON, else those that failed. A line has 0.3 to 0.6 kB."""
+
+    metrics_port: int | None = Field(None, gt=0, lt=1 << 16, validation_alias=_names("METRICS_PORT"))
+    """Port at which ``/metrics`` tells Prometheus the numbers of all workers, on the same address as the tiles. Not
+    set: nowhere. Let nobody but Prometheus reach it."""
+    emf_namespace: str | None = Field(None, validation_alias=_names("EMF_NAMESPACE"))
+    """Namespace in CloudWatch: each worker then logs its numbers once a minute as CloudWatch's Embedded Metric Format.
+    CloudWatch bills 17 metrics for each service. Not set: no such lines."""
 
     @field_validator("root_path")
     @classmethod
@@ -194,6 +207,15 @@ class Settings(EnvironmentSettings):
     def _address(cls, value: str | None) -> str | None:
         """Return an address without slashes at its end."""
         return value.rstrip("/") if value else None
+
+    @property
+    def logged_requests(self) -> Literal["all", "failed", "none"]:
+        """Which answers leave a line in the log."""
+        if self.debug:
+            return "all"
+        if self.log_requests == "auto":
+            return "all" if self.log_format == "json" else "failed"
+        return self.log_requests
 
     def _wrong_together(self) -> dict[str, str]:
         """Return what settings say together that cannot be, by the variable to change."""

@@ -34,6 +34,9 @@ from gunicorn.errors import HaltServer
 
 from app.config import advice, settings
 from app.config.environment import WrongVariables
+from app.observing import endpoint, table
+from app.observing import metrics as m
+from app.observing.metrics import Metrics
 from app.process import budget, native
 from app.process.crash_guard import CrashGuard
 from app.process.worker_flags import WorkerFlags
@@ -87,6 +90,8 @@ workers = PLAN.workers
 loglevel = _level()
 accesslog = os.environ.get("ACCESS_LOG") or None
 errorlog = os.environ.get("ERROR_LOG") or "-"
+if _settings().log_format == "json":
+    logger_class = "app.process.server_log.JsonLog"
 timeout = _seconds("TIMEOUT", 60)
 keepalive = _seconds("KEEP_ALIVE", 75)
 drain_delay = _seconds("DRAIN_DELAY", 0)
@@ -96,6 +101,15 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 control_socket_disable = True  # it would be made in the home directory, and there is none to write to
 
 _guard = CrashGuard()
+
+
+class _Counts:
+    """Where the process that forks counts."""
+
+    metrics = Metrics()
+
+
+_counts = _Counts()
 _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -104,6 +118,7 @@ def on_starting(server: Any) -> None:
     server.log.info(PLAN.describe())
     advice.advise(_settings(), server.log.warning)
     server.manage_workers = partial(_manage_workers, server, server.manage_workers)
+    _count_together(_settings())
     if PLAN.workers == 1:
         return
     shares = PLAN.shares
@@ -113,16 +128,34 @@ def on_starting(server: Any) -> None:
         server.log.info("no locks that processes share: each worker has caches of its own")
 
 
+def _count_together(chosen: settings.Settings) -> None:
+    """Make what the workers count in, and listen where the numbers are asked for, if anybody wants to know them."""
+    if chosen.metrics_port is None and chosen.emf_namespace is None:
+        return
+    table.shared = table.Table(2 * PLAN.workers + 9)
+    _counts.metrics = Metrics(table.shared, table.shared.row())
+    if chosen.metrics_port is None:
+        return
+    if str(chosen.metrics_port) == _port:
+        raise SystemExit(f"TILERY_METRICS_PORT={chosen.metrics_port} is the port of the tiles: choose another.")
+    try:
+        endpoint.shared = endpoint.listen(_host, chosen.metrics_port)
+    except OSError as problem:
+        raise SystemExit(f"TILERY_METRICS_PORT={chosen.metrics_port} cannot be had: {problem.strerror}.") from None
+
+
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook
     """Give the new worker memory in which to say how it stands, and a number in the shared caches."""
     worker.flags = WorkerFlags()
     worker.successor = None
     worker.number = arena.shared.enlist() if arena.shared is not None else None
+    worker.row = table.shared.enlist() if table.shared is not None else None
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """Let the new worker use the shared caches, or have its own when there are more workers than numbers."""
     _heed_signals(server)
+    table.own = worker.row
     if worker.number is None:
         arena.shared = None
     elif arena.shared is not None:
@@ -146,6 +179,7 @@ def _heed_signals(server: Any) -> None:
 
 def _manage_workers(server: Any, manage: Callable[[], None]) -> None:
     """Start a successor for a worker that wants one, one at a time; then do what gunicorn does, once a second."""
+    _counts.metrics.set(m.WORKERS, len(server.WORKERS))
     to_replace = [worker for worker in server.WORKERS.values() if worker.flags.wants_successor]
     for worker in to_replace:
         if worker.successor is not None and worker.successor.flags.serves:
@@ -160,11 +194,14 @@ def child_exit(server: Any, worker: Any) -> None:
     """Start a worker again that died unasked: at once, then later and later, and at last not at all."""
     if arena.shared is not None and worker.number is not None:
         arena.shared.dismiss(worker.number)
+    if table.shared is not None and worker.row is not None and _counts.metrics.row is not None:
+        table.shared.dismiss(worker.row, _counts.metrics.row)
     if worker.successor is not None:
         server.num_workers -= 1
     meant = worker.flags.has_announced_exit
     if meant or not server.LISTENERS:  # without listeners the whole service is on its way out
         return
+    _counts.metrics.count(m.DEATHS)
     wait = _guard.died(time.monotonic())
     if wait is None:
         raise HaltServer(f"workers died {len(_guard.deaths)} times within {_guard.window:.0f} s", CRASH_LOOP)

@@ -1,8 +1,8 @@
 """The process that gunicorn forks: it ends without failing a request, and makes room when it has grown.
 
 On SIGTERM a load balancer may go on sending for some seconds, because it learns of the end later than the process does.
-So the worker says 503 at ``/healthz``, goes on answering everything else for the drain delay, asks each client to use
-another connection, and only then stops listening and finishes what is under way.
+So the worker says 503 at ``/healthz`` and ``/readyz``, goes on answering everything else for the drain delay, asks each
+client to use another connection, and only then stops listening and finishes what is under way.
 
 A worker that has grown past its share of the memory, or has a thread that hangs in native code, ends the same way,
 but healthy, and only when its successor serves: it says in memory shared with the process that forks (`WorkerFlags`)
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("uvicorn.error")
 
 CLOSE = (b"connection", b"close")
+HEALTH = ("/healthz", "/readyz")
 DRAINING = b'{"status":"draining"}'
 RECYCLE_SECONDS = 2.0
 """How long a grown worker asks its clients for new connections before it stops listening."""
@@ -60,6 +61,10 @@ class Watched(Protocol):
     @property
     def hanging(self) -> int:
         """Threads whose work should have come back long ago."""
+        ...
+
+    def count_recycle(self, reason: str) -> None:
+        """Count that the process is about to be replaced."""
         ...
 
     def give_back_memory(self) -> None:
@@ -107,7 +112,7 @@ class DrainingServer(Server):
             if self.recycling_since is not None:
                 self._await_successor(self.recycling_since)
             elif counter % 10 == 0 and (reason := await self._reason_to_be_replaced()):
-                self._recycle(reason)
+                self._recycle(*reason)
             return False
         if CLOSE not in self.server_state.default_headers:  # made anew every second
             self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
@@ -118,11 +123,11 @@ class DrainingServer(Server):
         self.draining_until = time.monotonic() + seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
-    async def _reason_to_be_replaced(self) -> str | None:
-        """Why this process should make way for another; None when it should not."""
+    async def _reason_to_be_replaced(self) -> tuple[str, str] | None:
+        """Why this process should make way for another, in a word and at length; None when it should not."""
         service = self._service
         if service is not None and service.hanging:
-            return f"{service.hanging} of its threads hang"
+            return "hanging", f"{service.hanging} of its threads hang"
         if not self.ceiling or (size := budget.resident()) <= self.ceiling:
             self._tidied = False
             return None
@@ -131,17 +136,19 @@ class DrainingServer(Server):
             self._tidied = True
             await asyncio.to_thread(native.give_back)
             return None
-        return f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
+        return "grown", f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
 
-    def _recycle(self, reason: str) -> None:
+    def _recycle(self, kind: str, reason: str) -> None:
         """Ask for a successor, and make room for it."""
         logger.warning("%s: to be replaced by a new worker", reason)
+        if (service := self._service) is not None:
+            service.count_recycle(kind)
         self.recycling_since = time.monotonic()
         if self.flags is None:
             self.drain(RECYCLE_SECONDS)
             return
         self.flags.want_successor()
-        if (service := self._service) is not None:
+        if service is not None:
             threading.Thread(target=service.give_back_memory, daemon=True).start()
 
     def _await_successor(self, since: float) -> None:
@@ -171,8 +178,8 @@ class DrainingServer(Server):
                 connection.drop()
 
 
-class Readiness:
-    """The application, but ``/healthz`` says 503 once the server drains, so that no balancer sends more."""
+class DrainingHealth:
+    """The application, but its health checks say 503 once the server drains, so that no balancer sends more."""
 
     def __init__(self, app: ASGI3Application, server: DrainingServer) -> None:
         self.app = app
@@ -180,7 +187,7 @@ class Readiness:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer the health check of a draining server, pass everything else on."""
-        if self.server.ready or scope["type"] != "http" or not scope["path"].endswith("/healthz"):
+        if self.server.ready or scope["type"] != "http" or not scope["path"].endswith(HEALTH):
             await self.app(scope, receive, send)
             return
         headers = [
@@ -231,7 +238,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
     async def _serve(self) -> None:
         spare_collections()
         self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, flags=self.flags)
-        self.config.app = Readiness(self.wsgi, self.server)
+        self.config.app = DrainingHealth(self.wsgi, self.server)
         self._install_sigquit_handler()
         await self.server.serve(sockets=self.sockets)
         if not self.server.started:

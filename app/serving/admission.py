@@ -70,7 +70,6 @@ class Admission:
         queue_length: int,
         *,
         patience: float = math.inf,
-        stuck: Callable[[], None] | None = None,
     ) -> None:
         """Run up to ``slots`` pieces of work at a time and let ``queue_length`` more wait.
 
@@ -78,10 +77,8 @@ class Admission:
             slots: threads.
             queue_length: places in the queue.
             patience: seconds after which work is taken to hang: a thread cannot be ended from outside.
-            stuck: called, once, when every slot hangs and somebody had to be refused for it.
         """
-        self._patience = patience
-        self._stuck = stuck
+        self.patience = patience
         self._running: set[Job[Any]] = set()
         self.slots = slots
         self.queue_length = queue_length
@@ -97,13 +94,17 @@ class Admission:
     def oldest(self) -> float:
         """Seconds since the work that is longest under way began; 0 when there is none."""
         now = time.monotonic()
-        return now - min((job.began for job in self._running), default=now)
+        return now - min((job.began for job in self.jobs()), default=now)
 
     @property
     def hanging(self) -> int:
         """Slots whose work should have come back long ago."""
         now = time.monotonic()
-        return sum(now - job.began > self._patience for job in self._running)
+        return sum(now - job.began > self.patience for job in self.jobs())
+
+    def jobs(self) -> tuple[Job[Any], ...]:
+        """Return the work in the slots; may be asked by any thread."""
+        return tuple(self._running)  # in one step, as far as threads can tell
 
     @property
     def waiting(self) -> int:
@@ -131,7 +132,6 @@ class Admission:
         elif len(self._queue) < self.queue_length:
             self._queue.append(job)
         else:
-            self._report_when_stuck()
             raise Busy("The server is busy. Try again in a moment.", retry_after=RETRY_AFTER)
         if not math.isinf(left):
             job.timer = asyncio.get_running_loop().call_later(left, self._late, job)
@@ -193,10 +193,3 @@ class Admission:
         job.timer = None
         self.abandon(job)
         job.tell(Outcome(error=deadline.exceeded()))
-
-    def _report_when_stuck(self) -> None:
-        """Tell whoever wants to know when no slot will ever be free again."""
-        youngest = max((job.began for job in self._running), default=math.inf)
-        if self._stuck is not None and time.monotonic() - youngest > self._patience:
-            stuck, self._stuck = self._stuck, None
-            stuck()

@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from app.observing.request import Timing
 from app.serving.encoded import Encoded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds that the stages of one render took."""
-
-    queue: float
-    work: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import os
 import signal
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from app.config.settings import Settings
+from app.observing import metrics as m
+from app.observing import request as request_
+from app.observing.metrics import Metrics
+from app.observing.request import Stopwatch
 from app.process import budget, native
 from app.process.own_memory import own_memory
 from app.serving import etag, render, tier
@@ -19,7 +22,7 @@ from app.serving.admission import Admission, Job
 from app.serving.encoded import Encoded
 from app.serving.flight import Flights
 from app.serving.outcome import Tell
-from app.serving.served import Served, Timing
+from app.serving.served import Served
 from app.serving.tile_cache import TileCache
 from app.serving.tile_store import StoredTile, TileStore
 from tilery import arena
@@ -54,14 +57,21 @@ class CallerGone(Exception):
 class _Made:
     encoded: Encoded
     etag: str
-    timing: Timing
+    stopwatch: Stopwatch
 
 
 class Service:
     """What one process has for serving: slots, flights, answers in memory."""
 
-    def __init__(self, settings: Settings, engine: Engine, tile_store: TileStore | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        tile_store: TileStore | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Room and memory as the settings say; rasters are opened by the engine, tiles kept in the store."""
+        self.metrics = metrics or Metrics()
         self.engine = engine
         self.tile_store = tile_store
         self.settings = settings
@@ -88,6 +98,20 @@ class Service:
         """Threads whose work should have come back long ago, in native code that nothing can interrupt."""
         return self.admission.hanging + self.afar.hanging
 
+    @property
+    def pools(self) -> Mapping[str, Admission]:
+        """The compute slots by the rasters that they are for."""
+        return {"local": self.admission, "remote": self.afar}
+
+    @property
+    def flights(self) -> int:
+        """Renders under way that others may wait for."""
+        return len(self._flights)
+
+    def count_recycle(self, reason: str) -> None:
+        """Count that this process is about to be replaced."""
+        self.metrics.count(m.RECYCLES, reason)
+
     def give_back_memory(self) -> None:
         """Drop what is kept for requests to come, in a process that will get few more."""
         self.engine.shrink(LEAST_BLOCKS)
@@ -100,7 +124,7 @@ class Service:
 
     def _admission(self, threads: int) -> Admission:
         settings = self.settings
-        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline, stuck=replace_worker)
+        return Admission(threads, settings.queue_length, patience=HANGING * settings.deadline)
 
     def _for(self, source: Source) -> Admission:
         reader = self.engine.peek(source) if source.is_local else None
@@ -142,8 +166,10 @@ class Service:
             return self._answer(source, request, work, known=known, check=check, identify=identify, gone=gone)
 
         if stored is None or self.tile_store is None:
-            return await make(work)
-        return await tier.answer(self.tile_store, stored, work, make, self.once, missed=missed)
+            served = await make(work)
+        else:
+            served = await tier.answer(self.tile_store, stored, work, make, self.once, missed=missed)
+        return _noted(served)
 
     async def keep(
         self,
@@ -193,9 +219,12 @@ class Service:
         made, joined = await wanted(
             self._flights.join(tag, lambda tell: self._make(source, request, work, identify, tell)), gone
         )
+        if joined:
+            request_.note(made.stopwatch)
         if any_known:  # only now is it sure that there is an answer
             return Served(encoded=None, etag=made.etag, how="known")
-        return Served(encoded=made.encoded, etag=made.etag, how="wait" if joined else "miss", timing=made.timing)
+        how: Literal["wait", "miss"] = "wait" if joined else "miss"
+        return Served(encoded=made.encoded, etag=made.etag, how=how, timing=made.stopwatch.timing())
 
     async def identity(self, source: Source, gone: Callable[[], Awaitable[None]] | None = None) -> str:
         """The identity of the raster of a source, which is then open.
@@ -227,9 +256,10 @@ class Service:
         Raises:
             CallerGone: the caller went away before there was an answer.
         """
+        stopwatch = request_.measured()
 
         def do() -> T:
-            with self._slots.taken(), self.memory.work():
+            with self._slots.taken(), self.memory.work(), stopwatch:
                 return render.opened(self.engine, source, work)[0]
 
         return await wanted(self._for(source).run(do), gone)
@@ -240,9 +270,10 @@ class Service:
         Raises:
             CallerGone: the caller went away before there was an answer.
         """
+        stopwatch = request_.measured()
 
         def do() -> T:
-            with self.memory.work():
+            with self.memory.work(), stopwatch:
                 return work()
 
         return await wanted(self.admission.run(do), gone)
@@ -257,23 +288,26 @@ class Service:
         """
         tag = self._tag("", request)
         if known is not None and etag.matches(known, tag):
-            return Served(encoded=None, etag=tag, how="known")
+            return _noted(Served(encoded=None, etag=tag, how="known"))
         found = self.cache.get(tag)
         if found is not None:
-            return Served(encoded=found, etag=tag, how="hit")
-        arrived = time.perf_counter()
+            return _noted(Served(encoded=found, etag=tag, how="hit"))
 
-        def do() -> _Made:
-            with self._slots.taken():
-                began = time.perf_counter()
-                encoded = work()
-            timing = Timing(queue=began - arrived, work=time.perf_counter() - began)
-            return _Made(encoded=encoded, etag=tag, timing=timing)
+        def start(tell: Tell[_Made]) -> Job[_Made]:
+            stopwatch = request_.measured()
 
-        made, joined = await self._flights.join(
-            tag, lambda tell: self.admission.start(do, tell, lambda made: self.cache.put(tag, made.encoded))
-        )
-        return Served(encoded=made.encoded, etag=tag, how="wait" if joined else "miss", timing=made.timing)
+            def do() -> _Made:
+                with self._slots.taken(), stopwatch:
+                    encoded = work()
+                return _Made(encoded=encoded, etag=tag, stopwatch=stopwatch)
+
+            return self.admission.start(do, tell, lambda made: self.cache.put(tag, made.encoded))
+
+        made, joined = await self._flights.join(tag, start)
+        if joined:
+            request_.note(made.stopwatch)
+        how: Literal["wait", "miss"] = "wait" if joined else "miss"
+        return _noted(Served(encoded=made.encoded, etag=tag, how=how, timing=made.stopwatch.timing()))
 
     async def together(self, key: str, work: Callable[[], T]) -> T:
         """What ``work`` returns, done in a compute slot once for all who want the same at a time; not remembered."""
@@ -281,8 +315,10 @@ class Service:
         return cast("T", found)
 
     def _open(self, source: Source, identify: Callable[[Reader], str], tell: Tell[str]) -> Job[str]:
+        stopwatch = request_.measured()
+
         def do() -> str:
-            with self._slots.taken(), self.memory.work():
+            with self._slots.taken(), self.memory.work(), stopwatch:
                 return render.identity(self.engine, source, identify)
 
         return self._for(source).start(do, tell)
@@ -295,20 +331,26 @@ class Service:
         identify: Callable[[Reader], str],
         tell: Tell[_Made],
     ) -> Job[_Made]:
-        arrived = time.perf_counter()
+        stopwatch = request_.measured()
 
         def do() -> _Made:
-            with self._slots.taken(), self.memory.work():
-                began = time.perf_counter()
+            with self._slots.taken(), self.memory.work(), stopwatch:
                 encoded, identity = render.opened(self.engine, source, work, identify)
-            timing = Timing(queue=began - arrived, work=time.perf_counter() - began)
-            return _Made(encoded=encoded, etag=self._tag(identity, request), timing=timing)
+            return _Made(encoded=encoded, etag=self._tag(identity, request), stopwatch=stopwatch)
 
         # What is made is kept even when its caller has gone by then: he may come back, as maps do.
         return self._for(source).start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
 
     def _tag(self, identity: str, request: str) -> str:
         return etag.make(identity, f"{self._version}\0{request}")
+
+
+def _noted(served: Served) -> Served:
+    """What was served, after it was noted with the request how."""
+    record = request_.current()
+    if record is not None:
+        record.how = served.how
+    return served
 
 
 def _tiles(settings: Settings) -> Arena:

@@ -27,6 +27,11 @@ class TileCache:
         """Bytes held at present."""
         return self._arena.held
 
+    @property
+    def capacity(self) -> int:
+        """Bytes that may be held."""
+        return self._arena.capacity
+
     def get(self, tag: str) -> Encoded | None:
         """The answer of that tag, if it is here."""
         arena = self._arena

@@ -24,6 +24,9 @@ from typing import Literal
 
 from app.config.engine_options import store_options
 from app.config.settings import Settings
+from app.observing import metrics as m
+from app.observing import request
+from app.observing.metrics import Metrics
 from app.serving.encoded import Encoded
 from app.serving.etag import files_version
 from tilery.catalog.layer import Layer, Query
@@ -114,6 +117,7 @@ class TileStore:
         cache_control: str = "public, max-age=3600",
         version: str = "",
         breaker: Breaker | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Prepare the store; nothing is read or written yet.
 
@@ -126,7 +130,9 @@ class TileStore:
             cache_control: kept with each tile, where the store can.
             version: of the operator's files that tiles are made with.
             breaker: for tests.
+            metrics: where it is counted what came of questions.
         """
+        self._metrics = metrics or Metrics()
         self.version = version
         self.mode = mode
         self.layout = layout
@@ -139,6 +145,11 @@ class TileStore:
         self._writing: set[Future[None]] = set()
         self._lock = threading.Lock()
         self._written: OrderedDict[str, float] = OrderedDict()
+
+    @property
+    def resting(self) -> bool:
+        """True while the store is left alone after failures."""
+        return not self._breaker.allows
 
     def key(
         self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str, *, source: str = ""
@@ -166,21 +177,25 @@ class TileStore:
     def find(self, key: str) -> bytes | None:
         """The tile's bytes, or None where it is not there or nobody can tell."""
         if not self._breaker.allows:
+            self._count("read", "skipped")
             return None
         try:
             blob = self._store.read(key)
         except NotFound:
             self._breaker.note(failed=False)
+            self._count("read", "miss")
             return None
         except TileryError as error:
             self._failed("read", error)
             return None
         self._breaker.note(failed=False)
+        self._count("read", "hit")
         return blob.body if blob and blob.body else None
 
     def has(self, key: str) -> bool | None:
         """True when the tile is there; None where nobody can tell."""
         if not self._breaker.allows:
+            self._count("look", "skipped")
             return None
         try:
             there = self._store.has(key)
@@ -188,11 +203,13 @@ class TileStore:
             self._failed("look", error)
             return None
         self._breaker.note(failed=False)
+        self._count("look", "hit" if there else "miss")
         return there
 
     def keep(self, key: str, encoded: Encoded) -> bool:
         """True when the tile is in the store now."""
         if not self._breaker.allows:
+            self._count("write", "skipped")
             return False
         try:
             self._store.write(key, encoded.body, media_type=encoded.media_type, cache_control=self._cache_control)
@@ -200,6 +217,7 @@ class TileStore:
             self._failed("write", error)
             return False
         self._breaker.note(failed=False)
+        self._count("write", "done")
         with self._lock:
             self._written[key] = time.monotonic()
             self._written.move_to_end(key)
@@ -210,15 +228,18 @@ class TileStore:
     def keep_later(self, key: str, encoded: Encoded) -> None:
         """Write the tile later, or not at all when too many wait."""
         if not self._breaker.allows or not self._pending.acquire(blocking=False):
+            self._count("write", "skipped")
             return
 
-        made = time.monotonic()
+        made, record = time.monotonic(), request.current()
 
         def write() -> None:
+            token = request.begin(record)  # so that a failure names it
             try:
                 if time.monotonic() - made < _LATEST:
                     self.keep(key, encoded)
             finally:
+                request.end(token)
                 self._pending.release()
 
         writing = self._writers.submit(write)
@@ -241,8 +262,12 @@ class TileStore:
         """Write the tiles that wait, and end."""
         self._writers.shutdown()
 
+    def _count(self, operation: str, outcome: str) -> None:
+        self._metrics.count(m.TILE_STORE, operation, outcome)
+
     def _failed(self, verb: str, error: TileryError) -> None:
         self._breaker.note(failed=True)
+        self._count(verb, "failed")
         log.warning("tile store: could not %s: %s", verb, error.private or error.detail)
 
 
@@ -265,7 +290,7 @@ def variants(layer: Layer, source: str = "", version: str = "") -> tuple[str, ..
     return tuple(variant(layer, render, source, version) for render in ((), *(style.render for style in layer.styles)))
 
 
-def open_tile_store(settings: Settings) -> TileStore | None:
+def open_tile_store(settings: Settings, metrics: Metrics | None = None) -> TileStore | None:
     """The store that the settings name, or None."""
     if not settings.tile_store:
         return None
@@ -276,4 +301,5 @@ def open_tile_store(settings: Settings) -> TileStore | None:
         public_url=settings.tile_store_url,
         cache_control=settings.cache_control,
         version=files_version(settings),
+        metrics=metrics,
     )

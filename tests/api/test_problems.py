@@ -314,7 +314,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(folder: Path) -> None:
 
 def test_a_caller_who_goes_away_while_sending_is_no_failure(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert _post(folder, {"type": "http.disconnect"}) == []
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
 def test_a_surprise_is_logged_and_not_told(

@@ -372,3 +372,9 @@ def test_nothing_is_begun_for_a_catalog_that_cannot_be_written(s3: S3, tmp_path:
         assert found.returncode == 4, found.stderr
         assert "Traceback" not in found.stderr
         assert "warp" not in found.stderr
+
+
+def test_the_version_and_those_of_the_libraries() -> None:
+    lines = run("--version").output.splitlines()
+    assert lines[0].startswith("tilery ")
+    assert {line.split()[0] for line in lines[1:]} >= {"rasterio", "gdal", "proj", "rio-tiler"}

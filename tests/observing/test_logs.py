@@ -1,13 +1,24 @@
-"""The log: it can be read, and says as much as it should."""
+"""The log: it can be read, says as much as it should, and names the request that each line is about."""
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from app.config.settings import Settings
+from app.observing import logs, request
+from app.observing.request import RequestRecord
+from tests.support import rasters
+from tests.support.service import client
 
 ROOT = Path(__file__).parents[2]
 ASK = """
@@ -15,14 +26,21 @@ import asyncio
 from app import main
 from app.aws_lambda import in_process
 asyncio.run(in_process.status_of(main.app, "/healthz"))
+asyncio.run(in_process.status_of(main.app, "/nothing"))
 """
 
 
 @pytest.mark.parametrize(
     ("environ", "lines"),
-    [({}, 0), ({"TILERY_DEBUG": "1"}, 1), ({"TILERY_DEBUG": "1", "LOG_LEVEL": "critical"}, 0)],
+    [
+        ({}, ["/nothing"]),
+        ({"TILERY_LOG_FORMAT": "json"}, ["/healthz", "/nothing"]),
+        ({"TILERY_DEBUG": "1", "LOG_LEVEL": "critical"}, []),
+    ],
 )
-def test_requests_are_logged_when_the_operator_wants_it(environ: dict[str, str], lines: int, tmp_path: Path) -> None:
+def test_requests_are_logged_as_the_operator_wants_it(
+    environ: dict[str, str], lines: list[str], tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", ASK]
     done = subprocess.run(
         command,
@@ -32,4 +50,166 @@ def test_requests_are_logged_when_the_operator_wants_it(environ: dict[str, str],
         text=True,
         check=True,
     )
-    assert done.stderr.count("GET '/healthz' 200") == lines
+    found = done.stderr.splitlines()
+    if "TILERY_LOG_FORMAT" in environ:
+        assert [json.loads(line)["path"] for line in found] == lines
+    else:
+        assert [line.partition("GET '")[2].partition("' ")[0] for line in found] == lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({}, "failed"),
+        ({"log_format": "json"}, "all"),
+        ({"log_format": "json", "log_requests": "failed"}, "failed"),
+        ({"log_requests": "all"}, "all"),
+        ({"log_requests": "none"}, "none"),
+        ({"log_requests": "none", "debug": True}, "all"),
+    ],
+)
+def test_which_answers_leave_a_line(settings: dict[str, Any], kept: str) -> None:
+    found = Settings(_env_file=None, **settings).logged_requests
+    assert found == kept
+    log = logs.RequestLog(found, "text")
+    assert [log.writes(status) for status in (200, 304, 404, 500)] == {
+        "all": [True] * 4,
+        "failed": [False, False, True, True],
+        "none": [False] * 4,
+    }[kept]
+
+
+@pytest.fixture(params=["json", "text"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the service writes in JSON."""
+    yield from _written("json")
+
+
+def _written(kind: Any) -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logs.prepare(handler, kind)
+    logger, gdal = logging.getLogger(logs.NAME), logging.getLogger(logs.GDAL)
+    before = logger.level, gdal.level
+    for each in (logger, gdal):
+        each.addHandler(handler)
+        each.setLevel("INFO")
+    yield stream
+    for each, level in zip((logger, gdal), before, strict=True):
+        each.removeHandler(handler)
+        each.setLevel(level)
+
+
+def lines_of(written: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written.getvalue().splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rasters.rgb(tmp_path / "rgb.tif", size=1024)
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "rgb.tif").read_bytes()[:5000])
+    return tmp_path
+
+
+def test_a_tile_says_where_the_time_went(written: io.StringIO, folder: Path) -> None:
+    service = client(folder, log_format="json")
+    trace = "Root=1-67891233-abcdef012345678912345678"
+    path = "/cog/tiles/WebMercatorQuad/8/134/90.png"
+    answer = service.get(path, params={"url": f"{folder}/rgb.tif"}, headers={"x-amzn-trace-id": trace})
+    again = service.head(path, params={"url": f"{folder}/rgb.tif"})
+    assert (answer.status_code, again.status_code) == (200, 200)
+    first, second = lines_of(written)
+    assert first["request_id"] == answer.headers["x-request-id"]
+    assert (first["trace_id"], first["method"], first["path"]) == (trace, "GET", path)
+    assert (first["status"], first["bytes"], first["route"]) == (200, len(answer.content), "cog.getTile")
+    assert (first["source"], first["tile"]) == (f"{folder}/rgb.tif", "WebMercatorQuad/8/134/90")
+    assert (first["how"], second["how"], second["method"], second["bytes"]) == ("miss", "hit", "HEAD", 0)
+    stages = {name: first[name] for name in request.STAGES}
+    assert all(stages[name] > 0 for name in ("open", "decode", "sample", "render", "encode")), stages
+    assert sum(stages.values()) <= first["seconds"]
+    assert "open" not in second, "no work was done for it"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "status", "code"),
+    [
+        ("GET", "/cog/info", "access_token=wrong&url=/a.tif", 401, "unauthorized"),
+        ("DELETE", "/cog/info", "access_token=s3cr3t&url=/a.tif", 405, "method_not_allowed"),
+        ("GET", "/nothing/there/is", "access_token=s3cr3t", 404, "not_found"),
+        ("GET", "/cog/info", "access_token=s3cr3t&url=/elsewhere/a.tif", 403, "source_refused"),
+        ("GET", "/cog/info", "access_token=s3cr3t", 422, "invalid_parameter"),
+        ("GET", "/cog/preview.png", "access_token=s3cr3t&width=100000&url={folder}/rgb.tif", 400, "over_limit"),
+        ("GET", "/cog/preview.png", "access_token=s3cr3t&url={folder}/cut.tif", 422, "broken_raster"),
+        ("GET", "/cog/preview.png", "access_token=s3cr3t&url={folder}/gone.tif", 404, "source_not_found"),
+    ],
+)
+def test_every_failure_leaves_a_line(
+    written: io.StringIO, folder: Path, method: str, path: str, query: str, status: int, code: str
+) -> None:
+    service = client(folder, access_token="s3cr3t")
+    query = query.format(folder=folder)
+    assert service.request(method, f"{path}?{query}").status_code == status
+    assert "s3cr3t" not in written.getvalue()
+    line = written.getvalue().splitlines()[-1]
+    for part in (method, repr(path), f" {status} ", code, *(query.partition("url=")[2],)):
+        assert part in line
+
+
+def test_warnings_name_method_path_and_source(written: io.StringIO, folder: Path) -> None:
+    service = client(folder, log_format="json")
+    answer = service.get("/cog/preview.png", params={"url": f"{folder}/cut.tif"})
+    found = [line for line in lines_of(written) if line["logger"] != logs.REQUESTS]
+    assert {line["logger"] for line in found} >= {"tilery.request", "rasterio._env"}, "GDAL's errors are among them"
+    for line in found:
+        assert line["request_id"] == answer.headers["x-request-id"]
+        assert (line["method"], line["path"], line["source"]) == ("GET", "/cog/preview.png", f"{folder}/cut.tif")
+
+
+SIGNED = "https://me:s3cr3t@example.com/a.tif?sig=s3cr3t&whatever=s3cr3t"
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize("sources", ["https://*", "/nowhere/"])
+def test_no_secret_of_an_address_is_written(kind: Any, sources: str, tmp_path: Path) -> None:
+    for written in _written(kind):
+        sources = sources if sources.startswith("https") else str(tmp_path)
+        service = client(sources, log_format=kind, log_requests="all")
+        for url in (SIGNED, SIGNED.replace("me:s3cr3t@", ""), "s3://s3cr3t:s3cr3t@bucket/a.tif"):
+            service.get("/cog/info", params={"url": url})
+            service.get("/cog/tiles/0/0/0", params={"url": url})
+            service.get("/cog/nothing", params={"url": url})
+        assert written.getvalue().count("example.com") >= 6
+        assert "s3cr3t" not in written.getvalue()
+
+
+def test_nobody_writes_a_line_of_his_own(kind: str, tmp_path: Path) -> None:
+    for written in _written(kind):
+        service = client(tmp_path, log_format=kind, log_requests="all")
+        service.get("/cog/in%0afo%0d%1b[31m\u2028", params={"url": "/x\n[2026] forged\u2028\x85"})
+        service.get("/cog/info", params={"url": "/x\n[2026] forged"})
+        assert len(written.getvalue().splitlines()) == 2
+
+
+def test_a_thousand_complaints_of_gdal_leave_few_lines(written: io.StringIO) -> None:
+    logging.getLogger(logs.GDAL).handlers[-1].addFilter(logs._few_of_gdal)
+    token = request.begin(RequestRecord(request_id="a", method="GET", path="/"))
+    for _ in range(1000):
+        logging.getLogger("rasterio._env").warning("a complaint")
+    request.end(token)
+    assert len(lines_of(written)) == 5
+
+
+def test_text_names_the_request_once() -> None:
+    for written in _written("text"):
+        token = request.begin(RequestRecord(request_id="abc", method="GET", path="/a\nb", source="s3://b/a.tif"))
+        logging.getLogger("tilery.request").warning("%s went wrong", "abc")
+        logging.getLogger("tilery.request").warning("went wrong")
+        request.end(token)
+        first, second = written.getvalue().splitlines()
+        assert first.endswith(r"abc went wrong [GET '/a\nb' s3://b/a.tif]")
+        assert second.endswith(r"went wrong [abc GET '/a\nb' s3://b/a.tif]")

@@ -18,6 +18,9 @@ from app.observing import redaction
         "https://h/x.tif?X-Amz-Credential=s3cr3t&x=1",
         "https://h/x.tif?sig=s3cr3t%2Bs3cr3t%3D",
         'request "ACCESS_TOKEN=s3cr3t"',
+        "url=https%3A%2F%2Fh%2Fx.tif%3Fwhatever%3Ds3cr3t%26more%3Ds3cr3t&rescale=0,1",
+        "resource https://h/x.tif?whatever=s3cr3t&more=s3cr3t",
+        "https://proxy/https://h/x.tif?whatever=s3cr3t",
     ],
 )
 def test_values_are_hidden_and_the_rest_is_kept(text: str) -> None:
@@ -45,3 +48,23 @@ def test_exceptions_are_rewritten(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("tilery.test").error("failed", exc_info=error)
     assert "ValueError: https://h/x.tif?X-Amz-Signature=*" in caplog.text
     assert "s3cr3t" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://me:s3cr3t@h/x.tif",
+        "url=https%3A%2F%2Fme%3As3cr3t%40h%2Fx.tif",
+        "url=https%253A%252F%252Fme%253As3cr3t%2540h%252Fx.tif",
+        "Authorization: Bearer s3cr3t",
+    ],
+)
+def test_users_and_bearers_are_hidden(text: str) -> None:
+    found = redaction.hidden(text)
+    assert "s3cr3t" not in found
+    assert "*" in found
+
+
+def test_an_address_is_named_without_what_is_secret() -> None:
+    assert redaction.address("https://me:s3cr3t@h/x.tif?sig=s3cr3t") == "https://*@h/x.tif?*"
+    assert redaction.address("s3://bucket/a@2x.tif") == "s3://bucket/a@2x.tif"

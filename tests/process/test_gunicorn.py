@@ -107,6 +107,7 @@ def test_sigterm_drains_then_exits_with_zero(serve: Callable[..., Served]) -> No
     time.sleep(0.5)
     served.process.send_signal(signal.SIGTERM)
     served.until(lambda: served.get("/healthz")[0] == 503)
+    assert served.get("/readyz")[0] == 503
     status, _, connection = served.get("/tile")
     assert (status, connection) == (200, "close"), "the service goes on while the balancer learns of the end"
     assert served.process.wait(timeout=20) == 0

@@ -184,26 +184,3 @@ def test_a_closed_house_says_that_it_is_busy() -> None:
         assert admission.running == 0
 
     run(main)
-
-
-def test_when_every_slot_hangs_somebody_is_told_once(gate: Gate) -> None:
-    async def main() -> None:
-        told: list[str] = []
-        admission = Admission(2, 0, patience=0.01, stuck=lambda: told.append("stuck"))
-        jobs = [asyncio.create_task(admission.run(gate))]
-        await until(lambda: gate.running == 1)
-        await asyncio.sleep(0.02)
-        jobs.append(asyncio.create_task(admission.run(gate)))
-        await until(lambda: gate.running == 2)
-        with pytest.raises(Busy):
-            await admission.run(lambda: None)
-        assert not told, "one of them has only just begun"
-        await asyncio.sleep(0.02)
-        for _ in range(3):
-            with pytest.raises(Busy):
-                await admission.run(lambda: None)
-        assert told == ["stuck"]
-        gate.opened.set()
-        await asyncio.gather(*jobs)
-
-    run(main)

@@ -12,6 +12,7 @@ of its layers: the last good ones go on being served.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,8 @@ from tilery.catalog.layer import Layer
 from tilery.errors import BrokenDocument, LayerNotFound, NotFound, UpstreamError
 from tilery.storage.objects import Store
 from tilery.storage.options import StoreOptions
+
+logger = logging.getLogger("tilery.catalog")
 
 DOCUMENT = "index.json"
 _READERS = 16
@@ -84,6 +87,14 @@ class Catalog:
     def address(self) -> str:
         """Where the layers are; the policy for their sources has to let it through."""
         return self._store.address
+
+    def reach(self) -> None:
+        """Check that the store of the layers can be asked. Reads no document.
+
+        Raises:
+            UpstreamError: it cannot.
+        """
+        self._store.reach()
 
     def fresh(self, layer_id: str) -> Layer | None:
         """The layer where it is known and need not be checked, else None. Touches no store."""
@@ -179,6 +190,7 @@ class Catalog:
                 with self._lock:
                     self._cache.pop(layer_id, None)
                 return None
+            _tell_unreachable(layer_id, cached, _GONE)
             cached.checked, cached.unreachable = now, _GONE
             return cached
         except UpstreamError as error:
@@ -186,6 +198,7 @@ class Catalog:
                 cached = _Cached(layer=None, version=None, checked=now)
                 with self._lock:
                     self._cache[layer_id] = cached
+            _tell_unreachable(layer_id, cached, error.private or error.detail)
             cached.checked, cached.unreachable = now, error.detail
             return cached
         if blob is None and cached is not None:
@@ -202,6 +215,9 @@ class Catalog:
                 )
         except BrokenDocument as error:
             problem = error.detail
+            if cached is None or cached.version != blob.version:
+                kept = "nothing is served of it" if layer is None else "the last good one is served"
+                logger.warning("the document of the layer %s is broken: %s; %s", layer_id, problem, kept)
         found = _Cached(layer=layer, version=blob.version, checked=now, problem=problem)
         with self._lock:
             self._cache[layer_id] = found
@@ -245,6 +261,7 @@ class Catalog:
             try:
                 names = tuple(sorted(name for name in self._store.folders() if ids.is_id(name)))
             except (UpstreamError, NotFound) as error:
+                logger.warning("the layers cannot be listed: %s", error.private or error.detail)
                 if self._listed is None:
                     raise UpstreamError("The layers cannot be listed.") from error
                 self._listed = now
@@ -255,6 +272,13 @@ class Catalog:
                 self._names = names
             self._listed = now
             return names
+
+
+def _tell_unreachable(layer_id: str, cached: _Cached, problem: str) -> None:
+    """Log that a layer cannot be looked at, when that is news."""
+    if cached.unreachable is None:
+        kept = "nothing is served of it" if cached.layer is None else "the last good one is served"
+        logger.warning("the document of the layer %s cannot be reached: %s; %s", layer_id, problem, kept)
 
 
 def open_catalog(address: str, *, revalidate: float = 5.0, options: StoreOptions | None = None) -> Catalog:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tilery import stages
 from tilery.errors import TileryError
 from tilery.limits import compute_slots, deadline
 from tilery.reading.dataset import Composite, Dataset
@@ -111,6 +112,10 @@ class OpenDatasets:
             return None
         return found
 
+    def __len__(self) -> int:
+        """Return how many are open."""
+        return len(self._opened)
+
     def forget(self, opened: OpenDataset) -> None:
         """Drop a raster that changed, so that the next request opens it anew."""
         with self._lock:
@@ -164,7 +169,8 @@ class OpenDatasets:
             opened.checking.release()
 
     def _open(self, source: Source) -> OpenDataset:
-        opened = OpenDataset(source, self._open_dataset(source))
+        with stages.stage(stages.OPEN):
+            opened = OpenDataset(source, self._open_dataset(source))
         evicted = []
         with self._lock:
             if (other := self._opened.pop(source, None)) is not None:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import rasterio
 from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS, _OPENER_REGISTRY, _opener_registration
 
 from tilery.storage.bytes.file_object import SourceFile, file_object
@@ -40,10 +41,14 @@ _values: dict[Any, dict[Any, Any]] = {_OPENER_REGISTRY: {}, _OPEN_FILE_EXIT_STAC
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """A context in which GDAL may open, read and close files of the folder."""
+    """A context in which GDAL may open, read and close files of the folder.
+
+    What it complains of goes to Python's log and not to standard error, where nobody could tell which request it is of.
+    """
     tokens = [(variable, variable.set(value)) for variable, value in _values.items()]
     try:
-        yield
+        with rasterio.Env():
+            yield
     finally:
         for variable, token in tokens:
             variable.reset(token)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tilery import stages
 from tilery.errors import InvalidColormap, UnsupportedRaster
 from tilery.geo.raster import Array, Bounds, Picture, Raster
 from tilery.rendering import colormap as colormap_
@@ -57,10 +58,11 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
     if exact and format_name is None:
         format_name = "png"
     wanted = None if format_name is None else formats.get(format_name)
-    picture, row, bounds = _pictured(raster, options, wanted)
+    with stages.stage(stages.RENDER):
+        picture, row, bounds = _pictured(raster, options, wanted)
     if exact:
         picture = replace(picture, exact=True)
-    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=bounds)
+    return _encoded(picture, row, bounds)
 
 
 def on_background(raster: Raster, options: RenderOptions, format_name: str, background: Color | None) -> Rendered:
@@ -72,13 +74,20 @@ def on_background(raster: Raster, options: RenderOptions, format_name: str, back
         format_name: of a format that holds three channels of 8 bits.
         background: the colour; None: transparent, where the format can say so.
     """
-    picture, _, bounds = _pictured(raster, options, _SHOWN)
-    if picture.data.shape[2] == 2:  # red and green
-        picture = replace(picture, data=np.pad(picture.data, ((0, 0), (0, 0), (0, 1))))
-    if background is not None:
-        picture = _flattened(picture, background)
-    row = formats.get(format_name)
-    return Rendered(body=encode(picture, row), media_type=row.media_type, format=row.name, bounds=bounds)
+    with stages.stage(stages.RENDER):
+        picture, _, bounds = _pictured(raster, options, _SHOWN)
+        if picture.data.shape[2] == 2:  # red and green
+            picture = replace(picture, data=np.pad(picture.data, ((0, 0), (0, 0), (0, 1))))
+        if background is not None:
+            picture = _flattened(picture, background)
+    return _encoded(picture, formats.get(format_name), bounds)
+
+
+def _encoded(picture: Picture, row: Format, bounds: Bounds) -> Rendered:
+    """A picture as the bytes of a format."""
+    with stages.stage(stages.ENCODE):
+        body = encode(picture, row)
+    return Rendered(body=body, media_type=row.media_type, format=row.name, bounds=bounds)
 
 
 def _pictured(raster: Raster, options: RenderOptions, wanted: Format | None) -> tuple[Picture, Format, Bounds]:

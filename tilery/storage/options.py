@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tilery.storage.locations import Location
 from tilery.storage.source_options import SourceOptions, chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request to a store of rasters, as it ended."""
+
+    host: Literal["bucket", "listed", "public"]
+    """A bucket; a server that the sources name; any other, where every public address may be read."""
+    seconds: float
+    size: int = 0
+    """Bytes of the body that came back."""
+    problem: str | None = None
+    """Code of the error that it ended with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +43,8 @@ class StoreOptions:
     """Range requests under way at a time."""
     aws: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     """Variables of AWS's own tools (``AWS_REGION``, ``AWS_PROFILE``, …), for what obstore does not find by itself."""
+    observe: Callable[[Exchange], None] | None = field(default=None, hash=False, compare=False, repr=False)
+    """Called after each request to a store of rasters, by the thread that made it."""
     sources: tuple[SourceOptions, ...] = field(default=(), hash=False)
     """Sources that are reached in another way than the others."""
 

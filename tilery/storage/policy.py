@@ -45,6 +45,8 @@ Service = Literal["s3", "gs", "az"]
 _PLAIN = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%\[\]-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORTS: dict[str, int] = {"http": 80, "https": 443}
+_PROBE = ".reachable"
+"""Name of an object that need not be there: a bucket that says so has been reached."""
 _NO_DIRECTORIES = ("/", "/proc", "/sys", "/dev")
 """Folders that hold more than files: other processes' memory and environment, devices, everything."""
 
@@ -144,6 +146,26 @@ class Policy:
             case "file:":
                 return self._locate_file(_path_of_file_url(url))
         raise _refused(f"scheme {scheme[0]}")
+
+    def named(self) -> tuple[Location, ...]:
+        """Return a place within each entry that names one, to see whether it answers; nothing need be there.
+
+        A directory stands for itself.
+        """
+        found: list[Location] = []
+        for entry in self.entries:
+            match entry:
+                case _Directory(real=real):
+                    found.append(FileLocation(path=real))
+                case _PermittedBucket(service=service, bucket=bucket, prefix=prefix):
+                    key = f"{prefix}{_PROBE}" if prefix.endswith("/") or not prefix else prefix
+                    if service == "s3":
+                        found.append(S3Location(bucket=bucket, key=key))
+                    else:
+                        found.append(CloudLocation(service=service, bucket=bucket, key=key))
+                case _Host(scheme=scheme, host=host, port=port, path=path):
+                    found.append(HttpLocation(scheme=scheme, host=host, port=port, path=path, query="", listed=True))
+        return tuple(found)
 
     def reach(self, location: Location) -> int:
         """Return the length of the prefix by which an entry allows a location, of the longest one. -1: none does."""

@@ -12,6 +12,7 @@ from app.api.params import options, table
 from app.api.params.parameter import Group, optional
 from app.api.raster import plans
 from app.api.raster.plans import TilePlan
+from app.observing import request as request_
 from app.serving import render
 from app.serving.requests import TileRequest
 from app.serving.tile_store import StoredTile
@@ -35,6 +36,9 @@ async def tile(
 ) -> Response:
     """One tile as a picture; out of the tile store, or into it, where it has a place there."""
     request = _request(context)
+    record = request_.current()
+    if record is not None:
+        record.tile = f"{request.matrix_set.id}/{request.z}/{request.x}/{request.y}"
     work = render.TileWork(request)
     if context.family is not None and context.family.admits is not None:
         await context.family.admits(context)

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tilery import stages
 from tilery.arena import BLOCK_PAGE, BLOCKS_START, Arena, Key
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
@@ -53,6 +54,11 @@ class BlockCache:
     def held(self) -> int:
         """Bytes held at present."""
         return self._views.arena.held
+
+    @property
+    def capacity(self) -> int:
+        """Bytes that may be held."""
+        return self._views.arena.capacity
 
     def resize(self, capacity: int) -> None:
         """Keep up to ``capacity`` bytes from now on, and nothing of what was kept."""
@@ -181,7 +187,7 @@ class BlockCache:
             elsewhere = {key: digest for key, digest in elsewhere.items() if key not in ready}
             if gone or not elsewhere:
                 return list(elsewhere)
-            with compute_slots.released():
+            with stages.stage(stages.DECODE), compute_slots.released():
                 time.sleep(pause)
             deadline.check()
             pause = min(1.5 * pause, _LONGEST_PAUSE)
@@ -353,7 +359,7 @@ def _arena(capacity: int) -> Arena:
 def _landed(flight: _Decoding) -> Array | None:
     """What another thread has made, waited for; None when it failed."""
     left = deadline.remaining()
-    with compute_slots.released():
+    with stages.stage(stages.DECODE), compute_slots.released():
         landed = flight.landed.wait(None if left == math.inf else left)
     if not landed:
         raise deadline.exceeded()

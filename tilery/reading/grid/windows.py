@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilery import stages
 from tilery.geo.raster import Array
 from tilery.limits import deadline
 from tilery.reading.grid.blocks import SPARSE, BlockCache
@@ -102,9 +103,10 @@ class BlockReader:
         """Each key once its memory holds the decoded block. All are fetched at once."""
         data = self._source.read_many([places[key] for key in buffers])
         jobs = [(images[key[1]], packed, buffer) for (key, buffer), packed in zip(buffers.items(), data, strict=True)]
-        for key, _ in zip(buffers, self._workers.in_parallel(_decode, jobs), strict=True):
-            yield key
-            deadline.check()
+        with stages.stage(stages.DECODE):
+            for key, _ in zip(buffers, self._workers.in_parallel(_decode, jobs), strict=True):
+                yield key
+                deadline.check()
 
     def _assemble(self, window: Window, plane: int, blocks: dict[_Key, Array]) -> Patch:
         """The pixels of one plane of a window."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
+from time import monotonic, sleep
+from typing import Literal
 
 from tilery.errors import SourceDenied, SourceNotFound, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
@@ -14,6 +15,7 @@ from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.bytes.servers import Server, Servers
 from tilery.storage.locations import HttpLocation
+from tilery.storage.options import Exchange
 
 WHOLE = 512 << 10
 """Bytes of an object that may be taken as a whole from a server that knows no ranges."""
@@ -111,9 +113,11 @@ class HttpOrigin:
         tries = self._options.fetch_retries + 1
         with deadline.limit(self._options.request_timeout):
             for number in range(1, tries + 1):
+                began = monotonic()
                 try:
                     answer, body = self._followed(lines, start, length, renew)
                 except TimeoutError:
+                    self._observe(began, 0, UpstreamTimeout.code)
                     deadline.check()
                     raise UpstreamTimeout(
                         "The store of this source does not answer.", private=self._location.private_name
@@ -123,16 +127,28 @@ class HttpOrigin:
                     failure: TileryError = UpstreamError(
                         "The store of this source failed to answer.", private=f"{self._location.private_name}: {error}"
                     )
+                except TileryError as error:
+                    self._observe(began, 0, error.code)
+                    raise
                 else:
                     if answer.status not in _AGAIN:
+                        self._observe(began, len(body), None)
                         return answer, body
                     asked = retrying.seconds_of(answer.headers.get("retry-after"))
                     failure = self._failure(answer)
+                self._observe(began, 0, failure.code)
                 pause = retrying.pause(number, asked)
                 if number == tries or pause >= deadline.remaining():
                     raise failure
                 sleep(pause)
         raise deadline.exceeded()
+
+    def _observe(self, began: float, size: int, problem: str | None) -> None:
+        """Tell whoever wants to know how a request ended."""
+        if self._options.observe is not None:
+            host: Literal["listed", "public"] = "listed" if self._location.listed else "public"
+            seconds = monotonic() - began
+            self._options.observe(Exchange(host=host, seconds=seconds, size=size, problem=problem))
 
     def _followed(self, lines: str, start: int, length: int, renew: bool) -> tuple[Answer, bytes]:
         """The answer of the place that the address leads to."""

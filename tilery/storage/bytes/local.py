@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from weakref import finalize
 
+from tilery import stages
 from tilery.errors import SourceDenied, SourceNotFound, SourceRefused, UpstreamError
 from tilery.storage.bytes.protocol import SourceChanged, identity_of
 from tilery.storage.locations import FileLocation
@@ -71,7 +72,8 @@ class LocalSource:
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """The bytes of each range; see `ByteSource.read_many`."""
-        return [self.read(start, length) for start, length in ranges]
+        with stages.stage(stages.FETCH):
+            return [self.read(start, length) for start, length in ranges]
 
     def refresh(self) -> bool:
         """Whether the name still leads to this very file, unwritten since."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from tilery import stages
 from tilery.errors import UpstreamError
 from tilery.limits import compute_slots
 from tilery.storage.bytes.fetching import elsewhere, together
@@ -116,7 +117,7 @@ class RemoteSource:
         fetches = plan(missing)
         if fetches:
             jobs = [partial(self._fetch, fetch.start, fetch.length) for fetch in fetches]
-            with compute_slots.released():
+            with stages.stage(stages.FETCH), compute_slots.released():
                 done = together(jobs, self._threads, take_part=self._origin.interruptible)
             for fetch, data in zip(fetches, done, strict=True):
                 _share_out(fetch, data, results)
@@ -130,7 +131,7 @@ class RemoteSource:
         """Do nothing: connections belong to the store, not to its objects."""
 
     def _call(self, job: Callable[[], T]) -> T:
-        with compute_slots.released():
+        with stages.stage(stages.FETCH), compute_slots.released():
             return job() if self._origin.interruptible else elsewhere(job, self._threads)
 
     def _fetch(self, start: int, length: int) -> bytes:

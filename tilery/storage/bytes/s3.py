@@ -8,6 +8,7 @@ a part of it with options of its own, is kept, with its connections and credenti
 from __future__ import annotations
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Lock
@@ -21,13 +22,13 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from tilery.errors import SourceDenied, SourceNotFound, UpstreamError, UpstreamTimeout
+from tilery.errors import SourceDenied, SourceNotFound, TileryError, UpstreamError, UpstreamTimeout
 from tilery.limits import deadline
 from tilery.storage.bytes.fetching import Bulkhead, share
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.locations import CloudLocation, S3Location
-from tilery.storage.options import StoreOptions
+from tilery.storage.options import Exchange, StoreOptions
 from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
 from tilery.storage.source_options import SourceOptions
 
@@ -60,6 +61,7 @@ class Bucket:
         patience = Patience(
             read_timeout=options.read_timeout, request_timeout=options.request_timeout, retries=options.fetch_retries
         )
+        self.observe = options.observe
         self.client: BucketClient | CloudClient
         if isinstance(location, S3Location):
             self.client = BucketClient(location.bucket, options, patience, own=own)
@@ -150,6 +152,22 @@ class S3Origin:
             raise UpstreamError("The store of this source failed to answer.", private=str(error)) from None
 
     def _got(self, options: GetOptions) -> tuple[bytes, Version]:
+        observe = self._bucket.observe
+        if observe is None:
+            return self._asked(options)
+        began = time.monotonic()
+        size, problem = 0, None
+        try:
+            data, version = self._asked(options)
+            size = len(data)
+        except TileryError as error:
+            problem = error.code
+            raise
+        finally:
+            observe(Exchange(host="bucket", seconds=time.monotonic() - began, size=size, problem=problem))
+        return data, version
+
+    def _asked(self, options: GetOptions) -> tuple[bytes, Version]:
         with self._bucket.bulkhead:
             deadline.check()
             try:

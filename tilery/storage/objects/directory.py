@@ -113,6 +113,13 @@ class DirectoryStore:
         with _failures():
             return self.path(key).is_file()
 
+    def reach(self) -> None:
+        """Check that the directory is there and can be read."""
+        with _failures():
+            if not self.root.is_dir():
+                raise UpstreamError("The directory is not there.", private=str(self.root))
+            os.scandir(self.root).close()
+
     def remove(self, key: str) -> None:
         """Remove what is under the key, and folders that have become empty."""
         with _failures():

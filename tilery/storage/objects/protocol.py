@@ -75,6 +75,14 @@ class Store(Protocol):
         """True when something is under the key."""
         ...
 
+    def reach(self) -> None:
+        """Check that the store can be asked, whatever is in it.
+
+        Raises:
+            UpstreamError: it cannot.
+        """
+        ...
+
     def remove(self, key: str) -> None:
         """Remove what is under the key, if there is anything."""
         ...

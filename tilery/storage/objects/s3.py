@@ -135,6 +135,22 @@ class S3Store:
             return False
         return True
 
+    def reach(self) -> None:
+        """Check that the bucket answers: an object that is not there is as good an answer as one that is."""
+        import obstore
+        from obstore.exceptions import PermissionDeniedError
+
+        from tilery.storage.s3.client import is_unknown_to_aws
+
+        with _failures():
+            try:
+                self._client.call(lambda bucket: obstore.get(bucket, ".reachable"))
+            except FileNotFoundError:
+                return
+            except PermissionDeniedError as error:
+                if is_unknown_to_aws(str(error)):
+                    raise
+
     def remove(self, key: str) -> None:
         """Remove what is under the key; S3 does not tell whether there was anything."""
         import obstore

@@ -34,6 +34,9 @@ T = TypeVar("T")
 _SEARCH_AGAIN = 60.0
 """Seconds before a bucket's region is asked for again: buckets do not move, but asking may fail."""
 _ELSEWHERE = re.compile(r"incorrectly configured region|AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocation")
+_WRONG_CREDENTIALS = re.compile(
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|InvalidClientTokenId"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,14 @@ def _with(options: StoreOptions, own: SourceOptions) -> StoreOptions:
         s3_anonymous=options.s3_anonymous if anonymous is None else anonymous,
         aws=aws,
     )
+
+
+def is_unknown_to_aws(text: str) -> bool:
+    """Return whether an error of obstore says that the credentials are wrong or have expired.
+
+    Any other refusal comes from whoever knows us: without leave to list a bucket, a missing object is refused too.
+    """
+    return _WRONG_CREDENTIALS.search(text) is not None
 
 
 def is_misplaced(text: str) -> bool:

@@ -1,0 +1,80 @@
+"""What was answered is counted and written down: at once where something went wrong, else a moment later and many at a
+time.
+
+Behind a tile that was just rendered the processor's caches are full of pixels, and all that has to be fetched into them
+to write one line takes five times as long as the line itself. Of many lines in a row only the first pays that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from starlette.types import Scope
+
+from app.observing.logs import RequestLog
+from app.observing.metrics import Metrics
+from app.observing.request import Answer, RequestRecord
+from app.serving import watching
+
+DELAY = 0.1
+"""Seconds after which an answer is written down at the latest."""
+MOST = 100
+"""Answers that wait for it: to write so many takes a millisecond of the event loop."""
+
+
+class Reports:
+    """The answers of one process. Used from one event loop."""
+
+    def __init__(self, metrics: Metrics, log: RequestLog, client: Callable[[Scope], str]) -> None:
+        """Count in the metrics, write into the log, and ask ``client`` who it was."""
+        self._metrics = metrics
+        self._log = log
+        self._client = client
+        self._waiting: list[tuple[Answer, Scope]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def may_wait(self) -> None:
+        """Let answers wait from now on: the event loop that this is called on goes on until `flush` is called."""
+        self._loop = asyncio.get_running_loop()
+
+    def wants(self, status: int) -> bool:
+        """Return whether an answer of that status is counted or written."""
+        return self._metrics.wanted or self._log.writes(status)
+
+    def add(self, record: RequestRecord, scope: Scope, status: int, size: int, seconds: float) -> None:
+        """Report an answer.
+
+        Args:
+            record: the request.
+            scope: the same, as the server has it.
+            status: of the answer.
+            size: bytes of its body that were sent.
+            seconds: that it took.
+        """
+        self._waiting.append((Answer(record, status, size, seconds, time.time()), scope))
+        if status >= 400 or self._loop is None or len(self._waiting) >= MOST:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(DELAY, self.flush)
+
+    def flush(self) -> None:
+        """Write down what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, []
+        if self._metrics.wanted:
+            for answer, _ in waiting:
+                watching.count_request(self._metrics, answer)
+        written = [each for each in waiting if self._log.writes(each[0].status)]
+        for answer, scope in written:
+            answer.record.client = self._client(scope)
+        self._log.write(answer for answer, _ in written)
+
+    def close(self) -> None:
+        """Write down what waits, and let nothing wait any more."""
+        self._loop = None
+        self.flush()
