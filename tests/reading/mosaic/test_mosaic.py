@@ -317,7 +317,7 @@ def test_rasters_away_are_read_side_by_side(upstream: Upstream, tmp_path: Path) 
         upstream.always = Fault(delay=0.05)
         mean = tile(engine, upstream.url("/covered.json"), edge, pixel_selection="mean")
         assert set(np.unique(mean.data)) <= {1, 2}
-        assert upstream.busiest >= 3
+        assert upstream.busiest > 1
         upstream.busiest = 0
         engine.blocks.resize(0)
         engine.blocks.resize(64 << 20)
