@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.config import StackConfig
-from cdk.lambda_function import make_log_group
+from cdk.encryption import key_statements, make_log_group
 
 BUILD_SPEC = "docker/buildspec.yml"
 DEPLOY_SPEC = "docker/deployspec.yml"
@@ -130,6 +130,7 @@ def _make(
         iam.PolicyStatement(
             actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], resources=[artifacts.arn_for_objects("*")]
         ),
+        *key_statements(scope, config),
         *statements,
     ):
         role.add_to_policy(statement)

@@ -47,8 +47,8 @@ class StackConfig(Settings):
             raise ValueError(
                 "TILERY_STACK_BUCKETS: '*' would let the service read every bucket of the account: name the buckets"
             )
-        if self.budget and not self.alarm_email:
-            raise ValueError("TILERY_STACK_BUDGET needs TILERY_STACK_ALARM_EMAIL, whom to tell")
+        if self.budget and not (self.alarm_email or self.alarm_topic_arn):
+            raise ValueError("TILERY_STACK_BUDGET needs TILERY_STACK_ALARM_EMAIL or _ALARM_TOPIC_ARN, whom to tell")
         try:
             self.policy()
         except WrongSourcesError as problem:
@@ -141,6 +141,11 @@ class StackConfig(Settings):
     def _check_website(self) -> None:
         if not self.tile_website:
             return
+        if self.kms_key_arn and not self.cloudfront:
+            raise ValueError(
+                "TILERY_STACK_TILE_WEBSITE: S3 gives nobody without an account what TILERY_STACK_KMS_KEY_ARN encrypts: "
+                "set TILERY_STACK_CLOUDFRONT=1, or leave the key"
+            )
         if self.has_token:
             raise ValueError("TILERY_STACK_TILE_WEBSITE: a bucket asks nobody for TILERY_STACK_ACCESS_TOKEN_SECRET")
         if self.domain and not self.cloudfront:
@@ -177,6 +182,11 @@ class StackConfig(Settings):
     def has_token(self) -> bool:
         """Whether the service asks for an access token."""
         return bool(self.access_token_secret or {name for name in shared.ACCESS_TOKEN.names if self.env.get(name)})
+
+    @property
+    def token_in_clear(self) -> bool:
+        """Whether callers of the tasks would send the access token over plain HTTP."""
+        return self.has_token and not self.domain and not self.cloudfront
 
     @property
     def cors_origins(self) -> tuple[str, ...]:

@@ -9,26 +9,31 @@ in it.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from cdk import prices
+from cdk import metric_names, prices
 from cdk.config import ConfigurationError, StackConfig, load
 
-TILES_A_SECOND_PER_VCPU = 150.0
-"""What one vCPU makes of mixed tiles with warm caches: 38 to 56 a second were measured at a quarter of one."""
+MEASURED: dict[float, float] = {
+    float(cpus): float(tiles)
+    for cpus, tiles in json.loads(
+        (Path(__file__).parent.parent / "bench" / "task_sizes.json").read_text(encoding="utf-8")
+    )["tiles_per_second"].items()
+}
+"""Mixed tiles a second of a task by its vCPU."""
 SECONDS = prices.HOURS * 3600
 LOG_BYTES = 350
 """What Lambda writes into the log about one request: START, END and REPORT."""
 ACCESS_LOG_BYTES = 350
 """One line of an HTTP API's access log."""
-LAMBDA_ALARMS = 5
-"""Metrics that the alarms of the Lambda stack watch: one of them watches two."""
 COLD = 0.001
 """Share of the requests that start an environment, about."""
-CONTAINER_INSIGHTS_METRICS = 16
-"""Metrics of Container Insights for one cluster and one service, about."""
+CONTAINER_INSIGHTS_METRICS = 6 + 8 + 11
+"""Metrics of Container Insights for one cluster, one family of tasks and one service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +92,21 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
             how=f"{public:g} of tasks, {balancer} of the load balancer",
         ),
         Line(
-            name="Alarms and Container Insights",
-            dollars=7 * prices.ALARM.dollars + CONTAINER_INSIGHTS_METRICS * prices.INSIGHTS_METRIC.dollars,
-            how="about",
+            name="Alarms",
+            dollars=(watched := ecs_alarm_metrics(config) + scaling_alarms(config)) * prices.ALARM.dollars,
+            how=f"they watch {watched} metrics, those of scaling among them",
+        ),
+        Line(
+            name="Container Insights",
+            dollars=CONTAINER_INSIGHTS_METRICS * prices.CUSTOM_METRIC.dollars,
+            how=f"{CONTAINER_INSIGHTS_METRICS} metrics",
         ),
         Line(name="Reads from S3", dollars=requests * 1.2 * prices.S3_GET.dollars, how="1.2 ranges a tile"),
     ]
+    if config.service_metrics:
+        number = metric_names.EMITTED + len(metric_names.FIELDS)
+        how = f"{number}, that the service counts"
+        lines.append(Line(name="Metrics", dollars=number * prices.CUSTOM_METRIC.dollars, how=how))
     if config.network == "nat":
         lines.append(Line(name="NAT gateway", dollars=prices.NAT_HOUR.dollars * prices.HOURS, how="before its data"))
     if config.network == "private":
@@ -121,7 +135,11 @@ def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
         ),
         Line(name="Lambda, requests", dollars=requests * prices.LAMBDA_REQUEST.dollars, how="one a tile"),
         Line(name="Logs", dollars=requests * LOG_BYTES / 1e9 * prices.LOG_GB.dollars, how="Lambda's own lines"),
-        Line(name="Alarms", dollars=LAMBDA_ALARMS * prices.ALARM.dollars, how="four, which watch five metrics"),
+        Line(
+            name="Alarms",
+            dollars=(watched := lambda_alarm_metrics(config)) * prices.ALARM.dollars,
+            how=f"they watch {watched} metrics",
+        ),
         Line(name="Reads from S3", dollars=requests * 2 * prices.S3_GET.dollars, how="2 ranges a tile"),
     ]
     if config.front == "http-api":
@@ -140,8 +158,47 @@ def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
 
 def tasks(config: StackConfig, tiles: float) -> float:
     """Tasks that run on average: the fewest that are allowed, or what the tiles need at the target of scaling."""
-    capacity = TILES_A_SECOND_PER_VCPU * config.task_cpu / 1024 * config.cpu_target / 100
+    capacity = tiles_a_second(config.task_cpu / 1024) * config.cpu_target / 100
     return min(float(config.max_ecs_instances), max(float(config.min_ecs_instances), tiles / SECONDS / capacity))
+
+
+def tiles_a_second(cpus: float) -> float:
+    """Mixed tiles a second of a task; for a size that was not measured, as many for a vCPU as the next smaller has."""
+    known = max(size for size in MEASURED if size <= cpus)
+    return MEASURED[known] * cpus / known
+
+
+def ecs_alarm_metrics(config: StackConfig) -> int:
+    """Metrics that the alarms of the tasks watch: CloudWatch bills each of an alarm that calculates."""
+    groups = 2 if config.release == "blue-green" else 1
+    own = {
+        "TargetErrors": 2,
+        "Slow": 2,
+        "Unhealthy": groups,
+        "NoHost": groups,
+        "BalancerErrors": 1,
+        "Cpu": 1,
+        "Memory": 1,
+        "Missing": 2,
+        "UpperBound": int(config.min_ecs_instances < config.max_ecs_instances),
+        "SourceDenied, Busy, Recycles": 5 if config.service_metrics else 0,
+    }
+    return sum(own.values()) + _face(config)
+
+
+def lambda_alarm_metrics(config: StackConfig) -> int:
+    """The same of the function's alarms."""
+    own = {"Errors": 1, "Failures": 2, "Slow": 2, "Throttles": 1}
+    return sum(own.values()) + (_face(config) if config.cloudfront or config.front == "http-api" else 0)
+
+
+def _face(config: StackConfig) -> int:
+    return (2 if config.cloudfront else 0) + (1 if config.domain else 0)
+
+
+def scaling_alarms(config: StackConfig) -> int:
+    """Alarms that target tracking makes for itself, one upwards and one downwards for each policy."""
+    return 2 if config.release == "blue-green" else 4
 
 
 def total(lines: list[Line]) -> float:

@@ -10,10 +10,12 @@ from constructs import Construct
 
 from cdk.balancer import make_balancer
 from cdk.config import StackConfig
+from cdk.dashboard import make_dashboard
 from cdk.ecs_release import make_release
 from cdk.edge import balancer_origin, make_distribution, make_firewall
 from cdk.network import make_network
-from cdk.observability import make_alarms, make_dashboard, make_rollback_alarms
+from cdk.notices import refuse_token_in_clear, warn_of_token_in_logs
+from cdk.observability import make_alarms, make_rollback_alarms
 from cdk.service import make_service
 from cdk.tiler_stack import TilerStack
 from cdk.website import environment, open_website, put_store_first
@@ -50,7 +52,7 @@ class EcsStack(TilerStack):
         if store and config.tile_website and container:
             for name, value in environment(store, config).items():
                 container.add_environment(name, value)
-        rollback = make_rollback_alarms(self, balancer)
+        rollback = make_rollback_alarms(self, config, balancer)
         if balancer.green:
             make_release(self, config, balancer, service, rollback)
         else:
@@ -60,7 +62,15 @@ class EcsStack(TilerStack):
         alarms = make_alarms(self, config, balancer, service, rollback)
         make_dashboard(self, config, balancer, service, alarms)
         self._warn(config)
-        self.give_outputs(url=url or "", log_group=service.log_group.log_group_name)
+        refuse_token_in_clear(self, config)
+        warn_of_token_in_logs(self, config)
+        self.give_outputs(
+            url=url or "",
+            log_group=service.log_group.log_group_name,
+            ClusterName=service.cluster.cluster_name,
+            ServiceName=service.fargate.service_name,
+            TaskRoleArn=service.task.task_role.role_arn,
+        )
 
     def _warn(self, config: StackConfig) -> None:
         """Say while deploying what the settings allow and an operator might not want."""

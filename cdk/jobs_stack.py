@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Size, Stack
+from aws_cdk import CfnOutput, Duration, Size, Stack
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -21,19 +21,18 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.acknowledged import acknowledge_jobs
+from cdk.alarms import topics
 from cdk.buckets import make_bucket
 from cdk.config import StackConfig
+from cdk.encryption import key_of, key_statements, make_log_group
 from cdk.network import Network, make_network
+from cdk.notices import warn_of_silence
 from cdk.service import make_image
-from cdk.settings import RETENTION
 from cdk.tags import tag
 
 INCOMING = "incoming/"
@@ -57,17 +56,14 @@ class JobsStack(Stack):
             **kwargs,
         )
         tag(self, config)
-        uploads = make_bucket(self, "Uploads", days=config.incoming_days) if config.incoming else None
+        uploads: s3.Bucket | None = None
+        if config.incoming:
+            uploads = make_bucket(self, "Uploads", days=config.incoming_days, key=key_of(self, config))
         written = [address for address in (config.catalog, config.job_tile_store) if address]
         buckets = [self._arn(address.split("/")[2]) for address in written]
         network = make_network(self, config, (*dict.fromkeys(buckets), *([uploads.bucket_arn] if uploads else [])))
         queue = self._queue(config, network)
-        self._log_group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=logs.RetentionDays[RETENTION[config.log_retention_days]],
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self._log_group = make_log_group(self, config, "Logs")
         self._image = make_image(self, config)
         seed = self._seed(config, network)
         outputs = {"JobQueue": queue.job_queue_name, "SeedJob": seed.job_definition_name}
@@ -76,9 +72,9 @@ class JobsStack(Stack):
             left = self._on_upload(uploads, queue, self._publish(config, network, uploads))
             outputs["UploadTo"] = f"s3://{uploads.bucket_name}/{INCOMING}"
             outputs["ReportsIn"] = f"s3://{uploads.bucket_name}/{REPORTS}"
-        if config.alarm_email:
-            self._tell(config.alarm_email, queue, left)
+        self._tell(config, queue, left)
         acknowledge_jobs(self, config)
+        warn_of_silence(self, config)
         for name, text in outputs.items():
             CfnOutput(self, name, value=text)
 
@@ -107,7 +103,7 @@ class JobsStack(Stack):
         )
 
     def _seed(self, config: StackConfig, network: Network) -> batch.EcsJobDefinition:
-        role = self._role("SeedRole")
+        role = self._role("SeedRole", config)
         for statement in config.read_statements(self.partition):
             role.add_to_policy(iam.PolicyStatement.from_json(statement))
         self._allow_store(role, config)
@@ -116,7 +112,7 @@ class JobsStack(Stack):
         return self._job("Seed", config, network, role, command, defaults)
 
     def _publish(self, config: StackConfig, network: Network, uploads: s3.Bucket) -> batch.EcsJobDefinition:
-        role = self._role("PublishRole")
+        role = self._role("PublishRole", config)
         _allow(role, READ, uploads.bucket_arn, INCOMING, listed=True)  # or a missing object would be a 403
         _allow(role, ("s3:PutObject",), uploads.bucket_arn, REPORTS)
         bucket, _, prefix = (config.catalog or "").removeprefix("s3://").partition("/")
@@ -129,8 +125,11 @@ class JobsStack(Stack):
             bucket, _, prefix = config.job_tile_store.removeprefix("s3://").partition("/")
             _allow(role, WRITE, self._arn(bucket), prefix, listed=True)
 
-    def _role(self, name: str) -> iam.Role:
-        return iam.Role(self, name, assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    def _role(self, name: str, config: StackConfig) -> iam.Role:
+        role = iam.Role(self, name, assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        for allowed in key_statements(self, config):
+            role.add_to_policy(allowed)
+        return role
 
     def _job(
         self,
@@ -215,10 +214,11 @@ class JobsStack(Stack):
         )
         return left
 
-    def _tell(self, email: str, queue: batch.JobQueue, left: sqs.Queue | None) -> None:
-        """Send a mail when a job has failed for good, and when an upload started none."""
-        topic = sns.Topic(self, "FailureTopic", enforce_ssl=True)
-        topic.add_subscription(subscriptions.EmailSubscription(email))
+    def _tell(self, config: StackConfig, queue: batch.JobQueue, left: sqs.Queue | None) -> None:
+        """Tell whoever the settings name when a job has failed for good, and when an upload started none."""
+        told = topics(self, config, "FailureTopic")
+        if not told:
+            return
         events.Rule(
             self,
             "Failed",
@@ -228,11 +228,10 @@ class JobsStack(Stack):
                 detail_type=["Batch Job State Change"],
                 detail={"status": ["FAILED"], "jobQueue": [queue.job_queue_arn]},
             ),
-            targets=[targets.SnsTopic(topic)],
+            targets=[targets.SnsTopic(topic) for topic in told],
         )
         if left is None:
             return
-        topic.grant_publish(iam.ServicePrincipal("cloudwatch.amazonaws.com"))
         alarm = cloudwatch.Alarm(
             self,
             "NotStartedAlarm",
@@ -243,7 +242,7 @@ class JobsStack(Stack):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(topic))
+        alarm.add_alarm_action(*(actions.SnsAction(topic) for topic in told))
 
 
 def _allow(role: iam.Role, verbs: tuple[str, ...], arn: str, prefix: str, *, listed: bool = False) -> None:

@@ -21,7 +21,8 @@ from cdk.alarms import MINUTE
 from cdk.balancer import make_certificate, make_zone
 from cdk.config import StackConfig
 from cdk.edge import make_distribution
-from cdk.lambda_function import ALIAS, Tiler, make_log_group
+from cdk.encryption import make_log_group
+from cdk.lambda_function import ALIAS, Tiler
 from cdk.website import put_store_first
 
 

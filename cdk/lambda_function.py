@@ -14,8 +14,8 @@ from constructs import Construct
 
 from cdk.buckets import store_statements
 from cdk.config import StackConfig
+from cdk.encryption import key_statements, make_log_group
 from cdk.lambda_package import HANDLER, image_code, zip_code
-from cdk.settings import RETENTION
 
 LOGS = {"TILERY_LOG_FORMAT": "json", "TILERY_LOG_REQUESTS": "failed"}
 """Lines that programs read, of what failed: each GB of a log costs."""
@@ -30,6 +30,7 @@ class Tiler:
     function: awslambda.Function
     version: awslambda.Version
     alias: awslambda.Alias
+    role: iam.Role
     log_group: logs.LogGroup
 
 
@@ -44,7 +45,7 @@ def make_function(
     role = make_role(scope, "Role", log_group)
     for statement in config.read_statements(Stack.of(scope).partition):
         role.add_to_policy(iam.PolicyStatement.from_json(statement))
-    for allowed in store_statements(tile_store) if tile_store else ():
+    for allowed in (*(store_statements(tile_store) if tile_store else ()), *key_statements(scope, config)):
         role.add_to_policy(allowed)
     snapshot = config.lambda_package == "zip" and config.snap_start
     same: dict[str, Any] = {
@@ -75,17 +76,7 @@ def make_function(
         function = awslambda.DockerImageFunction(scope, "Function", code=image_code(scope, config), **same)
     version = function.current_version
     alias = awslambda.Alias(scope, "Live", alias_name=ALIAS, version=version)
-    return Tiler(function=function, version=version, alias=alias, log_group=log_group)
-
-
-def make_log_group(scope: Construct, config: StackConfig, name: str) -> logs.LogGroup:
-    """A log that is kept as long as the settings say, and goes with its stack."""
-    return logs.LogGroup(
-        scope,
-        name,
-        retention=logs.RetentionDays[RETENTION[config.log_retention_days]],
-        removal_policy=RemovalPolicy.DESTROY,
-    )
+    return Tiler(function=function, version=version, alias=alias, role=role, log_group=log_group)
 
 
 def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from cdk.alarms import MINUTE, make_alarm, tell
+from cdk.alarms import MINUTE, make_alarm, of_many, share_of, tell
 from cdk.config import StackConfig
+from cdk.face_alarms import edge_errors, make_certificate_alarm, make_edge_alarms
 from cdk.lambda_front import Front, failures
 from cdk.lambda_function import Tiler
 
@@ -20,12 +21,8 @@ def make_rollback_alarms(
     """What shows that a version is bad: it fails, it answers with errors, it is slow. Each rings after a minute."""
     alias = tiler.alias
     failed, requests = failures(front, tiler)
-    share = cloudwatch.MathExpression(
-        expression="IF(requests > 20, 100 * failed / requests, 0)",
-        using_metrics={"failed": failed, "requests": requests},
-        period=MINUTE,
-        label="5xx, percent",
-    )
+    share = share_of(requests, failed, "5xx, percent")
+    slow = of_many(requests, alias.metric_duration(period=MINUTE, statistic="p90"), "milliseconds of the slowest tenth")
     milliseconds = 1000 * config.timeout * NEAR
     return (
         make_alarm(
@@ -40,9 +37,9 @@ def make_rollback_alarms(
         make_alarm(
             scope,
             "Slow",
-            alias.metric_duration(period=MINUTE, statistic="p99"),
+            slow,
             milliseconds,
-            f"One request in a hundred takes longer than {milliseconds / 1000:g} of the {config.timeout} s that it may",
+            f"One request in ten takes longer than {milliseconds / 1000:g} of the {config.timeout} s that it may",
             minutes=1,
         ),
     )
@@ -59,9 +56,8 @@ def make_alarms(
         0,
         "Requests are refused: TILERY_STACK_MAX_CONCURRENT, or the account's quota, is reached",
     )
-    every = (*rollback, throttles)
-    if config.alarm_email:
-        tell(scope, config.alarm_email, every, config)
+    every = (*rollback, throttles, *make_certificate_alarm(scope))
+    tell(scope, (*every, *make_edge_alarms(scope)), config)
     return every
 
 
@@ -99,6 +95,7 @@ def make_dashboard(
                     function.metric("ConcurrentExecutions", period=MINUTE, statistic="Maximum"),
                 ),
             ],
+            *([[graph("Errors of CloudFront, percent", *found)]] if (found := edge_errors(scope)) else []),
             [
                 cloudwatch.LogQueryWidget(
                     title="Latest warnings and errors",

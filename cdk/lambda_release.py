@@ -13,7 +13,8 @@ from constructs import Construct
 
 from cdk.codedeploy import ROLLBACK, make_role, routing
 from cdk.config import StackConfig
-from cdk.lambda_function import ALIAS, Tiler, make_log_group, secrets
+from cdk.encryption import make_log_group
+from cdk.lambda_function import ALIAS, Tiler, secrets
 from cdk.lambda_function import make_role as make_function_role
 
 CHECK = Path(__file__).parent / "check_version.py"

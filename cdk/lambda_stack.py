@@ -49,6 +49,7 @@ class LambdaStack(TilerStack):
             url=url,
             log_group=tiler.log_group.log_group_name,
             FunctionName=tiler.function.function_name,
+            FunctionRoleArn=tiler.role.role_arn,
             ReleaseApplication=release.application.application_name,
         )
 

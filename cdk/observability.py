@@ -1,4 +1,4 @@
-"""Alarms, whom they tell, and a dashboard: what an operator looks at before the users call."""
+"""Alarms on the tasks: what takes a deployment back, and what else an operator is told of."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
-from cdk.alarms import MINUTE, make_alarm, tell
+from cdk import metric_names, service_metrics
+from cdk.alarms import MINUTE, make_alarm, of_many, share_of, tell
 from cdk.balancer import Balancer
 from cdk.config import StackConfig
+from cdk.face_alarms import make_certificate_alarm, make_edge_alarms
 from cdk.service import Service
 
 SLOW_SECONDS = 5.0
-"""A p99 beyond which tiles are no longer a map."""
+"""Seconds of one request in ten beyond which tiles are no longer a map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarms:
-    """Those that take a deployment back, and all of them."""
+    """Those that take a deployment back, and all that there are in any region."""
 
     rollback: tuple[cloudwatch.Alarm, ...]
     every: tuple[cloudwatch.Alarm, ...]
 
 
-def make_rollback_alarms(scope: Construct, balancer: Balancer) -> tuple[cloudwatch.Alarm, ...]:
-    """What shows that a deployment is bad. They know the load balancer only, so the service may name them."""
+def make_rollback_alarms(scope: Construct, config: StackConfig, balancer: Balancer) -> tuple[cloudwatch.Alarm, ...]:
+    """What shows that a deployment is bad. They know the load balancer only, so the service may name them.
+
+    Among it answers of 403 for S3's sake: a version that lost its right to read is healthy and answers quickly.
+    """
     # as the load balancer counts them, over whichever group of targets has the traffic
     codes, targets = elb.HttpCodeTarget, balancer.alb.metrics
     requests = targets.request_count(period=MINUTE)
-    share = cloudwatch.MathExpression(
-        expression="IF(requests > 20, 100 * errors / requests, 0)",
-        using_metrics={
-            "errors": targets.http_code_target(codes.TARGET_5XX_COUNT, period=MINUTE),
-            "requests": requests,
-        },
-        period=MINUTE,
-        label="5xx of the service, percent",
+    errors = targets.http_code_target(codes.TARGET_5XX_COUNT, period=MINUTE)
+    share = share_of(requests, errors, "5xx of the service, percent")
+    slow = of_many(
+        requests, targets.target_response_time(period=MINUTE, statistic="p90"), "seconds of the slowest tenth"
     )
-    return (
+    found = (
         make_alarm(scope, "TargetErrors", share, 5, "More than 5 % of the service's answers are errors (5xx)"),
         make_alarm(
             scope,
             "Slow",
-            targets.target_response_time(period=MINUTE, statistic="p99"),
+            slow,
             SLOW_SECONDS,
-            f"One request in a hundred takes longer than {SLOW_SECONDS:.0f} s",
+            f"One request in ten takes longer than {SLOW_SECONDS:.0f} s",
         ),
         make_alarm(
             scope,
@@ -54,6 +55,20 @@ def make_rollback_alarms(scope: Construct, balancer: Balancer) -> tuple[cloudwat
             _unhealthy(balancer),
             0,
             "A task fails its health check",
+            minutes=5,
+        ),
+    )
+    if not config.service_metrics:
+        return found
+    denied = service_metrics.metric(scope, config, metric_names.DENIED)
+    return (
+        *found,
+        make_alarm(
+            scope,
+            "SourceDenied",
+            share_of(requests, denied, "403 for S3's sake, percent"),
+            20,
+            "More than 20 % of the answers are source_denied: the tasks' role lost its right to read, or its KMS key's",
             minutes=5,
         ),
     )
@@ -110,74 +125,75 @@ def make_alarms(
             minutes=10,
         ),
         make_alarm(scope, "Missing", missing, 0, "Tasks that should run do not", minutes=15),
+        _nobody(scope, balancer, service),
+        *_at_the_bound(scope, config, insights["DesiredTaskCount"]),
+        *_of_the_service(scope, config, balancer),
+        *make_certificate_alarm(scope),
     )
-    if config.alarm_email:
-        tell(scope, config.alarm_email, (*rollback, *own), config)
+    tell(scope, (*rollback, *own, *make_edge_alarms(scope)), config)
     return Alarms(rollback=rollback, every=(*rollback, *own))
 
 
-def make_dashboard(
-    scope: Construct, config: StackConfig, balancer: Balancer, service: Service, alarms: Alarms
-) -> cloudwatch.Dashboard:
-    """One page: is it well, how much is asked, how long does it take, how many tasks are there."""
-    codes, targets, fargate = elb.HttpCodeTarget, balancer.alb.metrics, service.fargate
-
-    def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
-        return cloudwatch.GraphWidget(title=title, left=list(metrics), width=12)
-
-    return cloudwatch.Dashboard(
+def _nobody(scope: Construct, balancer: Balancer, service: Service) -> cloudwatch.Alarm:
+    """Nobody answers. The one alarm for which silence is a reason: a load balancer without tasks counts none."""
+    alarm = make_alarm(
         scope,
-        "Dashboard",
-        dashboard_name=config.ecs_stack_name,
-        widgets=[
-            [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms.every), width=24)],
-            [
-                graph("Requests a minute", targets.request_count(period=MINUTE)),
-                graph(
-                    "Seconds a request",
-                    *(targets.target_response_time(period=MINUTE, statistic=word) for word in ("p50", "p95", "p99")),
-                ),
-            ],
-            [
-                graph(
-                    "Answers by kind",
-                    targets.http_code_target(codes.TARGET_2XX_COUNT, period=MINUTE),
-                    targets.http_code_target(codes.TARGET_3XX_COUNT, period=MINUTE),
-                    targets.http_code_target(codes.TARGET_4XX_COUNT, period=MINUTE),
-                    targets.http_code_target(codes.TARGET_5XX_COUNT, period=MINUTE),
-                ),
-                graph("Errors of the load balancer", balancer.alb.metrics.http_code_elb(elb.HttpCodeElb.ELB_5XX_COUNT)),
-            ],
-            [
-                graph(
-                    "Percent of CPU and memory",
-                    fargate.metric_cpu_utilization(period=MINUTE),
-                    fargate.metric_memory_utilization(period=MINUTE),
-                ),
-                graph(
-                    "Tasks",
-                    *_hosts(balancer, "HealthyHostCount", "Average"),
-                    *_hosts(balancer, "UnHealthyHostCount", "Average"),
-                ),
-            ],
-            [
-                cloudwatch.LogQueryWidget(
-                    title="Latest warnings and errors",
-                    log_group_names=[service.log_group.log_group_name],
-                    query_lines=[
-                        "fields @timestamp, @message",
-                        "filter @message like /(?i)(error|warning|critical)/",
-                        "sort @timestamp desc",
-                        "limit 50",
-                    ],
-                    width=24,
-                )
-            ],
-        ],
+        "NoHost",
+        _together(hosts(balancer, "HealthyHostCount", "Maximum"), "tasks that are well"),
+        1,
+        "No task is well: every request fails",
+        below=True,
+        when_silent=True,
+    )
+    alarm.node.add_dependency(service.fargate)  # or it would ring while the stack is made
+    return alarm
+
+
+def _at_the_bound(scope: Construct, config: StackConfig, desired: cloudwatch.IMetric) -> tuple[cloudwatch.Alarm, ...]:
+    """Scaling can go no further. Where it may not move at all, that is no news."""
+    if config.min_ecs_instances == config.max_ecs_instances:
+        return ()
+    return (
+        make_alarm(
+            scope,
+            "UpperBound",
+            desired,
+            config.max_ecs_instances - 0.5,
+            f"Scaling has been at its upper bound of {config.max_ecs_instances} tasks: "
+            "TILERY_STACK_MAX_ECS_INSTANCES, or somebody asks for more than is wanted",
+            minutes=15,
+        ),
     )
 
 
-def _hosts(balancer: Balancer, metric: str, statistic: str) -> list[cloudwatch.Metric]:
+def _of_the_service(scope: Construct, config: StackConfig, balancer: Balancer) -> tuple[cloudwatch.Alarm, ...]:
+    """What only the service can tell: it refuses for want of room, it has to replace its workers."""
+    if not config.service_metrics:
+        return ()
+    requests = balancer.alb.metrics.request_count(period=MINUTE)
+    busy = service_metrics.metric(scope, config, metric_names.BUSY)
+    recycled = service_metrics.metric(scope, config, metric_names.RECYCLES, minutes=15)
+    return (
+        make_alarm(
+            scope,
+            "Busy",
+            share_of(requests, busy, "refused for want of a slot, percent"),
+            5,
+            "More than 5 % of the requests are refused because the queue is full",
+            minutes=5,
+        ),
+        make_alarm(
+            scope,
+            "Recycles",
+            recycled,
+            3,
+            "More than three workers were replaced in a quarter of an hour: they grow, or hang",
+            minutes=1,
+        ),
+    )
+
+
+def hosts(balancer: Balancer, metric: str, statistic: str) -> list[cloudwatch.Metric]:
     """A count of tasks for each group of targets; also for one that has no traffic yet."""
     return [
         cloudwatch.Metric(
@@ -197,12 +213,17 @@ def _hosts(balancer: Balancer, metric: str, statistic: str) -> list[cloudwatch.M
 
 def _unhealthy(balancer: Balancer) -> cloudwatch.IMetric:
     """Tasks that fail their health check, in both groups of targets where there are two."""
-    blue, *green = _hosts(balancer, "UnHealthyHostCount", "Maximum")
+    return _together(hosts(balancer, "UnHealthyHostCount", "Maximum"), "tasks that fail their health check")
+
+
+def _together(counts: list[cloudwatch.Metric], label: str) -> cloudwatch.IMetric:
+    """The sum over the groups of targets, where there are two."""
+    blue, *green = counts
     if not green:
         return blue
     return cloudwatch.MathExpression(
         expression="FILL(blue, 0) + FILL(green, 0)",
         using_metrics={"blue": blue, "green": green[0]},
         period=MINUTE,
-        label="tasks that fail their health check",
+        label=label,
     )

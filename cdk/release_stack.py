@@ -22,6 +22,8 @@ from constructs import Construct
 from cdk import build_projects
 from cdk.buckets import make_bucket
 from cdk.config import StackConfig
+from cdk.encryption import key_of, key_statements
+from cdk.notices import refuse_token_in_clear
 from cdk.tags import tag
 
 KEPT_IMAGES = 20
@@ -41,9 +43,13 @@ class ReleaseStack(Stack):
             **kwargs,
         )
         tag(self, config)
+        if "ecs" in config.release_to:
+            refuse_token_in_clear(self, config)
         images = make_repository(self, for_lambda="lambda" in config.release_to and config.lambda_package == "image")
         # what the pipeline leaves is below its own name; what was good last stays
-        artifacts = make_bucket(self, "Artifacts", days=30, prefix=config.release_stack_name[:10])
+        artifacts = make_bucket(
+            self, "Artifacts", days=30, prefix=config.release_stack_name[:10], key=key_of(self, config)
+        )
         build = build_projects.make_build(self, config, images, artifacts)
         deploy = build_projects.make_deploy(self, config, artifacts)
         pipeline = self._pipeline(config, artifacts, build, deploy)
@@ -61,6 +67,8 @@ class ReleaseStack(Stack):
         """One release at a time; a newer commit takes the place of one that waits."""
         role = iam.Role(self, "PipelineRole", assumed_by=iam.ServicePrincipal("codepipeline.amazonaws.com"))
         for statement in self._pipeline_statements(config, artifacts, build, deploy):
+            role.add_to_policy(statement)
+        for statement in key_statements(self, config):
             role.add_to_policy(statement)
         owner, _, name = (config.repository or "").rpartition("/")
         source, tested = codepipeline.Artifact("source"), codepipeline.Artifact("TESTED")

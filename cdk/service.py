@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, Size, Stack
+from aws_cdk import Duration, Size, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -15,13 +15,13 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk import timing
+from cdk import service_metrics, timing
 from cdk.balancer import CONTAINER, PORT, Balancer
 from cdk.buckets import store_statements
 from cdk.config import StackConfig
+from cdk.encryption import key_statements, make_log_group
 from cdk.images import ECR, repository_of
 from cdk.network import Network
-from cdk.settings import RETENTION
 
 ROOT = Path(__file__).parent.parent
 """Name of an image in AWS's own registry."""
@@ -54,12 +54,8 @@ def make_service(
         container_insights_v2=ecs.ContainerInsights.ENABLED,
         enable_fargate_capacity_providers=True,
     )
-    log_group = logs.LogGroup(
-        scope,
-        "Logs",
-        retention=logs.RetentionDays[RETENTION[config.log_retention_days]],
-        removal_policy=RemovalPolicy.DESTROY,
-    )
+    log_group = make_log_group(scope, config, "Logs")
+    service_metrics.make_filters(scope, config, log_group)
     task = _make_task(scope, config, log_group, public_url=public_url, tile_store=tile_store)
     group = ec2.SecurityGroup(
         scope, "TaskGroup", vpc=network.vpc, description="Tasks that make the tiles", allow_all_outbound=False
@@ -129,13 +125,14 @@ def _make_task(
         "TILERY_TRUSTED_PROXIES": config.vpc_cidr,
         "TILERY_LOG_FORMAT": "json",
         "TILERY_LOG_REQUESTS": "failed",  # each GB of a log costs, and the load balancer can write a line for each
+        **service_metrics.environment(scope, config),
     }
     if tile_store:
         environment["TILERY_TILE_STORE"] = f"s3://{tile_store.bucket_name}/tiles/"
     partition = Stack.of(scope).partition
     for statement in config.read_statements(partition):
         task.add_to_task_role_policy(iam.PolicyStatement.from_json(statement))
-    for allowed in store_statements(tile_store) if tile_store else ():
+    for allowed in (*(store_statements(tile_store) if tile_store else ()), *key_statements(scope, config)):
         task.add_to_task_role_policy(allowed)
     linux = ecs.LinuxParameters(scope, "Linux", init_process_enabled=True)
     linux.drop_capabilities(ecs.Capability.ALL)

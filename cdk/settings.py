@@ -154,8 +154,21 @@ class Settings(BaseSettings):
     """Access logs of the load balancer, in a bucket, for ``log_retention_days``."""
     alarm_email: str | None = Field(None, pattern=r"^\S+@\S+\.\S+$", validation_alias=_stack("ALARM_EMAIL"))
     """Address that alarms are sent to."""
+    alarm_topic_arn: str | None = Field(
+        None, pattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+$", validation_alias=_stack("ALARM_TOPIC_ARN")
+    )
+    """ARN of an SNS topic that exists, in the stack's region, that alarms are sent to as well: of a pager, a chat or a
+    queue."""
     budget: int | None = Field(None, gt=0, validation_alias=_stack("BUDGET"))
-    """Dollars a month; ``alarm_email`` is told when the forecast passes them."""
+    """Dollars a month; ``alarm_email``, or else ``alarm_topic_arn``, is told when the forecast passes them."""
+    service_metrics: bool = Field(True, validation_alias=_stack("SERVICE_METRICS"))
+    """Metrics that the service itself counts, in tasks: renders, caches, queue, problems. Six dollars a month, and with
+    them alarms on sources that refuse and on a service that is too busy."""
+    kms_key_arn: str | None = Field(
+        None, pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$", validation_alias=_stack("KMS_KEY_ARN")
+    )
+    """ARN of a KMS key, in the stack's region, for buckets and logs; sources encrypted with it can be read. Not set:
+    AWS's own keys. The access logs of a load balancer have AWS's own key in any case: ELB writes with no other."""
     protect: bool | None = Field(None, validation_alias=_stack("PROTECT"))
     """Protect the stack and the load balancer from deletion. Not set: in production."""
 
@@ -269,6 +282,8 @@ class Settings(BaseSettings):
         "lambda_zip",
         "lambda_image",
         "test_source",
+        "alarm_topic_arn",
+        "kms_key_arn",
         mode="before",
     )
     @classmethod

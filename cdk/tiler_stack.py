@@ -10,6 +10,8 @@ from constructs import Construct
 
 from cdk.buckets import make_bucket
 from cdk.config import StackConfig
+from cdk.encryption import key_of
+from cdk.notices import warn_of_silence
 from cdk.settings import SECRETS
 from cdk.tags import tag
 
@@ -34,11 +36,13 @@ class TilerStack(Stack):
         """Whether the bucket is an S3 website, which callers ask first."""
         self.store: s3.Bucket | None = None
         if config.has_store:
-            self.store = make_bucket(self, "TileStore", days=config.tile_store_expiry_days, website=self.website)
+            days, key = config.tile_store_expiry_days, key_of(self, config)
+            self.store = make_bucket(self, "TileStore", days=days, website=self.website, key=key)
 
     def warn_of_settings(self, *, place: str) -> None:
-        """Say while deploying what an operator might not want: secrets in ``place``, and nothing to read."""
+        """Say while deploying what an operator might not want: secrets in ``place``, nothing to read, nobody told."""
         note = Annotations.of(self)
+        warn_of_silence(self, self._config)
         if named := sorted(set(self._config.env) & set(SECRETS)):
             note.add_warning_v2(
                 "tilery:secret",

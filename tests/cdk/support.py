@@ -143,6 +143,14 @@ class Template:
         assert len(found) == 1, (part, kind, len(found))
         return found[0]
 
+    def alarms(self) -> dict[str, dict[str, Any]]:
+        """The alarms by the last part of their names."""
+        return {alarm["AlarmName"].rpartition("-")[2]: alarm for alarm in self.all("CloudWatch::Alarm")}
+
+    def said(self) -> str:
+        """Warnings and errors that the command prints."""
+        return "".join(p.read_text() for p in (self.folder / "manifest.json", *self.folder.glob("*metadata*")))
+
     def every_statement(self) -> list[dict[str, Any]]:
         """What all roles together may do."""
         inline = [

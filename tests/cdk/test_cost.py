@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
-from cdk import cost, prices
+from cdk import cost, metric_names, prices
 from cdk.config import StackConfig, load
 from cdk.cost import Traffic
+from tests.cdk.support import ROOT, Template, alone
 
 
 def one(monkeypatch: pytest.MonkeyPatch, **settings: str) -> StackConfig:
@@ -53,14 +57,14 @@ def test_a_million_tiles_in_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_the_lambda_stack_costs_beside_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gigabyte's snapshot all month is 2,628,000 s of 0.0000015046 dollars; four alarms watch five metrics."""
+    """A gigabyte's snapshot all month is 2,628,000 s of 0.0000015046 dollars; four alarms watch six metrics."""
     plain = cost.on_lambda(one(monkeypatch, MEMORY="1024"), Traffic(tiles=0))
     assert line(plain, "SnapStart") == pytest.approx(3.954, abs=0.001)
-    assert cost.total(plain) == pytest.approx(3.954 + 0.50, abs=0.001)
+    assert cost.total(plain) == pytest.approx(3.954 + 0.60, abs=0.001)
     without = cost.on_lambda(one(monkeypatch, SNAP_START="0"), Traffic(tiles=0))
-    assert cost.total(without) == pytest.approx(0.50)
+    assert cost.total(without) == pytest.approx(0.60)
     image = cost.on_lambda(one(monkeypatch, SNAP_START="1", LAMBDA_PACKAGE="image"), Traffic(tiles=0))
-    assert cost.total(image) == pytest.approx(0.50), "an image has no snapshot"
+    assert cost.total(image) == pytest.approx(0.60), "an image has no snapshot"
 
 
 def test_an_http_api_costs_a_dollar_for_a_million_requests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,5 +106,72 @@ def test_the_table_says_what_an_operator_asks(monkeypatch: pytest.MonkeyPatch) -
     text = cost.table(one(monkeypatch), Traffic(tiles=10e6))
     assert text.count("\n  * ") == 6
     assert prices.READ in text
-    assert "With no tiles at all the first costs 61.71 a month" in text
+    assert "With no tiles at all the first costs 71.51 a month" in text
     assert "million tiles a month" in text
+
+
+def billed(template: Template) -> int:
+    """Metrics that alarms watch: one, or each of those that an expression calculates with."""
+    return sum(
+        len([m for m in alarm.get("Metrics", []) if "MetricStat" in m]) or 1
+        for alarm in template.all("CloudWatch::Alarm")
+    )
+
+
+ZONE = {"DOMAIN": "tiles.example.com", "HOSTED_ZONE_ID": "Z0123456789", "HOSTED_ZONE_NAME": "example.com"}
+CERTIFICATE = {"CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"SERVICE_METRICS": "0", "MAX_ECS_INSTANCES": "2"},
+        ZONE,
+        {"CLOUDFRONT": "1"} | ZONE | CERTIFICATE,
+        {"RELEASE": "blue-green", "CLOUDFRONT": "1"},
+        {"LAMBDA_FRONT": "http-api"} | ZONE,
+    ],
+)
+def test_alarms_and_metrics_are_counted_as_the_template_has_them(settings: dict[str, str]) -> None:
+    config = StackConfig(
+        **{f"TILERY_STACK_{name}": value for name, value in ({"SOURCES": "s3://imagery/"} | settings).items()}
+    )
+    tasks = alone("ecs", SOURCES="s3://imagery/", **settings)
+    assert cost.ecs_alarm_metrics(config) == billed(tasks)
+    assert cost.scaling_alarms(config) == 2 * len(tasks.all("ApplicationAutoScaling::ScalingPolicy"))
+    assert len(tasks.all("Logs::MetricFilter")) == (len(metric_names.FIELDS) if config.service_metrics else 0)
+    assert cost.lambda_alarm_metrics(config) == billed(alone("lambda", SOURCES="s3://imagery/", **settings))
+
+
+def test_tiles_a_second_are_those_of_the_benchmark_everywhere() -> None:
+    measured = json.loads((ROOT / "bench" / "task_sizes.json").read_text())["tiles_per_second"]
+    whole = (ROOT / "docs" / "performance.md").read_text()
+    bold = re.findall(r"^\| ([\d.]+), \d+ \| \*\*.+?\*\* \| (\d+) \|", whole, re.MULTILINE)
+    assert {cpus: int(tiles) for cpus, tiles in bold} == measured
+    guide = (ROOT / "docs" / "deploy-ecs.md").read_text()
+    table = re.findall(r"^\| ([\d.]+) vCPU, .+? \| (\d+) \|", guide, re.MULTILINE)
+    assert {cpus: int(tiles) for cpus, tiles in table} == measured
+
+
+def test_a_task_makes_what_was_measured() -> None:
+    assert cost.tiles_a_second(0.5) == 200
+    assert cost.tiles_a_second(4) == 2 * cost.tiles_a_second(2), "as many for a vCPU as the largest that was measured"
+
+
+def test_what_the_pages_say_of_the_bill_is_what_the_command_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"ARCHITECTURE": "X86_64", "MIN_ECS_INSTANCES": "2", "TASK_CPU": "512", "TASK_MEMORY": "1024"}
+    config = one(monkeypatch, **values)
+    idle, busy = Traffic(tiles=0), Traffic(tiles=10e6)
+    tasks, function = round(cost.total(cost.ecs(config, idle))), round(cost.total(cost.on_lambda(config, idle)))
+    even = round((cost.break_even(config, Traffic()) or 0) / 1e6)
+    pages = {name: (ROOT / name).read_text() for name in ("README.md", "docs/deploy-ecs.md", "docs/deploy-lambda.md")}
+    assert f"**about {tasks} dollars a month when nobody" in pages["README.md"]
+    assert f"**about {tasks} dollars a month when nobody" in pages["docs/deploy-ecs.md"]
+    assert f"about {tasks} dollars a month |" in pages["docs/deploy-lambda.md"]
+    assert f"**about {function} dollars a month when nobody asks**" in pages["README.md"]
+    assert f"up to some {even} million tiles a month" in pages["README.md"]
+    assert f"up to some {even} million tiles a month" in pages["docs/deploy-lambda.md"]
+    ten = (round(cost.total(cost.on_lambda(config, busy))), round(cost.total(cost.ecs(config, busy))))
+    row = "| ten million tiles of 40 kB | about {} dollars | about {} dollars |".format(*ten)
+    assert row in pages["docs/deploy-lambda.md"]

@@ -221,15 +221,17 @@ def test_there_is_something_to_look_at(name: str) -> None:
     template = of(name)
     assert {group["RetentionInDays"] for group in template.all("Logs::LogGroup")} == {14}
     assert "Logs" in function(template)["LoggingConfig"]["LogGroup"]["Ref"]
-    alarms = {alarm["AlarmName"].rpartition("-")[2]: alarm for alarm in template.all("CloudWatch::Alarm")}
-    assert set(alarms) == {"Errors", "Failures", "Slow", "Throttles"}
+    alarms = template.alarms()
+    at_the_edge = {"EdgeErrors"} if name in {"edge", "store-first"} else set()
+    certified = {"Certificate"} if name in {"edge", "api"} else set()
+    assert set(alarms) == {"Errors", "Failures", "Slow", "Throttles"} | at_the_edge | certified
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in alarms.values())
     assert alarms["Slow"]["Threshold"] == 800 * function(template)["Timeout"]
     assert alarms["Throttles"]["MetricName"] == "Throttles"
     counted = {metric["MetricStat"]["Metric"]["MetricName"] for metric in alarms["Failures"]["Metrics"][1:]}
     assert counted == ({"5xx", "Count"} if name in {"api", "website"} else {"Url5xxCount", "UrlRequestCount"})
     template.one("CloudWatch::Dashboard")
-    assert {"Url", "DashboardUrl", "LogGroup", "FunctionName"} <= set(template.whole["Outputs"])
+    assert {"Url", "DashboardUrl", "LogGroup", "FunctionName", "FunctionRoleArn"} <= set(template.whole["Outputs"])
     if name == "production":
         assert template.one("SNS::Subscription")["Endpoint"] == "maps@example.com"
         assert all(alarm["AlarmActions"] for alarm in alarms.values())

@@ -282,7 +282,8 @@ def test_without_those_traffic_is_shifted_at_once() -> None:
 def test_alarms_see_whichever_group_has_the_traffic() -> None:
     template = synthesised("pipeline")
     alarms = {alarm["AlarmName"].rpartition("-")[2]: alarm for alarm in template.all("CloudWatch::Alarm")}
-    assert [dimension["Name"] for dimension in alarms["Slow"]["Dimensions"]] == ["LoadBalancer"]
+    for metric in (metric for metric in alarms["Slow"]["Metrics"] if "MetricStat" in metric):
+        assert [dimension["Name"] for dimension in metric["MetricStat"]["Metric"]["Dimensions"]] == ["LoadBalancer"]
     unhealthy = [metric["MetricStat"]["Metric"] for metric in alarms["Unhealthy"]["Metrics"] if "MetricStat" in metric]
     assert len(unhealthy) == 2
     policies = template.all("ApplicationAutoScaling::ScalingPolicy")
