@@ -111,7 +111,7 @@ $(VENV)/.develop: requirements/dev.txt $(VENV)/.service
 
 # Scripts and styles of the pages, copied from npm packages.
 node_modules/.made: package.json package-lock.json
-	@command -v npm >/dev/null || { echo 'npm was not found; Node 20 or newer brings it.' >&2; exit 1; }
+	@command -v npm >/dev/null || { echo 'npm was not found; Node 22 or newer brings it.' >&2; exit 1; }
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

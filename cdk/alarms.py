@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -47,6 +49,11 @@ def make_alarm(
         if when_silent
         else cloudwatch.TreatMissingData.NOT_BREACHING,
     )
+
+
+def written_name(alarm: cloudwatch.Alarm) -> str:
+    """Return the name as it is written: by a reference CDK would warn of a circle that there is not."""
+    return cast("cloudwatch.CfnAlarm", alarm.node.default_child).alarm_name or ""
 
 
 def of_many(requests: cloudwatch.IMetric, value: cloudwatch.IMetric, label: str) -> cloudwatch.MathExpression:

@@ -8,6 +8,7 @@ from aws_cdk import Annotations
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
+from cdk.alarms import written_name
 from cdk.balancer import make_balancer
 from cdk.config import StackConfig
 from cdk.dashboard import make_dashboard
@@ -57,8 +58,9 @@ class EcsStack(TilerStack):
             make_release(self, config, balancer, service, rollback)
         else:
             service.fargate.enable_deployment_alarms(
-                [alarm.alarm_name for alarm in rollback], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+                [written_name(alarm) for alarm in rollback], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             )
+            service.fargate.node.add_dependency(*rollback)
         alarms = make_alarms(self, config, balancer, service, rollback)
         make_dashboard(self, config, balancer, service, alarms)
         self._warn(config)

@@ -68,8 +68,19 @@ def test_a_bad_deployment_takes_itself_back(name: str) -> None:
     assert (deployment["MinimumHealthyPercent"], deployment["MaximumPercent"]) == (100, 200)
     assert deployment["Alarms"]["Enable"] is True
     assert deployment["Alarms"]["Rollback"] is True
-    named = {name["Ref"].partition("Alarm")[0] for name in deployment["Alarms"]["AlarmNames"]}
-    assert named == {"TargetErrors", "Slow", "Unhealthy", "SourceDenied"}
+    template = synthesised(name)
+    alarms = {
+        n: r["Properties"]["AlarmName"]
+        for n, r in template.whole["Resources"].items()
+        if r["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    named = deployment["Alarms"]["AlarmNames"]
+    assert {text.rpartition("-")[2] for text in named} == {"TargetErrors", "Slow", "Unhealthy", "SourceDenied"}
+    (service,) = (r for r in template.whole["Resources"].values() if r["Type"] == "AWS::ECS::Service")
+    assert {n for n, text in alarms.items() if text in named} <= set(service["DependsOn"]), (
+        "they have to be there first"
+    )
+    assert "circular dependency" not in template.said(), "CDK warns of one where alarms are named by reference"
 
 
 @EVERY
