@@ -1,8 +1,10 @@
 # The service. Builds with any Docker or Podman, for amd64 and arm64: docker build -t tilery .
 ARG PYTHON_VERSION=3.13
+# @sha256:… binds a build to one base image; a release says which (.github/workflows/release.yml)
+ARG BASE_DIGEST=
 
 # rasterio's wheels take the XML parser from the system, and the slim image has none
-FROM python:${PYTHON_VERSION}-slim AS base
+FROM python:${PYTHON_VERSION}-slim${BASE_DIGEST} AS base
 RUN ldconfig -p | grep -q libexpat.so.1 \
     || (apt-get update -qq && apt-get install -y -qq --no-install-recommends libexpat1 >/dev/null \
         && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin)

@@ -5,9 +5,11 @@
 #
 # The image begins with the same base as the service's, not with AWS's, so that what is tested is what ships.
 ARG LAMBDA_PYTHON=3.13
+# @sha256:… binds a build to one base image; a release says which (.github/workflows/release.yml)
+ARG BASE_DIGEST=
 
 # rasterio's wheels take the XML parser from the system, and the slim image has none
-FROM python:${LAMBDA_PYTHON}-slim AS base
+FROM python:${LAMBDA_PYTHON}-slim${BASE_DIGEST} AS base
 RUN ldconfig -p | grep -q libexpat.so.1 \
     || (apt-get update -qq && apt-get install -y -qq --no-install-recommends libexpat1 >/dev/null \
         && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin)

@@ -3,7 +3,8 @@
     python docker/trim.py SITE_PACKAGES [--strip] [--sourceless]
 
 Removed are tests, type stubs, C sources and headers, the codecs of imagecodecs that nobody here calls, and the shared
-libraries that nothing needs any more. ``--strip`` takes the symbols out of libraries, whatever processor they are for.
+libraries that nothing needs any more. Texts of licences stay, as most of them ask for. ``--strip`` takes the symbols
+out of libraries, whatever processor they are for.
 ``--sourceless`` keeps compiled modules in the place of their sources: for a Lambda package, where every
 megabyte is a part of the cold start. Used by the image and by the Lambda package; standard library only.
 """
@@ -38,7 +39,6 @@ PARTS = (
     "pip",
     "setuptools",
     "_distutils_hack",
-    "imagecodecs/licenses",
     "imagecodecs/numcodecs.py",
 )
 """What goes by name: what builds extensions, and installers."""

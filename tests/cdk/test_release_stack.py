@@ -253,7 +253,7 @@ def test_a_release_of_tasks_is_blue_and_green() -> None:
         "DEPLOYMENT_STOP_ON_REQUEST",
         "DEPLOYMENT_STOP_ON_ALARM",
     ]
-    assert len(group["AlarmConfiguration"]["Alarms"]) == 3
+    assert len(group["AlarmConfiguration"]["Alarms"]) == 4
     routing = template.one("CodeDeploy::DeploymentConfig")
     assert routing["ComputePlatform"] == "ECS"
     assert routing["TrafficRoutingConfig"]["Type"] == "TimeBasedCanary"

@@ -53,6 +53,9 @@ def test_every_codec_that_is_called_stays(trim: ModuleType, tmp_path: Path) -> N
     trim.remove(trim.unwanted(tmp_path))
     trim.remove(trim.orphans(tmp_path))
     assert trim.size(tmp_path) < before / 4
+    licences = {path.name for path in (SITE / "imagecodecs" / "licenses").iterdir()}
+    assert licences
+    assert {path.name for path in (tmp_path / "imagecodecs" / "licenses").iterdir()} == licences
     script = f"import imagecodecs; print(imagecodecs.__file__); [getattr(imagecodecs, n) for n in {sorted(names)!r}]"
     done = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False

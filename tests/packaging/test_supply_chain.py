@@ -1,0 +1,68 @@
+"""Bills of materials name what ships, and workflows run what the Makefile has, with actions that nobody can change."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    return [step for job in jobs for step in job["steps"]]
+
+
+def targets() -> set[str]:
+    """Targets of all makefiles, without those that are files."""
+    files = [ROOT / "Makefile", *ROOT.glob("docker/*.mk"), *ROOT.glob("cdk/*.mk")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return {*re.findall(r"^([a-z-]+):", text, re.MULTILINE), ".demo/.made"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_call_targets_and_files_that_there_are(path: Path) -> None:
+    called = 0
+    for step in steps(path):
+        for command in re.findall(r"\bmake ([^&|;\n]+)", step.get("run", "")):
+            words = [word for word in command.split() if "=" not in word]
+            assert set(words) <= targets()
+            called += len(words)
+        for script in re.findall(r"\bbash (\S+)", step.get("run", "")):
+            assert (ROOT / script).is_file()
+            called += 1
+    assert called > 2
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_bound_to_a_commit_and_named_by_version(path: Path) -> None:
+    used = re.findall(r"uses: *(\S+)(.*)", path.read_text(encoding="utf-8"))
+    assert used
+    for action, comment in used:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action)
+        assert re.match(r" # v\d+\.\d+\.\d+", comment), "what Dependabot reads"
+
+
+def test_nothing_may_do_more_than_its_job_says() -> None:
+    for path in WORKFLOWS:
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert workflow["permissions"] == {}
+        assert all("permissions" in job and "timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+def test_the_bill_of_materials_of_the_pages_names_what_is_copied_into_them() -> None:
+    command = ["npm", "sbom", "--package-lock-only", "--omit", "dev", "--sbom-format", "cyclonedx"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {part["name"]: part["version"] for part in json.loads(done.stdout)["components"]}
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert {name: found[name] for name in wanted} == {name: lock[f"node_modules/{name}"]["version"] for name in wanted}
+    assert "aws-cdk" not in found
