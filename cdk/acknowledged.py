@@ -32,8 +32,9 @@ REASONS = {
 """Rules of cdk-nag's AwsSolutions that this project answers, and the answers."""
 
 ANY = (
-    "Actions for which AWS defines no resources: ecr:GetAuthorizationToken, what describes load balancers, and "
-    "ecs:CreateTaskSet, which a condition binds to the one cluster. Nothing else of a role is on all resources."
+    "Actions for which AWS defines no resources: ecr:GetAuthorizationToken, what describes load balancers, the network "
+    "interfaces of a function in a network, and ecs:CreateTaskSet, which a condition binds to the one cluster. Nothing "
+    "else of a role is on all resources."
 )
 SETS = "Task sets of this one service, which CodeDeploy itself makes and names."
 ALARMS = "CodeDeploy reads the state of alarms, of this account; it may do nothing with them."

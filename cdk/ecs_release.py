@@ -17,6 +17,8 @@ from constructs import Construct
 from cdk.balancer import CONTAINER, PORT, Balancer
 from cdk.codedeploy import ROLLBACK, make_role, routing
 from cdk.config import StackConfig
+from cdk.ecs_check import HOOK, make_check, may_check, may_report
+from cdk.network import Network
 from cdk.service import Service
 
 ROLLBACK_TIME = Duration.minutes(10)
@@ -30,6 +32,7 @@ def make_release(
     config: StackConfig,
     balancer: Balancer,
     service: Service,
+    network: Network,
     alarms: tuple[cloudwatch.Alarm, ...],
 ) -> codedeploy.EcsDeploymentGroup:
     """CodeDeploy's application and deployment group, and as outputs what ``make release`` has to know."""
@@ -61,11 +64,15 @@ def make_release(
         role=role.without_policy_updates(),
     )
     group.node.add_dependency(role)
+    check = make_check(scope, config, network, balancer, service)
+    may_report(scope, check, group)
+    may_check(scope, role, check)
     for name, value in {
         "ReleaseApplication": application.application_name,
         "ReleaseGroup": group.deployment_group_name,
         "TaskDefinition": service.task.task_definition_arn,
         "Container": f"{CONTAINER}:{PORT}",
+        "ReleaseCheck": f"{HOOK}:{check.function_name}",
     }.items():
         CfnOutput(scope, name, value=value)
     return group

@@ -55,7 +55,7 @@ class EcsStack(TilerStack):
                 container.add_environment(name, value)
         rollback = make_rollback_alarms(self, config, balancer)
         if balancer.green:
-            make_release(self, config, balancer, service, rollback)
+            make_release(self, config, balancer, service, network, rollback)
         else:
             service.fargate.enable_deployment_alarms(
                 [written_name(alarm) for alarm in rollback], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM

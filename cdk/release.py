@@ -42,7 +42,12 @@ def appspec(outputs: dict[str, str]) -> dict[str, Any]:
         "LoadBalancerInfo": {"ContainerName": container, "ContainerPort": int(port)},
         "PlatformVersion": "LATEST",
     }
-    return {"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": service}}]}
+    told: dict[str, Any] = {"version": 0.0}
+    told["Resources"] = [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": service}}]
+    if check := outputs.get("ReleaseCheck"):  # asks the new tasks before they get traffic
+        hook, _, function = check.partition(":")
+        told["Hooks"] = [{hook: function}]
+    return told
 
 
 def start(outputs: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -134,9 +135,10 @@ CERTIFICATE = {"CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificat
     ],
 )
 def test_alarms_and_metrics_are_counted_as_the_template_has_them(settings: dict[str, str]) -> None:
-    config = StackConfig(
-        **{f"TILERY_STACK_{name}": value for name, value in ({"SOURCES": "s3://imagery/"} | settings).items()}
-    )
+    values: dict[str, Any] = {
+        f"TILERY_STACK_{name}": value for name, value in ({"SOURCES": "s3://imagery/"} | settings).items()
+    }
+    config = StackConfig(**values)
     tasks = alone("ecs", SOURCES="s3://imagery/", **settings)
     assert cost.ecs_alarm_metrics(config) == billed(tasks)
     assert cost.scaling_alarms(config) == 2 * len(tasks.all("ApplicationAutoScaling::ScalingPolicy"))

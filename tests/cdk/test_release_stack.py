@@ -314,6 +314,53 @@ def test_codedeploy_may_release_this_service_and_no_other() -> None:
     assert len(by_action["elasticloadbalancing:ModifyListener"]["Resource"]) == 2
 
 
+def test_new_tasks_are_asked_before_they_get_traffic() -> None:
+    """Through no door that the internet has, and by functions that may do nothing else."""
+    template = synthesised("pipeline")
+    functions = {
+        name.rstrip("0123456789ABCDEF"): r["Properties"]
+        for name, r in template.whole["Resources"].items()
+        if r["Type"] == "AWS::Lambda::Function"
+    }
+    assert set(functions) == {"Check", "Ask"}
+    assert "VpcConfig" not in functions["Check"], "CodeDeploy is told over the internet"
+    assert functions["Ask"]["VpcConfig"]["SecurityGroupIds"]
+    group = template.named("AskGroup", "EC2::SecurityGroup")
+    assert "SecurityGroupIngress" not in group
+    egress = [r for r in template.all("EC2::SecurityGroupEgress") if "AskGroup" in json.dumps(r["GroupId"])]
+    assert [(r["FromPort"], "TaskGroup" in json.dumps(r["DestinationSecurityGroupId"])) for r in egress] == [
+        (8080, True)
+    ]
+    assert {a for s in template.role_statements("CheckRole") for a in actions(s)} == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "lambda:InvokeFunction",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeTargetHealth",
+    }
+    (report,) = template.role_statements("CheckMayReport")
+    assert actions(report) == ["codedeploy:PutLifecycleEventHookExecutionStatus"]
+    assert "Release" in json.dumps(report["Resource"])
+    (call,) = template.role_statements("ReleaseMayCheck")
+    assert (actions(call), "Check" in json.dumps(call["Resource"])) == (["lambda:InvokeFunction"], True)
+    assert "AfterInstall:" in json.dumps(template.whole["Outputs"]["ReleaseCheck"]["Value"])
+
+
+def test_the_check_knows_the_token_and_the_raster() -> None:
+    token = "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf"
+    template = alone(
+        "ecs",
+        RELEASE="blue-green",
+        CLOUDFRONT="1",
+        SOURCES="s3://imagery/",
+        ACCESS_TOKEN_SECRET=token,
+        TEST_SOURCE="s3://imagery/a.tif",
+    )
+    known = template.named("Ask", "Lambda::Function")["Environment"]["Variables"]
+    assert known["SOURCE"] == "s3://imagery/a.tif"
+    assert known["TOKEN"] == f"{{{{resolve:secretsmanager:{token}:SecretString:::}}}}"
+
+
 def test_a_release_finds_what_it_needs_in_the_outputs() -> None:
     outputs = synthesised("pipeline").whole["Outputs"]
     assert {"ReleaseApplication", "ReleaseGroup", "TaskDefinition", "Container"} <= set(outputs)
