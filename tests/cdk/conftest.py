@@ -9,6 +9,7 @@ import pytest
 
 if importlib.util.find_spec("aws_cdk") is None:
     collect_ignore = [
+        "test_alarms.py",
         "test_checks.py",
         "test_changes.py",
         "test_cloudfront.py",
@@ -16,6 +17,7 @@ if importlib.util.find_spec("aws_cdk") is None:
         "test_lambda_stack.py",
         "test_launch.py",
         "test_release_stack.py",
+        "test_secrecy.py",
         "test_stack.py",
         "test_website.py",
     ]

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cdk import cost, metric_names
+from cdk.config import StackConfig
 from tests.cdk.support import SETTINGS, Template, alone, synthesised
 
 ALWAYS = {
@@ -150,3 +152,38 @@ def test_alarms_tell_whoever_is_named(stack: str) -> None:
     assert len(told(both)) == 2
     for template in (only_topic, both):
         assert "Nobody is told" not in template.said()
+
+
+def billed(template: Template) -> int:
+    """Metrics that alarms watch: one, or each of those that an expression calculates with."""
+    return sum(
+        len([m for m in alarm.get("Metrics", []) if "MetricStat" in m]) or 1
+        for alarm in template.all("CloudWatch::Alarm")
+    )
+
+
+ZONE = {"DOMAIN": "tiles.example.com", "HOSTED_ZONE_ID": "Z0123456789", "HOSTED_ZONE_NAME": "example.com"}
+CERTIFICATE = {"CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"SERVICE_METRICS": "0", "MAX_ECS_INSTANCES": "2"},
+        ZONE,
+        {"CLOUDFRONT": "1"} | ZONE | CERTIFICATE,
+        {"RELEASE": "blue-green", "CLOUDFRONT": "1"},
+        {"LAMBDA_FRONT": "http-api"} | ZONE,
+    ],
+)
+def test_alarms_and_metrics_are_counted_as_the_template_has_them(settings: dict[str, str]) -> None:
+    values: dict[str, Any] = {
+        f"TILERY_STACK_{name}": value for name, value in ({"SOURCES": "s3://imagery/"} | settings).items()
+    }
+    config = StackConfig(**values)
+    tasks = alone("ecs", SOURCES="s3://imagery/", **settings)
+    assert cost.ecs_alarm_metrics(config) == billed(tasks)
+    assert cost.scaling_alarms(config) == 2 * len(tasks.all("ApplicationAutoScaling::ScalingPolicy"))
+    assert len(tasks.all("Logs::MetricFilter")) == (len(metric_names.FIELDS) if config.service_metrics else 0)
+    assert cost.lambda_alarm_metrics(config) == billed(alone("lambda", SOURCES="s3://imagery/", **settings))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
 
-from cdk import cost, metric_names, prices
+from cdk import cost, prices
 from cdk.config import StackConfig, load
 from cdk.cost import Traffic
-from tests.cdk.support import ROOT, Template, alone
+from tests.cdk.support import ROOT
 
 
 def one(monkeypatch: pytest.MonkeyPatch, **settings: str) -> StackConfig:
@@ -109,41 +108,6 @@ def test_the_table_says_what_an_operator_asks(monkeypatch: pytest.MonkeyPatch) -
     assert prices.READ in text
     assert "With no tiles at all the first costs 71.51 a month" in text
     assert "million tiles a month" in text
-
-
-def billed(template: Template) -> int:
-    """Metrics that alarms watch: one, or each of those that an expression calculates with."""
-    return sum(
-        len([m for m in alarm.get("Metrics", []) if "MetricStat" in m]) or 1
-        for alarm in template.all("CloudWatch::Alarm")
-    )
-
-
-ZONE = {"DOMAIN": "tiles.example.com", "HOSTED_ZONE_ID": "Z0123456789", "HOSTED_ZONE_NAME": "example.com"}
-CERTIFICATE = {"CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"SERVICE_METRICS": "0", "MAX_ECS_INSTANCES": "2"},
-        ZONE,
-        {"CLOUDFRONT": "1"} | ZONE | CERTIFICATE,
-        {"RELEASE": "blue-green", "CLOUDFRONT": "1"},
-        {"LAMBDA_FRONT": "http-api"} | ZONE,
-    ],
-)
-def test_alarms_and_metrics_are_counted_as_the_template_has_them(settings: dict[str, str]) -> None:
-    values: dict[str, Any] = {
-        f"TILERY_STACK_{name}": value for name, value in ({"SOURCES": "s3://imagery/"} | settings).items()
-    }
-    config = StackConfig(**values)
-    tasks = alone("ecs", SOURCES="s3://imagery/", **settings)
-    assert cost.ecs_alarm_metrics(config) == billed(tasks)
-    assert cost.scaling_alarms(config) == 2 * len(tasks.all("ApplicationAutoScaling::ScalingPolicy"))
-    assert len(tasks.all("Logs::MetricFilter")) == (len(metric_names.FIELDS) if config.service_metrics else 0)
-    assert cost.lambda_alarm_metrics(config) == billed(alone("lambda", SOURCES="s3://imagery/", **settings))
 
 
 def test_tiles_a_second_are_those_of_the_benchmark_everywhere() -> None:
