@@ -29,8 +29,8 @@ ELSEWHERE = {
     "snapshot_restore_py": "snapshot-restore-py",
 }
 """Packages by what is imported of them, of those that need not be where the tests run."""
-PROVIDED = {"cdk/check_version.py": {"boto3"}}
-"""Imports of texts that run elsewhere, by file: AWS Lambda's runtime has this one."""
+PROVIDED = {"cdk/check_version.py": {"boto3"}, "cdk/check_tasks.py": {"boto3", "botocore"}}
+"""Imports of texts that run elsewhere, by file: AWS Lambda's runtime has these."""
 
 
 def imported(file: Path) -> set[str]:
