@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
-from app.config import shared, sources_file
+from app.config import shared
 from app.config.environment import CommaList, EnvironmentSettings, WrongVariables
 
 _FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
@@ -230,6 +230,8 @@ class Settings(EnvironmentSettings):
             elif self.tile_store_url == self.public_url:
                 problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
         if self.sources_file:
+            from app.config import sources_file  # it needs the library, which the stacks have not
+
             try:
                 sources_file.read(self.sources_file)
             except WrongVariables as error:
