@@ -7,6 +7,7 @@ works on the same layer; 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -15,6 +16,8 @@ import click
 from app.commands import exits, layers, mosaic, publish, service, steps, tiles, versions
 from app.config.environment import WrongVariables
 from tilery.errors import TileryError
+from tilery.storage import disk
+from tilery.storage.policy import WrongSourcesError
 
 
 def main() -> NoReturn:
@@ -34,12 +37,29 @@ def main() -> NoReturn:
         for name, problem in error.problems.items():
             click.echo(f"Error: {name}: {problem}", err=True)
         sys.exit(exits.USAGE)
+    except WrongSourcesError as error:
+        click.echo(f"Error: {error}.", err=True)
+        sys.exit(exits.USAGE)
     except TileryError as error:
         click.echo(f"Error: {error.detail}", err=True)
         if error.private:
             click.echo(f"  ({error.private.strip()})", err=True)
         sys.exit(exits.status_of(error))
+    except BrokenPipeError:  # whoever read the output has enough of it
+        _write_no_more()
+        sys.exit(exits.STORE)
+    except OSError as error:
+        place = f"'{error.filename}'" if error.filename else "A file or folder"
+        click.echo(f"Error: {disk.sentence(error.errno, place=place, use='use')}", err=True)
+        click.echo(f"  ({error})", err=True)
+        sys.exit(exits.STORE)
     sys.exit(0)
+
+
+def _write_no_more() -> None:
+    """Let what is still to be written go nowhere, so that the end of the process finds nothing to complain of."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 @click.group(

@@ -52,6 +52,7 @@ def transcode(
     from tilery.publishing import transcode as step
     from tilery.publishing.gaps import closed
 
+    rasters.need_output(output)
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     compression = profiles.compression(profile, facts, kinds.guess(facts, kinds.sample(file, facts.driver)), quality)
     facts, gaps = closed(facts, own=nodata is None)
@@ -77,6 +78,7 @@ def overviews(file: Path, kind: Any) -> None:
     from tilery.publishing import kinds, rasters
     from tilery.publishing import overviews as step
 
+    rasters.need_output(step.level_file(file, 1))
     facts = rasters.facts(file)
     kind = kind or kinds.guess(facts, kinds.sample(file, facts.driver))
     chosen = step.factors(facts.width, facts.height)
@@ -108,6 +110,7 @@ def vrt(
     from tilery.publishing import vrt as step
     from tilery.publishing import zoom as zooms
 
+    rasters.need_output(output)
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)
     kind = kinds.guess(facts, kinds.sample(file, facts.driver))
     deepest = zooms.maximum(facts, "lambda") if deepest is None else deepest

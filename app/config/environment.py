@@ -1,5 +1,6 @@
-"""Settings from environment variables and ``.env``: what pydantic-settings does, with three rules of ours.
+"""Settings from environment variables and ``.env``: what pydantic-settings does, with rules of ours.
 
+lists       commas between the parts; as JSON, ``["/a,b.tif"]``, where a part has a comma itself
 empty       an empty variable is one that is not set; that of a list empties the list: whoever empties a list of what is
             allowed does not want the default
 names       the first name of a field that is set counts: ours, then those of TiTiler or of AWS

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import MutableMapping
 from functools import cache
+from ipaddress import ip_network
 from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
@@ -20,6 +21,11 @@ from app.config.environment import CommaList, EnvironmentSettings, WrongVariable
 
 _FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+(?::(?:\d{1,5}|\*))?|https?:")
 """A source of ``frame-ancestors`` (CSP 3, 6.4.2), with or without the quotes around ``self``."""
+
+
+_NUMERIC = re.compile(r"[0-9a-fA-F:.]*(?:[.:]|/)[0-9a-fA-F:./]*")
+"""What is meant as an address or a network and not as a name."""
+_ADDRESS = re.compile(r"https?://[^/?#\s]+[^?#\s]*", re.IGNORECASE)
 
 
 def _names(name: str, *fallbacks: str) -> AliasChoices:
@@ -202,11 +208,36 @@ class Settings(EnvironmentSettings):
         """Return a path prefix with a slash before it and none behind it; nothing stays nothing."""
         return f"/{bare}" if (bare := value.strip("/")) else ""
 
-    @field_validator("public_url", "tile_store_url")
+    @field_validator("public_url", "tile_store_url", "s3_endpoint")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         """Return an address without slashes at its end."""
-        return value.rstrip("/") if value else None
+        if not value:
+            return None
+        if not _ADDRESS.fullmatch(value):
+            raise ValueError("it is an address that begins with https:// or http://")
+        return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Return addresses, networks and names; a mistyped network would be one that nobody is in."""
+        for item in value:
+            if _NUMERIC.fullmatch(item):
+                try:
+                    ip_network(item, strict=False)
+                except ValueError:
+                    raise ValueError(f"{item!r} is no address or network, as 10.0.0.0/8") from None
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Return names of hosts, which no request would have with a scheme or a path."""
+        for item in value:
+            if "/" in item:
+                raise ValueError(f"{item!r} is no host name, as tiles.example.com")
+        return value
 
     @property
     def logged_requests(self) -> Literal["all", "failed", "none"]:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +15,20 @@ from pydantic import AliasChoices, Field
 
 
 def split(value: Any) -> Any:
-    """Return the parts of a text with commas; anything else as it is."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    """Return the parts of a text with commas, or of a JSON list of texts; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith('["'):
+        with suppress(ValueError):
+            return tuple(json.loads(value))
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return the text that a variable has for a list."""
+    found = list(parts)
+    plain = ",".join(found)
+    return plain if split(plain) == tuple(found) else json.dumps(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +62,8 @@ SOURCES = SharedSetting(
     default=(),
     explanation="Comma list of what ``url=`` may name: ``s3://bucket/prefix/`` (or ``gs://``, ``az://``), "
     "``https://host/path/``, ``https://*`` (any public address), ``http://127.0.0.1:9000/`` (exactly this host and "
-    "port), ``/directory/``. Redirects are followed to what is listed. Empty: layers of the catalog only.",
+    "port), ``/directory/``, ``/a/single/file.tif``. Redirects are followed to what is listed. Empty: layers of the "
+    "catalog only.",
 )
 CATALOG = SharedSetting(
     names=("TILERY_CATALOG",),

@@ -28,7 +28,7 @@ def whole(path: Path) -> None:
     except SourceError as error:  # of our own making, so the source is not to blame
         private = f"{error.detail} {error.private or ''}"
         if shutil.disk_usage(path.parent).free < rasters.SPARE_SPACE:
-            raise StoreFull("The disk is full; nothing was published.", private=private) from error
+            raise StoreFull("The disk is full.", private=private) from error
         raise CatalogError("A file that was written cannot be read; nothing was published.", private=private) from error
 
 

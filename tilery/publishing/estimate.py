@@ -68,7 +68,7 @@ def _seconds_per_pixel(planned: PublishPlan) -> float:
             opening = warp.warped(
                 path, planned.profile, covered, planned.way, kinds.WARP[planned.kind], add_alpha=False
             )
-        with rasters.failures(path.parent), opening as dataset:
+        with rasters.failures(None), opening as dataset:
             for place in places:
                 window = Window(
                     int((planned.width - side_x) * place), int((planned.height - side_y) * place), side_x, side_y

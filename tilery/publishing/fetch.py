@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tilery.errors import InvalidParameter, SourceError, StoreFull
+from tilery.errors import CatalogError, InvalidParameter, SourceError, StoreFull
 from tilery.publishing.progress import Advance
+from tilery.storage import disk
 from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
@@ -113,7 +114,9 @@ def fetch(found: PublishedSource, target: Path, advance: Advance) -> None:
         part.unlink(missing_ok=True)
         raise SourceError("The source changed while it was fetched; publish again.") from None
     except OSError as error:
-        raise StoreFull("The source cannot be kept here; is the disk full?", private=str(error)) from error
+        kind = StoreFull if error.errno in disk.FULL else CatalogError
+        said = disk.sentence(error.errno, place="The folder to work in").rstrip(".")
+        raise kind(f"{said}; give another --work.", private=str(error)) from error
     finally:
         source.close()
     part.replace(target)

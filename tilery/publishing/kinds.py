@@ -80,7 +80,7 @@ def sample(path: Path, driver: str | None = None) -> Array:
         path: the file.
         driver: what it was opened as before.
     """
-    with rasters.environment(), rasters.reading(path, driver=driver) as dataset, rasters.failures(path.parent):
+    with rasters.environment(), rasters.reading(path, driver=driver) as dataset, rasters.failures(None):
         return sample_of(dataset)
 
 

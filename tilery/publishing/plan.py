@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -223,10 +222,9 @@ def dry_run(order: PublishOptions) -> PublishPlan:
         return plan(order, found, kinds.sample(origin.path, found.driver), origin)
     from tilery.reading.gdal_facts import profile_of
 
-    here = Path(tempfile.gettempdir())
     with (
         fetch.opened(origin.address, origin.stores) as source,
-        rasters.failures(here),
+        rasters.failures(None),
         rasters.reading_remote(source, trust=order.trust) as dataset,
     ):
         return plan(order, known(profile_of(dataset), dataset), kinds.sample_of(dataset), origin)

@@ -134,11 +134,13 @@ def _need_only(order: PublishOptions, origin: fetch.PublishedSource) -> None:
 
 
 def _need_store(store: Store, layer_id: str) -> None:
-    """Check that the store answers, before an hour's work and not after.
+    """Check that the store answers and a directory can be written to, before an hour's work and not after.
 
     Raises:
-        UpstreamError: it does not, or there is no such bucket.
+        StoreFull, UpstreamError: it does not, cannot, or there is no such bucket.
     """
+    if isinstance(store, DirectoryStore):
+        store.need_writable()
     next(iter(store.entries(f"{layer_id}/")), None)
 
 

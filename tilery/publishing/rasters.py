@@ -7,6 +7,7 @@ publisher names a file on purpose, so here every format is taken that leads nowh
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import queue
@@ -33,6 +34,7 @@ from tilery.geo.raster import Bounds, Crs
 from tilery.publishing import harmless
 from tilery.publishing.gaps import known
 from tilery.reading.profile import Profile
+from tilery.storage import disk
 
 if TYPE_CHECKING:
     import rasterio
@@ -44,6 +46,7 @@ BLOCK = 512
 CACHE_MB = 32
 """GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
 _NOT_A_RASTER = "GDAL cannot open this as a raster."
+_A_FOLDER = "This is a folder and not a raster; name one of the files in it."
 _NOT_HARMLESS = (
     "GDAL cannot open this as a raster of a format that holds all of it. What may lead to other files or addresses "
     "(VRT, HDF5, netCDF 4, WMS and others) needs --trust: give it when you trust where the file is from."
@@ -114,7 +117,8 @@ def reading(
                 drivers = [driver] if driver else harmless.drivers_for(path)
                 dataset = DatasetReader(str(path), driver=drivers, sharing=False, **chosen)
     except RasterioIOError as error:
-        raise NotARaster(_NOT_A_RASTER if driver or trust else _NOT_HARMLESS, private=str(error)) from None
+        said = _NOT_A_RASTER if driver or trust else _NOT_HARMLESS
+        raise NotARaster(_A_FOLDER if path.is_dir() else said, private=str(error)) from None
     try:  # no `with`: rasterio's belongs to one thread, and a handle may be closed by another than opened it
         if dataset.count == 0:
             raise UnsupportedRaster("The file holds several rasters or none; name one of them.")
@@ -205,8 +209,12 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def failures(folder: Path) -> Iterator[None]:
-    """What GDAL raises while it reads and writes, as errors that say what to do."""
+def failures(folder: Path | None) -> Iterator[None]:
+    """What GDAL raises while it reads and writes, as errors that say what to do.
+
+    Args:
+        folder: that is written to, or what is read was just written to. None: a source is read.
+    """
     from rasterio._err import CPLE_BaseError
     from rasterio.errors import RasterioError
 
@@ -215,12 +223,44 @@ def failures(folder: Path) -> Iterator[None]:
     except TileryError:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        text = f"{error} {error.__cause__ or ''}"
-        if not folder.is_dir():
-            raise CatalogError("The folder to write to is not there.", private=text) from error
-        if "No space left" in text or shutil.disk_usage(folder).free < SPARE_SPACE:
-            raise StoreFull("The disk is full; nothing was published.", private=text) from error
+        text = f"{error} {error.__cause__ or ''}".strip()
+        if folder is not None and (told := _told_of_disk(folder, text)) is not None:
+            raise told from error
         raise BrokenRaster("A part of the raster cannot be read or written.", private=text) from error
+
+
+def _told_of_disk(folder: Path, text: str) -> CatalogError | None:
+    """The error that is the folder's or its disk's fault; None where neither can be told to be.
+
+    GDAL has no numbers for what the operating system says, so it is found in the text, or the same is tried again.
+    """
+    number = disk.number_in(text)
+    if number is None and (refused := disk.refusal(folder)) is not None:
+        number = refused.errno
+        if number not in disk.FULL:
+            return CatalogError(disk.why_not(folder, refused), private=text)
+    if number is None and shutil.disk_usage(folder).free < SPARE_SPACE:
+        number = errno.ENOSPC
+    if number is None:
+        return None
+    kind = StoreFull if number in disk.FULL else CatalogError
+    return kind(disk.sentence(number, place="The target folder"), private=text)
+
+
+def need_output(path: Path) -> None:
+    """Check that a file can be written, before an hour's work and not after.
+
+    Raises:
+        CatalogError: it cannot; the text says why.
+    """
+    if path.is_dir():
+        raise CatalogError(disk.sentence(errno.EISDIR, place="The target"), private=str(path))
+    if path.exists() and not path.is_file():
+        raise CatalogError("The target is there already, and is not a file.", private=str(path))
+    refused = disk.refusal(path.parent)
+    if refused is not None:
+        kind = StoreFull if refused.errno in disk.FULL else CatalogError
+        raise kind(disk.why_not(path.parent, refused), private=str(path.parent))
 
 
 class Handles:

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from tilery.errors import CatalogError, Conflict
+from tilery.errors import CatalogError, Conflict, StoreFull
+from tilery.storage import disk
 
 
 class Workplace:
@@ -127,9 +128,9 @@ def _lock_file(folder: Path) -> IO[bytes]:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / "lock").open("ab")
     except OSError as error:
-        raise CatalogError(
-            "The folder to work in cannot be written to; give another --work.", private=str(error)
-        ) from error
+        said = disk.sentence(error.errno, place="The folder to work in").rstrip(".")
+        kind = StoreFull if error.errno in disk.FULL else CatalogError
+        raise kind(f"{said}; give another --work.", private=str(error)) from error
 
 
 def _is_lock_of(lock: IO[bytes], folder: Path) -> bool:

@@ -6,7 +6,7 @@ later; no second parser ever sees the text. The one thing that cannot be decided
 is decided by `tilery.storage.bytes` right before it connects.
 
 An entry of the sources ends with a slash when it names a folder, as ``s3://bucket/prefix/``; without one it names a
-single object, or the folder of that name.
+single object, or the folder of that name. Of a path on this machine the disk says which of the two it is.
 """
 
 from __future__ import annotations
@@ -57,10 +57,18 @@ class WrongSourcesError(ValueError):
     def __init__(self, entry: str, reason: str, variable: str) -> None:
         """Say which entry of which setting is wrong, and why."""
         super().__init__(f"{variable}: {entry!r} {reason}")
+        self.entry = entry
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Directory:
+    given: str
+    real: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PermittedFile:
     given: str
     real: str
 
@@ -85,7 +93,7 @@ class _AnyPublicHost:
     """``https://*``"""
 
 
-_Entry = _Directory | _PermittedBucket | _Host | _AnyPublicHost
+_Entry = _Directory | _PermittedFile | _PermittedBucket | _Host | _AnyPublicHost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +111,8 @@ class Policy:
         Args:
             entries: as `app.config.settings.Settings.sources` has them.
             variable: the setting that they come from, for the message of an error.
-            check_directories: whether directories must exist. Not where the stacks are made: that is another machine.
+            check_directories: whether files and directories must exist. Not where the stacks are made: that is another
+                machine.
 
         Raises:
             WrongSourcesError: an entry has no meaning.
@@ -192,10 +201,10 @@ class Policy:
     def _locate_file(self, path: str) -> FileLocation:
         if path.startswith("//"):
             raise _refused("path of another machine")
-        directories = [entry for entry in self.entries if isinstance(entry, _Directory)]
+        entries = [entry for entry in self.entries if isinstance(entry, _Directory | _PermittedFile)]
         # First by the text alone, so that a path outside is not even looked at on disk.
         plain = os.path.normpath(path)
-        if not any(_is_inside(plain, folder) for entry in directories for folder in (entry.given, entry.real)):
+        if not any(_holds(entry, plain, place) for entry in entries for place in (entry.given, entry.real)):
             raise _refused(f"path {plain}")
         try:
             real = os.path.realpath(path)
@@ -207,7 +216,7 @@ class Policy:
             mode = stat.S_IFREG  # nothing there: opening it will say so
         except OSError as error:
             raise _refused(f"path {plain}: {error}") from None
-        if not any(_is_inside(real, entry.real) for entry in directories):
+        if not any(_holds(entry, real, entry.real) for entry in entries):
             raise _refused(f"path {plain} leads to {real}")
         if not stat.S_ISREG(mode):
             raise _refused(f"path {real} is not a regular file")
@@ -258,7 +267,7 @@ def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
     try:
         _check_text(text)
         if text.startswith("/") or text.lower().startswith("file:"):
-            return _directory(text if text.startswith("/") else _path_of_file_url(text), check_directories)
+            return _on_disk(text if text.startswith("/") else _path_of_file_url(text), check_directories)
         if text.lower().startswith(("s3:", "gs:", "az:")):
             return _bucket(text)
         if text in {"https://*", "https://*/"}:
@@ -276,14 +285,16 @@ def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
     )
 
 
-def _directory(path: str, check: bool) -> _Directory:
+def _on_disk(path: str, check: bool) -> _Directory | _PermittedFile:
     given, real = os.path.normpath(path), os.path.realpath(path)
     if path.startswith("//"):
         raise ValueError("begins with two slashes")
     if real in _NO_DIRECTORIES or any(_is_inside(real, folder) for folder in _NO_DIRECTORIES[1:]):
         raise ValueError("is not a folder of rasters")
-    if check and not os.path.isdir(real):  # noqa: PTH112  real is text
-        raise ValueError("is not a directory on this machine")
+    if check and os.path.isfile(real) and not path.endswith("/"):  # noqa: PTH113  real is text
+        return _PermittedFile(given=given, real=real)
+    if check and not os.path.isdir(real):  # noqa: PTH112  the same
+        raise ValueError("is not a directory or file on this machine")
     return _Directory(given=given, real=real)
 
 
@@ -433,6 +444,11 @@ def _check_segments(path: str) -> None:
             raise _not_a_location("it has control characters")
         path = decoded
     raise _refused("a path encoded again and again")
+
+
+def _holds(entry: _Directory | _PermittedFile, path: str, place: str) -> bool:
+    """Whether a path is in the entry, for which ``place`` stands: its own path, or the one where links lead."""
+    return path == place if isinstance(entry, _PermittedFile) else _is_inside(path, place)
 
 
 def _is_inside(path: str, folder: str) -> bool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tilery.errors import Conflict, NotFound, StoreFull, UpstreamError
+from tilery.errors import Conflict, NotFound, StoreFull, TileryError, UpstreamError
+from tilery.storage import disk
 from tilery.storage.objects.protocol import Blob, Entry
 
 _PART = 8 << 20
@@ -49,6 +49,21 @@ class DirectoryStore:
             raise NotFound("Nothing is there.")
         return self.root.joinpath(*parts)
 
+    def need_writable(self) -> None:
+        """Make the directory, and check that files can be made in it.
+
+        Raises:
+            StoreFull, UpstreamError: they cannot.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # its parents were made, so there is none to make
+            raise UpstreamError("No directory can be made there.", private=str(error)) from error
+        except OSError as error:
+            raise _told(error, "write to") from error
+        if refused := disk.refusal(self.root):
+            raise _told(refused, "write to") from refused
+
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
         """What is under the key, or None when it is unchanged."""
         with _failures(), self.path(key).open("rb") as file:
@@ -68,7 +83,7 @@ class DirectoryStore:
     ) -> str:
         """The new version. Writers that expect something take turns on a lock file."""
         path = self.path(key)
-        with _failures():
+        with _failures("write to"):
             with _written(path) as part:
                 with part.open("wb") as file:
                     file.write(body)
@@ -91,7 +106,7 @@ class DirectoryStore:
     def upload(self, key: str, path: Path, *, media_type: str, progress: Callable[[int], None]) -> None:  # noqa: ARG002
         """Copy the file. A hard link takes the place of the copy where it can."""
         target = self.path(key)
-        with _failures():
+        with _failures("write to"):
             with _written(target) as part:
                 try:
                     link = part.with_name(f"{part.name}-link")
@@ -122,9 +137,10 @@ class DirectoryStore:
 
     def remove(self, key: str) -> None:
         """Remove what is under the key, and folders that have become empty."""
-        with _failures():
+        with _failures("write to"):
             path = self.path(key)
-            path.unlink(missing_ok=True)
+            with suppress(NotADirectoryError):
+                path.unlink(missing_ok=True)
             for folder in path.parents:
                 if folder == self.root or not folder.is_relative_to(self.root):
                     break
@@ -230,12 +246,16 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def _failures(use: disk.Use = "read") -> Iterator[None]:
+    """What the operating system says as ours: nothing there, no room, or why the directory cannot be used."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise NotFound("Nothing is there.") from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull("The disk is full.", private=str(error)) from error
-        raise UpstreamError("The directory cannot be used.", private=str(error)) from error
+        raise _told(error, use) from error
+
+
+def _told(error: OSError, use: disk.Use) -> TileryError:
+    if use == "read" and isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+        return NotFound("Nothing is there.")
+    kind = StoreFull if error.errno in disk.FULL else UpstreamError
+    return kind(disk.sentence(error.errno, place="The directory", use=use), private=str(error))
