@@ -29,6 +29,7 @@ from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.locations import CloudLocation, S3Location
 from tilery.storage.options import Exchange, StoreOptions
+from tilery.storage.s3 import failures
 from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
 from tilery.storage.source_options import SourceOptions
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from tilery.storage.clouds import CloudClient
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_NO_KEYS = "External AWS credential provider"
-"""What obstore says where `tilery.storage.s3.lookups` found no keys, or none of a role."""
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
@@ -178,15 +177,13 @@ class S3Origin:
             except PreconditionError:
                 raise SourceChanged from None
             except FileNotFoundError as error:
-                raise SourceNotFound("There is no such source.", private=_cause(error)) from None
+                raise SourceNotFound("There is no such source.", private=_private(error)) from None
             except (PermissionDeniedError, UnauthenticatedError) as error:
-                if _NO_KEYS in str(error):
-                    raise UpstreamError(
-                        "The server has no credentials for the store of this source.", private=_cause(error)
-                    ) from None
-                raise SourceDenied("The store refuses this source.", private=_cause(error)) from None
+                if failures.meaning(str(error)) == failures.NO_CREDENTIALS:
+                    raise _failure(str(error)) from None
+                raise SourceDenied("The store refuses this source.", private=_private(error)) from None
             except (BaseError, OSError, ValueError) as error:
-                raise _failure(_cause(error)) from None
+                raise _failure(str(error)) from None
         meta = result.meta
         modified = meta["last_modified"]
         return data, Version(
@@ -204,18 +201,21 @@ class _Misplaced(Exception):
 
 def _failure(text: str) -> Exception:
     """The error that obstore's text stands for; it has no types for these."""
-    status = _STATUS.search(text)
+    if (said := failures.meaning(text)) == failures.NO_CREDENTIALS:
+        return UpstreamError(said, private=failures.for_operator(text))
+    status, private = _STATUS.search(text), failures.for_operator(text)
     if status is not None and status[1] == "416":
         return _Empty()
     if is_misplaced(text):
         return _Misplaced(text)
     if status is not None and status[1] in {"429", "503"}:
-        return UpstreamError("The store of this source is busy.", private=text, retry_after=1)
+        return UpstreamError("The store of this source is busy.", private=private, retry_after=1)
     if status is None and _TOO_SLOW.search(text):
-        return UpstreamTimeout("The store of this source does not answer.", private=text)
-    return UpstreamError("The store of this source failed to answer.", private=text)
+        return UpstreamTimeout("The store of this source does not answer.", private=private)
+    return UpstreamError("The store of this source failed to answer.", private=private)
 
 
-def _cause(error: Exception) -> str:
-    """The first line of obstore's message; the rest is a dump of its structures."""
-    return str(error).partition("\n\n")[0][:500]
+def _private(error: Exception) -> str:
+    """What an operator needs to know of why an object cannot be had."""
+    text = str(error)
+    return f"{failures.meaning(text) or ''} {failures.for_operator(text)}".strip()

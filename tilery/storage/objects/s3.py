@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tilery.errors import Conflict, InvalidParameter, NotFound, UpstreamError
 from tilery.storage.objects.protocol import Blob, Entry
+from tilery.storage.s3 import failures
 
 if TYPE_CHECKING:
     from tilery.storage.options import StoreOptions
@@ -205,15 +206,7 @@ def _failures() -> Iterator[None]:
         raise NotFound("Nothing is there.") from None
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise Conflict("Somebody else wrote this in between.") from None
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise UpstreamError("The store refused us.", private=_short(error)) from error
     except exceptions.BaseError as error:
-        raise UpstreamError("The store failed.", private=_short(error)) from error
-
-
-def _short(error: Exception) -> str:
-    """What an operator needs of the text; obstore adds its own values below it."""
-    text = str(error).partition("\n\nDebug source")[0]
-    if "169.254.169.254" in text:
-        return f"no AWS credentials were found; the last place asked: {text}"
-    return text
+        refused = isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError)
+        said = failures.meaning(str(error)) or ("The store refused us." if refused else "The store failed.")
+        raise UpstreamError(said, private=failures.for_operator(str(error))) from error
