@@ -12,8 +12,6 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
 	command -v $$name >/dev/null && $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$name; break; }; done)
-HOST ?= 127.0.0.1
-PORT ?= 8000
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -21,15 +19,16 @@ PIP := $(RUN) -m pip --quiet --disable-pip-version-check
 PAGES := app/api/static/vendor/.made
 DEMO := .demo/.made
 
-export HOST PORT
-
 help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 21
 	@echo
-	@echo 'Settings are variables: PORT=8080 make serve; TILERY_SOURCES=/my/rasters make serve; PYTHON=python3.12 make test'
+	@echo 'Settings are variables: PORT=8080 make serve; RASTERS=/my/rasters make serve; PYTHON=python3.12 make test'
 
-serve: $(VENV)/.service $(PAGES) $(DEMO) ## a map in the browser: sets up what is missing, makes the demo layers, starts the server
-	@TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}" exec $(RUN) -m app serve
+# RASTERS are files, folders and addresses; one path may have spaces in it. Then nobody asked for the demo layers.
+serve: $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO)) ## a map in the browser; RASTERS=~/rasters shows yours, else it makes demo layers
+	@set -f; set -- $${RASTERS:-}; test ! -e "$${RASTERS:-}" || set -- "$$RASTERS"; \
+	test -n "$${RASTERS:-}" || export TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}"; \
+	exec $(RUN) -m app serve "$$@"
 
 test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made ## every test; TESTS="…" chooses
 	$(RUN) -m pytest $(or $(TESTS),-n 2)

@@ -14,9 +14,9 @@ from typing import NoReturn
 import click
 
 from app.commands import exits, layers, mosaic, publish, service, steps, tiles, versions
-from app.config.environment import WrongVariables
+from app.config import checks, settings
+from app.config.environment import WrongVariables, written
 from tilery.errors import TileryError
-from tilery.storage import disk
 from tilery.storage.policy import WrongSourcesError
 
 
@@ -30,29 +30,13 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except MemoryError:
-        click.echo("Error: memory ran out. Nothing is half done.", err=True)
-        sys.exit(exits.FAULT)
-    except WrongVariables as error:
-        for name, problem in error.problems.items():
-            click.echo(f"Error: {name}: {problem}", err=True)
-        sys.exit(exits.USAGE)
-    except WrongSourcesError as error:
-        click.echo(f"Error: {error}.", err=True)
-        sys.exit(exits.USAGE)
-    except TileryError as error:
-        click.echo(f"Error: {error.detail}", err=True)
-        if error.private:
-            click.echo(f"  ({error.private.strip()})", err=True)
-        sys.exit(exits.status_of(error))
     except BrokenPipeError:  # whoever read the output has enough of it
         _write_no_more()
         sys.exit(exits.STORE)
-    except OSError as error:
-        place = f"'{error.filename}'" if error.filename else "A file or folder"
-        click.echo(f"Error: {disk.sentence(error.errno, place=place, use='use')}", err=True)
-        click.echo(f"  ({error})", err=True)
-        sys.exit(exits.STORE)
+    except (MemoryError, WrongVariables, WrongSourcesError, TileryError, OSError) as error:
+        for line in exits.lines_of(error):
+            click.echo(line, err=True)
+        sys.exit(exits.status_of(error))
     sys.exit(0)
 
 
@@ -75,8 +59,13 @@ def _write_no_more() -> None:
     callback=versions.show,
     help="Our version and those of the libraries.",
 )
-def tilery() -> None:
+@click.pass_context
+def tilery(context: click.Context) -> None:
     """Turn rasters into layers, and serve their tiles."""
+    if context.invoked_subcommand == service.serve.name:
+        return  # a server with a setting that is not heeded is not started at all
+    for name, problem in checks.unknown(settings.process_environment(), written()).items():
+        click.echo(f"Warning: {name}: {problem}", err=True)
 
 
 for command in (

@@ -53,12 +53,17 @@ def catalog_store(address: str | None) -> Store:
 
     Raises:
         click.UsageError: neither does.
+        CatalogError: it is a directory that is not there.
     """
+    from app.config import checks
+    from tilery.errors import CatalogError
     from tilery.storage.objects import open_store
 
     address = address or settings.get().catalog
     if not address:
         raise click.UsageError("There is no catalog: give --catalog or set TILERY_CATALOG.")
+    if wrong := checks.store(address, must_exist=True):
+        raise CatalogError(f"There is no catalog: {wrong}")
     return open_store(address, store_options(settings.get()))
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.commands.options import progress
-from app.config import settings
+from app.config import checks, settings
+from app.config.environment import WrongVariables, written
+from app.config.settings import Settings
+from app.config.shared import joined
+from app.process import browsers, ports
+from app.process.launcher import MAP, Shown
+from tilery.errors import InvalidParameter
 
 
 @click.command("settings")
@@ -33,16 +40,82 @@ def settings_(as_json: bool, changed: bool) -> None:
             click.echo(f"    Also read from: {', '.join(row.fallbacks)}")
 
 
+if TYPE_CHECKING:
+    from app.commands.serving import Opening
+
+_PORT = 8000
+
+
 @click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--host", envvar="HOST", default="127.0.0.1", show_default=True, help="Where to listen; also HOST.")
-@click.option("--port", envvar="PORT", default=8000, show_default=True, help="The same; also PORT.")
+@click.option(
+    "--port",
+    envvar="PORT",
+    type=click.IntRange(1, 65535),
+    help=f"The same; also PORT. Else {_PORT}, or the next one that is free.",
+)
 @click.option("--catalog", help="Directory or s3://bucket/sources/ of the layers; else TILERY_CATALOG.")
-def serve(host: str, port: int, catalog: str | None) -> None:
-    """Start the server and say where the map is."""
+@click.option("--no-browser", is_flag=True, help="Open no page in the browser.")
+def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | None, no_browser: bool) -> None:
+    """Start the server, and open a page in the browser.
+
+    Each PATH is a file, a folder, s3://bucket/prefix/ or https://host/path: exactly these may then be read, whatever
+    TILERY_SOURCES says. Without any it says what may be.
+    """
+    from app.commands.serving import opening
     from app.process.launcher import serve as run
 
-    given = {"TILERY_CATALOG": catalog} if catalog else {}
-    sys.exit(run(host, port, settings.process_environment() | given, lambda line: click.echo(line, err=True)))
+    if wrong := checks.unknown(settings.process_environment(), written()):
+        raise WrongVariables(wrong)
+    opened = opening(paths) if paths else None
+    given: dict[str, Any] = ({"sources": opened.sources} if opened else {}) | ({"catalog": catalog} if catalog else {})
+    chosen = Settings(**given)
+    if wrong := checks.problems(chosen):
+        raise WrongVariables(wrong)
+    port = _listening(host, port)
+    page = None if no_browser or not _is_watched() or chosen.access_token else (opened.page if opened else MAP)
+    variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else v for name, v in given.items()}
+    environment = settings.process_environment() | variables
+    sys.exit(run(host, port, environment, lambda line: click.echo(line, err=True), _shown(opened, page)))
+
+
+def _listening(host: str, wanted: int | None) -> int:
+    """The port to listen at: the one that is wanted, else the usual one, else the next that is free."""
+    port = wanted or _PORT
+    if wanted is None and ports.is_taken(host, port):
+        free = ports.free_after(host, port)
+        if free is not None:
+            click.echo(f"Port {port} is taken; this is {free}.", err=True)
+            return free
+    if wrong := ports.problem(host, port):
+        again = f" Choose another port, as --port {port + 1}." if "already" in wrong else ""
+        raise InvalidParameter(f"{wrong[:1].upper()}{wrong[1:]}.{again}")
+    return port
+
+
+def _is_watched() -> bool:
+    return browsers.can_be_seen(settings.process_environment(), terminal=sys.stderr.isatty())
+
+
+def _shown(opened: Opening | None, page: str | None) -> Shown:
+    """What is told once the server answers."""
+    if opened is None:
+        return Shown(page=page)
+    from app.commands.serving import viewer
+
+    links = [(_short(address), viewer(address)) for address in opened.rasters]
+    notes = []
+    if opened.more:
+        notes.append(f"And more: these are the first {len(opened.rasters)}.")
+    if not links:
+        notes.append("No rasters were looked for there, or none was found; any that is there can be asked for.")
+    return Shown(links=[*links, ("All pages", "/"), ("The API", "/api.html")], notes=notes, page=page)
+
+
+def _short(address: str) -> str:
+    name = address.partition("?")[0].rpartition("/")[2]
+    return name if len(name) <= 40 else f"{name[:18]}…{name[-21:]}"
 
 
 @click.command(hidden=True)

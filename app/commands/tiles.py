@@ -9,8 +9,9 @@ import click
 
 from app.commands import exits
 from app.commands.options import catalog_store, numbers, progress, step_bar
-from app.config import settings
+from app.config import checks, settings
 from app.config.engine_options import store_options
+from tilery.errors import CatalogError
 
 if TYPE_CHECKING:
     from tilery.catalog.layer import Layer
@@ -62,6 +63,8 @@ def _tile_store() -> Store:
     address = settings.get().tile_store
     if not address:
         raise click.UsageError("There is no tile store: set TILERY_TILE_STORE.")
+    if wrong := checks.store(address):
+        raise CatalogError(f"There is no tile store: {wrong}")
     return open_store(address, store_options(settings.get()))
 
 

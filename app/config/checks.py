@@ -1,7 +1,7 @@
 """What is wrong with the environment, as far as this machine can tell before anything is served.
 
-`app.config.settings` says what is no value of a setting. Here: variables that are no setting, folders and files that are
-not there, stores of a kind that there is not. Nothing is asked over the net.
+`app.config.settings` says what is no value of a setting. Here: variables that are no setting, folders and files
+that are not there, stores of a kind that there is not. Nothing is asked over the net.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app.config.settings import Settings
-from tilery.errors import InvalidParameter
 from tilery.nearest import hint
-from tilery.storage.objects import open_store
 from tilery.storage.objects.directory import DirectoryStore
 from tilery.storage.policy import Policy, WrongSourcesError
 
 _OTHERS = ("TILERY_STACK_", "TILERY_TEST_", "TILERY_CONTAINER")
 """What variables that are no settings of the service begin with: those of the stacks, and of the tests."""
+_OF_PROCESS = frozenset(
+    "HOST PORT BIND WEB_CONCURRENCY WORKERS_PER_CORE MAX_WORKERS TIMEOUT GRACEFUL_TIMEOUT KEEP_ALIVE DRAIN_DELAY "
+    "ACCESS_LOG ERROR_LOG".split()
+)
+"""Variables of `app.process.gunicorn_conf`, which have no prefix."""
 _FOLDERS = (
     ("TILERY_TEMPLATE_DIRECTORY", "template_directory"),
     ("TILERY_TILE_MATRIX_SET_DIRECTORY", "tile_matrix_set_directory"),
@@ -32,13 +35,15 @@ def unknown(*places: Mapping[str, str]) -> dict[str, str]:
     Args:
         places: the environment, and what is written in ``.env``.
     """
-    known = {name for variable in Settings.variables() for name in variable.names if name.startswith("TILERY_")}
+    own = {name for variable in Settings.variables() for name in variable.names if name.startswith("TILERY_")}
     names = {name for place in places for name in place if name.upper().startswith("TILERY_")}
-    return {
-        name: f"there is no such setting.{hint(name, known)}"
-        for name in sorted(names - known)
-        if not name.startswith(_OTHERS)
-    }
+    return {name: _unknown(name, own) for name in sorted(names - own) if not name.startswith(_OTHERS)}
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    bare = name[len("TILERY_") :].upper()
+    found = f" It is called {bare}." if bare in _OF_PROCESS else hint(name, known)
+    return f"there is no such setting.{found}"
 
 
 def problems(settings: Settings) -> dict[str, str]:
@@ -46,7 +51,7 @@ def problems(settings: Settings) -> dict[str, str]:
     found = {}
     if wrong := _sources(settings.sources):
         found["TILERY_SOURCES"] = wrong
-    if settings.catalog and (wrong := _catalog(settings.catalog)):
+    if settings.catalog and (wrong := store(settings.catalog, must_exist=True)):
         found["TILERY_CATALOG"] = wrong
     if settings.tile_store and (wrong := store(settings.tile_store)):
         found["TILERY_TILE_STORE"] = wrong
@@ -64,15 +69,28 @@ def store(address: str, *, must_exist: bool = False) -> str | None:
         address: a directory or ``s3://bucket/prefix/``.
         must_exist: whether the directory has to be there already.
     """
-    try:
-        opened = open_store(address)
-    except InvalidParameter:
+    if address.startswith("s3://"):
+        return _refused(address)
+    if "://" in address:
         return f"{address!r} is neither a directory nor s3://bucket/prefix/."
-    if not isinstance(opened, DirectoryStore):
-        return None
-    if opened.root.exists() and not opened.root.is_dir():
-        return f"{opened.root} is a file, and it has to be a directory."
-    return absent(opened.root) if must_exist and not opened.root.exists() else None
+    root = DirectoryStore.at(address).root
+    if wrong := _refused(str(root)):
+        return wrong
+    return absent(root) if not root.is_dir() and (must_exist or root.exists()) else None
+
+
+def _refused(prefix: str) -> str | None:
+    try:
+        Policy().with_catalog(prefix)
+    except WrongSourcesError as error:
+        return refusal(error)
+    return None
+
+
+def refusal(error: WrongSourcesError) -> str:
+    """Return a sentence of an error that has no name of a variable in it."""
+    reason = error.reason.rpartition(": ")[2].rstrip(".")
+    return f"'{error.entry}': {reason}." if reason.startswith("this ") else f"'{error.entry}' {reason}."
 
 
 def absent(path: str | Path) -> str:
@@ -100,15 +118,5 @@ def _sources(entries: Iterable[str]) -> str | None:
             path = Path(entry)
             if path.is_absolute() and not path.exists():
                 return absent(path)
-            return f"{entry!r} {error.reason.rstrip('.')}."
-    return None
-
-
-def _catalog(address: str) -> str | None:
-    if wrong := store(address, must_exist=True):
-        return wrong
-    try:
-        Policy().with_catalog(open_store(address).address)
-    except WrongSourcesError as error:
-        return f"{address!r} {error.reason.rstrip('.')}."
+            return refusal(error)
     return None

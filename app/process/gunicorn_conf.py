@@ -32,8 +32,8 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from app.config import advice, settings
-from app.config.environment import WrongVariables
+from app.config import advice, checks, settings
+from app.config.environment import WrongVariables, written
 from app.observing import endpoint, table
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
@@ -74,12 +74,16 @@ def _level() -> str:
 def _settings() -> settings.Settings:
     """The settings of the service; ends the start with what is wrong in them."""
     try:
-        return settings.Settings()
+        found = settings.Settings()
+        if wrong := checks.problems(found):
+            raise WrongVariables(wrong)
     except WrongVariables as problem:
         raise SystemExit(f"The settings of this service are wrong. {problem}") from None
+    return found
 
 
 native.prepare(os.environ)
+SETTINGS = _settings()
 PLAN = _plan()
 os.environ.update(budget.exports(PLAN, os.environ))
 
@@ -116,9 +120,11 @@ _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 def on_starting(server: Any) -> None:
     """Print the budget, look after workers that want to be replaced, and make the caches that the workers share."""
     server.log.info(PLAN.describe())
-    advice.advise(_settings(), server.log.warning)
+    advice.advise(SETTINGS, server.log.warning)
+    for name, problem in checks.unknown(os.environ, written()).items():
+        server.log.warning("%s: %s", name, problem)  # an older release may be started with a newer one's settings
     server.manage_workers = partial(_manage_workers, server, server.manage_workers)
-    _count_together(_settings())
+    _count_together(SETTINGS)
     if PLAN.workers == 1:
         return
     shares = PLAN.shares

@@ -1,40 +1,47 @@
-"""Gunicorn started for a person: says where the map is once it answers, ends cleanly on Ctrl-C."""
+"""Gunicorn started for a person: says where to look once it answers, opens it, ends cleanly on Ctrl-C."""
 
 from __future__ import annotations
 
-import errno
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from app.process.browsers import open_page
 from app.process.children import ended
 
 MAP = "/map"
 """Path of the page that shows a new user something: all layers on a map."""
 _CONFIGURATION = "python:app.process.gunicorn_conf"
-EXIT_TAKEN = 2
-"""Exit status when the port is taken."""
 
 
-def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[str], None]) -> int:
-    """Exit status of the server, after it has ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a person is told, and shown, once the server answers."""
+
+    links: Sequence[tuple[str, str]] = (("The map", MAP), ("The layers", "/layers"), ("The API", "/api.html"))
+    """What each page is, and its path."""
+    notes: Sequence[str] = field(default=())
+    page: str | None = None
+    """Path of the page that the browser opens. None: it opens none."""
+
+
+def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[str], None], shown: Shown) -> int:
+    """Run the server until it ends; return its exit status.
 
     Args:
         host: where to listen.
         port: the same.
         environment: of the server process.
         say: shows a line to the person who waits.
+        shown: what is said and opened.
     """
-    if not _is_free(host, port):
-        say(f"Error: something listens at {host}:{port} already. Choose another port, as PORT={port + 1} make serve.")
-        return EXIT_TAKEN
     command = [sys.executable, "-m", "gunicorn", "-c", _CONFIGURATION]
     command += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "app.main:app"]
     stopping = threading.Event()
@@ -47,27 +54,15 @@ def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[s
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        threading.Thread(target=_announce, args=(host, port, server, say), daemon=True).start()
+        threading.Thread(target=_announce, args=(host, port, server, say, shown), daemon=True).start()
         status = ended(server)
     return 0 if stopping.is_set() else status
 
 
-def _is_free(host: str, port: int) -> bool:
-    """False when something listens there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True
-
-
-def _announce(host: str, port: int, server: subprocess.Popen[bytes], say: Callable[[str], None]) -> None:
-    """Show the addresses as soon as the server answers."""
-    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (names them, binds nothing)
-    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+def _announce(host: str, port: int, server: subprocess.Popen[bytes], say: Callable[[str], None], shown: Shown) -> None:
+    """Show the addresses, and open the page, as soon as the server answers."""
+    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (names them, binds nothing)
+    address = f"http://{f'[{name}]' if ':' in name else name}:{port}"
     while server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:  # noqa: S310 (our own address)
@@ -77,9 +72,9 @@ def _announce(host: str, port: int, server: subprocess.Popen[bytes], say: Callab
             time.sleep(0.1)
     else:
         return
-    say("")
-    say(f"  The map:       {address}{MAP}")
-    say(f"  The layers:    {address}/layers")
-    say(f"  The API:       {address}/api.html")
-    say("  Ctrl-C ends it.")
-    say("")
+    width = max(len(title) for title, _ in shown.links) + 2
+    lines = ["", *(f"  {f'{title}:':<{width}} {address}{path}" for title, path in shown.links)]
+    for line in (*lines, *(f"  {note}" for note in shown.notes), "  Ctrl-C ends it.", ""):
+        say(line)
+    if shown.page is not None:
+        open_page(f"{address}{shown.page}")

@@ -263,7 +263,9 @@ class Catalog:
             except (UpstreamError, NotFound) as error:
                 logger.warning("the layers cannot be listed: %s", error.private or error.detail)
                 if self._listed is None:
-                    raise UpstreamError(f"The layers cannot be listed. {error.detail}", private=error.private) from error
+                    raise UpstreamError(
+                        f"The layers cannot be listed. {error.detail}", private=error.private
+                    ) from error
                 self._listed = now
                 return self._names
             with self._lock:

@@ -12,6 +12,34 @@ Use = Literal["read", "write to", "use"]
 
 _DONE: dict[Use, str] = {"read": "read", "write to": "written to", "use": "used"}
 
+_MAY_NOT = "This user may not {use} {place}."
+_MANY = "Too many files are open; raise the limit with 'ulimit -n'."
+_IN_USE = "{Place} is in use by another program."
+_SILENT = "The file server of {place} does not answer."
+_SENTENCES: dict[int, str] = {
+    errno.ENOSPC: "The disk is full.",
+    errno.EDQUOT: "The disk quota is used up.",
+    errno.EFBIG: "The file would be larger than its file system or a limit of this process allows.",
+    errno.EROFS: "{Place} is on a file system that nobody may write to.",
+    errno.EACCES: _MAY_NOT,
+    errno.EPERM: _MAY_NOT,
+    errno.ENOENT: "{Place} is not there.",
+    errno.ENOTDIR: "{Place} is below a file, and not below a folder.",
+    errno.EISDIR: "{Place} is a folder, and not a file.",
+    errno.EEXIST: "{Place} cannot be made: something of that name is there.",
+    errno.ENOTEMPTY: "{Place} is not empty.",
+    errno.ENAMETOOLONG: "{Place} has a name that is too long for its file system.",
+    errno.ELOOP: "{Place} is a link that leads to itself.",
+    errno.EMFILE: _MANY,
+    errno.ENFILE: _MANY,
+    errno.EBUSY: _IN_USE,
+    errno.ETXTBSY: _IN_USE,
+    errno.EIO: "The disk failed, or what connects it, at {place}.",
+    errno.ESTALE: _SILENT,
+    errno.ETIMEDOUT: _SILENT,
+    errno.EHOSTDOWN: _SILENT,
+}
+
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Numbers of errors that mean that no room is left."""
 _OF_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -26,41 +54,8 @@ def sentence(number: int | None, *, place: str, use: Use = "write to") -> str:
         place: what was to be read or written, as a sentence begins with it: ``The target folder``.
         use: what was to be done with it.
     """
-    lower = place[:1].lower() + place[1:]
-    match number:
-        case errno.ENOSPC:
-            return "The disk is full."
-        case errno.EDQUOT:
-            return "The disk quota is used up."
-        case errno.EFBIG:
-            return "The file would be larger than its file system or a limit of this process allows."
-        case errno.EROFS:
-            return f"{place} is on a file system that nobody may write to."
-        case errno.EACCES | errno.EPERM:
-            return f"This user may not {use} {lower}."
-        case errno.ENOENT:
-            return f"{place} is not there."
-        case errno.ENOTDIR:
-            return f"{place} is below a file, and not below a folder."
-        case errno.EISDIR:
-            return f"{place} is a folder, and not a file."
-        case errno.EEXIST:
-            return f"{place} cannot be made: something of that name is there."
-        case errno.ENOTEMPTY:
-            return f"{place} is not empty."
-        case errno.ENAMETOOLONG:
-            return f"{place} has a name that is too long for its file system."
-        case errno.ELOOP:
-            return f"{place} is a link that leads to itself."
-        case errno.EMFILE | errno.ENFILE:
-            return "Too many files are open; raise the limit with 'ulimit -n'."
-        case errno.EBUSY | errno.ETXTBSY:
-            return f"{place} is in use by another program."
-        case errno.EIO:
-            return f"The disk failed, or what connects it, at {lower}."
-        case errno.ESTALE | errno.ETIMEDOUT | errno.EHOSTDOWN:
-            return f"The file server of {lower} does not answer."
-    return f"{place} cannot be {_DONE[use]}."
+    text = _SENTENCES.get(number or 0, "{Place} cannot be {done}.")
+    return text.format(Place=place, place=place[:1].lower() + place[1:], use=use, done=_DONE[use])
 
 
 def refusal(folder: Path) -> OSError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _OF_CREDENTIALS = re.compile(
-    r"169\.254\.(169\.254|170\.2\d?)|fd00:ec2:|/latest/(api/token|meta-data)|token file|AssumeRole|container credentials",
+    r"169\.254\.(169\.254|170\.2\d?)|fd00:ec2:|/latest/(api/token|meta-data)|token file|AssumeRole",
     re.IGNORECASE,
 )
 """What stands in the text where nothing gave credentials: the last place that was asked for them failed."""
