@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.commands import styles
 from app.commands.options import catalog_option, catalog_store
 from app.commands.tiles import forget_tiles
 from app.config import settings
 from app.config.engine_options import store_options
+from tilery.errors import TileryError
+
+if TYPE_CHECKING:
+    from tilery.storage.objects import Store
 
 
 @click.group()
@@ -119,10 +125,34 @@ def style(
     store = catalog_store(catalog)
     if drop == (render is not None):
         raise click.UsageError("Give either RENDER or --remove.")
+    parameters = editing.render_of(render or "")
+    if not drop:
+        _need_fitting(store, layer_id, name, parameters)
     if name == "default":
-        editing.set_render(store, layer_id, editing.render_of(render or ""))
+        editing.set_render(store, layer_id, parameters)
     elif drop:
         editing.drop_style(store, layer_id, name)
     else:
-        editing.set_style(store, layer_id, name, editing.render_of(render or ""), title)
+        editing.set_style(store, layer_id, name, parameters, title)
     forget_tiles(layer_id)
+
+
+def _need_fitting(store: Store, layer_id: str, name: str, parameters: dict[str, Any]) -> None:
+    """Check that the layer's raster can be shown in this way; where it cannot be read from here, only what is written.
+
+    Raises:
+        RequestError: it cannot; nothing was changed.
+    """
+    from app.api.families.layers import over
+    from tilery.catalog import document
+    from tilery.catalog.catalog import Catalog
+
+    layer = Catalog(store).get(layer_id)
+    app, query = styles.context(store.address), document.query(parameters)
+    try:
+        bands = styles.bands_of(app, layer)
+    except TileryError as error:
+        click.echo(f"Warning: the style was not checked against the raster: {error.detail}", err=True)
+        styles.check(app, query, None)
+        return
+    styles.check(app, query if name == "default" else over(query, layer.render), bands)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.commands import styles
 from app.commands.options import catalog_option, placed, placement, progress, trust_option
 from app.commands.tiles import forget_tiles
 from app.config import settings
@@ -72,8 +76,10 @@ def publish(source: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     if done.note:
         click.echo(done.note, err=True)
     click.echo(f"{done.id} is published, revision {done.revision}.", err=True)
+    if done.document["history"]:
+        _tell_of_misfits(order.to, done.id)
     forget_tiles(done.id)
-    click.echo(f"/{done.id}/{{z}}/{{x}}/{{y}}.png")
+    _show(order.to, done.id)
 
 
 @click.command("publish-incoming")
@@ -104,7 +110,7 @@ def publish_incoming(address: str, catalog: str | None, profile: str, work: Path
     click.echo(f"{report.source}: {report.status}. {report.detail or report.revision or ''}".rstrip(), err=True)
     if report.status == "published" and report.layer:
         forget_tiles(report.layer)
-        click.echo(f"/{report.layer}/{{z}}/{{x}}/{{y}}.png")
+        _show(to, report.layer)
 
 
 def _order(source: str, options: dict[str, Any]) -> PublishOptions:
@@ -125,6 +131,7 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
     if not to:
         raise click.UsageError("Where to? Give --to CATALOG/ID, or set TILERY_CATALOG.")
     render = editing.render_of(options["render"]) if options["render"] is not None else None
+    check = None if render is None else _check_of(render)
     given = {name: options[name] for name in ("name", "description", "attribution") if options[name] is not None}
     return PublishOptions(
         source=source,
@@ -142,7 +149,38 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
         trust=options["trust"],
         stores=store_options(settings.get()),
         given=given | ({"render": render} if render is not None else {}),
+        check=check,
     )
+
+
+def _check_of(render: dict[str, Any]) -> Callable[[PublishPlan], None]:
+    """What checks that parameters fit the raster; that they are parameters at all is checked here and now."""
+    from tilery.catalog import document
+
+    app = styles.context()
+    styles.check(app, document.query(render), None)
+    return partial(styles.check_planned, app, render)
+
+
+def _tell_of_misfits(catalog: str, layer_id: str) -> None:
+    """Warn of styles that the layer had before, and that make no picture of its new raster."""
+    from tilery.catalog.catalog import open_catalog
+
+    layer = open_catalog(catalog, options=store_options(settings.get())).get(layer_id)
+    for name, error in styles.misfits(styles.context(catalog), layer):
+        click.echo(f"Warning: the style '{name}' does not fit the raster: {error.detail}", err=True)
+
+
+def _show(catalog: str, layer_id: str) -> None:
+    """Print the address of the layer's map, and the path of its tiles."""
+    found = settings.get()
+    if found.public_url:
+        click.echo(f"Map: {found.public_url}/{layer_id}/map", err=True)
+    else:
+        host, port = settings.environment("HOST") or "127.0.0.1", settings.environment("PORT") or "8000"
+        chosen = "" if catalog == found.catalog else f" --catalog {shlex.quote(catalog)}"
+        click.echo(f"Map: http://{host}:{port}/{layer_id}/map, while 'tilery serve{chosen}' runs", err=True)
+    click.echo(f"/{layer_id}/{{z}}/{{x}}/{{y}}.png")
 
 
 def _show_plan(order: PublishOptions, found: PublishPlan) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from app.config.environment import WrongVariables
 from app.config.settings import Settings
 from tilery.nearest import hint
 from tilery.storage.objects.directory import DirectoryStore
@@ -17,11 +18,8 @@ from tilery.storage.policy import Policy, WrongSourcesError
 
 _OTHERS = ("TILERY_STACK_", "TILERY_TEST_", "TILERY_CONTAINER")
 """What variables that are no settings of the service begin with: those of the stacks, and of the tests."""
-_OF_PROCESS = frozenset(
-    "HOST PORT BIND WEB_CONCURRENCY WORKERS_PER_CORE MAX_WORKERS TIMEOUT GRACEFUL_TIMEOUT KEEP_ALIVE DRAIN_DELAY "
-    "ACCESS_LOG ERROR_LOG".split()
-)
-"""Variables of `app.process.gunicorn_conf`, which have no prefix."""
+_OF_PROCESS = frozenset(("HOST", "PORT", "BIND", "WEB_CONCURRENCY", "MAX_WORKERS", "TIMEOUT", "KEEP_ALIVE"))
+"""Variables of `app.process.gunicorn_conf` that somebody may give our prefix."""
 _FOLDERS = (
     ("TILERY_TEMPLATE_DIRECTORY", "template_directory"),
     ("TILERY_TILE_MATRIX_SET_DIRECTORY", "tile_matrix_set_directory"),
@@ -44,6 +42,17 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     bare = name[len("TILERY_") :].upper()
     found = f" It is called {bare}." if bare in _OF_PROCESS else hint(name, known)
     return f"there is no such setting.{found}"
+
+
+def checked(settings: Settings) -> Settings:
+    """Return the settings, where they can be served with on this machine.
+
+    Raises:
+        WrongVariables: they cannot.
+    """
+    if wrong := problems(settings):
+        raise WrongVariables(wrong)
+    return settings
 
 
 def problems(settings: Settings) -> dict[str, str]:

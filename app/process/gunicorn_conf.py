@@ -74,16 +74,12 @@ def _level() -> str:
 def _settings() -> settings.Settings:
     """The settings of the service; ends the start with what is wrong in them."""
     try:
-        found = settings.Settings()
-        if wrong := checks.problems(found):
-            raise WrongVariables(wrong)
+        return checks.checked(settings.Settings())
     except WrongVariables as problem:
         raise SystemExit(f"The settings of this service are wrong. {problem}") from None
-    return found
 
 
 native.prepare(os.environ)
-SETTINGS = _settings()
 PLAN = _plan()
 os.environ.update(budget.exports(PLAN, os.environ))
 
@@ -103,6 +99,8 @@ graceful_timeout = drain_delay + _seconds("GRACEFUL_TIMEOUT", 30) + 2
 # the heartbeat is a file: memory is the place for it where there is some, the one writable directory otherwise
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes the name
 control_socket_disable = True  # it would be made in the home directory, and there is none to write to
+
+SETTINGS = _settings()
 
 _guard = CrashGuard()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilery.catalog.layer import Layer, Meta, Query, Style
 from tilery.errors import BrokenDocument
+from tilery.nearest import hint
 
 if TYPE_CHECKING:
     from tilery.catalog.schema import Document
@@ -65,7 +66,10 @@ def query(render: Mapping[str, Any]) -> Query:
     pairs: list[tuple[str, str]] = []
     for name in sorted(render):
         if name not in RENDER_PARAMETERS:
-            raise BrokenDocument(f"'{name[:64]}' cannot be set in a layer's render parameters.", parameter="render")
+            meant = hint(name, RENDER_PARAMETERS)
+            raise BrokenDocument(
+                f"'{name[:64]}' cannot be set in a layer's render parameters.{meant}", parameter="render"
+            )
         value = render[name]
         many = name in _REPEATED and isinstance(value, list)
         if many and name == "rescale" and value and not isinstance(value[0], list | str):

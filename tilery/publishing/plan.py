@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -72,6 +72,8 @@ class PublishOptions:
     """Whether the source comes from somebody else than the publisher: then only formats are taken that are served."""
     trust: bool = False
     """Whether the source may be of a format that leads to other files and addresses."""
+    check: Callable[[PublishPlan], None] | None = None
+    """Asked of the plan before anything is done; raises where what is ordered does not go with the raster."""
 
     def key(self, identity: str) -> str:
         """What decides the bytes of the published files, as a digest."""
@@ -112,7 +114,7 @@ class PublishPlan:
 
 
 def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.PublishedSource) -> PublishPlan:
-    """What publishing would do, from the facts of the raster and a sample of it.
+    """What publishing would do, from the facts of the raster and a sample of it, after the order's own check of it.
 
     Args:
         order: what is wanted.
@@ -123,6 +125,13 @@ def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pub
     Raises:
         TileryError: it cannot be published in this way; the text says what to do.
     """
+    planned = _plan(order, found, sample, origin)
+    if order.check is not None:
+        order.check(planned)
+    return planned
+
+
+def _plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.PublishedSource) -> PublishPlan:
     profile = original = rasters.placed(found, order.placement)
     rasters.crs_of(profile)
     kind = order.kind or kinds.guess(profile, sample)

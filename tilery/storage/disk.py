@@ -30,6 +30,7 @@ _SENTENCES: dict[int, str] = {
     errno.ENOTEMPTY: "{Place} is not empty.",
     errno.ENAMETOOLONG: "{Place} has a name that is too long for its file system.",
     errno.ELOOP: "{Place} is a link that leads to itself.",
+    errno.ENOMEM: "Memory ran out.",
     errno.EMFILE: _MANY,
     errno.ENFILE: _MANY,
     errno.EBUSY: _IN_USE,

@@ -130,13 +130,13 @@ def _merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
             known = ", ".join(style.name for style in styles) or "none"
             raise InvalidParameter(f"The layer has no style of that name. Its styles: {known}.", parameter="style")
         chosen = found.render if found else ()
-    return urlencode(_over(tuple(own), _over(chosen, render))).encode("ascii")
+    return urlencode(over(tuple(own), over(chosen, render))).encode("ascii")
 
 
 _merged_before = lru_cache(maxsize=1024)(_merged)
 
 
-def _over(upper: Query, lower: Query) -> Query:
+def over(upper: Query, lower: Query) -> Query:
     """The pairs of ``upper``, and those of ``lower`` that they leave alone."""
     names = {name for name, _ in upper}
     hidden = names.union(*(rivals for rivals in _RIVALS if rivals & names))

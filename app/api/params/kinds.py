@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
+from tilery.nearest import nearest
 from tilery.reading.stac import choice
 from tilery.reading.stac.choice import AssetChoice
 
@@ -174,7 +175,11 @@ class Choice:
         if text in names:
             return text
         expected = one_of(names)
-        brief = f"Input should be one of the names listed at {self.listed_at}" if self.listed_at else None
+        brief = None
+        if self.listed_at:
+            meant = nearest(text, names)
+            brief = f"Input should be one of the names listed at {self.listed_at}"
+            brief += f", perhaps '{meant}'" if meant else ""
         raise Wrong(self.error, f"Input should be {expected}", {"expected": expected}, brief)
 
     def schema(self) -> Schema:
