@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def numbers(text: str | None, name: str) -> tuple[float, float, float, float] | 
         left, bottom, right, top = (float(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter("give left,bottom,right,top", param_hint=name) from None
+    if not all(map(math.isfinite, (left, bottom, right, top))):
+        raise click.BadParameter("give four finite numbers", param_hint=name)
     if left >= right or bottom >= top:
         raise click.BadParameter("left has to be less than right, and bottom less than top", param_hint=name)
     return (left, bottom, right, top)

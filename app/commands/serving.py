@@ -47,8 +47,8 @@ class Opening:
 
     @property
     def page(self) -> str:
-        """Path of the page to open: a single raster's own, else the one that everything is reached from."""
-        return viewer(self.rasters[0]) if len(self.rasters) == 1 and not self.more else "/"
+        """Path of the page to open: that of the first raster, else the one that everything is reached from."""
+        return viewer(self.rasters[0]) if self.rasters else "/"
 
 
 def viewer(address: str) -> str:

@@ -98,7 +98,7 @@ def _refused(prefix: str) -> str | None:
 
 def refusal(error: WrongSourcesError) -> str:
     """Return a sentence of an error that has no name of a variable in it."""
-    reason = error.reason.rpartition(": ")[2].rstrip(".")
+    reason = error.reason.removeprefix("This is not the address of a source: ").rstrip(".")
     return f"'{error.entry}': {reason}." if reason.startswith("this ") else f"'{error.entry}' {reason}."
 
 

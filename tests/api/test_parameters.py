@@ -139,7 +139,10 @@ def test_path_and_query_are_said_together() -> None:
 def test_a_long_list_of_names_is_not_repeated_in_the_sentence() -> None:
     with pytest.raises(InvalidParameter) as caught:
         parse(f"{URL}&colormap_name=Viridis")
-    assert caught.value.detail == "colormap_name: Input should be one of the names listed at /colorMaps."
+    assert (
+        caught.value.detail
+        == "colormap_name: Input should be one of the names listed at /colorMaps, perhaps 'viridis'."
+    )
     assert "'viridis'" in caught.value.errors[0]["msg"]
 
 

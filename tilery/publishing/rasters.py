@@ -51,6 +51,8 @@ _NOT_HARMLESS = (
     "GDAL cannot open this as a raster of a format that holds all of it. What may lead to other files or addresses "
     "(VRT, HDF5, netCDF 4, WMS and others) needs --trust: give it when you trust where the file is from."
 )
+_NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""The transform that GDAL gives a raster without one: a pixel a unit, from 0 downwards, and upside down."""
 SPARE_SPACE = 32 << 20
 """Free bytes below which a failed write is put down to a full disk."""
 
@@ -350,13 +352,34 @@ def placed(found: Profile, placement: Georeference | None = None) -> Profile:
     if placement.bounds is not None:
         left, bottom, right, top = placement.bounds
         transform = ((right - left) / found.width, 0.0, left, 0.0, (bottom - top) / found.height, top)
-    return replace(
+    put = replace(
         found,
         crs=placement.crs or found.crs,
         transform=transform,
         nodata=found.nodata if placement.nodata is None else placement.nodata,
         band_nodata=found.band_nodata if placement.nodata is None else (),
     )
+    if placement.bounds is not None:
+        _need_degrees(put)
+    return put
+
+
+def _need_degrees(profile: Profile) -> None:
+    """Check that bounds in degrees can be some; half a pixel may stick out at a pole.
+
+    Raises:
+        InvalidParameter: they are metres, or pixels.
+    """
+    if profile.crs is None or not crs_.is_geographic(profile.crs):
+        return
+    left, bottom, right, top = profile.bounds
+    across, down = profile.resolution
+    if bottom < -90 - down or top > 90 + down or right - left > 360 + across or max(-left, right) > 720:
+        raise InvalidParameter(
+            "The bounds are not degrees, which the CRS counts in: latitudes go from -90 to 90, and no raster is wider "
+            "than 360.",
+            parameter="bounds",
+        )
 
 
 def identity(path: Path) -> str:
@@ -366,15 +389,19 @@ def identity(path: Path) -> str:
 
 
 def crs_of(profile: Profile) -> Crs:
-    """The raster's CRS.
+    """The CRS of a raster that has a place in it.
 
     Raises:
-        UnsupportedRaster: it has none.
+        UnsupportedRaster: it has none, or has a CRS and no place.
     """
     if profile.crs is None:
         raise UnsupportedRaster(
             "The raster does not say where it is. Give --crs (as EPSG:4326) and, where it has no georeference at all, "
             "--bounds (left,bottom,right,top in that CRS)."
+        )
+    if profile.transform == _NOWHERE and not profile.gcps:
+        raise UnsupportedRaster(
+            "The raster has a CRS, but does not say where it lies. Give --bounds (left,bottom,right,top in that CRS)."
         )
     return profile.crs
 

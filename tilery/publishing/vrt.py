@@ -32,6 +32,7 @@ def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str
     from rasterio.shutil import copy
     from rasterio.vrt import WarpedVRT
 
+    crs = rasters.crs_of(profile)
     antimeridian.need_within(profile)
     if profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; publish it with --layout cog.")
@@ -41,7 +42,7 @@ def vrt(source: Path, target: Path, profile: Profile, zoom: int, resampling: str
         options["src_nodata"] = options["nodata"] = profile.nodata
     elif profile.alpha_band is None:
         options["add_alpha"] = True
-    options["src_crs"] = crs_.to_rasterio(rasters.crs_of(profile))
+    options["src_crs"] = crs_.to_rasterio(crs)
     options["src_transform"] = Affine(*profile.transform)
     with (
         rasters.failures(target.parent),
