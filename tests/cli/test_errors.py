@@ -157,9 +157,9 @@ def test_catalogs_that_are_not_there(run: Run, raster: Path, monkeypatch: pytest
 def test_no_credentials_are_told_as_such(
     run: Run,
     raster: Path,
-    s3: S3,
+    s3: S3,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
-    command: list[str],  # noqa: F811
+    command: list[str],
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)

@@ -123,6 +123,35 @@ def test_a_directory_may_itself_be_a_link(folder: Path) -> None:
     assert policy.locate(f"{link}/a.tif") == policy.locate(f"{folder}/a.tif") == FileLocation(path=f"{folder}/a.tif")
 
 
+def test_a_single_file_is_all_that_is_allowed(folder: Path) -> None:
+    for entry in (f"{folder}/a.tif", f"file://{folder}/a.tif", f"{folder}/inner/../a.tif"):
+        policy = Policy.from_sources([entry])
+        assert policy.locate(f"{folder}/a.tif") == FileLocation(path=f"{folder}/a.tif")
+        assert policy.locate(f"{folder}/inner/../a.tif") == FileLocation(path=f"{folder}/a.tif")
+        for other in ("a.tif/x", "a.tif.ovr", "a.ti", "inner/b c.tif", "", "inner", "a.tif/../inner/b c.tif"):
+            refused(policy, f"{folder}/{other}")
+
+
+def test_a_single_file_may_be_a_link_that_stays_what_it_was(folder: Path, tmp_path: Path) -> None:
+    link = folder / "link.tif"
+    link.symlink_to(folder / "a.tif")
+    policy = Policy.from_sources([str(link)])
+    assert policy.locate(str(link)) == FileLocation(path=f"{folder}/a.tif")
+    link.unlink()
+    link.symlink_to(tmp_path / "secret.tif")
+    refused(policy, str(link))
+    refused(policy, f"{tmp_path}/secret.tif")
+
+
+def test_a_single_file_that_is_replaced_by_a_folder_opens_nothing(folder: Path) -> None:
+    policy = Policy.from_sources([f"{folder}/a.tif"])
+    (folder / "a.tif").unlink()
+    (folder / "a.tif").mkdir()
+    (folder / "a.tif" / "b.tif").write_bytes(b"II*\0")
+    refused(policy, f"{folder}/a.tif")
+    refused(policy, f"{folder}/a.tif/b.tif")
+
+
 def test_only_regular_files(folder: Path) -> None:
     policy = Policy.from_sources([f"{folder}/"])
     os.mkfifo(folder / "pipe.tif")
