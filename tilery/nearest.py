@@ -20,7 +20,7 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
         known = {folded: name for folded, name in known.items() if folded[:1] == word[:1].casefold()}
         if len(known) > _MOST:
             return known.get(word.casefold())
-    found = difflib.get_close_matches(word.casefold(), known, n=1)
+    found = difflib.get_close_matches(word.casefold(), known, n=1, cutoff=0.65)
     return known[found[0]] if found else None
 
 

@@ -76,14 +76,14 @@ def store(address: str, *, must_exist: bool = False) -> str | None:
 
     Args:
         address: a directory or ``s3://bucket/prefix/``.
-        must_exist: whether the directory has to be there already.
+        must_exist: whether it is a catalog's: the directory has to be there already, and to be one that may be read.
     """
     if address.startswith("s3://"):
         return _refused(address)
     if "://" in address:
         return f"{address!r} is neither a directory nor s3://bucket/prefix/."
     root = DirectoryStore.at(address).root
-    if wrong := _refused(str(root)):
+    if must_exist and (wrong := _refused(str(root))):
         return wrong
     return absent(root) if not root.is_dir() and (must_exist or root.exists()) else None
 

@@ -53,6 +53,7 @@ def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
     )
     assert checks.problems(found) == {}
     assert checks.problems(settings(catalog="s3://bucket/layers", tile_store="s3://bucket/tiles/")) == {}
+    assert checks.problems(settings(tile_store="/dev/shm/tiles")) == {}
     assert checks.checked(found) is found
 
 
