@@ -7,12 +7,13 @@ that are not there, stores of a kind that there is not. Nothing is asked over th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from app.config.environment import WrongVariables
 from app.config.settings import Settings
 from tilery.nearest import hint
+from tilery.storage import disk
 from tilery.storage.objects.directory import DirectoryStore
 from tilery.storage.policy import Policy, WrongSourcesError
 
@@ -20,11 +21,6 @@ _OTHERS = ("TILERY_STACK_", "TILERY_TEST_", "TILERY_CONTAINER")
 """What variables that are no settings of the service begin with: those of the stacks, and of the tests."""
 _OF_PROCESS = frozenset(("HOST", "PORT", "BIND", "WEB_CONCURRENCY", "MAX_WORKERS", "TIMEOUT", "KEEP_ALIVE"))
 """Variables of `app.process.gunicorn_conf` that somebody may give our prefix."""
-_FOLDERS = (
-    ("TILERY_TEMPLATE_DIRECTORY", "template_directory"),
-    ("TILERY_TILE_MATRIX_SET_DIRECTORY", "tile_matrix_set_directory"),
-    ("TILERY_COLORMAP_DIRECTORY", "colormap_directory"),
-)
 
 
 def unknown(*places: Mapping[str, str]) -> dict[str, str]:
@@ -57,18 +53,27 @@ def checked(settings: Settings) -> Settings:
 
 def problems(settings: Settings) -> dict[str, str]:
     """Return what cannot be served with these settings on this machine, by the variable to change."""
-    found = {}
-    if wrong := _sources(settings.sources):
-        found["TILERY_SOURCES"] = wrong
-    if settings.catalog and (wrong := store(settings.catalog, must_exist=True)):
-        found["TILERY_CATALOG"] = wrong
-    if settings.tile_store and (wrong := store(settings.tile_store)):
-        found["TILERY_TILE_STORE"] = wrong
-    for variable, field in _FOLDERS:
-        folder = getattr(settings, field)
-        if folder and not Path(folder).is_dir():
-            found[variable] = absent(folder)
-    return found
+    found = {
+        "TILERY_SOURCES": _told(lambda: _sources(settings.sources)),
+        "TILERY_CATALOG": _told(lambda: store(settings.catalog or "", must_exist=True)) if settings.catalog else None,
+        "TILERY_TILE_STORE": _told(lambda: store(settings.tile_store or "")) if settings.tile_store else None,
+        "TILERY_TEMPLATE_DIRECTORY": _told(lambda: _folder(settings.template_directory)),
+        "TILERY_TILE_MATRIX_SET_DIRECTORY": _told(lambda: _folder(settings.tile_matrix_set_directory)),
+        "TILERY_COLORMAP_DIRECTORY": _told(lambda: _folder(settings.colormap_directory)),
+    }
+    return {variable: wrong for variable, wrong in found.items() if wrong}
+
+
+def _told(check: Callable[[], str | None]) -> str | None:
+    """Return what a check says; or why it cannot be made, as below a folder that this user may not look into."""
+    try:
+        return check()
+    except OSError as error:
+        return disk.sentence(error.errno, place=f"'{error.filename}'", use="read")
+
+
+def _folder(path: str | None) -> str | None:
+    return absent(path) if path and not Path(path).is_dir() else None
 
 
 def store(address: str, *, must_exist: bool = False) -> str | None:

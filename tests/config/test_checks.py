@@ -91,6 +91,13 @@ def test_what_is_not_there_is_named(tmp_path: Path, field: str, value: str, said
         checks.checked(found)
 
 
+@pytest.mark.parametrize("field", ["sources", "catalog", "colormap_directory"])
+def test_what_the_system_refuses_to_look_for_is_a_problem_and_no_trace(tmp_path: Path, field: str) -> None:
+    path = f"{tmp_path}/{'x' * 300}"
+    found = settings(**{field: (path,) if field == "sources" else path})
+    assert list(checks.problems(found)) == [f"TILERY_{field.upper()}"]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -224,7 +224,7 @@ def _new_file(folder: Path) -> tuple[int, str]:
         except (FileNotFoundError, FileExistsError):
             if folder.is_file():  # one question: between two of them it may come and go
                 raise
-    raise UpstreamError("The directory is being removed all the time.")
+    raise UpstreamError("No file can be made in the directory: it takes none, or is removed all the time.")
 
 
 def _flush(folder: Path) -> None:
