@@ -138,10 +138,11 @@ def _remote(address: str) -> Named:
     stores = Stores(store_options(settings.get()))
     try:
         stores.open(policy.locate(address)).close()
-    except SourceNotFound:
+    except SourceNotFound as error:
         if address.startswith("s3://") and _is_prefix(f"{address}/"):
             return Named(entry=f"{address}/")
-        raise SourceNotFound(f"There is nothing at {entry}; a folder's address ends with a slash.") from None
+        said = f"There is nothing at {entry}; a folder's address ends with a slash."
+        raise SourceNotFound(said, private=error.private) from None
     except TileryError as error:
         raise type(error)(f"{entry}: {error.detail}", private=error.private) from None
     finally:

@@ -45,15 +45,20 @@ def serve(host: str, port: int, environment: Mapping[str, str], say: Callable[[s
     command = [sys.executable, "-m", "gunicorn", "-c", _CONFIGURATION]
     command += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "app.main:app"]
     stopping = threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def stop(number: int, _frame: Any) -> None:
+        stopping.set()
+        for server in started:
+            server.send_signal(number)
+
+    # before the server is there: one that is started by a shell in the background would ignore Ctrl-C until it hears
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     with subprocess.Popen(command, env=dict(environment)) as server:  # noqa: S603 (our own interpreter, no shell)
-
-        def stop(number: int, _frame: Any) -> None:
-            if not stopping.is_set():
-                stopping.set()
-                server.send_signal(number)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+        started.append(server)
+        if stopping.is_set():
+            server.terminate()
         threading.Thread(target=_announce, args=(host, port, server, say, shown), daemon=True).start()
         status = ended(server)
     return 0 if stopping.is_set() else status

@@ -179,6 +179,7 @@ def test_a_bucket_that_is_not_there(run: Run, raster: Path, s3: S3, monkeypatch:
         ["layers", "list", "--catalog", "s3://no-such-bucket/layers/"],
         ["publish", str(raster), "--to", "s3://no-such-bucket/layers/alps"],
         ["publish", "s3://no-such-bucket/a.tif", "--to", "layers/alps"],
+        ["serve", "s3://no-such-bucket/a.tif"],
     ):
         status, _, err = run(*command)
         assert status in (3, 4)

@@ -286,3 +286,20 @@ def test_make_serve_hands_the_rasters_over(folder: Path) -> None:
             check=True,
         )
         assert found.stdout == said
+
+
+def test_a_signal_before_the_server_hears_ends_it(tmp_path: Path) -> None:
+    """A shell starts what runs in the background with Ctrl-C ignored, which processes that are started inherit."""
+    program = (
+        "import os, signal, subprocess, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from app.process import launcher\n"
+        "begin = subprocess.Popen\n"
+        "def interrupted(*arguments, **more):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return begin(*arguments, **more)\n"
+        "subprocess.Popen = interrupted\n"
+        f"sys.exit(launcher.serve('127.0.0.1', {free_port()}, os.environ, print, launcher.Shown()))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=60, check=False)
+    assert found.returncode == 0
