@@ -77,10 +77,10 @@ def named(path: str) -> Named:
         TileryError: it is not there, or of no kind that may be served.
     """
     scheme = urlsplit(path).scheme if "://" in path else ""
-    if scheme in ("s3", "http", "https"):
+    if scheme in ("s3", "gs", "az", "http", "https"):
         return _remote(path)
     if scheme not in ("", "file"):
-        raise InvalidParameter(f"'{path}' is no file, folder, s3://bucket/prefix/ or https://host/path.")
+        raise InvalidParameter(f"'{path}' is no file, folder, s3://bucket/prefix/ (gs://, az://) or https://host/path.")
     return _local(path)
 
 
@@ -129,7 +129,8 @@ def _need_allowed(entry: str) -> Policy:
 
 
 def _remote(address: str) -> Named:
-    entry = address if address.startswith("s3://") else address.partition("?")[0]  # what signs it is no part of it
+    is_object = address.startswith(("s3://", "gs://", "az://"))
+    entry = address if is_object else address.partition("?")[0]  # what signs it is no part of it
     policy = _need_allowed(entry)
     if entry.endswith(("/", "*")) or "/" not in entry.partition("://")[2]:
         return Named(entry=entry)

@@ -227,7 +227,7 @@ def test_a_single_file_that_is_no_raster_or_has_no_place(folder: Path) -> None:
         serving.opening([str(folder / "photo.jpg")])
 
 
-@pytest.mark.parametrize("path", ["gs://bucket/x", "s3://", "https://host:99999/a.tif", "/", "/proc", "https://a b/"])
+@pytest.mark.parametrize("path", ["ftp://host/x", "s3://", "https://host:99999/a.tif", "/", "/proc", "https://a b/"])
 def test_what_nobody_may_serve(path: str) -> None:
     with pytest.raises((RequestError, SourceError)):
         serving.opening([path])

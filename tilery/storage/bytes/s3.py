@@ -179,7 +179,7 @@ class S3Origin:
             except FileNotFoundError as error:
                 raise SourceNotFound("There is no such source.", private=_private(error)) from None
             except (PermissionDeniedError, UnauthenticatedError) as error:
-                if failures.meaning(str(error)) == failures.NO_CREDENTIALS:
+                if failures.lacks_credentials(str(error)):
                     raise _failure(str(error)) from None
                 raise SourceDenied("The store refuses this source.", private=_private(error)) from None
             except (BaseError, OSError, ValueError) as error:
@@ -201,7 +201,7 @@ class _Misplaced(Exception):
 
 def _failure(text: str) -> Exception:
     """The error that obstore's text stands for; it has no types for these."""
-    if (said := failures.meaning(text)) == failures.NO_CREDENTIALS:
+    if failures.lacks_credentials(text) and (said := failures.meaning(text)):
         return UpstreamError(said, private=failures.for_operator(text))
     status, private = _STATUS.search(text), failures.for_operator(text)
     if status is not None and status[1] == "416":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _OF_CREDENTIALS = re.compile(
-    r"169\.254\.(169\.254|170\.2\d?)|fd00:ec2:|/latest/(api/token|meta-data)|token file|AssumeRole",
+    r"169\.254\.(169\.254|170\.2\d?)|fd00:ec2:|/latest/(api/token|meta-data)|token file|AssumeRole"
+    r"|External AWS credential provider|no AWS credentials were found",
     re.IGNORECASE,
 )
 """What stands in the text where nothing gave credentials: the last place that was asked for them failed."""
@@ -22,18 +23,26 @@ _CODES = {
 _CODE = re.compile(rf"<Code>({'|'.join(_CODES)})</Code>")
 _NO_WAY = re.compile(r"error sending request|dns error|connection (refused|reset|closed)", re.IGNORECASE)
 
-NO_CREDENTIALS = "There are no AWS credentials to reach this store with."
+_OTHER_CLOUD = re.compile(r"computeMetadata|metadata\.google|metadata/identity|oauth2", re.IGNORECASE)
+_NONE_OF_AWS = "There are no AWS credentials to reach this store with."
+_NONE = "There are no credentials to reach this store with."
 _WHERE = (
     "none in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the profile of ~/.aws, or from a role of this machine; "
     "public buckets need none, with TILERY_S3_ANONYMOUS=1"
 )
+_WHERE_ELSE = "none in the variables of Google's or Azure's own tools, or from a role of this machine"
 _LONGEST = 300
+
+
+def lacks_credentials(text: str) -> bool:
+    """Return whether nothing gave credentials to sign a request with."""
+    return _OF_CREDENTIALS.search(text) is not None
 
 
 def meaning(text: str) -> str | None:
     """Return the sentence that says what is wrong, None where the text is of none of the kinds that can be mended."""
-    if _OF_CREDENTIALS.search(text):
-        return NO_CREDENTIALS
+    if lacks_credentials(text):
+        return _NONE if _OTHER_CLOUD.search(text) else _NONE_OF_AWS
     if code := _CODE.search(text):
         return _CODES[code[1]]
     return "The store cannot be reached." if _NO_WAY.search(text) else None
@@ -41,7 +50,7 @@ def meaning(text: str) -> str | None:
 
 def for_operator(text: str) -> str:
     """Return what an operator needs of the text: no dump of obstore's structures, no XML, no address of metadata."""
-    if _OF_CREDENTIALS.search(text):
-        return _WHERE
+    if lacks_credentials(text):
+        return _WHERE_ELSE if _OTHER_CLOUD.search(text) else _WHERE
     first = re.split(r"\n\n|: <\?xml|<Error>", text, maxsplit=1)[0]
     return first[:_LONGEST].strip()
