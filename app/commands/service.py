@@ -71,6 +71,8 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
     opened = opening(paths) if paths else None
     given: dict[str, Any] = ({"sources": opened.sources} if opened else {}) | ({"catalog": catalog} if catalog else {})
     chosen = checks.checked(Settings(**given))
+    if opened and chosen.sources_file:
+        raise InvalidParameter("TILERY_SOURCES_FILE lists further sources: unset it, or give no PATH.")
     port = _listening(host, port)
     page = None if no_browser or not _is_watched() or chosen.access_token else (opened.page if opened else MAP)
     variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else v for name, v in given.items()}

@@ -182,6 +182,14 @@ def test_a_path_that_is_not_there_is_one_sentence(
     assert found == f"Error: There is no {folder}/aa.tif. Did you mean 'a.tif'?\n"
 
 
+def test_paths_and_a_file_of_sources_do_not_go_together(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sources.json").write_text('{"sources": []}')
+    monkeypatch.setenv("TILERY_SOURCES_FILE", str(folder / "sources.json"))
+    assert "unset it, or give no PATH" in refused(capsys, monkeypatch, folder)
+
+
 def test_gunicorn_by_itself_says_it_too() -> None:
     found = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "python:app.process.gunicorn_conf", "app.main:app"],
