@@ -12,10 +12,10 @@ from typing import Self
 
 from tilery.arena import Arena
 from tilery.reading.dataset import Dataset, Opener, Resources
-from tilery.reading.datasets import OpenDatasets
 from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
 from tilery.reading.mosaic.source import MOSAIC
+from tilery.reading.open_datasets import OpenDatasets
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
 from tilery.reading.side_by_side import SideBySide

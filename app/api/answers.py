@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import documents, negotiation, pages
+from app.api import json_documents, negotiation, pages
 from app.api.operation import RequestContext
 from app.api.params import groups
 
@@ -37,7 +37,7 @@ def wants_page(context: RequestContext[Any]) -> bool:
 
 def as_json(body: Any) -> Response:
     """A document as JSON."""
-    return Response(documents.encode(body), media_type=JSON, headers={"Vary": "Accept"})
+    return Response(json_documents.encode(body), media_type=JSON, headers={"Vary": "Accept"})
 
 
 def document(

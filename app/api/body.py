@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from app.api import documents, geojson
+from app.api import geojson, json_documents
 from app.api.params.kinds import Wrong
 from app.config.settings import Settings
 from app.serving.service import CallerGone
@@ -104,7 +104,7 @@ def _document(body: bytes) -> Json:
     if not body:
         raise _wrong([], Wrong("missing", "Field required"), None)
     try:
-        found = documents.finite(json.loads(body))
+        found = json_documents.finite(json.loads(body))
     except (ValueError, RecursionError):
         raise _wrong([], Wrong("json_invalid", "JSON decode error"), None) from None
     if not isinstance(found, dict):

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import answers, documents, layer_pages, results
+from app.api import answers, json_documents, layer_pages, results
 from app.api.families import layers
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import MOST_LAYERS, PAGE_FORMAT, PAGING
@@ -50,7 +50,7 @@ async def listing(context: RequestContext[None]) -> Response:
         key = f"collections {found.state} {context.app.links.base(scope)} {scope['query_string']!r}"
         served = await context.app.service.document(
             key,
-            lambda: Encoded(body=documents.encode(body()), media_type=answers.JSON),
+            lambda: Encoded(body=json_documents.encode(body()), media_type=answers.JSON),
             known=results.if_none_match(context.request),
         )
         response = results.response(served, answers.JSON)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
-from app.api import documents, results
+from app.api import json_documents, results
 from app.api.context import AppContext
 from app.api.operation import FastRoute, Operation, RequestContext, fast_route, no_plan
 
@@ -30,7 +30,7 @@ async def readyz(context: RequestContext[None]) -> Response:
         "status": "ready" if ready else "unready",
         "checks": {check.name: "ok" if check.ok else check.problem for check in checks},
     }
-    return Response(documents.encode(body), status_code=200 if ready else 503, media_type="application/json")
+    return Response(json_documents.encode(body), status_code=200 if ready else 503, media_type="application/json")
 
 
 Answer = Callable[[RequestContext[None]], Awaitable[Response]]

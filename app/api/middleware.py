@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import links, problems
-from app.api.incoming import Incoming
 from app.api.operation import FastRoute
+from app.api.receiving import Incoming
 from app.api.sending import in_pieces
 from app.api.tokens import Tokens
 from app.config.settings import Settings

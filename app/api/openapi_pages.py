@@ -7,7 +7,7 @@ from functools import lru_cache
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from app.api import answers, documents, openapi, pages
+from app.api import answers, json_documents, openapi, pages
 from app.api.links import Links
 
 _STYLED = {"style-src": "'self' 'unsafe-inline'"}
@@ -37,7 +37,7 @@ def router(links: Links) -> APIRouter:
 @lru_cache(maxsize=16)
 def _description(app: FastAPI, base: str) -> bytes:
     """The OpenAPI document, with the address that its paths are relative to."""
-    return documents.encode(app.openapi() | ({"servers": [{"url": base}]} if base else {}))
+    return json_documents.encode(app.openapi() | ({"servers": [{"url": base}]} if base else {}))
 
 
 async def swagger(request: Request) -> Response:

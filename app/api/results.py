@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from app.api import compression, documents
+from app.api import compression, json_documents
 from app.api.operation import RequestContext
 from app.observing.request import Timing
 from app.serving import render
@@ -51,7 +51,7 @@ async def document(
         place = f"{place} {context.app.links.base(context.request.scope)} {context.request.scope['query_string']!r}"
 
     def encode(reader: Reader) -> Encoded:
-        return Encoded(body=documents.encode(work(reader)), media_type=media_type)
+        return Encoded(body=json_documents.encode(work(reader)), media_type=media_type)
 
     return await made(context, place, encode, media_type=media_type)
 

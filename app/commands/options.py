@@ -24,7 +24,7 @@ def progress(quiet: bool, prefix: str = "") -> Any:
         from tilery.publishing.progress import Silent
 
         return Silent()
-    from tilery.publishing.bars import Bars
+    from tilery.publishing.progress_bars import Bars
 
     return Bars(prefix)
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from app.api import stored
+from app.api import stored_tiles
 from app.api.context import AppContext
 from app.api.families import layer_sources, layers
 from app.api.operation import bound, known_to
@@ -62,9 +62,9 @@ class Seeder:
         work = render.TileWork(request)
         try:
             identity = ""
-            if stored.needs_identity(self.store, self.layer):
+            if stored_tiles.needs_identity(self.store, self.layer):
                 identity = await service.identity(self.document)
-            place = stored.tile_of(self.store, self.layer, self.style, tile, suffix, identity)
+            place = stored_tiles.tile_of(self.store, self.layer, self.style, tile, suffix, identity)
             if place is None:
                 return None
             return await service.keep(

@@ -50,7 +50,7 @@ def transcode(
     """Write FILE as a GeoTIFF of 512-pixel tiles, in its own CRS."""
     from tilery.publishing import kinds, profiles, rasters
     from tilery.publishing import transcode as step
-    from tilery.publishing.gaps import closed
+    from tilery.publishing.inexact_nodata import closed
 
     rasters.need_output(output)
     facts = rasters.facts(file, placement(crs, bounds, nodata), trust=trust)

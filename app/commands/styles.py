@@ -104,10 +104,10 @@ def check_planned(app: AppContext, render: Mapping[str, Any], plan: PublishPlan)
         RequestError: they do not.
     """
     from tilery.catalog import document
-    from tilery.publishing import display
+    from tilery.publishing import default_display
 
-    shown = display.shown(plan.profile, plan.kind)
-    completed = display.completed(
+    shown = default_display.shown(plan.profile, plan.kind)
+    completed = default_display.completed(
         render, {"bidx": list(shown)} if shown else {}, bands=len(plan.profile.data_bands), count=plan.bands
     )
     check(app, document.query(completed), Bands.planned(plan))

@@ -199,7 +199,7 @@ def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
 
 def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, options: ReadOptions) -> dict[str, Any]:
     """Statistics of a grid that is too large to be read at once."""
-    from tilery.rendering.counting import Counting
+    from tilery.rendering.streaming_statistics import Counting
 
     render = request.image.render
     bands, kind = _bands(reader, options)

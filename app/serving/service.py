@@ -17,12 +17,12 @@ from app.observing.metrics import Metrics
 from app.observing.request import Stopwatch
 from app.process import budget, native
 from app.process.own_memory import own_memory
-from app.serving import etag, render, tier
+from app.serving import etag, render, tile_store_tier
 from app.serving.admission import Admission, Job
 from app.serving.encoded import Encoded
-from app.serving.flight import Flights
 from app.serving.outcome import Tell
 from app.serving.served import Served
+from app.serving.single_flight import Flights
 from app.serving.tile_cache import TileCache
 from app.serving.tile_store import StoredTile, TileStore
 from tilery import arena
@@ -154,7 +154,7 @@ class Service:
             identify: tells the identity of what the answer is made of, where that may be a part of the source.
             gone: returns when the caller has gone away.
             stored: place of the answer in the tile store, where it has one.
-            missed: the store sent the caller here; see `app.serving.tier.answer`.
+            missed: the store sent the caller here; see `app.serving.tile_store_tier.answer`.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
@@ -168,7 +168,7 @@ class Service:
         if stored is None or self.tile_store is None:
             served = await make(work)
         else:
-            served = await tier.answer(self.tile_store, stored, work, make, self.once, missed=missed)
+            served = await tile_store_tier.answer(self.tile_store, stored, work, make, self.once, missed=missed)
         return _noted(served)
 
     async def keep(
@@ -187,7 +187,7 @@ class Service:
         def make(work: Callable[[Reader], Encoded]) -> Awaitable[Served]:
             return self._answer(source, request, work, known=None, check=check, identify=render.whole, gone=None)
 
-        return await tier.keep(self.tile_store, stored, work, make, self.once)
+        return await tile_store_tier.keep(self.tile_store, stored, work, make, self.once)
 
     async def _answer(
         self,

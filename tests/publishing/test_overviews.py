@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp
 
 from tests.support import rasters as made
 from tilery.publishing import rasters
-from tilery.publishing.halving import halve, halve_alpha, side
+from tilery.publishing.downsampling import halve, halve_alpha, side
 from tilery.publishing.overviews import factors, level_file, mask_file, overviews, pixels, sidecar
 
 QUIET = lambda _amount: None  # noqa: E731

@@ -40,7 +40,7 @@ from tilery.errors import (
     TileryError,
     UnsupportedRaster,
 )
-from tilery.publishing import metadata, rasters, revisions, workplace
+from tilery.publishing import metadata, rasters, revisions, work_folder
 from tilery.publishing import publish as publishing
 from tilery.publishing.plan import PublishOptions, dry_run
 from tilery.publishing.progress import Silent
@@ -334,7 +334,7 @@ def test_a_source_that_changes_meanwhile_is_not_published(tmp_path: Path, monkey
 def test_the_same_layer_is_published_by_one_at_a_time(tmp_path: Path) -> None:
     source = made.gradient(tmp_path / "a.tif", size=600)
     with (
-        workplace.Workplace.opened(tmp_path / "catalog" / ".work" / "alps", "other"),
+        work_folder.Workplace.opened(tmp_path / "catalog" / ".work" / "alps", "other"),
         pytest.raises(Conflict, match="another process"),
     ):
         publish(order(source, tmp_path / "catalog"))
@@ -621,9 +621,9 @@ def test_a_history_that_somebody_wrote_wrongly(tmp_path: Path, history: Any) -> 
 
 
 def test_a_folder_that_goes_while_its_lock_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opening = workplace._lock_file
+    opening = work_folder._lock_file
     with ExitStack() as first:
-        place = first.enter_context(workplace.Workplace.opened(tmp_path / "alps", "key"))
+        place = first.enter_context(work_folder.Workplace.opened(tmp_path / "alps", "key"))
 
         def opened_late(folder: Path) -> IO[bytes]:
             file = opening(folder)
@@ -631,8 +631,8 @@ def test_a_folder_that_goes_while_its_lock_is_taken(tmp_path: Path, monkeypatch:
             first.close()
             return file
 
-        monkeypatch.setattr(workplace, "_lock_file", opened_late)
-        with pytest.raises(Conflict), workplace.Workplace.opened(tmp_path / "alps", "key"):
+        monkeypatch.setattr(work_folder, "_lock_file", opened_late)
+        with pytest.raises(Conflict), work_folder.Workplace.opened(tmp_path / "alps", "key"):
             pass
 
 

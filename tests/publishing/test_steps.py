@@ -15,11 +15,12 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from tests.support import rasters as made
 from tilery.errors import BrokenRaster, InvalidParameter, NotARaster, SourceNotFound, TileryError, UnsupportedRaster
-from tilery.publishing import check, kinds, overviews, profiles, rasters, statistics, transcode, vrt
-from tilery.publishing.apart import apart
+from tilery.publishing import kinds, overviews, profiles, rasters, statistics, transcode, vrt
 from tilery.publishing.overviews import factors
 from tilery.publishing.progress import Silent
 from tilery.publishing.rasters import Georeference
+from tilery.publishing.subprocess_work import apart
+from tilery.publishing.verification import finished_file
 from tilery.publishing.windows import in_order, pieces
 
 QUIET = lambda _amount: None  # noqa: E731
@@ -295,9 +296,9 @@ def test_limits_for_display() -> None:
 def test_a_file_that_is_not_cloud_optimized_does_not_pass(tmp_path: Path) -> None:
     path = made.write(tmp_path / "a.tif", made.columns_and_rows(1200, 1200), block=256, overviews=(2, 4))
     with pytest.raises(BrokenRaster, match="block size"):
-        check.check(path, width=1200, height=1200, bands=2, dtype="uint16")
+        finished_file.check(path, width=1200, height=1200, bands=2, dtype="uint16")
     with pytest.raises(BrokenRaster, match="number of bands"):
-        check.check(path, width=1200, height=1200, bands=3, dtype="uint16", cloud_optimized=False)
+        finished_file.check(path, width=1200, height=1200, bands=3, dtype="uint16", cloud_optimized=False)
 
 
 def test_what_is_not_a_raster(tmp_path: Path) -> None:

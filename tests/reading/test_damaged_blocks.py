@@ -13,7 +13,7 @@ from tests.support import rasters, service
 from tests.support.engine import ENGINE
 from tests.support.upstream import Upstream
 from tilery.errors import BrokenRaster
-from tilery.reading.datasets import OpenDataset
+from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
 from tilery.reading.source import raster

@@ -22,7 +22,7 @@ from tests.support import rasters
 from tests.support.upstream import Upstream
 from tilery.engine import Engine, EngineOptions
 from tilery.reading import gdal_files
-from tilery.reading.datasets import OpenDataset
+from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.options import ReadOptions
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader

@@ -12,7 +12,7 @@ from typing import Any
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo import crs as crs_
-from tilery.reading.globe import within_a_turn
+from tilery.reading.geographic_extent import within_a_turn
 from tilery.reading.profile import Profile
 
 _INEXACT = 0.05

@@ -7,7 +7,7 @@ import math
 from tilery.geo import crs as crs_
 from tilery.geo import mercator
 from tilery.geo.raster import Bounds
-from tilery.reading.globe import globe_bounds
+from tilery.reading.geographic_extent import globe_bounds
 from tilery.reading.profile import Profile
 
 _WIDE = 120.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tilery.publishing import rasters
-from tilery.publishing.apart import apart_if_large
 from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance, growth
 from tilery.publishing.rasters import BLOCK
+from tilery.publishing.subprocess_work import apart_if_large
 
 
 def cog(source: Path, target: Path, compression: Compression, dtype: str, expected: int, advance: Advance) -> None:

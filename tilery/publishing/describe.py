@@ -10,7 +10,7 @@ from typing import Any
 from tilery.catalog import ids
 from tilery.publishing import kinds, metadata, rasters, zoom
 from tilery.publishing.bounds import bounds_of, size_at
-from tilery.publishing.display import default_render
+from tilery.publishing.default_display import default_render
 from tilery.publishing.progress import Progress
 from tilery.publishing.rasters import Georeference
 from tilery.publishing.statistics import passes, statistics

@@ -12,12 +12,12 @@ import numpy as np
 from affine import Affine
 
 from tilery.geo.raster import Array
-from tilery.publishing import rasters, valid
-from tilery.publishing.apart import apart_if_large
-from tilery.publishing.complete import whole
-from tilery.publishing.halving import Side, halve, halve_alpha, side
+from tilery.publishing import rasters, validity
+from tilery.publishing.downsampling import Side, halve, halve_alpha, side
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
+from tilery.publishing.subprocess_work import apart_if_large
+from tilery.publishing.verification.written_blocks import whole
 from tilery.publishing.windows import in_order, panels
 from tilery.reading.profile import Profile
 
@@ -76,7 +76,7 @@ def overviews(path: Path, levels: int, resampling: str, advance: Advance, *, bes
     Args:
         path: the raster.
         levels: how many, each half as wide as the one before.
-        resampling: one of `tilery.publishing.halving.METHODS`.
+        resampling: one of `tilery.publishing.downsampling.METHODS`.
         advance: called with pixels, `pixels` of them in all.
         beside: the path to name the files after. None: the raster's own.
 
@@ -87,7 +87,7 @@ def overviews(path: Path, levels: int, resampling: str, advance: Advance, *, bes
     profile = rasters.facts(path, checked=True)
     above = _Level(path, None, profile.width, profile.height)
     for level in range(1, levels + 1):
-        masked = valid.has_mask(profile)
+        masked = validity.has_mask(profile)
         below = _Level(
             level_file(beside, level),
             mask_file(beside, level) if masked else None,
@@ -149,9 +149,9 @@ def _piece(
     found = _edged(dataset, mask, above, profile, rows, columns)
     weight = found.weight()
     data = np.empty((profile.count, height, width), profile.dtype)
-    there = np.empty((height, width), "uint8") if valid.has_mask(profile) else None
+    there = np.empty((height, width), "uint8") if validity.has_mask(profile) else None
     bands = [band - 1 for band in profile.data_bands]
-    nodata, filler = profile.usable_nodata, valid.filler(profile)
+    nodata, filler = profile.usable_nodata, validity.filler(profile)
     for first in range(0, height, _ROWS):
         last = min(height, first + _ROWS)
         strip = side(resampling, above.height, below.height, top + first, top + last)
@@ -168,13 +168,15 @@ def _piece(
     return data, there
 
 
-def _edged(dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side, columns: Side) -> valid.WindowPixels:
+def _edged(
+    dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side, columns: Side
+) -> validity.WindowPixels:
     """What the sides ask for; beyond the raster's edges its outermost pixels again."""
     from rasterio.windows import Window
 
     top, bottom = max(0, rows.start), min(level.height, rows.stop)
     left, right = max(0, columns.start), min(level.width, columns.stop)
-    found = valid.read(dataset, profile, Window(left, top, right - left, bottom - top), mask=mask)
+    found = validity.read(dataset, profile, Window(left, top, right - left, bottom - top), mask=mask)
     around = ((top - rows.start, rows.stop - bottom), (left - columns.start, columns.stop - right))
     if not any(map(any, around)):
         return found
@@ -182,7 +184,7 @@ def _edged(dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side,
     def grown(array: Array | None) -> Any:
         return None if array is None else np.pad(array, (*[(0, 0)] * (array.ndim - 2), *around), mode="edge")
 
-    return valid.WindowPixels(data=grown(found.data), alpha=grown(found.alpha), valid=grown(found.valid))
+    return validity.WindowPixels(data=grown(found.data), alpha=grown(found.alpha), valid=grown(found.valid))
 
 
 def sidecar(path: Path, levels: int, resampling: str, advance: Advance) -> None:

@@ -17,7 +17,7 @@ from tilery.errors import InvalidParameter, UnsupportedRaster
 from tilery.geo.raster import Array, Bounds
 from tilery.publishing import (
     antimeridian,
-    display,
+    default_display,
     fetch,
     grid,
     kinds,
@@ -28,7 +28,7 @@ from tilery.publishing import (
     zoom,
 )
 from tilery.publishing.bounds import bounds_of, count_tiles, map_bounds, size_at
-from tilery.publishing.gaps import Gaps, closed, known, need_exact
+from tilery.publishing.inexact_nodata import Gaps, closed, known, need_exact
 from tilery.publishing.kinds import Kind
 from tilery.publishing.profiles import Compression
 from tilery.publishing.rasters import Georeference
@@ -165,7 +165,7 @@ def _plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pu
         width, height, reach = covered.width, covered.height, max(covered.width, covered.height)
         way = warp.missing(profile, keep_alpha=compression.compress != "JPEG")
         bands = len(profile.data_bands) + way.alpha
-    if wrong := display.missing_bands(order.given.get("render") or {}, bands):
+    if wrong := default_display.missing_bands(order.given.get("render") or {}, bands):
         raise InvalidParameter(f"The raster has {bands} bands and none of number {wrong[0]}.", parameter="render")
     if native and profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")

@@ -28,31 +28,20 @@ from typing import Any
 from tilery.catalog import document as documents
 from tilery.catalog import ids
 from tilery.errors import Conflict, SourceError
-from tilery.publishing import (
-    check,
-    display,
-    fetch,
-    grid,
-    kinds,
-    levels,
-    metadata,
-    rasters,
-    revisions,
-    transcode,
-    warp,
-)
+from tilery.publishing import default_display, fetch, grid, kinds, metadata, rasters, revisions, transcode, warp
 from tilery.publishing.bounds import bounds_of, map_bounds
 from tilery.publishing.cog import cog
-from tilery.publishing.complete import whole
 from tilery.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from tilery.publishing.overviews import files as overview_files
 from tilery.publishing.plan import PublishOptions, PublishPlan, note, plan
 from tilery.publishing.progress import Progress, Silent
-from tilery.publishing.proof import need_right
 from tilery.publishing.revisions import DOCUMENT, document_before
 from tilery.publishing.statistics import passes, statistics
+from tilery.publishing.verification import finished_file, overview_levels
+from tilery.publishing.verification.proof import need_right
+from tilery.publishing.verification.written_blocks import whole
 from tilery.publishing.vrt import vrt
-from tilery.publishing.workplace import Workplace
+from tilery.publishing.work_folder import Workplace
 from tilery.reading.profile import Profile
 from tilery.storage.objects import Store, open_store
 from tilery.storage.objects.directory import DirectoryStore
@@ -181,7 +170,7 @@ def _prepare(
             files, profile = _make_cog(planned, path, place, progress)
         target = place.path("index.tif")
         size = profile.width * profile.height
-        looked_at = size * passes(profile.dtypes[0]) + levels.pixels(profile)
+        looked_at = size * passes(profile.dtypes[0]) + overview_levels.pixels(profile)
         with progress.step("check", looked_at, "px") as advance:
             found = statistics(target, profile, advance)
             need_right(planned, path, target, profile, advance)
@@ -192,7 +181,7 @@ def _prepare(
             "height": profile.height,
             "bands": len(profile.data_bands),
             "statistics": found,
-            "render": display.default_render(profile, found, planned.kind),
+            "render": default_display.default_render(profile, found, planned.kind),
         }
         place.done("check", files, facts)
         for made in ("tiled.tif", "warped.tif"):
@@ -247,7 +236,7 @@ def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Prog
         with progress.step("write", planned.expected_bytes, "B") as advance:
             cog(ready, target, planned.compression, dtype, planned.expected_bytes, advance)
         place.done("write", ["index.tif"])
-    found = check.check(target, width=planned.width, height=planned.height, bands=planned.bands, dtype=dtype)
+    found = finished_file.check(target, width=planned.width, height=planned.height, bands=planned.bands, dtype=dtype)
     return ["index.tif"], found
 
 
@@ -302,7 +291,7 @@ def _switch(
             _need_only(order, fetch.origin(order.source, order.stores))
         given = dict(order.given)
         render = given["render"] if "render" in given else (before or {}).get("render") or prepared.render
-        given["render"] = display.completed(render, prepared.render, bands=prepared.bands, count=planned.bands)
+        given["render"] = default_display.completed(render, prepared.render, bands=prepared.bands, count=planned.bands)
         written = metadata.document(
             layer_id=order.id,
             bounds=bounds_of(planned.profile),

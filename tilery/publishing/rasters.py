@@ -31,8 +31,8 @@ from tilery.errors import (
 )
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
-from tilery.publishing import harmless
-from tilery.publishing.gaps import known
+from tilery.publishing import allowed_formats
+from tilery.publishing.inexact_nodata import known
 from tilery.reading.profile import Profile
 from tilery.storage import disk
 
@@ -116,7 +116,7 @@ def reading(
             if trust:
                 dataset = rasterio.open(path, sharing=False, **chosen)
             else:  # `rasterio.open` takes one driver, what it makes takes several
-                drivers = [driver] if driver else harmless.drivers_for(path)
+                drivers = [driver] if driver else allowed_formats.drivers_for(path)
                 dataset = DatasetReader(str(path), driver=drivers, sharing=False, **chosen)
     except RasterioIOError as error:
         said = _NOT_A_RASTER if driver or trust else _NOT_HARMLESS
@@ -151,13 +151,13 @@ def reading_remote(source: ByteSource, *, trust: bool = False) -> Iterator[Datas
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = _first_of(
                 lambda driver: rasterio.open("source", opener=opener, sharing=False, driver=driver),
-                (None,) if trust else harmless.DRIVERS,
+                (None,) if trust else allowed_formats.DRIVERS,
             )
     except RasterioIOError as error:
         raise NotARaster(_NOT_A_RASTER if trust else _NOT_HARMLESS, private=str(error)) from None
     try:
         if not trust:
-            harmless.need_own(dataset)
+            allowed_formats.need_own(dataset)
         yield dataset
     finally:
         dataset.close()
@@ -306,10 +306,10 @@ def facts(path: Path, placement: Georeference | None = None, *, trust: bool = Fa
     from tilery.reading.gdal_facts import profile_of
 
     if not trust and not checked:
-        harmless.need_own_neighbours(path)
+        allowed_formats.need_own_neighbours(path)
     with environment(), reading(path, trust=trust) as dataset:
         if not trust and not checked:
-            harmless.need_own(dataset)
+            allowed_formats.need_own(dataset)
         return placed(known(profile_of(dataset), dataset), placement)
 
 

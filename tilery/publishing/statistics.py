@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tilery.errors import UnsupportedRaster
 from tilery.geo.raster import Array
-from tilery.publishing import rasters, valid
+from tilery.publishing import rasters, validity
 from tilery.publishing.progress import Advance
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile
@@ -96,7 +96,7 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
 
     def read(window: Any) -> list[Any]:
         with handles.borrow() as dataset:
-            pixels = valid.read(dataset, profile, window)
+            pixels = validity.read(dataset, profile, window)
         weight = pixels.weight()
         made = []
         for number, band in enumerate(pixels.data):

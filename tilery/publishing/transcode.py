@@ -16,7 +16,7 @@ from affine import Affine
 from tilery.geo.raster import Array
 from tilery.publishing import rasters
 from tilery.publishing.antimeridian import Roll
-from tilery.publishing.gaps import Gaps
+from tilery.publishing.inexact_nodata import Gaps
 from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK

@@ -16,7 +16,7 @@ from tilery.geo.raster import Array
 from tilery.publishing import rasters
 from tilery.publishing.grid import WebGrid
 from tilery.publishing.progress import Advance
-from tilery.publishing.straighten import straightened
+from tilery.publishing.rectifying import straightened
 from tilery.publishing.tags import copy_tags
 from tilery.publishing.transcode import WORKING, describe
 from tilery.publishing.windows import in_order, pieces

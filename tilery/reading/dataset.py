@@ -25,7 +25,7 @@ from tilery.storage.locations import Location
 from tilery.storage.stores import Stores
 
 if TYPE_CHECKING:
-    from tilery.reading.datasets import OpenDatasets
+    from tilery.reading.open_datasets import OpenDatasets
 
 
 class Resources(Protocol):

@@ -17,7 +17,7 @@ from tilery.errors import UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo import mercator
 from tilery.geo.raster import Bounds, Crs
-from tilery.reading.globe import position
+from tilery.reading.geographic_extent import position
 from tilery.reading.profile import Profile
 
 """Metres around the equator in Web Mercator."""

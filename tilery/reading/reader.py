@@ -27,13 +27,13 @@ from tilery.errors import (
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
-from tilery.reading import drawing, footprint, globe, pixel_sizes, touching
+from tilery.reading import drawing, footprint, geographic_extent, pixel_sizes, touching
 from tilery.reading import geometry as shape
 from tilery.reading.dataset import Composite, Dataset
-from tilery.reading.datasets import OpenDataset
 from tilery.reading.filling import bands_of, fill
 from tilery.reading.grid.reader import rows_of
 from tilery.reading.info import info
+from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.reading.sizes import deepest_overview, output_size
@@ -82,11 +82,11 @@ class Reader:
         Raises:
             UnsupportedRaster: the raster has no CRS, or no place in that one.
         """
-        return self._derive(("bounds", crs), lambda: globe.geographic_bounds(self.profile, crs))
+        return self._derive(("bounds", crs), lambda: geographic_extent.geographic_bounds(self.profile, crs))
 
     def has_outline(self) -> bool:
         """True when every edge of the raster lies on the globe."""
-        return globe.outline_is_known(self.profile, self._need_crs())
+        return geographic_extent.outline_is_known(self.profile, self._need_crs())
 
     def whereabouts(self) -> tuple[Bounds, tuple[float, float]]:
         """(bounds, middle) in degrees, those of its own globe where the raster is not on the Earth.
@@ -96,7 +96,7 @@ class Reader:
         """
         crs = self._need_crs()
         bounds = self.geographic_bounds(crs_.geodetic(crs))
-        return bounds, self._derive(("middle",), lambda: globe.middle(self.profile, bounds))
+        return bounds, self._derive(("middle",), lambda: geographic_extent.middle(self.profile, bounds))
 
     def can_show(self, tms: TileMatrixSet) -> bool:
         """True when the raster has a place in a tile matrix set's CRS, though perhaps not on the set."""
@@ -138,7 +138,7 @@ class Reader:
 
         def found() -> bool:
             try:
-                return not globe.is_wide(self.geographic_bounds())
+                return not geographic_extent.is_wide(self.geographic_bounds())
             except UnsupportedRaster:
                 return True
 
@@ -452,7 +452,7 @@ class Reader:
         """
         if self._one_scale():
             return None
-        return self._derive(("beyond", crs), lambda: globe.beyond_seam(crs, self.geographic_bounds()))
+        return self._derive(("beyond", crs), lambda: geographic_extent.beyond_seam(crs, self.geographic_bounds()))
 
     def _on_pixels(self, crs: Crs, bounds: Bounds) -> Bounds:
         """Bounds grown to the borders of the raster's pixels, as these lie in a CRS."""

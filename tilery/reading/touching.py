@@ -5,7 +5,7 @@ from __future__ import annotations
 from tilery.geo.raster import Bounds, Crs
 from tilery.reading import footprint
 from tilery.reading.dataset import Composite
-from tilery.reading.datasets import OpenDataset
+from tilery.reading.open_datasets import OpenDataset
 
 
 def touches(opened: OpenDataset, crs: Crs, bounds: Bounds) -> bool:

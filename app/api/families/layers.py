@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from app.api import answers, documents, kvp, layer_pages, results, stored, viewer, wmts, wmts_tile
+from app.api import answers, json_documents, kvp, layer_pages, results, stored_tiles, viewer, wmts, wmts_tile
 from app.api.context import AppContext
 from app.api.families import layer_sources
 from app.api.links import query_of
@@ -160,8 +160,8 @@ async def listing(context: RequestContext[None]) -> Response:
         return {"layers": [described(context, layer) for layer in found.layers], **beside}
 
     def encoded() -> Encoded:
-        listed = b",".join(documents.encode(described(context, layer)) for layer in deadline.paced(found.layers))
-        rest = documents.encode(beside)[1:]
+        listed = b",".join(json_documents.encode(described(context, layer)) for layer in deadline.paced(found.layers))
+        rest = json_documents.encode(beside)[1:]
         return Encoded(body=b'{"layers":[%b]%b%b' % (listed, b"," if beside else b"", rest), media_type=answers.JSON)
 
     if is_page:
@@ -180,7 +180,7 @@ async def listing(context: RequestContext[None]) -> Response:
 def _key(context: RequestContext[Any], name: str, state: str) -> str:
     """Everything that a document of layers is made of."""
     scope = context.request.scope
-    base, store = context.app.links.base(scope), stored.address(context.app, "")
+    base, store = context.app.links.base(scope), stored_tiles.address(context.app, "")
     return f"{name} {state} {base} {store} {scope['path']} {scope['query_string']!r}"
 
 
@@ -202,7 +202,7 @@ def described(context: RequestContext[Any], layer: Layer, query: Query = ()) -> 
         "version": "1.0.0",
         "scheme": "xyz",
         "tiles": [
-            stored.address(context.app, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
+            stored_tiles.address(context.app, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
             or to(scope, f"/{layer.id}/{{z}}/{{x}}/{{y}}@2x.png", query)
         ],
         "minzoom": layer.minzoom,
@@ -243,7 +243,7 @@ async def _tile(context: RequestContext[TilePlan], *, missed: bool) -> Response:
     try:
         if layer is not None and not layer.minzoom <= context.path.tile[0] <= layer.maxzoom:
             return await tiles.tile(context)  # made of what there is, and in nobody's store: there is no end of them
-        return await tiles.tile(context, await stored.place(context), missed=missed)
+        return await tiles.tile(context, await stored_tiles.place(context), missed=missed)
     except TileOutsideBounds as error:
         if layer is not None and error.limit is None:
             error.limit = ",".join(f"{edge:.9g}" for edge in layer.bounds)
@@ -324,7 +324,7 @@ def _entry(context: RequestContext[TileSize], layer: Layer, *, ranged: bool) -> 
         title=layer.name,
         geographic=layer.bounds,
         zooms=(layer.minzoom, layer.maxzoom),
-        tiles=stored.address(context.app, path, chosen) or to(scope, path, chosen, template=("Style",)),
+        tiles=stored_tiles.address(context.app, path, chosen) or to(scope, path, chosen, template=("Style",)),
         media_type=row.media_type,
         styles=styles,
         abstract=layer.description,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import body, documents, results
+from app.api import body, json_documents, results
 from app.api.context import AppContext
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
 from app.api.params import groups, mosaics, table
@@ -28,8 +28,8 @@ from tilery.reading.mosaic.source import mosaic_source
 from tilery.reading.reader import Reader
 
 if TYPE_CHECKING:
-    from tilery.reading.datasets import OpenDataset
     from tilery.reading.mosaic.dataset import MosaicDataset
+    from tilery.reading.open_datasets import OpenDataset
 
 Json = dict[str, Any]
 JSON = results.JSON
@@ -87,9 +87,9 @@ async def read(context: RequestContext[None]) -> Response:
 
     def work(reader: Reader) -> Encoded:
         mosaic = _dataset(reader).mosaic
-        head = documents.encode(mosaic.head())
+        head = json_documents.encode(mosaic.head())
         tiles_ = b",".join(
-            documents.encode(quadkey) + b":" + documents.encode(names)
+            json_documents.encode(quadkey) + b":" + json_documents.encode(names)
             for quadkey, names in deadline.paced(mosaic.quadkeys(), every=256)
         )
         return Encoded(body=b'%b,"tiles":{%b}}' % (head[:-1], tiles_), media_type=JSON)

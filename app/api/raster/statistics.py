@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import body, documents, results
+from app.api import body, json_documents, results
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.raster import plans
@@ -43,7 +43,7 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
             }
             for position, item in enumerate(items)
         ]
-        return documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
+        return json_documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
 
     encoded = await context.app.service.use(context.subject.source, work, results.gone(context.request.receive))
     return Response(encoded, headers={"Content-Type": results.GEOJSON})

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from app.api import documents, kvp, layer_pages, results
+from app.api import json_documents, kvp, layer_pages, results
 from app.api.links import query_of
 from app.api.operation import Family, Operation, RequestContext, aside, bound, no_plan
 from app.api.ows import ServiceError
@@ -225,7 +225,7 @@ def _info_body(name: str, found: Json, media_type: str) -> bytes:
     values = dict(zip(found["band_names"], found["values"], strict=True))
     if media_type == "application/json":
         feature = {"type": "Feature", "id": name, "geometry": None, "properties": values}
-        return documents.encode({"type": "FeatureCollection", "features": [feature] if values else []})
+        return json_documents.encode({"type": "FeatureCollection", "features": [feature] if values else []})
     shown = {band: "no data" if value is None else str(value) for band, value in values.items()}
     if media_type == "text/plain":
         return "".join(f"{line}\n" for line in (name, *(f"{band} = {text}" for band, text in shown.items()))).encode()

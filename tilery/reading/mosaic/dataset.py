@@ -23,12 +23,12 @@ from tilery.geo.tms import TileMatrixSet
 from tilery.limits import memory
 from tilery.reading import footprint
 from tilery.reading.dataset import Composite, Resources
-from tilery.reading.datasets import OpenDataset
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.mosaic import document, lookup
 from tilery.reading.mosaic.document import Mosaic
 from tilery.reading.mosaic.filling import Formula, Wish, each, filled, too_many
 from tilery.reading.mosaic.parts import OVERVIEW, Parts
+from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.reading.source import Source

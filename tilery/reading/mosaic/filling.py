@@ -13,10 +13,10 @@ from tilery.errors import SourceDenied, SourceNotFound, TooMuchWork, Unsupported
 from tilery.geo.raster import Crs, Grid, Raster
 from tilery.limits import deadline, memory
 from tilery.reading import touching
-from tilery.reading.datasets import OpenDataset
 from tilery.reading.filling import Filling, check_decoded, prepared
 from tilery.reading.mosaic import selection
 from tilery.reading.mosaic.parts import Parts
+from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.options import ReadOptions
 from tilery.reading.sizes import widened
 from tilery.storage.bytes.protocol import SourceChanged

@@ -9,8 +9,8 @@ from threading import Lock
 from tilery.errors import RequestError, SourceError, TileryError, UpstreamError
 from tilery.reading import source as source_
 from tilery.reading.dataset import Resources
-from tilery.reading.datasets import LATELY, OpenDataset
 from tilery.reading.mosaic.document import Mosaic
+from tilery.reading.open_datasets import LATELY, OpenDataset
 from tilery.reading.source import Source
 from tilery.reading.stac.item import resolved
 from tilery.storage.locations import Location

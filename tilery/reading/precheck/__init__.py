@@ -9,7 +9,7 @@ refused, and what the codec decodes at the least is told, for the budget of each
 from __future__ import annotations
 
 from tilery.reading.precheck import jp2, pictures, tiff
-from tilery.reading.precheck.footing import NOTHING, Footing
+from tilery.reading.precheck.minimum_memory import NOTHING, Footing
 from tilery.storage.bytes.file_object import SourceFile
 
 _OF_DRIVER = {"GTiff": tiff.check, "JPEG": pictures.jpeg, "PNG": pictures.png, "JP2OpenJPEG": jp2.check}

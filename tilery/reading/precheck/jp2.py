@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 from tilery.errors import UnsupportedRaster
-from tilery.reading.precheck.footing import Footing, beyond, bytes_at
+from tilery.reading.precheck.minimum_memory import Footing, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
 MAX_BOXES = 1024

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from tilery.reading.precheck.footing import Footing, beyond, bytes_at
+from tilery.reading.precheck.minimum_memory import Footing, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
 MAX_SEGMENTS = 1024

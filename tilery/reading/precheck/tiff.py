@@ -15,7 +15,7 @@ import numpy as np
 
 from tilery.errors import UnsupportedRaster
 from tilery.reading.precheck.deflate import Blocks, BlockTable, Numbers
-from tilery.reading.precheck.footing import Footing, beyond, bytes_at
+from tilery.reading.precheck.minimum_memory import Footing, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
 MAX_DIRECTORIES = 1024

@@ -20,8 +20,8 @@ from tilery.errors import InvalidBand, OverLimit, RequestError, SourceError, Til
 from tilery.geo.raster import Array, Grid, Raster
 from tilery.reading import masks, source
 from tilery.reading.dataset import Resources
-from tilery.reading.datasets import OpenDataset
 from tilery.reading.grid_reader import GridReader, Pixels
+from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.profile import Profile, can_hold
 from tilery.reading.source import Source
 from tilery.reading.stac import frame

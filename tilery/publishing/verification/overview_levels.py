@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
-from tilery.publishing import rasters, valid
+from tilery.publishing import rasters, validity
 from tilery.publishing.progress import Advance
 from tilery.publishing.windows import in_order, panels
 from tilery.reading.profile import Profile
@@ -151,7 +151,7 @@ def _window(
     # What lies around pixels at a window's edge would take four blocks more; their values count in the mean alone.
     checked = _checked(left, left + width, reach, below.width)
     over = Window(across.start, down.start, across.stop - across.start, down.stop - down.start)
-    source, made = valid.read(above, profile, over), valid.read(below, profile, window)
+    source, made = validity.read(above, profile, over), validity.read(below, profile, window)
     weight, made_weight = source.weight(), made.weight()
     sums = [_Sums() for _ in made.data]
     for first in range(0, height, _ROWS):  # what a few rows need stays in the processor's cache

@@ -11,9 +11,9 @@ import pytest
 from tests.support import rasters, service
 from tilery.errors import TooMuchWork
 from tilery.geo.raster import Raster
-from tilery.rendering import counting
-from tilery.rendering.counting import Counting
+from tilery.rendering import streaming_statistics
 from tilery.rendering.statistics import statistics
+from tilery.rendering.streaming_statistics import Counting
 
 
 def parts(data: np.ndarray, mask: np.ndarray | None, rows: int) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_as_of_all_at_a_time(dtype: str, masked: bool, monkeypatch: pytest.Monke
     mask = rng.random((2, 90, 70)) < 0.7 if masked else None
     expected = statistics(Raster(data=data, mask=mask), percentiles=(0, 2, 50, 98, 100), bins=7)
     for chunk in (1 << 18, 64):
-        monkeypatch.setattr(counting, "_CHUNK", chunk)
+        monkeypatch.setattr(streaming_statistics, "_CHUNK", chunk)
         found = parts(data, mask, 13)
         for name, band in expected.items():
             assert list(found[name]) == list(band)
@@ -56,7 +56,7 @@ def test_nothing_valid() -> None:
 
 
 def test_not_more_than_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "MAX_BYTES", 100)
+    monkeypatch.setattr(streaming_statistics, "MAX_BYTES", 100)
     with pytest.raises(TooMuchWork):
         parts(np.zeros((1, 10, 10), "float32"), None, 5)
 

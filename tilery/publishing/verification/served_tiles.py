@@ -13,8 +13,8 @@ from tilery.geo import crs as crs_
 from tilery.geo import tms
 from tilery.geo.mercator import HALF, LATITUDE, part_north_of, resolution_at
 from tilery.geo.raster import Array, Raster
-from tilery.publishing import rasters, valid
-from tilery.publishing.agreement import Points
+from tilery.publishing import rasters, validity
+from tilery.publishing.verification.valid_area import Points
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.storage.policy import Policy
@@ -159,7 +159,7 @@ def _window(
         data = np.zeros((len(bands), _TILE, _TILE))
         there = np.zeros((len(bands), _TILE, _TILE), "bool")
         if last > first and stop > start:
-            found = valid.read(dataset, profile, Window(start, first, stop - start, last - first))
+            found = validity.read(dataset, profile, Window(start, first, stop - start, last - first))
             inner: Any = (slice(None), slice(first - top, last - top), slice(start - left, stop - left))
             data[inner] = found.data[: len(bands)]
             there[inner] = found.present()[: len(bands)]

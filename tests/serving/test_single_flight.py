@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from app.serving.flight import Flights
 from app.serving.outcome import Outcome, Tell
+from app.serving.single_flight import Flights
 from tilery.errors import DeadlineExceeded
 from tilery.limits import deadline
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tilery.publishing import agreement, kinds, levels, served
-from tilery.publishing.apart import apart
+from tilery.publishing import kinds
 from tilery.publishing.plan import PublishPlan
 from tilery.publishing.progress import Advance
+from tilery.publishing.subprocess_work import apart
+from tilery.publishing.verification import overview_levels, served_tiles, valid_area
 from tilery.reading.profile import Profile
 
 _LARGE = 256 << 20
@@ -36,9 +37,9 @@ def need_right(planned: PublishPlan, source: Path, target: Path, profile: Profil
     points = apart(_valid, *proof, advance=advance) if large else _valid(*proof, advance)
     tiles = (target, profile, planned.minzoom, planned.zoom, points, lossless)
     if large:
-        apart(served.need_tiles, *tiles)
+        apart(served_tiles.need_tiles, *tiles)
     else:
-        served.need_tiles(*tiles)
+        served_tiles.need_tiles(*tiles)
 
 
 def _valid(
@@ -49,7 +50,7 @@ def _valid(
     resampling: str,
     lossless: bool,
     advance: Advance,
-) -> agreement.Points:
+) -> valid_area.Points:
     """Check everything but tiles; return where the raster is valid."""
-    levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
-    return agreement.need_same_area(source, original, target, profile)
+    overview_levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
+    return valid_area.need_same_area(source, original, target, profile)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tilery.errors import BrokenRaster
 from tilery.geo import crs as crs_
 from tilery.geo.mercator import HALF, WIDTH
-from tilery.publishing import rasters, valid
+from tilery.publishing import rasters, validity
 from tilery.publishing.transcode import is_random_access
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile
@@ -71,7 +71,7 @@ def need_same_area(source: Path, profile: Profile, published: Path, found: Profi
     shown, met = seen[: columns.size], seen[columns.size :]
     points = Points(columns[shown], rows[shown])
     if profile.gcps:
-        if not shown.any() and valid.may_miss(found):
+        if not shown.any() and validity.may_miss(found):
             raise BrokenRaster("Nothing of the raster can be seen any more; nothing was published.")
         return points
     there = _states(source, profile, *_lookup(found, profile, columns, rows))
@@ -195,7 +195,7 @@ def _states(path: Path, profile: Profile, across: Any, down: Any, reach: Numbers
     )
     found[beyond] = _NONE
     inside = usable & (columns >= 0) & (rows >= 0) & (columns < profile.width) & (rows < profile.height)
-    if not valid.may_miss(profile):
+    if not validity.may_miss(profile):
         deep = (columns >= reach) & (rows >= reach)
         deep &= (columns + reach < profile.width) & (rows + reach < profile.height)
         found[inside & deep] = _ALL
@@ -232,7 +232,7 @@ def _read(
         left, top = max(0, left - wide), max(0, top - wide)
         right, bottom = min(profile.width, right + wide), min(profile.height, bottom + wide)
         with handles.borrow() as dataset:
-            there = valid.present(dataset, profile, Window(left, top, right - left, bottom - top))
+            there = validity.present(dataset, profile, Window(left, top, right - left, bottom - top))
         if not wide:
             return mine, np.where(there[rows[mine] - top, columns[mine] - left], _ALL, _NONE).astype("int8")
         sums = np.pad(there.cumsum(0, dtype="int32").cumsum(1, dtype="int32"), ((1, 0), (1, 0)))

@@ -15,12 +15,13 @@ from app.commands.exits import SOURCE, status_of
 from tests.support import rasters as made
 from tilery.catalog.catalog import Catalog
 from tilery.errors import BrokenRaster, SourceNotFound
-from tilery.publishing import agreement, levels, rasters, served, warp
 from tilery.publishing import publish as publishing
+from tilery.publishing import rasters, warp
 from tilery.publishing.overviews import level_file, mask_file
 from tilery.publishing.overviews import overviews as make_overviews
 from tilery.publishing.plan import PublishOptions
 from tilery.publishing.publish import publish
+from tilery.publishing.verification import overview_levels, served_tiles, valid_area
 from tilery.reading.reader import Reader
 from tilery.storage.objects import open_store
 
@@ -107,7 +108,7 @@ def test_overviews_that_gdal_spoils_are_found(tmp_path: Path, method: str) -> No
         data = np.where(valid, 7, -9999).astype("int16")
         made.write(path, data, nodata=-9999, overviews=(2, 4), resampling=Resampling.mode)
     with pytest.raises(BrokenRaster, match="overview of 1:2 "):
-        levels.need_true_overviews(path, rasters.facts(path), method, QUIET, lossless=True)
+        overview_levels.need_true_overviews(path, rasters.facts(path), method, QUIET, lossless=True)
 
 
 def lossy(real: Any, lose: Callable[[Any], None]) -> Any:
@@ -156,7 +157,7 @@ def test_a_raster_elsewhere_is_found(tmp_path: Path) -> None:
     right = made.write(tmp_path / "a.tif", data, crs="EPSG:4326", bounds=(8, 46, 9, 47))
     wrong = made.write(tmp_path / "b.tif", data, crs="EPSG:3857", bounds=(946000, 5780000, 1057000, 5942000))
     with pytest.raises(BrokenRaster, match="source are missing"):
-        agreement.need_same_area(right, rasters.facts(right), wrong, rasters.facts(wrong))
+        valid_area.need_same_area(right, rasters.facts(right), wrong, rasters.facts(wrong))
 
 
 @pytest.mark.parametrize("fault", ["fails", "empty", "other values"])
@@ -210,4 +211,4 @@ def test_what_is_right_passes(tmp_path: Path, kind: str, profile: str, grid: Any
 def test_nothing_valid_is_nothing_wrong(tmp_path: Path) -> None:
     source = made.write(tmp_path / "a.tif", np.zeros((1, 600, 600), "int16"), nodata=0)
     publish(order(source, tmp_path))
-    assert served._place(rasters.facts(source), agreement.Points(np.array([], "int64"), np.array([], "int64")))
+    assert served_tiles._place(rasters.facts(source), valid_area.Points(np.array([], "int64"), np.array([], "int64")))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tilery.errors import BrokenRaster
 from tilery.publishing import rasters
-from tilery.publishing.complete import whole
 from tilery.publishing.overviews import factors
+from tilery.publishing.verification.written_blocks import whole
 from tilery.reading.profile import Profile
 
 
