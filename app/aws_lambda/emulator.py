@@ -7,7 +7,8 @@ AWS's own images have that emulator in them, and start it where ``AWS_LAMBDA_RUN
 one. The function runs under AWS's own runtime client in a process of its own and gets one event at a time. In Lambda
 nothing of this is loaded. Standard library only.
 
-Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, https://docs.aws.amazon.com/lambda/latest/dg/images-test.html.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, https://docs.aws.amazon.com/lambda/latest/dg/images-test.html,
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html (how a function ends).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ INVOKE = "/2015-03-31/functions/function/invocations"
 RUNTIME = "/2018-06-01/runtime"
 TIMEOUT = 300.0
 """Seconds that an event may take, unless ``AWS_LAMBDA_FUNCTION_TIMEOUT`` says otherwise; the emulator's own default."""
+SHUTDOWN = 2.0
+"""Seconds that a function has to end when it is told to; Lambda kills it then."""
 FUNCTION = {
     "AWS_LAMBDA_FUNCTION_NAME": "test_function",
     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -178,6 +181,16 @@ def _serve(handler: type[_Handler], address: tuple[str, int], emulator: Emulator
     return int(server.server_address[1])
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Tell the function to end, and kill it when it does not: one with a handler of its own for the signal does not get
+    to it while the runtime client waits for the next event.
+    """
+    process.terminate()
+    killer = threading.Timer(SHUTDOWN, process.kill)
+    killer.daemon = True
+    killer.start()
+
+
 def main() -> None:
     """Start the function and the door; ends when the function ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -190,7 +203,7 @@ def main() -> None:
     environ = FUNCTION | os.environ | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{inner}"}
     process = subprocess.Popen(command, env=environ)  # noqa: S603 - ours
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.terminate())
+        signal.signal(number, lambda *_: _end(process))
     # in a container, whose ports are reached from outside only where somebody has asked for it
     _serve(_InvokeApi, ("0.0.0.0", arguments.port), emulator)  # noqa: S104 - a container is asked from outside
     status = ended(process)

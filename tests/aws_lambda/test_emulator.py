@@ -39,7 +39,10 @@ def running(command: list[str], port: int, **environ: str) -> Iterator[subproces
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
 
 
 def post(port: int, body: bytes, path: str = PATH) -> tuple[int, Any]:
@@ -143,3 +146,70 @@ def test_it_ends_when_it_is_told_to(folder: Path) -> None:
     with running(command, found, TILERY_SOURCES=f"{folder}/") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_an_event_in_pieces_arrives_whole(port: int, folder: Path) -> None:
+    """As clients send what has no length yet: without Content-Length, in chunks (RFC 9112, 7.1)."""
+    event = json.dumps(recorded("http-api", folder) | {"rawPath": "/healthz"}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        headers = {"Transfer-Encoding": "chunked"}
+        connection.request("POST", PATH, iter([event[:100], event[100:]]), headers, encode_chunked=True)
+        assert json.loads(connection.getresponse().read())["statusCode"] == 200
+    finally:
+        connection.close()
+
+
+OWN = """
+import os, pathlib, signal, time
+signal.signal(signal.SIGTERM, lambda *_: None)
+seen = []
+def handler(event, context):
+    seen.append(event["name"])
+    while "until" in event and not pathlib.Path(event["until"]).exists():
+        time.sleep(0.02)
+    return {"seen": seen, "runtime": os.environ["AWS_LAMBDA_RUNTIME_API"]}
+"""
+
+
+@contextmanager
+def own_function(folder: Path, **environ: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The emulator with a function that waits for what the event says, and does not end when it is told to."""
+    (folder / "own_function.py").write_text(OWN)
+    found = free_port()
+    command = [sys.executable, "-m", "app.aws_lambda.emulator", "own_function.handler", "--port", str(found)]
+    with running(command, found, PYTHONPATH=f"{folder}:{ROOT}", **environ) as process:
+        yield found, process
+
+
+def test_an_event_that_takes_too_long_is_given_up_and_the_next_one_answered(tmp_path: Path) -> None:
+    with own_function(tmp_path, AWS_LAMBDA_FUNCTION_TIMEOUT="1") as (port, process):
+        while "seen" not in post(port, b'{"name": "first"}')[1]:
+            pass  # it is about to start
+        for name in ("slow", "behind it"):
+            event = {"name": name, "until": str(tmp_path / "go")}
+            status, answer = post(port, json.dumps(event).encode())
+            assert (status, answer["errorType"]) == (200, "Sandbox.Timedout")
+            assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
+        (tmp_path / "go").touch()
+        while "seen" not in (found := post(port, b'{"name": "last"}')[1]):
+            pass
+        assert "slow" in found["seen"]
+        assert found["seen"][-1] == "last"
+        assert "behind it" not in found["seen"], "nobody waited for it when the function was free"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, "a function that does not end is killed, as in Lambda"
+
+
+def test_the_runtimes_side_knows_its_own_paths_only(tmp_path: Path) -> None:
+    with own_function(tmp_path) as (port, _):
+        host, _, inner = post(port, b'{"name": "first"}')[1]["runtime"].partition(":")
+        for method, path in (
+            ("GET", "/2018-06-01/runtime/invocation/other"),
+            ("POST", "/2018-06-01/runtime/invocation/nobodys/response"),
+        ):
+            connection = http.client.HTTPConnection(host, int(inner), timeout=30)
+            connection.request(method, path, b"{}" if method == "POST" else None)
+            assert connection.getresponse().status == 404
+            connection.close()
+        assert post(port, b'{"name": "second"}')[1]["seen"] == ["first", "second"]
