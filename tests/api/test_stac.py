@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 
 from tests.support import rasters, service
 
@@ -75,3 +78,88 @@ def test_nan_is_not_valid(tmp_path: Path) -> None:
     data[:, :50] = np.nan
     (band,) = item(tmp_path, rasters.write(tmp_path / "a.tif", data))["assets"]["data"]["raster:bands"]
     assert band["statistics"]["valid_percent"] == 50
+
+
+@pytest.mark.parametrize(
+    ("tags", "imagery", "moment"),
+    [
+        ({"TIFFTAG_DATETIME": "2019:05:06 07:08:09"}, {}, "2019-05-06T07:08:09Z"),  # as TIFF 6.0 writes it
+        ({"TIFFTAG_DATETIME": "2019-05-06T07:08:09Z"}, {}, "2019-05-06T07:08:09Z"),
+        ({}, {"ACQUISITIONDATETIME": "2018-01-02T03:04:05+01:00"}, "2018-01-02T02:04:05Z"),
+        (
+            {"TIFFTAG_DATETIME": "2019:05:06 07:08:09"},
+            {"ACQUISITIONDATETIME": "2018-01-02T03:04:05Z"},
+            "2018-01-02T03:04:05Z",
+        ),
+        (
+            {"TIFFTAG_DATETIME": "2019:05:06 07:08:09"},
+            {"ACQUISITIONDATETIME": "some day"},
+            "2019-05-06T07:08:09Z",
+        ),
+        ({"TIFFTAG_DATETIME": "2019:15:06 07:08:09"}, {}, None),
+        ({}, {"ACQUISITIONDATETIME": "9" * 30}, None),
+        ({}, {}, None),
+    ],
+)
+def test_the_moment_is_that_of_the_tags(
+    tmp_path: Path, tags: dict[str, str], imagery: dict[str, str], moment: str | None
+) -> None:
+    path = rasters.constant(tmp_path / "a.tif", 1)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**tags)
+        dataset.update_tags(ns="IMAGERY", **imagery)
+    before = dt.datetime.now(dt.UTC)
+    found = item(tmp_path, path)["properties"]["datetime"]
+    if moment is not None:
+        assert dt.datetime.fromisoformat(found) == dt.datetime.fromisoformat(moment)
+    else:
+        assert before <= dt.datetime.fromisoformat(found) <= dt.datetime.now(dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "cover"),
+    [("7", 7), ("12.5", 12.5), ("0", 0), ("100", 100), ("cloudy", None), ("nan", None), ("-5", None), ("1e400", None)],
+)
+def test_the_share_of_clouds_is_that_of_the_tags_where_it_is_one(
+    tmp_path: Path, text: str, cover: float | None
+) -> None:
+    path = rasters.constant(tmp_path / "a.tif", 1)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="IMAGERY", CLOUDCOVER=text)
+    assert item(tmp_path, path)["properties"].get("eo:cloud_cover") == cover
+    assert "eo:cloud_cover" not in item(tmp_path, path, with_eo=False)["properties"]
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "+proj=longlat +R=6371000"])
+def test_one_placed_by_ground_control_points_says_where_it_is_drawn(tmp_path: Path, crs: str) -> None:
+    points = [GroundControlPoint(row, column, 8 + column / 64, 47 - row / 64) for row in (0, 64) for column in (0, 64)]
+    path = rasters.write(
+        tmp_path / "a.tif", np.full((1, 64, 64), 3, "uint8"), crs=None, bounds=None, gcps=(points, crs), overviews=()
+    )
+    found = item(tmp_path, path)
+    properties = found["properties"]
+    assert properties["proj:epsg"] == (4326 if crs.startswith("EPSG") else None)
+    assert ("proj:wkt2" in properties) == (not crs.startswith("EPSG"))
+    assert properties["proj:bbox"] == pytest.approx((8, 46, 9, 47), abs=0.05)
+    left, bottom, right, top = properties["proj:bbox"]
+    height, width = properties["proj:shape"]
+    across, _, x, _, down, y, *rest = properties["proj:transform"]
+    assert (x, y, rest) == (left, top, [0, 0, 1])
+    assert (x + width * across, y + height * down) == (pytest.approx(right), pytest.approx(bottom))
+    assert properties["proj:geometry"]["coordinates"][0][2] == [right, top]
+
+
+def test_what_is_not_wanted_is_left_out(tmp_path: Path) -> None:
+    path = rasters.constant(tmp_path / "a.tif", 1)
+    plain = {"with_proj": False, "with_raster": False, "with_eo": False}
+    found = item(tmp_path, path, asset_media_type="image/tiff", datetime="2020-01-01", **plain)
+    assert found["stac_extensions"] == []
+    assert found["properties"] == {"datetime": "2020-01-01T00:00:00Z"}
+    assert found["assets"]["data"] == {"href": str(path), "type": "image/tiff", "roles": []}
+
+
+def test_more_than_a_start_and_an_end_is_no_time(tmp_path: Path) -> None:
+    path = rasters.constant(tmp_path / "a.tif", 1)
+    query = {"url": str(path), "datetime": "2020-01-01/2021-01-01/2022-01-01"}
+    answer = service.client(tmp_path).get("/cog/stac", params=query)
+    assert (answer.status_code, answer.json()["parameter"]) == (422, "datetime")

@@ -74,9 +74,8 @@ def _item(reader: Reader, subject: Subject, asked: StacItem, times: tuple[Moment
         if asked.with_eo:
             extensions.append(_extension("eo", rio_stac.EO_EXT_VERSION))
             fields["eo:bands"] = rio_stac.get_eobands_info(dataset)
-            cover = dataset.get_tag_item("CLOUDCOVER", "IMAGERY")
-            if cover is not None:
-                properties["eo:cloud_cover"] = int(cover)
+            if (cover := _cloud_cover(dataset)) is not None:
+                properties["eo:cloud_cover"] = cover
         media_type = asked.asset_media_type
         if media_type == "auto":
             # The raster of a layer is not given away: there is a document that says how its tiles are fetched.
@@ -175,12 +174,30 @@ def _media_type(profile: Profile, dataset: Any) -> Any:
     return pystac.MediaType.GEOTIFF if profile.gcps and dataset.driver == "GTiff" else get_media_type(dataset)
 
 
+def _cloud_cover(dataset: Any) -> float | None:
+    """The share of clouds that the raster's tags name, in percent; None where they name none that can be."""
+    try:
+        cover = float(dataset.get_tag_item("CLOUDCOVER", "IMAGERY") or "nan")
+    except ValueError:
+        return None
+    if not 0.0 <= cover <= 100.0:
+        return None
+    return int(cover) if cover.is_integer() else cover
+
+
+_TIFF_TIME = "%Y:%m:%d %H:%M:%S"
+"""How TIFF 6.0 writes a moment, without a zone: taken for UTC."""
+
+
 def _moment_of(dataset: Any) -> Moment:
     """The moment that the raster's tags name, else now."""
     from pystac.utils import str_to_datetime
 
-    text = dataset.get_tag_item("ACQUISITIONDATETIME", "IMAGERY") or dataset.get_tag_item("TIFFTAG_DATETIME")
-    if text:
+    for text in (dataset.get_tag_item("ACQUISITIONDATETIME", "IMAGERY"), dataset.get_tag_item("TIFFTAG_DATETIME")):
+        if not text:
+            continue
+        with suppress(ValueError):
+            return dt.datetime.strptime(text, _TIFF_TIME).replace(tzinfo=dt.UTC)
         with suppress(ValueError, OverflowError):
             return str_to_datetime(text)
     return dt.datetime.now(dt.UTC)
