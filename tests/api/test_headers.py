@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cramjam
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.middleware import RequestMiddleware
+from app.config.settings import Settings
 from tests.support import service
 
 TILE = "/cog/tiles/WebMercatorQuad/8/134/90.png"
@@ -310,3 +314,51 @@ def test_what_a_token_in_a_header_was_needed_for_is_kept_by_nobody_else(folder: 
     assert by_header.headers["cache-control"] == "private, max-age=60"
     assert by_address.headers["cache-control"] == "public, max-age=60, s-maxage=600"
     assert unneeded.headers["cache-control"] == "public, max-age=3600"
+
+
+ORIGIN = {"origin": "https://map.example"}
+
+
+class TestPreflightsThatAreOdd:
+    def test_options_without_a_wish_is_no_preflight(self, client: TestClient) -> None:
+        answer = client.options(TILE, headers=ORIGIN)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD"
+
+    def test_no_more_headers_are_allowed_than_a_request_may_have(self, client: TestClient) -> None:
+        wish = ORIGIN | {"access-control-request-method": "GET"}
+        plain = client.options(TILE, headers=wish)
+        many = client.options(TILE, headers=wish | {"access-control-request-headers": "x-a," * 2000})
+        for answer in (plain, many):
+            assert answer.status_code == 204
+            assert "access-control-allow-headers" not in answer.headers
+
+    def test_a_star_allows_the_methods_that_there_are(self, folder: Path) -> None:
+        with service.client(folder, cors_allow_methods="*") as client:
+            answer = client.options(TILE, headers=ORIGIN | {"access-control-request-method": "GET"})
+        assert answer.headers["access-control-allow-methods"] == "GET, HEAD, POST, OPTIONS"
+
+
+def test_head_has_no_body_however_many_pieces_it_would_come_in() -> None:
+    sent: list[Any] = []
+
+    async def pieces(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["method"] == "GET"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
+        for number in range(3):
+            await send({"type": "http.response.body", "body": b"ab", "more_body": number < 2})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    middleware = RequestMiddleware(pieces, settings=Settings(_env_file=None))
+    scope = {"type": "http", "method": "HEAD", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(middleware(scope, receive, send))
+    assert [(message["type"], message.get("body"), message.get("more_body")) for message in sent] == [
+        ("http.response.start", None, None),
+        ("http.response.body", b"", False),
+    ]
+    assert (b"content-length", b"6") in sent[0]["headers"]
