@@ -12,6 +12,7 @@ import json
 import time
 from collections import OrderedDict
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -29,6 +30,8 @@ NEW_SECONDS = 2.0
 """For so long a connection is new: of many that come at once the heads may be on the way."""
 STALL_CHECK_SECONDS = 5.0
 """How often it is looked whether somebody goes on reading."""
+ROOM_CHECK_SECONDS = 0.01
+"""Time from the end of one connection that holds too much to the look whether that was enough."""
 LEAST_READ = 20 << 10
 """Bytes that a client has to take between two looks: 4 kB a second, slower than which no map can be looked at."""
 
@@ -38,6 +41,8 @@ class Connection(HttpToolsProtocol):
 
     _half_open: ClassVar[OrderedDict[Connection, float]] = OrderedDict()
     """Those of this process without a whole head, the oldest first, and since when."""
+    _making_room: ClassVar[WeakSet[ServerState]] = WeakSet()
+    """Servers that have ended a connection just now, whose answer is still counted."""
 
     def __init__(
         self,
@@ -109,8 +114,8 @@ class Connection(HttpToolsProtocol):
         self.stalled_since = time.monotonic()
         self._unsent = self.transport.get_write_buffer_size()
         self._write_timer = self.loop.call_later(STALL_CHECK_SECONDS, self._check_stalled)
-        if self._memory is not None and self._memory.crowded:
-            _drop_slowest(self.server_state, self._memory)
+        if self.server_state not in self._making_room:
+            self._make_room()
 
     def resume_writing(self) -> None:
         """Stop the check: the client has read nearly all."""
@@ -174,6 +179,23 @@ class Connection(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[status] + headers + b"\r\n" + body)
         self.transport.close()
 
+    def _make_room(self) -> None:
+        """End the connection that has waited longest for its client to read, where such clients hold too much, and look
+        again once its answer is gone: no more than have to be.
+        """
+        self._making_room.discard(self.server_state)
+        if self._memory is None or not self._memory.crowded:
+            return
+        stalled = [
+            found
+            for found in self.server_state.connections
+            if isinstance(found, Connection) and found.stalled_since and not found.transport.is_closing()
+        ]
+        if len(stalled) > 1:
+            min(stalled, key=lambda connection: connection.stalled_since).drop()
+            self._making_room.add(self.server_state)
+            self.loop.call_later(ROOM_CHECK_SECONDS, self._make_room)
+
     def _check_stalled(self) -> None:
         """Drop a client who has hardly read since the last look."""
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
@@ -192,13 +214,3 @@ class Connection(HttpToolsProtocol):
 _NOT_HTTP = (400, "bad_request", "This is not a request of HTTP/1.1.")
 _LARGE_HEAD = (431, "over_limit", f"The request's line and headers have more than {LARGEST_HEAD} bytes.")
 _LATE_HEAD = (408, "deadline_exceeded", f"The request's line and headers took longer than {HEAD_SECONDS:.0f} seconds.")
-
-
-def _drop_slowest(state: ServerState, memory: Memory) -> None:
-    """Make room: end the connections that have waited longest for their clients to read."""
-    stalled = [found for found in state.connections if isinstance(found, Connection) and found.stalled_since]
-    stalled.sort(key=lambda connection: connection.stalled_since)
-    for connection in stalled[:-1]:
-        if not memory.crowded:
-            return
-        connection.drop()

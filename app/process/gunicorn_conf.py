@@ -160,9 +160,9 @@ def post_fork(server: Any, worker: Any) -> None:
     """Let the new worker use the shared caches, or have its own when there are more workers than numbers."""
     _heed_signals(server)
     table.own = worker.row
-    if worker.number is None:
+    if arena.shared is None or worker.number is None:
         arena.shared = None
-    elif arena.shared is not None:
+    else:
         arena.shared.join(worker.number)
 
 

@@ -70,9 +70,8 @@ def _announce(host: str, port: int, server: subprocess.Popen[bytes], say: Callab
     address = f"http://{f'[{name}]' if ':' in name else name}:{port}"
     while server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:  # noqa: S310 (our own address)
-                if answer.status == 200:
-                    break
+            with urllib.request.urlopen(f"{address}/healthz", timeout=2):  # noqa: S310 (our own address)
+                break
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     else:

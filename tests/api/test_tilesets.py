@@ -165,3 +165,52 @@ def test_a_tile_path_that_lacks_a_part_is_no_path(client: TestClient, path: str)
     answer = client.get(path, params={"url": "/none.tif"})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert "parameter" not in answer.json()
+
+
+def set_in(code: str, half: float, tmp_path: Path) -> TestClient:
+    """A client of a service with a tile matrix set of the operator's, ``Own``, around the origin of a CRS."""
+    matrices = [
+        {
+            "id": str(zoom),
+            "scaleDenominator": 2 * half / (256 << zoom) / 0.00028,
+            "cellSize": 2 * half / (256 << zoom),
+            "pointOfOrigin": [-half, half],
+            "tileWidth": 256,
+            "tileHeight": 256,
+            "matrixWidth": 1 << zoom,
+            "matrixHeight": 1 << zoom,
+        }
+        for zoom in range(4)
+    ]
+    wkt = pyproj.CRS(code).to_json_dict()
+    document = {"id": "Own", "crs": {"wkt": wkt}, "orderedAxes": ["E", "N"], "tileMatrices": matrices}
+    (tmp_path / "Own.json").write_text(json.dumps(document))
+    return service.client(tmp_path, tile_matrix_set_directory=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "seen"),
+    [
+        ((8.0, 46.0, 9.0, 47.0), True),
+        ((-10.0, -10.0, 10.0, 10.0), True),
+        ((-180.0, -90.0, 180.0, 90.0), True),
+        ((170.0, -10.0, 179.0, 10.0), False),
+        ((-180.0, -10.0, -100.0, 10.0), False),
+    ],
+)
+def test_the_far_side_of_the_globe_has_no_tiles_in_a_view_of_it(tmp_path: Path, bounds: Bounds, seen: bool) -> None:
+    """An orthographic view of 0° north, 0° east sees what is less than 90° away: the cosine of that is positive."""
+    path = rasters.constant(tmp_path / "a.tif", 7, bounds=bounds)
+    client = set_in("+proj=ortho +lat_0=0 +lon_0=0 +ellps=WGS84", 6378137.0, tmp_path)
+    answer = client.get("/cog/tiles/Own", params={"url": str(path)})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["tileMatrixSetLimits"]
+    assert bool(found) == seen
+    if seen:
+        last = found[-1]
+        column, row = last["minTileCol"], last["minTileRow"]
+        tile = client.get(f"/cog/tiles/Own/{last['tileMatrix']}/{column}/{row}.png", params={"url": str(path)})
+        assert tile.status_code == 200, tile.text
+    capabilities = client.get("/cog/WMTSCapabilities.xml", params={"url": str(path)})
+    assert capabilities.status_code == 200
+    assert ("<TileMatrixSet>Own</TileMatrixSet>" in capabilities.text) == seen

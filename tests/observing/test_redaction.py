@@ -68,3 +68,16 @@ def test_users_and_bearers_are_hidden(text: str) -> None:
 def test_an_address_is_named_without_what_is_secret() -> None:
     assert redaction.address("https://me:s3cr3t@h/x.tif?sig=s3cr3t") == "https://*@h/x.tif?*"
     assert redaction.address("s3://bucket/a@2x.tif") == "s3://bucket/a@2x.tif"
+
+
+def test_what_is_no_text_and_what_was_written_before_are_kept_and_hidden() -> None:
+    """Arguments by name, messages that are objects, and the trace that another formatter has already written."""
+    hide = redaction.HideSecrets()
+    named = logging.makeLogRecord({"msg": "%(a)s access_token=s3cr3t", "args": ({"a": "b"},)})
+    assert hide.filter(named)
+    assert named.getMessage() == "b access_token=*"
+    answer = {"a": 1}
+    thing = logging.makeLogRecord({"msg": answer, "exc_text": "ValueError: sig=s3cr3t"})
+    assert hide.filter(thing)
+    assert thing.msg is answer
+    assert thing.exc_text == "ValueError: sig=*"

@@ -1,19 +1,37 @@
-"""A small ASGI application for tests of the process around it: it waits, it grows, it says who answered."""
+"""A small ASGI application for tests of the process around it: it waits, grows, hangs, says who answered."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import Any
 from urllib.parse import parse_qs
 
 kept: list[bytes] = []
 
 
+class Service:
+    """What the worker looks at."""
+
+    hanging = 0
+
+    def give_back_memory(self) -> None:
+        kept.clear()
+        print("memory given back", file=sys.stderr, flush=True)
+
+
+service = Service()
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
+            if "START_FAILS" in os.environ:
+                await send({"type": "lifespan.startup.failed", "message": "there is no disk"})
+                return
+            scope["state"]["tilery.service"] = service
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -21,6 +39,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.sleep(float(query.get("wait", ["0"])[0]))
     if grow := int(query.get("grow", ["0"])[0]):
         kept.append(os.urandom(grow))
+    if "hang" in query:
+        service.hanging = 1
     if "die" in query:
         os.abort()
     body = str(os.getpid()).encode() if "size" not in query else bytes(int(query["size"][0]))

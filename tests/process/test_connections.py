@@ -168,6 +168,7 @@ def test_answers_that_nobody_reads_hold_no_more_than_their_share(running: Runnin
             connection.sendall(b"GET /?size=10000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         time.sleep(0.3)
         running.until(lambda: running.memory.waiting_to_be_sent <= running.memory.total // 2)
+        assert running.memory.waiting_to_be_sent > running.memory.total // 4, "no more are dropped than have to be"
         with running.connect() as reader:
             reader.sendall(GET + b"Connection: close\r\n\r\n")
             assert answer(reader).startswith(b"HTTP/1.1 200 ")
@@ -201,3 +202,21 @@ def test_a_body_that_is_not_wanted_is_read_to_its_end_so_that_the_answer_arrives
             assert polite.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
     finally:
         running.close()
+
+
+def test_what_is_no_request_behind_one_under_way_gets_no_answer_into_the_middle_of_that(running: Running) -> None:
+    with running.connect() as connection:
+        connection.sendall(b"GET /?wait=5 HTTP/1.1\r\nHost: a\r\n\r\n" + b"no request at all\r\n\r\n")
+        assert answer(connection) == b""
+    with running.connect() as connection:
+        connection.sendall(b"no request at all\r\n\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_who_reads_slowly_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STALL_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "LEAST_READ", 0)  # however little it is: this machine may be slower than he
+    with running.connect() as slow:
+        slow.sendall(b"GET /?size=3000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        time.sleep(0.7)
+        assert len(answer(slow)) > 3_000_000

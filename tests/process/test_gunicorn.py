@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,19 @@ def is_alive(pid: int) -> bool:
 class Served:
     """gunicorn with app/process/gunicorn_conf.py, and what it wrote."""
 
-    def __init__(self, log: Path, *, configuration: str = "app/process/gunicorn_conf.py", **environ: str) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *,
+        configuration: str = "app/process/gunicorn_conf.py",
+        more: Sequence[str] = (),
+        **environ: str,
+    ) -> None:
         self.port = free_port()
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", configuration, "tests.process.application:app"],
+                [sys.executable, "-m", "gunicorn", "-c", configuration, *more, "tests.process.application:app"],
                 cwd=ROOT,
                 env=os.environ | {"PORT": str(self.port), "PYTHONPATH": str(ROOT)} | environ,
                 stderr=file,
@@ -212,7 +220,9 @@ def test_a_worker_told_to_stop_as_it_is_forked_stops(tmp_path: Path, where: str)
         f"our_post_fork = post_fork\ndef post_fork(server, worker):\n{body}\n"
     )
     served = Served(tmp_path / "log", configuration=str(configuration), WEB_CONCURRENCY="1")
-    served.until(lambda: "Booting worker" in served.text())
+    served.until(lambda: "Booting worker with pid: " in served.text())
+    if where == "before":  # another signal is no reason to stop
+        os.kill(int(re.findall(r"Booting worker with pid: (\d+)", served.text())[0]), signal.SIGWINCH)
     began = time.monotonic()
     served.process.terminate()
     assert served.process.wait(60) == 0
@@ -225,6 +235,7 @@ def test_a_worker_told_to_stop_as_it_is_forked_stops(tmp_path: Path, where: str)
         ({"WEB_CONCURRENCY": "4000"}, "The budget of this service is impossible. 4000 workers (WEB_CONCURRENCY) need"),
         ({"KEEP_ALIVE": "long"}, "KEEP_ALIVE=long has to be a whole number of seconds."),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL=loud has to be one of"),
+        ({"TILERY_MAX_SIZE": "many"}, "The settings of this service are wrong. TILERY_MAX_SIZE"),
     ],
 )
 def test_a_start_that_cannot_work_says_why(tmp_path: Path, environ: dict[str, str], words: str) -> None:
@@ -244,4 +255,60 @@ def test_it_listens_on_an_address_of_ipv6(tmp_path: Path) -> None:
         served.until(lambda: f"Listening at: http://[::1]:{served.port}" in served.text())
     finally:
         served.process.terminate()
+        served.process.wait(20)
+
+
+def test_a_worker_whose_threads_hang_is_replaced_whoever_reads_slowly(serve: Callable[..., Served]) -> None:
+    served = serve(WEB_CONCURRENCY="1")
+    first = served.worker()
+    stop = threading.Event()
+
+    def read_slowly() -> None:
+        """Fast enough not to be dropped for it, and for longer than anybody waits for him."""
+        with socket.create_connection(("127.0.0.1", served.port), timeout=30) as slow:
+            slow.sendall(b"GET /?size=40000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while not stop.wait(0.1) and slow.recv(1 << 15):
+                    pass
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    try:
+        served.get("/?hang=1")
+        served.until(lambda: not is_alive(first), seconds=40)
+    finally:
+        stop.set()
+        reader.join()
+    assert "1 of its threads hang: to be replaced by a new worker" in served.text()
+    assert "memory given back" in served.text()
+    assert served.worker() != first
+    assert "SIGKILL" not in served.text()
+
+
+def test_a_service_that_cannot_start_ends(tmp_path: Path) -> None:
+    served = Served(tmp_path / "log", START_FAILS="1", WEB_CONCURRENCY="1")
+    assert served.process.wait(timeout=30) == 3
+    assert "Worker failed to boot" in served.text()
+    assert "there is no disk" in served.text()
+
+
+def test_a_worker_serves_and_makes_way_under_another_configuration(tmp_path: Path) -> None:
+    """An operator's own, which names nothing of ours but the worker: one begins when another has ended."""
+    (tmp_path / "conf.py").write_text("worker_class = 'app.process.worker.Worker'\n")
+    port = free_port()
+    served = Served(
+        tmp_path / "log",
+        configuration=str(tmp_path / "conf.py"),
+        more=("--bind", f"127.0.0.1:{port}"),
+    )
+    served.port = port
+    try:
+        served.until(lambda: served.get()[0] == 200)
+        first = served.worker()
+        served.get("/?hang=1")
+        served.until(lambda: not is_alive(first), seconds=30)
+        served.until(lambda: served.worker() != first)
+        assert served.process.poll() is None
+    finally:
+        served.process.send_signal(signal.SIGINT)
         served.process.wait(20)

@@ -34,3 +34,12 @@ def test_no_more_is_drawn_at_a_time_than_is_allowed(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(coverage.of(TRIANGLE, WEB_MERCATOR, RASTER, 4), expected)
     assert max(sizes) <= max(parts, 16)
     assert sum(sizes) == WIDTH * HEIGHT * 16
+
+
+def test_a_raster_without_a_crs_is_covered_in_its_own_coordinates() -> None:
+    """The left half of four pixels, whatever CRS the geometry is said to have."""
+    raster = Raster(width=4, height=2, bounds=(0.0, 0.0, 4.0, 2.0), crs=None)
+    half = {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]}
+    shares = coverage.of(half, WEB_MERCATOR, raster, 10)
+    np.testing.assert_allclose(shares[:, :2], 1)
+    np.testing.assert_allclose(shares[:, 3], 0)

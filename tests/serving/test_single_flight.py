@@ -158,3 +158,22 @@ def test_a_second_time_is_the_last() -> None:
         assert len(flights) == 0
 
     asyncio.run(main())
+
+
+def test_who_leaves_in_the_moment_of_the_answer_cancels_nothing() -> None:
+    async def main() -> None:
+        flights: Flights[int] = Flights()
+        work = Work()
+        task = asyncio.create_task(flights.join("key", work))
+        await asyncio.sleep(0)
+        work.end(result=1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (work.cancelled, len(flights)) == (0, 0)
+        again = asyncio.create_task(flights.join("key", work))
+        await asyncio.sleep(0)
+        work.end(result=2)
+        assert await again == (2, False)
+
+    asyncio.run(main())
