@@ -65,6 +65,8 @@ class HideSecrets(logging.Filter):
             return True
         if isinstance(record.args, tuple):
             record.args = tuple(hidden(value) if isinstance(value, str) else value for value in record.args)
+        elif record.args:  # by name
+            record.msg, record.args = record.getMessage(), ()
         if isinstance(record.msg, str):
             record.msg = hidden(record.msg)
         if record.exc_info and not record.exc_text:

@@ -374,3 +374,21 @@ def test_pages(client: TestClient, folder: Path) -> None:
 def test_a_map_of_nothing_says_so(client: TestClient, folder: Path) -> None:
     answer = client.get("/cog/WebMercatorQuad/map.html", params={"url": f"{folder}/missing.tif"})
     assert answer.status_code == 404
+
+
+def test_edges_of_bins_are_those_asked_for(client: TestClient, folder: Path) -> None:
+    """Band 1 counts columns of 512, each 512 times."""
+    url = f"{folder}/gradient-uint16.tif"
+    (counts, edges) = get(client, "/cog/statistics", url, bidx=1, histogram_bins="0,10,100,512")["b1"]["histogram"]
+    assert edges == [0, 10, 100, 512]
+    assert sum(counts) == 512 * 512
+    assert counts == [10 * 512, 90 * 512, 412 * 512]
+
+
+def test_parameters_of_an_algorithm_have_their_say(client: TestClient, folder: Path) -> None:
+    query: dict[str, Any] = {"url": f"{folder}/gradient-uint16.tif", "bidx": 1, "algorithm": "hillshade"}
+    pictures = {
+        client.get("/cog/preview.png", params=query | more).content
+        for more in ({}, {"algorithm_params": '{"azimuth": 90}'}, {"algorithm_params": '{"azimuth": 270}'})
+    }
+    assert len(pictures) >= 2

@@ -278,3 +278,23 @@ def test_a_listed_port_lists_no_other(folder: Path) -> None:
     client = at(folder, allowed_hosts="tiles.example.com:8443")
     assert tiles(client, folder, headers={"host": "tiles.example.com:1337"}) == ""
     assert tiles(client, folder, headers={"host": "tiles.example.com"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "client"),
+    [
+        ("10.0.0.0/8", "10.0.0.7", ["198.51.100.9, 10.0.0.3"], "198.51.100.9"),
+        ("10.0.0.0/8", "10.0.0.7", ["1.1.1.1", "198.51.100.9, 10.0.0.3"], "198.51.100.9"),
+        ("10.0.0.0/8", "10.0.0.7", ["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
+        ("10.0.0.0/8", "10.0.0.7", [], "10.0.0.7"),
+        ("10.0.0.0/8", "192.0.2.1", ["198.51.100.9"], "192.0.2.1"),
+        ("gateway,10.0.0.0/8", "gateway", ["198.51.100.9"], "198.51.100.9"),
+        ("gateway,10.0.0.0/8", "other", ["198.51.100.9"], "other"),
+        ("gateway,10.0.0.0/8", "192.0.2.1", ["198.51.100.9"], "192.0.2.1"),
+    ],
+)
+def test_who_asked_is_the_nearest_that_is_no_proxy(proxies: str, peer: str, forwarded: list[str], client: str) -> None:
+    links = Links(Settings(_env_file=None, trusted_proxies=proxies))
+    headers = [(b"x-forwarded-for", text.encode()) for text in forwarded]
+    assert links.client({"client": (peer, 1), "headers": headers}) == client
+    assert Links(Settings(_env_file=None)).client({"headers": headers}) == "?"

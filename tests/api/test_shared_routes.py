@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -242,3 +244,12 @@ def test_the_description_of_the_api_has_the_media_type_and_the_operation_ids(cli
     } <= ids
     assert client.get("/openapi.json").headers["content-type"] == "application/json"
     assert client.get("/openapi.json").json() == document
+
+
+def test_pages_of_colormaps_name_values_and_ranges(tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text('{"1": [255, 0, 0, 255], "7": [0, 0, 255, 128]}')
+    (tmp_path / "ranges.json").write_text("[[[0, 10.5], [255, 0, 0, 255]], [[10.5, 1e6], [0, 0, 255, 255]]]")
+    with service.client(tmp_path, colormap_directory=str(tmp_path)) as client:
+        for name, labels in (("classes", ["1", "7"]), ("ranges", ["0 to 10.5", "10.5 to 1e+06"])):
+            text = client.get(f"/colorMaps/{name}?f=html").text
+            assert re.findall(r">\s*([^<>]+?)\s*<span class=\"soft mono\">", text) == labels

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pyproj
 import pytest
 from starlette.testclient import TestClient
 
 from app.api import tilesets
 from app.api.tilesets import Addresses, Extent
+from tests.support import rasters, service
 from tilery.geo import crs, tms
 from tilery.geo.raster import Bounds, Crs
 

@@ -362,3 +362,35 @@ def test_a_token_is_wanted_and_carried_along(catalog: Path) -> None:
         assert client.get("/wms").status_code == 401
         text = client.get("/wms?access_token=sesame").text
     assert set(re.findall(r'href="([^"]+)"', text)) == {"http://localhost/wms?access_token=sesame&amp;"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "in_mercator"),
+    [((0.0, 86.0, 10.0, 89.0), False), ((0.0, 80.0, 10.0, 89.0), True), ((170.0, 10.0, 190.0, 20.0), True)],
+)
+def test_capabilities_of_what_lies_at_the_edges_of_the_world(
+    tmp_path: Path, bounds: tuple[float, float, float, float], in_mercator: bool
+) -> None:
+    """Web Mercator ends at 85.06 degrees, and a box across the antimeridian goes around the world."""
+    path = rasters.constant(tmp_path / "a.tif", 7, bounds=bounds)
+    query = {"url": str(path), "service": "WMS", "request": "GetCapabilities"}
+    text = service.client(tmp_path).get("/cog/wms", params=query).text
+    layer = next(found for found in ET.fromstring(text).iter(f"{W}Layer") if found.find(f"{W}Name") is not None)
+    boxes = {box.get("CRS"): box for box in layer.findall(f"{W}BoundingBox")}
+    assert ("EPSG:3857" in boxes) == in_mercator
+    if bounds[2] > 180:
+        assert [boxes["CRS:84"].get(side) for side in ("minx", "maxx")] == ["-180.0", "180.0"]
+    if in_mercator and bounds[3] > 86:
+        assert float(boxes["EPSG:3857"].get("maxy") or 0) == pytest.approx(20037508.34, abs=1)
+
+
+def test_another_service_is_none_of_ours(client: TestClient, folder: Path) -> None:
+    query = {"url": f"{folder}/rgb.tif", "service": "WFS", "request": "GetCapabilities"}
+    answer = client.get("/cog/wms", params=query)
+    assert "This is a WMS and no WFS." in answer.text
+    query |= {"service": "WMS", "request": "DescribeLayer"}
+    assert 'code="OperationNotSupported"' in client.get("/cog/wms", params=query).text
+    query |= {"request": "GetMap", "layers": "other", "styles": "", "crs": "CRS:84", "bbox": "8,46,9,47"}
+    text = client.get("/cog/wms", params=query | {"width": "8", "height": "8", "format": "image/png"}).text
+    assert 'code="LayerNotDefined"' in text
+    assert "there is no layer of that name here" in text

@@ -10,14 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rasterio
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from app.cli import tilery
 from app.commands.exits import status_of
@@ -33,7 +31,6 @@ from tilery.errors import (
     InvalidParameter,
     LayerNotFound,
     NotARaster,
-    SourceNotFound,
     StoreFull,
     TileryError,
     UpstreamError,
@@ -438,7 +435,7 @@ def test_a_layer_is_removed_only_by_who_says_yes(tmp_path: Path) -> None:
 def test_large_plans_are_said_in_large_units(tmp_path: Path) -> None:
     """A degree of longitude is 2^(z + 8) / 360 pixels wide, and here 1.45 times as high."""
     source = made.rgb(tmp_path / "a.tif", size=300)
-    plan = ["publish", source, "--to", tmp_path / "catalog" / "alps", "--dry-run", "--grid", "web", "--zoom"]
+    plan = ("publish", source, "--to", tmp_path / "catalog" / "alps", "--dry-run", "--grid", "web", "--zoom")
     for zoom, size in ((16, "GB"), (22, "TB")):
         lines = {line.split()[0]: line.split() for line in run(*plan, str(zoom)).output.splitlines()}
         width, height = int(lines["raster"][1]), int(lines["raster"][3])
@@ -460,70 +457,3 @@ def test_overviews_of_one_with_its_mask_inside_go_inside(tmp_path: Path) -> None
         shares = overview.dataset_mask().mean(axis=0) / 255
     assert (shares[:270] == 0).all()
     assert (shares[280:] == 1).all()
-
-
-def by_hand(folder: Path, name: str) -> Path:
-    """A raster that somebody put into the catalog together with a document, and may write over."""
-    (folder / name).mkdir(parents=True)
-    document = {"name": name, "bounds": [8, 46, 9, 47], "minzoom": 7, "maxzoom": 8, "source": "raster.tif"}
-    (folder / name / "index.json").write_text(json.dumps(document))
-    return made.rgb(folder / name / "raster.tif", size=300)
-
-
-def test_tiles_of_a_raster_that_was_written_over_are_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
-    by_hand(tmp_path / "catalog", "alps")
-    assert run("seed", "alps").exit_code == 2, "there is no tile store yet"
-    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
-    assert run("seed", "alps").exit_code == 0
-    first = set((tmp_path / "tiles").rglob("*.png"))
-    assert first
-    assert "Removed 0 tiles." in run("purge", "alps", "--old").output
-    made.gradient(tmp_path / "catalog" / "alps" / "raster.tif", dtype="uint8", size=300)
-    assert run("seed", "alps").exit_code == 0
-    assert f"Removed {len(first)} tiles." in run("purge", "alps", "--old").output
-    left = set((tmp_path / "tiles").rglob("*.png"))
-    assert left
-    assert not left & first
-
-
-def test_a_raster_that_cannot_be_read_is_no_success_of_seeding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
-    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
-    by_hand(tmp_path / "catalog", "alps").write_text("no raster")
-    found = run("seed", "alps", "--zooms", "7")
-    assert found.exit_code == 4
-    assert "0 tiles are in the store, 0 are empty, 2 failed." in found.output
-    assert not list((tmp_path / "tiles").rglob("*.png"))
-
-
-def test_plain_keys_have_no_styles_and_no_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
-    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
-    monkeypatch.setenv("TILERY_TILE_STORE_LAYOUT", "plain")
-    by_hand(tmp_path / "catalog", "alps")
-    found = run("seed", "alps", "--style", "any")
-    assert found.exit_code == 2
-    assert "The layout 'plain' keeps tiles of no style." in found.output
-    assert run("seed", "alps", "--zooms", "7", "--formats", "png").exit_code == 0
-    kept = sorted(str(path.relative_to(tmp_path / "tiles")) for path in (tmp_path / "tiles").rglob("*.png"))
-    assert kept == ["alps/7/66/45.png", "alps/7/67/45.png"]
-
-
-def test_demo_layers_are_made_where_they_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tilery.publishing import demo
-
-    # at zoom 5 each takes half a minute
-    monkeypatch.setattr(demo, "_DEMOS", tuple(replace(one, zoom=0) for one in demo._DEMOS))
-    arguments = ["demo", tmp_path / "catalog", "--pictures", tmp_path / "pictures"]
-    assert run(*arguments, "--missing").output == "blue-marble shaded-relief\n"
-    with pytest.raises(SourceNotFound, match=r"bmng\.jpg"):
-        run(*arguments)
-    (tmp_path / "pictures").mkdir()
-    for name in ("bmng", "shadedrelief"):
-        Image.linear_gradient("L").convert("RGB").resize((512, 256)).save(tmp_path / "pictures" / f"{name}.jpg")
-    assert "Made the layer blue-marble.\nMade the layer shaded-relief.\n" in run(*arguments).output
-    assert run(*arguments, "--missing").output == "\n"
-    document = json.loads((tmp_path / "catalog" / "blue-marble" / "index.json").read_text())
-    assert document["bounds"] == pytest.approx([-180, -85.051129, 180, 85.051129], abs=1e-4)
-    assert run(*arguments).output == "", "what is there is left as it is"

@@ -70,12 +70,13 @@ def test_an_address_is_named_without_what_is_secret() -> None:
     assert redaction.address("s3://bucket/a@2x.tif") == "s3://bucket/a@2x.tif"
 
 
-def test_what_is_no_text_and_what_was_written_before_are_kept_and_hidden() -> None:
-    """Arguments by name, messages that are objects, and the trace that another formatter has already written."""
+def test_arguments_by_name_messages_without_text_and_traces_written_before() -> None:
     hide = redaction.HideSecrets()
-    named = logging.makeLogRecord({"msg": "%(a)s access_token=s3cr3t", "args": ({"a": "b"},)})
+    named = logging.LogRecord(
+        "a", 20, "a.py", 1, "%(path)s %(status)d", ({"path": "/?sig=s3cr3t", "status": 200},), None
+    )
     assert hide.filter(named)
-    assert named.getMessage() == "b access_token=*"
+    assert named.getMessage() == "/?sig=* 200"
     answer = {"a": 1}
     thing = logging.makeLogRecord({"msg": answer, "exc_text": "ValueError: sig=s3cr3t"})
     assert hide.filter(thing)

@@ -38,7 +38,7 @@ def test_no_more_is_drawn_at_a_time_than_is_allowed(monkeypatch: pytest.MonkeyPa
 
 def test_a_raster_without_a_crs_is_covered_in_its_own_coordinates() -> None:
     """The left half of four pixels, whatever CRS the geometry is said to have."""
-    raster = Raster(width=4, height=2, bounds=(0.0, 0.0, 4.0, 2.0), crs=None)
+    raster = Raster(data=np.zeros((1, 2, 4), "uint8"), bounds=(0.0, 0.0, 4.0, 2.0))
     half = {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]}
     shares = coverage.of(half, WEB_MERCATOR, raster, 10)
     np.testing.assert_allclose(shares[:, :2], 1)
