@@ -391,8 +391,8 @@ def test_the_version_and_those_of_the_libraries() -> None:
         (("publish", "a.tif", "--to", "c/alps", "--bounds", "1,2,3"), "give left,bottom,right,top"),
         (("publish", "a.tif", "--to", "c/alps", "--bounds", "3,2,1,4"), "left has to be less than right"),
         (("publish", "a.tif", "--to", "c/alps", "--bounds", "1,4,3,2"), "bottom less than top"),
-        (("layers", "style", "alps", "hot", "--catalog", "c"), "Give either RENDER or --remove."),
-        (("layers", "style", "alps", "hot", "bidx=1", "--remove", "--catalog", "c"), "Give either RENDER or --remove."),
+        (("layers", "style", "alps", "hot", "--catalog", "."), "Give either RENDER or --remove."),
+        (("layers", "style", "alps", "hot", "bidx=1", "--remove", "--catalog", "."), "Give either RENDER or --remove."),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -280,6 +280,7 @@ def test_a_worker_whose_threads_hang_is_replaced_whoever_reads_slowly(serve: Cal
         stop.set()
         reader.join()
     assert "1 of its threads hang: to be replaced by a new worker" in served.text()
+    assert "counted as hanging" in served.text()
     assert "memory given back" in served.text()
     assert served.worker() != first
     assert "SIGKILL" not in served.text()
