@@ -6,8 +6,8 @@ CORS, HEAD, the headers that all answers have, and failures turned into problem 
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import links, problems
 from app.api.operation import FastRoute
 from app.api.receiving import Incoming
-from app.api.sending import in_pieces
+from app.api.sending import PIECE, in_pieces
 from app.api.tokens import Tokens
 from app.config.settings import Settings
 from app.observing import redaction, request
@@ -220,7 +220,8 @@ class _RequestState:
     async def send(self, message: Message) -> None:
         """Send a part of the answer, with the headers that all answers have, and without a body for HEAD."""
         if message["type"] == "http.response.start":
-            await self._incoming.drain()
+            if not self._incoming.is_read:
+                await self._incoming.drain()
             self.begun = True
             self.status = message["status"]
             headers = [
@@ -243,7 +244,10 @@ class _RequestState:
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         else:
             self.size += len(message.get("body", b""))
-        await in_pieces(message, self._send, self._middleware.memory)
+        if len(message.get("body", b"")) > PIECE:
+            await in_pieces(message, self._send, self._middleware.memory)
+        else:
+            await self._send(message)
 
 
 class _Cors:
@@ -303,7 +307,7 @@ def _request_id(given: bytes | None) -> str:
     """The caller's own id where it is harmless, else a new one."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given.decode("ascii")
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"  # it tells requests apart and keeps no secret
 
 
 def _trace_id(given: bytes | None) -> str | None:

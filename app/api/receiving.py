@@ -21,7 +21,12 @@ class Incoming:
         self._receive = receive
         self._whole = scope["method"] in _WITHOUT_BODY
         self._body_wanted = False
-        self._waits = any(name == b"expect" for name, _ in scope["headers"])
+        self._waits = not self._whole and any(name == b"expect" for name, _ in scope["headers"])
+
+    @property
+    def is_read(self) -> bool:
+        """Nothing of the body is still to come."""
+        return self._whole
 
     async def receive(self) -> Message:
         """The next message of the server."""
