@@ -41,8 +41,9 @@ from tilery.geo import mercator
 MEMORY = 512 << 20
 HEALTH_SECONDS = 0.1
 MB_A_MINUTE = 1.0
-WARM_UP = 0.3
-"""Part of the time after which memory is looked at."""
+WARM_UP = 0.5
+"""Part of the time after which memory is looked at: caches are full after a minute, and what the allocator and threads
+with PROJ and GDAL in them hold stops growing after five."""
 BOUNDS = (8.0, 45.0, 10.0, 47.0)
 SIDE = 3000
 
