@@ -11,7 +11,7 @@ import pytest
 from tests.support import mosaics
 from tilery.errors import NotARaster, OverLimit
 from tilery.geo.tms import get as matrix_set_of
-from tilery.reading.mosaic import document, index
+from tilery.reading.mosaic import document, index, scanner
 from tilery.reading.mosaic.document import Mosaic, parse, unpacked
 
 
@@ -111,8 +111,8 @@ def test_what_is_no_mosaic_is_said_to_be_none(content: bytes, words: str, field:
 
 
 def test_numbers_of_tiles_and_of_entries_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "MOST_TILES", 3)
-    monkeypatch.setattr(document, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(scanner, "MOST_TILES", 3)
+    monkeypatch.setattr(scanner, "MOST_ENTRIES", 3)
     tiles = {str(number): ["a.tif"] for number in range(4)}
     with pytest.raises(OverLimit) as refused:
         parse(json.dumps({"mosaicjson": "0.0.2", "tiles": tiles}).encode())
