@@ -23,7 +23,7 @@ from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PointRequest
 from tilery.errors import InvalidParameter, NotFound, PointOutsideBounds, RequestError
 from tilery.geo import crs as crs_
-from tilery.limits import deadline
+from tilery.limits import deadline, memory
 from tilery.reading.mosaic.source import mosaic_source
 from tilery.reading.reader import Reader
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 JSON = results.JSON
+_WRITTEN = 8
+"""Bytes that a document takes for each of its own while it is written: in parts, and all of them joined twice."""
 
 
 class NoAsset(NotFound):
@@ -87,6 +89,7 @@ async def read(context: RequestContext[None]) -> Response:
 
     def work(reader: Reader) -> Encoded:
         mosaic = _dataset(reader).mosaic
+        memory.need(_WRITTEN * mosaic.size + mosaic.fields_size)
         head = json_documents.encode(mosaic.head())
         tiles_ = b",".join(
             json_documents.encode(quadkey) + b":" + json_documents.encode(names)
@@ -203,7 +206,8 @@ async def validate(context: RequestContext[None]) -> Response:
         from tilery.reading.mosaic import document
 
         try:
-            document.parse(document.unpacked(content))
+            plain = document.unpacked(content)
+            document.parse(plain, beside=0 if plain is content else len(content))
         except document.NotAMosaic as error:
             problem = InvalidParameter(error.detail, parameter="body")
             place = ["body"] if error.field is None else ["body", error.field]

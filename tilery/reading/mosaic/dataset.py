@@ -264,10 +264,8 @@ def open_mosaic(engine: Resources, source: Source, formula_of: Callable[[str], F
 def _content(opened: ByteSource) -> bytes:
     if opened.size > document.MOST_BYTES:
         raise document.too_long()
-    memory.need(3 * opened.size)
-    content = document.unpacked(opened.read(0, opened.size))
-    memory.need(5 * len(content))
-    return content
+    memory.need(2 * opened.size)  # one from afar comes in parts
+    return document.unpacked(opened.read(0, opened.size))
 
 
 def _zoom_of_all(mosaic: Mosaic, profile: Profile) -> int:

@@ -12,8 +12,9 @@ from tilery.errors import NotARaster, TileryError
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Bounds
 from tilery.geo.tms import TileMatrixSet
+from tilery.limits import deadline, memory
 from tilery.reading.mosaic.index import Index, IndexMaker
-from tilery.reading.mosaic.scanner import NotAMosaic, Scanner, wrong
+from tilery.reading.mosaic.scanner import BYTES_A_CHARACTER, LONGEST_FIELDS, NotAMosaic, Scanner, wrong
 
 __all__ = ["MOST_BYTES", "Mosaic", "NotAMosaic", "parse", "too_long", "unpacked"]
 
@@ -22,7 +23,10 @@ MOST_BYTES = 32 << 20
 _DEEPEST = 30
 """The deepest zoom that a document may name."""
 _LONGEST_NAME = 8192
+_LONGEST_PREFIX = 4096
 _PIECE = 1 << 18
+_STEP = 4 << 20
+"""Bytes by which more memory is asked for."""
 
 Json = dict[str, Any]
 
@@ -47,6 +51,10 @@ class Mosaic:
     """Address of a raster of the whole mosaic, coarser than its shallowest zoom: a field of ours."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """All but ``tiles``, as written."""
+    size: int = 0
+    """Bytes of the document, unpacked."""
+    fields_size: int = 0
+    """Bytes that its fields take at most."""
 
     @property
     def name(self) -> str | None:
@@ -95,10 +103,12 @@ def unpacked(content: bytes) -> bytes:
 
     Raises:
         NotARaster: it is longer than one may be, or damaged.
+        TooMuchWork, Busy: there is no memory for it.
+        DeadlineExceeded: the time was up first.
     """
     if content[:2] != b"\x1f\x8b":
         return content
-    pieces, size = [], 0
+    pieces, size, packed = [], 0, len(content)
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         while content and not unpacker.eof:
@@ -108,6 +118,8 @@ def unpacked(content: bytes) -> bytes:
             size += len(piece)
             if size > MOST_BYTES:
                 raise too_long()
+            memory.need(packed + 2 * -(-size // _STEP) * _STEP)  # the pieces, and all of them together
+            deadline.check()
         if not unpacker.eof:
             raise wrong("it is cut short")
     except zlib.error:
@@ -120,27 +132,35 @@ def too_long() -> NotARaster:
     return NotARaster(f"The MosaicJSON document has more than {MOST_BYTES} bytes.", parameter="url", limit=MOST_BYTES)
 
 
-def parse(content: bytes) -> Mosaic:
+def parse(content: bytes, *, beside: int = 0) -> Mosaic:
     """Return what a document says.
+
+    Args:
+        content: the document.
+        beside: bytes that are held meanwhile: of the packed document.
 
     Raises:
         NotARaster: it is no MosaicJSON document, or longer than one may be.
         OverLimit: it has more tiles or entries than one may have.
+        TooMuchWork, Busy: there is no memory for it.
         DeadlineExceeded: the time was up first.
     """
     if len(content) > MOST_BYTES:
         raise too_long()
+    # the text, and the names in it once more: a single rare character makes all of a text four times as wide
+    beside += len(content) * (3 if content.isascii() else 9) + BYTES_A_CHARACTER * min(len(content), LONGEST_FIELDS)
+    memory.need(beside)
     try:
-        scanner = Scanner(content.decode())
+        scanner = Scanner(content.decode(), beside=beside)
         fields = scanner.fields()
         if scanner.tiles is None:
             raise wrong("it has no tiles", "tiles")
-        return _mosaic(fields, scanner.tiles)
+        return _mosaic(fields, scanner.tiles, size=len(content), fields_size=BYTES_A_CHARACTER * scanner.length)
     except (ValueError, RecursionError, IndexError):
         raise wrong("it is not JSON that can be read") from None
 
 
-def _mosaic(fields: Json, tiles: IndexMaker) -> Mosaic:
+def _mosaic(fields: Json, tiles: IndexMaker, *, size: int, fields_size: int) -> Mosaic:
     version = fields.get("mosaicjson")
     if not isinstance(version, str):
         raise wrong("it says no version of MosaicJSON", "mosaicjson")
@@ -150,8 +170,10 @@ def _mosaic(fields: Json, tiles: IndexMaker) -> Mosaic:
     bounds = (-180.0, -90.0, 180.0, 90.0) if said is None else _bounds(_numbers(said))
     matrix_set = _matrix_set(fields.get("tilematrixset"))
     prefix, overview = fields.get("asset_prefix") or "", fields.get("overview")
-    if not isinstance(prefix, str) or len(prefix) > _LONGEST_NAME:
+    if not isinstance(prefix, str):
         raise wrong("its asset_prefix is no text", "asset_prefix")
+    if len(prefix) > _LONGEST_PREFIX:
+        raise wrong(f"its asset_prefix has more than {_LONGEST_PREFIX} characters", "asset_prefix")
     if any(len(name) > _LONGEST_NAME for name in tiles.names):
         raise wrong(f"an address in it has more than {_LONGEST_NAME} characters", "tiles")
     if overview is not None and not isinstance(overview, str):
@@ -167,6 +189,8 @@ def _mosaic(fields: Json, tiles: IndexMaker) -> Mosaic:
         prefix=prefix,
         overview=overview or None,
         fields=fields,
+        size=size,
+        fields_size=fields_size,
     )
 
 

@@ -19,6 +19,12 @@ from tilery.limits import deadline
 
 _FEW = 64
 """Entries that are gathered one by one."""
+BYTES_AN_ENTRY = 64
+"""What an entry takes while its tile is read: its place in lists, as a number and as an array."""
+_BYTES_A_NAME = 260
+"""What a name takes beside its characters while an index is made: the text, its place in a table that grows."""
+_BYTES_A_TILE = 400
+"""What a tile takes while an index is made: its quadkey, an array, its place in a table that grows."""
 Range = tuple[int, int]
 
 
@@ -117,6 +123,13 @@ class IndexMaker:
         """Rasters of all tiles together."""
         self._numbers: dict[str, int] = {}
         self._tiles: dict[str, array[int]] = {}
+
+    @property
+    def taken(self) -> int:
+        """Bytes that it takes, without the characters of the names, and that making the index will."""
+        return (
+            BYTES_AN_ENTRY // 4 * self.entries + _BYTES_A_NAME * len(self._numbers) + _BYTES_A_TILE * len(self._tiles)
+        )
 
     @property
     def names(self) -> Iterable[str]:

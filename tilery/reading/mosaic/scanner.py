@@ -13,16 +13,29 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed do
 from typing import Any
 
 from tilery.errors import NotARaster, OverLimit
-from tilery.limits import deadline
-from tilery.reading.mosaic.index import IndexMaker
+from tilery.limits import deadline, memory
+from tilery.reading.mosaic.index import BYTES_AN_ENTRY, IndexMaker
 
 MOST_TILES = 1 << 18
 """Quadkeys of a document."""
 MOST_ENTRIES = 1 << 20
 """Entries of all of its quadkeys together."""
 MOST_FIELDS = 256
-_LONGEST_FIELD = 1 << 20
-"""Characters of any field that is not ``tiles``."""
+LONGEST_FIELDS = 1 << 20
+"""Characters of the values of all fields that are not ``tiles``, together."""
+BYTES_A_CHARACTER = 24
+"""What such a field takes at most once it is read: an empty list of two characters, and its place in another."""
+_SHORT = 1 << 12
+"""Characters of nearly all fields."""
+_CUT = 2
+"""Characters at the end of a piece that may be the beginning of a number's exponent: ``e+``."""
+_DEEPEST = 32
+"""Levels of lists and objects inside of a field."""
+_DECODER = json.JSONDecoder()
+_AT_ONCE = 256
+"""Entries between two looks at their number and at the time."""
+_STEP = 4 << 20
+"""Bytes by which more memory is asked for."""
 _BLANK = re.compile(r"[ \t\n\r]*")
 _LONGEST_ENTRY = 1 << 14
 """Characters of an entry that is read by one expression, which nothing can interrupt."""
@@ -53,31 +66,65 @@ def wrong(reason: str, field_: str | None = None) -> NotAMosaic:
 class Scanner:
     """Reads a document from its beginning to its end."""
 
-    def __init__(self, text: str) -> None:
-        """Begin at the beginning."""
+    def __init__(self, text: str, *, beside: int = 0) -> None:
+        """Begin at the beginning.
+
+        Args:
+            text: the document.
+            beside: bytes that it takes by itself, and whatever is held beside it.
+        """
         self._text = text
         self._at = 0
+        self._beside = beside
+        self._granted = 0
+        self.length = 0
+        """Characters of the values of all fields but the tiles."""
         self.tiles: IndexMaker | None = None
         """Those of the document, once they were met."""
 
     def fields(self) -> Json:
         """Return all fields but the tiles, by name."""
-        decoder = json.JSONDecoder()
         found: Json = {}
         if not self._begins("{"):
             raise wrong("it is no JSON object")
-        for name in self._names("}"):
-            if len(found) > MOST_FIELDS:
+        for number, name in enumerate(self._names("}")):
+            deadline.check()
+            if number >= MOST_FIELDS:
                 raise wrong(f"it has more than {MOST_FIELDS} fields")
+            if name in found or (name == "tiles" and self.tiles is not None):
+                raise wrong("one of its fields comes more than once")
             if name == "tiles":
                 self._read_tiles()
-                continue
-            value, length = decoder.raw_decode(self._text[self._at : self._at + _LONGEST_FIELD])
-            found[name] = value
-            self._at += length
+            else:
+                found[name] = self._value()
         if self._peek():
             raise ValueError
         return found
+
+    def _value(self) -> Any:
+        """The value of a field that is not the tiles: of ever larger pieces of the text, as few need a large one."""
+        text, at = self._text, self._at
+        left = LONGEST_FIELDS - self.length
+        piece = _SHORT
+        while True:
+            piece = min(piece, left)
+            is_all = at + piece >= len(text)
+            try:
+                value, length = _DECODER.raw_decode(text[at : at + piece])
+                if is_all or length + _CUT < piece:
+                    break
+            except ValueError:
+                if is_all:
+                    raise
+            if piece == left:
+                raise wrong(f"its fields beside the tiles have more than {LONGEST_FIELDS} characters")
+            piece *= 16
+            deadline.check()
+        if _is_deeper(value, _DEEPEST):
+            raise wrong(f"one of its fields is nested more than {_DEEPEST} deep")
+        self._at += length
+        self.length += length
+        return value
 
     def _read_tiles(self) -> None:
         tiles = self.tiles = IndexMaker()
@@ -86,13 +133,27 @@ class Scanner:
         for number, (quadkey, names) in enumerate(deadline.paced(self._entries(), every=64)):
             if number >= MOST_TILES:
                 raise OverLimit(f"A mosaic has at most {MOST_TILES} tiles.", parameter="url", limit=MOST_TILES)
+            self._check_entries(len(names))
             tiles.add(quadkey, names)
-            if tiles.entries > MOST_ENTRIES:
-                raise OverLimit(
-                    f"The tiles of a mosaic have at most {MOST_ENTRIES} assets together.",
-                    parameter="url",
-                    limit=MOST_ENTRIES,
-                )
+
+    def _check_entries(self, more: int) -> None:
+        """Check that the tiles may have so many entries more, and have the memory for them.
+
+        Raises:
+            OverLimit: they may not.
+        """
+        if self.tiles is None:
+            return
+        if self.tiles.entries + more > MOST_ENTRIES:
+            raise OverLimit(
+                f"The tiles of a mosaic have at most {MOST_ENTRIES} assets together.",
+                parameter="url",
+                limit=MOST_ENTRIES,
+            )
+        taken = self.tiles.taken + more * BYTES_AN_ENTRY
+        if taken > self._granted:
+            self._granted = taken + _STEP
+            memory.need(self._beside + self._granted)
 
     def _entries(self) -> Iterator[tuple[str, list[str]]]:
         """Quadkeys with their assets: by one expression where an entry is as plain as nearly all are."""
@@ -110,13 +171,22 @@ class Scanner:
                     raise ValueError
                 if not self._begins("["):
                     raise wrong("a tile is no list of assets", "tiles")
-                yield quadkey, list(self._texts("]"))
+                yield quadkey, self._assets()
                 end = self._peek()
                 self._at += 1
             if end == "}":
                 return
             if end != ",":
                 raise ValueError
+
+    def _assets(self) -> list[str]:
+        """The texts of a list, which may be as long as all of the document."""
+        found: list[str] = []
+        for name in deadline.paced(self._texts("]"), every=_AT_ONCE):
+            found.append(name)
+            if len(found) % _AT_ONCE == 0:
+                self._check_entries(len(found))
+        return found
 
     def _names(self, end: str) -> Iterator[str]:
         """Names of an object's members, with the place on the value of each."""
@@ -159,3 +229,17 @@ class Scanner:
     def _after_blanks(self) -> int:
         found = _BLANK.match(self._text, self._at)
         return self._at if found is None else found.end()
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """True where there are more levels of lists and objects than so many."""
+    level = [value] if isinstance(value, list | dict) else []
+    while level and levels:
+        levels -= 1
+        level = [
+            item
+            for one in level
+            for item in (one.values() if isinstance(one, dict) else one)
+            if isinstance(item, list | dict)
+        ]
+    return bool(level)
