@@ -33,7 +33,7 @@ def test_what_is_not_said_is_implied() -> None:
     found = parse(b'{"tiles": {"": ["a.tif"]}, "mosaicjson": "0.0.1"}')
     assert (found.minzoom, found.maxzoom, found.quadkey_zoom, found.bounds) == (0, 30, 0, (-180, -90, 180, 90))
     assert found.matrix_set.id == "WebMercatorQuad"
-    assert found.index.of_tile(0, 0) == [0]
+    assert list(found.index.of_tile(0, 0)) == [0]
     assert found.head() == {
         "mosaicjson": "0.0.1",
         "version": "1.0.0",

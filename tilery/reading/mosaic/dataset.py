@@ -7,26 +7,25 @@ A grid is filled as rio-tiler's `mosaic_reader` fills it: each raster by itself,
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
 
-from tilery.errors import RequestError, SourceError, UnsupportedRaster, UpstreamError
+from tilery.errors import AnswerTooLarge, RequestError, SourceError, UnsupportedRaster, UpstreamError
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
-from tilery.limits import memory
+from tilery.limits import deadline, memory
 from tilery.reading import footprint
 from tilery.reading.dataset import Composite, Resources
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.mosaic import document, lookup
 from tilery.reading.mosaic.document import Mosaic
 from tilery.reading.mosaic.filling import Formula, Wish, each, filled, too_many
+from tilery.reading.mosaic.looked_up import LookedUp
 from tilery.reading.mosaic.parts import OVERVIEW, Parts
 from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.options import ReadOptions
@@ -37,12 +36,12 @@ from tilery.storage.locations import Location
 
 T = TypeVar("T")
 
-_WIDE = 32
-"""Tiles of the document along a side of a grid, beyond which the event loop looks up nothing."""
-_REMEMBERED = 1024
-"""Grids of which it is remembered which rasters they need."""
 _IDENTIFIED = 256
-"""Rasters that the identity of a grid depends on. Of more, none is opened but the overview."""
+"""Rasters that the identity of a grid depends on: the first of those that may be needed."""
+MOST_LISTED = 16 << 20
+"""Characters of all addresses that one answer lists."""
+_BYTES_LISTED = 12
+"""What a character takes: as text, as JSON where it may be escaped, and as bytes."""
 
 
 class MosaicDataset(Composite):
@@ -69,13 +68,12 @@ class MosaicDataset(Composite):
         self._shallowest = mosaic.minzoom
         if mosaic.overview is not None:
             self._shallowest = min(mosaic.minzoom, _zoom_of_all(mosaic, self.profile))
-        self._looked_up: OrderedDict[tuple[Crs | None, Bounds], list[int]] = OrderedDict()
-        self._lock = Lock()
+        self._looked_up = LookedUp(mosaic)
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of the index."""
-        return self.mosaic.index.size
+        """Bytes of the index, of the other fields, and of what was looked up."""
+        return self.mosaic.index.size + self.mosaic.fields_size + self._looked_up.held
 
     @property
     def is_local(self) -> bool:
@@ -93,11 +91,11 @@ class MosaicDataset(Composite):
         found = filled(self.parts, self._needed(grid, options), wish)
         return self._nothing(wish) if found is None else found
 
-    def _needed(self, grid: Grid, options: ReadOptions) -> list[int]:
+    def _needed(self, grid: Grid, options: ReadOptions) -> Sequence[int]:
         """The rasters that may be needed, in their order: the overview alone where that is fine enough."""
         if self.mosaic.overview is not None and self._is_coarse(grid):
             return [OVERVIEW]
-        numbers, limit = self.numbers_for(grid.crs, grid.bounds), options.limits.assets
+        numbers, limit = self._looked_up.numbers(grid.crs, grid.bounds), options.limits.assets
         if len(numbers) <= limit or (options.pixel_selection == "first" and self._is_inside_tile(grid)):
             return numbers
         if self.mosaic.overview is not None:
@@ -120,40 +118,34 @@ class MosaicDataset(Composite):
             (bounds[3] - bounds[1]) / (matrix.cell_size * matrix.tile_height),
         )
 
-    def numbers_for(self, crs: Crs | None, bounds: Bounds) -> list[int]:
-        """Return the numbers of the rasters that a grid may need, in the document's order."""
-        key = (crs, bounds)
-        with self._lock:
-            found = self._looked_up.get(key)
-        if found is None:
-            found = lookup.for_bounds(self.mosaic, bounds, crs)
-            with self._lock:
-                self._looked_up[key] = found
-                if len(self._looked_up) > _REMEMBERED:
-                    self._looked_up.popitem(last=False)
-        return found
-
-    def _at_once(self, crs: Crs | None, bounds: Bounds) -> list[int] | None:
-        """The same where it is known or can be told in a moment; None elsewhere."""
-        with self._lock:
-            found = self._looked_up.get((crs, bounds))
-        if found is not None:
-            return found
-        if crs != self.mosaic.matrix_set.crs or self._tiles_along(bounds) > _WIDE:
-            return None
-        return self.numbers_for(crs, bounds)
-
     def assets_for(self, crs: Crs, bounds: Bounds) -> list[str]:
-        """Return the addresses of the rasters that bounds in a CRS may touch."""
-        return [self.parts.name(number) for number in self.numbers_for(crs, bounds)]
+        """Return the addresses of the rasters that bounds in a CRS may touch.
+
+        Raises:
+            AnswerTooLarge: they are longer together than an answer may be; so of those below.
+        """
+        return self._addresses(self._looked_up.numbers(crs, bounds))
 
     def assets_in(self, box: Bounds, crs: Crs) -> list[str]:
         """Return the same, of a box, with those of tiles that it only touches at their edges."""
-        return [self.parts.name(number) for number in lookup.for_box(self.mosaic, box, crs)]
+        return self._addresses(lookup.for_box(self.mosaic, box, crs))
 
     def assets_at(self, lon: float, lat: float, crs: Crs) -> list[str]:
         """Return the addresses of the rasters that a position may lie on."""
-        return [self.parts.name(number) for number in lookup.for_position(self.mosaic, lon, lat, crs)]
+        return self._addresses(lookup.for_position(self.mosaic, lon, lat, crs))
+
+    def _addresses(self, numbers: Sequence[int]) -> list[str]:
+        """The addresses of rasters, each with the prefix of all: they may be many times as long as the document."""
+        names, prefix = self.mosaic.index.names, len(self.mosaic.prefix)
+        total = sum(prefix + len(names[number]) for number in deadline.paced(numbers, every=1024))
+        if total > MOST_LISTED:
+            raise AnswerTooLarge(
+                f"The addresses of {len(numbers)} rasters have {total} characters; at most {MOST_LISTED} are listed. "
+                "Ask for a smaller place.",
+                limit=MOST_LISTED,
+            )
+        memory.need(_BYTES_LISTED * total + 120 * len(numbers))
+        return [self.parts.name(number) for number in deadline.paced(numbers, every=1024)]
 
     def each_at(
         self, lon: float, lat: float, crs: Crs, work: Callable[[OpenDataset], T], *, most: int, skip_missing: bool
@@ -173,19 +165,19 @@ class MosaicDataset(Composite):
 
     def may_touch(self, crs: Crs, bounds: Bounds) -> bool:
         """Return whether any raster may touch bounds."""
-        return self.mosaic.overview is not None or self._at_once(crs, bounds) != []
+        if self.mosaic.overview is not None:
+            return True
+        numbers = self._looked_up.at_once(crs, bounds)
+        return numbers is None or len(numbers) > 0
 
     def identity_of(self, grid: Grid, read: tuple[tuple[str, str], ...]) -> str:
         """Return the identity of what a grid is filled from: the document, and of each raster what is known of it."""
-        numbers = self._at_once(grid.crs, grid.bounds) or []
-        if len(numbers) > _IDENTIFIED:
-            numbers = []
+        numbers = list((self._looked_up.at_once(grid.crs, grid.bounds) or ())[:_IDENTIFIED])
         if self.mosaic.overview is not None:
-            numbers = [*numbers, OVERVIEW]
+            numbers.append(OVERVIEW)
         known = dict(read)
-        return identity_of(
-            self.identity, *(known.get(self.parts.name(one)) or self.parts.identity(one) for one in numbers)
-        )
+        found = [(number, known.get(self.parts.name(number)) or self.parts.identity(number)) for number in numbers]
+        return identity_of(self.identity, *(fact for one in found if one[1] for fact in one))
 
     def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
         """Return the zooms of the document in its own tile matrix set; in any other all that there are."""

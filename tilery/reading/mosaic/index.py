@@ -6,8 +6,9 @@ the order in which quadkeys count them (top left, top right, bottom left, bottom
 
 from __future__ import annotations
 
+import sys
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -48,12 +49,9 @@ class Index:
         self._keys = keys
         self._starts = starts
         self._members = members
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes."""
         arrays = self._keys.itemsize * len(self._keys) * 2 + self._members.nbytes
-        return arrays + sum(map(len, self.names)) + 64 * len(self.names)
+        self.size = arrays + sum(sys.getsizeof(name) + 8 for name in deadline.paced(names, every=1024))
+        """Bytes that it takes."""
 
     def __len__(self) -> int:
         """Return the number of tiles."""
@@ -65,11 +63,11 @@ class Index:
             text = "".join(str(key >> 2 * (digits - 1 - digit) & 3) for digit in range(digits))
             yield text, tuple(self.names[number] for number in self._between(place, place + 1))
 
-    def of_tile(self, x: int, y: int) -> list[int]:
+    def of_tile(self, x: int, y: int) -> array[int]:
         """Return the rasters of one tile, in the document's order."""
         return self.below(x, y, 0)
 
-    def below(self, x: int, y: int, depth: int) -> list[int]:
+    def below(self, x: int, y: int, depth: int) -> array[int]:
         """Return the rasters of all tiles inside of one that is ``depth`` zooms shallower."""
         first = _interleaved(x, y) << 2 * depth
         begin = bisect_left(self._keys, first)
@@ -78,7 +76,7 @@ class Index:
             end += 1
         return self._between(begin, end)
 
-    def in_rectangle(self, columns: Range, rows: Range) -> list[int]:
+    def in_rectangle(self, columns: Range, rows: Range) -> array[int]:
         """Return the rasters of tiles from the first to the last column and row, column by column."""
         wide, high = columns[1] - columns[0] + 1, rows[1] - rows[0] + 1
         if wide * high <= max(_FEW, len(self._keys) // 16):
@@ -86,7 +84,7 @@ class Index:
             for x in range(columns[0], columns[1] + 1):
                 for y in range(rows[0], rows[1] + 1):
                     found.update(dict.fromkeys(self.of_tile(x, y)))
-            return list(found)
+            return array("i", found)
         xs, ys = self._places
         inside = np.flatnonzero((xs >= columns[0]) & (xs <= columns[1]) & (ys >= rows[0]) & (ys <= rows[1]))
         inside = inside[np.lexsort((ys[inside], xs[inside]))]
@@ -95,17 +93,32 @@ class Index:
         begins = np.repeat(starts[inside] - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
         return self._different(self._members[begins + np.arange(len(begins))])
 
-    def _between(self, begin: int, end: int) -> list[int]:
+    def most_in(self, columns: Range, rows: Range) -> int:
+        """Return how many entries tiles from the first to the last column and row have at most; told in a moment."""
+        starts = self._starts
+        if (columns[1] - columns[0] + 1) * (rows[1] - rows[0] + 1) > _FEW:
+            begin = bisect_left(self._keys, _interleaved(columns[0], rows[0]))
+            return starts[bisect_right(self._keys, _interleaved(columns[1], rows[1]), begin)] - starts[begin]
+        found = 0
+        for x in range(columns[0], columns[1] + 1):
+            for y in range(rows[0], rows[1] + 1):
+                key = _interleaved(x, y)
+                place = bisect_left(self._keys, key)
+                if place < len(self._keys) and self._keys[place] == key:
+                    found += starts[place + 1] - starts[place]
+        return found
+
+    def _between(self, begin: int, end: int) -> array[int]:
         return self._different(self._members[self._starts[begin] : self._starts[end]])
 
-    def _different(self, members: NDArray[np.int32]) -> list[int]:
+    def _different(self, members: NDArray[np.int32]) -> array[int]:
         """Numbers, each where it is first met."""
         if len(members) <= _FEW:
-            return list(dict.fromkeys(members.tolist()))
+            return array("i", dict.fromkeys(members.tolist()))
         place: NDArray[np.int64] = np.full(len(self.names), -1)
         place[members[::-1]] = np.arange(len(members))[::-1]  # of several the last one stays: the first of all
         found = np.flatnonzero(place >= 0)
-        return [int(number) for number in found[np.argsort(place[found])]]
+        return array("i", found[np.argsort(place[found])].astype(np.int32).tobytes())
 
     @cached_property
     def _places(self) -> tuple[NDArray[Any], NDArray[Any]]:
