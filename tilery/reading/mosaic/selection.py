@@ -45,6 +45,7 @@ class Folding(ABC):
             self._first, self._kind = raster, raster.data.dtype
             self._begin(raster)
             return
+        self._kind = np.result_type(self._kind, raster.data.dtype)
         if raster.count != self._first.count:
             raise InvalidBand(
                 f"It has {raster.count} bands where the first raster of the mosaic has {self._first.count}: "
@@ -192,6 +193,7 @@ class _Mean(Folding):
 
     def _add(self, raster: Raster) -> None:
         valid = True if raster.mask is None else raster.mask
+        self._sum = _widened(self._sum, raster.data.dtype)
         np.add(self._sum, raster.data, out=self._sum, where=valid)
         np.add(self._count, 1, out=self._count, where=valid)
 
@@ -215,6 +217,7 @@ class _Deviation(Folding):
     def _add(self, raster: Raster) -> None:
         valid = np.broadcast_to(True if raster.mask is None else raster.mask, raster.data.shape)
         self._count += valid
+        self._mean = _widened(self._mean, raster.data.dtype)
         away = np.where(valid, raster.data - self._mean, 0)
         self._mean += away / np.maximum(self._count, 1)
         rest = np.where(valid, raster.data - self._mean, 0)
@@ -236,7 +239,8 @@ class _Median(Folding):
 
     def _made(self) -> tuple[Array, Mask | None]:
         kind = np.result_type(*(raster.data.dtype for raster in self._stack))
-        last = np.inf if kind.kind in "fc" else True if kind.kind == "b" else np.iinfo(kind).max
+        # of the type of all: NumPy would have a plain number take that of the raster, which may be too narrow for it
+        last = kind.type(np.inf if kind.kind in "fc" else True if kind.kind == "b" else np.iinfo(kind).max)
         values = np.empty((len(self._stack), *self._stack[0].data.shape), kind)
         count = np.zeros(values.shape[1:], np.intp)
         for place, raster in enumerate(self._stack):
@@ -302,3 +306,8 @@ def memory(method: str, *, pixels: int, bands: int, kind: np.dtype[Any], rasters
 def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:
     """The type in which sums are counted."""
     return np.dtype(np.complex128 if kind.kind == "c" else np.float64)
+
+
+def _widened(sums: Array, kind: np.dtype[Any]) -> Array:
+    """Sums of a type that takes values of another as well."""
+    return sums if kind.kind != "c" else sums.astype(np.complex128, copy=False)
