@@ -27,6 +27,8 @@ AT_ONCE = 16
 """Rasters that are opened and read at a time."""
 _FEW = 4
 """The same where the first may be enough."""
+_LOOKED_AT = 2
+"""Rasters that are looked at, for each that may be opened: some may be missing, or lie elsewhere."""
 _REAL_ONLY = frozenset(("highest", "lowest", "median", "lastbandlow", "lastbandhigh"))
 """Selections that compare values, which complex numbers do not know."""
 
@@ -97,13 +99,17 @@ def filled(parts: Parts, numbers: Sequence[int], wish: Wish) -> Raster | None:
     first_only = options.pixel_selection == "first"
     folding = selection.folding(options.pixel_selection)
     around, at = wish.around, 0
+    most = _LOOKED_AT * options.limits.assets
+    looked_at = numbers[: most + 1]
     used: list[tuple[str, str]] = []
     wave: Sequence[int]
     decoded = touched = 0
     full = False
-    while at < len(numbers) and not full:
+    while at < len(looked_at) and not full:
         deadline.check()
-        wave, at = (_wave_of_first if first_only else _wave)(parts, numbers, at, wish)
+        wave, at = (_wave_of_first if first_only else _wave)(parts, looked_at, at, wish)
+        if at > most:  # missing or elsewhere, they were looked for all the same
+            raise too_many(len(numbers), options.limits.assets)
         opened = _opened(parts, wave, skip_missing=options.skip_missing)
         opened = [(number, one) for number, one in opened if touching.touches(one, _crs(one, around), around.bounds)]
         touched += len(opened)
