@@ -70,7 +70,8 @@ class OpenDatasets:
         """Keep up to ``capacity`` datasets, which ``open_`` opens, and check each every ``revalidate_seconds``."""
         self._open_dataset = open_
         self._capacity = capacity
-        self._revalidate = revalidate_seconds
+        self.revalidate_seconds = revalidate_seconds
+        """Seconds after which a dataset is checked for changes."""
         self._opened: OrderedDict[Source, OpenDataset] = OrderedDict()
         self._opening: dict[Source, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -108,7 +109,7 @@ class OpenDatasets:
     def peek(self, source: Source) -> OpenDataset | None:
         """The dataset of a source if it is open and was checked lately. Never waits for anything."""
         found = self._find(source)
-        if found is None or time.monotonic() - found.checked > LATELY + self._revalidate:
+        if found is None or time.monotonic() - found.checked > LATELY + self.revalidate_seconds:
             return None
         return found
 
@@ -142,13 +143,13 @@ class OpenDatasets:
             if found is None:
                 return None
             self._opened.move_to_end(source)
-        if time.monotonic() - found.checked > self._revalidate and found.checking.acquire(blocking=False):
+        if time.monotonic() - found.checked > self.revalidate_seconds and found.checking.acquire(blocking=False):
             self._checker.submit(self._check, found)
         return found
 
     def _fresh(self, opened: OpenDataset) -> bool:
         """True when what was opened may be used: it was checked lately, or is now."""
-        if time.monotonic() - opened.checked <= LATELY + self._revalidate:
+        if time.monotonic() - opened.checked <= LATELY + self.revalidate_seconds:
             return True
         if not opened.dataset.refresh():
             self.forget(opened)

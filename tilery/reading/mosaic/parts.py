@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import OrderedDict
 from threading import Lock
+from typing import TypeVar
 
-from tilery.errors import RequestError, SourceError, TileryError, UpstreamError
+from tilery.errors import RequestError, SourceDenied, SourceError, SourceNotFound, TileryError, UpstreamError
 from tilery.reading import source as source_
 from tilery.reading.dataset import Resources
 from tilery.reading.mosaic.document import Mosaic
@@ -14,6 +16,8 @@ from tilery.reading.open_datasets import LATELY, OpenDataset
 from tilery.reading.source import Source
 from tilery.reading.stac.item import resolved
 from tilery.storage.locations import Location
+
+T = TypeVar("T")
 
 OVERVIEW = -1
 """The number of the raster of the whole mosaic."""
@@ -33,6 +37,7 @@ class Parts:
         self._mosaic = mosaic
         self._sources: OrderedDict[int, tuple[float, Source]] = OrderedDict()
         self._known: OrderedDict[int, tuple[float, str]] = OrderedDict()
+        self._missing: OrderedDict[int, float] = OrderedDict()
         self._lock = Lock()
         self.is_local = True
         """No raster that was met so far needs a network."""
@@ -60,10 +65,7 @@ class Parts:
             raise self._of(number, error) from None
         with self._lock:
             self.is_local = self.is_local and made.is_local
-            self._sources[number] = (now, made)
-            self._sources.move_to_end(number)
-            if len(self._sources) > _REMEMBERED:
-                self._sources.popitem(last=False)
+            _remember(self._sources, number, (now, made))
         return made
 
     def get(self, number: int) -> OpenDataset:
@@ -77,12 +79,14 @@ class Parts:
         try:
             opened = self.engine.datasets.get(place)
         except (RequestError, SourceError, UpstreamError) as error:
+            with self._lock:
+                self._known.pop(number, None)
+                if isinstance(error, (SourceNotFound, SourceDenied)):
+                    _remember(self._missing, number, time.monotonic())
             raise self._of(number, error) from None
         with self._lock:
-            self._known[number] = (time.monotonic(), opened.dataset.identity)
-            self._known.move_to_end(number)
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+            self._missing.pop(number, None)
+            _remember(self._known, number, (opened.checked, opened.dataset.identity))
         return opened
 
     def find(self, number: int) -> OpenDataset | None:
@@ -100,16 +104,28 @@ class Parts:
         return None if found is None else self.engine.datasets.peek(found[1])
 
     def identity(self, number: int) -> str:
-        """Return the identity of a raster as far as it is known; empty where it is not. Never waits for anything."""
+        """Return the identity of a raster as far as it is known; empty where it is not. Never waits for anything.
+
+        It is known as long as an open raster would not be checked. One that was missing is another after that time,
+        so that what was made without it is made anew.
+        """
         opened = self.peek(number)
         if opened is not None:
             return opened.dataset.identity
+        now, lasting = time.monotonic(), self.engine.datasets.revalidate_seconds
         with self._lock:
-            known = self._known.get(number)
-        return known[1] if known is not None and time.monotonic() - known[0] <= LATELY else ""
+            known, missed = self._known.get(number), self._missing.get(number)
+        if missed is not None and now - missed <= max(LATELY, 2 * lasting):
+            # by the clock: the same for all processes, which share what is kept
+            return f"missing {now // lasting}" if lasting > 0 else f"missing {os.urandom(8).hex()}"
+        return known[1] if known is not None and now - known[0] <= lasting else ""
 
     def forget(self, opened: OpenDataset) -> None:
         """Drop a raster that changed."""
+        identity = opened.dataset.identity
+        with self._lock:
+            for number in [number for number, known in self._known.items() if known[1] == identity]:
+                del self._known[number]
         self.engine.datasets.forget(opened)
 
     def _of(self, number: int, error: TileryError) -> TileryError:
@@ -121,3 +137,11 @@ class Parts:
         error.args = (error.detail,)
         error.parameter = "url"
         return error
+
+
+def _remember(kept: OrderedDict[int, T], number: int, fact: T) -> None:
+    """Keep what was found out of a raster, and drop what was found out longest ago."""
+    kept[number] = fact
+    kept.move_to_end(number)
+    if len(kept) > _REMEMBERED:
+        kept.popitem(last=False)
