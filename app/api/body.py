@@ -14,11 +14,14 @@ from app.api.params.kinds import Wrong
 from app.config.settings import Settings
 from app.serving.service import CallerGone
 from tilery.errors import InvalidParameter, OverLimit
-from tilery.limits import deadline
+from tilery.limits import deadline, nesting
 from tilery.reading import geometry
 from tilery.reading.geometry import Shape
 
 Json = dict[str, Any]
+
+_DEEPEST = 64
+"""Levels of lists and objects in a body, part of which goes into the answer: what writes that knows no end of them."""
 
 FEATURE: Mapping[str, Any] = {
     "required": True,
@@ -104,9 +107,12 @@ def _document(body: bytes) -> Json:
     if not body:
         raise _wrong([], Wrong("missing", "Field required"), None)
     try:
-        found = json_documents.finite(json.loads(body))
+        found = json.loads(body)
     except (ValueError, RecursionError):
         raise _wrong([], Wrong("json_invalid", "JSON decode error"), None) from None
+    if nesting.is_deeper(found, _DEEPEST):
+        raise _wrong([], Wrong("json_invalid", f"JSON is nested more than {_DEEPEST} deep"), None)
+    found = json_documents.finite(found)
     if not isinstance(found, dict):
         raise _wrong([], Wrong("model_attributes_type", "Input should be a GeoJSON object"), None)
     return found

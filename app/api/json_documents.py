@@ -28,11 +28,18 @@ def _other(value: object) -> str:
 
 
 def finite(value: Any) -> Any:
-    """The document with None where a number is not finite."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return value
+    """The document with None where a number is not finite, however deep it is."""
+    top: list[Any] = [value]
+    left: list[Any] = [top]
+    while left:
+        one = left.pop()
+        for place, item in one.items() if isinstance(one, dict) else enumerate(one):
+            if isinstance(item, float):
+                one[place] = item if math.isfinite(item) else None
+            elif isinstance(item, dict):
+                one[place] = dict(item)
+                left.append(one[place])
+            elif isinstance(item, (list, tuple)):
+                one[place] = list(item)
+                left.append(one[place])
+    return top[0]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tilery.limits import deadline
+from tilery.limits import deadline, memory
 
 _FEW = 64
 """Entries that are gathered one by one."""
@@ -26,6 +26,8 @@ _BYTES_A_NAME = 260
 """What a name takes beside its characters while an index is made: the text, its place in a table that grows."""
 _BYTES_A_TILE = 400
 """What a tile takes while an index is made: its quadkey, an array, its place in a table that grows."""
+_BYTES_SORTED = 32
+"""What a name takes while it is found out where each is met first."""
 Range = tuple[int, int]
 
 
@@ -115,6 +117,7 @@ class Index:
         """Numbers, each where it is first met."""
         if len(members) <= _FEW:
             return array("i", dict.fromkeys(members.tolist()))
+        memory.need(_BYTES_SORTED * (len(self.names) + len(members)))
         place: NDArray[np.int64] = np.full(len(self.names), -1)
         place[members[::-1]] = np.arange(len(members))[::-1]  # of several the last one stays: the first of all
         found = np.flatnonzero(place >= 0)

@@ -13,7 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed do
 from typing import Any
 
 from tilery.errors import NotARaster, OverLimit
-from tilery.limits import deadline, memory
+from tilery.limits import deadline, memory, nesting
 from tilery.reading.mosaic.index import BYTES_AN_ENTRY, IndexMaker
 
 MOST_TILES = 1 << 18
@@ -120,7 +120,7 @@ class Scanner:
                 raise wrong(f"its fields beside the tiles have more than {LONGEST_FIELDS} characters")
             piece *= 16
             deadline.check()
-        if _is_deeper(value, _DEEPEST):
+        if nesting.is_deeper(value, _DEEPEST):
             raise wrong(f"one of its fields is nested more than {_DEEPEST} deep")
         self._at += length
         self.length += length
@@ -229,17 +229,3 @@ class Scanner:
     def _after_blanks(self) -> int:
         found = _BLANK.match(self._text, self._at)
         return self._at if found is None else found.end()
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    """True where there are more levels of lists and objects than so many."""
-    level = [value] if isinstance(value, list | dict) else []
-    while level and levels:
-        levels -= 1
-        level = [
-            item
-            for one in level
-            for item in (one.values() if isinstance(one, dict) else one)
-            if isinstance(item, list | dict)
-        ]
-    return bool(level)
