@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -261,3 +262,43 @@ def test_an_odd_document_is_never_an_error_of_ours(folder: Path, field: str) -> 
             for path in ("/info", "/", "/WebMercatorQuad/tilejson.json", f"{TILE}.png", "/tiles/2/2/1.png"):
                 answer = ask(client, folder, path, file=file)
                 assert answer.status_code < 500, (path, odd, answer.text)
+
+
+@pytest.mark.parametrize("levels", [30, 33, 300, 900, 5000])
+@pytest.mark.parametrize("inside", ["1", "NaN"])
+def test_a_field_is_nested_up_to_a_depth(folder: Path, levels: int, inside: str) -> None:
+    deep = "[" * levels + inside + "]" * levels
+    text = json.dumps(mosaics.document("ten.tif"))[:-1] + f', "deep": {deep}}}'
+    (folder / "deep.json").write_text(text)
+    with service.client(folder, revalidate_seconds=0) as client:
+        answer = ask(client, folder, "/", file="deep.json")
+        assert answer.status_code == (200 if levels == 30 else 415), answer.text
+        if levels == 30:
+            assert answer.json()["deep"] == json.loads(deep.replace("NaN", "null"))
+        validated = client.post("/mosaicjson/validate", content=text)
+        assert validated.status_code == (200 if levels == 30 else 422)
+        feature = '{"type": "Feature", "geometry": {"type": "Point", "coordinates": [8.5, 46.5]}, "properties": %s}'
+        posted = client.post(
+            "/cog/statistics", params={"url": str(folder / "ten.tif")}, content=feature % f'{{"deep": {deep}}}'
+        )
+        assert posted.status_code < 500, posted.text
+
+
+def test_validating_asks_for_memory_and_refuses_what_there_is_none_for(folder: Path) -> None:
+    names = [f"{number:x}" for number in range(120_000)]
+    body = json.dumps({"mosaicjson": "0.0.3", "tiles": {"0": names}}).encode()
+    with service.client(folder, work_bytes=24 << 20, max_body_bytes=8 << 20) as small:
+        for content in (body, gzip.compress(body)):
+            answer = small.post("/mosaicjson/validate", content=content)
+            assert answer.status_code == 413, answer.text
+
+
+def test_a_raster_that_appears_is_shown(folder: Path) -> None:
+    mosaics.write(folder / "late.json", "late.tif", "ten.tif")
+    (folder / "late.tif").unlink(missing_ok=True)
+    with service.client(folder, revalidate_seconds=0) as client:
+        ask_for = {"file": "late.json", "skip_missing": "true"}
+        for _ in range(2):
+            assert value(client, folder, f"{TILE}.npy", **ask_for) == [[10], [10]]
+        shutil.copy(folder / "forty.tif", folder / "late.tif")
+        assert value(client, folder, f"{TILE}.npy", **ask_for) == [[40], [40]]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from tests.support import mosaics
-from tilery.errors import NotARaster, OverLimit
+from tilery.errors import DeadlineExceeded, NotARaster, OverLimit, TooMuchWork
 from tilery.geo.tms import get as matrix_set_of
+from tilery.limits import deadline
+from tilery.limits.memory import Memory
 from tilery.reading.mosaic import document, index, scanner
 from tilery.reading.mosaic.document import Mosaic, parse, unpacked
 
@@ -126,3 +129,110 @@ def test_quadkeys_that_are_none_are_never_asked_for() -> None:
     found = parse(json.dumps({"mosaicjson": "0.0.2", "quadkey_zoom": 1, "tiles": tiles}).encode())
     assert list(found.quadkeys()) == [("1", ("a",))]
     assert index.number_of("0123") == 27
+
+
+def plain(*members: str) -> bytes:
+    """A document whose fields are these, as text."""
+    return ("{" + ",".join(('"mosaicjson":"0.0.3"', *members)) + "}").encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (plain('"tiles":{}', *['"a":1'] * 2), "more than once"),
+        (plain('"tiles":{}', '"tiles":{}'), "more than once"),
+        (plain('"tiles":{}', *(f'"{number}":1' for number in range(255))), "more than 256 fields"),
+        (plain('"tiles":{}', '"a":' + "[" * 33 + "]" * 33), "more than 32 deep"),
+        (plain('"tiles":{}', '"a":' + '{"b":' * 900 + "NaN" + "}" * 900), "more than 32 deep|not JSON"),
+        (plain('"tiles":{}', f'"a":"{"x" * (1 << 20)}"'), "more than 1048576 characters"),
+        (plain('"tiles":{}', *(f'"{name}":"{"x" * 600_000}"' for name in "ab")), "more than 1048576 characters"),
+        (plain('"tiles":{}', f'"asset_prefix":"{"p" * 4097}"'), "more than 4096 characters"),
+    ],
+)
+def test_fields_have_limits_of_their_number_length_and_depth(content: bytes, words: str) -> None:
+    with pytest.raises(document.NotAMosaic, match=words):
+        parse(content)
+
+
+@pytest.mark.parametrize("length", [1, 4000, 4094, 4095, 4096, 4097, 65_536, 700_000])
+def test_a_field_is_read_whole_however_long_it_is(length: int) -> None:
+    values = ["x" * length, [1] * (length // 4), "\U0001f600" * (length // 40), 1.5]
+    assert parse(mosaics.encoded("a", a=values[0])).fields["a"] == values[0]
+    found = parse(mosaics.encoded("a", b=values[1], c=values[2], d=values[3]))
+    assert [found.fields[name] for name in "bcd"] == values[1:]
+
+
+@pytest.mark.parametrize("digits", range(4085, 4100))
+@pytest.mark.parametrize("end", ["", ".5", "e-4000", "e+1"])
+def test_a_number_is_never_cut(digits: int, end: str) -> None:
+    number = "1" + "0" * (digits - 1) + end
+    said = json.loads(number)
+    found = parse(plain('"tiles":{}', f'"a":{number}', '"b":2')).fields
+    assert (found["a"], found["b"]) == (said, 2)
+
+
+def test_the_time_is_looked_at_with_each_field_and_inside_of_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = plain('"tiles":{}', *(f'"{number}":1' for number in range(200)))
+    names = plain('"tiles":{"0":[' + ",".join(f'"{number}"' for number in range(100_000)) + "]}")
+    for content, most in ((fields, 100), (names, 100)):
+        looks = []
+
+        def look(looks: list[int] = looks, most: int = most) -> None:
+            looks.append(1)
+            if len(looks) > most:
+                raise deadline.exceeded()
+
+        monkeypatch.setattr(deadline, "check", look)
+        with pytest.raises(DeadlineExceeded):
+            parse(content)
+
+
+def test_the_entries_of_one_tile_are_counted_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner, "MOST_ENTRIES", 1000)
+    many = ",".join(f'"{number}"' for number in range(200_000))
+    content = plain('"tiles":{"0":[' + many + ", 1]}}")
+    with pytest.raises(OverLimit):  # and never comes to its end, which is wrong
+        parse(content)
+
+
+NAMES = [f"{number:x}" for number in range(150_000)]
+SHAPES: dict[str, Any] = {
+    "one tile of many": {"0": NAMES},
+    "many tiles of some": {f"{number:b}".zfill(14): NAMES[number * 9 : number * 9 + 9] for number in range(1 << 14)},
+    "many tiles of the same": {f"{number:b}".zfill(17): NAMES[:2] for number in range(1 << 17)},
+    "long names": {"0": [name + "x" * 400 for name in NAMES[:10_000]]},
+    "wide names": {"0": [name + "\U0001f600" for name in NAMES[:50_000]]},
+    "no tiles": {},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_memory_of_a_document_is_asked_for_before_it_is_taken(shape: str) -> None:
+    lists = {"lists": [[]] * 200_000} if shape == "no tiles" else {}
+    content = json.dumps(
+        {"mosaicjson": "0.0.3", "quadkey_zoom": 1, "tiles": SHAPES[shape], **lists}, ensure_ascii=False
+    )
+    packed = gzip.compress(content.encode())
+    del content
+    asked: list[int] = []
+    budget = Memory(1 << 30)
+    take = budget.take
+    budget.take = lambda grant, size: (asked.append(size), take(grant, size))[1]  # type: ignore[method-assign,func-returns-value]
+    tracemalloc.start()
+    try:
+        with budget.work():
+            found = parse(unpacked(packed), beside=len(packed))
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= max(asked)
+    assert max(asked) < 5 * peak + (24 << 20), "nor is far more asked for than it takes"
+    assert held <= (found.index.size + found.fields_size) * 1.2 + (1 << 20)
+
+
+def test_a_document_that_there_is_no_memory_for_is_refused() -> None:
+    content = json.dumps({"mosaicjson": "0.0.3", "tiles": {"0": NAMES}}).encode()
+    with Memory(32 << 20).work(), pytest.raises(TooMuchWork):
+        parse(content)
+    with Memory(32 << 20).work(), pytest.raises(TooMuchWork):
+        unpacked(gzip.compress(b" " * (30 << 20)))

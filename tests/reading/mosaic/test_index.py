@@ -12,8 +12,10 @@ from tests.support import exact, mosaics
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds
 from tilery.geo.tms import get as matrix_set_of
+from tilery.reading.mosaic import looked_up as looked_up_
 from tilery.reading.mosaic import lookup
 from tilery.reading.mosaic.document import Mosaic, parse
+from tilery.reading.mosaic.looked_up import LookedUp
 
 ZOOM = 7
 
@@ -99,3 +101,58 @@ def test_no_bounds_are_too_wide_or_too_odd(mosaic: Mosaic) -> None:
     assert not for_bounds(mosaic, (3e7, 0, 4e7, 1e6), crs_.WEB_MERCATOR)
     assert not lookup.for_box(mosaic, (5, 5, 1, 1), crs_.WGS84)
     assert not lookup.for_box(mosaic, (0, 100, 1, 200), crs_.WGS84)
+
+
+def test_how_many_there_are_at_most_is_never_less_than_there_are(
+    mosaic: Mosaic, tiles: dict[tuple[int, int], list[str]]
+) -> None:
+    rng = random.Random(11)
+    for _ in range(200):
+        x, y = rng.randrange(55, 76), rng.randrange(36, 56)
+        right, bottom = x + rng.randrange(12), y + rng.randrange(12)
+        count = sum(len(names) for (a, b), names in tiles.items() if x <= a <= right and y <= b <= bottom)
+        most = mosaic.index.most_in((x, right), (y, bottom))
+        assert most >= count
+        if (right - x + 1) * (bottom - y + 1) <= 64:
+            assert most == count
+
+
+def test_grids_that_touch_the_same_tiles_share_one_list(mosaic: Mosaic) -> None:
+    matrix_set = matrix_set_of("WebMercatorQuad")
+    looked_up = LookedUp(mosaic)
+    lists = {
+        id(looked_up.numbers(matrix_set.crs, matrix_set.tile_bounds(ZOOM + 4, (66 << 4) + x, (48 << 4) + y)))
+        for x in range(16)
+        for y in range(16)
+    }
+    assert len(lists) == 1
+    box = crs_.transform_bounds(crs_.WEB_MERCATOR, crs_.WGS84, matrix_set.tile_bounds(ZOOM + 4, 66 << 4, 48 << 4))
+    assert looked_up.at_once(crs_.WGS84, box) is None, "PROJ is not asked on the event loop"
+    found = looked_up.numbers(crs_.WGS84, box)
+    assert looked_up.at_once(crs_.WGS84, box) is found
+
+
+def test_lists_are_kept_up_to_a_number_of_bytes(mosaic: Mosaic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looked_up_, "_MOST_BYTES", 5000)
+    matrix_set = matrix_set_of("WebMercatorQuad")
+    looked_up = LookedUp(mosaic)
+    for x in range(60, 76):
+        for y in range(40, 56):
+            bounds = matrix_set.tile_bounds(ZOOM, x, y)
+            wanted = lookup.in_cells(mosaic, lookup.cells_of_bounds(mosaic, bounds, matrix_set.crs))
+            assert looked_up.numbers(matrix_set.crs, bounds) == wanted
+            assert 0 < looked_up.held <= 5000
+
+
+def test_long_lists_are_not_looked_up_on_the_event_loop() -> None:
+    many = [f"{number:x}" for number in range(5000)]
+    tiles = {"0": ["a"], "1": many}
+    mosaic = parse(json.dumps({"mosaicjson": "0.0.2", "quadkey_zoom": 1, "tiles": tiles}).encode())
+    matrix_set = matrix_set_of("WebMercatorQuad")
+    looked_up = LookedUp(mosaic)
+    few, long, none = (matrix_set.tile_bounds(1, *place) for place in ((0, 0), (1, 0), (1, 1)))
+    assert looked_up.at_once(matrix_set.crs, long) is None
+    assert list(looked_up.at_once(matrix_set.crs, few) or ()) == [0]
+    assert looked_up.at_once(matrix_set.crs, none) is not None
+    assert names(mosaic, looked_up.numbers(matrix_set.crs, long)) == many
+    assert len(looked_up.at_once(matrix_set.crs, long) or ()) == len(many), "it is known by now"

@@ -6,6 +6,7 @@ import gzip
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.support import exact, mosaics, rasters
 from tests.support.upstream import Fault, Upstream
 from tilery.engine import Engine, EngineOptions
 from tilery.errors import (
+    AnswerTooLarge,
     InvalidBand,
     NotARaster,
     SourceNotFound,
@@ -31,6 +33,7 @@ from tilery.geo.raster import Raster
 from tilery.geo.tms import get as matrix_set_of
 from tilery.limits.memory import Memory
 from tilery.reading import source
+from tilery.reading.mosaic import dataset, parts
 from tilery.reading.mosaic.source import mosaic_source
 from tilery.reading.options import PIXEL_SELECTIONS, ReadLimits, ReadOptions
 from tilery.storage.policy import Policy
@@ -280,6 +283,92 @@ def test_a_changed_raster_or_document_is_seen(tmp_path: Path) -> None:
         third = look()
         assert third[0] == 2
         assert third[1] not in (first[1], second[1])
+
+
+def test_rasters_that_are_missing_or_elsewhere_are_not_looked_for_without_end(tmp_path: Path) -> None:
+    rasters.constant(tmp_path / "far.tif", 5, bounds=(10, 46, 11, 47))
+    rasters.constant(tmp_path / "here.tif", 7)
+    for number in range(12):
+        (tmp_path / f"far{number}.tif").symlink_to(tmp_path / "far.tif")
+    with Engine(EngineOptions(policy=Policy.from_sources([str(tmp_path)]))) as engine:
+        for kind in ("gone", "far"):
+            for before, is_refused in ((9, False), (10, True), (12, True)):
+                mosaics.write(tmp_path / "m.json", *(f"{kind}{number}.tif" for number in range(before)), "here.tif")
+                engine.datasets.clear()
+                options = {"limits": ReadLimits(assets=5), "skip_missing": True}
+                for _ in range(2):  # the same when those that were opened are open
+                    if not is_refused:
+                        assert (tile(engine, tmp_path / "m.json", **options).data == 7).all()
+                        continue
+                    with pytest.raises(TooMuchWork) as refused:
+                        tile(engine, tmp_path / "m.json", **options)
+                    assert refused.value.limit == 5
+                    assert len(engine.datasets) <= 11
+
+
+def test_what_was_left_out_or_changed_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(parts, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    rasters.constant(tmp_path / "b.tif", 2)
+    mosaics.write(tmp_path / "m.json", "a.tif", "b.tif")
+    options = EngineOptions(policy=Policy.from_sources([str(tmp_path)]), revalidate_seconds=5)
+    with Engine(options) as engine:
+        mosaic = mosaic_source(engine.locate(str(tmp_path / "m.json")))
+
+        def identity() -> str:
+            with engine.open(mosaic) as reader:
+                return reader.tile_identity(MERCATOR, *MIDDLE)
+
+        def made() -> tuple[int, str]:
+            with engine.open(mosaic) as reader:
+                found = reader.tile(MERCATOR, *MIDDLE, ReadOptions(skip_missing=True))
+                return int(found.data[0, 9, 9]), reader.tile_identity(MERCATOR, *MIDDLE)
+
+        value, first = made()
+        assert (value, identity()) == (2, first), "kept for a while"
+        clock.now += 5
+        assert identity() != first
+        value, second = made()
+        assert (value, identity()) == (2, second)
+        rasters.constant(tmp_path / "a.tif", 1)
+        clock.now += 5
+        assert identity() not in (first, second)
+        value, third = made()
+        assert (value, identity()) == (1, third)
+        assert third not in (first, second)
+        # no longer open, as where there are many: known as long as an open one would not be checked
+        with engine.open(mosaic) as reader:
+            part = reader.source.parts  # type: ignore[attr-defined]
+        engine.datasets.forget(part.get(0))
+        clock.now = engine.datasets.get(mosaic).checked + 1
+        assert part.identity(0)
+        clock.now += 5
+        assert part.identity(0) == ""
+        clock.now -= 5
+        part.forget(part.get(0))
+        assert part.identity(0) == ""
+
+
+def test_addresses_are_listed_up_to_a_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number:x}.tif" for number in range(300)]
+    mosaics.write(tmp_path / "m.json", *names, asset_prefix="p" * 4000)
+    total = 4000 * 300 + sum(map(len, names))
+    asked: list[int] = []
+    monkeypatch.setattr(dataset.memory, "need", asked.append)
+    with Engine(EngineOptions(policy=Policy.from_sources([str(tmp_path)]))) as engine:
+        opened: Any = engine.datasets.get(mosaic_source(engine.locate(str(tmp_path / "m.json")))).dataset
+        monkeypatch.setattr(dataset, "MOST_LISTED", total)
+        assert opened.assets_at(8.5, 46.5, crs_.WGS84) == ["p" * 4000 + name for name in names]
+        assert asked[-1] > total
+        monkeypatch.setattr(dataset, "MOST_LISTED", total - 1)
+        for look in (
+            lambda: opened.assets_at(8.5, 46.5, crs_.WGS84),
+            lambda: opened.assets_in((8.4, 46.4, 8.6, 46.6), crs_.WGS84),
+            lambda: opened.assets_for(crs_.WEB_MERCATOR, exact.tile_bounds(*MIDDLE)),
+        ):
+            with pytest.raises(AnswerTooLarge) as refused:
+                look()
+            assert refused.value.limit == total - 1
 
 
 @pytest.fixture

@@ -123,3 +123,46 @@ def test_rasters_of_other_bands_are_refused() -> None:
         fold.feed(Raster(data=np.ones((3, 1, 1))))
     with pytest.raises(InvalidBand, match="at least two"):
         folding("lastbandlow").feed(Raster(data=np.ones((1, 1, 1))))
+
+
+MIXED = [
+    ("uint8", "uint16"),
+    ("uint16", "uint8"),
+    ("int16", "uint8", "uint16"),
+    ("uint8", "float32"),
+    ("float32", "int32"),
+    ("uint8", "int64", "uint16", "float64"),
+]
+
+
+@pytest.mark.parametrize("method", PIXEL_SELECTIONS)
+@pytest.mark.parametrize("dtypes", MIXED)
+def test_rasters_of_several_types_are_one_of_a_type_that_holds_all(method: str, dtypes: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(3)
+    rasters = []
+    for dtype in dtypes:
+        most = min(np.iinfo(dtype).max if np.dtype(dtype).kind in "iu" else 9000, 60_000)
+        mask = rng.random(SHAPE) < 0.6
+        mask[:, 0, :2] = False
+        data = rng.integers(0, most, SHAPE).astype(dtype)
+        rasters.append(Raster(data=data, mask=mask, band_names=("b1", "b2")))
+    expected = EXPECTED[method](masked(rasters))
+    fold = folding(method)
+    for raster in rasters:
+        fold.feed(raster)
+    found = fold.result()
+    assert found is not None
+    assert found.mask is not None or method == "count"
+    valid = ~np.ma.getmaskarray(expected)
+    assert found.mask is None or np.array_equal(np.broadcast_to(found.mask, expected.shape), valid)
+    assert np.allclose(found.data[valid], np.ma.getdata(expected)[valid], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("method", "value"), [("mean", 3 + 1j), ("stdev", 5**0.5), ("first", 5), ("count", 2)])
+def test_complex_values_may_come_after_real_ones(method: str, value: complex) -> None:
+    fold = folding(method)
+    fold.feed(Raster(data=np.full((1, 1, 1), 5, "float32")))
+    fold.feed(Raster(data=np.full((1, 1, 1), 1 + 2j, "complex64")))
+    found = fold.result()
+    assert found is not None
+    assert np.allclose(found.data, value)
