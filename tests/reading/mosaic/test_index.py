@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import exact, mosaics
 from tilery.geo import crs as crs_
-from tilery.geo.raster import Bounds
+from tilery.geo.raster import Bounds, Crs
 from tilery.geo.tms import get as matrix_set_of
 from tilery.reading.mosaic import looked_up as looked_up_
 from tilery.reading.mosaic import lookup
@@ -35,7 +35,7 @@ def mosaic(tiles: dict[tuple[int, int], list[str]]) -> Mosaic:
     return parse(json.dumps({"mosaicjson": "0.0.2", "quadkey_zoom": ZOOM, "tiles": keys}).encode())
 
 
-def for_bounds(mosaic: Mosaic, bounds: Bounds, crs: str) -> Sequence[int]:
+def for_bounds(mosaic: Mosaic, bounds: Bounds, crs: Crs) -> Sequence[int]:
     return lookup.in_cells(mosaic, lookup.cells_of_bounds(mosaic, bounds, crs))
 
 

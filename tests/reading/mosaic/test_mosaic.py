@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +31,7 @@ from tilery.errors import (
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Raster
 from tilery.geo.tms import get as matrix_set_of
+from tilery.limits import memory
 from tilery.limits.memory import Memory
 from tilery.reading import source
 from tilery.reading.mosaic import dataset, parts
@@ -295,7 +296,7 @@ def test_rasters_that_are_missing_or_elsewhere_are_not_looked_for_without_end(tm
             for before, is_refused in ((9, False), (10, True), (12, True)):
                 mosaics.write(tmp_path / "m.json", *(f"{kind}{number}.tif" for number in range(before)), "here.tif")
                 engine.datasets.clear()
-                options = {"limits": ReadLimits(assets=5), "skip_missing": True}
+                options: dict[str, Any] = {"limits": ReadLimits(assets=5), "skip_missing": True}
                 for _ in range(2):  # the same when those that were opened are open
                     if not is_refused:
                         assert (tile(engine, tmp_path / "m.json", **options).data == 7).all()
@@ -354,18 +355,19 @@ def test_addresses_are_listed_up_to_a_length(tmp_path: Path, monkeypatch: pytest
     mosaics.write(tmp_path / "m.json", *names, asset_prefix="p" * 4000)
     total = 4000 * 300 + sum(map(len, names))
     asked: list[int] = []
-    monkeypatch.setattr(dataset.memory, "need", asked.append)
+    monkeypatch.setattr(memory, "need", asked.append)
     with Engine(EngineOptions(policy=Policy.from_sources([str(tmp_path)]))) as engine:
         opened: Any = engine.datasets.get(mosaic_source(engine.locate(str(tmp_path / "m.json")))).dataset
         monkeypatch.setattr(dataset, "MOST_LISTED", total)
         assert opened.assets_at(8.5, 46.5, crs_.WGS84) == ["p" * 4000 + name for name in names]
         assert asked[-1] > total
         monkeypatch.setattr(dataset, "MOST_LISTED", total - 1)
-        for look in (
+        looks: tuple[Callable[[], list[str]], ...] = (
             lambda: opened.assets_at(8.5, 46.5, crs_.WGS84),
             lambda: opened.assets_in((8.4, 46.4, 8.6, 46.6), crs_.WGS84),
             lambda: opened.assets_for(crs_.WEB_MERCATOR, exact.tile_bounds(*MIDDLE)),
-        ):
+        )
+        for look in looks:
             with pytest.raises(AnswerTooLarge) as refused:
                 look()
             assert refused.value.limit == total - 1

@@ -20,10 +20,12 @@ from tilery.limits import deadline, memory
 
 _FEW = 64
 """Entries that are gathered one by one."""
-BYTES_AN_ENTRY = 64
-"""What an entry takes while its tile is read: its place in lists, as a number and as an array."""
-_BYTES_A_NAME = 260
+_BYTES_A_NUMBER = 16
+"""What an entry takes once its tile is read: twice its place in an array."""
+_BYTES_A_NAME = 170
 """What a name takes beside its characters while an index is made: the text, its place in a table that grows."""
+BYTES_AN_ENTRY = _BYTES_A_NAME + 64
+"""What an entry takes until its tile is read, if its raster was not met before: in lists, and as a number."""
 _BYTES_A_TILE = 400
 """What a tile takes while an index is made: its quadkey, an array, its place in a table that grows."""
 _BYTES_SORTED = 32
@@ -143,9 +145,7 @@ class IndexMaker:
     @property
     def taken(self) -> int:
         """Bytes that it takes, without the characters of the names, and that making the index will."""
-        return (
-            BYTES_AN_ENTRY // 4 * self.entries + _BYTES_A_NAME * len(self._numbers) + _BYTES_A_TILE * len(self._tiles)
-        )
+        return _BYTES_A_NUMBER * self.entries + _BYTES_A_NAME * len(self._numbers) + _BYTES_A_TILE * len(self._tiles)
 
     @property
     def names(self) -> Iterable[str]:
