@@ -54,7 +54,7 @@ class Index:
         self._starts = starts
         self._members = members
         arrays = self._keys.itemsize * len(self._keys) * 2 + self._members.nbytes
-        self.size = arrays + sum(sys.getsizeof(name) + 8 for name in deadline.paced(names, every=1024))
+        self.size = arrays + sum(sys.getsizeof(name) + 8 for name in deadline.paced(names, every=4096))
         """Bytes that it takes."""
 
     def __len__(self) -> int:

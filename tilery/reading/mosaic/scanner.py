@@ -130,11 +130,16 @@ class Scanner:
         tiles = self.tiles = IndexMaker()
         if not self._begins("{"):
             raise wrong("its tiles are no JSON object", "tiles")
+        unchecked = 0
         for number, (quadkey, names) in enumerate(deadline.paced(self._entries(), every=64)):
             if number >= MOST_TILES:
                 raise OverLimit(f"A mosaic has at most {MOST_TILES} tiles.", parameter="url", limit=MOST_TILES)
-            self._check_entries(len(names))
+            unchecked += len(names) + 1
+            if unchecked > _AT_ONCE:
+                self._check_entries(len(names))
+                unchecked = 0
             tiles.add(quadkey, names)
+        self._check_entries(0)
 
     def _check_entries(self, more: int) -> None:
         """Check that the tiles may have so many entries more, and have the memory for them.
