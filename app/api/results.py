@@ -37,6 +37,7 @@ async def document(
     *,
     media_type: str = JSON,
     links: bool = False,
+    identify: Callable[[Reader], str] = render.whole,
 ) -> Response:
     """The response to a request for a JSON document about the raster.
 
@@ -46,6 +47,7 @@ async def document(
         work: makes the document.
         media_type: of the answer.
         links: the document has links in it, so their beginning and the query as written are part of the key.
+        identify: see `app.serving.service.Service.answer`.
     """
     if links:
         place = f"{place} {context.app.links.base(context.request.scope)} {context.request.scope['query_string']!r}"
@@ -53,7 +55,7 @@ async def document(
     def encode(reader: Reader) -> Encoded:
         return Encoded(body=json_documents.encode(work(reader)), media_type=media_type)
 
-    return await made(context, place, encode, media_type=media_type)
+    return await made(context, place, encode, media_type=media_type, identify=identify)
 
 
 async def made(

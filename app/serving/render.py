@@ -46,6 +46,11 @@ def whole(reader: Reader) -> str:
     return reader.identity
 
 
+def pixels(reader: Reader) -> str:
+    """The identity of the pixels that a reader reads, wherever they are."""
+    return reader.pixel_identity
+
+
 def opened(
     engine: Engine, source: Source, work: Callable[[Reader], T], identify: Callable[[Reader], str] = whole
 ) -> tuple[T, str]:

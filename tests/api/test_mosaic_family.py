@@ -294,11 +294,19 @@ def test_validating_asks_for_memory_and_refuses_what_there_is_none_for(folder: P
 
 
 def test_a_raster_that_appears_is_shown(folder: Path) -> None:
+    others = [("/bbox/8.4,46.4,8.6,46.6.npy", [[10], [10]]), ("/point/8.5,46.5", [[10.0, 10.0]])]
+
+    def look(client: TestClient, path: str) -> Any:
+        if not path.startswith("/point"):
+            return value(client, folder, path, file="late.json", skip_missing="true")
+        answer = ask(client, folder, path, file="late.json", skip_missing="true")
+        return [found["values"] for found in answer.json()["assets"]]
+
     mosaics.write(folder / "late.json", "late.tif", "ten.tif")
     (folder / "late.tif").unlink(missing_ok=True)
     with service.client(folder, revalidate_seconds=0) as client:
-        ask_for = {"file": "late.json", "skip_missing": "true"}
-        for _ in range(2):
-            assert value(client, folder, f"{TILE}.npy", **ask_for) == [[10], [10]]
+        for path, wanted in (*others, (f"{TILE}.npy", [[10], [10]])):
+            assert look(client, path) == wanted, path
         shutil.copy(folder / "forty.tif", folder / "late.tif")
-        assert value(client, folder, f"{TILE}.npy", **ask_for) == [[40], [40]]
+        for path, _ in (*others, (f"{TILE}.npy", None)):
+            assert look(client, path)[0][0] == 40, path

@@ -157,6 +157,10 @@ class Composite(ABC):
         """
 
     @abstractmethod
+    def identity_of_all(self) -> str:
+        """Return the identity of what any grid is filled from: another after a while, as the others may change."""
+
+    @abstractmethod
     def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
         """Return the shallowest and deepest zoom that show it in a tile matrix set."""
 

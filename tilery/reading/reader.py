@@ -72,6 +72,12 @@ class Reader:
         return self._dataset
 
     @property
+    def pixel_identity(self) -> str:
+        """Identity of all pixels: where those are of other rasters, which may change unseen, it lasts a while."""
+        dataset = self._dataset
+        return dataset.identity_of_all() if isinstance(dataset, Composite) else self.identity
+
+    @property
     def is_local(self) -> bool:
         """False where pixels come from elsewhere though the source is a file: the rasters of a mosaic."""
         return self._dataset.is_local if isinstance(self._dataset, Composite) else True

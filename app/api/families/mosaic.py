@@ -193,7 +193,7 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
         return {"coordinates": [request.lon, request.lat], "assets": listed}
 
     try:
-        return await results.document(context, f"point {request.lon},{request.lat}", work)
+        return await results.document(context, f"point {request.lon},{request.lat}", work, identify=render.pixels)
     except NoAsset:
         return Response(status_code=204)
 

@@ -126,7 +126,7 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
             band["percentiles"] = [band["percentile_2"], band["percentile_98"]]
         return {**reader.info(), "statistics": {name.removeprefix("b"): band for name, band in bands.items()}}
 
-    return await results.document(context, "metadata", work)
+    return await results.document(context, "metadata", work, identify=render.pixels)
 
 
 async def tilejson(context: RequestContext[TilePlan]) -> Response:
@@ -216,7 +216,10 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
         image=ImageOptions(read=context.plan.read, render=context.plan.render),
     )
     return await results.document(
-        context, f"point {request.lon},{request.lat}", lambda reader: render.point(reader, request)
+        context,
+        f"point {request.lon},{request.lat}",
+        lambda reader: render.point(reader, request),
+        identify=render.pixels,
     )
 
 

@@ -130,7 +130,9 @@ async def answer(context: RequestContext[Planned]) -> Response:
             options.check_size(context.app.settings, width=size.width, height=size.height)
         return render.part(reader, PartRequest(bounds=bounds, bounds_crs=crs, dst_crs=target, image=image, size=size))
 
-    response = await results.made(context, f"map {image.format}", work, media_type=plans.media_type(image))
+    response = await results.made(
+        context, f"map {image.format}", work, media_type=plans.media_type(image), identify=render.pixels
+    )
     response.headers.add_vary_header("Accept")
     return response
 

@@ -28,7 +28,11 @@ async def preview(context: RequestContext[ImagePlan]) -> Response:
     )
     place = f"preview {request.image.format} {request.size}"
     return await results.made(
-        context, place, lambda reader: render.preview(reader, request), media_type=plans.media_type(request.image)
+        context,
+        place,
+        lambda reader: render.preview(reader, request),
+        media_type=plans.media_type(request.image),
+        identify=render.pixels,
     )
 
 
@@ -43,7 +47,11 @@ async def box(context: RequestContext[ImagePlan]) -> Response:
     )
     place = f"bbox {request.bounds} {request.image.format} {request.size}"
     return await results.made(
-        context, place, lambda reader: render.part(reader, request), media_type=plans.media_type(request.image)
+        context,
+        place,
+        lambda reader: render.part(reader, request),
+        media_type=plans.media_type(request.image),
+        identify=render.pixels,
     )
 
 

@@ -22,7 +22,9 @@ Json = dict[str, Any]
 async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
     """Statistics by band."""
     request = request_of(context)
-    return await results.document(context, "statistics", lambda reader: render.statistics(reader, request))
+    return await results.document(
+        context, "statistics", lambda reader: render.statistics(reader, request), identify=render.pixels
+    )
 
 
 async def of_features(context: RequestContext[StatisticsPlan]) -> Response:

@@ -198,6 +198,7 @@ async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) 
         f"wms {wanted}",
         lambda reader: render.on_background(reader, part, wanted.background),
         media_type=plans.media_type(part.image),
+        identify=render.pixels,
     )
 
 
@@ -217,7 +218,7 @@ async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str])
             found = {"values": [], "band_names": [], "band_descriptions": []}
         return Encoded(body=_info_body(name, found, media_type), media_type=media_type)
 
-    return await results.made(context, f"wms info {x},{y}", work, media_type=media_type)
+    return await results.made(context, f"wms info {x},{y}", work, media_type=media_type, identify=render.pixels)
 
 
 def _info_body(name: str, found: Json, media_type: str) -> bytes:

@@ -179,6 +179,10 @@ class MosaicDataset(Composite):
         found = [(number, known.get(self.parts.name(number)) or self.parts.identity(number)) for number in numbers]
         return identity_of(self.identity, *(fact for one in found if one[1] for fact in one))
 
+    def identity_of_all(self) -> str:
+        """Return the identity of the document, at this moment."""
+        return identity_of(self.identity, self.parts.moment())
+
     def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
         """Return the zooms of the document in its own tile matrix set; in any other all that there are."""
         own = self.mosaic.matrix_set

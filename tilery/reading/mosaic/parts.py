@@ -116,9 +116,14 @@ class Parts:
         with self._lock:
             known, missed = self._known.get(number), self._missing.get(number)
         if missed is not None and now - missed <= max(LATELY, 2 * lasting):
-            # by the clock: the same for all processes, which share what is kept
-            return f"missing {now // lasting}" if lasting > 0 else f"missing {os.urandom(8).hex()}"
+            return f"missing {self.moment()}"
         return known[1] if known is not None and now - known[0] <= lasting else ""
+
+    def moment(self) -> str:
+        """Return what is the same as long as open rasters are not checked for changes, and another after that time."""
+        lasting = self.engine.datasets.revalidate_seconds
+        # by the clock: the same for all processes, which share what is kept
+        return str(time.monotonic() // lasting) if lasting > 0 else os.urandom(8).hex()
 
     def forget(self, opened: OpenDataset) -> None:
         """Drop a raster that changed."""
