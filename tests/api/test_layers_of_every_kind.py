@@ -34,6 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mosaics.write(found / "m.json", "ten.tif", "twenty.tif")
     items.write(found / "item.json", "ten", "twenty")
     monkeypatch.setenv("TILERY_SOURCES", f"{found}/")
+    (found / "layers").mkdir(exist_ok=True)
     monkeypatch.setenv("TILERY_CATALOG", str(found / "layers"))
     return found
 
