@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
+from contextlib import suppress
 from threading import Lock
 
 from tilery.geo.raster import Bounds, Crs
@@ -12,7 +13,7 @@ from tilery.reading.mosaic.document import Mosaic
 from tilery.reading.mosaic.lookup import Cells
 
 _PLACES = 1024
-"""Bounds in another CRS of which it is remembered which tiles they touch: PROJ is not asked on the event loop."""
+"""Bounds whose tiles are remembered: for those in another CRS PROJ is asked, which is too slow for the event loop."""
 _MOST_BYTES = 8 << 20
 """Of the lists that are kept."""
 _BYTES_A_LIST = 400
@@ -41,13 +42,9 @@ class LookedUp:
 
     def at_once(self, crs: Crs | None, bounds: Bounds) -> array[int] | None:
         """Return the same where it is known or can be told in a moment; None elsewhere."""
-        if crs == self._mosaic.matrix_set.crs:
-            cells = self._cells(crs, bounds)
-        else:
-            with self._lock:
-                if (crs, bounds) not in self._places:
-                    return None
-                cells = self._places[crs, bounds]
+        if crs != self._mosaic.matrix_set.crs and (crs, bounds) not in self._places:
+            return None
+        cells = self._cells(crs, bounds)
         if cells is None:
             return array("i")
         with self._lock:
@@ -59,12 +56,9 @@ class LookedUp:
         return self._in(cells)
 
     def _cells(self, crs: Crs | None, bounds: Bounds) -> Cells | None:
-        if crs == self._mosaic.matrix_set.crs:
-            return lookup.cells_of_bounds(self._mosaic, bounds, crs)
         key = (crs, bounds)
-        with self._lock:
-            if key in self._places:
-                return self._places[key]
+        with suppress(KeyError):
+            return self._places[key]
         found = lookup.cells_of_bounds(self._mosaic, bounds, crs)
         with self._lock:
             self._places[key] = found
