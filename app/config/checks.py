@@ -15,7 +15,7 @@ from app.config.settings import Settings
 from tilery.nearest import hint
 from tilery.storage import disk
 from tilery.storage.objects.directory import DirectoryStore
-from tilery.storage.policy import Policy, WrongSourcesError
+from tilery.storage.policy import Policy, WrongSourcesError, without_secrets
 
 _OTHERS = ("TILERY_STACK_", "TILERY_TEST_", "TILERY_CONTAINER")
 """What variables that are no settings of the service begin with: those of the stacks, and of the tests."""
@@ -86,7 +86,7 @@ def store(address: str, *, must_exist: bool = False) -> str | None:
     if address.startswith("s3://"):
         return _refused(address)
     if "://" in address:
-        return f"{address!r} is neither a directory nor s3://bucket/prefix/."
+        return f"{without_secrets(address)!r} is neither a directory nor s3://bucket/prefix/."
     root = DirectoryStore.at(address).root
     if must_exist and (wrong := _refused(str(root))):
         return wrong

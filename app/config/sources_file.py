@@ -38,6 +38,8 @@ _OF = {
     "https": frozenset({"headers", "query"}),
 }
 """What can be said of sources, by the scheme of their addresses."""
+_ADDRESSES = "s3://bucket/prefix/ (or gs:, az:) or https://host/path/, without a user, a password and a query"
+"""What an address can be."""
 
 
 def _header_names(headers: dict[str, str]) -> dict[str, str]:
@@ -159,7 +161,9 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
     except ValidationError as error:
         why = _told(error)
     except WrongSourcesError as error:
-        why = str(error).removeprefix(f"{VARIABLE}: ")
+        # of a variable anything can be a secret, wherever in the address it stands, and reasons name parts of it
+        filled_in = _REFERENCE.search(str(entry["url"])) is not None
+        why = f"'url' is not {_ADDRESSES}" if filled_in else str(error).removeprefix(f"{VARIABLE}: ")
     except ValueError as error:
         why = str(error)
     raise WrongVariables({VARIABLE: f"source {number}: {why}"})

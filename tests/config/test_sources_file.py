@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.config import sources_file
+from app.config import checks, sources_file
 from app.config.engine_options import engine_options, source_policy
 from app.config.environment import WrongVariables
 from app.config.provenance import rows
 from app.config.settings import Settings
 from tilery.storage.locations import HttpLocation, S3Location
+from tilery.storage.policy import WrongSourcesError
 
 TOML = """
 [[sources]]
@@ -142,3 +143,45 @@ def test_variables_may_be_in_the_file_of_settings(tmp_path: Path, monkeypatch: p
     )
     (found,) = engine_options(Settings()).stores.sources
     assert found.headers == {"Authorization": "Bearer from-file"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:${PW}@h.example/",
+        "https://user:t0p@h.example/",
+        "https://user:t0p/@h.example/",
+        "https://h.example/a/?sig=t0p",
+        "https://h.example/${PW}/../",
+        "https://h.example/%25${PW}/*",
+        "https://h.example.${PW}:0/",
+        "${PW}",
+        "s3://${PW}/*/",
+        "${PW}://h.example/",
+    ],
+)
+def test_a_wrong_address_is_told_without_what_its_variables_stand_for(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(f"[[sources]]\nurl = '{url}'")
+    for secret in ("t0p", "0xt0p", "T%740p T0P t0p"):
+        with pytest.raises(WrongVariables) as caught:
+            sources_file.read(str(path), {"PW": secret})
+        assert "source 1: " in str(caught.value)
+        assert "t0p" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("sources", "https://user:t0p@h.example/"),
+        ("sources", "https://h.example/?sig=t0p"),
+        ("catalog", "https://user:t0p@h.example/"),
+        ("catalog", "s3://user:t0p@layers/"),
+        ("tile_store", "https://user:t0p@h.example/?sig=t0p"),
+    ],
+)
+def test_what_is_told_of_settings_has_no_password(variable: str, value: str) -> None:
+    with pytest.raises((WrongVariables, WrongSourcesError)) as caught:
+        checks.checked(Settings(_env_file=None, **{variable: value}))
+    assert variable.upper() in str(caught.value)
+    assert "t0p" not in str(caught.value)

@@ -44,6 +44,7 @@ _BUCKET = {
 Service = Literal["s3", "gs", "az"]
 _PLAIN = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%\[\]-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_USER = re.compile(r"(?<=://).*@")
 _PORTS: dict[str, int] = {"http": 80, "https": 443}
 _PROBE = ".reachable"
 """Name of an object that need not be there: a bucket that says so has been reached."""
@@ -51,13 +52,19 @@ _NO_DIRECTORIES = ("/", "/proc", "/sys", "/dev")
 """Folders that hold more than files: other processes' memory and environment, devices, everything."""
 
 
+def without_secrets(address: str) -> str:
+    """Return an address as a message may have it: with stars for a user, a password and a query."""
+    place, question, _ = address.partition("?") if "://" in address else (address, "", "")
+    return _USER.sub("*@", place) + ("?*" if question else "")
+
+
 class WrongSourcesError(ValueError):
     """An entry of ``TILERY_SOURCES`` or the catalog's address that has no meaning. It stops the start."""
 
     def __init__(self, entry: str, reason: str, variable: str) -> None:
-        """Say which entry of which setting is wrong, and why."""
-        super().__init__(f"{variable}: {entry!r} {reason}")
-        self.entry = entry
+        """Say which entry of which setting is wrong, and why; a password in it is in no message."""
+        self.entry = without_secrets(entry)
+        super().__init__(f"{variable}: {self.entry!r} {reason}")
         self.reason = reason
 
 
