@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -125,6 +126,53 @@ def test_answers_that_are_no_keys(upstream: Upstream, body: bytes) -> None:
     with pytest.raises(lookups.NoKeys) as caught:
         found({"AWS_CONTAINER_CREDENTIALS_FULL_URI": upstream.url("/task")})
     assert "t0p" not in str(caught.value)
+
+
+def test_a_token_with_a_line_break_behind_it_is_the_token(upstream: Upstream) -> None:
+    upstream.put("/task", document("KEYOFTASK"))
+    variables = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": upstream.url("/task"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "of the task\r\n",
+    }
+    assert found(variables)["access_key_id"] == "KEYOFTASK"
+    assert upstream.requests[0].headers["authorization"] == "of the task"
+
+
+@pytest.mark.parametrize("secret", ["t0p\nX: t0p", "t0p\u20ac", "t0p\x00", "t0p\udcff"])
+def test_what_cannot_be_sent_is_not_told(upstream: Upstream, tmp_path: Path, secret: str) -> None:
+    there = upstream.root.rstrip("/")
+    task = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": upstream.url("/task"), "AWS_CONTAINER_AUTHORIZATION_TOKEN": secret}
+    (tmp_path / "token").write_bytes(secret.encode(errors="surrogateescape"))
+    file = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": upstream.url("/task"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    sts_ = {"AWS_ENDPOINT_URL_STS": there}
+    keys = Keys(access_key_id="A", secret_access_key="B", session_token=secret)
+    for variables, own in (
+        (task, None),
+        (file, None),
+        (sts_, own_options(role=ROLE, keys=keys)),
+        (sts_ | {"AWS_REGION": secret}, own_options(role=ROLE, keys=Keys(access_key_id="A", secret_access_key="B"))),
+    ):
+        with pytest.raises((lookups.NoKeys, sts.Refused)) as caught:
+            found(variables, own)
+        assert "t0p" not in "".join(traceback.format_exception(caught.value))
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:t0p/", "http://[t0p/", "http://user:t0p@127.0.0.1:1/", "t0p"])
+def test_an_address_that_cannot_be_asked_is_not_told(address: str) -> None:
+    for variables, own in (
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": address}, None),
+        (
+            {"AWS_ENDPOINT_URL_STS": address},
+            own_options(role=ROLE, keys=Keys(access_key_id="A", secret_access_key="B")),
+        ),
+    ):
+        with pytest.raises((lookups.NoKeys, sts.Refused)) as caught:
+            found(variables, own)
+        assert "t0p" not in str(caught.value)
 
 
 def test_a_role_that_may_not_be_assumed_is_told_without_secrets(upstream: Upstream) -> None:

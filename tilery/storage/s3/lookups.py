@@ -6,15 +6,13 @@ obstore looks when a request needs the keys, and a tile would wait for it.
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from tilery.storage.s3 import sts
+from tilery.storage.s3 import asking, sts
 from tilery.storage.s3.environment import Credential, credentials_of_profile, region
 from tilery.storage.source_options import Keys, SourceOptions
 
@@ -23,7 +21,6 @@ LookUp = Callable[[], Credential]
 _TASK = "http://169.254.170.2"
 _INSTANCE = "http://169.254.169.254"
 _SECONDS = 2.0
-_LONGEST = 64 << 10
 
 
 class NoKeys(Exception):
@@ -91,7 +88,7 @@ def _static(keys: Keys) -> Credential:
 def _of_container(address: str, variables: Mapping[str, str]) -> Credential:
     """Those of a task of ECS, or a pod of EKS: the file of its token is written anew from time to time."""
     file = variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-    token = _text(file) if file else variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+    token = _text(file) if file else variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "").strip()
     return _parsed(_answer("GET", address, {"Authorization": token} if token else {}))
 
 
@@ -120,23 +117,18 @@ def _text(file: str) -> str:
         return Path(file).read_text("utf-8").strip()
     except OSError as error:
         raise NoKeys(f"no AWS credentials were found: a token's file cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise NoKeys("no AWS credentials were found: a token's file is not UTF-8") from None
 
 
 def _answer(method: str, address: str, headers: dict[str, str]) -> bytes:
-    parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=_SECONDS)
     try:
-        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(_LONGEST)
-    except (OSError, http.client.HTTPException) as error:
-        raise NoKeys(f"no AWS credentials were found; the last place asked, {parts.netloc}: {error}") from None
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise NoKeys(f"no AWS credentials were found; the last place asked, {parts.netloc}, answered {answer.status}")
-    return body
+        found = asking.answer(method, address, headers=headers, seconds=_SECONDS)
+    except asking.Unanswered as error:
+        raise NoKeys(f"no AWS credentials were found; the last place asked, {error}") from None
+    if found.status != 200:
+        raise NoKeys(f"no AWS credentials were found; the last place asked, {found.host}, answered {found.status}")
+    return found.body
 
 
 def _parsed(body: bytes) -> Credential:

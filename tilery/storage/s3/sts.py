@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import http.client
 import re
 from datetime import UTC, datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from tilery.storage.s3 import asking
 from tilery.storage.s3.environment import Credential
 
 _SECONDS = 5.0
-_LONGEST = 64 << 10
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 
 
@@ -95,22 +94,20 @@ def moment(text: str) -> datetime:
 def _asked(form: dict[str, str], region: str | None, endpoint: str | None, keys: Credential | None) -> Credential:
     region = region or "us-east-1"
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    service = urlsplit(endpoint or f"https://sts.{region}.{domain}")
+    address = endpoint or f"https://sts.{region}.{domain}"
+    scheme = "http" if address.startswith("http:") else "https"
     body = urlencode(form | {"Version": "2011-06-15"}).encode()
-    if keys is None:
-        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-    else:
-        headers = signature_headers(body, service.netloc, region, keys, datetime.now(UTC))
-    kind = http.client.HTTPConnection if service.scheme == "http" else http.client.HTTPSConnection
-    connection = kind(service.netloc, timeout=_SECONDS)
+    headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
     try:
-        connection.request("POST", "/", body, headers)
-        answer = connection.getresponse()
-        text = answer.read(_LONGEST).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        raise Refused(f"the role cannot be assumed, {service.netloc} cannot be asked: {error}") from None
-    finally:
-        connection.close()
+        host = asking.host_of(address)
+        if keys is not None:
+            headers = signature_headers(body, host, region, keys, datetime.now(UTC))
+        answer = asking.answer("POST", f"{scheme}://{host}/", headers=headers, body=body, seconds=_SECONDS)
+    except asking.Unanswered as error:
+        raise Refused(f"the role cannot be assumed, nobody can be asked: {error}") from None
+    except UnicodeEncodeError:
+        raise Refused("the role cannot be assumed: a key has characters that cannot be sent") from None
+    text = answer.body.decode("utf-8", "replace")
     if answer.status != 200:
         code = _CODE.search(text)
         raise Refused(f"the role cannot be assumed: {code[1] if code else answer.status}")
