@@ -48,6 +48,9 @@ class Check:
         return not self.problem
 
 
+_NO_ANSWER = (Check(name="stores", problem="no answer"),)
+
+
 class Readiness:
     """Looks at what requests need. Used from one event loop."""
 
@@ -67,6 +70,10 @@ class Readiness:
         self._hanging = hanging
         self._clock = clock
         self._asking: Future[tuple[Check, ...]] | None = None
+        self._answer: asyncio.Future[tuple[Check, ...]] | None = None
+        """The same for the event loop: one for all who wait for it."""
+        self._patient_until = 0.0
+        """When those who wait for it are told that there is no answer; later ones are told at once."""
         self._thread: ThreadPoolExecutor | None = None
         self._known: tuple[Check, ...] = ()
         self._until = float("-inf")
@@ -80,22 +87,38 @@ class Readiness:
     async def _stores(self) -> tuple[Check, ...]:
         if self._clock() < self._until or (self._catalog is None and not self._places):
             return self._known
+        try:
+            answer = self._asked()
+        except RuntimeError:  # no thread can be had
+            logger.exception("the stores cannot be asked")
+            return _NO_ANSWER
+        await asyncio.wait((answer,), timeout=max(0.0, self._patient_until - self._clock()))
+        if not answer.done():  # a file system that hangs; the thread goes on, and its answer counts when it comes
+            return _NO_ANSWER
+        found = answer.result()
+        if self._answer is answer:
+            self._asking = self._answer = None
+            self._known, self._until = found, self._clock() + SECONDS
+        return found
+
+    def _asked(self) -> asyncio.Future[tuple[Check, ...]]:
+        """Ask the stores, unless that is under way, and return what comes of it."""
         if self._asking is None:
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
             self._asking = self._thread.submit(self._ask)
-        asking = self._asking
-        try:
-            found = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(asking)), 1.5 * PATIENCE)
-        except TimeoutError:  # a file system that hangs; the thread goes on, and is waited for next time
-            return (Check(name="stores", problem="no answer"),)
-        if self._asking is asking:
-            self._asking = None
-            self._known, self._until = found, self._clock() + SECONDS
-        return found
+            self._patient_until = self._clock() + 1.5 * PATIENCE
+        if self._answer is None or self._answer.get_loop() is not asyncio.get_running_loop():
+            self._answer = asyncio.wrap_future(self._asking)
+        return self._answer
 
     def _ask(self) -> tuple[Check, ...]:
-        return (*self._ask_catalog(), *self._ask_sources())
+        """Ask all stores. Raises nothing: what nobody expected is no answer, and the next time it is asked anew."""
+        try:
+            return (*self._ask_catalog(), *self._ask_sources())
+        except Exception:
+            logger.exception("the stores cannot be asked")
+            return _NO_ANSWER
 
     def _ask_catalog(self) -> tuple[Check, ...]:
         if self._catalog is None:

@@ -113,9 +113,94 @@ def test_a_store_that_hangs_is_told_and_asked_by_one_thread(monkeypatch: pytest.
             for _ in range(200):
                 if all(check.ok for check in await found.checks()):
                     return
+                await asyncio.sleep(0.01)
             raise AssertionError("it never became ready")
 
         asyncio.run(main())
+
+
+def test_who_asks_while_a_store_hangs_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    go_on, moments = threading.Event(), [0.0]
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        go_on.wait(30)
+        return []
+
+    monkeypatch.setattr(reach, "unreachable", hang)
+    with Engine() as engine:
+        policy = Policy.from_sources([str(tmp_path)])
+        found = Readiness(catalog=None, policy=policy, engine=engine, hanging=lambda: 0, clock=lambda: moments[0])
+
+        async def main() -> None:
+            first = asyncio.create_task(found.checks())
+            while found._asking is None:
+                await asyncio.sleep(0)
+            moments[0] += 100  # the time of the first who asked is over
+            for _ in range(50):
+                assert [check.problem for check in await found.checks()] == ["no answer", ""]
+            asking, answer = found._asking, found._answer
+            assert answer is not None
+            assert len(asking._done_callbacks) == 1
+            own, waiting = answer._callbacks  # type: ignore[attr-defined]
+            assert "wait" in repr(waiting), "that of the first, beside the one that ends the asking"
+            go_on.set()
+            assert all(check.ok for check in await first)
+            assert all(check.ok for check in await found.checks())
+
+        try:
+            asyncio.run(main())
+        finally:
+            go_on.set()
+
+
+class Surprising:
+    """A catalog that fails once as nobody expected."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def reach(self) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            raise ValueError("a surprise of /a/path")
+
+
+def test_a_surprise_is_no_answer_and_is_over_with_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    catalog, moments = Surprising(), [0.0]
+    found = Readiness(
+        catalog=catalog,  # type: ignore[arg-type]  # as much of it as is used
+        policy=Policy(),
+        engine=None,  # type: ignore[arg-type]  # there are no sources
+        hanging=lambda: 0,
+        clock=lambda: moments[0],
+    )
+    assert [check.problem for check in asyncio.run(found.checks())] == ["no answer", ""]
+    assert "a surprise of /a/path" in caplog.text
+    moments[0] += readiness.SECONDS
+    assert [check.problem for check in asyncio.run(found.checks())] == ["", ""]
+    assert catalog.asked == 2
+
+
+def test_a_process_without_threads_left_says_that_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = Surprising()
+    catalog.asked = 1
+    found = Readiness(
+        catalog=catalog,  # type: ignore[arg-type]  # as much of it as is used
+        policy=Policy(),
+        engine=None,  # type: ignore[arg-type]  # there are no sources
+        hanging=lambda: 0,
+    )
+
+    async def main() -> None:
+        def none(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as short:
+            short.setattr(threading.Thread, "start", none)
+            assert [check.problem for check in await found.checks()] == ["no answer", ""]
+        assert [check.problem for check in await found.checks()] == ["", ""]
+
+    asyncio.run(main())
 
 
 def test_servers_are_connected_to_and_buckets_are_asked(
