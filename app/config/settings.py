@@ -196,8 +196,10 @@ class Settings(EnvironmentSettings):
     JSON, else those that failed. A line has 0.3 to 0.6 kB."""
 
     metrics_port: int | None = Field(None, gt=0, lt=1 << 16, validation_alias=_names("METRICS_PORT"))
-    """Port at which ``/metrics`` tells Prometheus the numbers of all workers, on the same address as the tiles. Not
-    set: nowhere. Let nobody but Prometheus reach it."""
+    """Port at which ``/metrics`` tells Prometheus the numbers of all workers. Not set: nowhere."""
+    metrics_host: str = Field("127.0.0.1", min_length=1, validation_alias=_names("METRICS_HOST"))
+    """Address at which that port is. As it is, only this machine (in a container: only the container) can ask.
+    ``0.0.0.0``, or a private address of the machine, for a Prometheus elsewhere: let nobody else reach the port."""
     emf_namespace: str | None = Field(None, validation_alias=_names("EMF_NAMESPACE"))
     """Namespace in CloudWatch: each worker then logs its numbers once a minute as CloudWatch's Embedded Metric Format.
     CloudWatch bills 17 metrics for each service. Not set: no such lines."""

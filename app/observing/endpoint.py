@@ -1,15 +1,18 @@
-"""``/metrics`` on a port of its own, answered by a thread of each worker: by whichever takes the connection.
+"""``/metrics`` on a port of its own, answered by threads of each worker: by whichever takes the connection.
 
-A thread, so that it answers also when the event loop stands still; and none of the port that tiles come from, because
+Threads, so that they answer also when the event loop stands still; and none of the port that tiles come from, because
 what is counted is nobody's business but the operator's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ThreadingMixIn
 from typing import Any
 
 from app.observing.table import Table
@@ -18,7 +21,9 @@ logger = logging.getLogger("tilery.metrics")
 
 PATH = "/metrics"
 SECONDS = 5.0
-"""That one client may take."""
+"""That one connection may take, from its first byte to its last."""
+MOST = 8
+"""Connections of one worker at a time."""
 
 shared: socket.socket | None = None
 """Where all workers listen together; handed down by forking."""
@@ -42,7 +47,11 @@ def start(table: Table, listening: socket.socket) -> threading.Thread:
     return thread
 
 
-class _Server(HTTPServer):
+class _Server(ThreadingMixIn, HTTPServer):
+    """Answers each connection in a thread of its own, so that one who is slow keeps nobody from the numbers."""
+
+    daemon_threads = True
+
     def __init__(self, table: Table, listening: socket.socket) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
@@ -50,11 +59,36 @@ class _Server(HTTPServer):
         # several processes are told of one connection, and only one has it
         self.socket.setblocking(False)
         self.table = table
+        self._open: dict[socket.socket, float] = {}
+        """Connections by age, each with the moment at which its time is up."""
+        self._lock = threading.Lock()
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        connection.settimeout(SECONDS)
-        return connection, address
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread; where there are too many, the oldest connection ends."""
+        with self._lock:
+            while len(self._open) >= MOST:
+                self._end(next(iter(self._open)))
+            self._open[request] = time.monotonic() + SECONDS
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that is done, or has failed."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """End the connections whose time is up; called twice a second, and after each new connection."""
+        now = time.monotonic()
+        with self._lock:
+            for connection in [each for each, until in self._open.items() if until <= now]:
+                self._end(connection)
+
+    def _end(self, connection: socket.socket) -> None:
+        """Have the thread of a connection find it at its end."""
+        del self._open[connection]
+        with contextlib.suppress(OSError):  # its client has gone
+            connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the class above has it
         logger.debug("a client of the metrics failed")
@@ -62,7 +96,6 @@ class _Server(HTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = SECONDS
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] != PATH:

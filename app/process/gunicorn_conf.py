@@ -90,8 +90,7 @@ workers = PLAN.workers
 loglevel = _level()
 accesslog = os.environ.get("ACCESS_LOG") or None
 errorlog = os.environ.get("ERROR_LOG") or "-"
-if _settings().log_format == "json":
-    logger_class = "app.process.server_log.JsonLog"
+logger_class = f"app.process.server_log.{'JsonLog' if _settings().log_format == 'json' else 'TextLog'}"
 timeout = _seconds("TIMEOUT", 60)
 keepalive = _seconds("KEEP_ALIVE", 75)
 drain_delay = _seconds("DRAIN_DELAY", 0)
@@ -143,9 +142,10 @@ def _count_together(chosen: settings.Settings) -> None:
     if str(chosen.metrics_port) == _port:
         raise SystemExit(f"TILERY_METRICS_PORT={chosen.metrics_port} is the port of the tiles: choose another.")
     try:
-        endpoint.shared = endpoint.listen(_host, chosen.metrics_port)
+        endpoint.shared = endpoint.listen(chosen.metrics_host, chosen.metrics_port)
     except OSError as problem:
-        raise SystemExit(f"TILERY_METRICS_PORT={chosen.metrics_port} cannot be had: {problem.strerror}.") from None
+        place = f"TILERY_METRICS_PORT={chosen.metrics_port} at TILERY_METRICS_HOST={chosen.metrics_host}"
+        raise SystemExit(f"{place} cannot be had: {problem.strerror}.") from None
 
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from app.config import settings as settings_
 from app.config.settings import Settings
 from app.observing import emf, endpoint, table
 from app.observing import metrics as m
@@ -94,7 +93,7 @@ class Watch:
             endpoint.start(found, endpoint.shared)
         elif port is not None and table.shared is None:  # a server without a process that forks
             try:
-                endpoint.start(found, endpoint.listen(settings_.environment("HOST") or "127.0.0.1", port))
+                endpoint.start(found, endpoint.listen(self._settings.metrics_host, port))
             except OSError:
                 logger.exception("nobody can ask for the metrics: port %d cannot be had", port)
 

@@ -23,6 +23,7 @@ EVERYTHING: dict[str, Any] = {
     "envFrom": [{"secretRef": {"name": "keys"}}],
     "accessTokenSecret": "token",
     "gracefulTimeout": 60,
+    "metrics": {"port": 9090},
     "ingress": {
         "enabled": True,
         "className": "nginx",
@@ -137,6 +138,16 @@ def test_values_arrive_as_texts() -> None:
     assert known["TILERY_CHECK"] == "true"
     assert known["TILERY_ACCESS_TOKEN"] == {"secretKeyRef": {"name": "token", "key": "token"}}
     assert pod(EVERYTHING)["containers"][0]["image"] == "registry.example.com/tilery@sha256:" + 64 * "0"
+
+
+def test_prometheus_reaches_a_pod_and_nobody_else_does_so_through_the_service() -> None:
+    known = variables(EVERYTHING)
+    assert known["TILERY_METRICS_PORT"] == "9090"
+    assert known["TILERY_METRICS_HOST"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    (container,) = pod(EVERYTHING)["containers"]
+    assert {"name": "metrics", "containerPort": 9090} in container["ports"]
+    assert [port["targetPort"] for port in rendered(EVERYTHING)["Service"]["spec"]["ports"]] == ["http"]
+    assert not {"TILERY_METRICS_PORT", "TILERY_METRICS_HOST"} & set(variables({}))
 
 
 def test_scaling_decides_how_many_there_are() -> None:

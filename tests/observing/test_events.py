@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ class Server:
         self.port, self.metrics_port = free_port(), free_port()
         self.log = folder / "server.log"
         own = {
+            "HOST": "0.0.0.0",  # as in a container
             "PORT": str(self.port),
             "WEB_CONCURRENCY": "2",
             "TILERY_METRICS_PORT": str(self.metrics_port),
@@ -181,6 +183,13 @@ def server(folder: Path, upstream: Upstream) -> Iterator[Server]:
 
 
 TILE = "/cog/tiles/WebMercatorQuad/8/134/90.png"
+
+
+def test_the_numbers_are_asked_for_where_their_own_setting_says(server: Server) -> None:
+    assert server.numbers()
+    socket.create_connection(("127.0.0.2", server.port), timeout=10).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", server.metrics_port), timeout=10)
 
 
 def test_a_wrong_token(server: Server, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import socket
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,59 @@ def test_the_endpoint_answers_metrics_and_nothing_else() -> None:
         assert b"tilery_worker_deaths_total 1.0" in answer.read()
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{address}/", timeout=10)
+
+
+@pytest.fixture
+def slow() -> Iterator[Callable[[], socket.socket]]:
+    """Connections of clients who have begun to ask, to an endpoint of its own."""
+    listening = endpoint.listen("127.0.0.1", 0)
+    endpoint.start(Table(), listening)
+    with contextlib.ExitStack() as opened:
+
+        def connect() -> socket.socket:
+            connection = opened.enter_context(socket.create_connection(listening.getsockname(), timeout=20))
+            connection.sendall(b"GET /metrics HTTP/1.1\r\n")
+            return connection
+
+        yield connect
+
+
+def scraped(connection: socket.socket) -> bytes:
+    """What comes for a request that is sent to its end."""
+    connection.sendall(b"\r\n")
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def test_slow_clients_keep_nobody_from_the_numbers(slow: Callable[[], socket.socket]) -> None:
+    waiting = [slow() for _ in range(endpoint.MOST - 1)]
+    assert b"200 OK" in scraped(slow())
+    assert all(b"200 OK" in scraped(connection) for connection in waiting)
+
+
+def test_of_too_many_connections_the_oldest_ends(
+    slow: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "MOST", 3)
+    oldest, *others = [slow() for _ in range(4)]
+    assert oldest.recv(1) == b"", "closed without an answer"
+    assert all(b"200 OK" in scraped(connection) for connection in others)
+
+
+def test_a_client_who_drips_is_ended(slow: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "SECONDS", 0.3)
+    connection = slow()
+    connection.settimeout(0.02)
+    for _ in range(500):  # each byte comes long before a wait for one is over
+        try:
+            connection.sendall(b"X")
+            if not connection.recv(1):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    else:
+        raise AssertionError("it is still listened to")
 
 
 def test_lines_for_cloudwatch_say_what_came_since_the_line_before(caplog: pytest.LogCaptureFixture) -> None:
