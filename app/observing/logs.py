@@ -39,7 +39,11 @@ Which = Literal["all", "failed", "none"]
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people, in gunicorn's form."""
+    """Lines for people, in gunicorn's form.
+
+    Whatever a message is made of, it stays on its line: names of files, headers and other servers' words may have line
+    breaks, and none begins a line that looks like one of ours. Only tracebacks have further lines, each indented.
+    """
 
     def __init__(self) -> None:
         super().__init__(_FORMAT, _TIME)
@@ -48,13 +52,16 @@ class TextFormatter(logging.Formatter):
         """Return the line, with the request that it is about."""
         if record.name == RAW:
             return record.getMessage()
-        text = super().format(record)
+        line, *further = super().format(record).split("\n")  # formatMessage leaves none in the first
         about = request.current() if record.name != REQUESTS else None
-        if about is None:
-            return text
-        first, line, rest = text.partition("\n")
-        known = "" if about.request_id in first else f"{about.request_id} "
-        return f"{first} [{known}{about.named()}]{line}{rest}"
+        if about is not None:
+            known = "" if about.request_id in line else f"{about.request_id} "
+            line = f"{line} [{known}{about.named()}]"
+        return "\n".join((line, *(f"    {request.escaped(each)}" for each in further)))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as the class above has it
+        """Return the line without a traceback."""
+        return request.escaped(super().formatMessage(record))
 
 
 class JsonFormatter(logging.Formatter):

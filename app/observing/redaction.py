@@ -48,6 +48,7 @@ def address(text: str) -> str:
     return _USER.sub(r"\1*@", place) + ("?*" if question else "")
 
 
+_PLAIN = (str, int, float, type(None))
 _TRACES = logging.Formatter()
 
 
@@ -63,12 +64,12 @@ class HideSecrets(logging.Filter):
         """Rewrite the texts of the record, that of its exception too."""
         if record.name in self._but:
             return True
-        if isinstance(record.args, tuple):
+        if isinstance(record.args, tuple) and all(isinstance(value, _PLAIN) for value in record.args):
             record.args = tuple(hidden(value) if isinstance(value, str) else value for value in record.args)
-        elif record.args:  # by name
+        elif record.args:  # by name; or things whose texts are made now, as exceptions
             record.msg, record.args = record.getMessage(), ()
-        if isinstance(record.msg, str):
-            record.msg = hidden(record.msg)
+        if isinstance(record.msg, str | BaseException):
+            record.msg = hidden(str(record.msg))
         if record.exc_info and not record.exc_text:
             record.exc_text = _TRACES.formatException(record.exc_info)  # what formatters take where it is set
         if record.exc_text:

@@ -133,6 +133,13 @@ def printable(text: str) -> str:
     return text if text.isascii() and text.isprintable() else ascii(text)
 
 
+def escaped(text: str) -> str:
+    """Return a text in which what cannot be printed, as line breaks and control characters, is written in escapes."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
 _current: ContextVar[RequestRecord | None] = ContextVar("request", default=None)
 
 current = _current.get

@@ -19,6 +19,7 @@ from app.observing import logs, request
 from app.observing.request import RequestRecord
 from tests.support import rasters
 from tests.support.service import client
+from tilery.errors import TileryError
 
 ROOT = Path(__file__).parents[2]
 ASK = """
@@ -193,6 +194,65 @@ def test_nobody_writes_a_line_of_his_own(kind: str, tmp_path: Path) -> None:
         service.get("/cog/in%0afo%0d%1b[31m\u2028", params={"url": "/x\n[2026] forged\u2028\x85"})
         service.get("/cog/info", params={"url": "/x\n[2026] forged"})
         assert len(written.getvalue().splitlines()) == 2
+
+
+FORGED = "a.tif\n[2026-01-01 00:00:00 +0000] [1] [ERROR] forged\r\x1b[2K\x85\u2028\u202e\x00\ud800"
+
+
+def test_no_text_begins_a_line_of_its_own(kind: str) -> None:
+    for written in _written(kind):
+        token = request.begin(RequestRecord(request_id="abc", method="GET", path="/", source=FORGED))
+        for name in ("tilery.request", "tilery.watchdog", "rasterio._env"):
+            log = logging.getLogger(name)
+            log.warning("cannot read %s", FORGED)
+            log.warning("cannot read %(what)s", {"what": FORGED})
+            log.warning("cannot read " + FORGED)  # noqa: G003 - as some libraries write it
+            log.warning("%s", TileryError(FORGED, private=FORGED))
+            error = ValueError(FORGED)
+            log.error("cannot read %r", error, exc_info=error)
+        request.end(token)
+        found = written.getvalue()
+        lines = found.split("\n")[:-1]
+        assert len(lines) == len(found.splitlines()), "nothing else ends a line"
+        assert all(line.isprintable() for line in lines)
+        assert not any(line.startswith("[2026-01-01") for line in lines)
+        begun = [line for line in lines if not line.startswith(" ")]
+        assert len(begun) == 15
+        for line in begun:
+            assert line.startswith("{" if kind == "json" else "["), line
+        if kind == "text":
+            assert r"    [2026-01-01 00:00:00 +0000] [1] [ERROR] forged\r\x1b[2K\x85\u2028\u202e\x00\ud800" in lines
+
+
+def test_a_name_in_a_mosaic_forges_no_line(tmp_path: Path) -> None:
+    name = "a.tif\n[2026-01-01 00:00:00 +0000] [1] [ERROR] forged"
+    quadkeys = [f"{number}" for number in range(4)]
+    document = {"mosaicjson": "0.0.3", "minzoom": 1, "maxzoom": 9, "bounds": [-180, -85, 180, 85]}
+    document |= {"quadkey_zoom": 1, "tiles": {quadkey: [name] for quadkey in quadkeys}}
+    (tmp_path / "mosaic.json").write_text(json.dumps(document))
+    for written in _written("text"):
+        service = client(tmp_path)
+        url = f"{tmp_path}/mosaic.json"
+        assert service.get("/mosaicjson/tiles/WebMercatorQuad/3/4/2.png", params={"url": url}).status_code >= 400
+        assert written.getvalue().count(r"a.tif\n[2026-01-01 00:00:00 +0000] [1] [ERROR] forged") >= 1
+        assert "\n[2026-01-01" not in written.getvalue()
+
+
+def test_the_servers_own_lines_are_ours_too(tmp_path: Path) -> None:
+    asked = """
+import logging, sys
+from gunicorn.config import Config
+from app.process import server_log
+config = Config()
+config.set("errorlog", "-")
+log = getattr(server_log, sys.argv[1])(config)
+log.error("no %s", "a\\n[2026] forged")
+"""
+    for which in ("TextLog", "JsonLog"):
+        command = [sys.executable, "-c", asked, which]
+        done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=True)
+        (line,) = done.stderr.splitlines()
+        assert r"no a\n[2026] forged" in line
 
 
 def test_a_thousand_complaints_of_gdal_leave_few_lines(written: io.StringIO) -> None:

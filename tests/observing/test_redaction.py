@@ -82,3 +82,14 @@ def test_arguments_by_name_messages_without_text_and_traces_written_before() -> 
     assert hide.filter(thing)
     assert thing.msg is answer
     assert thing.exc_text == "ValueError: sig=*"
+
+
+def test_exceptions_that_are_part_of_a_message(caplog: pytest.LogCaptureFixture) -> None:
+    redaction.install("tilery.test")
+    logger = logging.getLogger("tilery.test")
+    error = ValueError("https://me:s3cr3t@h/x.tif?sig=s3cr3t")
+    logger.error("%s failed: %s", 1, error)
+    logger.error("%r", error)
+    logger.error(error)
+    assert caplog.text.count("https://*@h/x.tif?sig=*") == 3
+    assert "s3cr3t" not in caplog.text
