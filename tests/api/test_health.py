@@ -133,15 +133,15 @@ def test_who_asks_while_a_store_hangs_leaves_nothing_behind(monkeypatch: pytest.
 
         async def main() -> None:
             first = asyncio.create_task(found.checks())
-            while found._asking is None:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
             moments[0] += 100  # the time of the first who asked is over
             for _ in range(50):
                 assert [check.problem for check in await found.checks()] == ["no answer", ""]
             asking, answer = found._asking, found._answer
+            assert asking is not None
             assert answer is not None
-            assert len(asking._done_callbacks) == 1
-            own, waiting = answer._callbacks  # type: ignore[attr-defined]
+            assert len(asking._done_callbacks) == 1  # type: ignore[attr-defined]
+            _, waiting = answer._callbacks
             assert "wait" in repr(waiting), "that of the first, beside the one that ends the asking"
             go_on.set()
             assert all(check.ok for check in await first)

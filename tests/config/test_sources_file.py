@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,7 +182,8 @@ def test_a_wrong_address_is_told_without_what_its_variables_stand_for(tmp_path: 
     ],
 )
 def test_what_is_told_of_settings_has_no_password(variable: str, value: str) -> None:
+    said: dict[str, Any] = {variable: value}
     with pytest.raises((WrongVariables, WrongSourcesError)) as caught:
-        checks.checked(Settings(_env_file=None, **{variable: value}))
+        checks.checked(Settings(_env_file=None, **said))
     assert variable.upper() in str(caught.value)
     assert "t0p" not in str(caught.value)
