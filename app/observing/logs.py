@@ -169,25 +169,21 @@ class RequestLog:
 def json_line(answer: Answer, level: int) -> str:
     """Return the line of a request as JSON. Put together by hand: it takes a third of the time of ``json.dumps``."""
     record = answer.record
-    parts = [
-        _head(answer.moment, "WARNING" if level >= logging.WARNING else "INFO", REQUESTS, None),
-        _named(record),
-        f'"status":{answer.status},"bytes":{answer.size},"seconds":{answer.seconds:.6f}',
-    ]
+    head = _head(answer.moment, "WARNING" if level >= logging.WARNING else "INFO", REQUESTS, None)
+    line = f'{{{head},{_named(record)},"status":{answer.status},"bytes":{answer.size},"seconds":{answer.seconds:.6f}'
     if record.client is not None:
-        parts.append(f'"client":{quoted(record.client)}')
+        line += f',"client":{quoted(record.client)}'
     if record.route is not None:
-        parts.append(f'"route":"{record.route}"')
+        line += f',"route":"{record.route}"'
     if record.tile is not None:
-        parts.append(f'"tile":{quoted(record.tile)}')
+        line += f',"tile":{quoted(record.tile)}'
     if record.how is not None:
-        parts.append(f'"how":"{record.how}"')
+        line += f',"how":"{record.how}"'
     if record.code is not None:
-        parts.append(f'"code":"{record.code}"')
-    stages = record.stages()
-    if stages is not None:
-        parts.append(_STAGES % stages)
-    return "{" + ",".join(parts) + "}"
+        line += f',"code":"{record.code}"'
+    if record.stopwatches and (stages := record.stages()) is not None:
+        line += f",{_STAGES % stages}"
+    return line + "}"
 
 
 def text_line(answer: Answer, _level: int) -> str:

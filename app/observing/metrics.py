@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,6 +104,9 @@ DEATHS = _counter("worker_deaths", "Workers that died unasked, as when memory ru
 
 Amount = tuple[int, float]
 """What is added to a number, behind its place."""
+RequestKind = tuple[str | None, int, str | None, str | None, str | None]
+"""What requests that are counted together have in common: route, status, how they came about, the code of the problem,
+the parameter that was over its limit."""
 
 
 class Metrics:
@@ -113,7 +117,7 @@ class Metrics:
         self.table = table
         self.row = row
         self._places: dict[tuple[str, ...], int] = {}
-        self.of_requests: dict[tuple[str | int | None, ...], tuple[tuple[int, ...], int, int]] = {}
+        self.of_requests: dict[RequestKind, tuple[tuple[int, ...], int, int]] = {}
         """Where requests of one kind are counted, for `app.serving.watching`."""
 
     @property
@@ -152,3 +156,10 @@ def observed(place: int, seconds: float) -> tuple[Amount, Amount]:
     if not place:
         return (0, 0.0), (0, 0.0)
     return (place + bisect_left(FAST, seconds), 1.0), (place + _CELLS - 1, seconds)
+
+
+def observed_many(place: int, counts: Iterable[float], seconds: float) -> Iterator[Amount]:
+    """Return what is added to the histogram at a place by many, given how many are in each bucket, and their sum."""
+    if place:
+        yield from ((place + number, count) for number, count in enumerate(counts) if count)
+        yield place + _CELLS - 1, seconds

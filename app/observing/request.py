@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from tilery import stages
 
@@ -114,9 +114,8 @@ class RequestRecord:
         return " ".join(part for part in (self.method, printable(self.path), printable(self.source or "")) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A request that was answered."""
+class Answer(NamedTuple):
+    """A request that was answered. A tuple, because one is made for each line: it takes a third of the time."""
 
     record: RequestRecord
     status: int

@@ -29,10 +29,11 @@ class Reports:
 
     def __init__(self, metrics: Metrics, log: RequestLog, client: Callable[[Scope], str]) -> None:
         """Count in the metrics, write into the log, and ask ``client`` who it was."""
-        self._metrics = metrics
+        self._counts = watching.RequestCounts(metrics) if metrics.wanted else None
         self._log = log
         self._client = client
-        self._waiting: list[tuple[Answer, Scope]] = []
+        self._lines: list[Answer] = []
+        self._waiting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -42,7 +43,7 @@ class Reports:
 
     def wants(self, status: int) -> bool:
         """Return whether an answer of that status is counted or written."""
-        return self._metrics.wanted or self._log.writes(status)
+        return self._counts is not None or self._log.writes(status)
 
     def add(self, record: RequestRecord, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Report an answer.
@@ -54,8 +55,13 @@ class Reports:
             size: bytes of its body that were sent.
             seconds: that it took.
         """
-        self._waiting.append((Answer(record, status, size, seconds, time.time()), scope))
-        if status >= 400 or self._loop is None or len(self._waiting) >= MOST:
+        if self._counts is not None:
+            self._counts.add(record, status, size, seconds)
+        if self._log.writes(status):
+            record.client = self._client(scope)  # now: the scope, which is large, need not be kept
+            self._lines.append(Answer(record, status, size, seconds, time.time()))
+        self._waiting += 1
+        if status >= 400 or self._loop is None or self._waiting >= MOST:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(DELAY, self.flush)
@@ -65,14 +71,12 @@ class Reports:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting, self._waiting = self._waiting, []
-        if self._metrics.wanted:
-            for answer, _ in waiting:
-                watching.count_request(self._metrics, answer)
-        written = [each for each in waiting if self._log.writes(each[0].status)]
-        for answer, scope in written:
-            answer.record.client = self._client(scope)
-        self._log.write(answer for answer, _ in written)
+        self._waiting = 0
+        if self._counts is not None:
+            self._counts.flush()
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._log.write(lines)
 
     def close(self) -> None:
         """Write down what waits, and let nothing wait any more."""
