@@ -9,8 +9,10 @@ from app.observing.table import Table
 from app.serving.watching import RequestCounts
 
 
-def record(how: str | None, **known: str) -> RequestRecord:
-    return RequestRecord(request_id="a", method="GET", path="/", route="cog.getTile", how=how, **known)
+def record(how: str | None, code: str | None = None, limited: str | None = None) -> RequestRecord:
+    return RequestRecord(
+        request_id="a", method="GET", path="/", route="cog.getTile", how=how, code=code, limited=limited
+    )
 
 
 def test_requests_of_one_kind_are_added_up_and_counted_once() -> None:
@@ -28,7 +30,7 @@ def test_requests_of_one_kind_are_added_up_and_counted_once() -> None:
         (record("hit"), 304, 0, 0.0005),
         (rendered, 200, 1000, 0.03),
         (waited, 200, 1000, 0.03),
-        (record(None, code="over_limit", limited="width"), 400, 50, 0.0005),
+        (record(None, "over_limit", "width"), 400, 50, 0.0005),
     ):
         counts.add(each, status, size, seconds)
     counts.flush()
