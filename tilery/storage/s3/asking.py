@@ -40,7 +40,7 @@ def host_of(address: str) -> str:
     try:
         return urlsplit(address).netloc.rpartition("@")[2]
     except ValueError:
-        raise Unanswered("what is no address") from None
+        raise Unanswered("the address of the server that has them has no meaning") from None
 
 
 def answer(method: str, address: str, *, headers: dict[str, str], body: bytes | None = None, seconds: float) -> Found:
@@ -58,22 +58,22 @@ def answer(method: str, address: str, *, headers: dict[str, str], body: bytes | 
     """
     host = host_of(address)
     if not all(_VALUE.fullmatch(value) for value in headers.values()):
-        raise Unanswered(f"{host}: a token or a key has characters that cannot be sent")
+        raise Unanswered(f"{host} cannot be asked: a token or a key has characters that cannot be sent")
     try:
         parts = urlsplit(address)
         kind = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
         connection = kind(host, timeout=seconds)
     except (ValueError, http.client.HTTPException):
-        raise Unanswered("what is no address") from None
+        raise Unanswered("the address of the server that has them has no meaning") from None
     try:
         connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, headers)
         found = connection.getresponse()
         return Found(host, found.status, found.read(_LONGEST))
     except OSError as error:
-        raise Unanswered(f"{host}: {error}") from None
+        raise Unanswered(f"{host} cannot be asked: {error}") from None
     except http.client.HTTPException as error:  # of its text some have what was sent or what came
-        raise Unanswered(f"{host}: {type(error).__name__}") from None
+        raise Unanswered(f"{host} cannot be asked: {type(error).__name__}") from None
     except ValueError:
-        raise Unanswered(f"{host}: the address has characters that cannot be sent") from None
+        raise Unanswered(f"{host} cannot be asked: the address has characters that cannot be sent") from None
     finally:
         connection.close()

@@ -125,7 +125,7 @@ def _answer(method: str, address: str, headers: dict[str, str]) -> bytes:
     try:
         found = asking.answer(method, address, headers=headers, seconds=_SECONDS)
     except asking.Unanswered as error:
-        raise NoKeys(f"no AWS credentials were found; the last place asked, {error}") from None
+        raise NoKeys(f"no AWS credentials were found: {error}") from None
     if found.status != 200:
         raise NoKeys(f"no AWS credentials were found; the last place asked, {found.host}, answered {found.status}")
     return found.body

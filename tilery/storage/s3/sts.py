@@ -104,7 +104,7 @@ def _asked(form: dict[str, str], region: str | None, endpoint: str | None, keys:
             headers = signature_headers(body, host, region, keys, datetime.now(UTC))
         answer = asking.answer("POST", f"{scheme}://{host}/", headers=headers, body=body, seconds=_SECONDS)
     except asking.Unanswered as error:
-        raise Refused(f"the role cannot be assumed, nobody can be asked: {error}") from None
+        raise Refused(f"the role cannot be assumed: {error}") from None
     except UnicodeEncodeError:
         raise Refused("the role cannot be assumed: a key has characters that cannot be sent") from None
     text = answer.body.decode("utf-8", "replace")
