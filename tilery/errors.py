@@ -46,10 +46,12 @@ class TileryError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
+    text: ClassVar[str] = "The server failed to answer this request."
+    """What the caller is told where whoever raises it has nothing better to say."""
 
     def __init__(
         self,
-        detail: str = "The server failed to answer this request.",
+        detail: str | None = None,
         *,
         parameter: str | None = None,
         limit: float | str | None = None,
@@ -57,8 +59,8 @@ class TileryError(Exception):
         retry_after: int | None = None,
     ) -> None:
         """Keep what the caller may read (``detail``, ``parameter``, ``limit``) apart from what only the log shows."""
-        super().__init__(detail)
-        self.detail = detail
+        super().__init__(detail or self.text)
+        self.detail = detail or self.text
         self.parameter = parameter
         self.limit = limit
         self.private = private
@@ -149,24 +151,28 @@ class NotFound(TileryError):
 
     code = "not_found"
     status = 404
+    text = "Nothing is there."
 
 
 class LayerNotFound(NotFound):
     """The catalog has no layer of that name."""
 
     code = "layer_not_found"
+    text = "There is no layer of that name."
 
 
 class TileOutsideBounds(NotFound):
     """The tile does not touch the dataset, or is not in the tile matrix set."""
 
     code = "tile_outside_bounds"
+    text = "The tile does not touch the raster."
 
 
 class PointOutsideBounds(NotFound):
     """The position is not on the dataset."""
 
     code = "point_outside_bounds"
+    text = "The position is outside of the raster."
 
 
 class SourceError(TileryError):
@@ -188,6 +194,7 @@ class SourceDenied(SourceError):
 
     code = "source_denied"
     status = 403
+    text = "This source may not be read."
 
 
 class SourceNotFound(SourceError):
@@ -195,6 +202,7 @@ class SourceNotFound(SourceError):
 
     code = "source_not_found"
     status = 404
+    text = "There is no such source."
 
 
 class NotARaster(SourceError):
@@ -223,6 +231,7 @@ class UpstreamError(TileryError):
 
     code = "upstream_failed"
     status = 502
+    text = "The store of this source failed to answer."
 
 
 class UpstreamTimeout(UpstreamError):
@@ -230,6 +239,7 @@ class UpstreamTimeout(UpstreamError):
 
     code = "upstream_timeout"
     status = 504
+    text = "The store of this source does not answer."
 
 
 class CatalogError(TileryError):

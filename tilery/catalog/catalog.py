@@ -123,7 +123,7 @@ class Catalog:
             finally:
                 self._end(layer_id)
         if cached is None:
-            raise LayerNotFound("There is no layer of that name.", parameter="layer")
+            raise LayerNotFound(parameter="layer")
         if cached.layer is None and cached.unreachable:
             raise UpstreamError(cached.unreachable)
         if cached.layer is None:

@@ -27,7 +27,7 @@ def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
     except NotFound:
         blob = None
     if blob is None:
-        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+        raise LayerNotFound(parameter="layer")
     try:
         found = json.loads(blob.body)
     except ValueError:
@@ -92,7 +92,7 @@ def files(store: Store, layer_id: str) -> list[str]:
     """
     keys = [entry.key for entry in store.entries(f"{ids.requested(layer_id)}/")]
     if not keys:
-        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+        raise LayerNotFound(parameter="layer")
     first = f"{layer_id}/{DOCUMENT}"
     return sorted(keys, key=lambda key: key != first)
 

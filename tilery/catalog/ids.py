@@ -99,5 +99,5 @@ def requested(text: str) -> str:
         LayerNotFound: no layer can be called so, and no store is asked.
     """
     if not is_id(text):
-        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+        raise LayerNotFound(parameter="layer")
     return text

@@ -388,7 +388,7 @@ class Reader:
                 if profile.composed:  # each of its rasters has a pixel there
                     return self._at(x, y, options)
                 return self._pixel(math.floor(across), math.floor(down), options)
-        raise PointOutsideBounds("The position is outside of the raster.")
+        raise PointOutsideBounds
 
     def _pixel(self, column: int, row: int, options: ReadOptions) -> Raster:
         a, b, c, d, e, f = self.profile.transform

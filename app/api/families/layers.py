@@ -85,7 +85,7 @@ async def of(app: AppContext, layer_id: str) -> Layer:
     """
     catalog = app.catalog
     if catalog is None:
-        raise LayerNotFound("There is no layer of that name.", parameter="layer")
+        raise LayerNotFound(parameter="layer")
     layer = catalog.fresh(layer_id)
     if layer is None:
         layer = await app.service.once(lambda: catalog.get(layer_id))

@@ -247,7 +247,7 @@ def _connect(location: HttpLocation, timeout: float) -> socket.socket:
         except (TimeoutError, DeadlineExceeded):
             pass
     deadline.check()
-    raise UpstreamTimeout("The store of this source does not answer.", private=location.private_name)
+    raise UpstreamTimeout(private=location.private_name)
 
 
 def _checked(location: HttpLocation) -> Sequence[tuple[socket.AddressFamily, str, int]]:

@@ -88,7 +88,7 @@ class Bulkhead:
         while not self._places.acquire(blocking=False):
             quiet = time.monotonic() - self._moved
             if quiet >= STUCK:
-                raise UpstreamTimeout("The store of this source does not answer.", retry_after=int(STUCK))
+                raise UpstreamTimeout(retry_after=int(STUCK))
             if self._places.acquire(timeout=min(STUCK - quiet, deadline.remaining())):
                 break
         self._moved = time.monotonic()

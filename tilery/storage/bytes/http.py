@@ -119,14 +119,10 @@ class HttpOrigin:
                 except TimeoutError:
                     self._observe(began, 0, UpstreamTimeout.code)
                     deadline.check()
-                    raise UpstreamTimeout(
-                        "The store of this source does not answer.", private=self._location.private_name
-                    ) from None
+                    raise UpstreamTimeout(private=self._location.private_name) from None
                 except (Broken, OSError) as error:
                     asked = None
-                    failure: TileryError = UpstreamError(
-                        "The store of this source failed to answer.", private=f"{self._location.private_name}: {error}"
-                    )
+                    failure: TileryError = UpstreamError(private=f"{self._location.private_name}: {error}")
                 except TileryError as error:
                     self._observe(began, 0, error.code)
                     raise
@@ -225,11 +221,11 @@ class HttpOrigin:
             case 401 | 403 | 407:
                 return SourceDenied("The store refuses this source.", private=private)
             case 404 | 410:
-                return SourceNotFound("There is no such source.", private=private)
+                return SourceNotFound(private=private)
             case 429 | 503:
                 asked = retrying.seconds_of(answer.headers.get("retry-after"))
                 return UpstreamError("The store of this source is busy.", private=private, retry_after=asked or 1)
-        return UpstreamError("The store of this source failed to answer.", private=private)
+        return UpstreamError(private=private)
 
 
 def _part(answer: Answer) -> tuple[int, int, int]:

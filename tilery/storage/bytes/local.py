@@ -44,9 +44,9 @@ class LocalSource:
         except (FileNotFoundError, NotADirectoryError):
             if os.path.realpath(location.path) != location.path:
                 raise _refused(location) from None
-            raise SourceNotFound("There is no such source.", private=location.private_name) from None
+            raise SourceNotFound(private=location.private_name) from None
         except PermissionError as error:
-            raise SourceDenied("This source may not be read.", private=str(error)) from None
+            raise SourceDenied(private=str(error)) from None
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise _refused(location) from None

@@ -148,7 +148,7 @@ class S3Origin:
         except _Misplaced as error:
             if self._bucket.client.found_elsewhere():
                 return self._got(options)
-            raise UpstreamError("The store of this source failed to answer.", private=str(error)) from None
+            raise UpstreamError(private=str(error)) from None
 
     def _got(self, options: GetOptions) -> tuple[bytes, Version]:
         observe = self._bucket.observe
@@ -177,7 +177,7 @@ class S3Origin:
             except PreconditionError:
                 raise SourceChanged from None
             except FileNotFoundError as error:
-                raise SourceNotFound("There is no such source.", private=_private(error)) from None
+                raise SourceNotFound(private=_private(error)) from None
             except (PermissionDeniedError, UnauthenticatedError) as error:
                 if failures.lacks_credentials(str(error)):
                     raise _failure(str(error)) from None
@@ -211,8 +211,8 @@ def _failure(text: str) -> Exception:
     if status is not None and status[1] in {"429", "503"}:
         return UpstreamError("The store of this source is busy.", private=private, retry_after=1)
     if status is None and _TOO_SLOW.search(text):
-        return UpstreamTimeout("The store of this source does not answer.", private=private)
-    return UpstreamError("The store of this source failed to answer.", private=private)
+        return UpstreamTimeout(private=private)
+    return UpstreamError(private=private)
 
 
 def _private(error: Exception) -> str:

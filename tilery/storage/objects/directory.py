@@ -46,7 +46,7 @@ class DirectoryStore:
         """
         parts = key.split("/")
         if any(part in ("", ".", "..") or "\x00" in part for part in parts):
-            raise NotFound("Nothing is there.")
+            raise NotFound
         return self.root.joinpath(*parts)
 
     def need_writable(self) -> None:
@@ -256,6 +256,6 @@ def _failures(use: disk.Use = "read") -> Iterator[None]:
 
 def _told(error: OSError, use: disk.Use) -> TileryError:
     if use == "read" and isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
-        return NotFound("Nothing is there.")
+        return NotFound()
     kind = StoreFull if error.errno in disk.FULL else UpstreamError
     return kind(disk.sentence(error.errno, place="The directory", use=use), private=str(error))

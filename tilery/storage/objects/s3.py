@@ -203,7 +203,7 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise NotFound("Nothing is there.") from None
+        raise NotFound from None
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise Conflict("Somebody else wrote this in between.") from None
     except exceptions.BaseError as error:
