@@ -152,7 +152,7 @@ def test_sources_that_are_not_listed(client: TestClient, url: str) -> None:
         ("/cog/bbox/nan,46,9,47.png", {}, 422, "invalid_parameter", "minx"),
         ("/cog/preview.png", {"bidx": 9}, 400, "invalid_band", "bidx"),
         ("/cog/preview.png", {"bidx": 0}, 400, "invalid_band", "bidx"),
-        ("/cog/preview.png", {"expression": "b9"}, 400, "invalid_band", "bidx"),
+        ("/cog/preview.png", {"expression": "b9"}, 400, "invalid_band", "expression"),
         ("/cog/preview.png", {"expression": "b1+"}, 400, "invalid_expression", None),
         ("/cog/preview.png", {"expression": "__import__('os')"}, 400, "invalid_expression", None),
         ("/cog/preview.png", {"expression": "b1+9**9**9"}, 400, "over_limit", "expression"),
@@ -218,11 +218,19 @@ RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
         (b'{"type":"Feature","geometry":{"type":"GeometryCollection","geometries":[]}}', 400, "invalid_geometry"),
         (
             b'{"type":"Feature","geometry":'
-            + b'{"type":"GeometryCollection","geometries":[' * 100
-            + b"]}" * 100
+            + b'{"type":"GeometryCollection","geometries":[' * 25
+            + b"]}" * 25
             + b"}",
             400,
             "invalid_geometry",
+        ),
+        (
+            b'{"type":"Feature","geometry":'
+            + b'{"type":"GeometryCollection","geometries":[' * 100
+            + b"]}" * 100
+            + b"}",
+            422,
+            "invalid_parameter",
         ),
         (b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[]}}', 400, "invalid_geometry"),
         (b'{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[1,2]]]}}', 400, "invalid_geometry"),
