@@ -217,10 +217,7 @@ RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
         (b'{"type":"Feature","geometry":{"type":"Curve","coordinates":[[8,46],[9,47]]}}', 400, "invalid_geometry"),
         (b'{"type":"Feature","geometry":{"type":"GeometryCollection","geometries":[]}}', 400, "invalid_geometry"),
         (
-            b'{"type":"Feature","geometry":'
-            + b'{"type":"GeometryCollection","geometries":[' * 25
-            + b"]}" * 25
-            + b"}",
+            b'{"type":"Feature","geometry":' + b'{"type":"GeometryCollection","geometries":[' * 25 + b"]}" * 25 + b"}",
             400,
             "invalid_geometry",
         ),

@@ -196,7 +196,7 @@ def test_nobody_writes_a_line_of_his_own(kind: str, tmp_path: Path) -> None:
         assert len(written.getvalue().splitlines()) == 2
 
 
-FORGED = "a.tif\n[2026-01-01 00:00:00 +0000] [1] [ERROR] forged\r\x1b[2K\x85\u2028\u202e\x00\ud800"
+FORGED = "a.tif\n[2026-01-01 00:00:00 +0000] [1] [ERROR] forged\r\x1b[2K\x85\u2028\u202e\x00"
 
 
 def test_no_text_begins_a_line_of_its_own(kind: str) -> None:
@@ -221,7 +221,15 @@ def test_no_text_begins_a_line_of_its_own(kind: str) -> None:
         for line in begun:
             assert line.startswith("{" if kind == "json" else "["), line
         if kind == "text":
-            assert r"    [2026-01-01 00:00:00 +0000] [1] [ERROR] forged\r\x1b[2K\x85\u2028\u202e\x00\ud800" in lines
+            assert r"    [2026-01-01 00:00:00 +0000] [1] [ERROR] forged\r\x1b[2K\x85\u2028\u202e\x00" in lines
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_half_a_character_can_be_written(kind: Any) -> None:
+    record = logging.LogRecord("tilery.request", logging.WARNING, __file__, 1, "cannot read %s", ("a\ud800.tif",), None)
+    line = logs.formatter(kind).format(record)
+    assert r"a\ud800.tif" in line
+    line.encode()
 
 
 def test_a_name_in_a_mosaic_forges_no_line(tmp_path: Path) -> None:
