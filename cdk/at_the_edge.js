@@ -12,8 +12,8 @@ var PARAMETERS = Object.create(null);
   'geometry_densify', 'geometry_precision', 'height', 'histogram_bins', 'histogram_range', 'i', 'id', 'info_format',
   'j', 'layer', 'layers', 'limit', 'max_size', 'maxzoom', 'minzoom', 'nodata', 'offset', 'orientation', 'p',
   'padding', 'pixel_selection', 'post_process', 'query_layers', 'reproject', 'request', 'resampling', 'rescale',
-  'return_mask', 'scale-denominator', 'service', 'signature', 'skip_missing', 'sort', 'srs', 'strict', 'style', 'styles', 'subset',
-  'subset-crs', 'tile_format', 'tile_scale', 'tilecol', 'tilematrix', 'tilematrixset', 'tilerow', 'tilesize',
+  'return_mask', 'scale-denominator', 'service', 'signature', 'skip_missing', 'sort', 'srs', 'strict', 'style', 'styles',
+  'subset', 'subset-crs', 'tile_format', 'tile_scale', 'tilecol', 'tilematrix', 'tilematrixset', 'tilerow', 'tilesize',
   'transparent', 'unscale', 'url', 'use_epsg', 'version', 'width', 'with_eo', 'with_proj', 'with_raster',
   'with_zooms', 'wkt', 'wmtver', 'x', 'y', 'zooms'
 ].forEach(function (name) { PARAMETERS[name] = true; });

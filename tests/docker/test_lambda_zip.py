@@ -28,7 +28,7 @@ from tests.support.packages import declared
 ROOT = Path(__file__).parents[2]
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(os.uname().machine, "")
-SERVERS = {"uvicorn", "uvicorn-worker", "gunicorn", "uvloop", "httptools"}
+SERVERS = {"uvicorn", "uvicorn-worker", "gunicorn", "uvloop", "httptools", "prometheus-client"}
 COMMAND_LINE = {"click", "tqdm", "python-dateutil"}
 
 
