@@ -24,7 +24,7 @@ class Stages:
     __slots__ = ("_lock", "now", "seconds")
 
     def __init__(self) -> None:
-        """Nothing was measured yet."""
+        """Begin with no time measured, in seconds, for any stage."""
         self.seconds = [0.0] * len(NAMES)
         self.now: tuple[int, float] | None = None
         """The stage that was entered last and has not ended, and when."""

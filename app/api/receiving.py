@@ -25,7 +25,7 @@ class Incoming:
 
     @property
     def is_read(self) -> bool:
-        """Nothing of the body is still to come."""
+        """True when the whole body was read, or there is none."""
         return self._whole
 
     async def receive(self) -> Message:

@@ -121,10 +121,10 @@ def test_buckets_are_reached_each_in_its_own_way(
 ) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text(
-        "[work]\naws_access_key_id = KEYOFPROFILE\naws_secret_access_key = B\n"
+        "[office]\naws_access_key_id = KEYOFPROFILE\naws_secret_access_key = B\n"
     )
     for server in (upstream, other):
-        for bucket in ("payer", "open", "keyed", "work"):
+        for bucket in ("payer", "open", "keyed", "office"):
             server.put(f"/{bucket}/a.tif", DATA)
             server.put(f"/{bucket}/open/a.tif", DATA)
     here, there = upstream.root.rstrip("/"), other.root.rstrip("/")
@@ -133,19 +133,19 @@ def test_buckets_are_reached_each_in_its_own_way(
         {"url": "s3://payer/", "requester_pays": True, "region": "eu-west-3", **keys},
         {"url": "s3://payer/open/", "anonymous": True},
         {"url": "s3://keyed/", "endpoint": there, "session_token": "S", **keys},
-        {"url": "s3://work/", "profile": "work", "region": "ap-south-1"},
+        {"url": "s3://office/", "profile": "office", "region": "ap-south-1"},
         s3_endpoint=here,
     )
-    for url in ("s3://payer/a.tif", "s3://payer/open/a.tif", "s3://keyed/a.tif", "s3://work/a.tif"):
+    for url in ("s3://payer/a.tif", "s3://payer/open/a.tif", "s3://keyed/a.tif", "s3://office/a.tif"):
         assert opened(settings, url).size == len(DATA)
-    payer, free, work = upstream.requests
+    payer, free, office = upstream.requests
     assert payer.headers["x-amz-request-payer"] == "requester"
     assert "KEYOFSOURCE" in payer.headers["authorization"]
     assert "/eu-west-3/s3/" in payer.headers["authorization"]
     assert not {"authorization", "x-amz-request-payer"} & set(free.headers)
-    assert "KEYOFPROFILE" in work.headers["authorization"]
-    assert "/ap-south-1/s3/" in work.headers["authorization"]
-    assert "x-amz-request-payer" not in work.headers
+    assert "KEYOFPROFILE" in office.headers["authorization"]
+    assert "/ap-south-1/s3/" in office.headers["authorization"]
+    assert "x-amz-request-payer" not in office.headers
     (keyed,) = other.requests
     assert keyed.headers["x-amz-security-token"] == "S"
 

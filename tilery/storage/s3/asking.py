@@ -17,7 +17,7 @@ _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Unanswered(Exception):
-    """Nothing came back. Its text names the host and says why, and has no secret."""
+    """A server gave no answer: the text names the host and says why, and has no secret."""
 
 
 @dataclass(frozen=True, slots=True)
