@@ -10,6 +10,8 @@ import ctypes
 import gc
 from collections.abc import MutableMapping
 
+import certifi
+
 from tilery.reading import gdal_options
 
 THREADS = {
@@ -19,6 +21,11 @@ THREADS = {
 }
 """Libraries that would start a thread for each of the host's cores."""
 
+CERTIFICATES = ("GDAL_CURL_CA_BUNDLE", "PROJ_CURL_CA_BUNDLE")
+"""What rasterio sets when it is imported, which is in a thread that reads the first raster. While one thread sets a
+variable, no other may look one up: glibc moves the table, and GDAL's ``getenv`` reads the old one, which is free by
+then. Six first requests at once have killed a worker so."""
+
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 
 
@@ -26,6 +33,8 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     """Set what is not set. Has to run before NumPy and rasterio are imported."""
     for name, value in (gdal_options.SECURITY | gdal_options.READING | THREADS).items():
         environ.setdefault(name, value)
+    for name in CERTIFICATES:
+        environ.setdefault(name, certifi.where())
     if environ.setdefault("MALLOC_ARENA_MAX", "2").isdigit():
         limit_arenas(int(environ["MALLOC_ARENA_MAX"]))
     if not {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} & environ.keys():

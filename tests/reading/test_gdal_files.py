@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def valid(reader: Reader) -> int:
 
 
 def open_files() -> tuple[int, int]:
-    """Files in the folder, and how often they are open: of other tests, too."""
+    """Files in the folder, and how often they are open: of other tests too, but for those that they have let go."""
+    gc.collect()
     return len(gdal_files._openers), len(gdal_files._values[_OPEN_FILE_EXIT_STACKS])
 
 
