@@ -143,7 +143,7 @@ def _need_fitting(store: Store, layer_id: str, name: str, parameters: dict[str, 
     Raises:
         RequestError: it cannot; nothing was changed.
     """
-    from app.api.families.layers import over
+    from app.api.params.merging import over
     from tilery.catalog import document
     from tilery.catalog.catalog import Catalog
 

@@ -127,7 +127,7 @@ def bands_of(app: AppContext, layer: Layer) -> Bands:
 
 def misfits(app: AppContext, layer: Layer) -> Iterator[tuple[str, TileryError]]:
     """Names of a layer's styles that make no picture of its raster, and why; ``default`` is what it has without one."""
-    from app.api.families.layers import over
+    from app.api.params.merging import over
 
     try:
         bands = bands_of(app, layer)

@@ -33,6 +33,7 @@ from app.api.operation import (
 from app.api.params import groups, mosaics, options, table
 from app.api.params.groups import TileSize
 from app.api.params.kinds import Text
+from app.api.params.merging import over
 from app.api.params.parameter import Group, Parameter, optional
 from app.api.params.parse import Values, pairs
 from app.api.params.path import PathValues
@@ -67,14 +68,6 @@ _BANDS: Group = (
     table.ASSET_AS_BAND,
 )
 """What chooses bands of layers of every kind."""
-_RIVALS = (
-    frozenset(("bidx", "expression")),
-    frozenset(("colormap", "colormap_name")),
-    frozenset(("algorithm", "algorithm_params")),
-    frozenset(("resampling", "resampling_method")),
-    frozenset(("assets", "asset_as_band")),
-)
-"""Parameters of which a request that gives one does not want the layer's other."""
 
 
 async def of(app: AppContext, layer_id: str) -> Layer:
@@ -134,13 +127,6 @@ def _merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
 
 
 _merged_before = lru_cache(maxsize=1024)(_merged)
-
-
-def over(upper: Query, lower: Query) -> Query:
-    """The pairs of ``upper``, and those of ``lower`` that they leave alone."""
-    names = {name for name, _ in upper}
-    hidden = names.union(*(rivals for rivals in _RIVALS if rivals & names))
-    return (*(pair for pair in lower if pair[0] not in hidden), *upper)
 
 
 LISTED = 60
