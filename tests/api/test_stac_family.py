@@ -212,6 +212,24 @@ def test_renders_lead_to_tiles(client: TestClient, folder: Path, rendered: str) 
     assert document["raster_layers"] == RENDERS
 
 
+def test_a_render_is_a_style(client: TestClient, folder: Path, rendered: str) -> None:
+    tile = f"/tiles/WebMercatorQuad/{Z}/{X}/{Y}.png"
+    wanted = ask(client, folder, tile, "coarse", expression="b1-b2", rescale="-127,127")
+    assert ask(client, folder, tile, file=rendered, style="index").content == wanted.content
+    other = ask(client, folder, tile, "coarse", expression="b1-b2", rescale="0,50")
+    assert ask(client, folder, tile, file=rendered, style="index", rescale="0,50").content == other.content
+    old = ask(client, folder, "/preview.png", "coarse|bidx=2", colormap='{"5": "#ff0000"}')
+    assert ask(client, folder, "/preview.png", file=rendered, style="old").content == old.content
+    document = ask(client, folder, "/WebMercatorQuad/tilejson.json", file=rendered, style="index").json()
+    address = document["tiles"][0].removeprefix("http://localhost").replace("{z}/{x}/{y}", f"{Z}/{X}/{Y}")
+    assert client.get(address).status_code == 200
+    missing = ask(client, folder, tile, file=rendered, style="none")
+    assert (missing.status_code, missing.json()["parameter"]) == (400, "style")
+    assert "index, old, wrong" in missing.json()["detail"]
+    wrong = ask(client, folder, tile, file=rendered, style="wrong")
+    assert (wrong.status_code, wrong.json()["parameter"]) == (422, "resampling")
+
+
 def test_wmts_has_a_layer_for_each_render(client: TestClient, folder: Path, rendered: str) -> None:
     text = ask(client, folder, "/WMTSCapabilities.xml", file=rendered).text
     names = [part.partition("<")[0] for part in text.split("<ows:Identifier>")[1:]]

@@ -36,7 +36,11 @@ JSON = results.JSON
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
-    """The query in today's words; what is read are the assets that it names, or the item alone where it names none."""
+    """The query in today's words, over the render that it names as its style.
+
+    What is read are the assets that are then named, or the item alone where none are.
+    """
+    query = await stac_renders.styled(app, stac_spellings.today(query))
 
     def subject_of(values: Values) -> Subject:
         url, asked = groups.url(values), values.to(Assets)
@@ -51,7 +55,7 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved: 
             title=url,
         )
 
-    return stac_spellings.today(query), subject_of
+    return query, subject_of
 
 
 async def assets(context: RequestContext[None]) -> Response:
@@ -152,7 +156,7 @@ FAMILY = Family(
     name="stac",
     path="/stac",
     tag="SpatioTemporal Asset Catalog",
-    parameters=table.DATASET,
+    parameters=(*table.DATASET, stac_renders.STYLE),
     bands=table.ASSET_BANDS,
     resolve=resolve,
     renders=lambda reader: _item(reader).renders,

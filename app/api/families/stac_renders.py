@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from app.api import results
+from app.api import results, wmts_tile
 from app.api.operation import Operation, Query, RequestContext, no_plan
 from app.api.params import table
 from app.api.params.groups import Assets
 from app.api.params.kinds import Text
+from app.api.params.merging import over
 from app.api.params.parameter import Group, Parameter, known_to
-from app.api.params.parse import ParameterParser
+from app.api.params.parse import ParameterParser, pairs
 from app.api.raster import plans
 from tilery.errors import NotFound, RequestError
+from tilery.reading.stac.choice import item_source
 
 if TYPE_CHECKING:
     from app.api.context import AppContext
@@ -33,6 +36,7 @@ _TILE: Group = (
     *table.TILE_EDGES,
 )
 """What tiles take of a render."""
+STYLE = replace(table.STYLE, description="Name of one of the item's renders: what it says, the request need not.")
 _NOT_OF_TILES = ("tilesize", "tilematrixsets", "spatial_extent", "title", "minmax_zoom")
 
 
@@ -54,20 +58,42 @@ def adapted(render: Mapping[str, Any]) -> Json:
 
 def query(render: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the parameters of tiles that are shown so."""
-    pairs: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
     for name, value in adapted(render).items():
         if value is None or name in _NOT_OF_TILES:
             continue
         if name == "rescale" and isinstance(value, list):
             spans = value if value and isinstance(value[0], list) else [value]
-            pairs += [(name, ",".join(map(str, span))) for span in spans if isinstance(span, list)]
+            found += [(name, ",".join(map(str, span))) for span in spans if isinstance(span, list)]
         elif isinstance(value, dict):
-            pairs.append((name, json.dumps(value)))
+            found.append((name, json.dumps(value)))
         elif isinstance(value, list):
-            pairs += [(name, _text(one)) for one in value]
+            found += [(name, _text(one)) for one in value]
         else:
-            pairs.append((name, _text(value)))
-    return pairs
+            found.append((name, _text(value)))
+    return found
+
+
+async def styled(app: AppContext, query_: bytes) -> bytes:
+    """Return the query over the parameters of the render that it names as ``style``.
+
+    Raises:
+        RequestError: the item has no render of that name.
+        SourceError, UpstreamError: the item cannot be read.
+    """
+    if b"style=" not in query_:
+        return query_
+    own = pairs(query_)
+    given = dict(own)
+    name, url = given.get("style"), given.get("url")
+    if not name or not url or name == wmts_tile.DEFAULT_STYLE:
+        return query_
+    source = item_source(app.locations.of(url))
+    renders = await app.service.use(source, lambda reader: cast("ItemDataset", reader.source).item.renders)
+    if name not in renders:
+        known = ", ".join(list(renders)[:32]) or "none"
+        raise RequestError(f"The item has no render of that name. Its renders: {known}.", parameter="style")
+    return urlencode(over(tuple(own), tuple(query(renders[name])))).encode("ascii")
 
 
 def is_valid(app: AppContext, pairs: list[tuple[str, str]]) -> bool:
