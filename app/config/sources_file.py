@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from app.config.environment import WrongVariables, written
+from tilery.storage.bytes.proxy import parse as parse_proxy
 from tilery.storage.policy import Policy, WrongSourcesError
 from tilery.storage.source_options import Keys, SourceOptions
 
@@ -31,11 +32,11 @@ _OURS = frozenset(
 _OF = {
     "s3": frozenset(
         {"region", "endpoint", "anonymous", "requester_pays", "profile", "access_key_id", "secret_access_key"}
-        | {"session_token", "role", "external_id"}
+        | {"session_token", "role", "external_id", "proxy"}
     ),
-    "gs": frozenset({"endpoint", "anonymous", "service_account"}),
-    "az": frozenset({"endpoint", "anonymous", "account", "account_key", "query"}),
-    "https": frozenset({"headers", "query"}),
+    "gs": frozenset({"endpoint", "anonymous", "service_account", "proxy"}),
+    "az": frozenset({"endpoint", "anonymous", "account", "account_key", "query", "proxy"}),
+    "https": frozenset({"headers", "query", "proxy"}),
 }
 """What can be said of sources, by the scheme of their addresses."""
 _ADDRESSES = "s3://bucket/prefix/ (or gs:, az:) or https://host/path/, without a user, a password and a query"
@@ -70,6 +71,11 @@ def _is_endpoint(address: str) -> str:
     return address.rstrip("/")
 
 
+def _is_proxy(address: str) -> str:
+    parse_proxy(address)
+    return address
+
+
 class _Entry(BaseModel):
     """One source."""
 
@@ -91,6 +97,7 @@ class _Entry(BaseModel):
     account_key: str | None = None
     headers: Annotated[dict[str, str], AfterValidator(_header_names)] = Field(default_factory=dict)
     query: Annotated[str, AfterValidator(_signature)] | None = None
+    proxy: Annotated[str, AfterValidator(_is_proxy)] | None = None
 
 
 class _File(BaseModel):
@@ -157,6 +164,7 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
             account_key=found.account_key,
             headers=found.headers,
             query=found.query or "",
+            proxy=parse_proxy(found.proxy) if found.proxy else None,
         )
     except ValidationError as error:
         why = _told(error)
@@ -177,7 +185,12 @@ def _check(entry: _Entry) -> None:
         takers = " and ".join(other for other, names in _OF.items() if name in names)
         raise ValueError(f"{name!r} is for {takers} sources")
     if scheme == "https" and "*" in entry.url and entry.model_fields_set & _OF["https"]:
-        raise ValueError("headers and queries are for named hosts only: they would be sent to whoever is asked for")
+        raise ValueError(
+            "'headers', 'query' and 'proxy' are for named hosts only: the first two would be sent to whoever is asked "
+            "for, and behind a proxy nobody would look at whom that is"
+        )
+    if entry.proxy and entry.url.lower().startswith("http:"):
+        raise ValueError("'proxy' is for https: a tunnel leads to what is encrypted")
     if (entry.access_key_id is None) != (entry.secret_access_key is None) or (
         entry.session_token and not entry.access_key_id
     ):

@@ -15,7 +15,7 @@ from tilery.errors import UpstreamError
 from tilery.storage.locations import CloudLocation
 from tilery.storage.options import StoreOptions
 from tilery.storage.s3.client import Patience
-from tilery.storage.source_options import SourceOptions
+from tilery.storage.source_options import SourceOptions, proxied
 
 
 class CloudClient:
@@ -37,6 +37,7 @@ class CloudClient:
                 "read_timeout": timedelta(seconds=patience.read_timeout),
                 "timeout": timedelta(seconds=patience.request_timeout),
                 "user_agent": "Tilery",
+                **proxied(own),
             },
             "retry_config": patience.retry_config(),
         }

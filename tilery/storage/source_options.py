@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from tilery.storage.bytes.proxy import Proxy
 from tilery.storage.locations import HttpLocation, Location
 from tilery.storage.policy import Policy
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,8 @@ class SourceOptions:
     """Lines of each HTTP request, by name."""
     query: str = field(default="", repr=False)
     """What each HTTP request's query ends with, as a signature; of Azure too."""
+    proxy: Proxy | None = None
+    """What leads to it. The keys of a role or a profile are asked for without."""
 
 
 def chosen(options: Sequence[SourceOptions], location: Location) -> SourceOptions | None:
@@ -54,6 +61,11 @@ def chosen(options: Sequence[SourceOptions], location: Location) -> SourceOption
         return None
     reach, number = max((one.where.reach(location), -number) for number, one in enumerate(options))
     return options[-number] if reach >= 0 else None
+
+
+def proxied(own: SourceOptions | None) -> ClientConfig:
+    """Return what obstore has to be told of the proxy of a source."""
+    return {} if own is None or own.proxy is None else {"proxy_url": own.proxy.url}
 
 
 def request_head(location: HttpLocation, options: Sequence[SourceOptions]) -> str:

@@ -1,6 +1,6 @@
 """A client of HTTP that can do one thing: get bytes of one resource from an address that was checked.
 
-It leaves redirects to its caller, keeps no cookie, knows no proxy, decodes nothing and reads no more than it was told
+It leaves redirects to its caller, keeps no cookie, decodes nothing and reads no more than it was told
 to expect. Every wait for the network ends with the deadline of the request. It is ours because both general clients at
 hand cost several times as much for each request of a warm connection (64 kB on a loopback address, CPU: urllib3 470 µs,
 http.client 240 µs, this 60 µs), and because neither checks the address between resolving and connecting.
@@ -22,6 +22,7 @@ from tilery.errors import DeadlineExceeded, SourceRefused, UpstreamError, Upstre
 from tilery.limits import deadline
 from tilery.storage.addresses import is_allowed
 from tilery.storage.bytes.fetching import elsewhere
+from tilery.storage.bytes.proxy import Proxy, tunnel
 from tilery.storage.locations import HttpLocation
 
 _LINE = 8 << 10
@@ -92,8 +93,10 @@ class Connection:
 
     __slots__ = ("_close_after", "_patience", "_raw", "_reader", "_socket", "requests")
 
-    def __init__(self, location: HttpLocation, *, connect_timeout: float, read_timeout: float) -> None:
-        """Connect.
+    def __init__(
+        self, location: HttpLocation, *, connect_timeout: float, read_timeout: float, proxy: Proxy | None = None
+    ) -> None:
+        """Connect, through a proxy where there is one.
 
         Raises:
             SourceRefused: an address of the host is not allowed; nothing was connected to.
@@ -102,7 +105,7 @@ class Connection:
             UpstreamError: the host has no address, or no certificate for its name.
             DeadlineExceeded: the time was up.
         """
-        self._socket = _connect(location, connect_timeout)
+        self._socket = _connect(location, proxy, connect_timeout)
         self._patience = read_timeout
         self._raw = _Timed(self._socket, read_timeout)
         self._reader = io.BufferedReader(self._raw, 64 << 10)
@@ -240,26 +243,39 @@ class Connection:
 _FRAMING = frozenset({"content-length", "content-range", "content-encoding", "transfer-encoding", "etag"})
 
 
-def _connect(location: HttpLocation, timeout: float) -> socket.socket:
+def _connect(location: HttpLocation, proxy: Proxy | None, timeout: float) -> socket.socket:
     with deadline.limit(timeout):
         try:
-            return _secured(_connected(_checked(location)), location)
+            connected = _connected(_checked(location)) if proxy is None else _led(location, proxy)
+            return _secured(connected, location)
         except (TimeoutError, DeadlineExceeded):
             pass
     deadline.check()
     raise UpstreamTimeout(private=location.private_name)
 
 
+def _led(location: HttpLocation, proxy: Proxy) -> socket.socket:
+    """A connection that a proxy leads to the host. Its addresses are the proxy's affair: it may be the only one to know
+    them.
+    """
+    connected = _connected(_addresses(proxy.host, proxy.port, f"{location.private_name}: its proxy"))
+    try:
+        tunnel(connected, proxy, location)
+    except (TimeoutError, DeadlineExceeded, UpstreamError):
+        connected.close()
+        raise
+    except OSError as error:
+        connected.close()
+        raise Broken(f"no tunnel: {error}") from None
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
 def _checked(location: HttpLocation) -> Sequence[tuple[socket.AddressFamily, str, int]]:
     """The addresses of the host, every one of which may be connected to."""
-    host, port = location.host, location.port
-    try:
-        found = elsewhere(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), _resolvers())
-    except (OSError, UnicodeError) as error:
-        raise UpstreamError(
-            "The host of this source is not known.", private=f"{location.private_name}: {error}"
-        ) from None
-    addresses = list(dict.fromkeys((family, str(place[0]), int(place[1])) for family, _, _, _, place in found))
+    addresses = _addresses(location.host, location.port, location.private_name)
     refused = [address for _, address, _ in addresses if not is_allowed(address, listed=location.listed)]
     if refused or not addresses:
         # One inside is enough to refuse all: a name that is public and private at once is a trick.
@@ -269,6 +285,15 @@ def _checked(location: HttpLocation) -> Sequence[tuple[socket.AddressFamily, str
             private=f"{location.private_name} has the address {refused}",
         )
     return addresses[:_ADDRESSES]
+
+
+def _addresses(host: str, port: int, name: str) -> list[tuple[socket.AddressFamily, str, int]]:
+    """The addresses of a host, which the log calls by the name."""
+    try:
+        found = elsewhere(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), _resolvers())
+    except (OSError, UnicodeError) as error:
+        raise UpstreamError("The host of this source is not known.", private=f"{name}: {error}") from None
+    return list(dict.fromkeys((family, str(place[0]), int(place[1])) for family, _, _, _, place in found))
 
 
 def _connected(addresses: Sequence[tuple[socket.AddressFamily, str, int]]) -> socket.socket:

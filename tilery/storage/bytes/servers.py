@@ -9,10 +9,11 @@ from threading import Lock
 
 from tilery.storage.bytes.connection import Connection
 from tilery.storage.bytes.fetching import Bulkhead, share
+from tilery.storage.bytes.proxy import Proxy
 from tilery.storage.bytes.redirects import Permit, Redirects
 from tilery.storage.locations import HttpLocation
 from tilery.storage.options import StoreOptions
-from tilery.storage.source_options import request_head
+from tilery.storage.source_options import chosen, request_head
 
 IDLE = 20.0
 """Seconds after which an unused connection is not used again; many servers close theirs about then."""
@@ -20,8 +21,8 @@ _SERVERS = 256
 _CONNECTIONS = 128
 """Connections kept at most. Callers may name the hosts, and a process mostly has a thousand open files."""
 
-_Key = tuple[str, str, int, bool]
-"""Scheme, host and port of a server, and whether it is listed."""
+_Key = tuple[str, str, int, bool, Proxy | None]
+"""Scheme, host and port of a server, whether it is listed, and what leads to it."""
 
 
 class Server:
@@ -44,7 +45,12 @@ class Server:
                 return connection
             connection.close()
         options = self._options
-        return Connection(self._location, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout)
+        return Connection(
+            self._location,
+            connect_timeout=options.connect_timeout,
+            read_timeout=options.read_timeout,
+            proxy=self._key[-1],
+        )
 
     def give(self, connection: Connection) -> None:
         """Keep the connection for later."""
@@ -118,7 +124,9 @@ class Servers:
 
     def of(self, location: HttpLocation) -> Server:
         """The server of this location."""
-        key = (location.scheme, location.host, location.port, location.listed)
+        own = chosen(self.options.sources, location)
+        proxy = None if own is None else own.proxy
+        key = (location.scheme, location.host, location.port, location.listed, proxy)
         with self._lock:
             server = self._servers.pop(key, None) or Server(key, location, self.options, self._idle_connections)
             self._servers[key] = server

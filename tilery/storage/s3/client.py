@@ -24,7 +24,7 @@ from tilery.storage.s3.environment import Credential, region
 from tilery.storage.s3.lookups import look_up_of
 from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.s3.region import find_region
-from tilery.storage.source_options import SourceOptions
+from tilery.storage.source_options import SourceOptions, proxied
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
@@ -140,6 +140,7 @@ class BucketClient:
                 "read_timeout": timedelta(seconds=patience.read_timeout),
                 "timeout": timedelta(seconds=patience.request_timeout),
                 "user_agent": "Tilery",
+                **proxied(self._own),
             },
             retry_config=patience.retry_config(),
             credential_provider=self._credentials,  # type: ignore[arg-type]  # a union of obstore's own protocols

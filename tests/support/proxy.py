@@ -1,0 +1,96 @@
+"""A proxy of HTTP on a loopback address: it makes tunnels, passes plain requests on, remembers where they led."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Whatever name it is asked for, it leads to this machine: names need not be known to anybody else."""
+
+    def __init__(self, *, login: str | None = None, status: int | None = None, rests: bool = False) -> None:
+        """``login`` has to be said, as ``user:password``; ``status`` answers everything; one that rests says nothing."""
+        self.asked: list[tuple[str, str]] = []
+        """Method and place of each request."""
+        proxy = self
+        wanted = None if login is None else f"Basic {base64.b64encode(login.encode()).decode()}"
+        self.rest = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def _is_refused(self) -> bool:
+                proxy.asked.append((self.command, self.path))
+                if rests:
+                    proxy.rest.wait(30)
+                refused = 407 if wanted and self.headers["Proxy-Authorization"] != wanted else status
+                if refused:
+                    self.send_response(refused)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                return bool(refused)
+
+            def do_CONNECT(self) -> None:
+                if self._is_refused():
+                    return
+                with socket.create_connection(("127.0.0.1", int(self.path.rpartition(":")[2]))) as server:
+                    self.send_response(200)
+                    self.end_headers()
+                    back = threading.Thread(target=_pass, args=(server, self.connection))
+                    back.start()
+                    _pass(self.connection, server)
+                    back.join()
+                self.close_connection = True
+
+            def do_GET(self) -> None:
+                if self._is_refused():
+                    return
+                place = urlsplit(self.path)
+                server = http.client.HTTPConnection("127.0.0.1", place.port or 80)
+                server.request(self.command, f"{place.path}?{place.query}".rstrip("?"), headers=dict(self.headers))
+                answer = server.getresponse()
+                body = answer.read()
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                        self.send_header(name, value)
+                length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+                self.send_header("Content-Length", length or str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                server.close()
+
+            do_HEAD = do_GET
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://{login + '@' if login else ''}127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.rest.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _pass(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := one.recv(1 << 16):
+            other.sendall(data)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
