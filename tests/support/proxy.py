@@ -9,7 +9,7 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 
@@ -17,63 +17,21 @@ class Proxy:
     """Whatever name it is asked for, it leads to this machine: names need not be known to anybody else."""
 
     def __init__(self, *, login: str | None = None, status: int | None = None, rests: bool = False) -> None:
-        """``login`` has to be said, as ``user:password``; ``status`` answers everything; one that rests says nothing."""
+        """Listen.
+
+        Args:
+            login: what has to be said, as ``user:password``.
+            status: of every answer.
+            rests: say nothing to anybody.
+        """
         self.asked: list[tuple[str, str]] = []
         """Method and place of each request."""
-        proxy = self
-        wanted = None if login is None else f"Basic {base64.b64encode(login.encode()).decode()}"
-        self.rest = threading.Event()
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def _is_refused(self) -> bool:
-                proxy.asked.append((self.command, self.path))
-                if rests:
-                    proxy.rest.wait(30)
-                refused = 407 if wanted and self.headers["Proxy-Authorization"] != wanted else status
-                if refused:
-                    self.send_response(refused)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                return bool(refused)
-
-            def do_CONNECT(self) -> None:
-                if self._is_refused():
-                    return
-                with socket.create_connection(("127.0.0.1", int(self.path.rpartition(":")[2]))) as server:
-                    self.send_response(200)
-                    self.end_headers()
-                    back = threading.Thread(target=_pass, args=(server, self.connection))
-                    back.start()
-                    _pass(self.connection, server)
-                    back.join()
-                self.close_connection = True
-
-            def do_GET(self) -> None:
-                if self._is_refused():
-                    return
-                place = urlsplit(self.path)
-                server = http.client.HTTPConnection("127.0.0.1", place.port or 80)
-                server.request(self.command, f"{place.path}?{place.query}".rstrip("?"), headers=dict(self.headers))
-                answer = server.getresponse()
-                body = answer.read()
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
-                        self.send_header(name, value)
-                length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-                self.send_header("Content-Length", length or str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                server.close()
-
-            do_HEAD = do_GET
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.login = None if login is None else f"Basic {base64.b64encode(login.encode()).decode()}"
+        self.status = status
+        self.rests = rests
+        self.ended = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.proxy = self
         self.url = f"http://{login + '@' if login else ''}127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -83,9 +41,66 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.rest.set()
+        self.ended.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    proxy: Proxy
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_CONNECT(self) -> None:
+        if self._is_refused():
+            return
+        with socket.create_connection(("127.0.0.1", int(self.path.rpartition(":")[2]))) as server:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pass, args=(server, self.connection))
+            back.start()
+            _pass(self.connection, server)
+            back.join()
+        self.close_connection = True
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        if self._is_refused():
+            return
+        place = urlsplit(self.path)
+        server = http.client.HTTPConnection("127.0.0.1", place.port or 80)
+        server.request(self.command, f"{place.path}?{place.query}".rstrip("?"), headers=dict(self.headers))
+        answer = server.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        server.close()
+
+    def _is_refused(self) -> bool:
+        proxy = cast("_Server", self.server).proxy
+        proxy.asked.append((self.command, self.path))
+        if proxy.rests:
+            proxy.ended.wait(30)
+        wrong = proxy.login is not None and self.headers["Proxy-Authorization"] != proxy.login
+        refused = 407 if wrong else proxy.status
+        if refused:
+            self.send_response(refused)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        return bool(refused)
 
 
 def _pass(one: socket.socket, other: socket.socket) -> None:
