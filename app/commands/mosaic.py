@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 @click.option("--quality", type=click.IntRange(1, 100), help="Of jpeg and webp.")
 @click.option("--quiet", is_flag=True, help="No bars.")
 def mosaic(sources: tuple[str, ...], to: str, **options: Any) -> None:
-    """Make a mosaic of SOURCEs: folders, s3://bucket/prefix/, rasters, or files with a STAC search's result.
+    """Make a mosaic of SOURCEs: folders, s3://bucket/prefix/, rasters, or STAC Items.
+
+    Items are those of a file (.json, or .parquet as stac-geoparquet; by path or address), or what a STAC API finds:
+    'https://host/v1/search?collections=…&bbox=…&datetime=…'.
 
     Where rasters lie over each other the first is on top: those of a folder by name, those of a search in its order.
     """

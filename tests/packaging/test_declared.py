@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 OURS = {"app", "tilery", "cdk", "tests", "bench"}
 LISTS = {
     "app": ("service.in", "lambda.in", "lambda-image.in"),
-    "tilery": ("service.in",),
+    "tilery": ("service.in", "search.in"),
     "cdk": ("cdk.in",),
 }
 """Where the packages of each folder are declared."""
@@ -60,9 +60,10 @@ def test_each_import_is_declared(folder: str) -> None:
     assert missing == set()
 
 
-def test_the_extra_for_lambda_is_what_its_list_adds() -> None:
+@pytest.mark.parametrize("extra", ["lambda", "search"])
+def test_an_extra_is_what_its_list_adds(extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]["lambda"]) == declared("lambda.in") - declared("service.in")
+    assert set(project["optional-dependencies"][extra]) == declared(f"{extra}.in") - declared("service.in")
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-cdk.txt", "requirements/lambda.txt"])

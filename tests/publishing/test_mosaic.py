@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rustac
 from click.testing import CliRunner, Result
 
 from app.cli import tilery
 from app.config import settings
 from tests.support import exact, items, mosaics, rasters, service
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401  fixtures
+from tests.support.stac_api import StacApi
+from tests.support.upstream import Upstream
 from tilery.errors import InvalidParameter, SourceError, SourceNotFound
 from tilery.publishing.mosaic import addresses, sources_of
 from tilery.storage.options import StoreOptions
@@ -111,11 +114,47 @@ def test_a_search_becomes_a_document_in_its_order(folder: Path, tmp_path: Path) 
         addresses(str(tmp_path / "search.json"), StoreOptions(), "red")
 
 
+def test_a_table_of_items_becomes_a_document(folder: Path, tmp_path: Path) -> None:
+    found = [
+        {**items.item(assets={"data": {"href": str(folder / name)}, "more": {"href": "s3://x/y"}}), "id": name}
+        for name in ("b.tif", "a.TIF")
+    ]
+    rustac.write_sync(str(tmp_path / "items.parquet"), found)
+    assert run(tmp_path / "items.parquet", "--asset", "data", "--to", tmp_path / "m.json").exit_code == 0
+    assert ["b.tif", "a.TIF"] in document_of(tmp_path / "m.json")["tiles"].values()
+    with Upstream() as upstream:
+        upstream.put("/items.parquet", (tmp_path / "items.parquet").read_bytes())
+        url = upstream.url("/items.parquet")
+        assert addresses(url, StoreOptions(), "data") == [str(folder / "b.tif"), str(folder / "a.TIF")]
+    (tmp_path / "wrong.parquet").write_bytes(b"PAR1 and no more PAR1")
+    with pytest.raises(InvalidParameter, match="no stac-geoparquet table"):
+        addresses(str(tmp_path / "wrong.parquet"), StoreOptions())
+
+
+def test_a_search_of_an_api_becomes_a_document(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with StacApi([{**items.item(assets={"data": {"href": f"s3://x/{n}.tif"}}), "id": f"{n}"} for n in range(5)]) as api:
+        source = f"{api.url}/search?collections=one,two&bbox=8,46,9,47&datetime=2026-01-01/2026-12-31"
+        assert addresses(source, StoreOptions()) == [f"s3://x/{number}.tif" for number in range(5)]
+        first = api.asked[0]
+        assert (first["collections"], first["bbox"]) == (["one", "two"], [8, 46, 9, 47])
+        assert first["datetime"].startswith("2026-01-01")
+        assert len(api.asked) == 3, "two Items a page"
+        with pytest.raises(InvalidParameter, match="'cloud' is no parameter"):
+            addresses(f"{source}&cloud=1", StoreOptions())
+        with pytest.raises(InvalidParameter, match="four numbers"):
+            addresses(f"{api.url}/search?bbox=a", StoreOptions())
+        monkeypatch.setattr("tilery.publishing.mosaic.MOST_RASTERS", 4)
+        with pytest.raises(InvalidParameter, match="more than 4 Items"):
+            addresses(source, StoreOptions())
+    with pytest.raises(InvalidParameter, match="failed"):
+        addresses("http://127.0.0.1:9/search", StoreOptions())
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "no JSON file"),
-        ("[]", "no JSON file"),
+        ("{", "no JSON document"),
+        ("[]", "no JSON document"),
         ('{"type": "FeatureCollection", "features": []}', "no STAC Item"),
         ('{"type": "FeatureCollection", "features": 1}', "no STAC Item"),
         ('{"type": "FeatureCollection", "features": [1]}', "not a STAC Item"),

@@ -1,21 +1,21 @@
-"""A MosaicJSON document made of rasters: those of a folder, of a prefix, or of a STAC search's result."""
+"""A MosaicJSON document made of rasters: those of a folder, of a prefix, or STAC Items."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tilery.errors import InvalidParameter, NotARaster, SourceError, UpstreamError
+from tilery.errors import InvalidParameter, SourceError, UpstreamError
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Bounds
+from tilery.publishing import stac_items
 from tilery.publishing.progress import Advance
 from tilery.reading import footprint
 from tilery.reading.mosaic.index import quadkey_of
@@ -36,6 +36,8 @@ SUFFIXES = (".tif", ".tiff")
 """What the names of rasters in a folder end with."""
 MOST_RASTERS = 100_000
 _MOST_TILES = 1 << 18
+_MOST_BYTES = 2 << 30
+"""Of a file of STAC Items."""
 _AT_ONCE = 16
 _ROUND = 1e-9
 """Part of a tile by which a raster may reach over its edge without being in it."""
@@ -56,21 +58,19 @@ def addresses(source: str, stores: StoreOptions, asset: str | None = None) -> li
     """Return the addresses of the rasters that a source means, in its order.
 
     Args:
-        source: a folder or ``s3://bucket/prefix/`` (sorted by name), a STAC ItemCollection or Item as a file, or the
-            address of a raster.
+        source: a folder or ``s3://bucket/prefix/`` (sorted by name), STAC Items as `tilery.publishing.stac_items` reads
+            them, or the address of a raster.
         stores: how S3 is reached.
         asset: name of the asset to take of each STAC Item. None: the only one that can be a raster.
 
     Raises:
         InvalidParameter: there is nothing in it, or an Item has not that asset.
     """
-    if source.endswith((".json", ".geojson")):
-        return _assets(_document(source), asset)
     if "://" not in source:
         path = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100  links stay as they are written
-        if not path.is_dir():
-            return [str(path)]
-        source = f"{path}/"
+        source = f"{path}/" if path.is_dir() else str(path)
+    if stac_items.is_of_items(source):
+        return stac_items.addresses(source, lambda: _content(source, stores), asset, MOST_RASTERS)
     if not source.endswith("/"):
         return [source]
     store = open_store(source, stores)
@@ -80,43 +80,12 @@ def addresses(source: str, stores: StoreOptions, asset: str | None = None) -> li
     return [f"{store.address}{key}" for key in found]
 
 
-def _document(source: str) -> Json:
-    try:
-        found = json.loads(Path(source).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidParameter(f"{source} is no JSON file of this machine that can be read.")
-    return found
-
-
-def _assets(document: Mapping[str, Any], asset: str | None) -> list[str]:
-    """The address of one asset of each Item."""
-    from tilery.reading.stac.item import parse
-
-    items = document.get("features") if document.get("type") == "FeatureCollection" else [document]
-    found = []
-    for item in items if isinstance(items, list) else []:
-        try:
-            known = parse(json.dumps(item).encode()).assets
-        except NotARaster as error:
-            raise InvalidParameter(error.detail) from None
-        name = asset or (next(iter(known)) if len(known) == 1 else None)
-        if name is None or name not in known:
-            listed = ", ".join(list(known)[:32])
-            raise InvalidParameter(
-                f"An Item has no asset {name!r}. It has: {listed}."
-                if name
-                else f"An Item has several assets: name one of {listed}.",
-                parameter="asset",
-            )
-        href = known[name].fields.get("href")
-        if not isinstance(href, str) or not (href.startswith("/") or "://" in href):
-            raise InvalidParameter("An asset of an Item has no address, or one that is relative to where it came from.")
-        found.append(href)
-    if not found:
-        raise InvalidParameter("There is no STAC Item in it.")
-    return found
+def _content(source: str, stores: StoreOptions) -> bytes:
+    """What is in a file that an operator names."""
+    with engine_for([source], stores) as engine, closing(engine.stores.open(engine.locate(source))) as found:
+        if found.size > _MOST_BYTES:
+            raise InvalidParameter(f"{source} has more than {_MOST_BYTES} bytes.", limit=_MOST_BYTES)
+        return found.read(0, found.size)
 
 
 def sources_of(places: Iterable[str]) -> list[str]:
