@@ -11,6 +11,14 @@ Pairs = tuple[tuple[str, str], ...]
 DEM: Pairs = (("rescale", "900,2900"), ("colormap_name", "viridis"))
 SENTINEL: Pairs = (("bidx", "3"), ("bidx", "2"), ("bidx", "1"), ("rescale", "200,4000"))
 
+ASSETS: Pairs = (*(("assets", name) for name in ("red", "green", "blue")), ("rescale", "200,4000"))
+NDVI: Pairs = (
+    *(("assets", name) for name in ("nir", "red")),
+    ("expression", "(b1-b2)/(b1+b2)"),
+    ("rescale", "-1,1"),
+    ("colormap_name", "viridis"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -26,8 +34,8 @@ class Case:
     goal: float | None
     """Least ratio of tiles a second; None where none was set."""
     params: Pairs = ()
-    mosaic: bool = False
-    """Asked of the pieces of the raster, by the MosaicJSON document that has its name."""
+    family: str = "cog"
+    """Routes that are asked: ``mosaicjson`` for the pieces of the raster, ``stac`` for its bands as assets."""
     remote: bool = False
     expect: int = 200
     lossless: bool = True
@@ -39,7 +47,7 @@ class Case:
         """The request for one tile."""
         z, x, y = tile
         query = urlencode([("url", url), *self.params])
-        return f"/{'mosaicjson' if self.mosaic else 'cog'}/tiles/WebMercatorQuad/{z}/{x}/{y}.{self.suffix}?{query}"
+        return f"/{self.family}/tiles/WebMercatorQuad/{z}/{x}/{y}.{self.suffix}?{query}"
 
 
 def _smooth(method: str) -> Pairs:
@@ -79,7 +87,45 @@ CASES = (
         tiles="pan",
         suffix="png",
         goal=15,
-        mosaic=True,
+        family="mosaicjson",
+    ),
+    Case(
+        name="pan-mosaic-400",
+        says="pan, mosaic of 400 small JPEGs, JPEG",
+        raster="rgb_jpeg",
+        tiles="pan",
+        suffix="jpeg",
+        goal=30,
+        family="mosaicjson",
+    ),
+    Case(
+        name="random-mosaic-400",
+        says="random, mosaic of 400 small JPEGs, JPEG",
+        raster="rgb_jpeg",
+        tiles="scattered",
+        suffix="jpeg",
+        goal=15,
+        family="mosaicjson",
+    ),
+    Case(
+        name="pan-stac",
+        says="pan, STAC Item, three assets, PNG",
+        raster="sentinel",
+        tiles="pan",
+        suffix="png",
+        goal=15,
+        params=ASSETS,
+        family="stac",
+    ),
+    Case(
+        name="pan-stac-ndvi",
+        says="pan, STAC Item, NDVI, colormap, PNG",
+        raster="sentinel",
+        tiles="pan",
+        suffix="png",
+        goal=15,
+        params=NDVI,
+        family="stac",
     ),
     Case(name="random-png", says="random, RGB, PNG", raster="rgb_deflate", tiles="scattered", suffix="png", goal=5),
     Case(name="random-jpeg", says="random, RGB, JPEG", raster="rgb_jpeg", tiles="scattered", suffix="jpeg", goal=4),

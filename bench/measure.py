@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench import client, processes, rasters, servers, tiles
+from bench import client, documents, processes, rasters, servers, tiles
 from bench.cases import CASES, Case
 
 WARM = 12
@@ -32,26 +32,40 @@ class Result:
     """Part of the time in which the load generator used a core."""
 
 
-def address(raster: str, folder: Path, store: str | None, *, mosaic: bool = False) -> str:
+SUFFIXES = {"cog": ".tif", "mosaicjson": ".json", "stac": ".item.json"}
+"""What the names of files end with, by the routes that are asked for them."""
+
+
+def address(raster: str, folder: Path, store: str | None, family: str = "cog") -> str:
     """What ``url=`` says."""
-    if mosaic:
-        return str(folder / f"{raster}.json")
-    return f"{store}/{raster}.tif" if store else str(folder / f"{raster}.tif")
+    name = raster + SUFFIXES[family]
+    return f"{store}/{name}" if store else str(folder / name)
+
+
+def files(case: Case, folder: Path) -> list[Path]:
+    """The rasters that a case reads."""
+    if case.family == "mosaicjson":
+        return documents.pieces(folder, case.raster)
+    return documents.bands(folder, case.raster) if case.family == "stac" else [folder / f"{case.raster}.tif"]
 
 
 def paths(case: Case, folder: Path, count: int, store: str | None) -> list[str]:
     """The requests of a case."""
     found = tiles.LISTS[case.tiles](folder / f"{case.raster}.tif", max(8, int(count * case.count)))
-    url = address(case.raster, folder, store, mosaic=case.mosaic)
+    url = address(case.raster, folder, store, case.family)
     return [case.path(tile, url) for tile in found]
 
 
 def warm(server: servers.Running, case: Case, folder: Path, store: str | None, workers: int) -> None:
     """Ask for the same kind of tile of another file, a few times for each worker."""
-    colours = "colormap_name" in dict(case.params)  # which are for one band, and the other file has three
-    other = replace(case, params=(*case.params, ("bidx", "1"))) if colours else case
+    params = case.params
+    if case.family == "stac":  # the other file has three bands, whatever it is called
+        params = tuple((name, f"{value}|bidx=1") if name == "assets" else (name, value) for name, value in params)
+    elif "colormap_name" in dict(params):  # which are for one band
+        params = (*params, ("bidx", "1"))
+    other = replace(case, params=params)
     found = tiles.scattered(folder / "warm.tif", WARM * workers, seed=9)
-    url = address("warm", folder, store, mosaic=case.mosaic)
+    url = address("warm", folder, store, case.family)
     load = client.run(server.port, [other.path(tile, url) for tile in found], connections=4 * workers)
     if set(load.statuses) != {200}:
         raise RuntimeError(f"{case.name}: warming gave {dict(load.statuses)}")
@@ -64,7 +78,7 @@ def once(name: str, case: Case, folder: Path, count: int, workers: int | None, s
     """
     workers = workers or servers.own_workers(name)
     wanted = paths(case, folder, count, store)
-    for file in rasters.pieces(folder) if case.mosaic else [folder / f"{case.raster}.tif"]:
+    for file in files(case, folder):
         rasters.read_once(file)
     with servers.running(name, workers=workers) as server:
         warm(server, case, folder, store, workers)

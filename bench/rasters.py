@@ -7,24 +7,21 @@ over it: so pixels compress like those of an aerial photograph; neither flat col
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import from_origin
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from bench import tiles
+from bench import documents
 from bench.servers import ROOT, WORK
 
 CRS = "EPSG:32632"
@@ -32,10 +29,6 @@ ORIGIN = (640_000.0, 5_240_000.0)
 """Upper left corner in UTM zone 32, in the Alps."""
 METRES = 0.9
 """Side of a pixel: no zoom asks for a resolution at which one server would take one overview and the other the next."""
-SIDE = 4
-"""Pieces of the mosaic along each side."""
-QUADKEYS = 13
-"""The zoom at which its document lists them."""
 STRIP = 512
 PATCH = 2560
 NAMES = ("rgb_deflate", "rgb_jpeg", "dem", "sentinel", "web256", "web512")
@@ -229,64 +222,8 @@ def make(size: int) -> Path:
                 target.write(whole.read(window=window))
         _cog(folder / "warm.src.tif", folder / "warm.tif", COMPRESS="DEFLATE", PREDICTOR="YES")
         (folder / "warm.src.tif").unlink()
-    _mosaic(folder)
+    documents.make(folder, _cog)
     return folder
-
-
-def pieces(folder: Path) -> list[Path]:
-    """The rasters of the mosaic."""
-    return [folder / "pieces" / f"{row}-{column}.tif" for row in range(SIDE) for column in range(SIDE)]
-
-
-def _mosaic(folder: Path) -> None:
-    """Cut the picture into pieces that overlap, and write MosaicJSON documents of them and of the small picture."""
-    (folder / "pieces").mkdir(exist_ok=True)
-    with rasterio.open(folder / "rgb_deflate.tif") as whole:
-        side = whole.width // SIDE
-        over = side // 8
-        for number, path in enumerate(pieces(folder)):
-            if path.exists():
-                continue
-            row, column = divmod(number, SIDE)
-            left, top = max(column * side - over, 0), max(row * side - over, 0)
-            right, bottom = min((column + 1) * side + over, whole.width), min((row + 1) * side + over, whole.height)
-            window = Window(left, top, right - left, bottom - top)
-            facts = {"width": right - left, "height": bottom - top, "driver": "GTiff"}
-            source = path.with_suffix(".src.tif")
-            with rasterio.open(
-                source, "w", **(whole.profile | facts | {"transform": whole.window_transform(window)})
-            ) as target:
-                target.write(whole.read(window=window))
-            _cog(source, path, COMPRESS="DEFLATE", PREDICTOR="YES")
-            source.unlink()
-    for name, files in (("rgb_deflate", pieces(folder)), ("warm", [folder / "warm.tif"])):
-        (folder / f"{name}.json").write_text(json.dumps(_document(files)), encoding="utf-8")
-
-
-def _document(files: list[Path]) -> dict[str, Any]:
-    """A MosaicJSON document of rasters by their whole paths, as both servers understand them."""
-    found: dict[str, list[str]] = {}
-    boxes = []
-    for path in files:
-        with rasterio.open(path) as source:
-            west, south, east, north = transform_bounds(source.crs, "EPSG:4326", *source.bounds)
-            box = transform_bounds(source.crs, "EPSG:3857", *source.bounds)
-        boxes.append((west, south, east, north))
-        _, left, top = tiles.at(box[0], box[3], QUADKEYS)
-        _, right, bottom = tiles.at(box[2], box[1], QUADKEYS)
-        for x in range(left, right + 1):
-            for y in range(top, bottom + 1):
-                bits = range(QUADKEYS - 1, -1, -1)
-                quadkey = "".join(str((x >> bit & 1) + 2 * (y >> bit & 1)) for bit in bits)
-                found.setdefault(quadkey, []).append(str(path))
-    return {
-        "mosaicjson": "0.0.2",
-        "minzoom": QUADKEYS,
-        "maxzoom": tiles.NATIVE,
-        "quadkey_zoom": QUADKEYS,
-        "bounds": [*(min(box[i] for box in boxes) for i in (0, 1)), *(max(box[i] for box in boxes) for i in (2, 3))],
-        "tiles": found,
-    }
 
 
 def read_once(path: Path) -> None:
