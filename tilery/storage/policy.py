@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote
 
 from tilery.errors import InvalidParameter, SourceRefused
 from tilery.storage.addresses import is_allowed
+from tilery.storage.entries import AnyPublicHost, Directory, Entry, Host, PermittedBucket, PermittedFile, Service
 from tilery.storage.locations import CloudLocation, FileLocation, HttpLocation, Location, S3Location
 
 LONGEST = 4096
@@ -41,7 +42,6 @@ _BUCKET = {
     "az": re.compile(r"\$root|\$web|[a-z0-9](?:-?[a-z0-9]){2,62}"),
 }
 """Names of buckets, and of containers of Azure, by the scheme of their addresses."""
-Service = Literal["s3", "gs", "az"]
 _PLAIN = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%\[\]-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _USER = re.compile(r"(?<=://).*@")
@@ -69,45 +69,10 @@ class WrongSourcesError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Directory:
-    given: str
-    real: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PermittedFile:
-    given: str
-    real: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PermittedBucket:
-    service: Service
-    bucket: str
-    prefix: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Host:
-    scheme: Literal["http", "https"]
-    host: str
-    port: int
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AnyPublicHost:
-    """``https://*``"""
-
-
-_Entry = _Directory | _PermittedFile | _PermittedBucket | _Host | _AnyPublicHost
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What may be read: the entries of the sources, and the catalog's own folder."""
 
-    entries: tuple[_Entry, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
     @classmethod
     def from_sources(
@@ -171,15 +136,15 @@ class Policy:
         found: list[Location] = []
         for entry in self.entries:
             match entry:
-                case _Directory(real=real):
+                case Directory(real=real):
                     found.append(FileLocation(path=real))
-                case _PermittedBucket(service=service, bucket=bucket, prefix=prefix):
+                case PermittedBucket(service=service, bucket=bucket, prefix=prefix):
                     key = f"{prefix}{_PROBE}" if prefix.endswith("/") or not prefix else prefix
                     if service == "s3":
                         found.append(S3Location(bucket=bucket, key=key))
                     else:
                         found.append(CloudLocation(service=service, bucket=bucket, key=key))
-                case _Host(scheme=scheme, host=host, port=port, path=path):
+                case Host(scheme=scheme, host=host, port=port, path=path):
                     found.append(HttpLocation(scheme=scheme, host=host, port=port, path=path, query="", listed=True))
         return tuple(found)
 
@@ -189,7 +154,7 @@ class Policy:
 
     def buckets(self) -> list[S3Location]:
         """Return where its entries are that are in S3."""
-        found = [entry for entry in self.entries if isinstance(entry, _PermittedBucket) and entry.service == "s3"]
+        found = [entry for entry in self.entries if isinstance(entry, PermittedBucket) and entry.service == "s3"]
         return [S3Location(bucket=entry.bucket, key=entry.prefix) for entry in found]
 
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
@@ -201,14 +166,14 @@ class Policy:
         return [
             statement
             for entry in self.entries
-            if isinstance(entry, _PermittedBucket) and entry.service == "s3"
+            if isinstance(entry, PermittedBucket) and entry.service == "s3"
             for statement in _statements(entry, f"arn:{partition}:s3:::{entry.bucket}")
         ]
 
     def _locate_file(self, path: str) -> FileLocation:
         if path.startswith("//"):
             raise _refused("path of another machine")
-        entries = [entry for entry in self.entries if isinstance(entry, _Directory | _PermittedFile)]
+        entries = [entry for entry in self.entries if isinstance(entry, Directory | PermittedFile)]
         # First by the text alone, so that a path outside is not even looked at on disk.
         plain = os.path.normpath(path)
         if not any(_holds(entry, plain, place) for entry in entries for place in (entry.given, entry.real)):
@@ -252,25 +217,25 @@ class Policy:
         location = HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=True)
         if any(_reach(entry, location) >= 0 for entry in self.entries):
             return location
-        if _AnyPublicHost() in self.entries and scheme == "https" and port == _PORTS["https"] and _is_public(host):
+        if AnyPublicHost() in self.entries and scheme == "https" and port == _PORTS["https"] and _is_public(host):
             return HttpLocation(scheme=scheme, host=host, port=port, path=path, query=query, listed=False)
         raise _refused(f"resource {scheme}://{host}:{port}{path}")
 
 
-def _reach(entry: _Entry, location: Location) -> int:
+def _reach(entry: Entry, location: Location) -> int:
     """The length of the prefix by which an entry names an object or a resource. -1: it does not."""
-    if isinstance(entry, _PermittedBucket) and isinstance(location, S3Location | CloudLocation):
+    if isinstance(entry, PermittedBucket) and isinstance(location, S3Location | CloudLocation):
         service = location.service if isinstance(location, CloudLocation) else "s3"
         if (entry.service, entry.bucket) == (service, location.bucket) and _is_under(location.key, entry.prefix):
             return len(entry.prefix)
-    elif isinstance(entry, _Host) and isinstance(location, HttpLocation):
+    elif isinstance(entry, Host) and isinstance(location, HttpLocation):
         place = (location.scheme, location.host, location.port)
         if (entry.scheme, entry.host, entry.port) == place and _is_under(location.path, entry.path):
             return len(entry.path)
     return -1
 
 
-def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
+def _entry(text: str, variable: str, check_directories: bool) -> Entry:
     try:
         _check_text(text)
         if text.startswith("/") or text.lower().startswith("file:"):
@@ -278,7 +243,7 @@ def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
         if text.lower().startswith(("s3:", "gs:", "az:")):
             return _bucket(text)
         if text in {"https://*", "https://*/"}:
-            return _AnyPublicHost()
+            return AnyPublicHost()
         if text.lower().startswith(("http:", "https:")):
             return _host(text)
     except (InvalidParameter, SourceRefused) as error:
@@ -292,30 +257,30 @@ def _entry(text: str, variable: str, check_directories: bool) -> _Entry:
     )
 
 
-def _on_disk(path: str, check: bool) -> _Directory | _PermittedFile:
+def _on_disk(path: str, check: bool) -> Directory | PermittedFile:
     given, real = os.path.normpath(path), os.path.realpath(path)
     if path.startswith("//"):
         raise ValueError("begins with two slashes")
     if real in _NO_DIRECTORIES or any(_is_inside(real, folder) for folder in _NO_DIRECTORIES[1:]):
         raise ValueError("is not a folder of rasters")
     if check and os.path.isfile(real) and not path.endswith("/"):  # noqa: PTH113  real is text
-        return _PermittedFile(given=given, real=real)
+        return PermittedFile(given=given, real=real)
     if check and not os.path.isdir(real):  # noqa: PTH112  the same
         raise ValueError("is not a directory or file on this machine")
-    return _Directory(given=given, real=real)
+    return Directory(given=given, real=real)
 
 
-def _bucket(text: str) -> _PermittedBucket:
+def _bucket(text: str) -> PermittedBucket:
     if any(sign in text for sign in "*?"):
         raise ValueError("has a wildcard: name each bucket, and a prefix as s3://bucket/prefix/")
     service, bucket, prefix = _bucket_and_key(text)
     _check_segments(prefix)
     if prefix and "" in prefix.removesuffix("/").split("/"):
         raise ValueError("has an empty part between slashes")
-    return _PermittedBucket(service=service, bucket=bucket, prefix=prefix)
+    return PermittedBucket(service=service, bucket=bucket, prefix=prefix)
 
 
-def _host(text: str) -> _Host:
+def _host(text: str) -> Host:
     if "*" in text:
         raise ValueError("has a wildcard: only https://* (any public address) may have one")
     scheme, host, port, path, query = _pieces(text)
@@ -323,10 +288,10 @@ def _host(text: str) -> _Host:
         raise ValueError("has a query")
     if _is_address(host) and not is_allowed(host, listed=True):
         raise ValueError("is an address that no source may have")
-    return _Host(scheme=scheme, host=host, port=port, path=path)
+    return Host(scheme=scheme, host=host, port=port, path=path)
 
 
-def _statements(entry: _PermittedBucket, bucket: str) -> Iterable[dict[str, Any]]:
+def _statements(entry: PermittedBucket, bucket: str) -> Iterable[dict[str, Any]]:
     folder = entry.prefix == "" or entry.prefix.endswith("/")
     inside = f"{entry.prefix}*" if folder else f"{entry.prefix}/*"
     resources = [f"{bucket}/{inside}"] if folder else [f"{bucket}/{entry.prefix}", f"{bucket}/{inside}"]
@@ -453,9 +418,9 @@ def _check_segments(path: str) -> None:
     raise _refused("a path encoded again and again")
 
 
-def _holds(entry: _Directory | _PermittedFile, path: str, place: str) -> bool:
+def _holds(entry: Directory | PermittedFile, path: str, place: str) -> bool:
     """Whether a path is in the entry, for which ``place`` stands: its own path, or the one where links lead."""
-    return path == place if isinstance(entry, _PermittedFile) else _is_inside(path, place)
+    return path == place if isinstance(entry, PermittedFile) else _is_inside(path, place)
 
 
 def _is_inside(path: str, folder: str) -> bool:
