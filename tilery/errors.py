@@ -12,6 +12,7 @@
     ├── TooMuchWork                 413 too_much_work         (the request as a whole is beyond its budget)
     │   └── AnswerTooLarge          413 answer_too_large      (more bytes than what carries the answer takes)
     ├── Unauthorized                401 unauthorized
+    ├── Forbidden                   403 forbidden             (who asks is known, and may not)
     ├── NotFound                    404 not_found
     │   ├── LayerNotFound           404 layer_not_found
     │   ├── TileOutsideBounds       404 tile_outside_bounds
@@ -137,6 +138,13 @@ class Unauthorized(TileryError):
 
     code = "unauthorized"
     status = 401
+
+
+class Forbidden(TileryError):
+    """Who asks is known, and may not ask for this."""
+
+    code = "forbidden"
+    status = 403
 
 
 class TooManyGuesses(TileryError):

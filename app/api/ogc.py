@@ -53,6 +53,9 @@ _LINKS = (
 )
 
 
+_FILES = ("/sources", "data", "application/json", "List of What May Be Read")
+
+
 async def landing(context: RequestContext[None]) -> Response:
     """The way to everything else."""
     settings = context.app.settings
@@ -61,7 +64,7 @@ async def landing(context: RequestContext[None]) -> Response:
         "description": settings.description,
         "links": [
             {"href": answers.link(context, path), "rel": relation, "type": media_type, "title": title}
-            for path, relation, media_type, title in _LINKS
+            for path, relation, media_type, title in (*_LINKS, *([_FILES] if settings.lists_sources else []))
         ],
     }
     if not answers.wants_page(context):

@@ -91,6 +91,7 @@ def page(
             to=_addresses(request, way),
             service=settings.name,
             version=__version__,
+            files=settings.lists_sources,
             data={"root": way, **(data or {})},
             **context,
         )

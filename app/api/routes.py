@@ -16,7 +16,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
-from app.api import algorithms, collections, colormaps, health, ogc, openapi, openapi_pages, problems, tms, viewer
+from app.api import (
+    algorithms,
+    collections,
+    colormaps,
+    health,
+    ogc,
+    openapi,
+    openapi_pages,
+    problems,
+    sources,
+    tms,
+    viewer,
+)
 from app.api.context import AppContext
 from app.api.families import cog, layers
 from app.api.operation import Operation, endpoint, known_to
@@ -58,6 +70,8 @@ def _operations(context: AppContext) -> list[Operation[Any]]:
     operations: list[Operation[Any]] = []
     if not context.settings.disable_cog:
         operations += cog.OPERATIONS
+    if context.settings.lists_sources:
+        operations += sources.OPERATIONS
     for family in context.families:
         operations += verbs.operations(family)
     return [

@@ -73,11 +73,21 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
     chosen = checks.checked(Settings(**given))
     if opened and chosen.sources_file:
         raise InvalidParameter("TILERY_SOURCES_FILE lists further sources: unset it, or give no PATH.")
+    if _is_private(host, chosen):
+        given["browse"] = True
+    lists = bool(given.get("browse", chosen.browse)) and not chosen.disable_cog
     port = _listening(host, port)
-    page = None if no_browser or not _is_watched() or chosen.access_token else (opened.page if opened else MAP)
-    variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else v for name, v in given.items()}
+    page = None if no_browser or not _is_watched() or chosen.access_token else _page(opened, lists)
+    variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else str(v) for name, v in given.items()}
     environment = settings.process_environment() | variables
-    sys.exit(run(host, port, environment, lambda line: click.echo(line, err=True), _shown(opened, page)))
+    sys.exit(run(host, port, environment, lambda line: click.echo(line, err=True), _shown(opened, page, lists=lists)))
+
+
+def _is_private(host: str, chosen: Settings) -> bool:
+    """Whether nobody but the users of this machine can ask, so that they may see lists of the files, unless they said
+    that they do not want them.
+    """
+    return ports.is_loopback(host) and not chosen.access_token and "browse" not in chosen.model_fields_set
 
 
 def _listening(host: str, wanted: int | None) -> int:
@@ -94,11 +104,18 @@ def _listening(host: str, wanted: int | None) -> int:
     return port
 
 
+def _page(opened: Opening | None, lists: bool) -> str:
+    """The page that the browser opens: that of the only raster, else the list of the files, else what there is."""
+    if opened is None:
+        return MAP
+    return "/sources" if lists and len(opened.rasters) != 1 else opened.page
+
+
 def _is_watched() -> bool:
     return browsers.can_be_seen(settings.process_environment(), terminal=sys.stderr.isatty())
 
 
-def _shown(opened: Opening | None, page: str | None) -> Shown:
+def _shown(opened: Opening | None, page: str | None, *, lists: bool) -> Shown:
     """What is told once the server answers."""
     if opened is None:
         return Shown(page=page)
@@ -110,7 +127,8 @@ def _shown(opened: Opening | None, page: str | None) -> Shown:
         notes.append(f"And more: these are the first {len(opened.rasters)}.")
     if not links:
         notes.append("No rasters were looked for there, or none was found; any that is there can be asked for.")
-    return Shown(links=[*links, ("All pages", "/"), ("The API", "/api.html")], notes=notes, page=page)
+    files = [("All files", "/sources")] if lists else []
+    return Shown(links=[*links, *files, ("All pages", "/"), ("The API", "/api.html")], notes=notes, page=page)
 
 
 def _short(address: str) -> str:

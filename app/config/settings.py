@@ -132,6 +132,11 @@ class Settings(EnvironmentSettings):
     They must be where ``sources`` allows. Costs two requests for each raster that is opened, and rasters with such
     files are read through GDAL. Off: ``/info`` and ``/validate`` name them."""
 
+    browse: bool = Field(False, validation_alias=_names("BROWSE"))
+    """List the files that ``sources`` allow, at ``/sources``: names of rasters in folders and buckets, STAC catalogs.
+    Off: only who knows an address can ask for it. ``tilery serve`` for this machine alone, without tokens, turns it on;
+    0 leaves it off there too. Callers who need a token need it for the lists as well."""
+
     # Limits of one request
     deadline: float = Field(25.0, gt=0, allow_inf_nan=False, validation_alias=_names("DEADLINE"))
     """Seconds that one request may take. Keep it below the load balancer's idle timeout (60)."""
@@ -240,6 +245,11 @@ class Settings(EnvironmentSettings):
             if "/" in item:
                 raise ValueError(f"{item!r} is no host name, as tiles.example.com")
         return value
+
+    @property
+    def lists_sources(self) -> bool:
+        """Whether there are lists of files: they are wanted, and there are pages to look at what they name."""
+        return self.browse and not self.disable_cog
 
     @property
     def logged_requests(self) -> Literal["all", "failed", "none"]:

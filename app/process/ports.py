@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 
@@ -43,3 +44,11 @@ def free_after(host: str, port: int) -> int | None:
     """Return the first of the next ports at which nothing listens, None where there is none."""
     last = min(port + _NEXT, 65535)
     return next((number for number in range(port + 1, last + 1) if problem(host, number) is None), None)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach what listens at a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

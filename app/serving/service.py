@@ -41,6 +41,9 @@ DISCONNECT_CHECK_AFTER = 0.05
 """Seconds of waiting after which a caller may be found gone."""
 HANGING = 2.0
 """Deadlines after which work that has not come back is taken to hang."""
+_ERRANDS = 4
+"""Threads for what makes no picture: listings, changes of the catalog."""
+_WAITING_ERRANDS = 16
 DEFAULT_WORK = 512 << 20
 """Bytes that requests under way may take where nothing says how much memory there is."""
 LEAST_BLOCKS = 4 << 20
@@ -82,6 +85,8 @@ class Service:
         self.admission = self._admission(slots)
         self.afar = self._admission(max(slots, settings.fetch_threads))
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
+        self.errands = Admission(_ERRANDS, _WAITING_ERRANDS, patience=HANGING * settings.deadline)
+        """For what is no picture and may wait for a store: listings, changes of the catalog."""
         self.cache = TileCache(_tiles(settings))
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
@@ -121,6 +126,7 @@ class Service:
         """Take no more work; what runs is finished by its threads."""
         self.admission.close()
         self.afar.close()
+        self.errands.close()
 
     def _admission(self, threads: int) -> Admission:
         settings = self.settings
@@ -308,6 +314,21 @@ class Service:
             request_.note(made.stopwatch)
         how: Literal["wait", "miss"] = "wait" if joined else "miss"
         return _noted(Served(encoded=made.encoded, etag=tag, how=how, timing=made.stopwatch.timing()))
+
+    async def errand(self, work: Callable[[], T], *, key: str | None = None) -> T:
+        """What ``work`` returns, which makes no picture and may wait for a store: tiles do not wait for it.
+
+        Args:
+            work: does it.
+            key: does it once for all who want the same at a time. None: each by himself.
+
+        Raises:
+            Busy: too many others wait already.
+        """
+        if key is None:
+            return await self.errands.run(work)
+        found, _ = await self._together.join(f"errand {key}", lambda tell: self.errands.start(work, tell))
+        return cast("T", found)
 
     async def together(self, key: str, work: Callable[[], T]) -> T:
         """What ``work`` returns, done in a compute slot once for all who want the same at a time; not remembered."""

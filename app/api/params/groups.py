@@ -282,6 +282,26 @@ class Paging:
         return cls(offset=values["offset"], limit=values["limit"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceQuery:
+    """A list of what may be read."""
+
+    url: str | None
+    q: str | None
+    limit: int
+    after: str | None
+
+    @classmethod
+    def of(cls, values: Values) -> Self:
+        """The list that a request asks for."""
+        return cls(url=values["url"], q=values["q"], limit=values["limit"], after=values["after"])
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is searched for, folded."""
+        return tuple((self.q or "").casefold().split())
+
+
 # Groups of one
 
 

@@ -11,7 +11,7 @@ from tilery.storage.locations import FileLocation
 from tilery.storage.policy import Policy
 from tilery.storage.stores import Stores
 
-__all__ = ["Bounds", "Child", "Page", "Root", "listed", "roots"]
+__all__ = ["Bounds", "Child", "Page", "Root", "folder_of", "listed", "path_of", "roots"]
 
 
 def listed(

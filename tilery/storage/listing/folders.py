@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tilery.errors import InvalidParameter
+from tilery.errors import InvalidParameter, SourceRefused
 from tilery.storage.entries import Directory, Entry, Host, PermittedBucket, PermittedFile
 from tilery.storage.locations import CloudLocation, FileLocation, HttpLocation, S3Location
 from tilery.storage.policy import Policy
@@ -60,7 +60,7 @@ def folder_of(policy: Policy, url: str) -> Folder:
         url: of the folder, with a slash at its end.
 
     Raises:
-        SourceRefused: the policy allows none of its files.
+        SourceRefused: the policy allows none of its files, or it is hidden.
         InvalidParameter: this is not the address of a folder that can be listed.
     """
     location = policy.locate(f"{url}{_PROBE}")
@@ -68,7 +68,15 @@ def folder_of(policy: Policy, url: str) -> Folder:
         raise InvalidParameter(
             "A web server does not list its files. Give the address of a raster or of a STAC document.", parameter="url"
         )
+    if _is_hidden(policy, location.url.removesuffix(_PROBE)):
+        raise SourceRefused("Hidden folders are not listed.", parameter="url")
     return location
+
+
+def _is_hidden(policy: Policy, folder: str) -> bool:
+    """Whether there is a hidden folder between a folder and where one may begin."""
+    ways = [folder[len(root.url) :] for root in roots(policy) if folder.startswith(root.url)]
+    return any(part.startswith(".") for part in min(ways, key=len, default="").split("/"))
 
 
 def prefix_of(folder: S3Location | CloudLocation) -> str:
