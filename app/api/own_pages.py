@@ -31,12 +31,22 @@ def need_own_page(app: AppContext, scope: Scope) -> None:
             "This machine was asked by a name that nobody gave it. Ask for localhost, or set TILERY_PUBLIC_URL or "
             "TILERY_ALLOWED_HOSTS."
         )
+    if _is_local(scope) and _is_forwarded(scope) and not (app.settings.public_url or app.links.trusts(scope)):
+        raise Forbidden(
+            "A proxy asks for somebody else. Set TILERY_PUBLIC_URL or TILERY_TRUSTED_PROXIES where he may see lists of "
+            "files."
+        )
 
 
 def _is_local(scope: Scope) -> bool:
     """Whether a request came from this machine to an address that only it can reach."""
     ends = (scope.get("server"), scope.get("client"))
     return all(end is not None and _is_loopback(str(end[0])) for end in ends)
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    """Whether a proxy says that it asks for somebody else."""
+    return any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name, _ in scope["headers"])
 
 
 def _is_loopback(host: str) -> bool:

@@ -70,6 +70,7 @@ class Admission:
         queue_length: int,
         *,
         patience: float = math.inf,
+        name: str = "render",
     ) -> None:
         """Run up to ``slots`` pieces of work at a time and let ``queue_length`` more wait.
 
@@ -77,12 +78,13 @@ class Admission:
             slots: threads.
             queue_length: places in the queue.
             patience: seconds after which work is taken to hang: a thread cannot be ended from outside.
+            name: of its threads.
         """
         self.patience = patience
         self._running: set[Job[Any]] = set()
         self.slots = slots
         self.queue_length = queue_length
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="render")
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix=name)
         self._queue: deque[Job[Any]] = deque()
 
     @property

@@ -85,7 +85,7 @@ class Service:
         self.admission = self._admission(slots)
         self.afar = self._admission(max(slots, settings.fetch_threads))
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
-        self.errands = Admission(_ERRANDS, _WAITING_ERRANDS, patience=HANGING * settings.deadline)
+        self.errands = Admission(_ERRANDS, _WAITING_ERRANDS, patience=HANGING * settings.deadline, name="errand")
         """For what is no picture and may wait for a store: listings, changes of the catalog."""
         self.cache = TileCache(_tiles(settings))
         self._version = _version(settings)

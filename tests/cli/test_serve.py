@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -19,8 +19,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from app.cli import main
-from app.commands import serving
+from app.commands import service, serving
 from app.config import settings
+from app.process import launcher
 from tests.support import rasters as made
 from tests.support.ports import free_port
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
@@ -115,6 +116,41 @@ def test_a_folder_with_a_comma_and_a_port_that_is_taken(folder: Path) -> None:
                 assert status(page, f"/cog/info?{urlsplit(page).query}") == 200
             assert not any("elsewhere.tif" in line or "notes.txt" in line for line in lines)
             assert status(page, f"/cog/info?url={quote(str(folder / 'elsewhere.tif'))}") == 403
+            files = address_of(lines, "All files:")
+            assert status(files, f"/sources?url={quote(str(folder))}/") == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "given"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("localhost", {}, True),
+        ("0.0.0.0", {}, False),
+        ("192.0.2.7", {}, False),
+        ("127.0.0.1", {"TILERY_BROWSE": "0"}, False),
+        ("127.0.0.1", {"TILERY_ACCESS_TOKEN": "a-token"}, False),
+        ("0.0.0.0", {"TILERY_BROWSE": "1"}, True),
+    ],
+)
+def test_files_are_listed_where_only_this_machine_can_ask(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, host: str, more: dict[str, str], given: bool
+) -> None:
+    environments: list[Mapping[str, str]] = []
+
+    def run(_host: str, _port: int, environment: Mapping[str, str], *_: object) -> int:
+        environments.append(environment)
+        return 0
+
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(launcher, "serve", run)
+    monkeypatch.setattr(service, "_listening", lambda *_: 8000)
+    monkeypatch.setattr(sys, "argv", ["tilery", "serve", "--host", host, str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert (environments[0].get("TILERY_BROWSE", "0") not in ("0", "")) == given
 
 
 def test_one_file_is_all_that_may_be_read_and_its_page_is_opened(folder: Path) -> None:
