@@ -13,8 +13,8 @@ from app.api import answers, pages
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.own_pages import need_own_page
-from app.api.params import table
 from app.api.params.groups import SourceQuery
+from app.api.params.source_lists import SOURCE_LIST
 from tilery.errors import TileryError
 from tilery.reading import finding
 from tilery.reading.finding import Found, Listing
@@ -222,7 +222,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
     Operation(
         id="getSources",
         paths=("/sources",),
-        parameters=table.SOURCE_LIST,
+        parameters=SOURCE_LIST,
         answer=listing,
         plan=no_plan,
         tag=TAG,

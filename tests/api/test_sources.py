@@ -226,7 +226,7 @@ def test_a_name_that_leads_to_this_machine_is_not_enough(folder: Path) -> None:
 
 
 def test_who_needs_a_token_needs_it_for_lists(folder: Path) -> None:
-    with service.client(folder, browse=True, access_token="a-token-of-tests") as found:  # noqa: S106
+    with service.client(folder, browse=True, access_token="a-token-of-tests") as found:
         assert found.get("/sources").status_code == 401
         page = found.get("/sources", params={"url": f"{folder}/", "access_token": "a-token-of-tests"}, headers=HTML)
         assert page.status_code == 200

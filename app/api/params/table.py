@@ -463,32 +463,6 @@ PAGING: Group = (
 )
 STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")
 
-# What may be read
-MOST_FILES = 500
-"""Entries of one list."""
-SOURCE_LIST: Group = (
-    Parameter(
-        name="url",
-        kind=Text(longest=8192),
-        description="Address of a folder, with a slash at its end, or of a STAC document. All that may be read when "
-        "not given.",
-    ),
-    Parameter(
-        name="q",
-        kind=Text(longest=256),
-        description="Words that the paths of files below the folder have in them, whatever their case.",
-    ),
-    Parameter(
-        name="limit", kind=Integer(above=0, most=MOST_FILES), default=100, description="Entries of one list at most."
-    ),
-    Parameter(
-        name="after",
-        kind=Text(longest=4096),
-        description="Where the list begins: the `next` link of the one before says it.",
-    ),
-    PAGE_FORMAT,
-)
-
 # Pictures of colormaps
 ORIENTATION = Parameter(
     name="orientation",
