@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,7 +207,13 @@ def test_a_large_bucket_costs_a_bounded_number_of_requests(
     stores = Stores(StoreOptions(s3_endpoint=s3.endpoint, aws=KEYS), policy.locate)
     sent: list[object] = []
     begun = buckets_._begun
-    monkeypatch.setattr(buckets_, "_begun", lambda chunks: sent.append(1) or begun(chunks))
+
+    def counted(chunks: Iterable[Any]) -> Iterator[Any]:
+        for chunk in begun(chunks):
+            sent.append(chunk)
+            yield chunk
+
+    monkeypatch.setattr(buckets_, "_begun", counted)
     found, after = [], None
     for _ in range(20):
         sent.clear()
