@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from tilery.storage.bytes import ByteSource
 
 BLOCK = 512
-CACHE_MB = 32
-"""GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's size."""
+CACHE = 16 << 20
+"""Bytes of GDAL's own block cache: enough for a row of blocks of a wide raster, and the same whatever the raster's
+size. rasterio takes this option in bytes, where GDAL takes a small number as megabytes."""
 _NOT_A_RASTER = "GDAL cannot open this as a raster."
 _A_FOLDER = "This is a folder and not a raster; name one of the files in it."
 _NOT_HARMLESS = (
@@ -77,7 +78,7 @@ def environment(**options: Any) -> rasterio.Env:
 
     return rasterio.Env(
         **{
-            "GDAL_CACHEMAX": CACHE_MB,
+            "GDAL_CACHEMAX": CACHE,
             "GDAL_NUM_THREADS": "ALL_CPUS",
             "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
             "GDAL_TIFF_INTERNAL_MASK": False,
