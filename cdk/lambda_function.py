@@ -89,7 +89,8 @@ def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role
 
 
 def secrets(config: StackConfig) -> dict[str, str]:
-    """The access token: the template has the name of the secret, CloudFormation puts its text into the function."""
-    if not config.access_token_secret:
-        return {}
-    return {"TILERY_ACCESS_TOKEN": SecretValue.secrets_manager(config.access_token_secret).unsafe_unwrap()}
+    """The access token and the file of sources: the template has the names of the secrets, CloudFormation puts their
+    texts into the function.
+    """
+    given = {"TILERY_ACCESS_TOKEN": config.access_token_secret, "TILERY_SOURCES_FILE": config.sources_file_secret}
+    return {name: SecretValue.secrets_manager(arn).unsafe_unwrap() for name, arn in given.items() if arn}

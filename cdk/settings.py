@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("ACCESS_TOKEN_SECRET")
     )
     """ARN of a Secrets Manager secret whose text is the service's access token."""
+    sources_file_secret: str | None = Field(
+        None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("SOURCES_FILE_SECRET")
+    )
+    """ARN of a Secrets Manager secret whose text is a file of sources as ``TILERY_SOURCES_FILE`` names one: those that
+    need more than an address, with their keys."""
 
     # How large
     min_ecs_instances: int = Field(2, ge=0, le=1000, validation_alias=_stack("MIN_ECS_INSTANCES"))

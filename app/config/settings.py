@@ -39,7 +39,7 @@ class Settings(EnvironmentSettings):
 
     # What may be read
     sources: CommaList = shared.SOURCES.field()
-    sources_file: str | None = Field(None, validation_alias=_names("SOURCES_FILE"))
+    sources_file: str | None = Field(None, repr=False, validation_alias=_names("SOURCES_FILE"))
     """Path of a file (TOML or JSON) of further sources, each with how it is reached: region, endpoint, requester pays,
     keys or role for S3; request headers or a signature for https. See ``docs/sources.md``."""
     catalog: str | None = shared.CATALOG.field()

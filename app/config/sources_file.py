@@ -1,6 +1,7 @@
 """The file that ``TILERY_SOURCES_FILE`` names: sources that need more than an address, and how each is reached.
 
-Secrets need not be in it: ``${NAME}`` stands for a variable of the environment.
+Secrets need not be in it: ``${NAME}`` stands for a variable of the environment. The variable may hold what would be in
+the file instead: a task of ECS gets it from Secrets Manager so, and has no disk to put a file on.
 """
 
 from __future__ import annotations
@@ -106,11 +107,16 @@ class _File(BaseModel):
     sources: list[dict[str, Any]]
 
 
+def is_text(value: str) -> bool:
+    """Return whether a value is what would be in a file, and not the path of one."""
+    return value.lstrip().startswith(("{", "[[")) or "\n" in value.strip()
+
+
 def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceOptions, ...]:
     """Return what a file says, TOML or (by its name) JSON.
 
     Args:
-        path: of the file.
+        path: of the file; or what is in it, as JSON where it begins with a brace.
         variables: what ``${NAME}`` stands for. None: the process's environment, then ``.env``.
 
     Raises:
@@ -119,10 +125,10 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
     if variables is None:
         variables = written() | dict(os.environ)
     try:
-        text = Path(path).read_text("utf-8")
+        text = path if is_text(path) else Path(path).read_text("utf-8")
         import tomllib  # here, where it is needed: most have no such file
 
-        document = json.loads(text) if path.lower().endswith(".json") else tomllib.loads(text)
+        document = json.loads(text) if _kind(path) == "JSON" else tomllib.loads(text)
         entries = _File.model_validate(document).sources
     except OSError as error:
         raise WrongVariables({VARIABLE: f"the file cannot be read: {error.strerror}"}) from None
@@ -134,6 +140,8 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
 
 
 def _kind(path: str) -> str:
+    if is_text(path):
+        return "JSON" if path.lstrip().startswith("{") else "TOML"
     return "JSON" if path.lower().endswith(".json") else "TOML"
 
 

@@ -39,6 +39,7 @@ SETTINGS: dict[str, dict[str, str]] = {
         "CATALOG": "s3://maps/layers/",
         "JOBS": "1",
         "ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf",
+        "SOURCES_FILE_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sources-AbCdEf",
         "ACCESS_LOGS": "0",
         "WORKERS_PER_CORE": "1",
     },

@@ -336,11 +336,11 @@ def test_an_http_api_without_a_domain_knows_its_own_address() -> None:
     assert "AccessLogSettings" not in template.one("ApiGatewayV2::Stage")
 
 
-def test_the_access_token_is_put_in_by_cloudformation() -> None:
-    found = variables(of("private"))["TILERY_ACCESS_TOKEN"]
-    assert found == (
-        "{{resolve:secretsmanager:arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf:SecretString:::}}"
-    )
+def test_secrets_are_put_in_by_cloudformation() -> None:
+    found = variables(of("private"))
+    for name, secret in (("TILERY_ACCESS_TOKEN", "token"), ("TILERY_SOURCES_FILE", "sources")):
+        arn = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{secret}-AbCdEf"
+        assert found[name] == f"{{{{resolve:secretsmanager:{arn}:SecretString:::}}}}"
 
 
 def test_a_tile_store_is_the_functions_own() -> None:

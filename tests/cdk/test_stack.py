@@ -262,10 +262,15 @@ def test_access_logs_are_kept_for_as_long_as_logs_are() -> None:
     }
 
 
-def test_the_access_token_comes_from_secrets_manager() -> None:
+def test_secrets_come_from_secrets_manager() -> None:
+    names = {"TILERY_ACCESS_TOKEN": "token", "TILERY_SOURCES_FILE": "sources"}
     container = synthesised("private").container()
-    assert [secret["Name"] for secret in container["Secrets"]] == ["TILERY_ACCESS_TOKEN"]
-    assert "TILERY_ACCESS_TOKEN" not in synthesised("private").environment()
+    found = {secret["Name"]: secret["ValueFrom"] for secret in container["Secrets"]}
+    assert found.keys() == names.keys()
+    assert all(f":secret:{names[name]}-" in found[name] for name in names)
+    assert not names.keys() & synthesised("private").environment().keys()
+    allowed = json.dumps(synthesised("private").role_statements("TaskExecutionRole"))
+    assert all(f":secret:{name}-AbCdEf" in allowed for name in names.values())
 
 
 def test_a_tile_store_is_the_services_own() -> None:

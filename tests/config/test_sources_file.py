@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.config import checks, sources_file
+from app.config import settings as settings_
 from app.config.engine_options import engine_options, source_policy
 from app.config.environment import WrongVariables
 from app.config.provenance import rows
@@ -59,6 +60,26 @@ def test_json_means_the_same(file: Path, tmp_path: Path) -> None:
     other = tmp_path / "sources.json"
     other.write_text(json.dumps(tomllib.loads(TOML)))
     assert sources_file.read(str(other), VARIABLES) == sources_file.read(str(file), VARIABLES)
+
+
+@pytest.mark.parametrize("begin", ["", "\n# ours\n"])
+def test_the_variable_may_hold_what_would_be_in_the_file(
+    file: Path, begin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tomllib
+
+    wanted = sources_file.read(str(file), VARIABLES)
+    assert sources_file.read(begin + TOML, VARIABLES) == wanted
+    assert sources_file.read(begin.replace("# ours", "") + json.dumps(tomllib.loads(TOML)), VARIABLES) == wanted
+    monkeypatch.setenv("TILERY_SOURCES_FILE", '{"sources": [{"url": "https://a.example/", "query": "sig=t0p"}]}')
+    settings_.get.cache_clear()
+    assert {row.value for row in rows() if row.variable == "TILERY_SOURCES_FILE"} == {"********"}
+    assert "t0p" not in repr(Settings(_env_file=None))
+    settings_.get.cache_clear()
+    for wrong in ('{"sources": "t0p"', "[[sources]]\nurl = t0p", '{"sources": [{"url": "s3://a/", "t0p": 1}]}'):
+        with pytest.raises(WrongVariables) as caught:
+            sources_file.read(wrong, VARIABLES)
+        assert "t0p'" not in str(caught.value)
 
 
 def test_the_longest_address_counts_and_all_are_listed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,8 +151,10 @@ def test_no_secret_is_printed(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TILERY_SOURCES_FILE", str(file))
     settings = Settings(_env_file=None)
+    settings_.get.cache_clear()
     printed = f"{settings!r} {engine_options(settings)!r} {rows()!r}"
-    assert str(file) in printed
+    assert next(row.value for row in rows() if row.variable == "TILERY_SOURCES_FILE") == str(file)
+    settings_.get.cache_clear()
     assert "t0p" not in printed
 
 
