@@ -52,17 +52,10 @@ def _row(variable: Variable, value: Any, file: dict[str, str]) -> Row:
     return Row(
         variable=ours,
         fallbacks=tuple(dict.fromkeys(name for name in others if name != ours)),
-        value=_text(value, secret=variable.secret or (variable.field == "sources_file" and _is_whole_file(value))),
+        value=_text(value, secret=variable.secret or settings.is_whole_file(variable.field, value)),
         origin=origin,
         explanation=" ".join(cleandoc(variable.explanation).split()),
     )
-
-
-def _is_whole_file(value: str | None) -> bool:
-    """Return whether the variable holds the sources themselves, which have keys in them."""
-    from app.config.sources_file import is_text  # it needs the library, which the stacks have not
-
-    return value is not None and is_text(value)
 
 
 def _text(value: Any, *, secret: bool) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import cache
 from ipaddress import ip_network
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
@@ -39,9 +39,9 @@ class Settings(EnvironmentSettings):
 
     # What may be read
     sources: CommaList = shared.SOURCES.field()
-    sources_file: str | None = Field(None, repr=False, validation_alias=_names("SOURCES_FILE"))
+    sources_file: str | None = Field(None, validation_alias=_names("SOURCES_FILE"))
     """Path of a file (TOML or JSON) of further sources, each with how it is reached: region, endpoint, requester pays,
-    keys or role for S3; request headers or a signature for https. See ``docs/sources.md``."""
+    keys or role for S3; request headers or a signature for https; or what would be in it. See ``docs/sources.md``."""
     catalog: str | None = shared.CATALOG.field()
     tile_store: str | None = Field(None, validation_alias=_names("TILE_STORE"))
     """Where finished tiles of layers are kept: a directory or ``s3://bucket/tiles/``. Not set: in memory only."""
@@ -260,6 +260,10 @@ class Settings(EnvironmentSettings):
             return "all" if self.log_format == "json" else "failed"
         return self.log_requests
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Return what is printed: no secrets."""
+        return [(name, "…" if is_whole_file(name or "", value) else value) for name, value in super().__repr_args__()]
+
     def _wrong_together(self) -> dict[str, str]:
         """Return what settings say together that cannot be, by the variable to change."""
         problems = {}
@@ -280,6 +284,13 @@ class Settings(EnvironmentSettings):
             except WrongVariables as error:
                 problems |= error.problems
         return problems
+
+
+def is_whole_file(field: str, value: Any) -> bool:
+    """Return whether a setting that mostly names a file holds what would be in it, keys and all."""
+    from app.config.sources_file import is_text  # it needs the library, which the stacks have not
+
+    return field == "sources_file" and value is not None and is_text(value)
 
 
 @cache
