@@ -12,7 +12,6 @@ from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
-from app.serving import coverage
 from app.serving.encoded import Encoded
 from app.serving.requests import (
     FeatureRequest,
@@ -27,6 +26,7 @@ from tilery.engine import Engine
 from tilery.errors import UpstreamError
 from tilery.geo.raster import Crs, Grid, Raster
 from tilery.limits import answer_size, memory
+from tilery.reading import coverage
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader, Touched
 from tilery.reading.source import Source

@@ -100,7 +100,7 @@ def through(engine: Engine, source: Source, read: Callable[[Verbs], _T]) -> _T:
 def open_(name: Any, engine: Engine | None) -> OpenRaster | None:
     """Open the raster of that name in an engine. None: rio-tiler has to read it."""
     try:
-        source = raster(_located(os.fspath(name)))
+        source = raster(located(os.fspath(name)))
         engine = engine or default_engine()
         if engine.sidecars is not None and engine.sidecars(source.location) and _is_described_beside(source.location):
             return None
@@ -128,7 +128,7 @@ def _is_described_beside(location: Location) -> bool:
     return any(map(Path.exists, found)) or any(map(Path.is_symlink, links))
 
 
-def _located(name: str) -> Location:
+def located(name: str) -> Location:
     """Return where the source is. Whoever calls a library names its sources: the policy is made of the name."""
     parts = urlsplit(name)
     if parts.scheme in ("s3", "http", "https") and parts.netloc:

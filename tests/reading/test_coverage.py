@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.serving import coverage
 from tilery.geo.crs import WEB_MERCATOR
 from tilery.geo.raster import Bounds, Raster
-from tilery.reading import drawing
+from tilery.reading import coverage, drawing
 from tilery.reading.geometry import Shape
 
 WIDTH, HEIGHT = 7, 5
