@@ -30,10 +30,11 @@ serve: $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO)) ## a map in the brows
 	test -n "$${RASTERS:-}" || export TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}"; \
 	exec $(RUN) -m app serve "$$@"
 
-test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made ## every test; TESTS="…" chooses
+test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .venv-notebooks/.made ## every test; TESTS="…" chooses
 	$(RUN) -m pytest $(or $(TESTS),-n 2)
 	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 	$(if $(TESTS),,.venv-chart/bin/python -m pytest --confcutdir=tests/chart tests/chart)
+	$(if $(TESTS),,.venv-notebooks/bin/python -m pytest --confcutdir=tests/notebooks tests/notebooks)
 
 coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
 	$(RUN) -m pytest -n 2 --cov --cov-report=term $(TESTS)
@@ -66,7 +67,7 @@ lock: ## work the locks out again, from requirements/*.in and package.json
 	npm install --package-lock-only --no-audit --no-fund
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
+	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .venv-notebooks .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 

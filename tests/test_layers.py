@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tilery.engine": {"tilery"},
     "tilery.rio_tiler": {"tilery"},
+    "tilery.notebook": {"tilery"},
     "app.config": {"tilery"},
     "app.observing": {"app.config", "tilery"},
     "app.process": {"app.config", "app.observing", "tilery"},
@@ -50,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.api": {"app.config", "app.observing", "app.process", "app.serving", "tilery"},
 }
 """What each package may import beside itself; `tilery` alone stands for all that is in it."""
-TOP = {"app.main", "app.cli", "app.__main__", "app.commands", "app.aws_lambda", "app.lambda_handler"}
+TOP = {"app.main", "app.cli", "app.__main__", "app.commands", "app.aws_lambda", "app.lambda_handler", "app.notebook"}
 """They put the parts together and may import everything."""
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 OURS = {"app", "tilery", "cdk", "tests", "bench"}
 LISTS = {
     "app": ("service.in", "lambda.in", "lambda-image.in"),
-    "tilery": ("service.in", "search.in"),
+    "tilery": ("service.in", "search.in", "notebooks.in"),
     "cdk": ("cdk.in",),
 }
 """Where the packages of each folder are declared."""
@@ -26,6 +26,7 @@ ELSEWHERE = {
     "cdk_nag": "cdk-nag",
     "constructs": "constructs",
     "mangum": "mangum",
+    "xarray": "xarray",
     "snapshot_restore_py": "snapshot-restore-py",
 }
 """Packages by what is imported of them, of those that need not be where the tests run."""
@@ -66,7 +67,17 @@ def test_an_extra_is_what_its_list_adds(extra: str) -> None:
     assert set(project["optional-dependencies"][extra]) == declared(f"{extra}.in") - declared("service.in")
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-cdk.txt", "requirements/lambda.txt"])
+def test_the_extra_for_notebooks_is_tested_by_its_own_list() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = set(project["optional-dependencies"]["notebook"])
+    assert extra == {"xarray"}
+    assert extra <= declared("notebooks.in")
+    assert not extra & declared("service.in")
+
+
+@pytest.mark.parametrize(
+    "lock", ["requirements.txt", "requirements-cdk.txt", "requirements/lambda.txt", "requirements/notebooks.txt"]
+)
 def test_locks_have_hashes_and_no_addresses(lock: str) -> None:
     text = (ROOT / lock).read_text()
     pins = re.findall(r"^[\w.-]+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
