@@ -34,7 +34,7 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.transform import from_bounds
 
-from bench import processes, servers
+from bench import health, processes, servers
 from bench.processes import Group
 from tilery.geo import mercator
 
@@ -220,18 +220,6 @@ def client(port: int, mix: Mix, seen: Seen, until: float) -> None:
     connection.close()
 
 
-def watch_health(port: int, seen: Seen, until: float) -> None:
-    """Ask for ``/healthz`` several times a second, on a connection of its own each time as balancers do."""
-    while time.monotonic() < until:
-        began = time.perf_counter()
-        try:
-            servers.get(port, "/healthz", 10)
-            seen.health.append(time.perf_counter() - began)
-        except OSError as problem:
-            seen.failures.append(f"/healthz: {problem!r}")
-        time.sleep(0.2)
-
-
 def watch_memory(pid: int, seen: Seen, until: float) -> None:
     """Look at the memory of all its processes."""
     began = time.monotonic()
@@ -288,16 +276,18 @@ def soak(seconds: float, clients: int) -> bool:
         environment |= {"LOG_LEVEL": "warning"}
         with servers.running("tilery", workers=1, group=group, environment=environment) as running:
             until = time.monotonic() + seconds
+            asking = health.start(running.port, seconds)
             threads = [
                 threading.Thread(target=client, args=(running.port, Mix(folder, store, rasters, seed), seen, until))
                 for seed in range(clients)
             ]
-            threads.append(threading.Thread(target=watch_health, args=(running.port, seen, until)))
             threads.append(threading.Thread(target=watch_memory, args=(running.pid, seen, until)))
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
+            answers = health.end(asking)
+            seen.health, seen.failures = answers.seconds, [*seen.failures, *answers.failures]
             killed = group.killed() if group else None
     return report(seen, seconds, means, killed or 0)
 
