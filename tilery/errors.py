@@ -29,6 +29,8 @@
     ├── CatalogError                500 catalog_error         (a store of layers or tiles)
     │   ├── BrokenDocument          500 broken_document       (not JSON, or not a layer's)
     │   ├── Conflict                409 conflict              (somebody else wrote in between)
+    │   │   ├── PreconditionFailed  412 precondition_failed   (it is another one than the caller knows)
+    │   │   └── PreconditionNeeded  428 precondition_required (the caller does not say which one he knows)
     │   └── StoreFull               507 store_full
     ├── DeadlineExceeded            504 deadline_exceeded
     └── Busy                        503 busy                  (comes with Retry-After)
@@ -267,6 +269,20 @@ class Conflict(CatalogError):
 
     code = "conflict"
     status = 409
+
+
+class PreconditionFailed(Conflict):
+    """What is to be changed is another one by now than the one that the caller knows; nothing was written."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class PreconditionNeeded(Conflict):
+    """The caller does not say which one he means to change; nothing was written."""
+
+    code = "precondition_required"
+    status = 428
 
 
 class StoreFull(CatalogError):

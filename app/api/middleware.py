@@ -21,7 +21,7 @@ from app.api import links, problems
 from app.api.operation import FastRoute
 from app.api.receiving import Incoming
 from app.api.sending import PIECE, in_pieces
-from app.api.tokens import Tokens
+from app.api.tokens import TOKENS, Tokens
 from app.config.settings import Settings
 from app.observing import redaction, request
 from app.observing.logs import RequestLog
@@ -66,7 +66,7 @@ class RequestMiddleware:
         self.memory = memory
         self._settings = settings
         self._cors = _Cors(settings)
-        self._tokens = Tokens(settings)
+        self.tokens = Tokens(settings)
         log = RequestLog(settings.logged_requests, settings.log_format)
         self.reports = Reports(metrics or Metrics(), log, links.Links(settings).client)
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
@@ -110,10 +110,10 @@ class RequestMiddleware:
             if preflight is not None:
                 await preflight(scope, receive, send)
                 return
-        if self._tokens.needed and not _OPEN.fullmatch(scope["path"]):
+        if self.tokens.needed and not _OPEN.fullmatch(scope["path"]):
             authorization = headers.get(b"authorization")
-            if not self._tokens.admits(scope, authorization):
-                await self._tokens.refuse(scope, authorization)
+            if not self.tokens.admits(scope, authorization):
+                await self.tokens.refuse(scope, authorization)
         with deadline.limit(self._settings.deadline):
             await self.app(scope, receive, send)
 
@@ -156,7 +156,7 @@ class RequestMiddleware:
         """
         if scope["method"] != "GET" or status >= 400 or scope["path"] in _HEALTH:
             return (b"cache-control", b"no-store")
-        own = (self._tokens.needed and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
+        own = (self.tokens.needed and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
         return self._private if own else self._cacheable
 
 
@@ -198,6 +198,7 @@ class _RequestState:
         self.scope["state"] = {
             **scope.get("state", {}),
             "request_id": self.request_id,
+            TOKENS: middleware.tokens,
             "prefix": scope.get("root_path", ""),
         }
         self.record = RequestRecord(

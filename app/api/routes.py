@@ -21,6 +21,7 @@ from app.api import (
     collections,
     colormaps,
     health,
+    layer_editing,
     ogc,
     openapi,
     openapi_pages,
@@ -74,6 +75,8 @@ def _operations(context: AppContext) -> list[Operation[Any]]:
         operations += sources.OPERATIONS
     for family in context.families:
         operations += verbs.operations(family)
+    if context.settings.admin_token and context.catalog is not None:
+        operations += layer_editing.OPERATIONS
     return [
         *health.OPERATIONS,
         *operations,

@@ -26,6 +26,8 @@ logger = logging.getLogger("tilery.request")
 
 Scope = Mapping[str, Any]
 
+TOKENS = "tokens"
+"""In the state of a request: what knows the tokens."""
 FIRST = 0.1
 """Seconds that the first wrong token waits for its answer; each further one waits twice as long."""
 LONGEST = 2.0
@@ -52,6 +54,7 @@ class Tokens:
     ) -> None:
         """Let through who has the settings' token; without one, everybody."""
         self._token = settings.access_token.encode() if settings.access_token else None
+        self._admin = settings.admin_token.encode() if settings.admin_token else None
         self._links = Links(settings)
         # a function of AWS Lambda that waits is paid for, and answers nobody else
         self._longest = 0.0 if settings_.environment("AWS_LAMBDA_FUNCTION_NAME") else LONGEST
@@ -67,9 +70,18 @@ class Tokens:
 
     def admits(self, scope: Scope, authorization: bytes | None) -> bool:
         """True when the request carries the token."""
-        return self._token is None or hmac.compare_digest(_given(scope, authorization), self._token)
+        if self._token is None or hmac.compare_digest(_given(scope, authorization), self._token):
+            return True
+        return self.admits_admin(authorization)
 
-    async def refuse(self, scope: Scope, authorization: bytes | None) -> None:
+    def admits_admin(self, authorization: bytes | None) -> bool:
+        """True when the request carries the admin token in its header; addresses are written down in many places."""
+        given = _bearer(authorization)
+        return self._admin is not None and given is not None and hmac.compare_digest(given, self._admin)
+
+    async def refuse(
+        self, scope: Scope, authorization: bytes | None, detail: str = "The access token is missing or wrong."
+    ) -> None:
         """Refuse a request that does not carry the token, in a while if it carries another one.
 
         Raises:
@@ -94,7 +106,7 @@ class Tokens:
                 await self._sleep(min(FIRST * 2 ** min(count - 1, 16), self._longest))
             finally:
                 self._waiting -= 1
-        raise Unauthorized("The access token is missing or wrong.")
+        raise Unauthorized(detail)
 
     def _count(self, address: str) -> int:
         """How many wrong tokens an address sent lately, this one among them."""
@@ -109,12 +121,20 @@ class Tokens:
 
 def _given(scope: Scope, authorization: bytes | None) -> bytes:
     """The token that a request carries, empty where it carries none."""
-    if authorization is not None and authorization[:7].lower() == b"bearer ":
-        return authorization[7:].strip()
+    bearer = _bearer(authorization)
+    if bearer is not None:
+        return bearer
     query: bytes = scope["query_string"]
     if b"access_token=" in query:
         return dict(parse_qsl(query.decode("latin-1"))).get("access_token", "").encode()
     return b""
+
+
+def _bearer(authorization: bytes | None) -> bytes | None:
+    """The token of an Authorization header."""
+    if authorization is not None and authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip()
+    return None
 
 
 def _network(address: str) -> str:

@@ -143,6 +143,7 @@ def _need_fitting(store: Store, layer_id: str, name: str, parameters: dict[str, 
     Raises:
         RequestError: it cannot; nothing was changed.
     """
+    from app.api.families.layer_styles import bands_of, check
     from app.api.params.merging import over
     from tilery.catalog import document
     from tilery.catalog.catalog import Catalog
@@ -150,9 +151,9 @@ def _need_fitting(store: Store, layer_id: str, name: str, parameters: dict[str, 
     layer = Catalog(store).get(layer_id)
     app, query = styles.context(store.address), document.query(parameters)
     try:
-        bands = styles.bands_of(app, layer)
+        bands = bands_of(app, layer)
     except TileryError as error:
         click.echo(f"Warning: the style was not checked against the raster: {error.detail}", err=True)
-        styles.check(app, query, None)
+        check(app, query, None)
         return
-    styles.check(app, query if name == "default" else over(query, layer.render), bands)
+    check(app, query if name == "default" else over(query, layer.render), bands)

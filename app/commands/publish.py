@@ -155,10 +155,11 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
 
 def _check_of(render: dict[str, Any]) -> Callable[[PublishPlan], None]:
     """What checks that parameters fit the raster; that they are parameters at all is checked here and now."""
+    from app.api.families.layer_styles import check
     from tilery.catalog import document
 
     app = styles.context()
-    styles.check(app, document.query(render), None)
+    check(app, document.query(render), None)
     return partial(styles.check_planned, app, render)
 
 

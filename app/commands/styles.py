@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from app.api.families.layer_styles import Bands, bands_of, check
 from tilery.errors import TileryError
 
 if TYPE_CHECKING:
     from app.api.context import AppContext
     from tilery.catalog.layer import Layer
     from tilery.publishing.plan import PublishPlan
-
-__all__ = ["bands_of", "check", "check_planned", "context", "misfits"]
 
 
 def context(catalog: str | None = None) -> AppContext:
@@ -36,6 +33,7 @@ def check_planned(app: AppContext, render: Mapping[str, Any], plan: PublishPlan)
     Raises:
         RequestError: they do not.
     """
+    from app.api.families.layer_styles import Bands, check
     from tilery.catalog import document
     from tilery.publishing import default_display
 
@@ -54,6 +52,7 @@ def check_planned(app: AppContext, render: Mapping[str, Any], plan: PublishPlan)
 
 def misfits(app: AppContext, layer: Layer) -> Iterator[tuple[str, TileryError]]:
     """Names of a layer's styles that make no picture of its raster, and why; ``default`` is what it has without one."""
+    from app.api.families.layer_styles import bands_of, check
     from app.api.params.merging import over
 
     try:

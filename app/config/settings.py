@@ -92,6 +92,10 @@ class Settings(EnvironmentSettings):
     )
     """``Cache-Control`` of every successful answer to GET and HEAD; errors are never cacheable."""
     access_token: str | None = shared.ACCESS_TOKEN.field()
+    admin_token: str | None = Field(None, min_length=16, repr=False, validation_alias=_names("ADMIN_TOKEN"))
+    """Secret of those who may add, change and remove layers (``POST /layers``, ``PUT /layers/{id}``, …), as
+    ``Authorization: Bearer``; at least 16 characters. It opens everything else too. Not set: nobody may, and there are
+    no such routes."""
     default_attribution: str | None = Field(
         None, validation_alias=_names("DEFAULT_ATTRIBUTION", "TITILER_DEFAULT_ATTRIBUTION")
     )

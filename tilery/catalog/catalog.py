@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -87,6 +88,19 @@ class Catalog:
     def address(self) -> str:
         """Where the layers are; the policy for their sources has to let it through."""
         return self._store.address
+
+    @property
+    def store(self) -> Store:
+        """Where the documents are, to be written to; tell `changed` afterwards."""
+        return self._store
+
+    def changed(self, layer_id: str) -> None:
+        """Look at a layer again before it is served next; other processes find out when they look at it."""
+        with self._lock:
+            if (cached := self._cache.get(layer_id)) is not None:
+                cached.checked = -math.inf
+            self._listed = None if self._listed is None else -math.inf
+            self._pages.clear()
 
     def reach(self) -> None:
         """Check that the store of the layers can be asked. Reads no document.

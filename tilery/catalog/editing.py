@@ -9,10 +9,22 @@ from urllib.parse import parse_qsl
 
 from tilery.catalog import document, ids
 from tilery.catalog.catalog import DOCUMENT
-from tilery.errors import BrokenDocument, Conflict, InvalidParameter, LayerNotFound, NotFound
+from tilery.errors import (
+    BrokenDocument,
+    Conflict,
+    InvalidParameter,
+    LayerNotFound,
+    NotFound,
+    PreconditionFailed,
+)
 from tilery.storage.objects import Store
 
 _TRIES = 5
+_REMOVED = {"format": 1 << 30, "removed": True}
+"""A document for the moment between a layer and none: of a format that nobody reads, so that the last one is served."""
+
+Holds = Callable[[str], bool]
+"""Says of a document's version whether it is the one that the caller means to change."""
 
 
 def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
@@ -37,34 +49,43 @@ def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
     return found, blob.version
 
 
-def edit(store: Store, layer_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """The document after a change, written only over the one that was changed.
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes another document of one, which it leaves alone."""
+
+
+def edit(store: Store, layer_id: str, change: Change) -> dict[str, Any]:
+    """The document after a change, written only over the one that was changed; see `edited`."""
+    return edited(store, layer_id, change)[0]
+
+
+def edited(store: Store, layer_id: str, change: Change, *, holds: Holds = lambda _: True) -> tuple[dict[str, Any], str]:
+    """The document after a change and its version, written only over the one that was changed.
 
     Raises:
         LayerNotFound, BrokenDocument: as `read`; or the change would break the document.
+        PreconditionFailed: it does not hold what the caller says of the version.
         Conflict: others change it all the time.
     """
     for _ in range(_TRIES):
         before, version = read(store, layer_id)
+        if not holds(version):
+            raise _another()
         after = change(before)
         body = document.encode(after)
         document.parse(layer_id, body, version=version, folder=f"{store.address}{layer_id}/")
         try:
-            store.write(
-                f"{layer_id}/{DOCUMENT}",
-                body,
-                media_type="application/json",
-                cache_control="no-cache",
-                expected=version,
-            )
+            return after, _write(store, layer_id, body, version)
         except Conflict:
             continue
-        return after
     raise Conflict("The layer's document is being changed by somebody else all the time; try again.")
 
 
-def add(store: Store, layer_id: str, written: Mapping[str, Any], *, replace: bool = False) -> None:
-    """Write the document of a layer.
+def _another() -> PreconditionFailed:
+    return PreconditionFailed("The layer was changed by somebody else meanwhile. Read it again.", parameter="If-Match")
+
+
+def add(store: Store, layer_id: str, written: Mapping[str, Any], *, replace: bool = False) -> str:
+    """Write the document of a layer; return its version.
 
     Raises:
         BrokenDocument: it is none.
@@ -73,15 +94,15 @@ def add(store: Store, layer_id: str, written: Mapping[str, Any], *, replace: boo
     body = document.encode(written)
     document.parse(layer_id, body, version="new", folder=f"{store.address}{layer_id}/")
     try:
-        store.write(
-            f"{layer_id}/{DOCUMENT}",
-            body,
-            media_type="application/json",
-            cache_control="no-cache",
-            expected="any" if replace else "new",
-        )
+        return _write(store, layer_id, body, "any" if replace else "new")
     except Conflict:
         raise Conflict(f"There is a layer {layer_id} already; --replace takes its place.", parameter="layer") from None
+
+
+def _write(store: Store, layer_id: str, body: bytes, expected: str) -> str:
+    return store.write(
+        f"{layer_id}/{DOCUMENT}", body, media_type="application/json", cache_control="no-cache", expected=expected
+    )
 
 
 def files(store: Store, layer_id: str) -> list[str]:
@@ -97,12 +118,24 @@ def files(store: Store, layer_id: str) -> list[str]:
     return sorted(keys, key=lambda key: key != first)
 
 
-def remove(store: Store, layer_id: str) -> int:
+def remove(store: Store, layer_id: str, *, holds: Holds | None = None) -> int:
     """Number of files that were removed: the document first, so that nobody meets a layer with half of its files.
+
+    With ``holds`` only the document that it holds for: it is written over first, which a store does on that condition,
+    and none removes.
 
     Raises:
         LayerNotFound: there is nothing under that id.
+        PreconditionFailed: it does not hold what the caller says of the version.
     """
+    if holds is not None:
+        version = read(store, layer_id)[1]
+        if not holds(version):
+            raise _another()
+        try:
+            _write(store, layer_id, document.encode(_REMOVED), version)
+        except Conflict:
+            raise _another() from None
     keys = files(store, layer_id)
     for key in keys:
         store.remove(key)
@@ -113,12 +146,7 @@ def set_style(
     store: Store, layer_id: str, name: str, render: Mapping[str, Any], title: str | None = None
 ) -> dict[str, Any]:
     """The document with a style added or replaced."""
-
-    def change(found: dict[str, Any]) -> dict[str, Any]:
-        style = {"render": dict(render)} | ({"title": title} if title else {})
-        return found | {"styles": {**_styles(found), name: style}}
-
-    return edit(store, layer_id, change)
+    return edit(store, layer_id, with_style(name, render, title))
 
 
 def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
@@ -127,6 +155,21 @@ def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
     Raises:
         InvalidParameter: it has none of that name.
     """
+    return edit(store, layer_id, without_style(name))
+
+
+def with_style(name: str, render: Mapping[str, Any], title: str | None = None) -> Change:
+    """The change that adds a style or replaces it."""
+
+    def change(found: dict[str, Any]) -> dict[str, Any]:
+        style = {"render": dict(render)} | ({"title": title} if title else {})
+        return found | {"styles": {**_styles(found), name: style}}
+
+    return change
+
+
+def without_style(name: str) -> Change:
+    """The change that takes a style away; it raises InvalidParameter where there is none of that name."""
 
     def change(found: dict[str, Any]) -> dict[str, Any]:
         styles = _styles(found)
@@ -134,7 +177,12 @@ def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
             raise InvalidParameter(f"The layer has no style '{name}'.", parameter="style")
         return found | {"styles": styles}
 
-    return edit(store, layer_id, change)
+    return change
+
+
+def with_render(render: Mapping[str, Any]) -> Change:
+    """The change of the parameters for requests that give none."""
+    return lambda found: found | {"render": dict(render)}
 
 
 def _styles(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +194,7 @@ def _styles(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def set_render(store: Store, layer_id: str, render: Mapping[str, Any]) -> dict[str, Any]:
     """The document with other parameters for requests that give none."""
-    return edit(store, layer_id, lambda found: found | {"render": dict(render)})
+    return edit(store, layer_id, with_render(render))
 
 
 def render_of(text: str) -> dict[str, Any]:

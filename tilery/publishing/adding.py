@@ -40,7 +40,7 @@ def document(
     kind: str | None = None,
     **given: str | None,
 ) -> Json:
-    """Return the document of a layer.
+    """Return the document of a layer, as `described` does with an engine of its own.
 
     Args:
         layer_id: its id.
@@ -52,35 +52,60 @@ def document(
         given: ``name``, ``description``, ``attribution``.
 
     Raises:
-        SourceRefused: the service may not read it.
-        SourceError, UpstreamError: it cannot be opened.
-        InvalidParameter: no asset of an Item is named.
+        SourceRefused, SourceError, UpstreamError, InvalidParameter: as `described`.
     """
     if "://" not in address:
         address = os.path.abspath(Path(address).expanduser())  # noqa: PTH100  links stay as they are written
     with Engine(EngineOptions(stores=stores, policy=Policy.from_sources(list(sources)))) as engine:
-        location = engine.locate(address)
-        for one in [kind] if kind else _kinds(address):
-            try:
-                with engine.open(_source(one, location, render)) as reader:
-                    if one == "stac" and not render.get("assets"):
-                        raise _nameless(reader)
-                    facts = _facts(reader)
-            except NotARaster:
-                if one == "mosaic" and kind is None:
-                    continue
-                raise
-            return {
-                "tilejson": "3.0.0",
-                "format": FORMAT,
-                "id": layer_id,
-                "name": given.get("name") or layer_id,
-                **{key: value for key, value in given.items() if key != "name" and value is not None},
-                "kind": one,
-                "source": address,
-                **facts,
-                "render": dict(render),
-            }
+        return described(engine, layer_id, address, render=render, kind=kind, **given)
+
+
+def described(
+    engine: Engine,
+    layer_id: str,
+    address: str,
+    *,
+    render: Mapping[str, Any],
+    kind: str | None = None,
+    **given: str | None,
+) -> Json:
+    """Return the document of a layer.
+
+    Args:
+        engine: opens the source; its policy says what may be one.
+        layer_id: its id.
+        address: of the source.
+        render: parameters for requests that give none; of an Item with its ``assets``.
+        kind: ``raster``, ``mosaic`` or ``stac``. None: what it turns out to be.
+        given: ``name``, ``description``, ``attribution``.
+
+    Raises:
+        SourceRefused: the service may not read it.
+        SourceError, UpstreamError: it cannot be opened.
+        InvalidParameter: no asset of an Item is named.
+    """
+    location = engine.locate(address)
+    for one in [kind] if kind else _kinds(address):
+        try:
+            with engine.open(_source(one, location, render)) as reader:
+                if one == "stac" and not render.get("assets"):
+                    raise _nameless(reader)
+                facts = _facts(reader)
+        except NotARaster:
+            if one == "mosaic" and kind is None:
+                continue
+            raise
+        return {
+            "tilejson": "3.0.0",
+            "format": FORMAT,
+            "id": layer_id,
+            "name": given.get("name") or layer_id,
+            **{key: value for key, value in given.items() if key != "name" and value is not None},
+            "kind": one,
+            "source": address,
+            **facts,
+            "render": dict(render),
+        }
     raise NotARaster("It is neither a raster nor a mosaic nor a STAC Item.")
 
 

@@ -345,3 +345,9 @@ def style(values: Values) -> str | None:
     """The name of one of the layer's styles."""
     found: str | None = values.get("style")
     return found
+
+
+def is_checked(values: Values) -> bool:
+    """True where render parameters are held against the raster."""
+    found: bool = values["check"]
+    return found

@@ -18,7 +18,8 @@ class Parameter:
     name: str
     kind: Kind
     description: str
-    where: Literal["query", "path"] = "query"
+    where: Literal["query", "path", "header"] = "query"
+    """``header``: for the document alone; the route reads it by itself."""
     default: Any = None
     implied: Any = None
     """What counts where it is not given and has no default: one that the document tells in words, as TiTiler's does."""
