@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_spec_validator import validate
 from starlette.testclient import TestClient
 
 from tests.support import rasters, service
@@ -295,7 +294,6 @@ def test_an_item_of_stac_becomes_a_layer(plain: TestClient, folder: Path) -> Non
 
 def test_the_description_of_the_api_has_them(plain: TestClient) -> None:
     document = plain.get("/openapi.json").json()
-    validate(document)
     for method, path in CHANGES:
         template = path.replace("two", "{layer}").replace("styles/a", "styles/{style}")
         operation = document["paths"][template][method.lower()]
