@@ -18,7 +18,7 @@ RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r pag
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web
-RUN node web/build.mjs
+RUN node web/tools/main.mjs
 
 # Python packages, exactly those of the lock file, without what a running service never opens
 FROM base AS packages

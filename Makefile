@@ -39,11 +39,12 @@ test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .v
 coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
 	$(RUN) -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
-lint: $(VENV)/.develop .venv-cdk/.made ## ruff and mypy --strict
+lint: $(VENV)/.develop .venv-cdk/.made node_modules/.made ## ruff, mypy --strict, and the pages' types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m mypy --python-executable .venv-cdk/bin/python --cache-dir .mypy_cache/cdk cdk $(wildcard tests/cdk/*.py)
+	npm run --silent types
 
 bench: $(VENV)/.develop .peer/.made .bench/demo/.made ## our speed against TiTiler's; CASES="pan-png held", QUICK=1, BENCH="--write --rounds 5"
 	$(RUN) -m bench $(if $(CASES),--cases "$(CASES)") $(if $(QUICK),--quick) $(BENCH)
@@ -110,13 +111,13 @@ $(VENV)/.develop: requirements/dev.txt $(VENV)/.service
 	$(PIP) install --require-hashes --no-deps --target .bench/demo -r requirements/demo.txt
 	@touch $@
 
-# Scripts and styles of the pages, copied from npm packages.
+# Scripts and styles of the pages: from npm packages and from web/.
 node_modules/.made: package.json package-lock.json
 	@command -v npm >/dev/null || { echo 'npm was not found; Node 22 or newer brings it.' >&2; exit 1; }
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(PAGES): node_modules/.made $(wildcard web/*)
+$(PAGES): node_modules/.made $(shell find web -type f)
 	npm run --silent build
 	@touch $@
 

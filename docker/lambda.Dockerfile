@@ -23,7 +23,7 @@ RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r pag
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web
-RUN node web/build.mjs
+RUN node web/tools/main.mjs
 
 # Packages of the image
 FROM base AS packages

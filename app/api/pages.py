@@ -92,7 +92,7 @@ def page(
             service=settings.name,
             version=__version__,
             files=settings.lists_sources,
-            data={"root": way, **(data or {})},
+            data={"root": way, "basemap": _basemap(settings), **(data or {})},
             **context,
         )
     )
@@ -117,7 +117,8 @@ def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
     # Where tiles come by another address than the page, the page must be allowed to fetch them there.
     redirects = settings.tile_store is not None and settings.tile_store_mode == "redirect"
     store = settings.tile_store_url if redirects or settings.tile_store_first else None
-    for elsewhere in dict.fromkeys(map(_origin, (settings.public_url, store))):
+    basemap = _basemap(settings).get("url")
+    for elsewhere in dict.fromkeys(map(_origin, (settings.public_url, store, basemap))):
         if elsewhere:
             for name in ("img-src", "connect-src"):
                 directives[name] = f"{directives[name]} {elsewhere}"
@@ -131,6 +132,15 @@ def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
         "Referrer-Policy": "same-origin",
         "Vary": "Accept",
     }
+
+
+def _basemap(settings: Settings) -> dict[str, str | None]:
+    """What the pages' maps show beside rasters: its kind, and for the operator's own its address and credits."""
+    chosen = settings.basemap
+    if chosen in ("world", "none"):
+        return {"kind": chosen}
+    kind = "tiles" if "{z}" in chosen else "style"
+    return {"kind": kind, "url": chosen, "attribution": settings.basemap_attribution}
 
 
 def _origin(address: str | None) -> str | None:

@@ -2,7 +2,8 @@
 
 ``/static/{version}/{name}``: the version is a hash of all the files together, so that a browser may keep each of them
 for ever and scripts can import each other by relative names. The list of files is made once; nothing else can be asked
-for. Files of npm packages are in ``static/vendor``, put there by ``web/build.mjs`` with compressed copies beside them.
+for. What ``npm run build`` makes is in ``static/vendor``: npm packages, and the pages' scripts from ``web/``, with
+compressed copies beside them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ FOLDER = Path(__file__).parent / "static"
 _FOREVER = "public, max-age=31536000, immutable"
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
 """By preference: smaller first."""
-_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css"}
+_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".css": "text/css",
+    ".json": "application/json",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +72,7 @@ def address(name: str) -> str:
 
 
 def exists(name: str) -> bool:
-    """True when there is such a file: those of npm packages are there only after ``npm run build``."""
+    """True when there is such a file: those in ``vendor`` are there only after ``npm run build``."""
     return name in listed().paths
 
 

@@ -26,6 +26,8 @@ _FRAME_ANCESTOR = re.compile(r"'?self'?|\*|(?:https?://)?(?:\*\.)?[A-Za-z0-9.-]+
 _NUMERIC = re.compile(r"[0-9a-fA-F:.]*(?:[.:]|/)[0-9a-fA-F:./]*")
 """What is meant as an address or a network and not as a name."""
 _ADDRESS = re.compile(r"https?://[^/?#\s]+[^?#\s]*", re.IGNORECASE)
+_BASEMAP = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?/[^\s#]*")
+"""A host by name, without a user: it is written into the policy of the pages."""
 
 
 def _names(name: str, *fallbacks: str) -> AliasChoices:
@@ -96,6 +98,12 @@ class Settings(EnvironmentSettings):
     """Secret of those who may add, change and remove layers (``POST /layers``, ``PUT /layers/{id}``, …), as
     ``Authorization: Bearer``; at least 16 characters. It opens everything else too. Not set: nobody may, and there are
     no such routes."""
+    basemap: str = Field("world", validation_alias=_names("BASEMAP"))
+    """What the maps of our pages show beside rasters: ``world``, Natural Earth's coasts, borders and names, which need
+    no internet; ``none``; the address of a MapLibre style, as ``https://maps.example.com/style.json``; or that of
+    tiles, as ``https://maps.example.com/{z}/{x}/{y}.png``. Pages may then ask that one host."""
+    basemap_attribution: str | None = Field(None, validation_alias=_names("BASEMAP_ATTRIBUTION"))
+    """Credit line of basemap tiles; a style has its own."""
     default_attribution: str | None = Field(
         None, validation_alias=_names("DEFAULT_ATTRIBUTION", "TITILER_DEFAULT_ATTRIBUTION")
     )
@@ -228,6 +236,16 @@ class Settings(EnvironmentSettings):
         if not _ADDRESS.fullmatch(value):
             raise ValueError("it is an address that begins with https:// or http://")
         return value.rstrip("/")
+
+    @field_validator("basemap")
+    @classmethod
+    def _basemap(cls, value: str) -> str:
+        """Return ``world``, ``none``, or an address that can stand in a policy of pages; nothing is ``world``."""
+        if value in ("", "world", "none"):
+            return value or "world"
+        if not _BASEMAP.fullmatch(value):
+            raise ValueError("it is 'world', 'none', or an address of a style or of tiles that begins with https://")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -142,6 +142,23 @@ def test_a_public_address_may_be_asked_from_the_pages() -> None:
     assert "script-src 'self';" in policy
 
 
+@pytest.mark.parametrize(
+    ("basemap", "kind"),
+    [
+        ("https://maps.example.com/styles/light.json?key=a%20b", "style"),
+        ("https://maps.example.com/{z}/{x}/{y}.png", "tiles"),
+    ],
+)
+def test_the_pages_may_ask_the_one_host_of_the_operators_basemap(basemap: str, kind: str) -> None:
+    with service.client(basemap=basemap, basemap_attribution="Us") as client:
+        answer = client.get("/map")
+    policy = dict(part.strip().split(" ", maxsplit=1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["connect-src"] == "'self' https://maps.example.com"
+    assert policy["img-src"] == "'self' data: blob: https://maps.example.com"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert json.loads(Page(answer.text).data)["basemap"] == {"kind": kind, "url": basemap, "attribution": "Us"}
+
+
 def test_the_map_of_a_raster_says_what_leaflet_needs(client: TestClient, folder: Path) -> None:
     query = f"url={folder}/image.tif&rescale=0,255&minzoom=3&access_token=t"
     data = json.loads(Page(client.get(f"/cog/UPSArcticWGS84Quad/map.html?{query}").text).data)
@@ -178,11 +195,11 @@ def test_every_even_set_can_be_told_to_the_browser(name: str) -> None:
 
 
 def test_a_static_file_is_kept_for_ever_under_its_version(client: TestClient) -> None:
-    answer = client.get("/" + static_files.address("common.js"))
+    answer = client.get("/" + static_files.address("tilery.css"))
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["content-type"].startswith("text/css")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    other = client.get("/static/000000000000/common.js")
+    other = client.get("/static/000000000000/tilery.css")
     assert other.content == answer.content
     assert other.headers["cache-control"] == "no-cache"
 

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -32,6 +33,7 @@ class Site:
 
     address: str
     rasters: Path
+    catalog: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Seen:
     pixels: Any
     """RGB, shape (rows, columns, 3), as the window showed it at the end."""
     failed: list[tuple[int, str]]
+    requests: list[str]
+    """Addresses, in the order in which they were asked for."""
 
 
 Visit = Callable[..., Seen]
@@ -67,7 +71,7 @@ def _missing() -> str | None:
         return "Chromium is not installed: apt-get install chromium"
     if shutil.which("node") is None or not (ROOT / "node_modules" / "playwright-core").is_dir():
         return "playwright-core is not installed: npm ci"
-    if not (ROOT / "app" / "api" / "static" / "vendor" / "maplibre-gl").is_dir():
+    if not (ROOT / "app" / "api" / "static" / "vendor" / "pages").is_dir():
         return "the pages' scripts are not built: npm run build"
     return None
 
@@ -119,20 +123,38 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     rasters.write(
         data / "polar.tif", np.full((1, 128, 128), 200, dtype=np.uint8), crs="EPSG:5041", bounds=(0, 0, 4e6, 4e6)
     )
+    gray = np.full((3, 64, 64), 200, dtype=np.uint8)
+    rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
+    rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))
     catalog = folder / "catalog"
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})
+    # without the world, whose lines and names would lie over the colours
+    with _served(catalog, data, TILERY_BASEMAP="none") as address:
+        yield Site(address=address, rasters=data, catalog=catalog)
+
+
+@pytest.fixture(scope="session")
+def world(site: Site) -> Iterator[Site]:
+    """The same rasters with the basemap that there is without a setting."""
+    with _served(site.catalog, site.rasters) as address:
+        yield replace(site, address=address)
+
+
+@contextmanager
+def _served(catalog: Path, data: Path, **more: str) -> Iterator[str]:
+    """A server of these rasters; gives its address."""
     port = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TILERY_", "TITILER_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--log-level", "warning"],
         cwd=ROOT,
-        env=environ | {"TILERY_CATALOG": str(catalog), "TILERY_SOURCES": f"{data}/"},
+        env=environ | {"TILERY_CATALOG": str(catalog), "TILERY_SOURCES": f"{data}/"} | more,
     )
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(address, process)
-        yield Site(address=address, rasters=data)
+        yield address
     finally:
         process.terminate()
         process.wait(30)
@@ -183,12 +205,23 @@ def chromium(site: Site) -> Iterator[Callable[[Any], Any]]:
 def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
     """Open a page, do some steps, and look: no complaint, and nothing asked of anybody else."""
 
-    def go(path: str, *steps: tuple[Any, ...], width: int = 800, height: int = 480, allowed: int | None = None) -> Seen:
+    def go(
+        path: str,
+        *steps: tuple[Any, ...],
+        width: int = 800,
+        height: int = 480,
+        allowed: int | None = None,
+        at: Site = site,
+        dark: bool = False,
+        webgl: bool = True,
+    ) -> Seen:
         picture = tmp_path / "seen.png"
         order = {
-            "url": site.address + path,
+            "url": at.address + path,
             "width": width,
             "height": height,
+            "dark": dark,
+            "webgl": webgl,
             "steps": steps,
             "screenshot": str(picture),
         }
@@ -199,6 +232,6 @@ def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
         assert [text for text in report["errors"] if not (allowed and f"status of {allowed}" in text)] == []
         with Image.open(picture) as image:
             pixels = np.asarray(image.convert("RGB")).astype(int)
-        return Seen(results=report["results"], pixels=pixels, failed=report["failed"])
+        return Seen(results=report["results"], pixels=pixels, failed=report["failed"], requests=report["requests"])
 
     return go

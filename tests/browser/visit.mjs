@@ -1,8 +1,8 @@
 // Opens pages in Chromium as a user would and says what happened. One browser serves all visits.
 //
-// In, a line a visit on standard input: {"url", "width", "height", "steps", "screenshot"}
-// Out, a line a report: {"errors", "elsewhere", "failed", "results"}: what the console and the page complained of, requests
-// to other origins, answers of 400 and more, and what the steps returned.
+// In, a line a visit on standard input: {"url", "width", "height", "dark", "webgl", "steps", "screenshot"}
+// Out, a line a report: {"errors", "elsewhere", "failed", "requests", "results"}: what the console and the page complained of,
+// requests to other origins, answers of 400 and more, all requests, and what the steps returned.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -48,16 +48,18 @@ const verbs = {
   screenshot: (page, [path]) => page.screenshot({ path }),
 };
 
-async function visit({ url, width, height, steps = [], screenshot }) {
-  const report = { errors: [], elsewhere: [], failed: [], results: [] };
-  const context = await browser.newContext({ viewport: { width, height } });
+async function visit({ url, width, height, dark, webgl, steps = [], screenshot }) {
+  const report = { errors: [], elsewhere: [], failed: [], requests: [], results: [] };
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
   const page = await context.newPage();
+  if (!webgl) await page.addInitScript(() => (HTMLCanvasElement.prototype.getContext = () => null));
   page.on("console", (message) => {
     if (message.type() === "error") report.errors.push(message.text());
   });
   page.on("pageerror", (error) => report.errors.push(String(error.stack ?? error)));
   page.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());
+    report.requests.push(request.url());
     if (!["data:", "blob:"].includes(protocol) && origin !== new URL(url).origin) report.elsewhere.push(request.url());
   });
   page.on("response", (response) => {

@@ -103,6 +103,9 @@ def test_what_the_system_refuses_to_look_for_is_a_problem_and_no_trace(tmp_path:
     [
         ("public_url", "tiles.example.com"),
         ("public_url", "https://"),
+        ("basemap", "osm"),
+        ("basemap", "ftp://maps.example.com/style.json"),
+        ("basemap", "https://maps.example.com; script-src */style.json"),
         ("tile_store_url", "s3://bucket/tiles"),
         ("s3_endpoint", "127.0.0.1:9000"),
         ("allowed_hosts", "https://tiles.example.com"),
@@ -121,6 +124,8 @@ def test_addresses_that_are_none(field: str, value: str) -> None:
     ("field", "value"),
     [
         ("public_url", "https://tiles.example.com/maps"),
+        ("basemap", "none"),
+        ("basemap", "https://maps.example.com:8443/{z}/{x}/{y}.png?key=a"),
         ("s3_endpoint", "http://127.0.0.1:9000"),
         ("allowed_hosts", "*.example.com,tiles.example.com:8443,[::1]:8000"),
         ("trusted_proxies", "*"),

@@ -63,7 +63,7 @@ def test_it_has_all_of_both_packages_and_nothing_else(wheel: Path) -> None:
         "app/api/templates/map.html",
         "app/api/templates/wmts.xml",
         "app/api/static/tilery.css",
-        "app/api/static/viewer.js",
+        "app/api/static/vendor/pages/viewer.js",
         "app/py.typed",
         "tilery/py.typed",
     } <= names

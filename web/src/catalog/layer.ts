@@ -1,0 +1,63 @@
+// Layers of the catalog, as the server lists them, and what of them is on the map.
+import type { Bounds } from "../geo";
+import { type Params, address, json, template } from "../page";
+
+interface Style {
+  readonly name: string;
+  readonly title?: string;
+}
+
+export interface Layer {
+  readonly id: string;
+  readonly name?: string;
+  readonly bounds: Bounds;
+  readonly center?: readonly number[];
+  readonly minzoom: number;
+  readonly maxzoom: number;
+  readonly attribution?: string;
+  readonly styles?: readonly (Style | string)[];
+}
+
+export interface LayerState {
+  readonly layer: Layer;
+  /** Where it is; TileJSON cannot say so of what crosses the antimeridian. */
+  bounds: Bounds;
+  on: boolean;
+  opacity: number;
+  style: string;
+}
+
+export const nameOf = (layer: Layer): string => layer.name ?? layer.id;
+
+/** [name, title] of a layer's styles. */
+export const stylesOf = ({ styles = [] }: Layer): [string, string][] =>
+  styles.map((style) => (typeof style === "string" ? [style, style] : [style.name, style.title ?? style.name]));
+
+export const styleParams = ({ style }: LayerState): Params => (style ? [["style", style]] : []);
+
+/** Tiles of 512 pixels: a quarter of the requests, and sharp on every screen. */
+export const tilesOf = (state: LayerState): string =>
+  template(`${encodeURIComponent(state.layer.id)}/{z}/{x}/{y}@2x.webp`, styleParams(state));
+
+export function previewOf(state: LayerState, [west, south, east, north]: Bounds): string {
+  const box = [west, south, east, north].map((value) => value.toFixed(6)).join(",");
+  const params: Params = [...styleParams(state), ["dst_crs", "epsg:3857"], ["max_size", 512]];
+  return address(`layers/${state.layer.id}/bbox/${box}.webp`, params);
+}
+
+/** The first page of the list, behind those that are wanted and on no first page. */
+export async function listed(wanted: readonly string[]): Promise<Layer[]> {
+  const { layers } = await json<{ layers: Layer[] }>("layers");
+  const there = new Set(layers.map((layer) => layer.id));
+  const missing = wanted.filter((id) => id && !there.has(id)).slice(0, 20);
+  const found = await Promise.allSettled(missing.map((id) => json<Layer>(encodeURIComponent(id))));
+  return [...found.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])), ...layers];
+}
+
+/** Where a layer is. One whose middle is not that of its bounds crosses the antimeridian: its facts say where. */
+export async function boundsOf({ id, bounds, center }: Layer): Promise<Bounds> {
+  const [west, , east] = bounds;
+  if (east - west < 360 || !center || Math.abs(center[0] ?? 0) < 1e-6) return bounds;
+  const { bbox } = await json<{ bbox?: Bounds }>(`layers/${id}/info.geojson`);
+  return bbox ?? bounds;
+}

@@ -1,0 +1,181 @@
+// The map of the catalog: every layer can be switched on, faded, styled and asked for its values.
+import type { Map as MapLibreMap, MapMouseEvent } from "maplibre-gl";
+import { by, credits, element, note, say } from "../dom";
+import { createMap, hasWebGL, type Library } from "../map/create";
+import { onFailure } from "../map/failures";
+import { fitTo } from "../map/fit";
+import { followPosition } from "../map/position";
+import { addRaster, hasRaster, removeRaster, setOpacity } from "../map/raster";
+import { ofPoint, type PointAnswer, valueTable } from "../map/values";
+import { address, dataOf, json, messageOf, Problem } from "../page";
+import { remember, wishes, type Wish } from "./address";
+import { clock } from "./clock";
+import { boundsOf, type Layer, type LayerState, listed, nameOf, previewOf, styleParams, tilesOf } from "./layer";
+import { row } from "./rows";
+
+const { layer: only } = dataOf<{ layer?: string }>();
+
+/** What the address asks for, or the page itself; null where neither says anything. */
+const wanted = (): Wish[] | null => wishes() ?? (only ? [{ id: only, style: "", opacity: 1 }] : null);
+
+function statesOf(layers: readonly Layer[]): LayerState[] {
+  const first = layers[0] && { id: layers[0].id, style: "", opacity: 1 };
+  const on = new Map((wanted() ?? (first ? [first] : [])).map((wish) => [wish.id, wish]));
+  return layers.map((layer) => {
+    const wish = on.get(layer.id);
+    const { bounds } = layer;
+    return { layer, bounds, on: wish !== undefined, opacity: wish?.opacity ?? 1, style: wish?.style ?? "" };
+  });
+}
+
+function show(map: MapLibreMap, states: readonly LayerState[], state: LayerState): void {
+  const { layer, bounds, opacity } = state;
+  if (!state.on) return removeRaster(map, layer.id);
+  if (hasRaster(map, layer.id)) return;
+  const above = states.slice(states.indexOf(state) + 1).find((other) => hasRaster(map, other.layer.id));
+  const raster = {
+    id: layer.id,
+    bounds,
+    minzoom: layer.minzoom,
+    maxzoom: layer.maxzoom,
+    tiles: tilesOf(state),
+    tileSize: window.devicePixelRatio > 1.25 ? 256 : 512,
+    attribution: credits(layer.attribution),
+    opacity,
+    preview: (box: LayerState["bounds"]) => previewOf(state, box),
+  };
+  addRaster(map, raster, above?.layer.id);
+}
+
+/** A popup with the values of every layer that is on. */
+async function ask(map: MapLibreMap, lib: Library, states: readonly LayerState[], { lngLat }: MapMouseEvent): Promise<void> {
+  const { lng, lat } = lngLat.wrap();
+  const popup = new lib.Popup().setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
+  const asked = states.filter((state) => state.on);
+  const at = `${lng.toFixed(6)},${lat.toFixed(6)}`;
+  const found = await Promise.allSettled(
+    asked.map((state) => json<PointAnswer>(`layers/${state.layer.id}/point/${at}`, styleParams(state))),
+  );
+  const parts = found.flatMap((answer, index) => {
+    const state = asked[index];
+    const title = element("h3", {}, state ? nameOf(state.layer) : "");
+    if (answer.status === "fulfilled") return [title, ...ofPoint(answer.value).map(valueTable)];
+    const outside = answer.reason instanceof Problem && answer.reason.status === 404;
+    return outside ? [] : [title, element("p", {}, messageOf(answer.reason))];
+  });
+  popup.setDOMContent(
+    element(
+      "div",
+      { className: "values" },
+      element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`),
+      ...(parts.length ? parts : [element("p", {}, "No layer has anything here.")]),
+    ),
+  );
+}
+
+function foldable(): void {
+  const button = by("fold");
+  const drawer = by("drawer");
+  const fold = (closed: boolean): void => {
+    drawer.classList.toggle("closed", closed);
+    button.textContent = closed ? "Layers" : "Hide";
+    button.setAttribute("aria-expanded", String(!closed));
+  };
+  button.addEventListener("click", () => fold(!drawer.classList.contains("closed")));
+  fold(window.innerWidth < 600);
+}
+
+/** The zoom at which the globe fills most of the window. */
+const wholeEarth = (): number => Math.log2((Math.min(window.innerHeight, window.innerWidth) * 0.86) / 144);
+
+async function start(): Promise<void> {
+  foldable();
+  const asked = wanted();
+  const layersToCome = listed(asked?.map(({ id }) => id) ?? []);
+  if (!hasWebGL()) return withoutWebGL(await layersToCome, asked);
+  const placed = new URLSearchParams(location.hash.slice(1)).has("map");
+  const made = createMap({ hash: "map", center: [12, 24], zoom: wholeEarth() });
+  const layers = await layersToCome;
+  if (!layers.length) empty();
+  const states = statesOf(layers);
+  const places = Promise.allSettled(states.filter(({ on }) => on).map(locate));
+  const { map, lib, dress } = await made;
+  await places;
+  map.setProjection({ type: "globe" });
+  map.addControl(new lib.GlobeControl(), "top-right");
+  map.addControl(new lib.FullscreenControl(), "top-right");
+  followPosition(map);
+  clock();
+  onFailure(map, note);
+  const rows = list(map, states);
+  states.forEach((state) => show(map, states, state));
+  const fitted = states.find(({ on }) => on);
+  if (!placed && fitted && (asked || !isWorld(fitted))) fitTo(map, fitted.bounds, fitted.layer.minzoom);
+  dress();
+  map.on("click", (event) => void ask(map, lib, states, event));
+  window.addEventListener("popstate", () => {
+    apply(wanted(), states);
+    states.forEach((state) => {
+      removeRaster(map, state.layer.id);
+      show(map, states, state);
+    });
+    rows.forEach(({ refresh }) => refresh());
+  });
+  document.documentElement.dataset.ready = "yes";
+}
+
+const isWorld = ({ bounds: [west, , east] }: LayerState): boolean => east - west > 300;
+
+async function locate(state: LayerState): Promise<void> {
+  state.bounds = await boundsOf(state.layer);
+}
+
+function apply(wish: Wish[] | null, states: readonly LayerState[]): void {
+  for (const state of states) {
+    const found = wish?.find(({ id }) => id === state.layer.id);
+    state.on = found !== undefined || (wish == null && state === states[0]);
+    state.style = found?.style ?? "";
+    state.opacity = found?.opacity ?? 1;
+  }
+}
+
+function list(map: MapLibreMap, states: readonly LayerState[]): { refresh: () => void }[] {
+  const located = async (state: LayerState): Promise<void> => {
+    await locate(state).catch(() => undefined);
+    show(map, states, state);
+  };
+  const rows = states.map((state) =>
+    row(state, {
+      toggled: () => {
+        void located(state);
+        remember(states, true);
+      },
+      faded: () => {
+        setOpacity(map, state.layer.id, state.opacity);
+        remember(states);
+      },
+      styled: () => {
+        removeRaster(map, state.layer.id);
+        show(map, states, state);
+        remember(states, true);
+      },
+      zoomTo: () => fitTo(map, state.bounds, state.layer.minzoom, { duration: 800 }),
+    }),
+  );
+  by("layers").replaceChildren(...rows.map(({ item }) => item));
+  return rows;
+}
+
+function empty(): void {
+  const words = "The catalog is empty. “tilery publish image.tif” puts a layer into it.";
+  by("layers").replaceChildren(element("li", { className: "more" }, words));
+}
+
+/** Without WebGL the page of one layer that needs none takes over. */
+function withoutWebGL(layers: readonly Layer[], asked: readonly Wish[] | null): void {
+  const id = asked?.[0]?.id ?? layers[0]?.id;
+  if (!id) return say("The catalog is empty.");
+  location.replace(`${address(`layers/${id}/WebMercatorQuad/map.html`)}#no-webgl`);
+}
+
+start().catch((error: unknown) => say(messageOf(error)));

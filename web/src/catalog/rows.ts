@@ -1,0 +1,86 @@
+// The list of layers beside the map.
+import { element } from "../dom";
+import { address } from "../page";
+import { type LayerState, nameOf, stylesOf } from "./layer";
+
+export interface Actions {
+  toggled(state: LayerState): void;
+  faded(state: LayerState): void;
+  styled(state: LayerState): void;
+  zoomTo(state: LayerState): void;
+}
+
+/** An entry of the list. Its `refresh` writes down what has become of the state elsewhere. */
+export function row(state: LayerState, actions: Actions): { item: HTMLLIElement; refresh: () => void } {
+  const { layer } = state;
+  const box = element("input", { type: "checkbox" });
+  const opacity = element("input", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "0.05",
+    ariaLabel: `Opacity of ${nameOf(layer)}`,
+  });
+  const style = styleField(state);
+  const zoom = element("button", { type: "button", className: "quiet small" }, "Zoom to it");
+  const more = element(
+    "div",
+    { className: "more" },
+    element("label", { className: "line" }, "Opacity", opacity),
+    style && element("label", { className: "line" }, "Style", style),
+    element(
+      "div",
+      { className: "links" },
+      zoom,
+      element("a", { href: address(layer.id) }, "TileJSON"),
+      element("a", { href: address(`layers/${layer.id}/viewer`) }, "Viewer"),
+    ),
+  );
+  const refresh = (): void => {
+    box.checked = state.on;
+    more.hidden = !state.on;
+    opacity.value = String(state.opacity);
+    if (style) style.value = state.style;
+  };
+  box.addEventListener("change", () => {
+    state.on = box.checked;
+    more.hidden = !state.on;
+    actions.toggled(state);
+  });
+  opacity.addEventListener("input", () => {
+    state.opacity = Number(opacity.value);
+    actions.faded(state);
+  });
+  style?.addEventListener("change", () => {
+    state.style = style.value;
+    actions.styled(state);
+  });
+  zoom.addEventListener("click", () => actions.zoomTo(state));
+  refresh();
+  const about = element("span", { className: "about" }, `zoom ${layer.minzoom} – ${layer.maxzoom}`);
+  const title = element("span", {}, element("span", { className: "name" }, nameOf(layer)), about);
+  const head = element("label", { className: "head" }, box, thumbnail(state), title);
+  return { item: element("li", {}, head, more), refresh };
+}
+
+function thumbnail({ layer }: LayerState): HTMLImageElement {
+  const thumb = element("img", {
+    className: "thumb",
+    src: address(`layers/${layer.id}/preview.webp`, [["max_size", 128]]),
+    alt: "",
+    loading: "lazy",
+  });
+  thumb.addEventListener("error", () => thumb.classList.add("broken"));
+  return thumb;
+}
+
+function styleField({ layer }: LayerState): HTMLSelectElement | null {
+  const styles = stylesOf(layer);
+  if (!styles.length) return null;
+  return element(
+    "select",
+    { ariaLabel: `Style of ${nameOf(layer)}` },
+    element("option", { value: "" }, "default"),
+    ...styles.map(([name, title]) => element("option", { value: name }, title)),
+  );
+}

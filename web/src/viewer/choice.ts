@@ -1,0 +1,123 @@
+// How a raster is shown, as the controls and the page's address have it, and in the words of the API.
+import type { Params } from "../page";
+
+export type Mode = "one" | "rgb" | "expression";
+export type Range = [number, number];
+export type Parameters = Readonly<Record<string, string>>;
+
+export interface Choice {
+  url: string;
+  assets: string[];
+  mode: Mode;
+  bands: number[];
+  expression: string;
+  ranges: Range[] | null;
+  colormap: string;
+  /** A colormap given as JSON, which the controls leave as it is. */
+  ownColormap: string;
+  resampling: string;
+  format: string;
+  nodata: string;
+  algorithm: string;
+  /** Those of the algorithm that are not at their defaults. */
+  parameters: Parameters;
+  /** Pixels beyond each tile's edge that the algorithm looks at. */
+  buffer: string;
+  colorFormula: string;
+  unscale: boolean;
+  opacity: number;
+}
+
+/** What one raster's look begins with. */
+export const untouched = (): Omit<Choice, "url" | "assets" | "format" | "opacity"> => ({
+  mode: "one",
+  bands: [1],
+  expression: "",
+  ranges: null,
+  colormap: "",
+  ownColormap: "",
+  resampling: "",
+  nodata: "",
+  algorithm: "",
+  parameters: {},
+  buffer: "",
+  colorFormula: "",
+  unscale: false,
+});
+
+/** The choice that an address asks for. `looks` is false where it says nothing of how the raster looks. */
+export function recalled(given: URLSearchParams): { choice: Choice; looks: boolean } {
+  const bands = given.getAll("bidx").map(Number).filter((band) => Number.isInteger(band) && band > 0);
+  const expression = given.get("expression") ?? "";
+  const ranges = given.getAll("rescale").map((text) => text.split(",").map(Number) as Range);
+  const opacity = Number(new URLSearchParams(location.hash.slice(1)).get("opacity") ?? 1);
+  const choice: Choice = {
+    ...untouched(),
+    url: given.get("url") ?? "",
+    assets: given.getAll("assets"),
+    ranges: ranges.length ? ranges : null,
+    colormap: given.get("colormap_name") ?? "",
+    ownColormap: given.get("colormap") ?? "",
+    resampling: given.get("resampling") ?? "",
+    format: given.get("format") ?? "",
+    nodata: given.get("nodata") ?? "",
+    algorithm: given.get("algorithm") ?? "",
+    parameters: parametersIn(given.get("algorithm_params")),
+    colorFormula: given.get("color_formula") ?? "",
+    unscale: given.get("unscale") === "true",
+    opacity: opacity >= 0 && opacity <= 1 ? opacity : 1,
+  };
+  if (bands.length) {
+    choice.bands = bands.slice(0, bands.length >= 3 ? 3 : bands.length);
+    choice.mode = bands.length >= 3 ? "rgb" : "one";
+  }
+  if (expression) Object.assign(choice, { mode: "expression", expression });
+  return { choice, looks: Boolean(bands.length || expression || choice.algorithm) };
+}
+
+function parametersIn(text: string | null): Parameters {
+  try {
+    const found = JSON.parse(text ?? "{}") as Record<string, unknown>;
+    return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, String(value)]));
+  } catch {
+    return {};
+  }
+}
+
+/** What names the raster in a request: nothing where the path does. */
+export const sourceParams = ({ url, assets }: Choice): Params => [
+  ...(url ? [["url", url] as const] : []),
+  ...assets.map((asset) => ["assets", asset] as const),
+];
+
+/** How the raster is read. */
+export const readingParams = (choice: Choice): Params => [
+  ...(choice.mode === "expression" ? [] : choice.bands.map((band) => ["bidx", band] as const)),
+  ["expression", choice.mode === "expression" ? choice.expression : ""],
+  ["nodata", choice.nodata],
+  ["unscale", choice.unscale ? "true" : ""],
+];
+
+/** What an algorithm makes of the values. */
+export function algorithmParams({ algorithm, parameters, buffer }: Choice): Params {
+  if (!algorithm) return [];
+  const numbers = Object.entries(parameters).map(([name, value]) => [name, Number.isNaN(Number(value)) ? value : Number(value)]);
+  return [
+    ["algorithm", algorithm],
+    ["algorithm_params", numbers.length ? JSON.stringify(Object.fromEntries(numbers)) : ""],
+    ["buffer", buffer],
+  ];
+}
+
+/** Everything that decides how tiles look. `coloured` is false where a colormap has nothing to colour. */
+export const renderingParams = (choice: Choice, coloured: boolean): Params => [
+  ...sourceParams(choice),
+  ...readingParams(choice),
+  ...algorithmParams(choice),
+  ...(choice.ranges ?? []).map(([low, high]) => ["rescale", `${low},${high}`] as const),
+  ["color_formula", choice.colorFormula],
+  ["colormap_name", coloured && !choice.ownColormap ? choice.colormap : ""],
+  ["colormap", coloured ? choice.ownColormap : ""],
+  ["resampling", choice.resampling],
+  ["reproject", choice.resampling],
+];

@@ -1,0 +1,330 @@
+// The viewer: open a raster, decide how its bands become a picture, share it.
+//
+// What is shown is kept in one object, `choice`. Every control writes into it and calls `apply`; from it come the tiles'
+// address, the links and the page's own address, which can be kept and sent to somebody.
+import type { MapMouseEvent } from "maplibre-gl";
+import { by, credits, element, say } from "../dom";
+import type { Bounds } from "../geo";
+import { createMap, hasWebGL, keepInHash, type Made } from "../map/create";
+import { onFailure } from "../map/failures";
+import { fitTo } from "../map/fit";
+import { followPosition } from "../map/position";
+import { addRaster, removeRaster, setOpacity } from "../map/raster";
+import { ofPoint, type PointAnswer, valueTable } from "../map/values";
+import { address, dataOf, json, messageOf, type Params, template } from "../page";
+import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
+import { algorithmParams, type Choice, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
+import { colormapPicker } from "./colormaps";
+import { busy, fail, fill, fillBands, listen } from "./controls";
+import { facts } from "./facts";
+import { firstLook, plainPicture } from "./first-look";
+import { histogram, rangeFields } from "./histogram";
+import { bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
+import { measure, NotOnMap, open, type Opened, type Statistics } from "./raster";
+import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
+
+const { base, needs_url: needsUrl } = dataOf<{ base: string; needs_url: boolean }>();
+const ID = "raster";
+
+const first = recalled(new URLSearchParams(location.search));
+const choice: Choice = first.choice;
+if (!needsUrl) choice.url = "";
+
+let opened: Opened | null = null;
+let found: Algorithm | null = null;
+let statistics: Statistics = {};
+let running = new AbortController();
+let forget = (): void => undefined;
+let mapOf: Promise<Made> | null = null;
+
+const graph = histogram(
+  () => writeRanges(),
+  () => apply(true),
+);
+const showColormap = colormapPicker(
+  () => (opened && hasPalette(choice, opened.info) ? "the raster's own" : "gray"),
+  (name) => {
+    choice.colormap = name;
+    choice.ownColormap = "";
+    apply(true);
+  },
+);
+
+const rendering = (): Params => renderingParams(choice, isColoured(choice, found));
+
+/** Begins anew, and gives up what is under way. */
+function anew(): AbortSignal {
+  running.abort();
+  running = new AbortController();
+  return running.signal;
+}
+
+/** Opens the raster that the choice names; `looks` says that the choice says how it looks, too. */
+async function openRaster(looks: boolean, placed: boolean): Promise<void> {
+  const signal = anew();
+  fail(null);
+  busy("Opening…");
+  forget();
+  try {
+    opened = await open(base, sourceParams(choice), choice.assets, signal);
+    const { info, tilejson } = opened;
+    const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap } = choice;
+    if (!looks) Object.assign(choice, firstChoice(info), { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap });
+    if (choice.ranges && choice.ranges.length !== 1 && choice.mode !== "rgb") choice.ranges = choice.ranges.slice(0, 1);
+    facts(info, tilejson);
+    for (const id of ["controls", "results"]) by(id).hidden = false;
+    by("hint").hidden = true;
+    if (choice.algorithm || wantsStretch(choice, info, null)) await prepare(signal);
+    else void prepare(signal).then(refresh, (error: unknown) => fail(messageOf(error)));
+    refresh();
+    const away = placed ? () => undefined : firstLook(opened.bounds, tilejson.minzoom, preview);
+    forget = away;
+    const { map } = await (mapOf ??= makeMap());
+    if (signal.aborted) return;
+    if (!placed) fitTo(map, opened.bounds, tilejson.minzoom);
+    apply(false);
+    map.once("idle", away);
+  } catch (error) {
+    if (signal.aborted) return;
+    for (const id of ["controls", "results"]) by(id).hidden = true;
+    fail(messageOf(error));
+    if (error instanceof NotOnMap) withoutPlace(error);
+  } finally {
+    if (!signal.aborted) busy(null);
+  }
+}
+
+/** Shows what there is of a raster that has no place on the map. */
+function withoutPlace({ info }: NotOnMap): void {
+  opened = null;
+  facts(info, null);
+  by("results").hidden = false;
+  by("share").hidden = true;
+  forget = plainPicture(address(`${base}/preview.png`, [...sourceParams(choice), ["max_size", 1024]]));
+}
+
+/** Learns what the choice needs to be shown: the algorithm, how values are spread, and how they are stretched. */
+async function prepare(signal: AbortSignal): Promise<void> {
+  if (!opened) return;
+  const { info } = opened;
+  found = choice.algorithm ? await algorithm(choice.algorithm) : null;
+  choice.buffer = found ? bufferOf(found, choice.parameters) : "";
+  if (found?.inputs.nbands === 1 && choice.mode === "rgb") choice.mode = "one";
+  if (found && wantsSmooth(found) && !choice.resampling) choice.resampling = "bilinear";
+  if (choice.mode !== "expression") choice.bands = bandsFor(choice, info, found);
+  if (choice.mode === "expression" && !choice.expression) return;
+  statistics = await measure(base, [...sourceParams(choice), ...readingParams(choice), ...algorithmParams(choice)], signal);
+  if (choice.ranges == null && wantsStretch(choice, info, found)) {
+    choice.ranges = stretched(found?.outputs.min ? "all" : "percentiles", statistics, found);
+  }
+}
+
+/** Writes the choice into the form. */
+function refresh(): void {
+  if (!opened) return;
+  const { info } = opened;
+  fill(choice, info, found);
+  fillBands(choice, info, () => void revalue());
+  fillParameters(found, choice.parameters, (next) => {
+    choice.parameters = next;
+    void revalue();
+  });
+  showColormap(choice.ownColormap ? "" : choice.colormap);
+  writeRanges();
+  graph.draw(statistics, choice.ranges);
+}
+
+function writeRanges(): void {
+  const labels = choice.mode === "rgb" ? ["Red", "Green", "Blue"] : ["Range"];
+  rangeFields(choice.ranges, labels, () => {
+    graph.draw(statistics, choice.ranges);
+    apply(true);
+  });
+}
+
+/** Other values are shown: measures and stretches anew. */
+async function revalue(): Promise<void> {
+  const signal = anew();
+  fail(null);
+  try {
+    choice.ranges = null;
+    await prepare(signal);
+    refresh();
+    apply(true);
+  } catch (error) {
+    if (!signal.aborted) fail(messageOf(error));
+  }
+}
+
+const preview = ([west, south, east, north]: Bounds): string => {
+  const box = [west, south, east, north].map((value) => value.toFixed(7)).join(",");
+  const suffix = choice.format && choice.format !== "jpg" ? choice.format : "png";
+  return address(`${base}/bbox/${box}.${suffix}`, [...rendering(), ["dst_crs", "epsg:3857"], ["max_size", 768]]);
+};
+
+/** Puts the choice on the map, into the links and into the page's address; `push` makes a step to go back to. */
+function apply(push: boolean): void {
+  if (!opened) return;
+  const { tilejson, bounds } = opened;
+  const suffix = choice.format ? `.${choice.format}` : "";
+  const tiles = template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}${suffix}`, [...rendering(), ["tilesize", 512]]);
+  shareNow();
+  keepAddress(push);
+  void mapOf?.then((made) => {
+    const { map } = made;
+    removeRaster(map, ID);
+    addRaster(map, {
+      id: ID,
+      bounds,
+      minzoom: tilejson.minzoom,
+      maxzoom: tilejson.maxzoom,
+      tiles,
+      tileSize: window.devicePixelRatio > 1.25 ? 256 : 512,
+      attribution: credits(tilejson.attribution),
+      opacity: choice.opacity,
+      preview,
+    });
+    shareMap(made);
+  });
+}
+
+function keepAddress(push: boolean): void {
+  const given = new URLSearchParams(location.search);
+  const query = new URLSearchParams();
+  for (const [name, value] of [...rendering(), ["format", choice.format] as const]) {
+    if (name !== "buffer" && name !== "reproject" && value !== "" && value != null) query.append(name, String(value));
+  }
+  const token = given.get("access_token");
+  if (token) query.set("access_token", token);
+  const whole = `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`;
+  if (`${location.pathname}${location.search}${location.hash}` === whole) return;
+  if (push) history.pushState(null, "", whole);
+  else history.replaceState(null, "", whole);
+}
+
+async function makeMap(): Promise<Made> {
+  const made = await createMap({ center: [10, 25], zoom: 1.4, hash: "map" });
+  const { map } = made;
+  followPosition(map);
+  onFailure(map, fail);
+  map.on("click", (event) => void ask(made, event));
+  map.on("moveend", () => shareMap(made));
+  made.dress();
+  return made;
+}
+
+/** What is shown, as the links have it; null before there is a raster. */
+const shown = (): Shown | null =>
+  opened && {
+    base,
+    source: sourceParams(choice),
+    reading: readingParams(choice),
+    rendering: rendering(),
+    format: choice.format,
+  };
+
+function shareNow(): void {
+  const now = shown();
+  if (now) share(now, by<HTMLSelectElement>("snippet-kind").value);
+}
+
+function shareMap({ map }: Made): void {
+  const now = shown();
+  if (!now) return;
+  const view = map.getBounds();
+  shareView(now, [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()]);
+}
+
+/** The values at a point, in a popup. */
+async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void> {
+  if (!opened) return;
+  const { lng, lat } = lngLat.wrap();
+  const popup = new lib.Popup().setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
+  const where = element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`);
+  const content = element("div", { className: "values" }, where);
+  try {
+    const path = `${base}/point/${lng.toFixed(6)},${lat.toFixed(6)}`;
+    const answer = await json<PointAnswer>(path, [...sourceParams(choice), ...readingParams(choice)]);
+    content.append(...ofPoint(answer).map(valueTable));
+  } catch (error) {
+    content.append(element("p", {}, messageOf(error)));
+  }
+  popup.setDOMContent(content);
+}
+
+function listenToForm(): void {
+  listen(choice, {
+    opened: (url) => {
+      Object.assign(choice, untouched(), { url, assets: [] });
+      found = null;
+      void openRaster(false, false);
+    },
+    values: () => void revalue(),
+    look: () => apply(true),
+    mode: (mode) => {
+      choice.mode = mode;
+      choice.bands = mode === "rgb" ? [1, 2, 3] : [choice.bands[0] ?? 1];
+      if (mode === "expression" && !choice.expression) {
+        choice.expression = opened && opened.info.count > 1 ? "(b2-b1)/(b2+b1)" : "b1*2";
+      }
+      refresh();
+      void revalue();
+    },
+    faded: (opacity) => {
+      void mapOf?.then(({ map }) => setOpacity(map, ID, opacity));
+      keepInHash("opacity", opacity < 1 ? String(opacity) : null);
+    },
+  });
+  for (const how of ["percentiles", "all", "none"] as const satisfies readonly Stretch[]) {
+    by(`stretch-${how}`).addEventListener("click", () => {
+      choice.ranges = stretched(how, statistics, found);
+      refresh();
+      apply(true);
+    });
+  }
+  const kinds = by<HTMLSelectElement>("snippet-kind");
+  kinds.append(...snippetKinds.map((kind) => element("option", {}, kind)));
+  kinds.addEventListener("change", shareNow);
+  copyButtons();
+}
+
+/** Back and forward: what the address says is shown again. */
+function goBack(): void {
+  const { choice: kept, looks } = recalled(new URLSearchParams(location.search));
+  const other = kept.url !== choice.url && needsUrl;
+  Object.assign(choice, kept, needsUrl ? {} : { url: "" });
+  if (other || !opened) return void openRaster(looks, false);
+  const signal = anew();
+  prepare(signal).then(
+    () => {
+      refresh();
+      apply(false);
+    },
+    (error: unknown) => !signal.aborted && fail(messageOf(error)),
+  );
+}
+
+async function start(): Promise<void> {
+  by<HTMLInputElement>("url").value = choice.url;
+  by("open").hidden = !needsUrl;
+  listenToForm();
+  const wanted = !needsUrl || choice.url !== "";
+  if (!hasWebGL()) return withoutWebGL(wanted);
+  const placed = new URLSearchParams(location.hash.slice(1)).has("map");
+  const opening = wanted ? openRaster(first.looks, placed) : Promise.resolve();
+  mapOf ??= makeMap();
+  window.addEventListener("popstate", goBack);
+  await Promise.all([opening, mapOf, fillAlgorithms(choice.algorithm)]);
+  document.documentElement.dataset.ready = "yes";
+}
+
+/** Without WebGL the page that needs none takes over, once there is something to show. */
+function withoutWebGL(wanted: boolean): void {
+  const to = (query: Params): string => `${address(`${base}/WebMercatorQuad/map.html`, query)}#no-webgl`;
+  const given = [...new URLSearchParams(location.search)].filter(([name]) => name !== "format" && name !== "access_token");
+  if (wanted) return location.replace(to(given));
+  say("This browser has no WebGL, so rasters are shown on a plain map, without the controls.");
+  by("open").addEventListener("submit", () => location.assign(to(sourceParams(choice))));
+}
+
+start().catch((error: unknown) => say(messageOf(error)));

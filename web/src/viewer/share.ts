@@ -1,0 +1,88 @@
+// Addresses of what is shown, and code that shows it elsewhere.
+import { by, copy } from "../dom";
+import type { Bounds } from "../geo";
+import { address, type Params, template } from "../page";
+
+export interface Shown {
+  readonly base: string;
+  readonly source: Params;
+  readonly reading: Params;
+  readonly rendering: Params;
+  readonly format: string;
+}
+
+interface Addresses {
+  readonly tilejson: string;
+  readonly xyz: string;
+  readonly wmts: string;
+}
+
+const SNIPPETS: Readonly<Record<string, (at: Addresses) => string>> = {
+  MapLibre: ({ tilejson }) => `map.addSource("raster", { type: "raster", url: "${tilejson}", tileSize: 256 });
+map.addLayer({ id: "raster", type: "raster", source: "raster" });`,
+  Leaflet: ({ xyz }) => `L.tileLayer("${xyz}").addTo(map);`,
+  OpenLayers: ({ xyz }) => `new ol.layer.Tile({ source: new ol.source.XYZ({ url: "${xyz}" }) });`,
+  QGIS: ({ xyz }) => `# Layer > Add Layer > Add XYZ Layer, or in the Python console:
+from urllib.parse import quote
+iface.addRasterLayer("type=xyz&zmin=0&url=" + quote("${xyz}", safe=":/{}"), "raster", "wms")`,
+  ArcGIS: ({ wmts }) => `Insert > Connections > Server > New WMTS Server:
+${wmts}`,
+  leafmap: ({ xyz }) => `import leafmap
+m = leafmap.Map()
+m.add_tile_layer("${xyz}", name="raster", attribution="")
+m`,
+  curl: ({ tilejson }) => `curl "${tilejson}"`,
+};
+
+/** The kinds of code, for the list. */
+export const snippetKinds = Object.keys(SNIPPETS);
+
+/** Writes addresses and code down. */
+export function share(shown: Shown, kind: string): void {
+  const { base, rendering, format } = shown;
+  const tileFormat: Params = format ? [["tile_format", format]] : [];
+  const at: Addresses = {
+    tilejson: address(`${base}/WebMercatorQuad/tilejson.json`, [...rendering, ...tileFormat]),
+    xyz: template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}.${format || "png"}`, [...rendering, ["tilesize", 256]]),
+    wmts: address(`${base}/WMTSCapabilities.xml`, [...rendering, ...tileFormat]),
+  };
+  by<HTMLInputElement>("link-tilejson").value = at.tilejson;
+  by<HTMLInputElement>("link-xyz").value = at.xyz;
+  by<HTMLInputElement>("link-wmts").value = at.wmts;
+  by<HTMLAnchorElement>("link-map").href = address(`${base}/WebMercatorQuad/map.html`, rendering);
+  by<HTMLAnchorElement>("link-preview").href = address(`${base}/preview`, rendering);
+  by<HTMLAnchorElement>("link-geotiff").href = address(`${base}/preview.tif`, [...shown.source, ...shown.reading]);
+  by<HTMLTextAreaElement>("snippet").value = SNIPPETS[kind]?.(at) ?? "";
+}
+
+/** Addresses of a picture and a GeoTIFF of what the map shows now. */
+export function shareView(shown: Shown, [west, south, east, north]: Bounds): void {
+  const box = [west, south, east, north].map((value) => value.toFixed(6)).join(",");
+  const path = `${shown.base}/bbox/${box}`;
+  by<HTMLAnchorElement>("link-view").href = address(`${path}.png`, [
+    ...shown.rendering,
+    ["dst_crs", "epsg:3857"],
+    ["max_size", 2048],
+  ]);
+  by<HTMLAnchorElement>("link-view-geotiff").href = address(`${path}.tif`, [
+    ...shown.source,
+    ...shown.reading,
+    ["max_size", 2048],
+  ]);
+}
+
+/** Buttons that copy what is beside them, and say so only where it was possible. */
+export function copyButtons(): void {
+  for (const field of document.querySelectorAll(".copy")) {
+    const input = field.querySelector<HTMLInputElement | HTMLTextAreaElement>("input, textarea");
+    const button = field.querySelector("button");
+    if (!input || !button) continue;
+    input.addEventListener("focus", () => input.select());
+    button.addEventListener("click", async () => {
+      const done = await copy(input.value);
+      if (!done) input.select();
+      button.textContent = done ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => (button.textContent = "Copy"), 1600);
+    });
+  }
+}
