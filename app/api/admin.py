@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.api.links import Scope
-from app.api.tokens import TOKENS, Tokens
+from app.api.access.guesses import TOKENS, Tokens
 from tilery.errors import Forbidden
 
 

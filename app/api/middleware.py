@@ -21,7 +21,7 @@ from app.api import links, problems
 from app.api.operation import FastRoute
 from app.api.receiving import Incoming
 from app.api.sending import PIECE, in_pieces
-from app.api.tokens import TOKENS, Tokens
+from app.api.access.guesses import TOKENS, Tokens
 from app.config.settings import Settings
 from app.observing import redaction, request
 from app.observing.logs import RequestLog

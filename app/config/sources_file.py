@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from app.config import references
 from app.config.environment import WrongVariables, written
 from tilery.storage.bytes.proxy import parse as parse_proxy
 from tilery.storage.policy import Policy, WrongSourcesError
@@ -22,7 +23,6 @@ from tilery.storage.source_options import Keys, SourceOptions
 
 VARIABLE = "TILERY_SOURCES_FILE"
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]{1,8192}")
 _QUERY = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%-]{1,4096}")
@@ -147,7 +147,7 @@ def _kind(path: str) -> str:
 
 def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -> SourceOptions:
     try:
-        found = _Entry.model_validate(_with_variables(entry, variables))
+        found = _Entry.model_validate(references.filled_in(entry, variables))
         _check(found)
         keys = None
         if found.access_key_id and found.secret_access_key:
@@ -178,7 +178,7 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
         why = _told(error)
     except WrongSourcesError as error:
         # of a variable anything can be a secret, wherever in the address it stands, and reasons name parts of it
-        filled_in = _REFERENCE.search(str(entry["url"])) is not None
+        filled_in = references.REFERENCE.search(str(entry["url"])) is not None
         why = f"'url' is not {_ADDRESSES}" if filled_in else str(error).removeprefix(f"{VARIABLE}: ")
     except ValueError as error:
         why = str(error)
@@ -210,21 +210,6 @@ def _check(entry: _Entry) -> None:
         raise ValueError("'account_key' and 'query' are two ways to sign")
     if entry.external_id and not entry.role:
         raise ValueError("'external_id' goes with 'role'")
-
-
-def _with_variables(value: Any, variables: Mapping[str, str]) -> Any:
-    """Return the same with the values of variables in the place of their names."""
-    if isinstance(value, dict):
-        return {name: _with_variables(one, variables) for name, one in value.items()}
-    if not isinstance(value, str):
-        return value
-
-    def found(reference: re.Match[str]) -> str:
-        if not variables.get(reference[1]):
-            raise ValueError(f"the variable {reference[1]} is not set")
-        return variables[reference[1]].strip()
-
-    return _REFERENCE.sub(found, value)
 
 
 def _told(error: ValidationError) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import tokens
+from app.api.access import guesses as tokens
 from app.api.app import create_app
-from app.api.tokens import Tokens
+from app.api.access.guesses import Tokens
 from app.config.settings import Settings
 from tests.support import service
 from tilery.errors import TooManyGuesses, Unauthorized
