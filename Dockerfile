@@ -22,9 +22,14 @@ RUN node web/tools/main.mjs
 
 # Python packages, exactly those of the lock file, without what a running service never opens
 FROM base AS packages
+# what not everybody needs: --build-arg EXTRAS="oidc telemetry"
+ARG EXTRAS=
 RUN python -m venv --without-pip /srv/venv
 COPY requirements.txt docker/trim.py ./
-RUN pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements.txt \
+COPY requirements/oidc.txt requirements/telemetry.txt requirements/
+RUN install() { pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r "$1"; } \
+    && install requirements.txt \
+    && for extra in $EXTRAS; do install "requirements/$extra.txt" || exit 1; done \
     && python trim.py --strip "$(echo /srv/venv/lib/python3.*/site-packages)" \
     && python -m compileall -q -j 0 /srv/venv/lib
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from app.commands import exits, layers, mosaic, publish, service, steps, tiles, versions
+from app.commands import exits, layers, mosaic, publish, service, sign, steps, tiles, versions
 from app.config import checks, settings
 from app.config.environment import WrongVariables, written
 from tilery.errors import TileryError
@@ -83,5 +83,6 @@ for command in (
     layers.layers,
     tiles.seed,
     tiles.purge,
+    sign.sign,
 ):
     tilery.add_command(command)

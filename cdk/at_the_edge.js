@@ -4,7 +4,8 @@
 // What the service cannot know otherwise is written down; whatever a visitor wrote there is replaced.
 var PARAMETERS = Object.create(null);
 [
-  'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'asset_bidx', 'asset_expression', 'asset_href',
+  'access_signature', 'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'asset_bidx', 'asset_expression',
+  'asset_href',
   'asset_media_type', 'asset_name', 'asset_roles', 'assets', 'bbox', 'bbox-crs', 'bgcolor', 'bidx', 'bounds-crs',
   'bounds_crs', 'buffer', 'c', 'categorical', 'center', 'center-crs', 'collection', 'collection_url',
   'color_formula', 'colormap', 'colormap_name', 'coord-crs', 'coord_crs', 'cover_scale', 'crs', 'datetime',

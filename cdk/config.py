@@ -181,7 +181,8 @@ class StackConfig(Settings):
     @property
     def has_token(self) -> bool:
         """Whether the service asks for an access token."""
-        return bool(self.access_token_secret or {name for name in shared.ACCESS_TOKEN.names if self.env.get(name)})
+        names = (*shared.ACCESS_TOKEN.names, *shared.ACCESS.names)
+        return bool(self.access_token_secret or {name for name in names if self.env.get(name)})
 
     @property
     def token_in_clear(self) -> bool:

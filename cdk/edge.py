@@ -24,7 +24,18 @@ VIEWER = "X-Viewer-Address"
 """Header in which the function at the edge writes whose request it is; what a visitor wrote there is replaced."""
 TOKEN = "X-Viewer-Authorization"  # noqa: S105 - the name of a header
 """Header in which it hands on Authorization to an origin that CloudFront signs for."""
-EXPOSED = ("Content-Bbox", "Content-Crs", "ETag", "Server-Timing", "X-Cache", "X-Ignored-Parameters", "X-Request-ID")
+EXPOSED = (
+    "Content-Bbox",
+    "Content-Crs",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Server-Timing",
+    "X-Cache",
+    "X-Ignored-Parameters",
+    "X-Request-ID",
+)
 """Headers of answers that pages of other origins may read, as the service names them."""
 ALLOWED = ("Authorization", "Content-Type", "If-None-Match", "Range", "X-Amz-Content-Sha256", "X-Request-ID")
 """Headers that such pages may send."""

@@ -63,7 +63,7 @@ class Arena:
         """Which of the workers this process is."""
         self._rows = max(1, workers)
         self._shared = workers > 0
-        self._lock: Any = _process_lock() if self._shared else threading.Lock()
+        self._lock: Any = process_lock() if self._shared else threading.Lock()
         count = max(1, self.pages)
         self._buckets = 1 << max(4, (count // 8).bit_length())
         self._bucket_of = self._buckets - 1
@@ -305,7 +305,7 @@ class Arena:
         self._words[_CURSOR] = self._words[_HELD] = self._words[_COUNT] = self._words[_TORN] = 0
 
 
-def _process_lock() -> Any:
+def process_lock() -> Any:
     """A lock for processes that are forked from this one. Costs no call of the system while nobody waits."""
     import multiprocessing  # only where there are workers
 

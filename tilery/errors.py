@@ -13,6 +13,8 @@
     │   └── AnswerTooLarge          413 answer_too_large      (more bytes than what carries the answer takes)
     ├── Unauthorized                401 unauthorized
     ├── Forbidden                   403 forbidden             (who asks is known, and may not)
+    ├── TooManyRequests             429 rate_limited          (comes with Retry-After)
+    ├── TooManyGuesses              429 too_many_guesses
     ├── NotFound                    404 not_found
     │   ├── LayerNotFound           404 layer_not_found
     │   ├── TileOutsideBounds       404 tile_outside_bounds
@@ -147,6 +149,13 @@ class Forbidden(TileryError):
 
     code = "forbidden"
     status = 403
+
+
+class TooManyRequests(TileryError):
+    """Requests come faster than they may."""
+
+    code = "rate_limited"
+    status = 429
 
 
 class TooManyGuesses(TileryError):

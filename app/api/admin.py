@@ -1,9 +1,9 @@
-"""Who may change things: those who carry the admin token."""
+"""Who may change things: admins."""
 
 from __future__ import annotations
 
+from app.api.access.guard import GUARD, Guard
 from app.api.links import Scope
-from app.api.access.guesses import TOKENS, Tokens
 from tilery.errors import Forbidden
 
 
@@ -12,13 +12,11 @@ async def need_admin(scope: Scope) -> None:
 
     Raises:
         Unauthorized: it carries no token, or a wrong one.
-        Forbidden: it carries the access token, which is for looking.
+        Forbidden: it carries one that is for looking.
         TooManyGuesses: too many others guess.
     """
-    tokens: Tokens = scope["state"][TOKENS]
+    guard: Guard | None = scope["state"][GUARD]
+    if guard is None:
+        raise Forbidden("Nobody may do this.")
     authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)
-    if tokens.admits_admin(authorization):
-        return
-    if tokens.needed and tokens.admits(scope, authorization):
-        raise Forbidden("Only the admin token may change layers.")
-    await tokens.refuse(scope, authorization, "The admin token is missing or wrong.")
+    await guard.need_admin(scope, authorization)

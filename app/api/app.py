@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from app.api import health
+from app.api.access.guard import Guard
 from app.api.compression import CompressionMiddleware
 from app.api.context import AppContext, Locations
 from app.api.families import cog, layers, mosaic, stac
@@ -19,7 +20,7 @@ from app.api.links import Links
 from app.api.middleware import FastRouter, RequestMiddleware
 from app.api.operation import Family, FastRoute
 from app.api.raster import verbs
-from app.config import advice
+from app.config import access, advice
 from app.config import settings as settings_
 from app.config.engine_options import engine_options, read_limits, source_policy
 from app.config.settings import Settings
@@ -66,6 +67,7 @@ class Application:
         self._middleware = RequestMiddleware(
             CompressionMiddleware(FastRouter(self._route, routes=_fast_routes(context))),
             settings=context.settings,
+            guard=guard_of(context),
             memory=context.service.memory,
             metrics=context.metrics,
         )
@@ -124,6 +126,20 @@ class Application:
                 await asyncio.to_thread(self.context.engine.stores.prepare, buckets)
             except Exception:  # whoever reads from that bucket is told, and all others can be served
                 logger.exception("The clients of the buckets could not be made.")
+
+
+def guard_of(context: AppContext) -> Guard | None:
+    """Return what decides who may ask; None where everybody may, as often as they like."""
+    rules = access.rules_of(context.settings)
+    if not (rules.guarded or rules.limited or rules.has_admins):
+        return None
+    families = {family.path.strip("/") for family in (cog.FAMILY, *context.families)}
+    verifier = None
+    if rules.issuer is not None:
+        from app.api.access import oidc
+
+        verifier = oidc.Verifier(rules.issuer)
+    return Guard(context.settings, rules, families, verifier=verifier)
 
 
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:

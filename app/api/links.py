@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from app.api.access import credentials
 from app.config.settings import Settings
 
 Scope = Mapping[str, Any]
@@ -108,13 +109,12 @@ class Links:
         Args:
             scope: of the request that wants it.
             path: begins with a slash, not encoded; may hold ``{z}`` and the like, which stay as they are.
-            query: decoded pairs; an access token of the request's own query is carried along.
+            query: decoded pairs; what lets the request in is carried along.
             template: further names in braces that stay as they are in the query.
         """
         pairs = list(query)
-        token = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("access_token")
-        if token is not None and not any(name == "access_token" for name, _ in pairs):
-            pairs.append(("access_token", token))
+        names = {name for name, _ in pairs}
+        pairs += (pair for pair in credentials.carried(scope["query_string"]) if pair[0] not in names)
         address = self.base(scope) + quote(path, safe="/{}@,:*~")
         if pairs:
             encoded = urlencode(pairs)
@@ -142,8 +142,8 @@ class Links:
 
 
 def query_of(scope: Scope, *, without: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """The decoded pairs of a request's query but those that are named; the access token is left to `Links.to`."""
-    left_out = {*without, "access_token"}
+    """The decoded pairs of a request's query but those that are named; what lets it in is left to `Links.to`."""
+    left_out = {*without, *credentials.NAMES}
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return [(name, value) for name, value in pairs if name not in left_out]
 

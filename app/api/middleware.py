@@ -18,10 +18,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import links, problems
+from app.api.access.guard import GUARD, HEALTH, Guard
+from app.api.access.rates import Limited
 from app.api.operation import FastRoute
 from app.api.receiving import Incoming
 from app.api.sending import PIECE, in_pieces
-from app.api.access.guesses import TOKENS, Tokens
 from app.config.settings import Settings
 from app.observing import redaction, request
 from app.observing.logs import RequestLog
@@ -37,7 +38,10 @@ E = TypeVar("E", bound=Exception)
 
 Headers = list[tuple[bytes, bytes]]
 
-EXPOSED = b"Content-Bbox, Content-Crs, ETag, Server-Timing, X-Cache, X-Ignored-Parameters, X-Request-ID"
+EXPOSED = (
+    b"Content-Bbox, Content-Crs, ETag, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Cache, "
+    b"X-Ignored-Parameters, X-Request-ID"
+)
 PREFLIGHT_SECONDS = b"86400"
 
 GONE = 499
@@ -50,23 +54,36 @@ _LONGEST_QUERY = 16 << 10
 """Bytes of a query that are looked through for the raster that was asked for."""
 _LONGEST_PATH = 1024
 """Characters of a path that the log has."""
-_HEALTH = frozenset(("/healthz", "/ping", "/readyz"))
-_OPEN = re.compile(r"/(?:healthz|ping|readyz|api|api\.html|openapi\.json|docs|redoc|static/.*)")
-"""What needs no access token: a load balancer has none, and a page's scripts cannot carry one along."""
+_AGE = re.compile(r"(?i)\b(s-maxage|max-age|stale-while-revalidate|stale-if-error)(\s*=\s*)\"?(\d+)\"?")
+"""What says in Cache-Control for how many seconds an answer may be kept."""
 
 
 class RequestMiddleware:
     """The outermost layer of ours."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: Settings, memory: Memory | None = None, metrics: Metrics | None = None
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        guard: Guard | None = None,
+        memory: Memory | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        """Lead into ``app``; ``memory`` counts what waits to be sent, ``metrics`` the requests."""
+        """Lead into ``app``.
+
+        Args:
+            app: what answers.
+            settings: of the service.
+            guard: decides who may ask; without one everybody may.
+            memory: counts what waits to be sent.
+            metrics: counts the requests.
+        """
         self.app = app
+        self.guard = guard
         self.memory = memory
         self._settings = settings
         self._cors = _Cors(settings)
-        self.tokens = Tokens(settings)
         log = RequestLog(settings.logged_requests, settings.log_format)
         self.reports = Reports(metrics or Metrics(), log, links.Links(settings).client)
         self._cacheable = (b"cache-control", settings.cache_control.encode("latin-1"))
@@ -82,12 +99,14 @@ class RequestMiddleware:
         visit = _RequestState(self, scope, send, incoming)
         token = request.begin(visit.record)
         try:
-            await self._enter(visit.scope, receive, visit.send, visit.headers)
+            await self._enter(visit, receive)
         except CallerGone:
             visit.status = GONE
         except TileryError as error:
             if visit.begun:
                 raise
+            if isinstance(error, Limited):
+                visit.beside = error.headers
             await self._refuse(problems.of_error, error, visit, receive)
         except Exception as error:
             if visit.begun:
@@ -104,18 +123,18 @@ class RequestMiddleware:
         visit.name_source()
         await answer(error, visit.request_id)(visit.scope, receive, visit.send)
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+    async def _enter(self, visit: _RequestState, receive: Receive) -> None:
+        scope, headers = visit.scope, visit.headers
         if scope["method"] == "OPTIONS" and b"origin" in headers:
             preflight = self._cors.preflight(scope, headers[b"origin"])
             if preflight is not None:
-                await preflight(scope, receive, send)
+                await preflight(scope, receive, visit.send)
                 return
-        if self.tokens.needed and not _OPEN.fullmatch(scope["path"]):
-            authorization = headers.get(b"authorization")
-            if not self.tokens.admits(scope, authorization):
-                await self.tokens.refuse(scope, authorization)
+        if self.guard is not None:
+            caller, visit.beside = await self.guard.admit(scope, headers.get(b"authorization"))
+            visit.expires = caller.expires
         with deadline.limit(self._settings.deadline):
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, visit.send)
 
     def path(self, scope: Scope) -> str:
         """The path of a request without the prefix that a proxy or the server added."""
@@ -154,9 +173,10 @@ class RequestMiddleware:
         What a token in a header was needed for is the caller's own, and so are links with a host that he wrote: a cache
         on the way may know an answer by its path alone, and would give it to everybody.
         """
-        if scope["method"] != "GET" or status >= 400 or scope["path"] in _HEALTH:
+        if scope["method"] != "GET" or status >= 400 or HEALTH.fullmatch(scope["path"]):
             return (b"cache-control", b"no-store")
-        own = (self.tokens.needed and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
+        guarded = self.guard is not None and self.guard.guarded
+        own = (guarded and b"authorization" in headers) or links.FOR_CALLER in scope["state"]
         return self._private if own else self._cacheable
 
 
@@ -169,6 +189,8 @@ class _RequestState:
         "_middleware",
         "_send",
         "begun",
+        "beside",
+        "expires",
         "headers",
         "record",
         "request_id",
@@ -189,6 +211,10 @@ class _RequestState:
         """Of the answer; 0 before there is one."""
         self.size = 0
         """Bytes of the body that were sent."""
+        self.beside: Headers = []
+        """Further headers of the answer."""
+        self.expires: float | None = None
+        """When nobody may keep the answer any more, in seconds since 1970; None where nothing says so."""
         self.headers = {name: value for name, value in scope["headers"] if name in _WANTED}
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
         self.scope = dict(scope)  # the server goes on using its own
@@ -198,7 +224,7 @@ class _RequestState:
         self.scope["state"] = {
             **scope.get("state", {}),
             "request_id": self.request_id,
-            TOKENS: middleware.tokens,
+            GUARD: middleware.guard,
             "prefix": scope.get("root_path", ""),
         }
         self.record = RequestRecord(
@@ -228,6 +254,7 @@ class _RequestState:
             headers = [
                 *message.get("headers", ()),
                 *self._middleware.common(self.request_id, self.headers.get(b"origin")),
+                *self.beside,
             ]
             names = {name for name, _ in headers}
             if b"cache-control" not in names:
@@ -236,6 +263,8 @@ class _RequestState:
                     headers.append(links.VARY)
             if b"x-content-type-options" not in names:
                 headers.append((b"x-content-type-options", b"nosniff"))
+            if self.expires is not None:
+                headers = _until(self.expires, headers)
             milliseconds = (time.perf_counter() - self.started) * 1000
             headers.append((b"server-timing", b"total;dur=%.1f" % milliseconds))
             message["headers"] = headers
@@ -295,6 +324,22 @@ class _Cors:
             response.headers[name] = value.decode("latin-1")
         response.headers["vary"] = "Access-Control-Request-Headers"
         return response
+
+
+def _until(expires: float, headers: Headers) -> Headers:
+    """Headers by which nobody keeps an answer for longer than until a moment, in seconds since 1970."""
+    left = max(0, int(expires - time.time()))
+
+    def shortened(text: str) -> str:
+        found = _AGE.sub(lambda age: f"{age[1]}{age[2]}{min(left, int(age[3]))}", text)
+        if re.search(r"(?i)no-store|\bmax-age", found):
+            return found
+        return f"{found}, max-age={left}"
+
+    return [
+        (name, shortened(value.decode("latin-1")).encode("latin-1") if name == b"cache-control" else value)
+        for name, value in headers
+    ]
 
 
 def _private(cache_control: str) -> str:

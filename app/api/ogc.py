@@ -52,7 +52,8 @@ _LINKS = (
     ("/redoc", "doc", "text/html", "The API documentation (ReDoc)"),
 )
 
-
+_DOCS = frozenset(("/api", "/api.html", "/redoc"))
+"""Those of the API's description, which settings may close."""
 _FILES = ("/sources", "data", "application/json", "List of What May Be Read")
 
 
@@ -65,6 +66,7 @@ async def landing(context: RequestContext[None]) -> Response:
         "links": [
             {"href": answers.link(context, path), "rel": relation, "type": media_type, "title": title}
             for path, relation, media_type, title in (*_LINKS, *([_FILES] if settings.lists_sources else []))
+            if settings.api_docs != "off" or path not in _DOCS
         ],
     }
     if not answers.wants_page(context):

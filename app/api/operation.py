@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.access import credentials
 from app.api.context import AppContext
 from app.api.params import parameter as parameter_
 from app.api.params import table
@@ -263,7 +264,7 @@ def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Hand
         record = request_.current()
         if record is not None:
             record.route = route
-        query: bytes = request.scope["query_string"]
+        query = credentials.without(request.scope["query_string"])
         texts: Mapping[str, str | None] = request.path_params
         subject_of: Callable[[Values], Subject] | None = None
         try:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from app.api import static_files
+from app.api.access import credentials
 from app.config.settings import Settings
 from tilery import __version__
 
@@ -90,6 +91,7 @@ def page(
             static=lambda name: way + static_files.address(name),
             to=_addresses(request, way),
             service=settings.name,
+            api_docs=settings.api_docs != "off",
             version=__version__,
             files=settings.lists_sources,
             data={"root": way, "basemap": _basemap(settings), **(data or {})},
@@ -101,12 +103,11 @@ def page(
 
 
 def _addresses(request: Request, way: str) -> Callable[..., str]:
-    """Makes addresses below the root for a template, with the access token that the page itself was asked for with."""
-    token = request.query_params.get("access_token")
+    """Makes addresses below the root for a template, with what the page itself was let in by."""
+    carried = credentials.carried(request.scope["query_string"])
 
     def to(path: str, **query: str) -> str:
-        if token is not None:
-            query["access_token"] = token
+        query.update(carried)
         return f"{way}{path}?{urlencode(query)}" if query else way + path
 
     return to
@@ -128,7 +129,7 @@ def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
     return {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in directives.items()),
         "X-Content-Type-Options": "nosniff",
-        # An access token may stand in the page's own address: no other site learns it.
+        # A token or a signature may stand in the page's own address: no other site learns it.
         "Referrer-Policy": "same-origin",
         "Vary": "Accept",
     }

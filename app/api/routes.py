@@ -34,6 +34,7 @@ from app.api.context import AppContext
 from app.api.families import cog, layers
 from app.api.operation import Operation, endpoint, known_to
 from app.api.raster import verbs
+from app.config import access
 from tilery import __version__
 
 
@@ -54,7 +55,8 @@ def build(context: AppContext) -> FastAPI:
     app.state.context = context
     operations = _operations(context)
     _mount(app, context, operations)
-    app.include_router(openapi_pages.router(context.links))
+    if settings.api_docs != "off":
+        app.include_router(openapi_pages.router(context.links))
     app.router.routes.extend(viewer.ROUTES)
     _mount(app, context, layers.SHORT)
     described = [known_to(context, operation) for operation in (*operations, *layers.SHORT)]
@@ -75,7 +77,7 @@ def _operations(context: AppContext) -> list[Operation[Any]]:
         operations += sources.OPERATIONS
     for family in context.families:
         operations += verbs.operations(family)
-    if context.settings.admin_token and context.catalog is not None:
+    if access.rules_of(context.settings).has_admins and context.catalog is not None:
         operations += layer_editing.OPERATIONS
     return [
         *health.OPERATIONS,

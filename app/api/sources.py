@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from app.api import answers, pages
+from app.api.access import credentials
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.own_pages import need_own_page
@@ -154,9 +155,8 @@ def _viewer(context: RequestContext[None], found: Listing) -> str | None:
 
 
 def query_token(context: RequestContext[None]) -> list[tuple[str, str]]:
-    """The access token that the page itself was asked for with."""
-    token = context.request.query_params.get("access_token")
-    return [] if token is None else [("access_token", token)]
+    """What the page itself was let in by."""
+    return credentials.carried(context.request.scope["query_string"])
 
 
 def _page(
@@ -183,7 +183,7 @@ def _page(
         kinds=KINDS,
         lists=_DOCUMENTS,
         query=asked.q or "",
-        token=dict(token).get("access_token"),
+        carried=token,
         way=way,
         more=more,
         problem=None if problem is None else problem.detail,

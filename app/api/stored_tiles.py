@@ -24,7 +24,7 @@ def address(app: AppContext, path: str, query: Sequence[tuple[str, str]] = ()) -
         query: what else the address would say; the store knows nothing but paths.
     """
     settings = app.settings
-    if not settings.tile_store_first or query or settings.access_token:
+    if not settings.tile_store_first or query or settings.guarded:
         return None
     return f"{settings.tile_store_url}{path}"
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from app.api import kvp, ows, wmts
+from app.api.access import credentials
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext
 from app.api.ows import ServiceError
@@ -61,8 +62,7 @@ async def answer(
             *((name, value) for name, value in _own(context, without) if name.lower() not in _OF_TILES),
             *_style(context, styles),
         ]
-        if (token := given.get("access_token")) is not None:
-            query.append(("access_token", token))
+        query += credentials.carried(context.request.scope["query_string"])
         return await kvp.handed_on(context.request, context.app, operation, texts, urlencode(query).encode("ascii"))
     except TileryError as error:
         return ows.exception_report(error, context.request)

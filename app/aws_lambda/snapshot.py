@@ -40,6 +40,10 @@ def load(application: Application) -> list[int]:
             catalog=None,
             tile_store=None,
             access_token=None,
+            access=None,
+            admin_token=None,
+            api_docs="open",
+            client_rate=None,
             disable_cog=False,
             tile_cache_bytes=0,
         )

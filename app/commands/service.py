@@ -77,7 +77,7 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
         given["browse"] = True
     lists = bool(given.get("browse", chosen.browse)) and not chosen.disable_cog
     port = _listening(host, port)
-    page = None if no_browser or not _is_watched() or chosen.access_token else _page(opened, lists)
+    page = None if no_browser or not _is_watched() or chosen.guarded else _page(opened, lists)
     variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else str(v) for name, v in given.items()}
     environment = settings.process_environment() | variables
     sys.exit(run(host, port, environment, lambda line: click.echo(line, err=True), _shown(opened, page, lists=lists)))
@@ -87,7 +87,7 @@ def _is_private(host: str, chosen: Settings) -> bool:
     """Whether nobody but the users of this machine can ask, so that they may see lists of the files, unless they said
     that they do not want them.
     """
-    return ports.is_loopback(host) and not chosen.access_token and "browse" not in chosen.model_fields_set
+    return ports.is_loopback(host) and not chosen.guarded and "browse" not in chosen.model_fields_set
 
 
 def _listening(host: str, wanted: int | None) -> int:

@@ -96,8 +96,18 @@ class Settings(EnvironmentSettings):
     access_token: str | None = shared.ACCESS_TOKEN.field()
     admin_token: str | None = Field(None, min_length=16, repr=False, validation_alias=_names("ADMIN_TOKEN"))
     """Secret of those who may add, change and remove layers (``POST /layers``, ``PUT /layers/{id}``, …), as
-    ``Authorization: Bearer``; at least 16 characters. It opens everything else too. Not set: nobody may, and there are
-    no such routes."""
+    ``Authorization: Bearer``; at least 16 characters. It opens everything else too. Not set: nobody may but those whom
+    ``access`` makes admins; without any there are no such routes."""
+    access: str | None = shared.ACCESS.field()
+    client_rate: float | None = Field(None, gt=0, le=1e6, allow_inf_nan=False, validation_alias=_names("CLIENT_RATE"))
+    """Requests a second of one address (of IPv6: one network of 64 bits); further ones get 429 with Retry-After. All
+    workers count together, each task for itself. Health checks are not counted, nor tokens that have a rate of their
+    own. Not set: no limit."""
+    client_burst: int | None = Field(None, gt=0, le=10**7, validation_alias=_names("CLIENT_BURST"))
+    """Requests that one address may send at once, after a pause. Not set: those of 10 seconds."""
+    api_docs: Literal["open", "admin", "off"] = Field("open", validation_alias=_names("API_DOCS"))
+    """Who may see the API's description and its pages (``/api``, ``/api.html``, ``/redoc``): everybody, those whose
+    token has the scope ``admin``, or nobody."""
     basemap: str = Field("world", validation_alias=_names("BASEMAP"))
     """What the maps of our pages show beside rasters: ``world``, Natural Earth's coasts, borders and names, which need
     no internet; ``none``; the address of a MapLibre style, as ``https://maps.example.com/style.json``; or that of
@@ -274,6 +284,11 @@ class Settings(EnvironmentSettings):
         return self.browse and not self.disable_cog
 
     @property
+    def guarded(self) -> bool:
+        """True when requests must say who sends them."""
+        return bool(self.access_token or self.access)
+
+    @property
     def logged_requests(self) -> Literal["all", "failed", "none"]:
         """Which answers leave a line in the log."""
         if self.debug:
@@ -298,6 +313,20 @@ class Settings(EnvironmentSettings):
                 problems["TILERY_TILE_STORE_URL"] = "TILERY_TILE_STORE_MODE=redirect needs the address to redirect to"
             elif self.tile_store_url == self.public_url:
                 problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
+        if self.api_docs == "admin" and not (self.admin_token or self.access):
+            problems["TILERY_API_DOCS"] = "nobody is an admin without TILERY_ADMIN_TOKEN or TILERY_ACCESS"
+        return problems | self._wrong_documents()
+
+    def _wrong_documents(self) -> dict[str, str]:
+        """Return what is wrong in the documents that settings are or name, by the variable."""
+        problems: dict[str, str] = {}
+        if self.access:
+            from app.config import access  # where there is one
+
+            try:
+                access.read(self.access)
+            except WrongVariables as error:
+                problems |= error.problems
         if self.sources_file:
             from app.config import sources_file  # it needs the library, which the stacks have not
 
@@ -310,7 +339,7 @@ class Settings(EnvironmentSettings):
 
 def is_whole_file(field: str, value: Any) -> bool:
     """Return whether a setting that mostly names a file holds what would be in it, keys and all."""
-    from app.config.sources_file import is_text  # it needs the library, which the stacks have not
+    from app.config.references import is_text  # it needs the library, which the stacks have not
 
     return field == "sources_file" and value is not None and is_text(value)
 

@@ -75,6 +75,12 @@ ACCESS_TOKEN = SharedSetting(
     "checks need none.",
     secret=True,
 )
+ACCESS = SharedSetting(
+    names=("TILERY_ACCESS",),
+    explanation="Who may ask for what: tokens with scopes and rates, keys that sign addresses, the issuer of JSON Web "
+    "Tokens. A document in JSON or TOML, or the path of its file; see ``docs/operations.md``.",
+    secret=True,
+)
 CORS_ORIGINS = SharedSetting(
     names=("TILERY_CORS_ORIGINS", "TITILER_API_CORS_ORIGINS"),
     default=("*",),

@@ -107,11 +107,6 @@ class _File(BaseModel):
     sources: list[dict[str, Any]]
 
 
-def is_text(value: str) -> bool:
-    """Return whether a value is what would be in a file, and not the path of one."""
-    return value.lstrip().startswith(("{", "[[")) or "\n" in value.strip()
-
-
 def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceOptions, ...]:
     """Return what a file says, TOML or (by its name) JSON.
 
@@ -125,7 +120,7 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
     if variables is None:
         variables = written() | dict(os.environ)
     try:
-        text = path if is_text(path) else Path(path).read_text("utf-8")
+        text = path if references.is_text(path) else Path(path).read_text("utf-8")
         import tomllib  # here, where it is needed: most have no such file
 
         document = json.loads(text) if _kind(path) == "JSON" else tomllib.loads(text)
@@ -133,14 +128,14 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
     except OSError as error:
         raise WrongVariables({VARIABLE: f"the file cannot be read: {error.strerror}"}) from None
     except ValidationError as error:
-        raise WrongVariables({VARIABLE: _told(error)}) from None
+        raise WrongVariables({VARIABLE: references.told(error)}) from None
     except ValueError as error:  # also of both parsers, whose messages have places and no values
         raise WrongVariables({VARIABLE: f"the file is not {_kind(path)}: {str(error)[:200]}"}) from None
     return tuple(_options(number, entry, variables) for number, entry in enumerate(entries, 1))
 
 
 def _kind(path: str) -> str:
-    if is_text(path):
+    if references.is_text(path):
         return "JSON" if path.lstrip().startswith("{") else "TOML"
     return "JSON" if path.lower().endswith(".json") else "TOML"
 
@@ -175,7 +170,7 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
             proxy=parse_proxy(found.proxy) if found.proxy else None,
         )
     except ValidationError as error:
-        why = _told(error)
+        why = references.told(error)
     except WrongSourcesError as error:
         # of a variable anything can be a secret, wherever in the address it stands, and reasons name parts of it
         filled_in = references.REFERENCE.search(str(entry["url"])) is not None
@@ -210,11 +205,3 @@ def _check(entry: _Entry) -> None:
         raise ValueError("'account_key' and 'query' are two ways to sign")
     if entry.external_id and not entry.role:
         raise ValueError("'external_id' goes with 'role'")
-
-
-def _told(error: ValidationError) -> str:
-    """Return what is wrong without a value: it may be a secret."""
-    return "; ".join(
-        f"{'.'.join(map(str, found['loc'])) or 'the file'}: {found['msg'].removeprefix('Value error, ')}"
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    )

@@ -173,6 +173,8 @@ def json_line(answer: Answer, level: int) -> str:
     line = f'{{{head},{_named(record)},"status":{answer.status},"bytes":{answer.size},"seconds":{answer.seconds:.6f}'
     if record.client is not None:
         line += f',"client":{quoted(record.client)}'
+    if record.access is not None:
+        line += f',"access":{quoted(record.access)}'
     if record.route is not None:
         line += f',"route":"{record.route}"'
     if record.tile is not None:

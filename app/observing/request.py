@@ -84,6 +84,8 @@ class RequestRecord:
     path: str
     trace_id: str | None = None
     client: str | None = None
+    access: str | None = None
+    """What let it in: the name of a token, of a key."""
     route: str | None = None
     source: str | None = None
     """Where the raster is, without secrets."""

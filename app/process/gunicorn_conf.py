@@ -32,12 +32,12 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from app.config import advice, checks, settings
+from app.config import access, advice, checks, settings
 from app.config.environment import WrongVariables, written
 from app.observing import endpoint, table
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.process import budget, native
+from app.process import budget, native, rate_table
 from app.process.crash_guard import CrashGuard
 from app.process.worker_flags import WorkerFlags
 from tilery import arena
@@ -122,6 +122,7 @@ def on_starting(server: Any) -> None:
         server.log.warning("%s: %s", name, problem)  # an older release may be started with a newer one's settings
     server.manage_workers = partial(_manage_workers, server, server.manage_workers)
     _count_together(SETTINGS)
+    _limit_together(SETTINGS, server)
     if PLAN.workers == 1:
         return
     shares = PLAN.shares
@@ -146,6 +147,13 @@ def _count_together(chosen: settings.Settings) -> None:
     except OSError as problem:
         place = f"TILERY_METRICS_PORT={chosen.metrics_port} at TILERY_METRICS_HOST={chosen.metrics_host}"
         raise SystemExit(f"{place} cannot be had: {problem.strerror}.") from None
+
+
+def _limit_together(chosen: settings.Settings, server: Any) -> None:
+    """Make what the workers count requests by caller in, if any may send only so many."""
+    rules = access.rules_of(chosen)
+    if rules.limited and not rate_table.share(len(rules.tokens)):
+        server.log.warning("no locks that processes share: each worker counts the requests of a caller by itself")
 
 
 def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hook

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.access import guesses as tokens
+from app.api.access import guesses
+from app.api.access.guard import Guard
 from app.api.app import create_app
-from app.api.access.guesses import Tokens
+from app.config import access
 from app.config.settings import Settings
 from tests.support import service
 from tilery.errors import TooManyGuesses, Unauthorized
@@ -49,14 +50,15 @@ def scope(address: str = "192.0.2.1", token: str = "wrong", *headers: tuple[byte
     }
 
 
-def made(**settings: Any) -> tuple[Tokens, Sleep, Clock]:
+def made(**given: Any) -> tuple[Guard, Sleep, Clock]:
     sleep, clock = Sleep(), Clock()
-    return Tokens(Settings(_env_file=None, access_token="right", **settings), clock=clock, sleep=sleep), sleep, clock
+    settings = Settings(_env_file=None, access_token="right", **given)
+    return Guard(settings, access.rules_of(settings), clock=clock, sleep=sleep), sleep, clock
 
 
-async def guess(guarded: Tokens, *args: Any) -> None:
+async def guess(guarded: Guard, *args: Any) -> None:
     with pytest.raises(Unauthorized):
-        await guarded.refuse(scope(*args), None)
+        await guarded.admit(scope(*args), None)
 
 
 def test_each_wrong_token_waits_longer_and_is_forgotten_in_time() -> None:
@@ -105,13 +107,13 @@ def test_what_is_remembered_and_who_waits_is_bounded() -> None:
         sleep.until = asyncio.Event()
         waiting = [
             asyncio.ensure_future(guess(guarded, f"10.0.{number >> 8}.{number & 255}"))
-            for number in range(tokens.MOST_WAITING)
+            for number in range(guesses.MOST_WAITING)
         ]
         await asyncio.sleep(0)
         with pytest.raises(TooManyGuesses) as refused:
-            await guarded.refuse(scope(), None)
+            await guarded.admit(scope(), None)
         assert (refused.value.status, refused.value.retry_after) == (429, 1)
-        assert guarded.admits(scope(token="right"), None), "whoever has it is never refused for others"
+        assert await guarded.admit(scope(token="right"), None), "whoever has it is never refused for others"
         sleep.until.set()
         await asyncio.gather(*waiting)
         for number in range(3000):
@@ -119,7 +121,7 @@ def test_what_is_remembered_and_who_waits_is_bounded() -> None:
         await guess(guarded)
 
     asyncio.run(ask())
-    assert len(guarded._wrong) == tokens._REMEMBERED
+    assert len(guarded.guesses._wrong) == guesses._REMEMBERED
 
 
 def test_addresses_of_one_network_are_counted_together() -> None:

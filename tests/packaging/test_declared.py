@@ -16,7 +16,7 @@ from tests.support.packages import declared
 ROOT = Path(__file__).parents[2]
 OURS = {"app", "tilery", "cdk", "tests", "bench"}
 LISTS = {
-    "app": ("service.in", "lambda.in", "lambda-image.in"),
+    "app": ("service.in", "lambda.in", "lambda-image.in", "oidc.in", "telemetry.in"),
     "tilery": ("service.in", "search.in", "notebooks.in"),
     "cdk": ("cdk.in",),
 }
@@ -75,9 +75,20 @@ def test_the_extra_for_notebooks_is_tested_by_its_own_list() -> None:
     assert not extra & declared("service.in")
 
 
-@pytest.mark.parametrize(
-    "lock", ["requirements.txt", "requirements-cdk.txt", "requirements/lambda.txt", "requirements/notebooks.txt"]
+@pytest.mark.parametrize("name", ["oidc", "telemetry"])
+def test_other_extras_are_what_their_lists_name(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"][name]) == declared(f"{name}.in")
+    assert declared(f"{name}.in") <= declared("dev.in"), "tests need it too"
+
+
+LOCKS = (
+    *("requirements.txt", "requirements-cdk.txt"),
+    *(f"requirements/{name}.txt" for name in ("lambda", "notebooks", "oidc", "telemetry")),
 )
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_locks_have_hashes_and_no_addresses(lock: str) -> None:
     text = (ROOT / lock).read_text()
     pins = re.findall(r"^[\w.-]+==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)

@@ -25,6 +25,8 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from app.api.access import signatures
+from app.config.access import SigningKey
 from tests.support import rasters
 from tests.support.service import pixels
 from tests.support.upstream import Upstream
@@ -329,3 +331,28 @@ def test_a_tile_that_one_worker_made_is_kept_for_all(folder: Path) -> None:
             return any(link.readlink().name == "rgb.tif" for link in Path(f"/proc/{pid}/fd").iterdir())
 
         until(all_have_answered)
+
+
+def test_workers_count_the_requests_of_a_caller_together(folder: Path) -> None:
+    """Those that come after a worker that died too; and paths come as they were written."""
+    url = str(folder / "gradient.tif")
+    key = {"id": "k", "secret": "s" * 32}
+    signature = signatures.made(SigningKey(id="k", secret=b"s" * 32), f"source:{url}", 4102444800)
+    query = f"url={quote(url)}&access_signature={signature}"
+    environ = {
+        "TILERY_ACCESS": json.dumps({"keys": [key]}),
+        "TILERY_CLIENT_RATE": "0.0001",
+        "TILERY_CLIENT_BURST": "30",
+    }
+    with running(folder, WEB_CONCURRENCY="2", **environ) as server:
+        until(lambda: len(server.workers()) == 2)
+        odd = [f"/cog/%2e%2e/layers?{query}", f"//cog/info?{query}", f"/cog/../layers/x?{query}", f"/COG/info?{query}"]
+        assert {status for status, _ in asyncio.run(at_once(server.port, odd))} == {401}
+        answers = asyncio.run(at_once(server.port, [f"/cog/info?{query}"] * 60))
+        assert Counter(status for status, _ in answers) == {200: 26, 429: 34}
+        assert all(int(headers["retry-after"]) > 1000 for status, headers in answers if status == 429)
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(server.workers()) == 2 and victim not in server.workers())
+        assert server.get(f"/cog/info?{query}")[0] == 429
+        assert server.get("/healthz")[0] == 200

@@ -20,8 +20,16 @@ export const basemap: Basemap = given.basemap ?? { kind: "world" };
 /** The root of the service, whatever prefix a proxy puts in front. */
 const root = new URL(given.root, location.href).href;
 
-/** The access token that came with the page: what the page asks for needs it too. */
-const token = new URLSearchParams(location.search).get("access_token");
+const ACCESS: readonly string[] = ["access_token", "access_signature"];
+
+/** Whether a parameter of an address says who asks, and not for what. */
+export const isAccess = (name: string): boolean => ACCESS.includes(name);
+
+/** What let the page in, a token or a signature in its address: what the page asks for needs it too. */
+export const access = [...new URLSearchParams(location.search)].filter(([name]) => isAccess(name));
+
+/** Whether the page may ask for one layer or one source alone. */
+export const isSigned = access.some(([name]) => name === "access_signature");
 
 /** A failure in the server's own words. */
 export class Problem extends Error {
@@ -37,7 +45,7 @@ export class Problem extends Error {
 export function address(path: string, params: Params = []): string {
   const kept = params.filter(([, value]) => value !== "" && value != null).map(([name, value]) => [name, String(value)]);
   const query = new URLSearchParams(kept);
-  if (token) query.set("access_token", token);
+  for (const [name, value] of access) query.set(name, value);
   const written = query.toString();
   return root + path + (written ? `?${written}` : "");
 }

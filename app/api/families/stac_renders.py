@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from app.api import results, wmts_tile
+from app.api.access import credentials
 from app.api.operation import Operation, Query, RequestContext, no_plan
 from app.api.params import table
 from app.api.params.groups import Assets
@@ -111,7 +112,7 @@ def layers(context: RequestContext[Any], reader: Reader, query_: Query) -> list[
     Raises:
         RequestError: there are none.
     """
-    token = [pair for pair in query_ if pair[0] == "access_token"]
+    token = [pair for pair in query_ if pair[0] in credentials.NAMES]
     found: list[tuple[str, Query]] = []
     for name, render in cast("ItemDataset", reader.source).item.renders.items():
         pairs = query(render)

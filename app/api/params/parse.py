@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import parse_qsl
 
+from app.api.access import credentials
 from app.api.params.kinds import Wrong
 from app.api.params.parameter import Group, Parameter
 from tilery.errors import InvalidParameter, OverLimit
@@ -161,7 +162,8 @@ class ParameterParser:
                 ignored[name] = None
             else:
                 texts.setdefault(parameter.name, []).append(value)
-        ignored.pop("access_token", None)
+        for name in credentials.NAMES:
+            ignored.pop(name, None)
         return texts, tuple(islice(ignored, MOST_IGNORED))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from app.api import answers, kvp, results, tilesets, viewer, wmts, wmts_tile
+from app.api.access import credentials
 from app.api.context import AppContext
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, bound, no_plan
@@ -231,9 +232,7 @@ async def map_page(context: RequestContext[TilePlan]) -> Response:
     tile_format = plans.format_of_tiles(linked.tile_format, context.plan.pixel_options)
     own = (*_OF_TILES, "tilesize")
     query = [*kvp.without(query_of(context.request.scope, without=own)), ("tilesize", str(linked.size.tilesize))]
-    token = context.request.query_params.get("access_token")
-    if token is not None:
-        query.append(("access_token", token))
+    query += credentials.carried(context.request.scope["query_string"])
     # where it is in the set is asked of PROJ, and the page is a template: no work for the event loop
     return await context.app.service.once(
         lambda: viewer.map_of_raster(

@@ -1,6 +1,6 @@
 // Layers of the catalog, as the server lists them, and what of them is on the map.
 import type { Bounds } from "../geo";
-import { type Params, address, json, template } from "../page";
+import { type Params, address, isSigned, json, template } from "../page";
 
 interface Style {
   readonly name: string;
@@ -47,7 +47,7 @@ export function previewOf(state: LayerState, [west, south, east, north]: Bounds)
 
 /** The first page of the list, behind those that are wanted and on no first page. */
 export async function listed(wanted: readonly string[]): Promise<Layer[]> {
-  const { layers } = await json<{ layers: Layer[] }>("layers");
+  const { layers } = isSigned ? { layers: [] } : await json<{ layers: Layer[] }>("layers");
   const there = new Set(layers.map((layer) => layer.id));
   const missing = wanted.filter((id) => id && !there.has(id)).slice(0, 20);
   const found = await Promise.allSettled(missing.map((id) => json<Layer>(encodeURIComponent(id))));

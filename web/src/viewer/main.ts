@@ -11,7 +11,7 @@ import { fitTo } from "../map/fit";
 import { followPosition } from "../map/position";
 import { addRaster, removeRaster, setOpacity } from "../map/raster";
 import { ofPoint, type PointAnswer, valueTable } from "../map/values";
-import { address, dataOf, json, messageOf, type Params, template } from "../page";
+import { access, address, dataOf, isAccess, json, messageOf, type Params, template } from "../page";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { algorithmParams, type Choice, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
 import { colormapPicker } from "./colormaps";
@@ -189,13 +189,11 @@ function apply(push: boolean): void {
 }
 
 function keepAddress(push: boolean): void {
-  const given = new URLSearchParams(location.search);
   const query = new URLSearchParams();
   for (const [name, value] of [...rendering(), ["format", choice.format] as const]) {
     if (name !== "buffer" && name !== "reproject" && value !== "" && value != null) query.append(name, String(value));
   }
-  const token = given.get("access_token");
-  if (token) query.set("access_token", token);
+  for (const [name, value] of access) query.set(name, value);
   const whole = `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`;
   if (`${location.pathname}${location.search}${location.hash}` === whole) return;
   if (push) history.pushState(null, "", whole);
@@ -321,7 +319,7 @@ async function start(): Promise<void> {
 /** Without WebGL the page that needs none takes over, once there is something to show. */
 function withoutWebGL(wanted: boolean): void {
   const to = (query: Params): string => `${address(`${base}/WebMercatorQuad/map.html`, query)}#no-webgl`;
-  const given = [...new URLSearchParams(location.search)].filter(([name]) => name !== "format" && name !== "access_token");
+  const given = [...new URLSearchParams(location.search)].filter(([name]) => name !== "format" && !isAccess(name));
   if (wanted) return location.replace(to(given));
   say("This browser has no WebGL, so rasters are shown on a plain map, without the controls.");
   by("open").addEventListener("submit", () => location.assign(to(sourceParams(choice))));
