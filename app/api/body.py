@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from app.api.params.kinds import Wrong
 from app.config.settings import Settings
 from app.serving.service import CallerGone
 from tilery.errors import InvalidParameter, OverLimit
-from tilery.limits import deadline, nesting
+from tilery.limits import deadline, foreign_json
 from tilery.reading import geometry
 from tilery.reading.geometry import Shape
 
@@ -107,11 +106,11 @@ def _document(body: bytes) -> Json:
     if not body:
         raise _wrong([], Wrong("missing", "Field required"), None)
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = foreign_json.parse(body, deepest=_DEEPEST)
+    except foreign_json.TooDeep:
+        raise _wrong([], Wrong("json_invalid", f"JSON is nested more than {_DEEPEST} deep"), None) from None
+    except ValueError:
         raise _wrong([], Wrong("json_invalid", "JSON decode error"), None) from None
-    if nesting.is_deeper(found, _DEEPEST):
-        raise _wrong([], Wrong("json_invalid", f"JSON is nested more than {_DEEPEST} deep"), None)
     found = json_documents.finite(found)
     if not isinstance(found, dict):
         raise _wrong([], Wrong("model_attributes_type", "Input should be a GeoJSON object"), None)

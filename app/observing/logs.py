@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii as quoted
@@ -106,6 +107,16 @@ def start(level: str, kind: Format = "text") -> None:
     gdal.addHandler(gdal_handler)
     gdal.setLevel(logger.level)
     gdal.propagate = False
+    sys.unraisablehook = _note_ignored
+
+
+def _note_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Write one line of an exception that nobody could catch, as of a file whose name for itself GDAL tells rasterio in
+    no encoding that it knows; Python would write its trace, whatever the format of the log.
+    """
+    where = ignored.object if isinstance(ignored.object, str) else type(ignored.object).__name__
+    logger = logging.getLogger(GDAL if GDAL in where else NAME)
+    logger.warning("ignored in %s: %s: %s", where, ignored.exc_type.__name__, ignored.exc_value)
 
 
 def _few_of_gdal(_record: logging.LogRecord) -> bool:

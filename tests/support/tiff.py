@@ -51,3 +51,30 @@ def picture(**more: Any) -> dict[int, tuple[int, Any]]:
         273: (4, (0,)), 277: (3, (1,)), 278: (3, (8,)), 279: (4, (64,)),
     }  # fmt: skip
     return tags | {int(tag.removeprefix("t")): value for tag, value in more.items()}
+
+
+def changed(data: bytes, tag: int, form: str, *values: float, directory: int = 0, field: str = "values") -> bytes:
+    """A little-endian classic TIFF with other numbers in a tag.
+
+    Args:
+        data: the file.
+        tag: its number.
+        form: the numbers, as `struct` calls them without an order.
+        values: the numbers themselves.
+        directory: which, from 0.
+        field: ``values``, wherever they are; ``type``; or ``place``, the last four bytes of the entry.
+    """
+    (position,) = struct.unpack_from("<I", data, 4)
+    for _ in range(directory):
+        (count,) = struct.unpack_from("<H", data, position)
+        (position,) = struct.unpack_from("<I", data, position + 2 + 12 * count)
+    (count,) = struct.unpack_from("<H", data, position)
+    for at in range(position + 2, position + 2 + 12 * count, 12):
+        number, kind, length = struct.unpack_from("<HHI", data, at)
+        if number == tag:
+            inline = length * _SIZES[kind] <= 4
+            place = at + 8 if inline or field == "place" else struct.unpack_from("<I", data, at + 8)[0]
+            found = bytearray(data)
+            struct.pack_into(f"<{form}", found, at + 2 if field == "type" else place, *values)
+            return bytes(found)
+    raise LookupError(tag)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilery.catalog.layer import Layer, Meta, Query, Style
 from tilery.errors import BrokenDocument
+from tilery.limits import foreign_json
 from tilery.nearest import hint
 
 if TYPE_CHECKING:
@@ -107,14 +108,14 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     from tilery.catalog.schema import Document
 
     try:
-        raw = json.loads(body)
-        if _is_deeper(raw, MAX_DEPTH):
-            raise BrokenDocument(f"The document is nested more than {MAX_DEPTH} levels deep.", limit=MAX_DEPTH)
+        raw = foreign_json.parse(body, deepest=MAX_DEPTH)
         found = Document.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
         raise BrokenDocument(f"{where}: {first['msg']}", parameter=where) from None
+    except foreign_json.TooDeep:
+        raise BrokenDocument(f"The document is nested more than {MAX_DEPTH} levels deep.", limit=MAX_DEPTH) from None
     except (ValueError, RecursionError):
         raise BrokenDocument("The document is not JSON.") from None
     for name in found.styles:
@@ -149,15 +150,6 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
         statistics=found.statistics,
         document=raw,
     )
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    """True for lists and objects in one another on more than so many levels."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return False
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in value if isinstance(item, dict | list))
 
 
 def _source(found: Document, folder: str) -> str:

@@ -26,6 +26,15 @@ PIXEL = 0.00028
 DEEPEST = 30
 """The deepest zoom that a tile may be asked for: deeper cells are smaller than float64 can place on a mercator grid."""
 
+_DEEPEST_DEFINED = 63
+"""Zooms of a definition go as deep, or as far below 0: CDB has -10."""
+_MOST_TILES = 1 << 40
+"""Along a side of a matrix."""
+_LARGEST_TILE = 1 << 16
+"""Pixels along a side of a tile."""
+_SMALLEST, _FARTHEST = 1e-30, 1e30
+"""Sizes and coordinates that floating point can multiply and divide by one another."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileMatrix:
@@ -220,6 +229,8 @@ def parse(document: dict[str, Any]) -> TileMatrixSet:
         crs = crs.get("uri") or json.dumps(crs["wkt"]) if "wkt" in crs else crs["uri"]
     crs = crs_.parse(crs)
     inverted = _inverted(document.get("orderedAxes"), crs)
+    if not isinstance(document["id"], str) or not isinstance(document.get("title"), str | None):
+        raise TypeError("id and title are texts")
     matrices = []
     for item in document["tileMatrices"]:
         a, b = item["pointOfOrigin"]
@@ -240,6 +251,8 @@ def parse(document: dict[str, Any]) -> TileMatrixSet:
                 ),
             )
         )
+    if not matrices or len({matrix.zoom for matrix in matrices}) < len(matrices) or not all(map(_is_sound, matrices)):
+        raise ValueError("matrices that no tile can be found in")
     return TileMatrixSet(
         id=document["id"],
         title=document.get("title"),
@@ -247,6 +260,18 @@ def parse(document: dict[str, Any]) -> TileMatrixSet:
         crs=crs,
         matrices=tuple(sorted(matrices, key=lambda matrix: matrix.zoom)),
         document=document,
+    )
+
+
+def _is_sound(matrix: TileMatrix) -> bool:
+    """True for a matrix whose numbers can be worked with: tiles of some pixels, and pixels of some size."""
+    return (
+        abs(matrix.zoom) <= _DEEPEST_DEFINED
+        and all(_SMALLEST < side < _FARTHEST for side in (matrix.cell_size, matrix.scale_denominator))
+        and all(abs(number) < _FARTHEST for number in matrix.origin)
+        and all(1 <= count <= _MOST_TILES for count in (matrix.width, matrix.height))
+        and all(1 <= side <= _LARGEST_TILE for side in (matrix.tile_width, matrix.tile_height))
+        and all(0 <= first <= last and 1 <= factor <= matrix.width for first, last, factor in matrix.coalesce)
     )
 
 

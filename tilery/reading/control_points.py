@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import rasterio
 from rasterio.io import DatasetReader, MemoryFile
 
+from tilery.errors import BrokenRaster
 from tilery.geo.raster import Grid
 from tilery.reading.profile import Profile
 
+NOWHERE = "The ground control points of the raster do not place it."
 _ORDER_2 = 6
 """Points from which GDAL fits polynomials of order 2; order 1 below."""
 _MOST_POINTS = 1000
@@ -27,7 +30,12 @@ def warp_options(points: Sequence[Any]) -> dict[str, str]:
 
     Args:
         points: rasterio's, at least three.
+
+    Raises:
+        BrokenRaster: one of them is nowhere.
     """
+    if not all(math.isfinite(number) for point in points for number in (point.x, point.y, point.col, point.row)):
+        raise BrokenRaster(NOWHERE, parameter="url")
     if len(points) > _MOST_POINTS or len(points) < 3:
         return {}
     return {"SRC_METHOD": "GCP_TPS"} if residual(points) > _APART else {}

@@ -19,7 +19,7 @@ from tilery.errors import BrokenRaster
 from tilery.geo.raster import Grid
 from tilery.limits import deadline
 from tilery.reading import footprint, gdal_samples, precheck
-from tilery.reading.gdal_facts import FAILURES, driver_of
+from tilery.reading.gdal_facts import driver_of
 from tilery.reading.gdal_handle import Handle
 from tilery.reading.gdal_windows import is_inside, read_warped, read_window
 from tilery.reading.grid.coordinates import Placer
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _TOO_LONG_FOR_MODE = frozenset({"int32", "uint32", "int64", "uint64", "float64"})
 """Data types whose values GDAL's warps do not keep apart when they count them."""
+_ODD = 2
+"""How many times more or fewer rows an overview may have than its columns promise: sizes are rounded at each level."""
 _SAMPLES = 1 << 22
 """Pixels that are counted at a time."""
 
@@ -71,6 +73,9 @@ class GdalGridReader:
         if handle is None:
             handle = Handle(self._source, overview=overview, footing=self._footing, beside=self._beside)
             self._footing = handle.footing
+            if overview is not None and not self._is_alike(handle.dataset, self._profile.overviews[overview]):
+                handle.close()
+                raise BrokenRaster("An overview of the raster has another shape or type than it.", parameter="url")
         healthy = False
         try:
             with handle.use() as dataset:
@@ -83,6 +88,16 @@ class GdalGridReader:
                     self._idle[overview].append(handle)
             if not keep:
                 handle.close()
+
+    def _is_alike(self, overview: DatasetReader, factor: int) -> bool:
+        """True for an overview that is its raster made smaller. Work is reckoned by the raster's own shape, which says
+        nothing of an overview that is a million rows high.
+        """
+        profile = self._profile
+        if profile.gcps or factor <= 1:  # straightened, which no file is; or one that is never read from
+            return True
+        rows, least = profile.height / factor, 1 / _ODD
+        return tuple(overview.dtypes) == profile.dtypes and least * (rows - 1) <= overview.height <= _ODD * (rows + 1)
 
     def adopt(self, handle: Handle) -> None:
         """Take over a handle of the full raster that is already open."""
@@ -101,19 +116,14 @@ class GdalGridReader:
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
         """The grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
-        try:
-            if method == "nearest" and not self._profile.gcps:
-                return self._read_nearest(grid, bands, nodata)
-            first, *others = footprint.shifts(self._profile, grid)
-            found = self._read(grid, first, bands, nodata, method)
-            for turn in others:
-                if found.mask is None:
-                    break
-                found = overlaid(found, self._read(grid, turn, bands, nodata, method))
-        except FAILURES as error:
-            raise BrokenRaster(
-                "The raster could not be read: it is damaged or cut short.", parameter="url", private=str(error)
-            ) from None
+        if method == "nearest" and not self._profile.gcps:
+            return self._read_nearest(grid, bands, nodata)
+        first, *others = footprint.shifts(self._profile, grid)
+        found = self._read(grid, first, bands, nodata, method)
+        for turn in others:
+            if found.mask is None:
+                break
+            found = overlaid(found, self._read(grid, turn, bands, nodata, method))
         return found
 
     def _read_nearest(self, grid: Grid, bands: tuple[int, ...], nodata: float | None) -> Pixels:

@@ -5,14 +5,14 @@ Publishing asks this too, in little memory: nothing here loads our own block rea
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from rasterio import transform as rasterio_transform
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import BandOverviewError, CRSError, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
@@ -20,7 +20,9 @@ from tilery.errors import BrokenRaster, NotARaster, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
 from tilery.reading import control_points
-from tilery.reading.profile import Profile
+from tilery.reading.profile import Affine, Profile, can_be_placed
+
+_T = TypeVar("_T")
 
 _DRIVERS: tuple[tuple[bytes, str], ...] = (
     (b"II*\x00", "GTiff"),
@@ -33,8 +35,10 @@ _DRIVERS: tuple[tuple[bytes, str], ...] = (
 )
 """First bytes of what we open. What is not here is not opened, whatever GDAL could make of it."""
 
-FAILURES = (RasterioError, CRSError, CPLE_BaseError)
-"""What rasterio raises when GDAL fails; the last are GDAL's own, which rasterio passes on here and there."""
+FAILURES = (RasterioError, CRSError, BandOverviewError, UnicodeDecodeError, CPLE_BaseError)
+"""What rasterio raises when GDAL fails, or tells of a file in words that are no UTF-8; the last are GDAL's own, which
+rasterio passes on here and there.
+"""
 
 
 def driver_of(head: bytes) -> str:
@@ -82,13 +86,10 @@ def profile_of(dataset: DatasetReader) -> Profile:
                 **mask_options(dataset),
             )
         except FAILURES as error:
-            raise BrokenRaster(
-                "The ground control points of the raster do not place it.", parameter="url", private=str(error)
-            ) from None
+            raise BrokenRaster(control_points.NOWHERE, parameter="url", private=str(error)) from None
     try:
-        a, b, c, d, e, f = placed.transform[:6]
-        determinant = a * e - b * d
-        if not all(map(math.isfinite, (a, b, c, d, e, f, determinant))) or determinant == 0:
+        transform: Affine = placed.transform[:6]
+        if not can_be_placed(transform, placed.width, placed.height):
             raise BrokenRaster("The transform of the raster places it nowhere.", parameter="url")
         colours, flags = tuple(meaning.name for meaning in dataset.colorinterp), dataset.mask_flag_enums
         return Profile(
@@ -98,18 +99,18 @@ def profile_of(dataset: DatasetReader) -> Profile:
             count=dataset.count,
             dtypes=tuple(dataset.dtypes),
             crs=crs_.from_rasterio(placed.crs) if placed.crs else None,
-            transform=(a, b, c, d, e, f),
+            transform=transform,
             nodata=dataset.nodata,
             colorinterp=colours,
             # GDAL takes alpha for a mask in unsigned bands of 8 and 16 bits only
             has_mask="alpha" in colours or bool(points) or any(MaskFlags.per_dataset in band for band in flags),
             scales=tuple(float(value) for value in dataset.scales),
             offsets=tuple(float(value) for value in dataset.offsets),
-            descriptions=tuple(dataset.descriptions),
+            descriptions=_told(lambda: tuple(dataset.descriptions), (None,) * dataset.count),
             overviews=tuple(dataset.overviews(1)),
             block_shapes=tuple((int(rows), int(columns)) for rows, columns in dataset.block_shapes),
             palette=_palette(dataset),
-            band_tags=tuple(dict(dataset.tags(band)) for band in dataset.indexes),
+            band_tags=_told(lambda: tuple(dict(dataset.tags(band)) for band in dataset.indexes), ({},) * dataset.count),
             gcps=bool(points),
             compound=bool(placed.crs) and crs_.may_be_compound(placed.crs),
             band_nodata=tuple(dataset.nodatavals) if len(set(map(str, dataset.nodatavals))) > 1 else (),
@@ -118,6 +119,14 @@ def profile_of(dataset: DatasetReader) -> Profile:
     finally:
         if placed is not dataset:
             placed.close()
+
+
+def _told(texts: Callable[[], _T], without: _T) -> _T:
+    """Texts that a file says of itself, or what counts without: older files have them in an encoding of their own."""
+    try:
+        return texts()
+    except UnicodeDecodeError:
+        return without
 
 
 def _palette(dataset: DatasetReader) -> dict[int, tuple[int, int, int, int]] | None:

@@ -23,7 +23,7 @@ from typing import Any
 import rasterio
 from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS, _OPENER_REGISTRY, _opener_registration
 
-from tilery.storage.bytes.file_object import SourceFile, file_object
+from tilery.storage.bytes.file_object import HeaderReads, SourceFile, file_object
 from tilery.storage.bytes.protocol import ByteSource
 
 _NAME = "raster"
@@ -82,12 +82,14 @@ class DatasetFiles:
         self._is_new = True
         self._files: list[SourceFile] = []
         self._check_block: Check | None = None
+        self._known = HeaderReads()
 
     def open(self) -> SourceFile:
         """Open the raster's own file for GDAL."""
         file, self._is_new = self.header if self._is_new else file_object(self._source, quiet=True), False
         file.seek(0)
         file.check = self._check_block
+        file.known = self._known
         return self._kept(file)
 
     def open_beside(self, source: ByteSource, check: Check) -> SourceFile:
@@ -95,6 +97,10 @@ class DatasetFiles:
         file = file_object(source, quiet=True)
         file.check = check
         return self._kept(file)
+
+    def is_open(self) -> None:
+        """Take what was read so far for the header, which does not fail from now on."""
+        self._known.end()
 
     def check_blocks(self, check: Check) -> None:
         """Have the raster's bytes looked at from now on, when pixels are read."""

@@ -75,6 +75,7 @@ class Handle:
             if added:
                 gdal_files.remove(added)
             raise
+        self._files.is_open()
         self._added = added
         self._in_use = threading.RLock()
         self._lost = weakref.finalize(self, _abandoned.append, (self.dataset, added))
@@ -111,6 +112,9 @@ class Handle:
             if not 0 < dataset.count <= _MAX_BANDS or max(dataset.shape) > _MAX_SIDE:
                 raise UnsupportedRaster(f"A raster has 1 to {_MAX_BANDS} bands.", parameter="url", limit=_MAX_BANDS)
             need_own_overviews(dataset)
+            with suppress(*FAILURES):  # whoever asks for them is told
+                _ = dataset.mask_flag_enums, dataset.overviews(1)  # of all directories: see `HeaderReads`
+            self.check()
             failed.pop_all()
         return dataset
 
@@ -120,10 +124,16 @@ class Handle:
 
         Raises:
             SourceChanged, TileryError: why they did not.
+            BrokenRaster: GDAL cannot make anything of them.
         """
         with self._in_use, gdal_files.reachable():
             try:
                 yield self.dataset
+            except FAILURES as error:
+                self.check()
+                raise BrokenRaster(
+                    "The raster could not be read: it is damaged or cut short.", parameter="url", private=str(error)
+                ) from None
             finally:
                 self.check()
 

@@ -13,6 +13,10 @@ from tilery.geo.raster import Bounds, Crs
 
 _WHOLE = re.compile(r"\s*([+-]?[0-9]+)")
 _MOST_DIGITS = 40
+_FARTHEST = 1e30
+"""Units of a CRS within which whatever has a place lies: metres to beyond the end of the universe."""
+_SMALLEST = 1e-30
+"""Side of a pixel in those units."""
 
 Affine = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: x = a·column + b·row + c, y = d·column + e·row + f (rasterio's order)."""
@@ -38,6 +42,18 @@ def whole_nodata(text: str, dtype: str) -> float | int:
         value += int(limits.max) + 1  # as unsigned arithmetic does
     value = min(max(value, int(limits.min)), int(limits.max))
     return float(value) if float(value) == value else value
+
+
+def can_be_placed(transform: Affine, width: int, height: int) -> bool:
+    """True when a transform gives each pixel a place of its own: coordinates and sizes of pixels that can be multiplied
+    and divided by one another, as float64 cannot at its ends.
+    """
+    a, b, c, d, e, f = transform
+    determinant = a * e - b * d
+    if not all(map(math.isfinite, (*transform, determinant))) or abs(determinant) < _SMALLEST**2:
+        return False
+    far = (abs(c) + abs(a) * width + abs(b) * height, abs(f) + abs(d) * width + abs(e) * height)
+    return max(far) < _FARTHEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

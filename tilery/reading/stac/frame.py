@@ -8,11 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tilery.errors import TileryError
+from tilery.errors import TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
-from tilery.reading.profile import Affine, Profile
+from tilery.reading.profile import Affine, Profile, can_be_placed
 from tilery.reading.stac.item import Item, numbers_of
+
+_MOST_PIXELS = 1 << 31
+"""Along a side of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,10 @@ def of_item(item: Item) -> Frame:
 
 def _framed(crs: Crs | None, bounds: Bounds, across: float, down: float) -> Frame:
     left, bottom, right, top = bounds
+    if not (right - left < _MOST_PIXELS * across and top - bottom < _MOST_PIXELS * down):
+        raise UnsupportedRaster(
+            "The rasters of the item are too far apart, or too fine, for one grid.", parameter="url"
+        )
     width, height = max(1, round((right - left) / across)), max(1, round((top - bottom) / down))
     transform = ((right - left) / width, 0.0, left, 0.0, (bottom - top) / height, top)
     return Frame(crs=crs, transform=transform, width=width, height=height)
@@ -97,7 +104,8 @@ def _projected(fields: Any, item: Any) -> Frame | None:
     a, b, c, d, e, f, height, width = numbers
     if b or d or not a or not e or not 1 <= width < 1 << 31 or not 1 <= height < 1 << 31:
         return None
-    return Frame(crs=crs, transform=(a, 0.0, c, 0.0, e, f), width=int(width), height=int(height))
+    frame = Frame(crs=crs, transform=(a, 0.0, c, 0.0, e, f), width=int(width), height=int(height))
+    return frame if can_be_placed(frame.transform, frame.width, frame.height) else None
 
 
 def _crs(fields: Any) -> Crs | None:

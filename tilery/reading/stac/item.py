@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import posixpath
 from collections.abc import Mapping
@@ -13,10 +12,13 @@ from urllib.parse import urljoin
 
 from tilery.errors import InvalidBand, NotARaster, NotFound
 from tilery.geo.raster import Bounds
+from tilery.limits import foreign_json
 from tilery.storage.locations import CloudLocation, HttpLocation, Location, S3Location
 
 MOST_BYTES = 4 << 20
 """Bytes of an item; those of satellites have some ten thousand."""
+_DEEPEST = 64
+"""Levels of lists and objects."""
 MEDIA_TYPES = frozenset(
     (
         "image/tiff; application=geotiff",
@@ -31,6 +33,9 @@ MEDIA_TYPES = frozenset(
     )
 )
 """Media types of assets that can be rasters: rio-tiler's. An asset that names none may be one too."""
+
+_FARTHEST = 720.0
+"""Degrees within which an item lies: two turns around the world."""
 
 Json = dict[str, Any]
 
@@ -171,14 +176,15 @@ class Item:
         if isinstance(box, list) and len(box) == 6:
             box = [*box[:2], *box[3:5]]
         edges = numbers_of(box)
-        if edges is not None and len(edges) == 4:
-            return (edges[0], edges[1], edges[2], edges[3])
-        geometry = self.document.get("geometry")
-        places = list(_positions(geometry.get("coordinates"))) if isinstance(geometry, dict) else []
-        if not places:
+        if edges is None or len(edges) != 4:
+            geometry = self.document.get("geometry")
+            places = list(_positions(geometry.get("coordinates"))) if isinstance(geometry, dict) else []
+            xs, ys = [place[0] for place in places], [place[1] for place in places]
+            edges = [min(xs), min(ys), max(xs), max(ys)] if places else [math.inf] * 4
+        west, south, east, north = edges
+        if not (max(abs(west), abs(east)) <= _FARTHEST and max(abs(south), abs(north)) <= _FARTHEST):
             raise NotARaster("The item says nowhere where it is.", parameter="url")
-        xs, ys = [place[0] for place in places], [place[1] for place in places]
-        return (min(xs), min(ys), max(xs), max(ys))
+        return (west, south, east, north)
 
 
 def parse(content: bytes) -> Item:
@@ -188,8 +194,14 @@ def parse(content: bytes) -> Item:
         NotARaster: it is none.
     """
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = foreign_json.parse(content, deepest=_DEEPEST)
+    except foreign_json.TooDeep:
+        raise NotARaster(
+            f"This is not a STAC Item that can be read: it is nested more than {_DEEPEST} deep.",
+            parameter="url",
+            limit=_DEEPEST,
+        ) from None
+    except ValueError:
         raise NotARaster("This is not a STAC Item: it is not JSON that can be read.", parameter="url") from None
     if not isinstance(document, dict):
         raise NotARaster("This is not a STAC Item.", parameter="url")

@@ -18,7 +18,7 @@ import numpy as np
 
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
-from tilery.reading.profile import Affine, Profile, can_hold
+from tilery.reading.profile import Affine, Profile, can_be_placed, can_hold
 from tilery.reading.tiff.image import GeoTags, Header, Image
 
 _T = TypeVar("_T")
@@ -74,6 +74,8 @@ def _profile(header: Header) -> Profile:
     _only_if(main.subfile == 0 and main.bits >= 8)
     colours = _colours(main)
     nodata = _nodata(header.nodata, main)
+    transform = _transform(place)
+    _only_if(can_be_placed(transform, main.width, main.height))
     has_mask = header.has_mask or "alpha" in colours
     _only_if(nodata is None or not has_mask)  # GDAL has rules for which of several counts
     scales, offsets, descriptions, tags = _bands(_need(header.metadata), main.samples)
@@ -84,7 +86,7 @@ def _profile(header: Header) -> Profile:
         count=main.samples,
         dtypes=(main.dtype.name,) * main.samples,
         crs=_crs(place),
-        transform=_transform(place),
+        transform=transform,
         nodata=nodata,
         colorinterp=colours,
         has_mask=has_mask,

@@ -18,6 +18,8 @@ from tilery.storage.bytes.protocol import ByteSource
 CHUNK = 64 << 10
 CACHED_CHUNKS = 16
 """Chunks kept for each file object: 1 MiB."""
+MOST_OF_A_HEADER = 1 << 20
+"""Bytes of the reads of one open dataset that are kept: those of honest headers are some ten thousand."""
 _MOST = CACHED_CHUNKS // 2
 """Chunks of one request. More are read past the kept ones, which they would push out."""
 
@@ -31,6 +33,35 @@ def file_object(source: ByteSource, *, quiet: bool = False) -> SourceFile:
             reads through GDAL asks `SourceFile.failure` after each read, also after one that seemed to go well.
     """
     return SourceFile(source, quiet=quiet)
+
+
+class HeaderReads:
+    """What was read while a dataset was opened: its directories, which GDAL reads again each time that it goes from one
+    image of a file to another.
+
+    Where that fails, GDAL goes on with the directory of the image before, and decodes blocks of its size into memory of
+    the other's. So it never fails: what has come once is given again, whatever has become of the file since.
+    """
+
+    def __init__(self) -> None:
+        """Note reads from now on."""
+        self._reads: dict[tuple[int, int], bytes] = {}
+        self._left = MOST_OF_A_HEADER
+        self._noting = True
+
+    def get(self, start: int, length: int) -> bytes | None:
+        """The bytes of a read that was noted."""
+        return self._reads.get((start, length))
+
+    def note(self, start: int, length: int, data: bytes) -> None:
+        """Note a read, unless the dataset is open already or has read more than directories."""
+        if self._noting and len(data) <= self._left:
+            self._left -= len(data)
+            self._reads[start, length] = data
+
+    def end(self) -> None:
+        """Note no more: the dataset is open."""
+        self._noting = False
 
 
 class SourceFile(io.RawIOBase):
@@ -47,6 +78,8 @@ class SourceFile(io.RawIOBase):
         self._ahead = 1
         self.check: Callable[[int, Callable[[int, int], bytes]], None] | None = None
         """Called with the position before each read, and with what gives bytes: raises where they may not be used."""
+        self.known: HeaderReads | None = None
+        """Reads that are given again without a look at the source."""
         self.failure: Exception | None = None
         """Why a read failed, the first since this was last set to None."""
 
@@ -78,6 +111,10 @@ class SourceFile(io.RawIOBase):
         """
         left = max(0, self._source.size - self._position)
         length = left if size is None or size < 0 else min(size, left)
+        start, known = self._position, self.known
+        if known is not None and (again := known.get(start, length)) is not None:
+            self._position += len(again)
+            return again
         try:
             with compute_slots.held():  # GDAL may hold locks of its own while it reads
                 if self.check is not None:
@@ -89,6 +126,8 @@ class SourceFile(io.RawIOBase):
                 raise
             return b""
         self._position += len(data)
+        if known is not None:
+            known.note(start, length, data)
         return data
 
     def readall(self) -> bytes:
@@ -103,8 +142,10 @@ class SourceFile(io.RawIOBase):
         return len(data)
 
     def _at(self, start: int, length: int) -> bytes:
-        numbers = range(start // CHUNK, (start + length - 1) // CHUNK + 1) if length else range(0)
-        if self._source.local_path is not None or len(numbers) > _MOST or not numbers:
+        if not length:  # at the end, or wherever behind it a damaged header leads
+            return b""
+        numbers = range(start // CHUNK, (start + length - 1) // CHUNK + 1)
+        if self._source.local_path is not None or len(numbers) > _MOST:
             return self._source.read(start, length)
         for number in numbers:
             if number in self._chunks:
