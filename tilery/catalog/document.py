@@ -36,6 +36,7 @@ RENDER_PARAMETERS = frozenset(
         "colormap",
         "colormap_name",
         "expression",
+        "labels",
         "nodata",
         "padding",
         "pixel_selection",

@@ -83,6 +83,19 @@ def on_background(raster: Raster, options: RenderOptions, format_name: str, back
     return _encoded(picture, formats.get(format_name), bounds)
 
 
+def colors(raster: Raster, options: RenderOptions) -> NDArray[np.uint8]:
+    """The colours of a raster's pixels, shape (rows, columns, 4); see `render`."""
+    picture, _, _ = _pictured(raster, options, _SHOWN)
+    if picture.palette is not None:
+        shown = colormap_.colors_of(picture.data[..., 0], picture.palette)
+    else:
+        channels = picture.data if picture.data.shape[2] == 3 else picture.data[..., [0, 0, 0]]
+        shown = np.dstack([channels, np.full(channels.shape[:2], 255, np.uint8)])
+    if picture.mask is not None:
+        shown[..., 3] = np.where(picture.mask == 0, np.uint8(0), shown[..., 3])
+    return shown
+
+
 def _encoded(picture: Picture, row: Format, bounds: Bounds) -> Rendered:
     """A picture as the bytes of a format."""
     with stages.stage(stages.ENCODE):

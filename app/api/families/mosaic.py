@@ -16,7 +16,7 @@ from app.api.params.groups import BoundsCrs, Crss, Mosaicking
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import facts, pictures, plans, sets, statistics, tiles
+from app.api.raster import facts, legends, pictures, plans, sets, statistics, tiles
 from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
@@ -329,5 +329,6 @@ FAMILY = Family(
         *tiles.OPERATIONS,
         tiles.ANY_TILE,
         *(verb for verb in pictures.OPERATIONS if "Preview" not in verb.id),
+        *legends.OPERATIONS,
     ),
 )

@@ -20,7 +20,7 @@ from app.api.params.groups import Assets, BoundsCrs
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import facts, maps, pictures, plans, sets, statistics, tiles
+from app.api.raster import facts, legends, maps, pictures, plans, sets, statistics, tiles
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
 from tilery.reading.reader import Reader
@@ -170,6 +170,7 @@ FAMILY = Family(
         *tiles.OPERATIONS,
         tiles.ANY_TILE,
         *pictures.OPERATIONS,
+        *legends.OPERATIONS,
         *maps.OPERATIONS,
     ),
 )

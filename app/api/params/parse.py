@@ -164,6 +164,7 @@ class ParameterParser:
                 texts.setdefault(parameter.name, []).append(value)
         for name in credentials.NAMES:
             ignored.pop(name, None)
+        ignored.pop("labels", None)  # a layer says them to its legend, and with it to its tiles
         return texts, tuple(islice(ignored, MOST_IGNORED))
 
 

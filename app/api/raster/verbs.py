@@ -6,7 +6,7 @@ from typing import Any
 
 from app.api.context import AppContext
 from app.api.operation import Family, FastRoute, Operation, bound, fast_route
-from app.api.raster import facts, maps, pictures, sets, stac, statistics, tiles
+from app.api.raster import facts, legends, maps, pictures, sets, stac, statistics, tiles
 from app.api.wms import service as wms
 
 VERBS: tuple[Operation[Any], ...] = (
@@ -16,6 +16,7 @@ VERBS: tuple[Operation[Any], ...] = (
     *tiles.OPERATIONS,
     tiles.ANY_TILE,
     *pictures.OPERATIONS,
+    *legends.OPERATIONS,
     *maps.OPERATIONS,
     *stac.OPERATIONS,
     wms.SERVICE,
