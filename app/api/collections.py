@@ -11,7 +11,7 @@ from app.api.families import layers
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import MOST_LAYERS, PAGE_FORMAT, PAGING
 from app.serving.encoded import Encoded
-from tilery.catalog.layer import Layer
+from tilery.catalog.layer import LayerSummary
 from tilery.geo import crs as crs_
 from tilery.geo import tms
 from tilery.geo.raster import Crs
@@ -64,7 +64,7 @@ async def collection(context: RequestContext[None]) -> Response:
     return answers.document(context, described(context, layer), title=layer.name, description=layer.description)
 
 
-def described(context: RequestContext[Any], layer: Layer) -> Json:
+def described(context: RequestContext[Any], layer: LayerSummary) -> Json:
     """A layer with its extent and the addresses of its maps and tilesets."""
     to, scope = context.app.links.to, context.request.scope
     links = [

@@ -11,7 +11,7 @@ from app.api.links import query_of
 from app.api.operation import RequestContext
 from app.api.params.groups import Paging
 from app.api.params.table import MOST_LAYERS
-from tilery.catalog.catalog import Page
+from tilery.catalog.listing import Page, Query
 
 CARDS = 100
 """Layers of one page for people."""
@@ -19,14 +19,14 @@ CARDS = 100
 _NONE = Page(layers=(), total=0, state="none")
 
 
-async def page(context: RequestContext[Any], offset: int, most: int) -> Page:
-    """So many layers at most, after so many others."""
+async def page(context: RequestContext[Any], query: Query) -> Page:
+    """A part of the list."""
     catalog = context.app.catalog
     if catalog is None:
         return _NONE
-    found = catalog.fresh_page(offset, most)
+    found = catalog.fresh_page(query)
     if found is None:
-        found = await context.app.service.together(f"page {offset} {most}", lambda: catalog.page(offset, most))
+        found = await context.app.service.together(f"page {query}", lambda: catalog.page(query))
     return found
 
 
@@ -34,7 +34,7 @@ async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) 
     """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
     asked = context.values.to(Paging)
     offset, limit = asked.offset, min(asked.limit, most)
-    found = await page(context, offset, limit)
+    found = await page(context, Query(offset=offset, limit=limit, folder=asked.folder, words=asked.words))
     return found, _links(context, found, offset, limit)
 
 

@@ -6,6 +6,7 @@ the first of them is asked for (see `app.api.app`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,10 +33,11 @@ from app.api import (
 )
 from app.api.context import AppContext
 from app.api.families import cog, layers
-from app.api.operation import Operation, endpoint, known_to
+from app.api.operation import Handler, Operation, endpoint, known_to
 from app.api.raster import verbs
 from app.config import access
 from tilery import __version__
+from tilery.catalog import ids
 
 
 def build(context: AppContext) -> FastAPI:
@@ -99,7 +101,7 @@ def _mount(app: FastAPI, context: AppContext, operations: Iterable[Operation[Any
     for operation in operations:
         handler = endpoint(operation, context)
         for path in operation.paths:
-            app.router.routes.append(Route(_routed(path), handler, methods=[operation.method]))
+            app.router.routes.append(_route(path, handler, operation.method, context))
 
 
 class _Zoom(Convertor[str]):
@@ -119,11 +121,27 @@ class _Zoom(Convertor[str]):
 register_url_convertor("zoom", _Zoom())
 
 
-def _routed(path: str) -> str:
-    """The path as the router has it. Where no tile matrix set is named only a number is a zoom: a path that names a set
-    and lacks a part is none of ours, and says nothing wrong about ``z``.
+def _route(path: str, handler: Handler, method: str, context: AppContext) -> Route:
+    """The path as the router has it.
+
+    Where no tile matrix set is named only a number is a zoom: a path that names a set and lacks a part is none of ours,
+    and says nothing wrong about ``z``. A layer may have folders, and a word behind it is a set's name before it is the
+    last part of an id.
     """
-    return path if "{tileMatrixSetId}" in path else path.replace("/{z}/", "/{z:zoom}/")
+    route = Route(
+        path if "{tileMatrixSetId}" in path else path.replace("/{z}/", "/{z:zoom}/"), handler, methods=[method]
+    )
+    if "{layer}" in path:
+        sets = [name for name in context.tile_matrix_sets.names() if re.fullmatch(ids.PART, name)]
+        text = route.path_regex.pattern.replace("(?P<layer>[^/]+)", f"(?P<layer>[^/]+|{ids.pattern(sets)})")
+        if "{layer}/{tileMatrixSetId}" in path:
+            known = "".join(f"|{re.escape(name)}(?=/)" for name in sets)
+            own = rf"(?P<tileMatrixSetId>(?!{ids.PART}/)[^/]+{known})"
+            text = text.replace("(?P<tileMatrixSetId>[^/]+)", own)
+        if path == "/{layer}/{z}/{x}/{y}":  # a row that is no number is the last part of an id
+            text = text.replace("(?P<y>[^/]+)", rf"(?P<y>-?[0-9]+|(?!{ids.PART}$)[^/]+)")
+        route.path_regex = re.compile(text)
+    return route
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

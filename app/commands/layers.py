@@ -1,4 +1,4 @@
-"""The layers of a catalog: add, list, show, remove, style."""
+"""The layers of a catalog: add, list, show, remove, style, index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def layers() -> None:
-    """Add, list, show, remove and style the layers of a catalog."""
+    """Add, list, show, remove, style and index the layers of a catalog."""
 
 
 @layers.command("list")
@@ -43,6 +43,22 @@ def list_(catalog: str | None, as_json: bool) -> None:
             click.echo("There are no layers here.", err=True)
     for layer_id, problem in found.problems().items():
         click.echo(f"{layer_id}: {problem}", err=True)
+
+
+@layers.command("index")
+@catalog_option
+def index_(catalog: str | None) -> None:
+    """Make the index of the layers, layers.gpkg, anew of their documents.
+
+    Lists of layers come from it. Publishing keeps it; this is for documents that were put there in other ways.
+    """
+    from tilery.catalog import index
+
+    store = catalog_store(catalog)
+    count, found = index.rebuild(store)
+    for layer_id, problem in sorted((found.broken | found.unreachable).items()):
+        click.echo(f"{layer_id}: {problem}", err=True)
+    click.echo(f"{store.address}{index.NAME} lists {count} layer{'' if count == 1 else 's'}.", err=True)
 
 
 @layers.command()

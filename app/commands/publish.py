@@ -126,8 +126,7 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
     elif layer_id is None:
         if re.fullmatch(r"s3://[^/]*/*", to):
             raise click.UsageError(f"Which layer? Give --to {to.rstrip('/')}/ID, or --id beside it.")
-        to, _, layer_id = to.rstrip("/").rpartition("/")
-        to = to or "."
+        to, layer_id = _parted(to)
     if not to:
         raise click.UsageError("Where to? Give --to CATALOG/ID, or set TILERY_CATALOG.")
     render = editing.render_of(options["render"]) if options["render"] is not None else None
@@ -151,6 +150,15 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
         given=given | ({"render": render} if render is not None else {}),
         check=check,
     )
+
+
+def _parted(to: str) -> tuple[str, str]:
+    """The catalog and the id of an address of a layer: what is below ``TILERY_CATALOG`` may have folders."""
+    known = (settings.get().catalog or "").rstrip("/")
+    if known and to.startswith(f"{known}/"):
+        return known, to.removeprefix(f"{known}/").strip("/")
+    catalog, _, layer_id = to.rstrip("/").rpartition("/")
+    return catalog or ".", layer_id
 
 
 def _check_of(render: dict[str, Any]) -> Callable[[PublishPlan], None]:

@@ -369,7 +369,7 @@ def test_a_raster_of_another_planet(tmp_path: Path) -> None:
 
 
 def test_paths_and_methods_that_do_not_exist(client: TestClient) -> None:
-    assert client.get("/no/such/path").json()["code"] == "not_found"
+    assert client.get("/No/such/path").json()["code"] == "not_found"
     answer = client.delete("/cog/info")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD"

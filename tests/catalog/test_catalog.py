@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tilery.catalog import catalog as catalog_
+from tilery.catalog import index
 from tilery.catalog.catalog import Catalog
+from tilery.catalog.listing import Query
 from tilery.errors import LayerNotFound, UpstreamError
 from tilery.storage.objects import Blob, Entry
 from tilery.storage.objects.directory import DirectoryStore
@@ -32,7 +35,7 @@ class Counting(DirectoryStore):
         self.down = False
 
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
-        self.reads += 1
+        self.reads += key != index.NAME
         if self.down:
             raise UpstreamError("down")
         return super().read(key, unless=unless)
@@ -43,8 +46,10 @@ class Counting(DirectoryStore):
             raise UpstreamError("down")
         return super().folders(prefix)
 
-    def entries(self, prefix: str = "") -> Iterator[Entry]:
-        return super().entries(prefix)
+    def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
+        if self.down:
+            raise UpstreamError("down")
+        return super().named(name, within)
 
 
 @pytest.fixture
@@ -60,6 +65,10 @@ def store(tmp_path: Path) -> Counting:
 @pytest.fixture
 def catalog(store: Counting, clock: Clock) -> Catalog:
     return Catalog(store, revalidate=5.0, clock=clock)
+
+
+def part(offset: int, limit: int, **more: Any) -> Query:
+    return Query(offset=offset, limit=limit, **more)
 
 
 def put(store: Counting, layer_id: str, **changes: Any) -> None:
@@ -117,22 +126,60 @@ def test_new_and_removed_layers_are_seen(catalog: Catalog, store: Counting, cloc
     assert [layer.id for layer in catalog.layers()] == ["b"]
 
 
-def test_unknown_ids_cost_one_listing_in_a_while(catalog: Catalog, store: Counting, clock: Clock) -> None:
+def test_an_unknown_id_costs_one_look_in_a_while(catalog: Catalog, store: Counting, clock: Clock) -> None:
     put(store, "a")
-    for number in range(50):
-        with pytest.raises(LayerNotFound):
-            catalog.get(f"guess-{number}")
-    assert store.listings == 1
-    assert store.reads <= 1
+    for _ in range(3):
+        for number in range(50):
+            with pytest.raises(LayerNotFound):
+                catalog.get(f"guess-{number}")
+    assert (store.reads, store.listings) == (50, 0)
     clock.now = 5.0
     for number in range(50):
         with pytest.raises(LayerNotFound):
             catalog.get(f"guess-{number}")
-    assert store.listings == 2
+    assert (store.reads, store.listings) == (100, 0)
+    put(store, "guess-7")
+    clock.now = 10.0
+    assert catalog.get("guess-7").id == "guess-7"
+
+
+def test_a_flood_of_unknown_ids_takes_bounded_memory(
+    catalog: Catalog, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_, "_ABSENT", 100)
+    put(store, "a")
+    for number in range(1000):
+        with pytest.raises(LayerNotFound):
+            catalog.get(f"guess-{number}")
+    assert catalog.get("a").id == "a"
+    assert len(catalog._absent) == 100
+    reads = store.reads
+    for number in range(999, 899, -1):
+        with pytest.raises(LayerNotFound):
+            catalog.get(f"guess-{number}")
+    assert store.reads == reads
+
+
+def test_layers_in_memory_are_bounded(
+    catalog: Catalog, store: Counting, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_, "_HELD", 100_000)
+    for number in range(60):
+        put(store, f"layer-{number}")
+    for number in range(60):
+        catalog.get(f"layer-{number}")
+        clock.now += 0.01
+    assert 10 < len(catalog._cache) < 30
+    assert catalog._held == sum(found.weight for found in catalog._cache.values()) <= 100_000
+    reads = store.reads
+    assert catalog.get("layer-59").id == "layer-59"
+    assert store.reads == reads
+    assert catalog.get("layer-1").id == "layer-1"
+    assert store.reads == reads + 1
 
 
 def test_what_cannot_be_an_id_never_reaches_the_store(catalog: Catalog, store: Counting) -> None:
-    for text in ("../etc", "a/b", "", "cog", "x" * 100, "a\x00"):
+    for text in ("../etc", "a/info", "a/7/66/45", "", "cog", "x" * 100, "a\x00"):
         with pytest.raises(LayerNotFound):
             catalog.get(text)
     assert (store.reads, store.listings) == (0, 0)
@@ -164,7 +211,7 @@ def test_a_document_that_never_was_good_is_left_out(catalog: Catalog, store: Cou
 
 def test_a_store_that_is_down_changes_nothing(catalog: Catalog, store: Counting, clock: Clock) -> None:
     put(store, "a")
-    catalog.layers()
+    assert catalog.get("a").id == catalog.layers()[0].id
     store.down = True
     clock.now = 100.0
     assert catalog.get("a").id == "a"
@@ -238,41 +285,41 @@ def test_one_document_that_cannot_be_read_hides_no_other(catalog: Catalog, store
 def test_a_page_reads_its_own_documents_only(catalog: Catalog, store: Counting, clock: Clock) -> None:
     for number in range(30):
         put(store, f"layer-{number:02}")
-    page = catalog.page(10, 5)
+    page = catalog.page(part(10, 5))
     assert [layer.id for layer in page.layers] == [f"layer-{number}" for number in range(10, 15)]
     assert page.total == 30
     assert (store.reads, store.listings) == (5, 1)
-    assert catalog.fresh_page(10, 5) is page
-    assert catalog.page(10, 5) is page
-    assert [layer.id for layer in catalog.page(28, 5).layers] == ["layer-28", "layer-29"]
-    assert catalog.page(30, 5).layers == ()
+    assert catalog.fresh_page(part(10, 5)) is page
+    assert catalog.page(part(10, 5)) is page
+    assert [layer.id for layer in catalog.page(part(28, 5)).layers] == ["layer-28", "layer-29"]
+    assert catalog.page(part(30, 5)).layers == ()
     assert store.listings == 1
 
 
 def test_a_page_is_known_by_what_is_on_it(catalog: Catalog, store: Counting, clock: Clock) -> None:
     for layer_id in ("a", "b", "c"):
         put(store, layer_id)
-    first, second = catalog.page(0, 2), catalog.page(2, 2)
+    first, second = catalog.page(part(0, 2)), catalog.page(part(2, 2))
     clock.now = 5.0
-    assert catalog.fresh_page(0, 2) is None
-    assert catalog.page(0, 2).state == first.state
+    assert catalog.fresh_page(part(0, 2)) is None
+    assert catalog.page(part(0, 2)).state == first.state
     put(store, "b", name="other")
     clock.now = 10.0
-    assert catalog.page(0, 2).state != first.state
-    assert catalog.page(2, 2).state == second.state
+    assert catalog.page(part(0, 2)).state != first.state
+    assert catalog.page(part(2, 2)).state == second.state
     store.remove("c/index.json")
     clock.now = 15.0
-    assert catalog.page(2, 2).layers == ()
-    assert catalog.page(2, 2).state != second.state
+    assert catalog.page(part(2, 2)).layers == ()
+    assert catalog.page(part(2, 2)).state != second.state
     again = Catalog(DirectoryStore(store.root), clock=clock)
-    assert again.page(0, 2).state == catalog.page(0, 2).state  # in every process
+    assert again.page(part(0, 2)).state == catalog.page(part(0, 2)).state  # in every process
 
 
 def test_one_layer_of_many_is_read_alone(catalog: Catalog, store: Counting) -> None:
     for number in range(30):
         put(store, f"layer-{number:02}")
     assert catalog.get("layer-07").id == "layer-07"
-    assert (store.reads, store.listings) == (1, 1)
+    assert (store.reads, store.listings) == (1, 0)
 
 
 @pytest.mark.parametrize("field", ["statistics", "render", "styles", "unknown", "name"])
@@ -302,7 +349,7 @@ def test_a_directory_that_vanishes_leaves_the_last_good_layers(
     catalog = Catalog(store, revalidate=5.0, clock=clock)
     put(store, "a")
     put(store, "b")
-    assert len(catalog.layers()) == 2
+    assert [catalog.get(layer.id).id for layer in catalog.layers()] == ["a", "b"]
     store.root.rename(tmp_path / "elsewhere")
     if left == "a mount point":
         store.root.mkdir()
@@ -311,7 +358,8 @@ def test_a_directory_that_vanishes_leaves_the_last_good_layers(
         clock.now = now
         assert catalog.get("a").id == "a"
         assert [layer.id for layer in catalog.layers()] == ["a", "b"]
-        assert len(catalog.page(0, 10).layers) == 2
+        assert len(catalog.page(part(0, 10)).layers) == 2
+        assert catalog.get("b").id == "b"
         with pytest.raises(LayerNotFound):
             catalog.get("c")
     assert set(catalog.problems()) == {"a", "b"}

@@ -86,6 +86,9 @@ def test_what_a_website_has_not_got_leads_to_the_service_for_now(stack: str) -> 
         assert rule["RedirectRule"]["HttpRedirectCode"] == "307", "browsers keep 301, S3's own choice, for ever"
     for status in ("403", "404"):
         assert walk(rules, "tiles/alps/8/133/90.png", status) == ["service/unstored/alps/8/133/90.png"]
+        assert walk(rules, "tiles/alps/2024/dem/8/133/90.png", status) == [
+            "service/unstored/alps/2024/dem/8/133/90.png"
+        ]
         assert walk(rules, "alps/8/133/90.png", status) == [
             "tiles/alps/8/133/90.png",
             "service/unstored/alps/8/133/90.png",
@@ -171,6 +174,9 @@ def test_tiles_stay_unless_the_settings_say_for_how_long(stack: str) -> None:
         ("/alps/8/133/90@2x.webp", {"unknown": "1"}, "/alps/8/133/90@2x.webp"),
         ("/alps/8/133/90.png", {"style": "one"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90.png"),
         ("/alps/8/133/90@2x.png", {"bidx": "1"}, "/layers/alps/tiles/WebMercatorQuad/8/133/90@2x.png"),
+        ("/alps/2024/dem/8/133/90.png", {}, "/alps/2024/dem/8/133/90.png"),
+        ("/tiles/alps/2024/dem/8/133/90.png", {}, "/alps/2024/dem/8/133/90.png"),
+        ("/a/b/8/133/90.png", {"style": "one"}, "/layers/a/b/tiles/WebMercatorQuad/8/133/90.png"),
         ("/other/path/with/parts.png", {"style": "one"}, "/other/path/with/parts.png"),
     ],
 )

@@ -13,11 +13,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from typing import Any
 import pytest
 from obstore.store import S3Store
 
+_REQUEST = re.compile(r'"(?:\x1b\[[0-9;]*m)*([A-Z]+ [^" ]+) HTTP/1\.1[^"]*" ([0-9]{3})')
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "secret-of-tests", "AWS_REGION": "us-east-1"}
 """What to put into the environment so that requests can be signed. The server takes any keys."""
 
@@ -34,6 +37,17 @@ class S3:
     """The server."""
 
     port: int
+    log: Path | None = None
+
+    @contextmanager
+    def counted(self) -> Iterator[list[str]]:
+        """The requests that come meanwhile, as ``GET /bucket/key 200``; filled in at the end."""
+        assert self.log is not None
+        found: list[str] = []
+        before = self.log.stat().st_size
+        yield found
+        text = self.log.read_bytes()[before:].decode(errors="replace")
+        found += [f"{match[1]} {match[2]}" for match in _REQUEST.finditer(text)]
 
     @property
     def endpoint(self) -> str:
@@ -110,7 +124,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
         )
     try:
         _wait_for(port, server, log)
-        yield S3(port=port)
+        yield S3(port=port, log=log)
     finally:
         server.terminate()
         server.wait(10)

@@ -1,9 +1,9 @@
 """The layers that are served now: read from a store, checked again every few seconds, never blocked by a bad document.
 
 Two questions are asked of it. ``get`` comes with every tile, so it answers from memory and looks at one document at
-most once in ``revalidate`` seconds; while one thread looks, others go on with what is kept. An id that is not known
-costs a listing of the store's names at most as often, however many such ids are asked for. ``page`` reads the documents
-of a part of the list, and ``layers`` those of all: nothing that is asked for over the net does.
+most once in ``revalidate`` seconds, whether there is one or not; while one thread looks, others go on with what is
+kept. Both what is kept and what is remembered not to be there are bounded. ``page`` tells a part of the list
+(`tilery.catalog.listing`).
 
 A layer is gone when the store says so and still can be listed. A directory that has vanished, or a bucket, says nothing
 of its layers: the last good ones go on being served.
@@ -11,28 +11,28 @@ of its layers: the last good ones go on being served.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tilery.catalog import document, ids
-from tilery.catalog.layer import Layer
+from tilery.catalog import ids, stored
+from tilery.catalog.layer import Layer, LayerSummary
+from tilery.catalog.listing import Listing, Page, Query
 from tilery.errors import BrokenDocument, LayerNotFound, NotFound, UpstreamError
 from tilery.storage.objects import Store
 from tilery.storage.options import StoreOptions
 
 logger = logging.getLogger("tilery.catalog")
 
-DOCUMENT = "index.json"
-_READERS = 16
-"""Documents read at a time from a listing."""
-_PAGES = 64
-"""Pages of the list that are kept."""
+_HELD = 12 << 20
+"""Bytes that layers in memory may take together, about; those that nobody asks for any more go first."""
+_PARSED = 8
+"""How often its document's bytes a layer takes."""
+_ABSENT = 8192
+"""Ids that are remembered not to be there."""
 _GONE = "The store of the layers has vanished."
 
 
@@ -47,18 +47,8 @@ class _Cached:
     """What is wrong with the document."""
     unreachable: str | None = None
     """What was wrong with the store when it was asked last."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A part of the list of layers."""
-
-    layers: tuple[Layer, ...]
-    """Those that can be served, by id."""
-    total: int
-    """Ids in the whole list."""
-    state: str
-    """Changes with every document of the page, and with the number of all; the same in every process."""
+    weight: int = 4096
+    """Bytes that it takes, about."""
 
 
 class Catalog:
@@ -77,11 +67,11 @@ class Catalog:
         self._clock = clock
         self._lock = threading.Lock()
         self._cache: dict[str, _Cached] = {}
-        self._names: tuple[str, ...] = ()
-        self._pages: dict[tuple[int, int], tuple[float, Page]] = {}
-        self._listed: float | None = None
-        self._listing = threading.Lock()
-        self._parsing = threading.Lock()
+        """In the order in which they were checked."""
+        self._held = 0
+        self._absent: dict[str, float] = {}
+        """When which id was not there, the latest last."""
+        self._listing = Listing(store, revalidate=revalidate, clock=clock, served=self._served)
         self._checking: set[str] = set()
 
     @property
@@ -129,7 +119,7 @@ class Catalog:
             return layer
         cached = self._cache.get(layer_id)
         if cached is None:
-            if layer_id in self._list():
+            if not self._is_absent(layer_id):
                 cached = self._check(layer_id)
         elif self._clock() - cached.checked >= self._revalidate and self._begin(layer_id):
             try:
@@ -144,42 +134,47 @@ class Catalog:
             raise LayerNotFound("This layer cannot be served: its document is broken.", parameter="layer")
         return cached.layer
 
-    def layers(self) -> tuple[Layer, ...]:
-        """All layers that can be served, by id.
+    def layers(self) -> tuple[LayerSummary, ...]:
+        """All layers that can be served, by id, after the documents of all were looked at.
 
         Raises:
             UpstreamError: the store failed and was never listed.
         """
-        return self._read(self._list())
+        return self._listing.all()
 
-    def page(self, offset: int, limit: int) -> Page:
+    def page(self, query: Query) -> Page:
         """A part of the list, at most a few seconds old.
 
         Raises:
             UpstreamError: the store failed and was never listed.
         """
-        if (page := self.fresh_page(offset, limit)) is not None:
-            return page
-        now = self._clock()
-        names = self._list()
-        layers = self._read(names[offset : offset + limit])
-        digest = hashlib.blake2b(repr((len(names), [(layer.id, layer.version) for layer in layers])).encode())
-        page = Page(layers=layers, total=len(names), state=digest.hexdigest()[:32])
-        with self._lock:
-            if len(self._pages) >= _PAGES:
-                self._pages.clear()
-            self._pages[offset, limit] = (now, page)
-        return page
+        return self._listing.page(query)
 
-    def fresh_page(self, offset: int, limit: int) -> Page | None:
+    def fresh_page(self, query: Query) -> Page | None:
         """That part where it is known and need not be checked, else None. Touches no store."""
-        checked, page = self._pages.get((offset, limit), (0.0, None))
-        return page if page is not None and self._clock() - checked < self._revalidate else None
+        return self._listing.fresh(query)
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with the documents that could not be read, by id; the last good layer may still be served."""
-        found = {layer_id: cached.problem or cached.unreachable for layer_id, cached in sorted(self._cache.items())}
-        return {layer_id: problem for layer_id, problem in found.items() if problem}
+        with self._lock:
+            seen = self._listing.seen  # the store answered then
+            found = {
+                layer_id: cached.problem or (cached.unreachable if cached.checked >= seen else None)
+                for layer_id, cached in self._cache.items()
+            }
+        told = {layer_id: problem for layer_id, problem in found.items() if problem}
+        good = found.keys() - told.keys()
+        listed = {name: problem for name, problem in self._listing.problems().items() if name not in good}
+        return dict(sorted((listed | told).items()))
+
+    def _served(self, layer_id: str) -> Layer | None:
+        cached = self._cache.get(layer_id)
+        return None if cached is None else cached.layer
+
+    def _is_absent(self, layer_id: str) -> bool:
+        """True when an id was looked for lately, and was not there."""
+        checked = self._absent.get(layer_id)
+        return checked is not None and self._clock() - checked < self._revalidate
 
     def _begin(self, layer_id: str) -> bool:
         """True when nobody else checks this layer now. Where nothing is kept to go on with, all of them check."""
@@ -198,44 +193,60 @@ class Catalog:
         cached = self._cache.get(layer_id)
         now = self._clock()
         try:
-            blob = self._store.read(f"{layer_id}/{DOCUMENT}", unless=cached.version if cached else None)
+            blob = self._store.read(stored.key(layer_id), unless=cached.version if cached else None)
         except NotFound:
             if cached is None or cached.layer is None or self._is_listable():
-                with self._lock:
-                    self._cache.pop(layer_id, None)
+                self._forget(layer_id, now)
                 return None
             _tell_unreachable(layer_id, cached, _GONE)
             cached.checked, cached.unreachable = now, _GONE
             return cached
         except UpstreamError as error:
-            if cached is None:  # nothing is known of it but that it is there
+            if cached is None:
                 cached = _Cached(layer=None, version=None, checked=now)
-                with self._lock:
-                    self._cache[layer_id] = cached
+                self._keep(layer_id, cached)
             _tell_unreachable(layer_id, cached, error.private or error.detail)
             cached.checked, cached.unreachable = now, error.detail
             return cached
         if blob is None and cached is not None:
             cached.checked, cached.unreachable = now, None
+            self._keep(layer_id, cached)
             return cached
         if blob is None:  # a store that answers "unchanged" to a question without a version
             return None
         problem: str | None = None
         layer = cached.layer if cached else None
         try:
-            with self._parsing:  # many threads wait for the store, and one at a time takes the interpreter's lock
-                layer = document.parse(
-                    layer_id, blob.body, version=blob.version, folder=f"{self._store.address}{layer_id}/"
-                )
+            layer = stored.parsed(self._store, layer_id, blob)
         except BrokenDocument as error:
             problem = error.detail
             if cached is None or cached.version != blob.version:
                 kept = "nothing is served of it" if layer is None else "the last good one is served"
                 logger.warning("the document of the layer %s is broken: %s; %s", layer_id, problem, kept)
-        found = _Cached(layer=layer, version=blob.version, checked=now, problem=problem)
-        with self._lock:
-            self._cache[layer_id] = found
+        weight = 4096 + _PARSED * len(blob.body)
+        found = _Cached(layer=layer, version=blob.version, checked=now, problem=problem, weight=weight)
+        self._keep(layer_id, found)
         return found
+
+    def _keep(self, layer_id: str, found: _Cached) -> None:
+        """Keep what is known of an id, and let go of what was not checked for longest where that is too much."""
+        with self._lock:
+            self._absent.pop(layer_id, None)
+            before = self._cache.pop(layer_id, None)
+            self._cache[layer_id] = found
+            self._held += found.weight - (before.weight if before else 0)
+            while self._held > _HELD and len(self._cache) > 1:
+                self._held -= self._cache.pop(next(iter(self._cache))).weight
+
+    def _forget(self, layer_id: str, now: float) -> None:
+        """Remember that an id is not there."""
+        with self._lock:
+            before = self._cache.pop(layer_id, None)
+            self._held -= before.weight if before else 0
+            self._absent.pop(layer_id, None)
+            self._absent[layer_id] = now
+            if len(self._absent) > _ABSENT:
+                del self._absent[next(iter(self._absent))]
 
     def _is_listable(self) -> bool:
         """False where the store itself has gone, with everything in it."""
@@ -244,50 +255,6 @@ class Catalog:
         except (UpstreamError, NotFound):
             return False
         return True
-
-    def _read(self, names: Iterable[str]) -> tuple[Layer, ...]:
-        """The layers of these ids that can be served; those that are not fresh are checked first."""
-        names = tuple(names)
-        now = self._clock()
-        cached = {name: self._cache.get(name) for name in names}
-        stale = [name for name, found in cached.items() if found is None or now - found.checked >= self._revalidate]
-        if len(stale) <= 2:
-            for name in stale:
-                self._check(name)
-        else:
-            with ThreadPoolExecutor(_READERS, thread_name_prefix="catalog") as pool:
-                list(pool.map(self._check, stale))
-        found = (self._cache.get(name) for name in names)
-        return tuple(each.layer for each in found if each is not None and each.layer is not None)
-
-    def _list(self) -> tuple[str, ...]:
-        """The ids of the store's folders, sorted; looked at no more often than once in ``revalidate`` seconds.
-
-        Raises:
-            UpstreamError: the store failed and was never listed.
-        """
-        if self._listed is not None and self._clock() - self._listed < self._revalidate:
-            return self._names
-        with self._listing:  # the others wait: they asked for what only the listing can tell
-            now = self._clock()
-            if self._listed is not None and now - self._listed < self._revalidate:
-                return self._names
-            try:
-                names = tuple(sorted(name for name in self._store.folders() if ids.is_id(name)))
-            except (UpstreamError, NotFound) as error:
-                logger.warning("the layers cannot be listed: %s", error.private or error.detail)
-                if self._listed is None:
-                    raise UpstreamError(
-                        f"The layers cannot be listed. {error.detail}", private=error.private
-                    ) from error
-                self._listed = now
-                return self._names
-            with self._lock:
-                for layer_id in set(self._cache) - set(names):
-                    del self._cache[layer_id]
-                self._names = names
-            self._listed = now
-            return names
 
 
 def _tell_unreachable(layer_id: str, cached: _Cached, problem: str) -> None:

@@ -1,4 +1,7 @@
-"""Changes to a layer's document that somebody else's change in between does not get lost by."""
+"""Changes to a layer's document that somebody else's change in between does not get lost by.
+
+Each is noted in the index of the layers, too.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tilery.catalog import document, ids
-from tilery.catalog.catalog import DOCUMENT
+from tilery.catalog import document, ids, index
+from tilery.catalog.stored import DOCUMENT
 from tilery.errors import (
     BrokenDocument,
     Conflict,
@@ -100,22 +103,34 @@ def add(store: Store, layer_id: str, written: Mapping[str, Any], *, replace: boo
 
 
 def _write(store: Store, layer_id: str, body: bytes, expected: str) -> str:
-    return store.write(
+    written = store.write(
         f"{layer_id}/{DOCUMENT}", body, media_type="application/json", cache_control="no-cache", expected=expected
     )
+    index.note(store, layer_id)
+    return written
 
 
 def files(store: Store, layer_id: str) -> list[str]:
     """Keys of all files of a layer, the document's first; also of one whose document is broken or was never written.
 
+    Those of layers in a folder of the same name are not among them.
+
     Raises:
         LayerNotFound: there is nothing under that id.
     """
     keys = [entry.key for entry in store.entries(f"{ids.requested(layer_id)}/")]
-    if not keys:
+    others = tuple(f"{folder}/" for key in keys if (folder := _layer_of(key)) not in (None, layer_id))
+    found = [key for key in keys if not key.startswith(others)]
+    if not found:
         raise LayerNotFound(parameter="layer")
     first = f"{layer_id}/{DOCUMENT}"
-    return sorted(keys, key=lambda key: key != first)
+    return sorted(found, key=lambda key: key != first)
+
+
+def _layer_of(key: str) -> str | None:
+    """The id whose document a key is."""
+    folder, _, name = key.rpartition("/")
+    return folder if name == DOCUMENT and ids.is_id(folder) else None
 
 
 def remove(store: Store, layer_id: str, *, holds: Holds | None = None) -> int:
@@ -139,6 +154,8 @@ def remove(store: Store, layer_id: str, *, holds: Holds | None = None) -> int:
     keys = files(store, layer_id)
     for key in keys:
         store.remove(key)
+        if key == f"{layer_id}/{DOCUMENT}":
+            index.note(store, layer_id)
     return len(keys)
 
 

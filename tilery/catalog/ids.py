@@ -2,16 +2,24 @@
 
 An id is the first part of the layer's address, ``/{id}/{z}/{x}/{y}.png``. So it is short, has one spelling only (lower
 case), cannot climb out of a folder, and is none of the words that routes begin with.
+
+A layer may lie in folders: ``alps/2024/ortho``. So that an address always tells where the id ends, no part behind the
+first is a word that stands behind ids in addresses (``tiles``, ``info``, ``map``…), and the last of several parts is no
+number, as the row of a tile is one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tilery.errors import InvalidParameter, LayerNotFound
 
-PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
-_ID = re.compile(PATTERN)
+PART = r"[a-z0-9][a-z0-9_-]{0,63}"
+"""A folder's name, or the last part of an id."""
+MOST_PARTS = 8
+LONGEST = 200
+"""Characters of an id with its folders."""
 
 RESERVED = frozenset(
     {
@@ -68,12 +76,47 @@ RESERVED = frozenset(
         "wms",
     }
 )
-"""Ids that no layer gets, because a route has the name."""
+"""What no id is or begins with, because a route has the name."""
+
+_BEHIND = RESERVED | {
+    "asset_statistics",
+    "available_assets",
+    "coordinates",
+    "legend",
+    "metadata",
+    "part",
+    "tile",
+    "tilesets",
+}
+"""What no part behind the first is: routes have these names behind an id, or may have them one day."""
+
+
+def pattern(also: Iterable[str] = ()) -> str:
+    """Return the regular expression of ids in addresses; what it lets through, `is_id` still has to look at.
+
+    Args:
+        also: further words that stand behind ids, as the names of tile matrix sets that could be folders' too.
+    """
+    first, behind = ("|".join(sorted(words)) for words in (RESERVED, _BEHIND.union(also)))
+    return rf"(?:(?!(?:{first})(?:/|$)){PART}(?:/(?!(?:{behind})(?:/|$)){PART}){{0,{MOST_PARTS - 1}}})"
+
+
+_ID = re.compile(pattern())
+_REVISION = re.compile(r"[0-9]{8}t[0-9]{6}-[0-9a-f]{6}")
+"""The folder of a published raster, below its layer's."""
 
 
 def is_id(text: str) -> bool:
     """True when a layer may be called so."""
-    return _ID.fullmatch(text) is not None and text not in RESERVED
+    if len(text) > LONGEST or _ID.fullmatch(text) is None:
+        return False
+    _, *behind = text.split("/")
+    return not behind or not (behind[-1].isdigit() or any(map(_REVISION.fullmatch, behind)))
+
+
+def is_folder(text: str) -> bool:
+    """True when layers may lie in a folder of that path."""
+    return is_id(f"{text}/layer")
 
 
 def check(text: str) -> str:
@@ -82,11 +125,23 @@ def check(text: str) -> str:
     Raises:
         InvalidParameter: a layer cannot be called so; the message says why.
     """
-    if text in RESERVED:
-        raise InvalidParameter(f"'{text}' is the name of a route; call the layer something else.", parameter="id")
-    if _ID.fullmatch(text) is None:
+    first, *behind = parts = text.split("/")
+    for word in (*({first} & RESERVED), *(part for part in behind if part in _BEHIND)):
+        raise InvalidParameter(f"'{word}' is the name of a route; call the layer something else.", parameter="id")
+    if any(re.fullmatch(PART, part) is None for part in parts):
         raise InvalidParameter(
-            "A layer's id has 1 to 64 lower-case letters, digits, '-' and '_', and begins with a letter or a digit.",
+            "A layer's id has 1 to 64 lower-case letters, digits, '-' and '_', and begins with a letter or a digit; "
+            "so has each folder before it, as in alps/2024/ortho.",
+            parameter="id",
+        )
+    if len(parts) > MOST_PARTS or len(text) > LONGEST:
+        raise InvalidParameter(
+            f"A layer's id has at most {MOST_PARTS - 1} folders and {LONGEST} characters.", parameter="id"
+        )
+    if not is_id(text):
+        raise InvalidParameter(
+            "In a folder a layer is not called by a number alone, which would be the row of a tile, nor anything like "
+            "a revision.",
             parameter="id",
         )
     return text

@@ -34,13 +34,11 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """A named source with styles."""
+class LayerSummary:
+    """A layer as lists have it."""
 
     id: str
     name: str
-    source: str
-    """Address of the raster: an absolute path, ``s3://bucket/key`` or ``https://…``."""
     kind: str = "raster"
     """What the source is: a ``raster``, the document of a ``mosaic``, or a STAC Item (``stac``), whose assets are named
     by ``assets`` among the render parameters."""
@@ -54,23 +52,9 @@ class Layer:
     maxzoom: int
     description: str | None = None
     attribution: str | None = None
-    render: Query = ()
-    """What is used when the request says nothing."""
     styles: tuple[Style, ...] = ()
-    meta: Meta = Meta()
     published: str | None = None
     """When, as ISO 8601 in UTC."""
-    statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
-    """Statistics of each band, ``b1``…, with TiTiler's names (``min``, ``max``, ``percentile_2``, ``histogram``…)."""
-    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """The document as it was written, what is unknown to us included."""
-
-    @property
-    def is_sealed(self) -> bool:
-        """True when the raster never changes under its address, because that holds the revision, as a published one's
-        does. Any other may be written over without the document knowing.
-        """
-        return f"/{self.revision}/" in self.source
 
     @property
     def center(self) -> tuple[float, float, int]:
@@ -84,3 +68,25 @@ class Layer:
     def style(self, name: str) -> Style | None:
         """The style of that name, or None."""
         return next((style for style in self.styles if style.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer(LayerSummary):
+    """A named source with styles."""
+
+    source: str
+    """Address of the raster: an absolute path, ``s3://bucket/key`` or ``https://…``."""
+    render: Query = ()
+    """What is used when the request says nothing."""
+    meta: Meta = Meta()
+    statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    """Statistics of each band, ``b1``…, with TiTiler's names (``min``, ``max``, ``percentile_2``, ``histogram``…)."""
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The document as it was written, what is unknown to us included."""
+
+    @property
+    def is_sealed(self) -> bool:
+        """True when the raster never changes under its address, because that holds the revision, as a published one's
+        does. Any other may be written over without the document knowing.
+        """
+        return f"/{self.revision}/" in self.source

@@ -99,7 +99,7 @@ def described(
             "tilejson": "3.0.0",
             "format": FORMAT,
             "id": layer_id,
-            "name": given.get("name") or layer_id,
+            "name": given.get("name") or layer_id.rpartition("/")[2],
             **{key: value for key, value in given.items() if key != "name" and value is not None},
             "kind": one,
             "source": address,

@@ -57,7 +57,7 @@ def document(
         "tilejson": "3.0.0",
         "format": FORMAT,
         "id": layer_id,
-        "name": fields.pop("name", None) or layer_id,
+        "name": fields.pop("name", None) or layer_id.rpartition("/")[2],
         **{name: fields[name] for name in ("description", "attribution") if fields.get(name)},
         "scheme": "xyz",
         "tiles": [f"/{layer_id}/{{z}}/{{x}}/{{y}}.png"],

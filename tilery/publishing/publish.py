@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tilery.catalog import document as documents
-from tilery.catalog import ids
+from tilery.catalog import ids, index, stored
 from tilery.errors import Conflict, SourceError
 from tilery.publishing import default_display, fetch, grid, kinds, metadata, rasters, revisions, transcode, warp
 from tilery.publishing.bounds import bounds_of, map_bounds
@@ -35,7 +35,7 @@ from tilery.publishing.overviews import factors, join, level_file, mask_file, ov
 from tilery.publishing.overviews import files as overview_files
 from tilery.publishing.plan import PublishOptions, PublishPlan, note, plan
 from tilery.publishing.progress import Progress, Silent
-from tilery.publishing.revisions import DOCUMENT, document_before
+from tilery.publishing.revisions import document_before
 from tilery.publishing.statistics import passes, statistics
 from tilery.publishing.verification import finished_file, overview_levels
 from tilery.publishing.verification.proof import need_right
@@ -104,12 +104,13 @@ def publish(order: PublishOptions, progress: Progress | None = None) -> Publishe
 
 
 def _workplace(order: PublishOptions, store: Store) -> Path:
+    own = order.id.replace("/", "~")  # in no other layer's folder, which is emptied when that one is done
     if order.work is not None:
-        return order.work / order.id
+        return order.work / own
     if isinstance(store, DirectoryStore):
-        return store.root / ".work" / order.id
+        return store.root / ".work" / own
     name = hashlib.sha256(f"{store.address}{order.id}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / "tilery-publish" / f"{order.id}-{name}"
+    return Path(tempfile.gettempdir()) / "tilery-publish" / f"{own[:100]}-{name}"
 
 
 def _need_only(order: PublishOptions, origin: fetch.PublishedSource) -> None:
@@ -284,7 +285,7 @@ def _switch(
     """The document, after it took the place of the one before, and that one. Whoever changed it meanwhile is not
     overwritten: the new document is made again from theirs.
     """
-    key = f"{order.id}/{DOCUMENT}"
+    key = stored.key(order.id)
     for _attempt in range(5):
         before, version = document_before(store, key)
         if order.only is not None:  # after reading, so that whoever switches later is met by the version
@@ -314,5 +315,6 @@ def _switch(
             store.write(key, body, media_type="application/json", cache_control="no-cache", expected=version)
         except Conflict:
             continue
+        index.note(store, order.id)
         return written, before
     raise Conflict("The layer's document is being changed by somebody else all the time; try again.")

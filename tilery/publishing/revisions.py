@@ -11,8 +11,6 @@ from typing import Any
 from tilery.errors import NotFound
 from tilery.storage.objects import Store
 
-DOCUMENT = "index.json"
-
 _ORPHANED = 24 * 3600.0
 """Seconds after which files of a revision that never was switched to are put down to a publish that nobody resumed."""
 

@@ -7,6 +7,7 @@ of eight by eight tiles, so that a machine reads neighbouring blocks of the rast
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _SQUARE = 3
 """Zooms between a tile and the square that it belongs to."""
 _REMOVERS = 16
 _LISTED = 1000
+_OWN = re.compile(r"(?:[^/]+-[0-9a-f]{10}/)?(?:[0-9]+/){0,2}[^/]+")
+"""What stands behind a layer's id in the keys of its own tiles, and not in those of a layer in a folder of its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,7 @@ def purge(
 
     Args:
         store: of tiles.
-        prefix: ``{id}/``; empty for all.
+        prefix: ``{id}/``, for the tiles of this layer and of none in a folder of its name; empty for all.
         keep: True for keys to leave alone.
         part: of all keys.
         advance: called with the number of keys that were looked at.
@@ -125,7 +128,13 @@ def purge(
     keys = (entry.key for entry in store.entries(prefix))
     with ThreadPoolExecutor(_REMOVERS, thread_name_prefix="purge") as pool:
         while chunk := list(islice(keys, _LISTED)):
-            going = [key for key in chunk if part.takes(crc32(key.encode())) and not (keep and keep(key))]
+            going = [
+                key
+                for key in chunk
+                if part.takes(crc32(key.encode()))
+                and not (keep and keep(key))
+                and (not prefix or _OWN.fullmatch(key, len(prefix)))
+            ]
             list(pool.map(store.remove, going))
             removed += len(going)
             advance(len(chunk))

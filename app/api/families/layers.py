@@ -42,7 +42,8 @@ from app.api.raster.plans import TilePlan
 from app.api.wms import service as wms
 from app.serving.encoded import Encoded
 from tilery.catalog import ids
-from tilery.catalog.layer import Layer, Query
+from tilery.catalog import listing as listing_
+from tilery.catalog.layer import Layer, LayerSummary, Query
 from tilery.errors import InvalidParameter, LayerNotFound, TileOutsideBounds
 from tilery.geo import tms as tms_
 from tilery.limits import deadline
@@ -57,8 +58,8 @@ _OF_LIST = tuple(parameter.name for parameter in table.PAGING)
 
 LAYER = Parameter(
     name="layer",
-    kind=Text(longest=64),
-    description="Id of the layer.",
+    kind=Text(longest=ids.LONGEST),
+    description="Id of the layer; one in folders is written with them, as `alps/2024/ortho`.",
     where="path",
     required=True,
 )
@@ -172,11 +173,11 @@ def _key(context: RequestContext[Any], name: str, state: str) -> str:
 
 async def first(context: RequestContext[Any]) -> list[Json]:
     """The TileJSON documents of the first layers."""
-    found = await layer_pages.page(context, 0, LISTED)
+    found = await layer_pages.page(context, listing_.Query(offset=0, limit=LISTED))
     return [described(context, layer) for layer in found.layers]
 
 
-def described(context: RequestContext[Any], layer: Layer, query: Query = ()) -> Json:
+def described(context: RequestContext[Any], layer: LayerSummary, query: Query = ()) -> Json:
     """A layer as a TileJSON document."""
     to, scope = context.app.links.to, context.request.scope
     document: Json = {
@@ -198,7 +199,7 @@ def described(context: RequestContext[Any], layer: Layer, query: Query = ()) -> 
         "revision": layer.revision,
         "styles": [{"name": style.name, "title": style.title or style.name} for style in layer.styles],
         "published": layer.published,
-        "statistics": dict(layer.statistics) or None,
+        "statistics": (dict(layer.statistics) or None) if isinstance(layer, Layer) else None,
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -267,7 +268,7 @@ async def capabilities(context: RequestContext[TileSize]) -> Response:
     beside: dict[str, str] = {}
     if named:
         layer = await of(context.app, named)
-        found: tuple[Layer, ...] = (layer,)
+        found: tuple[LayerSummary, ...] = (layer,)
         state = f"{layer.id} {layer.version}"
     else:
         page, beside = await layer_pages.requested_page(context)
@@ -295,7 +296,7 @@ async def capabilities(context: RequestContext[TileSize]) -> Response:
     return layer_pages.with_links(results.response(served, wmts.MEDIA_TYPE), beside)
 
 
-def _entry(context: RequestContext[TileSize], layer: Layer, *, ranged: bool) -> wmts.WmtsLayer | None:
+def _entry(context: RequestContext[TileSize], layer: LayerSummary, *, ranged: bool) -> wmts.WmtsLayer | None:
     """A layer as its WMTS document has it; see `wmts.layer`."""
     to, scope, row = context.app.links.to, context.request.scope, formats.get("png")
     query = kvp.without(query_of(scope, without=_OF_LIST))
@@ -408,7 +409,7 @@ SHORT: tuple[Operation[Any], ...] = (
 
 def fast_routes(app: AppContext) -> list[FastRoute]:
     """The short ways to tiles of layers."""
-    layer = rf"(?P<layer>{ids.PATTERN})"
+    layer = rf"(?P<layer>{ids.pattern()})"
     return [
         fast_route(f"/{layer}{tiles.PLACE}", _SHORT_TILE, app),
         fast_route(f"{UNSTORED}/{layer}{tiles.PLACE}", _UNSTORED_TILE, app),

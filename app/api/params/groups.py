@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from app.api.params import mosaics, table
 from app.api.params.parse import Values
+from tilery.catalog import ids
+from tilery.errors import InvalidParameter
 from tilery.geo.raster import Crs
 from tilery.reading.stac.choice import AssetChoice
 
@@ -275,11 +277,23 @@ class Paging:
 
     offset: int
     limit: int
+    folder: str
+    """Path of a folder, empty for all."""
+    words: tuple[str, ...]
+    """What is searched for."""
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The page that a request asks for."""
-        return cls(offset=values["offset"], limit=values["limit"])
+        """The page that a request asks for.
+
+        Raises:
+            InvalidParameter: no folder can be called so.
+        """
+        folder = (values["folder"] or "").strip("/")
+        if folder and not ids.is_folder(folder):
+            raise InvalidParameter("Layers lie in folders like alps/2024.", parameter="folder")
+        words = tuple(sorted(set((values["q"] or "").casefold().split())))
+        return cls(offset=values["offset"], limit=values["limit"], folder=folder, words=words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -446,7 +446,7 @@ STAC: Group = (
 
 # Layers
 MOST_LAYERS = 1000
-"""Layers of one page."""
+"""Layers of one page at most."""
 PAGING: Group = (
     Parameter(
         name="limit",
@@ -459,6 +459,16 @@ PAGING: Group = (
         kind=Integer(least=0, most=10_000_000),
         default=0,
         description="Layers before the page, in the order of their ids.",
+    ),
+    Parameter(
+        name="folder",
+        kind=Text(longest=200),
+        description="Only layers in this folder and those below it, as `alps/2024`.",
+    ),
+    Parameter(
+        name="q",
+        kind=Text(longest=200),
+        description="Only layers that have all of these words in their id, name or description.",
     ),
 )
 STYLE = Parameter(name="style", kind=Text(longest=64), description="Name of one of the layer's styles.")

@@ -23,7 +23,7 @@ from app.api.wms import request as request_
 from app.serving import render
 from app.serving.encoded import Encoded
 from app.serving.requests import ImageOptions, PartRequest, PointRequest, Size
-from tilery.catalog.layer import Layer
+from tilery.catalog.layer import LayerSummary
 from tilery.errors import PointOutsideBounds, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.limits import deadline
@@ -167,7 +167,7 @@ def _check_place(reader: Reader) -> None:
     crs_.transform_points(crs, crs_.WGS84, [0.0], [0.0])
 
 
-def _entry(spoken: request_.Version, layer: Layer) -> document.WmsLayer:
+def _entry(spoken: request_.Version, layer: LayerSummary) -> document.WmsLayer:
     return document.layer(
         spoken,
         name=layer.id,

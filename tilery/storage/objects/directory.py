@@ -184,7 +184,37 @@ class DirectoryStore:
                     continue
                 if stat.S_ISREG(found.st_mode) and path.name != ".lock":
                     key = path.relative_to(self.root).as_posix()
-                    yield Entry(key=key, size=found.st_size, modified=found.st_mtime)
+                    yield Entry(key=key, size=found.st_size, modified=found.st_mtime, version=_version(found))
+
+    def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
+        """Every file of a name in a folder at any depth; folders that nobody may look into have none."""
+        waiting = [folder for folder in self.folders() if within(folder)]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                with os.scandir(self.root / folder) as found:
+                    inside = list(found)
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue
+            except OSError as error:
+                raise _told(error, "read") from error
+            for entry in inside:
+                if entry.name == name:
+                    yield from _entry(f"{folder}/{name}", entry)
+                elif within(path := f"{folder}/{entry.name}") and entry.is_dir():
+                    waiting.append(path)
+
+
+def _entry(key: str, found: os.DirEntry[str]) -> Iterator[Entry]:
+    """The entry of a file; nothing where it has gone meanwhile."""
+    try:
+        facts = found.stat()
+    except FileNotFoundError:
+        return
+    except OSError:  # a link to itself: whoever reads it is told
+        yield Entry(key=key, size=0, modified=0.0, version="")
+        return
+    yield Entry(key=key, size=facts.st_size, modified=facts.st_mtime, version=_version(facts))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -24,6 +24,8 @@ class Entry:
     size: int
     modified: float
     """Seconds since 1970."""
+    version: str
+    """As `Blob` has it; empty where it cannot be told."""
 
 
 class Store(Protocol):
@@ -93,4 +95,12 @@ class Store(Protocol):
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Every file below a prefix, at any depth, in no particular order."""
+        ...
+
+    def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
+        """Every file of a name in a folder at any depth; only folders are looked into whose path ``within`` lets pass.
+
+        Raises:
+            UpstreamError: the store was there and has gone.
+        """
         ...

@@ -98,7 +98,12 @@ class S3Store:
         with _failures():
             found = self._client.call(
                 lambda bucket: obstore.put(
-                    bucket, key, body, attributes=attributes, mode=mode, use_multipart=len(body) > _PART
+                    bucket,
+                    key,
+                    body,
+                    attributes=attributes,
+                    mode=mode,
+                    use_multipart=len(body) > _PART and expected == "any",  # parts know no conditions
                 )
             )
             return found["e_tag"] or ""
@@ -180,7 +185,19 @@ class S3Store:
             chunks = self._client.call(lambda bucket: _begun(obstore.list(bucket, prefix or None)))
             for chunk in chunks:
                 for found in chunk:
-                    yield Entry(key=found["path"], size=found["size"], modified=found["last_modified"].timestamp())
+                    yield Entry(
+                        key=found["path"],
+                        size=found["size"],
+                        modified=found["last_modified"].timestamp(),
+                        version=found["e_tag"] or "",
+                    )
+
+    def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
+        """Every object whose key ends in ``/name``: of a thousand keys that one request tells."""
+        for entry in self.entries():
+            folder, _, last = entry.key.rpartition("/")
+            if last == name and folder and within(folder):
+                yield entry
 
 
 def _begun(chunks: Iterable[T]) -> Iterator[T]:
