@@ -143,6 +143,8 @@ async def listing(context: RequestContext[None]) -> Response:
     if len(links) > 1:  # not all are here
         beside["links"] = [{"href": href, "rel": rel, "type": answers.JSON} for rel, href in links.items()]
 
+    words, token = context.values["q"] or "", context.request.query_params.get("access_token")
+
     def body() -> Json:
         return {"layers": [described(context, layer) for layer in found.layers], **beside}
 
@@ -153,7 +155,9 @@ async def listing(context: RequestContext[None]) -> Response:
 
     if is_page:
         response = await context.app.service.once(
-            lambda: answers.document(context, body(), title="Layers", template="layers.html", beside=links)
+            lambda: answers.document(
+                context, body(), title="Layers", template="layers.html", beside=links, words=words, token=token
+            )
         )
     else:
         served = await context.app.service.document(
