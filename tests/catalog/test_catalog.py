@@ -374,3 +374,16 @@ def test_a_directory_that_vanishes_leaves_the_last_good_layers(
     store.root.mkdir(exist_ok=True)
     clock.now = 40.0
     assert catalog.layers() == ()
+
+
+def test_a_change_that_is_told_is_seen_at_once(catalog: Catalog, store: Counting) -> None:
+    put(store, "a")
+    assert [layer.name for layer in catalog.page(part(0, 10)).layers] == [catalog.get("a").name] == ["a"]
+    with pytest.raises(LayerNotFound):
+        catalog.get("b")
+    put(store, "a", name="other")
+    put(store, "b")
+    catalog.changed("a")
+    catalog.changed("b")
+    assert (catalog.get("a").name, catalog.get("b").name) == ("other", "b")
+    assert [layer.name for layer in catalog.page(part(0, 10)).layers] == ["other", "b"]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.api import collections, routes
+from app.api import collections, layer_editing, routes
 from app.api.app import create_app
 from app.api.families import layers
 from app.config.settings import Settings
@@ -66,7 +66,7 @@ def test_folders() -> None:
 
 
 def test_no_word_behind_a_layer_in_a_path_is_a_part_of_an_id() -> None:
-    operations = (*layers.OPERATIONS, *layers.SHORT, *collections.OPERATIONS)
+    operations = (*layers.OPERATIONS, *layers.SHORT, *collections.OPERATIONS, *layer_editing.OPERATIONS)
     behind = {
         word
         for operation in operations

@@ -89,8 +89,8 @@ class Catalog:
         with self._lock:
             if (cached := self._cache.get(layer_id)) is not None:
                 cached.checked = -math.inf
-            self._listed = None if self._listed is None else -math.inf
-            self._pages.clear()
+            self._absent.pop(layer_id, None)
+        self._listing.expire()
 
     def reach(self) -> None:
         """Check that the store of the layers can be asked. Reads no document.

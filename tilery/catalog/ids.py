@@ -82,6 +82,7 @@ _BEHIND = RESERVED | {
     "asset_statistics",
     "available_assets",
     "coordinates",
+    "document",
     "legend",
     "metadata",
     "part",

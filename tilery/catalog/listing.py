@@ -136,6 +136,13 @@ class Listing:
         self._pages.put(query, (now, page), 1 + len(page.layers))
         return page
 
+    def expire(self) -> None:
+        """Look at the index and the documents again before anything is told next."""
+        with self._lock:
+            self._checked = None
+            self._listed = None if self._listed is None else -math.inf
+            self._pages = WeightedCache(_KEPT, _PAGES)
+
     def all(self) -> tuple[LayerSummary, ...]:
         """All layers that can be served, by id, after every document was looked at.
 
