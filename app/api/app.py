@@ -139,7 +139,8 @@ def guard_of(context: AppContext) -> Guard | None:
         from app.api.access import oidc
 
         verifier = oidc.Verifier(rules.issuer)
-    return Guard(context.settings, rules, families, verifier=verifier)
+    sets = context.tile_matrix_sets.names()
+    return Guard(context.settings, rules, families, matrix_sets=sets, verifier=verifier)
 
 
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:

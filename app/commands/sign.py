@@ -82,7 +82,7 @@ def sign(
     expires = until if until is not None else int(now) + span
     if expires <= now:
         raise click.BadParameter("that moment has passed", param_hint="--until")
-    is_layer = "/" not in subject and ":" not in subject
+    is_layer = ids.is_id(subject) or ("/" not in subject and ":" not in subject)
     if is_layer:
         ids.check(subject)
     says = signatures.of_layer(subject) if is_layer else signatures.of_source(subject)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from starlette.routing import Match
 from starlette.testclient import TestClient
 
+from app.api.access import signatures
+from app.api.families import layers
 from tests.support import rasters, service
+from tilery.catalog import ids
 
 TILE = "8/134/90"
 IDS = ("alps", "alps/2024/dem", "alps/2024/dem-7", "2024", "7/66/x")
@@ -85,6 +91,8 @@ def test_every_route(client: TestClient, path: str) -> None:
     for layer_id in IDS[1:]:
         answer = client.get(path.format(layer_id))
         assert answer.status_code == 200, answer.text
+        bare = path.format(layer_id).partition("?")[0]
+        assert signatures.subject_of(bare, b"", ["cog"], ["mygrid"]) == f"layer:{layer_id}"
         if path.endswith(("/wmts", "/stac")):
             assert layer_id in answer.text
         if path.endswith("tilejson.json"):
@@ -113,6 +121,32 @@ def test_what_is_not_there(client: TestClient, path: str, status: int, code: str
 def test_a_method_that_a_verb_has_not(client: TestClient) -> None:
     assert client.post("/layers/alps/2024/dem/info").status_code == 405
     assert client.post("/layers/alps/info").status_code == 405
+
+
+WORDS = ["alps", "dem-7", "2024", "7", "66", "45", "45.png", "45@2x.png", "mygrid", "WebMercatorQuad", "Nothing"]
+WORDS += ["map", "map.html", "tiles", "info", "wmts", "tilejson.json", "point", "8.5,46.5", "styles", "layers"]
+
+
+def test_a_signature_takes_no_address_for_another_layers(client: TestClient) -> None:
+    """What is signed is what the router reads, for any path that it knows."""
+    app: Any = client.app
+    router = app.routes()
+    fast = layers.fast_routes(app.context)
+    random, known = Random(17), 0
+    for _ in range(6000):
+        start = random.choice([[], [], ["layers"], ["collections"], ["unstored"]])
+        path = "/" + "/".join([*start, *random.choices(WORDS, k=random.randint(1, 6))])
+        layer = next((match["layer"] for route in fast if (match := route.pattern.fullmatch(path))), None)
+        if layer is None:
+            scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
+            matches = (route.matches(scope) for route in router.router.routes)
+            layer = next((at["path_params"].get("layer") for full, at in matches if full is Match.FULL), None)
+        if layer is not None and ids.is_id(layer):
+            known += 1
+            subject = signatures.subject_of(path, b"", ["cog"], ["mygrid"])
+            is_wrong_tile = re.fullmatch(rf"(/unstored)?/{layer}/[0-9]+/[^/]+/[^/]+", path) is not None
+            assert subject == f"layer:{layer}" or (is_wrong_tile and client.get(path).status_code == 422), path
+    assert known > 300
 
 
 def test_lists_and_services(client: TestClient) -> None:

@@ -11,7 +11,8 @@ number, as the row of a tile is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 
 from tilery.errors import InvalidParameter, LayerNotFound
 
@@ -103,6 +104,10 @@ def pattern(also: Iterable[str] = ()) -> str:
 
 
 _ID = re.compile(pattern())
+_PART = re.compile(PART)
+_TILE = 3
+"""Parts that say where a tile is."""
+_NUMBER = re.compile(r"-?[0-9]+(?:$|[@.])")
 _REVISION = re.compile(r"[0-9]{8}t[0-9]{6}-[0-9a-f]{6}")
 """The folder of a published raster, below its layer's."""
 
@@ -118,6 +123,22 @@ def is_id(text: str) -> bool:
 def is_folder(text: str) -> bool:
     """True when layers may lie in a folder of that path."""
     return is_id(f"{text}/layer")
+
+
+def of_parts(parts: Sequence[str], *, tiles: bool, also: Collection[str] = ()) -> str | None:
+    """Return the id that an address begins with, as its routes take it; None where there is none.
+
+    Args:
+        parts: of the address, from the id on.
+        tiles: whether three numbers at its end are a tile of the layer before them.
+        also: as `pattern` has it.
+    """
+    if tiles and len(parts) > _TILE and all(map(_NUMBER.match, parts[-_TILE:])):
+        parts = parts[:-_TILE]
+    first, *behind = parts or ("",)
+    found = [first, *takewhile(lambda part: _PART.fullmatch(part) and part not in _BEHIND and part not in also, behind)]
+    text = "/".join(found)
+    return text if is_id(text) else None
 
 
 def check(text: str) -> str:

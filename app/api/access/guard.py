@@ -73,6 +73,7 @@ class Guard:
         rules: AccessRules,
         families: Collection[str] = ("cog",),
         *,
+        matrix_sets: Collection[str] = (),
         verifier: TokenVerifier | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -84,6 +85,7 @@ class Guard:
             settings: of the service.
             rules: what they say of access.
             families: first parts of the paths below which ``url`` names the source.
+            matrix_sets: names of the tile matrix sets.
             verifier: of JSON Web Tokens.
             clock: seconds that never go back.
             now: seconds since 1970.
@@ -93,6 +95,7 @@ class Guard:
         """True when requests must say who sends them."""
         self._rules = rules
         self._families = frozenset(families)
+        self._matrix_sets = frozenset(matrix_sets)
         self._docs_open = settings.api_docs != "admin"
         self._links = Links(settings)
         self._verifier = verifier
@@ -197,7 +200,7 @@ class Guard:
 
     def _signed(self, scope: Any, signature: str) -> Caller:
         try:
-            subject = signatures.subject_of(scope["path"], scope["query_string"], self._families)
+            subject = signatures.subject_of(scope["path"], scope["query_string"], self._families, self._matrix_sets)
         except OverLimit:
             subject = None
         if subject is None:

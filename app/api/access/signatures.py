@@ -25,7 +25,6 @@ from tilery.catalog import ids
 
 _VERSION = "tilery-1"
 _SIGNATURE = re.compile(r"([A-Za-z0-9_-]{1,32})\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
-_LAYER = re.compile(ids.PATTERN)
 _UNDER = frozenset(("layers", "unstored", "collections"))
 """What stands before a layer's id."""
 
@@ -67,13 +66,14 @@ def looked_at(signature: str, subject: str, keys: Iterable[SigningKey], now: flo
     return Signed("good" if now < int(expires) else "expired", key_id, int(expires))
 
 
-def subject_of(path: str, query: bytes, families: Collection[str]) -> str | None:
+def subject_of(path: str, query: bytes, families: Collection[str], matrix_sets: Collection[str] = ()) -> str | None:
     """Return what a request asks for, as signatures say it; None for what no signature is for.
 
     Args:
         path: decoded, without prefixes.
         query: as it was written.
         families: first parts of the paths below which ``url`` names the source.
+        matrix_sets: names of tile matrix sets, which may stand behind a layer's id.
 
     Raises:
         OverLimit: the query is longer than any real one.
@@ -86,9 +86,9 @@ def subject_of(path: str, query: bytes, families: Collection[str]) -> str | None
         # One way to name it and no more: what is signed must be what is read, however its name is looked up.
         urls = [value for name, value in pairs(query) if name.lower() == "url"]
         return of_source(urls[0]) if len(urls) == 1 and urls[0] else None
-    if first in _UNDER:
-        first = parts[2] if len(parts) > 2 else ""
-    return of_layer(first) if _LAYER.fullmatch(first) else None
+    behind = parts[2:] if first in _UNDER else parts[1:]
+    layer = ids.of_parts(behind, tiles=first not in ("layers", "collections"), also=matrix_sets)
+    return None if layer is None else of_layer(layer)
 
 
 def _digest(key: SigningKey, subject: str, expires: str) -> str:
