@@ -143,7 +143,8 @@ async def listing(context: RequestContext[None]) -> Response:
     if len(links) > 1:  # not all are here
         beside["links"] = [{"href": href, "rel": rel, "type": answers.JSON} for rel, href in links.items()]
 
-    words, token = context.values["q"] or "", context.request.query_params.get("access_token")
+    words = " ".join(context.values.to(groups.Paging).words)
+    token = context.request.query_params.get("access_token")
 
     def body() -> Json:
         return {"layers": [described(context, layer) for layer in found.layers], **beside}
