@@ -37,7 +37,7 @@ _SHARE_INDEXED = 100
 _RARELY = 60.0
 """Seconds for which an index is believed then at least."""
 _SMALL = 1000
-"""Layers of an index up to which the documents are listed, the first time, before anything is told: one request."""
+"""Layers up to which listing is quick however long it took, and is waited for the first time too."""
 _CHUNK = 1000
 """Documents that are compared at a time."""
 _FILLED = 256
@@ -220,7 +220,7 @@ class Listing:
         if self._listed is None:
             return True
         pause = self._revalidate
-        if self._took > _QUICK:
+        if not self._is_quick():
             believed = max(_RARELY, _SHARE_INDEXED * self._took)
             pause = max(pause, believed if self._version != "new" else _SHARE * self._took)
         return now - self._listed >= pause
@@ -228,12 +228,11 @@ class Listing:
     def _is_quick(self) -> bool:
         """True when a caller may wait for the documents to be listed."""
         table = self._table
-        if table is None:
+        if table is None or not self._revalidate:
             return True
-        if self._listed is None:
-            with self._lock:
-                return table.count() <= _SMALL
-        return self._took <= _QUICK
+        with self._lock:
+            small = table.count() <= _SMALL
+        return small or (self._listed is not None and self._took <= _QUICK)
 
     def _load(self) -> None:
         """Take the index over where it is another one than before."""
