@@ -87,7 +87,7 @@ async function main(): Promise<void> {
   if (!hasWebGL()) return say("This browser shows no map: it has no WebGL.");
   const [first, second] = views;
   if (!first) return say("There is nothing to show.");
-  const made = await createMap();
+  const made = await createMap({ minZoom: 0 });
   const { map, lib, dress } = made;
   map.addControl(new lib.FullscreenControl(), "top-right");
   followPosition(map);
@@ -96,7 +96,7 @@ async function main(): Promise<void> {
   const facts = [await add(map, first)];
   if (second) {
     by("over").hidden = false;
-    const upper = await createMap({ container: "over", attributionControl: false });
+    const upper = await createMap({ container: "over", minZoom: 0, attributionControl: false });
     facts.push(await add(upper.map, second));
     swipe(map, upper.map);
     askOnClick(upper);
