@@ -75,6 +75,7 @@ def test_it_asks_for_what_the_service_needs(wheel: Path) -> None:
         lines = file.read(name).decode().splitlines()
     needs = {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
     assert {"gunicorn", "uvicorn-worker", "rasterio", 'mangum; extra == "lambda"'} <= needs
+    assert 'xarray; extra == "notebook"' in needs
     assert not any(need.startswith(("pytest", "aws-cdk", "moto")) for need in needs)
 
 
@@ -193,3 +194,16 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_notebook_shows_a_raster_by_the_server_of_the_wheel(scripts: Path, sources: Path, tmp_path: Path) -> None:
+    """Whatever lies beside the notebook under the name of our own package."""
+    (tmp_path / "app.py").write_text("raise RuntimeError('not this one')")
+    cell = f"import tilery, urllib.request; r = tilery.open({str(sources / 'rgb.tif')!r}); print(tilery.__file__)"
+    tile = "print(urllib.request.urlopen(r.tile_url.format(z=8, x=134, y=90)).headers['content-type'])"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(scripts / "python"), "-c", f"{cell}; {tile}"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    where, kind = done.stdout.split()
+    assert Path(where).is_relative_to(scripts.parent)
+    assert kind == "image/png"
