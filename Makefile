@@ -68,7 +68,7 @@ lock: ## work the locks out again, from requirements/*.in and package.json
 	npm install --package-lock-only --no-audit --no-fund
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .venv-notebooks .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
+	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .venv-notebooks .venv-docs .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 

@@ -15,3 +15,13 @@ look-notebook: node_modules/.made $(PAGES) ## pictures of the example in a headl
 	bash tests/notebooks/look.sh
 
 .PHONY: test-notebooks look-notebook
+
+.venv-docs/.made: requirements/docs.txt | $(VENV)/.python
+	$(RUN) -m venv .venv-docs
+	.venv-docs/bin/python -m pip --quiet --disable-pip-version-check install --no-compile --require-hashes -r requirements/docs.txt
+	@touch $@
+
+docs: .venv-docs/.made ## build/docs/, the documentation as pages, with a reference made of docstrings
+	.venv-docs/bin/python -m zensical build --strict -f mkdocs.yml
+
+.PHONY: docs

@@ -92,7 +92,7 @@ class Engine:
         return self.options.alternate
 
     def locate(self, url: str) -> Location:
-        """Return where something is that a source names.
+        """Return where something is that a source names by its address (``url``).
 
         Raises:
             SourceRefused: the policy does not allow it.
@@ -125,7 +125,7 @@ class Engine:
             raise SourceChanged
 
     def peek(self, source: Source) -> Reader | None:
-        """Return the reader of a raster that is open and was checked lately, for facts that need no pixels.
+        """Return the reader of a ``source`` that is open and was checked lately, for facts that need no pixels.
 
         Never waits.
         """
@@ -136,7 +136,9 @@ class Engine:
         return self.openers[source.kind](self, source)
 
     def shrink(self, block_cache_bytes: int) -> None:
-        """Close every dataset, and keep fewer blocks from now on, where their memory is not that of others too."""
+        """Close every dataset, and keep at most ``block_cache_bytes`` of blocks from now on, where their memory is not
+        that of others too.
+        """
         if not self._shares_blocks:
             self.blocks.resize(block_cache_bytes)
         self.datasets.clear()

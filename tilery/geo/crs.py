@@ -72,6 +72,7 @@ def parse(text: str, parameter: str = "crs") -> Crs:
     for up to a second.
 
     Takes up to 40 ms where the text was not asked for lately: not for the event loop.
+    ``parameter`` is what errors call it.
 
     Raises:
         InvalidParameter: the text names no CRS that PROJ knows, or a file.

@@ -49,14 +49,19 @@ class Raster:
     alpha: Array | None = None
     """Opacity from the source's own alpha band, shape (rows, columns), data type of the band. None: there is none."""
     bounds: Bounds = (0.0, 0.0, 0.0, 0.0)
+    """Left, bottom, right, top in the units of ``crs``."""
     crs: Crs | None = None
+    """None: the dataset has none."""
     band_names: tuple[str, ...] = ()
     """``b1``, ``b2``…; behind an expression counted anew."""
     band_descriptions: tuple[str, ...] = ()
     """What the dataset calls its bands; behind an expression the text of each block."""
     nodata: float | None = None
+    """The value that means missing, in files that hold the pixels."""
     scales: tuple[float, ...] = ()
+    """Of each band: value × scale + offset is what was measured."""
     offsets: tuple[float, ...] = ()
+    """The same."""
     statistics: tuple[tuple[float, float], ...] | None = None
     """Minimum and maximum of each band as the dataset's own tags say. None unless every band has them."""
     colormap: dict[int, tuple[int, int, int, int]] | None = None
@@ -111,6 +116,10 @@ class Point:
     """Values at one position, a value a band; None where the band has no data there."""
 
     coordinates: tuple[float, float]
+    """x and y, or longitude and latitude, as they were asked for."""
     values: tuple[float | int | None, ...]
+    """None where a band has no data."""
     band_names: tuple[str, ...]
+    """``b1``, ``b2``…"""
     band_descriptions: tuple[str, ...]
+    """What the dataset calls its bands."""

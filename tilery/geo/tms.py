@@ -339,5 +339,9 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str, parameter: str = "tileMatrixSetId") -> TileMatrixSet:
-    """Return one of morecantile's sets; see `TileMatrixSets.get`."""
+    """Return one of morecantile's sets by its ``name``, as ``WebMercatorQuad``; ``parameter`` is what errors call it.
+
+    Raises:
+        NotFound: there is no such set.
+    """
     return _KNOWN.get(name, parameter)

@@ -20,6 +20,7 @@ class PublishedLayer:
     """A layer that was published."""
 
     id: str
+    """What addresses call it."""
     catalog: str
     """Directory or ``s3://bucket/prefix/``: what ``tilery serve --catalog`` takes."""
     path: str

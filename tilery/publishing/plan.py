@@ -51,14 +51,23 @@ class PublishOptions:
     to: str
     """The catalog's address."""
     id: str
+    """What addresses call the layer: small letters, digits, ``_`` and ``-``, 64 at most."""
     placement: Georeference = field(default_factory=Georeference)
+    """What the raster does not say of itself: CRS, bounds, nodata."""
     kind: Kind | None = None
+    """``imagery``, ``continuous`` or ``classes``. None: guessed from the data."""
     profile: str = "deflate"
+    """``deflate``, ``zstd``, ``jpeg``, ``webp`` or ``lerc``."""
     quality: int | None = None
+    """Of jpeg and webp, 1 to 100."""
     grid: Grid = "auto"
+    """``web`` warps to Web Mercator, ``native`` leaves the pixels where they are."""
     layout: Layout = "cog"
+    """``cog``, or ``legacy``: the Lambda tiler's three files."""
     zoom: int | None = None
+    """The deepest zoom. None: by ``rule``."""
     rule: Rule = "upper"
+    """How the deepest zoom follows from the raster's resolution."""
     work: Path | None = None
     """Where to work. None: beside the catalog's layers when it is a directory, else the system's temporary folder."""
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +85,7 @@ class PublishOptions:
     """Asked of the plan before anything is done; raises where what is ordered does not go with the raster."""
 
     def key(self, identity: str) -> str:
-        """What decides the bytes of the published files, as a digest."""
+        """What decides the bytes of the published files, with the source's ``identity``, as a digest."""
         parts = [identity, __version__, str(self.placement), self.kind, self.profile, self.quality, self.grid]
         parts += [self.layout, self.zoom, self.rule]
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
@@ -219,7 +228,7 @@ def note(order: PublishOptions, planned: PublishPlan) -> str | None:
 
 
 def dry_run(order: PublishOptions) -> PublishPlan:
-    """What publishing would do; of a remote source only the head and a sample are read.
+    """What publishing would do by an ``order``; of a remote source only the head and a sample are read.
 
     Raises:
         TileryError: it cannot be published in this way.

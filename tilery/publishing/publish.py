@@ -55,8 +55,11 @@ class Published:
     """What came of it."""
 
     id: str
+    """Of the layer."""
     revision: str
+    """Identity of its data."""
     document: Mapping[str, Any]
+    """Of the layer, as it is in the catalog."""
     address: str
     """Of the raster."""
     note: str | None = None

@@ -63,28 +63,39 @@ class Profile:
     """
 
     driver: str
+    """GDAL's name of the format: ``GTiff``."""
     width: int
+    """Columns."""
     height: int
+    """Rows."""
     count: int
     """Bands, alpha included."""
     dtypes: tuple[str, ...]
     """numpy's names, one a band; and ``complex_int16``, which numpy has not got."""
     crs: Crs | None
+    """None: it has none."""
     transform: Affine
+    """From (column, row) to (x, y)."""
     nodata: float | None
+    """Value that means missing; may be NaN. None: there is none."""
     colorinterp: tuple[str, ...]
     """rasterio's names in lower case: ``red``, ``gray``, ``palette``, ``alpha``…"""
     has_mask: bool
     """True where a mask band of the whole dataset says what is valid (an internal mask, or alpha)."""
     scales: tuple[float, ...]
+    """One a band: value × scale + offset is what was measured."""
     offsets: tuple[float, ...]
+    """The same."""
     descriptions: tuple[str | None, ...]
+    """What the file calls its bands."""
     overviews: tuple[int, ...]
     """Decimation factors of the first band."""
     block_shapes: tuple[tuple[int, int], ...]
     """(rows, columns), one a band."""
     palette: dict[int, tuple[int, int, int, int]] | None
+    """RGBA by value. None: there is none."""
     band_tags: tuple[dict[str, str], ...] = ()
+    """What the file says of each band."""
     gcps: bool = False
     """True when ground control points place it: such a raster is always read through a warp."""
     compound: bool = False

@@ -55,7 +55,18 @@ class Touched:
 
 
 class Reader:
-    """The verbs, for one open raster. Made anew for each request; holds nothing of its own."""
+    """The verbs, for one open raster. Made anew for each request; holds nothing of its own.
+
+    Bounds are left, bottom, right, top in the units of the CRS that goes with them. Arguments that several verbs have:
+
+        tms, z, x, y: tile matrix set, and a tile's zoom, column and row; row 0 is in the north.
+        options: which bands are read, how they are resampled, and what the read may take.
+        dst_crs: CRS of the output. None: that of the box, the geometry or the raster.
+        width, height: columns and rows of the output; one alone keeps the proportions. None: the raster's resolution.
+        max_size: pixels along the longest side at most; does not count where width or height is given.
+        buffer: pixels of the output to add on each side. padding: pixels to read around it, and cut off again.
+        align: grow the box to the borders of the raster's pixels.
+    """
 
     def __init__(self, opened: OpenDataset) -> None:
         """Read from an open dataset."""
@@ -83,7 +94,7 @@ class Reader:
         return self._dataset.is_local if isinstance(self._dataset, Composite) else True
 
     def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
-        """Bounds in a geographic CRS, inside of one turn around the world: west > east across the antimeridian.
+        """Bounds in a geographic ``crs``, inside of one turn around the world: west > east across the antimeridian.
 
         Raises:
             UnsupportedRaster: the raster has no CRS, or no place in that one.
@@ -182,7 +193,7 @@ class Reader:
         return self.identity if dataset.identity_for is None else dataset.identity_for(grid)
 
     def resolution(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
-        """Size of the raster's pixels in a CRS around a box, across and down."""
+        """Size of the raster's pixels in a CRS (``crs``) around a box (``bounds``), across and down, in its units."""
         self._need_crs()
         return self._resolution_in(crs, bounds)
 
@@ -246,7 +257,7 @@ class Reader:
         padding: int | None = None,
         align: bool = False,
     ) -> Raster:
-        """The pixels of a bounding box, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's own
+        """The pixels inside of ``bounds``, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's own
         resolution unless a size says otherwise. One side alone keeps the proportions. With ``align`` the box grows to
         the borders of the raster's pixels.
 
@@ -337,7 +348,7 @@ class Reader:
         padding: int | None = None,
         align: bool = False,
     ) -> Raster:
-        """The pixels of a geometry's bounding box, masked outside of the geometry; every pixel it touches is inside.
+        """The pixels of the box of a geometry (in ``shape_crs``), masked outside of it; each that it touches is inside.
 
         A line or a point lies on pixels of the raster: the box of what is not of polygons alone grows to their borders.
 
@@ -368,7 +379,7 @@ class Reader:
         return replace(raster, mask=mask, cutline=inside)
 
     def point(self, lon: float, lat: float, *, coord_crs: Crs, options: ReadOptions) -> Raster:
-        """The one pixel at a position, as a raster of one row and one column.
+        """The one pixel at ``lon`` (x) and ``lat`` (y) in ``coord_crs``, as a raster of one row and one column.
 
         Raises:
             PointOutsideBounds: the position is not on the raster.
@@ -410,7 +421,7 @@ class Reader:
 
     @contextmanager
     def dataset(self, overview: int | None = None) -> Iterator[Any]:
-        """An open GDAL dataset of the raster, or of one of its overviews (from 0), for libraries that take one."""
+        """An open GDAL dataset of the raster, or of one ``overview`` of it (from 0), for libraries that take one."""
         with self._dataset.gdal(overview) as handle:
             yield handle
 

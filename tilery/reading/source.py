@@ -39,5 +39,5 @@ class Source:
 
 
 def raster(location: Location) -> Source:
-    """Return the source of one file."""
+    """Return the source of one file: ``location`` is what a policy has agreed to."""
     return Source(locations=(location,))

@@ -43,6 +43,7 @@ class Colormap:
     """A value to be passed around and compared: it is part of cache keys."""
 
     kind: Literal["linear", "discrete", "interval"]
+    """How values are looked up; see above."""
     colors: bytes
     """RGBA, four bytes an entry."""
     keys: tuple[float, ...] = ()

@@ -37,7 +37,9 @@ class Rendered:
     """A finished picture."""
 
     body: bytes
+    """The bytes of the file."""
     media_type: str
+    """``image/png``…"""
     format: str
     """Name of the format, as it was asked for or as it was chosen: ``png`` or ``jpeg``."""
     bounds: Bounds
@@ -45,7 +47,8 @@ class Rendered:
 
 
 def render(raster: Raster, options: RenderOptions, format_name: str | None = None) -> Rendered:
-    """The picture of a raster. Without a format: PNG where anything is masked or transparent, else JPEG, both of uint8.
+    """The picture of a raster, as ``options`` have it. Without ``format_name``: PNG where anything is masked or
+    transparent, else JPEG, both of uint8.
 
     Numbers that an algorithm packed into bytes are PNG without a format, and WebP of them is lossless.
 

@@ -45,7 +45,7 @@ def statistics(
     bins: int | Sequence[float] = 10,
     range: tuple[float, float] | None = None,  # noqa: A002 - numpy's and rio-tiler's name for it
 ) -> dict[str, dict[str, Any]]:
-    """The JSON object at ``/statistics``: a band's name to its statistics, None for what is not a number.
+    """The JSON object at ``/statistics``, of a ``raster``: statistics by band, None for what is not a number.
 
     ``coverage``, shape (rows, columns), is how much of each pixel counts; mean, count, sum, std, median and percentiles
     are weighted by it. With ``categorical`` the histogram counts each value, or those of ``categories``; else it has

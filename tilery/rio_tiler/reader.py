@@ -64,6 +64,10 @@ class Reader(rio_tiler.io.Reader):
             variables as GDAL when it is made, at first use, and is closed at exit. Bring your own for other limits or
             credentials (`EngineOptions`); you close it then.
 
+    Arguments of the verbs are those of `rio_tiler.io.Reader`: ``bbox`` and ``bounds_crs``, ``lon``, ``lat`` and
+    ``coord_crs``, ``dst_crs``, ``indexes`` (bands from 1) or ``expression``, ``max_size`` or ``width`` and ``height``,
+    ``buffer``, all in pixels, and as ``kwargs`` what ``options`` has too.
+
     Examples:
         >>> with Reader("scene.tif") as src:
         ...     image = src.tile(x, y, z)
@@ -129,7 +133,7 @@ class Reader(rio_tiler.io.Reader):
         super().close()  # type: ignore[no-untyped-call]  # rio-tiler's own has no annotations
 
     def tile_exists(self, tile_x: int, tile_y: int, tile_z: int) -> bool:
-        """Return whether a tile touches the raster."""
+        """Return whether a tile (``tile_x``, ``tile_y``, ``tile_z``) touches the raster."""
         known = None
         if self._opened is not None and self.tms.rasterio_crs != self.crs:
             left, bottom, right, top = self.tms.xy_bounds(Tile(tile_x, tile_y, tile_z))
@@ -216,7 +220,11 @@ class Reader(rio_tiler.io.Reader):
         expression: str | None = None,
         **kwargs: Any,
     ) -> PointData:
-        """Return the values at a position; see `rio_tiler.io.Reader.point`."""
+        """Return the values at a position; see `rio_tiler.io.Reader.point`.
+
+        Raises:
+            PointOutsideBounds: the raster has no pixel there.
+        """
         options = {**self.options, **kwargs}
 
         def by_rio_tiler() -> PointData:

@@ -73,6 +73,7 @@ class Policy:
     """What may be read: the entries of the sources, and the catalog's own folder."""
 
     entries: tuple[Entry, ...] = ()
+    """Made by `Policy.from_sources`."""
 
     @classmethod
     def from_sources(
@@ -161,7 +162,7 @@ class Policy:
         """Statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
 
         Objects may be read; listing is allowed because S3 answers 404 instead of 403 for a missing object only to those
-        who may list.
+        who may list. ``partition`` is that of the ARNs: ``aws``, ``aws-cn``.
         """
         return [
             statement

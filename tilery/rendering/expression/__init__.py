@@ -39,7 +39,7 @@ _CORNERS = 10
 
 
 def parse(text: str) -> Expression:
-    """The expression that a caller wrote.
+    """The expression that a caller wrote (``text``, as ``(b4-b1)/(b4+b1);b1*2``).
 
     Raises:
         InvalidExpression: it does not parse, names what it may not, or has a block without a band.
