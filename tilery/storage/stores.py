@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tilery.errors import SourceDenied, SourceNotFound
+from tilery.storage.bytes import whole
 from tilery.storage.bytes.local import LocalSource
 from tilery.storage.bytes.protocol import ByteSource
 from tilery.storage.locations import FileLocation, HttpLocation, Location, S3Location
@@ -76,6 +77,20 @@ class Stores:
         except (SourceDenied, SourceNotFound) as error:
             self._missing.note(location, error)
             raise
+
+    def fetch(self, locations: Sequence[Location], most: int) -> list[bytes | None]:
+        """Return all bytes of objects that are read once, in their order, with one request for each; those of remote
+        ones are fetched at the same time. None: there is no such object.
+
+        Args:
+            locations: as `open` takes them.
+            most: bytes of an object at most.
+
+        Raises:
+            BrokenRaster: an object has more bytes.
+            SourceDenied, SourceRefused, UpstreamError, UpstreamTimeout, DeadlineExceeded: as `open`.
+        """
+        return whole.fetch(self, locations, most)
 
     def prepare(self, locations: Sequence[S3Location]) -> None:
         """Make the clients of buckets, whose credentials are then looked up, before anybody waits for them."""

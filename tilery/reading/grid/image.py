@@ -64,7 +64,16 @@ class BlockImage(Protocol):
 
     @property
     def block_samples(self) -> int:
-        """Bands in one block."""
+        """Bands in one block, side by side in each pixel."""
+        ...
+
+    @property
+    def block_planes(self) -> int:
+        """Planes in one block, one after the other. 1 unless the format has blocks of more than two dimensions."""
+        ...
+
+    def place_of(self, plane: int) -> tuple[int, int]:
+        """Return which set of blocks holds a plane, and the plane's number in each block of it, both from 0."""
         ...
 
     @property
@@ -85,7 +94,7 @@ class BlockImage(Protocol):
     def ranges(self, source: ByteSource, indexes: Sequence[int]) -> list[tuple[int, int] | None]:
         """Return start and length in the source of each block; None for one that is not stored.
 
-        Blocks are counted row by row, band after band where these are apart.
+        Blocks are counted row by row, set after set (`place_of`).
 
         Raises:
             BrokenRaster: a block lies beyond the end of the source, or is larger than it can be.
@@ -93,7 +102,8 @@ class BlockImage(Protocol):
         ...
 
     def decode(self, data: bytes, buffer: Array) -> None:
-        """Fill ``buffer``, ``block_bytes`` long, with the samples of a block: row by row, band next to band.
+        """Fill ``buffer``, ``block_bytes`` long, with the samples of a block: plane by plane, row by row, band next to
+        band.
 
         Raises:
             BrokenRaster: the bytes are not a block of this image. The buffer then holds anything.

@@ -162,7 +162,7 @@ class BlockGridReader:
     def _bytes_of(self, placement: Placement, level: Level, bands: tuple[int, ...]) -> int:
         """Bytes of a level's blocks that a grid needs, decoded, and what handling them takes."""
         image = level.image
-        planes = len(set(bands)) if image.planar else 1
+        planes = len({image.place_of(band - 1)[0] for band in set(bands)}) if image.planar else 1
         scale = self._scale_of(image)
         total = 0
         for piece in placement.pieces:

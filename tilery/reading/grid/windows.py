@@ -86,7 +86,7 @@ class BlockReader:
         return [[self._assemble(window, plane, blocks) for plane in window.planes] for window in windows]
 
     def _key(self, image: BlockImage, plane: int, row: int, column: int) -> _Key:
-        return (self._identity, image.position, (plane * image.down + row) * image.across + column)
+        return (self._identity, image.position, (image.place_of(plane)[0] * image.down + row) * image.across + column)
 
     def _places(self, images: dict[int, BlockImage], keys: list[_Key]) -> dict[_Key, tuple[int, int]]:
         """Start and length in the file of each key's block; none of one that is not stored."""
@@ -117,7 +117,7 @@ class BlockReader:
         if first_row == last_row and first_column == last_column:
             block = blocks[self._key(image, plane, first_row, first_column)]
             if block is not SPARSE:
-                return Patch(data=_samples(image, block), top=first_row * height, left=first_column * width)
+                return Patch(data=_samples(image, block, plane), top=first_row * height, left=first_column * width)
         shape = (window.bottom - window.top, window.right - window.left, image.block_samples)
         out = np.empty(shape, image.dtype)
         for row in range(first_row, last_row + 1):
@@ -129,7 +129,7 @@ class BlockReader:
                 if block is SPARSE:
                     part[...] = window.fill
                 else:
-                    part[...] = _samples(image, block)[
+                    part[...] = _samples(image, block, plane)[
                         top - row * height : bottom - row * height, left - column * width : right - column * width
                     ]
         return Patch(data=out, top=window.top, left=window.left)
@@ -139,6 +139,10 @@ def _decode(image: BlockImage, data: bytes, buffer: Array) -> None:
     image.decode(data, buffer)
 
 
-def _samples(image: BlockImage, block: Array) -> Array:
-    """The bytes of a block as its samples: shape (tile rows, tile columns, samples of a block)."""
-    return block.view(image.dtype).reshape(image.tile_height, image.tile_width, image.block_samples)
+def _samples(image: BlockImage, block: Array, plane: int) -> Array:
+    """The bytes of a block as the samples of a plane: shape (tile rows, tile columns, samples of a block)."""
+    shape = (image.tile_height, image.tile_width, image.block_samples)
+    if image.block_planes == 1:
+        return block.view(image.dtype).reshape(shape)
+    planes: Array = block.view(image.dtype).reshape(image.block_planes, *shape)[image.place_of(plane)[1]]
+    return planes

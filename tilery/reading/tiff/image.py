@@ -129,6 +129,15 @@ class Image:
         return 1 if self.planar else self.samples
 
     @property
+    def block_planes(self) -> int:
+        """Number of planes in one block."""
+        return 1
+
+    def place_of(self, plane: int) -> tuple[int, int]:
+        """Return the number of the block set of a plane, which is in it alone."""
+        return (plane, 0)
+
+    @property
     def block_bytes(self) -> int:
         """Bytes of one decoded block."""
         return self.tile_width * self.tile_height * self.block_samples * self.dtype.itemsize

@@ -18,7 +18,8 @@ from tilery.storage.locations import HttpLocation
 from tilery.storage.options import Exchange
 
 WHOLE = 512 << 10
-"""Bytes of an object that may be taken as a whole from a server that knows no ranges."""
+"""Bytes of an object that may be taken as a whole from a server that knows no ranges, where as many were not asked for.
+"""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -198,7 +199,7 @@ class HttpOrigin:
         if answer.headers.get("content-encoding", "identity").lower() != "identity":
             raise Broken("the data are encoded")
         if answer.status == 200:
-            body = connection.whole(answer, WHOLE)
+            body = connection.whole(answer, max(WHOLE, 0 if start else length))
             if body is None:
                 raise UpstreamError(
                     "The server of this source does not support range requests.", private=self._location.private_name
