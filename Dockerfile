@@ -26,9 +26,9 @@ FROM base AS packages
 ARG EXTRAS=
 RUN python -m venv --without-pip /srv/venv
 COPY requirements.txt docker/trim.py ./
-COPY requirements/oidc.txt requirements/telemetry.txt requirements/
+COPY requirements/zarr.txt requirements/oidc.txt requirements/telemetry.txt requirements/
 RUN install() { pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r "$1"; } \
-    && install requirements.txt \
+    && install requirements.txt && install requirements/zarr.txt \
     && for extra in $EXTRAS; do install "requirements/$extra.txt" || exit 1; done \
     && python trim.py --strip "$(echo /srv/venv/lib/python3.*/site-packages)" \
     && python -m compileall -q -j 0 /srv/venv/lib
@@ -50,7 +50,7 @@ COPY tilery tilery
 COPY app app
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 # an image whose libraries were trimmed too far is not made
-RUN /srv/venv/bin/python -m compileall -q app tilery && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, color_operations, pyproj, tilery.reading.reader; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
+RUN /srv/venv/bin/python -m compileall -q app tilery && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, numcodecs.blosc, cftime, google_crc32c, color_operations, pyproj, tilery.reading.reader; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
 ENV PATH=/srv/venv/bin:$PATH \
     PYTHONPATH=/srv/tilery \
     PYTHONUNBUFFERED=1 \

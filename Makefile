@@ -91,8 +91,8 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.service: requirements.txt requirements/build.txt pyproject.toml | $(VENV)/.python
-	$(PIP) install --require-hashes -r requirements.txt -r requirements/build.txt
+$(VENV)/.service: requirements.txt requirements/zarr.txt requirements/build.txt pyproject.toml | $(VENV)/.python
+	$(PIP) install --require-hashes -r requirements.txt -r requirements/zarr.txt -r requirements/build.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -14,11 +14,12 @@ wheel: $(VENV)/.service $(PAGES) ## dist/tilery-….whl
 sbom: $(SUPPLY)/.made node_modules/.made ## bills of materials in CycloneDX: build/sbom/
 	@mkdir -p build/sbom
 	$(SUPPLY)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o build/sbom/python.cdx.json
+	$(SUPPLY)/bin/cyclonedx-py requirements requirements/zarr.txt --pyproject pyproject.toml --output-reproducible -o build/sbom/zarr.cdx.json
 	$(SUPPLY)/bin/cyclonedx-py requirements requirements/lambda.txt --pyproject pyproject.toml --output-reproducible -o build/sbom/lambda.cdx.json
 	npm sbom --package-lock-only --omit dev --sbom-format cyclonedx --sbom-type application > build/sbom/pages.cdx.json
 
 audit: $(SUPPLY)/.made ## published vulnerabilities of what is locked (asks PyPI and npm)
-	for lock in requirements.txt requirements-cdk.txt requirements/lambda.txt requirements/lambda-image.txt; do \
+	for lock in requirements.txt requirements-cdk.txt requirements/zarr.txt requirements/lambda.txt requirements/lambda-image.txt; do \
 		$(SUPPLY)/bin/pip-audit --disable-pip --require-hashes -r $$lock $(AUDIT); done
 	npm audit --package-lock-only --omit dev --audit-level high
 

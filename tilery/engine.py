@@ -22,6 +22,7 @@ from tilery.reading.side_by_side import SideBySide
 from tilery.reading.sidecars import SidecarLocations
 from tilery.reading.source import RASTER, Source
 from tilery.reading.stac.choice import ITEM, STACK
+from tilery.reading.zarr.source import GROUP, ZARR
 from tilery.storage.bytes.protocol import SourceChanged
 from tilery.storage.locations import Location
 from tilery.storage.options import StoreOptions
@@ -78,6 +79,8 @@ class Engine:
             ITEM: _open_item,
             STACK: _open_stack,
             MOSAIC: _open_mosaic,
+            ZARR: _open_zarr,
+            GROUP: _open_group,
         }
         """What opens the sources of each kind."""
         self.datasets = OpenDatasets(
@@ -182,3 +185,15 @@ def _open_mosaic(engine: Resources, source: Source) -> Dataset:
     from tilery.rendering.expression.formula import Formula
 
     return open_mosaic(engine, source, Formula.parse)
+
+
+def _open_zarr(engine: Resources, source: Source) -> Dataset:
+    from tilery.reading.zarr.dataset import open_zarr
+
+    return open_zarr(engine, source)
+
+
+def _open_group(engine: Resources, source: Source) -> Dataset:
+    from tilery.reading.zarr.group import open_group
+
+    return open_group(engine, source)

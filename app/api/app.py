@@ -15,7 +15,7 @@ from app.api import health
 from app.api.access.guard import Guard
 from app.api.compression import CompressionMiddleware
 from app.api.context import AppContext, Locations
-from app.api.families import cog, layers, mosaic, stac
+from app.api.families import cog, layers, mosaic, stac, zarr
 from app.api.links import Links
 from app.api.middleware import FastRouter, RequestMiddleware
 from app.api.operation import Family, FastRoute
@@ -154,6 +154,8 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         if settings.catalog
         else None
     )
+    if not settings.disable_zarr:
+        families = (zarr.FAMILY, *families)
     if not settings.disable_mosaic:
         families = (mosaic.FAMILY, *families)
     if not settings.disable_stac:

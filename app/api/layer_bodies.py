@@ -38,7 +38,7 @@ class NewLayer(_Body):
 
     id: Annotated[str, Field(max_length=256)]
     source: Annotated[str, Field(min_length=1, max_length=8192)]
-    kind: Literal["raster", "mosaic", "stac"] | None = None
+    kind: Literal["raster", "mosaic", "stac", "zarr"] | None = None
     name: _Name | None = None
     description: _Text | None = None
     attribution: _Text | None = None
@@ -124,7 +124,7 @@ NEW_LAYER = _described(
         "properties": {
             "id": {"type": "string"},
             "source": {"type": "string", "description": "Address that the sources allow."},
-            "kind": {"type": "string", "enum": ["raster", "mosaic", "stac"]},
+            "kind": {"type": "string", "enum": ["raster", "mosaic", "stac", "zarr"]},
             "name": {"type": "string"},
             "description": {"type": "string"},
             "attribution": {"type": "string"},

@@ -21,7 +21,11 @@ from tilery.geo.tms import TileMatrixSet
 
 Query = Sequence[tuple[str, str]]
 
-_OF_VALUES = ("url", "bidx", "expression", "nodata", "unscale")
+_OF_VALUES = (
+    *("url", "bidx", "expression", "nodata", "unscale"),
+    *("assets", "asset_as_band", "skip_missing"),
+    *("variable", "sel", "group", "decode_times"),
+)
 """What a point's values depend on."""
 
 

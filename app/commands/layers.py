@@ -65,14 +65,14 @@ def index_(catalog: str | None) -> None:
 @click.argument("layer_id", metavar="ID")
 @click.argument("source")
 @catalog_option
-@click.option("--kind", type=click.Choice(["raster", "mosaic", "stac"]), help="Of SOURCE; else found out.")
+@click.option("--kind", type=click.Choice(["raster", "mosaic", "stac", "zarr"]), help="Of SOURCE; else found out.")
 @click.option("--name", help="Shown to people.")
 @click.option("--description")
 @click.option("--attribution", help="Credits, shown on maps.")
 @click.option("--render", help="Parameters for requests that give none, as 'assets=B04&rescale=0,3000'.")
 @click.option("--replace", is_flag=True, help="Take the place of the layer that there is.")
 def add(layer_id: str, source: str, catalog: str | None, replace: bool, **given: str | None) -> None:
-    """Make SOURCE, as it is, the layer ID: a raster, a MosaicJSON document or a STAC Item.
+    """Make SOURCE, as it is, the layer ID: a raster, a MosaicJSON document, a STAC Item or a Zarr store.
 
     Nothing is copied. SOURCE, and the rasters that a mosaic or an Item names, must be where TILERY_SOURCES allows.
     """

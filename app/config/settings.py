@@ -129,6 +129,8 @@ class Settings(EnvironmentSettings):
     """Leave the ``/stac`` routes out."""
     disable_mosaic: bool = Field(False, validation_alias=_names("DISABLE_MOSAIC", "TITILER_API_DISABLE_MOSAIC"))
     """Leave the ``/mosaicjson`` routes out."""
+    disable_zarr: bool = Field(False, validation_alias=_names("DISABLE_ZARR", "TITILER_API_DISABLE_ZARR"))
+    """Leave the ``/zarr`` routes out."""
     mosaic_strict_zoom: bool = Field(False, validation_alias=_names("MOSAIC_STRICT_ZOOM", "MOSAIC_STRICT_ZOOM"))
     """Refuse tiles below ``/mosaicjson`` whose zoom the mosaic does not offer, with 400."""
     stac_alternate: str | None = Field(None, validation_alias=_names("STAC_ALTERNATE", "RIO_TILER_STAC_ALTERNATE_KEY"))

@@ -44,12 +44,13 @@ def script() -> ModuleType:
 
 def test_the_function_has_what_the_service_has_without_its_servers() -> None:
     service, function = declared("service.in"), declared("lambda.in")
-    assert function == service - SERVERS - COMMAND_LINE | {"mangum"}
+    assert function == service - SERVERS - COMMAND_LINE | {"mangum"} | declared("zarr.in")
     pins = {}
-    for name in ("requirements.txt", "requirements/lambda.txt"):
+    for name in ("requirements.txt", "requirements/zarr.txt", "requirements/lambda.txt"):
         text = (ROOT / name).read_text()
         pins[name] = set(re.findall(r"^[a-z0-9._-]+==\S+(?: ; [^\\\n]+)?", text, re.MULTILINE))
-    assert {pin for pin in pins["requirements/lambda.txt"] - pins["requirements.txt"] if "h11" not in pin} == {
+    of_service = pins["requirements.txt"] | pins["requirements/zarr.txt"]
+    assert {pin for pin in pins["requirements/lambda.txt"] - of_service if "h11" not in pin} == {
         next(pin for pin in pins["requirements/lambda.txt"] if pin.startswith("mangum"))
     }
     assert not any(pin.startswith(("boto", "awslambdaric", *SERVERS)) for pin in pins["requirements/lambda.txt"])

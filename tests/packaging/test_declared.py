@@ -16,8 +16,8 @@ from tests.support.packages import declared
 ROOT = Path(__file__).parents[2]
 OURS = {"app", "tilery", "cdk", "tests", "bench"}
 LISTS = {
-    "app": ("service.in", "lambda.in", "lambda-image.in", "oidc.in", "telemetry.in"),
-    "tilery": ("service.in", "search.in", "notebooks.in"),
+    "app": ("service.in", "zarr.in", "lambda.in", "lambda-image.in", "oidc.in", "telemetry.in"),
+    "tilery": ("service.in", "zarr.in", "search.in", "notebooks.in"),
     "cdk": ("cdk.in",),
 }
 """Where the packages of each folder are declared."""
@@ -61,10 +61,11 @@ def test_each_import_is_declared(folder: str) -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("extra", ["lambda", "search"])
+@pytest.mark.parametrize("extra", ["lambda", "search", "zarr"])
 def test_an_extra_is_what_its_list_adds(extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"][extra]) == declared(f"{extra}.in") - declared("service.in")
+    known = declared("service.in") | (declared("zarr.in") if extra != "zarr" else set())
+    assert set(project["optional-dependencies"][extra]) == declared(f"{extra}.in") - known
 
 
 def test_the_extra_for_notebooks_is_tested_by_its_own_list() -> None:
@@ -84,7 +85,7 @@ def test_other_extras_are_what_their_lists_name(name: str) -> None:
 
 LOCKS = (
     *("requirements.txt", "requirements-cdk.txt"),
-    *(f"requirements/{name}.txt" for name in ("lambda", "notebooks", "oidc", "telemetry")),
+    *(f"requirements/{name}.txt" for name in ("lambda", "notebooks", "oidc", "telemetry", "zarr")),
 )
 
 

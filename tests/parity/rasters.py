@@ -21,6 +21,9 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine, from_bounds, from_origin
 from rasterio.warp import transform_bounds
 
+from tests.support import zarrs
+from tests.support.zarrs import Variable, axis
+
 LON, LAT = 3.0017, 50.0166
 """A position near the middle of every raster in UTM zone 31."""
 
@@ -227,6 +230,32 @@ def make(folder: Path) -> None:
     _write(folder / "beside.tif", later, transform=beside, finish=_rgb)
     _write(folder / "more.tif", np.where(inside, many[:, ::-1] // 2, 0), nodata=0, transform=beside)
     _mosaics(folder)
+    _stores(folder)
+
+
+def _stores(folder: Path) -> None:
+    """Zarr stores: of both versions, from 0 to 360 degrees, with levels, packed, projected."""
+    data = np.random.default_rng(5).normal(280, 10, (4, 90, 180)).astype("f4")
+    said = {"units": "K", "valid_range": [200.0, 320.0]}
+    zarrs.world(folder / "world.zarr", data=data, attrs=said)
+    zarrs.world(folder / "old.zarr", data=data, version=2)
+    zarrs.world(folder / "sharded.zarr", data=data, shards=(1, 64, 80))
+    zarrs.world(folder / "east.zarr", data=data, latitudes=zarrs.LATITUDES[::-1], longitudes=1 + 2.0 * np.arange(180))
+    packed = np.rint((data - 273.15) * 100).astype("i2")
+    packed[:, :20, :20] = -32768
+    scale = {"scale_factor": 0.01, "add_offset": 273.15, "_FillValue": -32768}
+    zarrs.world(folder / "packed.zarr", data=packed, attrs=scale)
+    zarrs.write(
+        folder / "levels.zarr",
+        {
+            "w": Variable(data=data[None].repeat(2, 0), dims=("time", "level", "lat", "lon")),
+            "time": axis(np.arange(2) * 6, "time", units="hours since 2020-01-01"),
+            "level": axis(np.array([1000.0, 850.0, 500.0, 250.0], "f4"), "level", positive="down"),
+            "lat": axis(zarrs.LATITUDES, "lat"),
+            "lon": axis(zarrs.LONGITUDES, "lon"),
+        },
+        attributes={"title": "Levels"},
+    )
 
 
 def _mosaics(folder: Path) -> None:

@@ -1229,3 +1229,90 @@ row("mosaic that is none", "/mosaicjson/info", "no-mosaic.json", differs("user-m
 row("mosaic that is a raster", "/mosaicjson/info", "rgb", differs("user-mistakes", 415, 500))
 row("mosaic validated", "/mosaicjson/validate", None, body={"mosaicjson": "0.0.2", "tiles": {"0": ["a.tif"]}})
 row("mosaic not valid", "/mosaicjson/validate", None, body={"mosaicjson": "0.0.2"})
+
+# Zarr
+DAY = "time=2020-01-02"
+ZARR_TILE = "/zarr/tiles/WebMercatorQuad/3/4/2"
+ZARR_FEATURE = polygon((-10, -10), (20, -10), (20, 30), (-10, 30))
+for store in ("world.zarr", "old.zarr", "sharded.zarr", "packed.zarr"):
+    row(f"{store} info", "/zarr/info", store, variable="v", show_times=True)
+    row(f"{store} info of a day", "/zarr/info", store, variable="v", sel=DAY)
+    row(f"{store} tile", f"{ZARR_TILE}.npy", store, SAMPLED, variable="v", sel=DAY)
+    if store != "packed.zarr":  # in which some pixels are missing: what an array holds there is each server's own
+        row(f"{store} tile of zoom 0", "/zarr/tiles/WebMercatorQuad/0/0/0.npy", store, SAMPLED, variable="v")
+    row(f"{store} point", "/zarr/point/10.2,40.1", store, variable="v", sel=[DAY, "time=2020-01-04"])
+row("zarr tile in another set", "/zarr/tiles/WorldCRS84Quad/2/3/1.npy", "world.zarr", SAMPLED, variable="v", sel=DAY)
+row("zarr tile as a picture", f"{ZARR_TILE}.png", "world.zarr", SAMPLED, variable="v", sel=DAY, rescale="250,310")
+row(
+    "zarr tile of a day that is near",
+    f"{ZARR_TILE}.npy",
+    "world.zarr",
+    SAMPLED,
+    variable="v",
+    sel="time=nearest::2020-01-02T07",
+)
+row(
+    "zarr tile, times not decoded",
+    f"{ZARR_TILE}.npy",
+    "world.zarr",
+    SAMPLED,
+    variable="v",
+    sel="time=1",
+    decode_times=False,
+)
+row("zarr tile from 0 to 360", f"{ZARR_TILE}.npy", "east.zarr", SAMPLED, variable="v", sel=DAY)
+row(
+    "zarr tile from 0 to 360 in the west",
+    "/zarr/tiles/WebMercatorQuad/2/0/1.npy",
+    "east.zarr",
+    SAMPLED,
+    variable="v",
+    sel=DAY,
+)
+row("zarr info from 0 to 360", "/zarr/info", "east.zarr", variable="v", sel=DAY)
+row(
+    "zarr level", "/zarr/point/10.2,40.1", "levels.zarr", variable="w", sel=["level=nearest::700", "time=2020-01-01T06"]
+)
+row("zarr levels", "/zarr/info", "levels.zarr", variable="w", sel="time=pad::2020-01-01T11")
+row("zarr level and time", "/zarr/info", "levels.zarr", variable="w", sel=["level=bfill::800", "time=2020-01-01"])
+row("zarr info.geojson", "/zarr/info.geojson", "world.zarr", variable="v", sel=DAY)
+row("zarr TileJSON", "/zarr/WebMercatorQuad/tilejson.json", "world.zarr", variable="v", sel=DAY)
+row("zarr map", "/zarr/WebMercatorQuad/map.html", "world.zarr", STATUS, variable="v", sel=DAY)
+row("zarr tilesets", "/zarr/tiles", "world.zarr", STATUS, variable="v", sel=DAY)
+row("zarr tileset", "/zarr/tiles/WebMercatorQuad", "world.zarr", STATUS, variable="v", sel=DAY)
+row("zarr box", "/zarr/bbox/-20,-20,30,40.npy", "world.zarr", variable="v", sel=DAY)
+row("zarr box of a size", "/zarr/bbox/-20,-20,30,40/60x70.npy", "world.zarr", SAMPLED, variable="v", sel=DAY)
+row("zarr feature", "/zarr/feature.npy", "world.zarr", body=ZARR_FEATURE, variable="v", sel=DAY)
+row("zarr statistics", "/zarr/statistics", "packed.zarr", near(relative=1e-6), body=ZARR_FEATURE, variable="v", sel=DAY)
+for path in ("dict", "keys", "dimensions"):
+    row(f"zarr dataset {path}", f"/zarr/dataset/{path}", "levels.zarr")
+    row(f"zarr dataset {path} of v2", f"/zarr/dataset/{path}", "old.zarr")
+row("zarr dataset", "/zarr/dataset/", "levels.zarr", STATUS)
+for name in ("time", "level"):
+    row(f"zarr coordinate {name}", f"/zarr/dataset/coordinates/{name}", "levels.zarr")
+row("zarr coordinate that is none", "/zarr/dataset/coordinates/w", "levels.zarr")
+row("zarr validate", "/zarr/validate", "levels.zarr")
+row("zarr validate of a coordinate", "/zarr/validate", "levels.zarr", variables="level", expect=STATUS)
+row("zarr without a variable", "/zarr/info", "world.zarr")
+row("zarr selection that is none", "/zarr/info", "world.zarr", variable="v", sel="time")
+row("zarr variable that is none", "/zarr/info", "world.zarr", differs("user-mistakes", 404, 500), variable="w")
+row("zarr variable of one dimension", "/zarr/info", "world.zarr", differs("user-mistakes", 415, 500), variable="lat")
+row("zarr dimensions that are left", "/zarr/info", "levels.zarr", differs("user-mistakes", 422, 500), variable="w")
+row(
+    "zarr value that is not there",
+    "/zarr/info",
+    "world.zarr",
+    differs("user-mistakes", 422, 500),
+    variable="v",
+    sel="time=2021-01-01",
+)
+row(
+    "zarr dimension that is none",
+    "/zarr/info",
+    "world.zarr",
+    differs("user-mistakes", 422, 500),
+    variable="v",
+    sel="a=1",
+)
+row("zarr no such store", "/zarr/info", "gone.zarr", differs("user-mistakes", 404, 500), variable="v")
+row("zarr no such group", "/zarr/info", "world.zarr", differs("user-mistakes", 404, 500), variable="v", group="a")

@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.xdist_group("parity"),
     pytest.mark.skipif(not servers.PEER.exists(), reason="TiTiler is not installed: make peer"),
 ]
-OTHERS = ("/stac/viewer", "/zarr")
+OTHERS = ("/stac/viewer",)
 """Prefixes of what only TiTiler has."""
 LESS = {("/stac/WMTSCapabilities.xml", "assets")}
 """Parameters that are required there by the document alone."""

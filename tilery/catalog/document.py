@@ -35,7 +35,9 @@ RENDER_PARAMETERS = frozenset(
         "color_formula",
         "colormap",
         "colormap_name",
+        "decode_times",
         "expression",
+        "group",
         "labels",
         "nodata",
         "padding",
@@ -44,13 +46,15 @@ RENDER_PARAMETERS = frozenset(
         "resampling",
         "rescale",
         "return_mask",
+        "sel",
         "skip_missing",
         "unscale",
+        "variable",
     ]
 )
 """What ``render`` and ``styles`` may set: all that decides how pixels look, nothing that decides where they are."""
 
-_REPEATED = ("assets", "bidx", "rescale")
+_REPEATED = ("assets", "bidx", "rescale", "sel")
 _STYLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 

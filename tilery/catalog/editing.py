@@ -226,7 +226,7 @@ def render_of(text: str) -> dict[str, Any]:
     except ValueError:
         raise InvalidParameter("Render parameters are written as in a URL: name=value&name=value.") from None
     for name, value in pairs:
-        if name in ("assets", "bidx", "rescale"):
+        if name in ("assets", "bidx", "rescale", "sel"):
             found.setdefault(name, []).append(value)
         else:
             found[name] = value

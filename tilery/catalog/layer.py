@@ -40,8 +40,8 @@ class LayerSummary:
     id: str
     name: str
     kind: str = "raster"
-    """What the source is: a ``raster``, the document of a ``mosaic``, or a STAC Item (``stac``), whose assets are named
-    by ``assets`` among the render parameters."""
+    """What the source is: a ``raster``, the document of a ``mosaic``, a STAC Item (``stac``), whose assets are named by
+    ``assets`` among the render parameters, or a Zarr store (``zarr``), with ``variable`` among them."""
     revision: str
     """Identity of the data; another one means that no tile made before may be served. Part of every cache key."""
     version: str

@@ -40,7 +40,7 @@ class Document(BaseModel):
     minzoom: int = Field(0, ge=0, le=30)
     maxzoom: int = Field(22, ge=0, le=30)
     source: str | None = None
-    kind: Literal["raster", "mosaic", "stac"] = "raster"
+    kind: Literal["raster", "mosaic", "stac", "zarr"] = "raster"
     revision: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     published: str | None = None
     meta: MetaDocument = MetaDocument.model_construct()

@@ -1,4 +1,7 @@
-"""A layer of what lies somewhere already: a raster, the document of a mosaic, a STAC Item. Nothing is copied."""
+"""A layer of what lies somewhere already: a raster, the document of a mosaic, a STAC Item, a Zarr store.
+
+Nothing is copied.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,15 @@ from tilery.reading.reader import Reader
 from tilery.reading.source import Source, raster
 from tilery.reading.stac import choice
 from tilery.reading.stac.choice import item_source, stack_source
+from tilery.reading.zarr import selecting
+from tilery.reading.zarr.source import anchor, group_source, variable_source
 from tilery.storage.locations import Location
 from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
     from tilery.reading.stac.dataset import ItemDataset
+    from tilery.reading.zarr.group import Group
 
 Json = dict[str, Any]
 
@@ -47,8 +53,9 @@ def document(
         address: of the source; a relative path is one of this machine's.
         sources: what the service may read, which has to hold the address and all that it names.
         stores: how stores are reached.
-        render: parameters for requests that give none; of an Item with its ``assets``.
-        kind: ``raster``, ``mosaic`` or ``stac``. None: what it turns out to be.
+        render: parameters for requests that give none; of an Item with its ``assets``, of a Zarr with its
+            ``variable``.
+        kind: ``raster``, ``mosaic``, ``stac`` or ``zarr``. None: what it turns out to be.
         given: ``name``, ``description``, ``attribution``.
 
     Raises:
@@ -75,21 +82,23 @@ def described(
         engine: opens the source; its policy says what may be one.
         layer_id: its id.
         address: of the source.
-        render: parameters for requests that give none; of an Item with its ``assets``.
-        kind: ``raster``, ``mosaic`` or ``stac``. None: what it turns out to be.
+        render: parameters for requests that give none; of an Item with its ``assets``, of a Zarr with its ``variable``.
+        kind: ``raster``, ``mosaic``, ``stac`` or ``zarr``. None: what it turns out to be.
         given: ``name``, ``description``, ``attribution``.
 
     Raises:
         SourceRefused: the service may not read it.
         SourceError, UpstreamError: it cannot be opened.
-        InvalidParameter: no asset of an Item is named.
+        InvalidParameter: no asset of an Item, or variable of a Zarr, is named.
     """
-    location = engine.locate(address)
     for one in [kind] if kind else _kinds(address):
+        location = engine.locate(anchor(address) if one == "zarr" else address)
         try:
             with engine.open(_source(one, location, render)) as reader:
                 if one == "stac" and not render.get("assets"):
                     raise _nameless(reader)
+                if one == "zarr" and not render.get("variable"):
+                    raise _without_variable(reader)
                 facts = _facts(reader)
         except NotARaster:
             if one == "mosaic" and kind is None:
@@ -111,6 +120,8 @@ def described(
 
 def _kinds(address: str) -> tuple[str, ...]:
     """What a source may be, by its name."""
+    if address.partition("?")[0].rstrip("/").lower().endswith(".zarr"):
+        return ("zarr",)
     return ("mosaic", "stac") if address.partition("?")[0].lower().endswith(_DOCUMENTS) else ("raster",)
 
 
@@ -119,6 +130,8 @@ def _source(kind: str | None, location: Location, render: Mapping[str, Any]) -> 
         return mosaic_source(location)
     if kind == "raster":
         return raster(location)
+    if kind == "zarr":
+        return _of_zarr(location, render)
     named = render.get("assets")
     if not named:
         return item_source(location)
@@ -126,6 +139,25 @@ def _source(kind: str | None, location: Location, render: Mapping[str, Any]) -> 
         return stack_source(location, tuple(map(choice.parse, named)))
     except ValueError as error:
         raise InvalidParameter(f"assets: {error}.", parameter="assets") from None
+
+
+def _of_zarr(location: Location, render: Mapping[str, Any]) -> Source:
+    variable, group = render.get("variable"), render.get("group")
+    times = str(render.get("decode_times", "true")).lower() in ("true", "1", "yes", "on", "t", "y")
+    if not variable:
+        return group_source(location, group=group, decode_times=times)
+    chosen = render.get("sel") or ()
+    select = selecting.parse([chosen] if isinstance(chosen, str) else chosen)
+    return variable_source(location, variable, select=select, group=group, decode_times=times)
+
+
+def _without_variable(reader: Reader) -> InvalidParameter:
+    from tilery.reading.zarr import documents
+
+    names = ", ".join(documents.keys(cast("Group", reader.source))[:32])
+    return InvalidParameter(
+        f"Say in the render parameters which variable is shown, as variable=NAME: {names}.", parameter="render"
+    )
 
 
 def _nameless(reader: Reader) -> InvalidParameter:

@@ -13,16 +13,23 @@ from urllib.parse import urlencode
 import numpy as np
 
 from app.api.context import AppContext
+from app.api.families import layer_sources
 from app.api.operation import known_to
+from app.api.params import table, zarrs
+from app.api.params.parameter import optional
 from app.api.params.parse import ParameterParser
 from app.api.raster import plans, tiles
 from tilery.catalog.layer import Layer, Query
 from tilery.errors import InvalidBand
 from tilery.geo.raster import Raster
 from tilery.reading.profile import Profile
-from tilery.reading.source import raster
 from tilery.rendering import pipeline
 
+_SOURCE = (
+    *(optional(table.ASSETS), table.ASSET_AS_BAND, table.UNSCALE),
+    *(optional(zarrs.VARIABLE), *zarrs.VARIABLE_PARAMETERS[1:]),
+)
+"""Parameters that say what a layer is made of."""
 _SIDE = 64
 """Pixels of the picture along each side: more than what any algorithm cuts off."""
 
@@ -75,5 +82,6 @@ def bands_of(app: AppContext, layer: Layer) -> Bands:
     Raises:
         TileryError: it cannot be read from here.
     """
-    with app.engine.open(raster(app.layer_locations.of(layer.source))) as reader:
+    values = ParameterParser(_SOURCE).query(urlencode(layer.render))
+    with app.engine.open(layer_sources.source_of(app, layer, values)) as reader:
         return Bands.of(reader.profile)

@@ -30,7 +30,7 @@ from app.api.operation import (
     no_plan,
     with_bands,
 )
-from app.api.params import groups, mosaics, options, table
+from app.api.params import groups, mosaics, options, table, zarrs
 from app.api.params.groups import TileSize
 from app.api.params.kinds import Text
 from app.api.params.merging import over
@@ -67,6 +67,8 @@ _BANDS: Group = (
     *mosaics.MOSAIC_BANDS,
     replace(optional(table.ASSETS), description=f"Of a layer that is a STAC Item. {table.ASSETS.description}"),
     table.ASSET_AS_BAND,
+    replace(optional(zarrs.VARIABLE), description="Of a layer that is a Zarr. Name of the variable."),
+    *zarrs.VARIABLE_PARAMETERS[1:],
 )
 """What chooses bands of layers of every kind."""
 

@@ -13,9 +13,18 @@ _RIVALS = (
 )
 """Parameters of which a request that gives one does not want the other from below."""
 
+_SEL = "sel"
+"""The parameter that is one for each dimension: a value for one leaves those for others as they are."""
+
 
 def over(upper: Query, lower: Query) -> Query:
     """Return the pairs of ``upper``, and those of ``lower`` that they leave alone."""
-    names = {name for name, _ in upper}
+    names = {name for name, _ in upper} - {_SEL}
     hidden = names.union(*(rivals for rivals in _RIVALS if rivals & names))
-    return (*(pair for pair in lower if pair[0] not in hidden), *upper)
+    selected = {value.partition("=")[0] for name, value in upper if name == _SEL}
+    return (*(pair for pair in lower if pair[0] not in hidden and not _is_of(pair, selected)), *upper)
+
+
+def _is_of(pair: tuple[str, str], dimensions: set[str]) -> bool:
+    """Return whether a pair selects along one of these dimensions."""
+    return pair[0] == _SEL and pair[1].partition("=")[0] in dimensions

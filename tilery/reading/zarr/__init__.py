@@ -1,0 +1,1 @@
+"""Array stores in Zarr, versions 2 and 3: groups, arrays and their chunks, with what CF says of them."""
