@@ -1,6 +1,6 @@
 """The command line, ``tilery``: the commands of `app.commands` under one name, and how the process ends.
 
-Exit status: 0 done; 1 a fault of ours; 2 wrong usage; 3 the source (missing, refused, not a raster, damaged, changed,
+Exit status: 0 done; 1 an internal error; 2 wrong usage; 3 the source (missing, refused, not a raster, damaged, changed,
 without a place); 4 the catalog, the disk or a server (not reachable, refused, full), worth another try; 5 somebody else
 works on the same layer; 130 interrupted.
 """
@@ -48,7 +48,7 @@ def _write_no_more() -> None:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit status: 0 done, 1 a fault of ours, 2 wrong usage, 3 something wrong with the source, 4 with the "
+    epilog="Exit status: 0 done, 1 an internal error, 2 wrong usage, 3 something wrong with the source, 4 with the "
     "catalog or the disk, 5 somebody else works on the same layer, 130 interrupted.",
 )
 @click.option(

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import links, problems
+from app.api import links, problem_pages, problems
 from app.api.access.guard import GUARD, HEALTH, Guard
 from app.api.access.rates import Limited
 from app.api.operation import FastRoute
@@ -121,7 +121,8 @@ class RequestMiddleware:
     ) -> None:
         """Answer a request that failed."""
         visit.name_source()
-        await answer(error, visit.request_id)(visit.scope, receive, visit.send)
+        response = problem_pages.for_caller(answer(error, visit.request_id), visit.scope, self._settings)
+        await response(visit.scope, receive, visit.send)
 
     async def _enter(self, visit: _RequestState, receive: Receive) -> None:
         scope, headers = visit.scope, visit.headers

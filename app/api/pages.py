@@ -70,6 +70,7 @@ def page(
     status: int = 200,
     policy: Mapping[str, str] | None = None,
     data: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     **context: Any,
 ) -> HTMLResponse:
     """A page made from a template.
@@ -79,11 +80,13 @@ def page(
         template: file name in ``templates/``.
         status: of the answer.
         policy: directives of the content security policy that differ from the usual.
-        data: what the page's script is to know, written as JSON. ``root`` is added to it.
+        data: what the page's script is to know, written as JSON. ``root`` and ``basemap`` are added to it.
+        settings: those of the application, where the request has not been led to it.
         context: what the template shows.
     """
     way = root(request)
-    settings: Settings = request.app.state.context.settings
+    if settings is None:
+        settings = request.app.state.context.settings
     body = (
         environment(settings.template_directory)
         .get_template(template)

@@ -26,6 +26,7 @@ from app.api import (
     ogc,
     openapi,
     openapi_pages,
+    problem_pages,
     problems,
     sources,
     tms,
@@ -155,7 +156,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
         return RedirectResponse(f"{address}?{query}" if query else address, status_code=307)
     detail = {404: "There is nothing at this path.", 405: "This path does not take that method."}.get(status, "No.")
     headers = {"Allow": _allowed(request)} if status == 405 else {}
-    return problems.of_status(status, detail, request.state.request_id, headers)
+    problem = problems.of_status(status, detail, request.state.request_id, headers)
+    return problem_pages.for_caller(problem, request.scope, context.settings)
 
 
 def _allowed(request: Request) -> str:
