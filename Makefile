@@ -55,6 +55,9 @@ bench-coldstart: $(VENV)/.develop .peer/.made .bench/demo/.made ## import and fi
 soak: $(VENV)/.develop ## everything at once inside 512 MB, 10 minutes; MINUTES=2
 	$(RUN) -m bench.soak --minutes $(or $(MINUTES),10)
 
+screenshots: $(VENV)/.develop $(PAGES) $(DEMO) ## pictures of the pages, in build/screenshots; needs Chromium
+	$(RUN) -m tests.browser.screenshots .demo build/screenshots
+
 alerts: ## check and test the alerts of deploy/prometheus; needs promtool, which Debian's package prometheus has
 	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules tilery.rules.test.yml
 
@@ -75,7 +78,7 @@ clean: ## remove all that make has made
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test coverage lint bench bench-coldstart soak alerts parity settings lock clean
+.PHONY: help serve test coverage lint bench bench-coldstart soak screenshots alerts parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)

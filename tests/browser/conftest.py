@@ -51,7 +51,8 @@ class Seen:
 Visit = Callable[..., Seen]
 
 
-def _chromium() -> str | None:
+def installed_chromium() -> str | None:
+    """Where Chromium is."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
 
@@ -65,9 +66,9 @@ def _install() -> None:
 
 def _missing() -> str | None:
     """Why there can be no visit, or None."""
-    if _chromium() is None:
+    if installed_chromium() is None:
         _install()
-    if _chromium() is None:
+    if installed_chromium() is None:
         return "Chromium is not installed: apt-get install chromium"
     if shutil.which("node") is None or not (ROOT / "node_modules" / "playwright-core").is_dir():
         return "playwright-core is not installed: npm ci"
@@ -130,19 +131,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})
     # without the world, whose lines and names would lie over the colours
-    with _served(catalog, data, TILERY_BASEMAP="none") as address:
+    with served(catalog, data, TILERY_BASEMAP="none") as address:
         yield Site(address=address, rasters=data, catalog=catalog)
 
 
 @pytest.fixture(scope="session")
 def world(site: Site) -> Iterator[Site]:
     """The same rasters with the basemap that there is without a setting."""
-    with _served(site.catalog, site.rasters) as address:
+    with served(site.catalog, site.rasters) as address:
         yield replace(site, address=address)
 
 
 @contextmanager
-def _served(catalog: Path, data: Path, **more: str) -> Iterator[str]:
+def served(catalog: Path, data: Path, **more: str) -> Iterator[str]:
     """A server of these rasters; gives its address."""
     port = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TILERY_", "TITILER_"))}
@@ -178,7 +179,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
 def chromium(site: Site) -> Iterator[Callable[[Any], Any]]:
     """Sends an order to the browser and returns its report."""
     process = subprocess.Popen(
-        ["node", "tests/browser/visit.mjs", _chromium() or ""],
+        ["node", "tests/browser/visit.mjs", installed_chromium() or ""],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

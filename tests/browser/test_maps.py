@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 
-from tests.browser.conftest import RED, Seen, Site, Visit
+from tests.browser.conftest import BLUE, RED, Seen, Site, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -94,3 +98,46 @@ def test_without_webgl_the_plain_map_opens(visit: Visit, site: Site) -> None:
     assert path == "/cog/WebMercatorQuad/map.html"
     assert "WebGL" in note
     assert np.abs(np.subtract(middle(seen), RED)).max() <= 8
+
+
+def place(x: int, y: int, *, zoom: float, longitude: float, latitude: float) -> tuple[float, float]:
+    """Longitude and latitude of a pixel of the viewer's window, for a map of that middle."""
+    size = 512 * 2**zoom
+    middle_y = (1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2
+    at = middle_y + (y - 240) / size
+    return longitude + (x - VIEWER) / size * 360, math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * at))))
+
+
+def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
+    corners = [(450, 300), (660, 280), (560, 400)]
+    seen = visit(
+        f"/cog/viewer?url={site.rasters}/ramp.tif#map=4/5/5",
+        ("click", "#measure-button"),
+        *(("clickAt", *corner) for corner in corners),
+        ("clickAt", *corners[0]),
+        ("wait", "#measure td"),
+        ("evaluate", "[...document.querySelectorAll('#measure td')].map((cell) => Number(cell.textContent))"),
+        ("download", "#measure a"),
+    )
+    ring = [place(*corner, zoom=4, longitude=5, latitude=5) for corner in [*corners, corners[0]]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    body = json.dumps({"type": "Feature", "properties": {}, "geometry": geometry}).encode()
+    request = Request(
+        f"{site.address}/cog/statistics?url={site.rasters}/ramp.tif", body, {"Content-Type": "application/json"}
+    )
+    with urlopen(request) as answer:
+        expected: dict[str, Any] = json.load(answer)["properties"]["statistics"]["b1"]
+    mean, median, low, high, *_ = seen.results[6]
+    assert [mean, median, low, high] == pytest.approx(
+        [expected[name] for name in ("mean", "median", "min", "max")], rel=2e-3
+    )
+    lines = seen.results[7].splitlines()
+    assert lines[0].startswith("band,mean,median,min,max")
+    assert lines[1].split(",")[0] == "b1"
+
+
+def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:
+    kept = quote(f"url={site.rasters}/blue.tif&bidx=1&bidx=2&bidx=3", safe="")
+    seen = visit(f"/cog/viewer?url={site.rasters}/red.tif#map=2/0/0&kept={kept}")
+    assert np.abs(np.subtract(middle(seen, 8, VIEWER - 60), RED)).max() <= 8
+    assert np.abs(np.subtract(middle(seen, 8, VIEWER + 60), BLUE)).max() <= 8

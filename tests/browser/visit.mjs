@@ -3,6 +3,7 @@
 // In, a line a visit on standard input: {"url", "width", "height", "dark", "webgl", "steps", "screenshot"}
 // Out, a line a report: {"errors", "elsewhere", "failed", "requests", "results"}: what the console and the page complained of,
 // requests to other origins, answers of 400 and more, all requests, and what the steps returned.
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -43,8 +44,13 @@ const verbs = {
   choose: (page, [selector, value]) => page.selectOption(selector, value),
   wait: (page, [selector]) => page.waitForSelector(selector, { timeout: 30000 }),
   waitUntil: (page, [expression]) => page.waitForFunction(expression, undefined, { timeout: 30000 }),
+  download: async (page, [selector]) => {
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+    return readFile(await file.path(), "utf8");
+  },
   evaluate: (page, [expression]) => page.evaluate(expression),
   settle: (page) => settle(page),
+  pause: (page, [milliseconds]) => page.waitForTimeout(milliseconds),
   screenshot: (page, [path]) => page.screenshot({ path }),
 };
 

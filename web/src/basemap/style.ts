@@ -12,6 +12,7 @@ interface Colours {
   readonly line: string;
   readonly halo: string;
   readonly name: string;
+  readonly around: string;
 }
 
 const LIGHT: Colours = {
@@ -21,6 +22,7 @@ const LIGHT: Colours = {
   line: "rgb(20 38 45 / 62%)",
   halo: "rgb(255 255 255 / 45%)",
   name: "#1d3038",
+  around: "rgb(255 255 255 / 85%)",
 };
 const DARK: Colours = {
   ground: "#17242b",
@@ -29,6 +31,7 @@ const DARK: Colours = {
   line: "rgb(226 236 240 / 62%)",
   halo: "rgb(8 16 20 / 45%)",
   name: "#e6eef1",
+  around: "rgb(8 16 20 / 80%)",
 };
 
 const colours = (dark: boolean): Colours => (dark ? DARK : LIGHT);
@@ -83,7 +86,7 @@ const faded = (width: number): ["interpolate", ["linear"], ["zoom"], ...number[]
 
 /** Coasts, borders and names. */
 export function overLayers(dark: boolean): LayerSpecification[] {
-  const { line, halo, name } = colours(dark);
+  const { line, halo, name, around } = colours(dark);
   const strokes = (["coasts", "borders"] as const).flatMap((source): LayerSpecification[] => [
     {
       id: `base:${source}-halo`,
@@ -104,7 +107,7 @@ export function overLayers(dark: boolean): LayerSpecification[] {
       },
     },
   ]);
-  const text = { "text-color": name, "text-halo-color": halo, "text-halo-width": 1.4 };
+  const text = { "text-color": name, "text-halo-color": around, "text-halo-width": 1.4 };
   return [
     ...strokes,
     {
@@ -151,7 +154,7 @@ export function overLayers(dark: boolean): LayerSpecification[] {
 
 /** Paints what is on the map in the colours of the other theme: [layer, property, value]. */
 export function repaint(dark: boolean): [string, string, string][] {
-  const { ground: plain, land, grid, line, halo, name } = colours(dark);
+  const { ground: plain, land, grid, line, halo, name, around } = colours(dark);
   const text = ["base:places", "base:countries"];
   return [
     ["base:ground", "background-color", plain],
@@ -166,7 +169,7 @@ export function repaint(dark: boolean): [string, string, string][] {
     ["base:dots", "circle-stroke-color", halo],
     ...text.flatMap((layer): [string, string, string][] => [
       [layer, "text-color", name],
-      [layer, "text-halo-color", halo],
+      [layer, "text-halo-color", around],
     ]),
   ];
 }

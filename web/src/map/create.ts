@@ -102,7 +102,7 @@ export function keepInHash(name: string, value: string | null, push = false): vo
   const parts = new URLSearchParams(location.hash.slice(1));
   if (value == null) parts.delete(name);
   else parts.set(name, value);
-  const text = [...parts].map(([key, kept]) => `${key}=${kept}`).join("&");
+  const text = [...parts].map(([key, kept]) => `${key}=${encodeURIComponent(kept).replace(/%(2C|2F|3A)/g, decodeURIComponent)}`).join("&");
   if (`#${text}` === location.hash) return;
   const whole = `${location.pathname}${location.search}#${text}`;
   if (push) history.pushState(null, "", whole);

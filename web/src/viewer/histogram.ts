@@ -30,17 +30,8 @@ export function histogram(moved: () => void, settled: () => void): Histogram {
     const context = canvas.getContext("2d");
     if (!context || !bands.length) return;
     context.scale(ratio, ratio);
-    const most = Math.max(1, ...bands.map(({ histogram: [counts] }) => Math.max(...counts)));
+    columns(context, bands, x, tall);
     const style = getComputedStyle(canvas);
-    bands.forEach(({ histogram: [counts, edges] }, band) => {
-      context.fillStyle = bands.length === 3 ? `${COLOURS[band]}99` : style.getPropertyValue("--accent");
-      counts.forEach((count, bin) => {
-        // Square roots, so that few pixels can be seen beside very many.
-        const high = Math.sqrt(count / most) * (tall - 8);
-        const left = x(edges[bin] ?? 0);
-        context.fillRect(left, tall - 4 - high, Math.max(1, x(edges[bin + 1] ?? 0) - left - 0.5), high);
-      });
-    });
     ranges.forEach((range, band) => {
       context.strokeStyle = context.fillStyle = ranges.length === 3 ? (COLOURS[band] ?? "") : style.color;
       for (const at of range.map(x)) {
@@ -102,6 +93,35 @@ export function histogram(moved: () => void, settled: () => void): Histogram {
       paint();
     },
   };
+}
+
+/** Draws the counts of bands. */
+function columns(
+  context: CanvasRenderingContext2D,
+  bands: readonly Statistics[string][],
+  x: (value: number) => number,
+  tall: number,
+): void {
+  const most = Math.max(1, ...bands.map(({ histogram: [counts] }) => Math.max(...counts)));
+  const accent = getComputedStyle(context.canvas).getPropertyValue("--accent");
+  bands.forEach(({ histogram: [counts, edges] }, band) => {
+    context.fillStyle = bands.length > 1 ? `${COLOURS[band % COLOURS.length]}99` : accent;
+    counts.forEach((count, bin) => {
+      // Square roots, so that few pixels can be seen beside very many.
+      const high = Math.sqrt(count / most) * (tall - 8);
+      const left = x(edges[bin] ?? 0);
+      context.fillRect(left, tall - 4 - high, Math.max(1, x(edges[bin + 1] ?? 0) - left - 0.5), high);
+    });
+  });
+}
+
+/** A histogram without handles. */
+export function bars(canvas: HTMLCanvasElement, bands: readonly Statistics[string][]): void {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const edges = bands.flatMap(({ histogram: [, found] }) => [found[0] ?? 0, found.at(-1) ?? 1]);
+  const [low, high] = [Math.min(...edges), Math.max(...edges)];
+  columns(context, bands, (value) => ((value - low) / (high - low || 1)) * (canvas.width - 8) + 4, canvas.height);
 }
 
 export const tidy = (value: number | null | undefined): number => Number(Number(value ?? 0).toPrecision(5));

@@ -15,11 +15,13 @@ import { access, address, dataOf, isAccess, json, messageOf, type Params, templa
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { algorithmParams, type Choice, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
 import { colormapPicker } from "./colormaps";
+import { comparing } from "./compare";
 import { busy, fail, fill, fillBands, listen } from "./controls";
 import { facts } from "./facts";
 import { firstLook, plainPicture } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
 import { bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
+import { type Measuring, measuring } from "./measure";
 import { measure, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 
@@ -36,6 +38,7 @@ let statistics: Statistics = {};
 let running = new AbortController();
 let forget = (): void => undefined;
 let mapOf: Promise<Made> | null = null;
+let area: Measuring | null = null;
 
 const graph = histogram(
   () => writeRanges(),
@@ -72,7 +75,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
     if (!looks) Object.assign(choice, firstChoice(info), { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap });
     if (choice.ranges && choice.ranges.length !== 1 && choice.mode !== "rgb") choice.ranges = choice.ranges.slice(0, 1);
     facts(info, tilejson);
-    for (const id of ["controls", "results"]) by(id).hidden = false;
+    for (const id of ["controls", "results", "tools", "share"]) by(id).hidden = false;
     by("hint").hidden = true;
     if (choice.algorithm || wantsStretch(choice, info, null)) await prepare(signal);
     else void prepare(signal).then(refresh, (error: unknown) => fail(messageOf(error)));
@@ -86,7 +89,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
     map.once("idle", away);
   } catch (error) {
     if (signal.aborted) return;
-    for (const id of ["controls", "results"]) by(id).hidden = true;
+    for (const id of ["controls", "results", "tools"]) by(id).hidden = true;
     fail(messageOf(error));
     if (error instanceof NotOnMap) withoutPlace(error);
   } finally {
@@ -151,6 +154,7 @@ async function revalue(): Promise<void> {
     await prepare(signal);
     refresh();
     apply(true);
+    area?.again();
   } catch (error) {
     if (!signal.aborted) fail(messageOf(error));
   }
@@ -235,7 +239,7 @@ function shareMap({ map }: Made): void {
 
 /** The values at a point, in a popup. */
 async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void> {
-  if (!opened) return;
+  if (!opened || area?.isDrawing()) return;
   const { lng, lat } = lngLat.wrap();
   const popup = new lib.Popup().setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
   const where = element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`);
@@ -311,6 +315,12 @@ async function start(): Promise<void> {
   const placed = new URLSearchParams(location.hash.slice(1)).has("map");
   const opening = wanted ? openRaster(first.looks, placed) : Promise.resolve();
   mapOf ??= makeMap();
+  comparing(base, mapOf, rendering, fail);
+  area = measuring(mapOf, `${base}/statistics`, () => [
+    ...sourceParams(choice),
+    ...readingParams(choice),
+    ...algorithmParams(choice),
+  ]);
   window.addEventListener("popstate", goBack);
   await Promise.all([opening, mapOf, fillAlgorithms(choice.algorithm)]);
   document.documentElement.dataset.ready = "yes";
