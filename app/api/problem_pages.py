@@ -44,7 +44,7 @@ def for_caller(problem: Response, scope: Scope, settings: Settings) -> Response:
     body = json.loads(bytes(problem.body))
     try:
         page = pages.page(
-            Request(scope),
+            Request(dict(scope)),
             "problem.html",
             status=problem.status_code,
             settings=settings,
