@@ -130,6 +130,7 @@ def test_a_folder_with_a_comma_and_a_port_that_is_taken(folder: Path) -> None:
         ("192.0.2.7", {}, False),
         ("127.0.0.1", {"TILERY_BROWSE": "0"}, False),
         ("127.0.0.1", {"TILERY_ACCESS_TOKEN": "a-token"}, False),
+        ("127.0.0.1", {"TILERY_ACCESS": '{"tokens": [{"name": "a", "token": "sixteen-characters"}]}'}, False),
         ("0.0.0.0", {"TILERY_BROWSE": "1"}, True),
     ],
 )
