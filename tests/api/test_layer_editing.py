@@ -106,6 +106,25 @@ def test_a_layer_from_its_beginning_to_its_end(client: TestClient, folder: Path)
     assert add(client, folder).status_code == 409
 
 
+def ids(client: TestClient, **query: int) -> list[str]:
+    return [layer["id"] for layer in client.get("/layers", params=query).json()["layers"]]
+
+
+def test_layers_in_an_order(client: TestClient, folder: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        assert add(client, folder, name).status_code == 201
+    assert ids(client) == ["a", "b", "c", "d"]
+    for name, order in (("d", 1), ("b", 2.5)):
+        assert client.patch(f"/layers/{name}", json={"order": order}, headers=ANY).json()["order"] == order
+    assert ids(client) == ["d", "b", "a", "c"]
+    assert ids(client, offset=1, limit=2) == ["b", "a"]
+    assert [one["id"] for one in client.get("/collections").json()["collections"]] == ["d", "b", "a", "c"]
+    assert client.patch("/layers/d", json={"order": None}, headers=ANY).status_code == 200
+    assert ids(client) == ["b", "a", "c", "d"]
+    for wrong in ("first", [1], {"a": 1}):
+        assert client.patch("/layers/a", json={"order": wrong}, headers=ANY).status_code == 422, wrong
+
+
 CHANGES = [
     ("POST", "/layers"),
     ("GET", "/layers/two/document"),

@@ -135,7 +135,7 @@ class Catalog:
         return cached.layer
 
     def layers(self) -> tuple[LayerSummary, ...]:
-        """All layers that can be served, by id, after the documents of all were looked at.
+        """All layers that can be served, in their order, after the documents of all were looked at.
 
         Raises:
             UpstreamError: the store failed and was never listed.

@@ -152,6 +152,7 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
             source=found.meta.source,
         ),
         published=found.published,
+        order=found.order,
         statistics=found.statistics,
         document=raw,
     )

@@ -19,13 +19,15 @@ from tilery.errors import BrokenDocument
 from tilery.geo.raster import Bounds
 from tilery.storage.objects import Entry
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the table. Another one is not read, but made anew."""
 
 _APPLICATION, _VERSION = 0x47504B47, 10300
 _EXTENT = (-180.0, -90.0, 180.0, 90.0)
 _ROW = "id, name, description, attribution, kind, minzoom, maxzoom, west, south, east, north"
-_REST = "revision, version, published, styles"
+_REST = "revision, version, published, position, styles"
+_ORDER = "position IS NULL, position, id"
+"""Layers with a place in the order come before those without; the id decides between equals."""
 _TABLES = f"""
 CREATE TABLE gpkg_spatial_ref_sys (
     srs_name TEXT NOT NULL, srs_id INTEGER NOT NULL PRIMARY KEY, organization TEXT NOT NULL,
@@ -41,7 +43,8 @@ CREATE TABLE gpkg_geometry_columns (
 CREATE TABLE layers (
     fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom MULTIPOLYGON, id TEXT NOT NULL UNIQUE, name TEXT,
     description TEXT, attribution TEXT, kind TEXT, minzoom INTEGER, maxzoom INTEGER, west DOUBLE, south DOUBLE,
-    east DOUBLE, north DOUBLE, revision TEXT, version TEXT NOT NULL, published TEXT, styles TEXT);
+    east DOUBLE, north DOUBLE, revision TEXT, version TEXT NOT NULL, published TEXT, position DOUBLE, styles TEXT);
+CREATE INDEX layers_in_order ON layers ({_ORDER});
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {_VERSION};
 """
@@ -127,10 +130,10 @@ class LayerTable:
     def page(
         self, offset: int, limit: int, folder: str = "", words: Iterable[str] = ()
     ) -> list[tuple[str, str, LayerSummary | None]]:
-        """Id, version and what is known, in the order of ids; nothing is known of a layer that was never read."""
+        """Id, version and what is known, in the layers' order; nothing is known of a layer that was never read."""
         where, values = _where(folder, words)
         rows = self._db.execute(
-            f"SELECT {_ROW}, {_REST} FROM layers {where} ORDER BY id LIMIT ? OFFSET ?",  # noqa: S608
+            f"SELECT {_ROW}, {_REST} FROM layers {where} ORDER BY {_ORDER} LIMIT ? OFFSET ?",  # noqa: S608
             (*values, limit, offset),
         )
         return [(row[0], row[12], _summary(row)) for row in rows]
@@ -147,12 +150,14 @@ class LayerTable:
         styles = json.dumps([[style.name, style.title] for style in layer.styles])
         row = (
             *(layer.id, layer.name, layer.description, layer.attribution, layer.kind, layer.minzoom, layer.maxzoom),
-            *(*layer.bounds, layer.revision, layer.version, layer.published),
+            *(*layer.bounds, layer.revision, layer.version, layer.published, layer.order),
         )
         self._db.execute(
-            f"INSERT INTO layers (geom, styles, {_ROW}, revision, version, published) VALUES "  # noqa: S608
-            f"({', '.join('?' * 16)}) ON CONFLICT (id) DO UPDATE SET geom = excluded.geom, styles = excluded.styles, "
-            + ", ".join(f"{name} = excluded.{name}" for name in f"{_ROW}, revision, version, published".split(", ")),
+            f"INSERT INTO layers (geom, styles, {_ROW}, revision, version, published, position) VALUES "  # noqa: S608
+            f"({', '.join('?' * 17)}) ON CONFLICT (id) DO UPDATE SET geom = excluded.geom, styles = excluded.styles, "
+            + ", ".join(
+                f"{name} = excluded.{name}" for name in f"{_ROW}, revision, version, published, position".split(", ")
+            ),
             (_geometry(layer.bounds), styles if layer.styles else None, *map(_sayable, row)),
         )
         self.settle(layer.id)
@@ -239,7 +244,7 @@ def _sayable(value: object) -> object:
 def _summary(row: tuple[object, ...]) -> LayerSummary | None:
     """What a row says; None for one of a document that nobody has read."""
     (layer_id, name, description, attribution, kind, minzoom, maxzoom, *bounds) = row[:11]
-    revision, version, published, styles = row[11:]
+    revision, version, published, position, styles = row[11:]
     if name is None:
         return None
     west, south, east, north = (float(str(edge)) for edge in bounds)
@@ -255,6 +260,7 @@ def _summary(row: tuple[object, ...]) -> LayerSummary | None:
         revision=str(revision),
         version=str(version),
         published=_text(published),
+        order=None if position is None else float(str(position)),
         styles=tuple(Style(name=name, title=title) for name, title in json.loads(str(styles))) if styles else (),
     )
 

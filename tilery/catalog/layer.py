@@ -55,6 +55,8 @@ class LayerSummary:
     styles: tuple[Style, ...] = ()
     published: str | None = None
     """When, as ISO 8601 in UTC."""
+    order: float | None = None
+    """Its place in lists, the least first. None: behind those that have one, by its id."""
 
     @property
     def center(self) -> tuple[float, float, int]:

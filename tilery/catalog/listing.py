@@ -61,7 +61,7 @@ class Page:
     """A part of the list of layers."""
 
     layers: tuple[LayerSummary, ...]
-    """Those that can be served, by id."""
+    """Those that can be served, in their order."""
     total: int
     """Layers in the whole list, as far as it was asked for."""
     state: str
@@ -144,7 +144,7 @@ class Listing:
             self._pages = WeightedCache(_KEPT, _PAGES)
 
     def all(self) -> tuple[LayerSummary, ...]:
-        """All layers that can be served, by id, after every document was looked at.
+        """All layers that can be served, in their order, after every document was looked at.
 
         Raises:
             UpstreamError: the store failed and was never listed.

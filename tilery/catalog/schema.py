@@ -43,6 +43,7 @@ class Document(BaseModel):
     kind: Literal["raster", "mosaic", "stac", "zarr"] = "raster"
     revision: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     published: str | None = None
+    order: float | None = Field(None, allow_inf_nan=False)
     meta: MetaDocument = MetaDocument.model_construct()
     render: dict[str, Any] = {}
     styles: dict[str, StyleDocument] = {}

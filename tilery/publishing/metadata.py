@@ -9,7 +9,7 @@ from tilery.catalog.schema import FORMAT
 from tilery.geo.mercator import LATITUDE
 from tilery.geo.raster import Bounds
 
-PRESERVED = ("name", "description", "attribution", "render", "styles")
+PRESERVED = ("name", "description", "attribution", "order", "render", "styles")
 """What a new revision takes over from the document before it, unless the publisher says otherwise."""
 
 

@@ -458,7 +458,7 @@ PAGING: Group = (
         name="offset",
         kind=Integer(least=0, most=10_000_000),
         default=0,
-        description="Layers before the page, in the order of their ids.",
+        description="Layers before the page: those with an `order` come first, the others by their ids.",
     ),
     Parameter(
         name="folder",
