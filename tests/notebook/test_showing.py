@@ -22,6 +22,7 @@ import pytest
 import tilery
 from tests.support import rasters
 from tests.support.service import pixels
+from tests.support.upstream import Upstream
 from tilery.errors import CatalogError, InvalidColormap, InvalidParameter, UnsupportedRaster
 from tilery.notebook import Map
 from tilery.notebook.tiles import Tiles, tiles
@@ -49,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rasters.write(found / "ramp <script> ü.tif", ramp, bounds=WORLD)
     rasters.write(found / "two.tif", np.concatenate([ramp, ramp * 2]), bounds=WORLD)
     rasters.write(found / "bare.tif", ramp, crs=None, bounds=None, overviews=())
+    rasters.write(found / "complex.tif", ramp.astype("complex64"), bounds=WORLD, overviews=())
     return found
 
 
@@ -165,6 +167,29 @@ def test_the_output_of_a_cell_is_whole_without_a_server_and_leads_to_it(folder: 
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "why", "graphs"), [("bare", "no coordinate reference system", 1), ("complex", "complex numbers", 0)]
+)
+def test_what_cannot_be_shown_has_facts_all_the_same(folder: Path, name: str, why: str, graphs: int) -> None:
+    html = tilery.open(folder / f"{name}.tif")._repr_mimebundle_()["text/html"]
+    assert "64 × 64 px" in html
+    assert why in html
+    assert html.count("<svg") == graphs
+
+
+def test_a_raster_on_a_server_with_a_signed_address(folder: Path) -> None:
+    """Of a host of the private network too: whoever opened it named it."""
+    with Upstream() as upstream:
+        upstream.put("/maps/red.tif?signature=1", (folder / "red.tif").read_bytes())
+        upstream.put("/maps/blue.tif", (folder / "two.tif").read_bytes())
+        raster = tilery.open(upstream.url("/maps/red.tif?signature=1"))
+        assert (raster.name, raster.point(10, 10).values) == ("red", COLOUR)
+        address = raster.tile_url.format(z=0, x=0, y=0)
+        assert get(address)[0] == 200
+        assert get(address.replace("red.tif", "blue.tif"))[0] == 403
+        assert {request.target for request in upstream.requests} == {"/maps/red.tif?signature=1"}
+
+
 def test_two_maps_make_a_swipe_and_three_do_not(folder: Path) -> None:
     red, ramp = tilery.open(folder / "red.tif"), tilery.open(folder / "two.tif")
     both = red | ramp.show(colormap="magma", name="right", height=300)
@@ -220,19 +245,18 @@ KERNEL = """
 import os, sys, time, tilery
 tilery.open(sys.argv[1]).show()
 from tilery.notebook.tiles import tiles
-if sys.argv[2] == "forked" and not os.fork():
+if not os.fork():
     time.sleep(60)
 print(tiles().process_id, os.getpid(), flush=True)
 time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("how", ["killed", "forked"])
-def test_it_ends_with_its_kernel(folder: Path, tmp_path: Path, how: str) -> None:
-    """Though another process holds its input open as well. A folder with an ``app.py`` of its own is no matter."""
+def test_it_ends_with_its_kernel(folder: Path, tmp_path: Path) -> None:
+    """Killed, though another process holds its input open. A folder with an ``app.py`` of its own is no matter."""
     (tmp_path / "app.py").write_text("raise RuntimeError('not this one')")
     kernel = subprocess.Popen(
-        [sys.executable, "-c", KERNEL, str(folder / "red.tif"), how],
+        [sys.executable, "-c", KERNEL, str(folder / "red.tif")],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

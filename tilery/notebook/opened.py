@@ -344,12 +344,12 @@ class OpenedRaster:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
         """Return facts, a histogram and a map; the map is left out where there can be none."""
         facts = html.facts(self.name, self.info(), self._degrees())
-        histogram = html.histogram(self._counted())
         try:
+            facts += html.histogram(self._counted())
             shown = self.show().html()
-        except TileryError as error:
+        except TileryError as error:  # complex numbers, no place on the Earth: the facts are there all the same
             shown = html.note(error.detail)
-        return {"text/plain": repr(self), "text/html": html.page(facts + histogram, shown)}
+        return {"text/plain": repr(self), "text/html": html.page(facts, shown)}
 
     # Below: what these are made of
 
