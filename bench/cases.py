@@ -217,4 +217,15 @@ CASES = (
 )
 """Whole lists against both servers; bench/extra.py has what is not one."""
 
-EXTRAS = ("first-tile", "unseen-tile", "held", "not-modified", "task", "memory", "sizes", "cold-start", "library")
+EXTRAS = (
+    "first-tile",
+    "unseen-tile",
+    "held",
+    "not-modified",
+    "task",
+    "memory",
+    "sizes",
+    "cold-start",
+    "library",
+    "publishing",
+)

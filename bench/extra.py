@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench import client, coldstart, library, measure, processes, rasters, servers, sizes, tiles
+from bench import client, coldstart, library, measure, processes, publishing, rasters, servers, sizes, tiles
 from bench.cases import DEM, SENTINEL, Case
 
 Values = dict[str, Any]
@@ -253,4 +253,5 @@ def measures(folder: Path, rounds: int, *, quick: bool) -> dict[str, Callable[[]
         "sizes": lambda: sizes.measure(mixed(folder, 140 if quick else 840), rounds),
         "cold-start": lambda: cold_start(folder, 2 if quick else 5),
         "library": lambda: library.read(folder, rounds, 60 if quick else 600),
+        "publishing": lambda: publishing.measure(folder, rounds, 2000 if quick else 6000),
     }
