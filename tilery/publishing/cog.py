@@ -1,18 +1,25 @@
-"""The file that is published: a Cloud-Optimized GeoTIFF made from a working file with its overviews and mask."""
+"""The file that is published: a Cloud-Optimized GeoTIFF made from a working file with its overviews and mask.
+
+Where blocks are compressed without loss they are compressed once, when they are made, and copied here; the rest is
+GDAL's.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tilery.publishing import rasters
+from tilery.publishing.overviews import level_file, mask_file
 from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance, growth
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.subprocess_work import apart_if_large
+from tilery.publishing.tiff import assembled
+from tilery.publishing.tiff.blocks import encoding
 
 
 def cog(source: Path, target: Path, compression: Compression, dtype: str, expected: int, advance: Advance) -> None:
-    """Write ``target`` by GDAL's COG driver, which puts headers first and small overviews before large.
+    """Write ``target``, headers first and small overviews before large.
 
     Args:
         source: a GeoTIFF with its overviews and, where something is missing, its mask.
@@ -26,8 +33,28 @@ def cog(source: Path, target: Path, compression: Compression, dtype: str, expect
         BrokenRaster, StoreFull: a part cannot be read or written.
     """
     target.unlink(missing_ok=True)
+    if (levels := copied_levels(source, compression, dtype)) is not None:
+        with rasters.failures(target.parent), growth([target], expected, advance):
+            assembled.assemble(levels, target)
+        return
     with growth([target], expected, advance):
         apart_if_large(source, _write, source, target, compression.options(dtype))
+
+
+def copied_levels(source: Path, compression: Compression, dtype: str) -> list[tuple[Path, Path | None]] | None:
+    """The files of a raster and its overviews, each with that of its mask, whose blocks are copied into the file to
+    publish; None where GDAL makes it.
+    """
+    chosen = encoding(compression, dtype)
+    if chosen is None:
+        return None
+    found: list[tuple[Path, Path | None]] = []
+    while (path := level_file(source, len(found))).exists():
+        if not assembled.can_be_copied(path, chosen):
+            return None
+        mask = mask_file(source, len(found))
+        found.append((path, mask if mask.exists() else None))
+    return found
 
 
 def _write(source: Path, target: Path, options: dict[str, str]) -> None:

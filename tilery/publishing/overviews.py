@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ from tilery.publishing.downsampling import Side, halve, halve_alpha, side
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.subprocess_work import apart_if_large
+from tilery.publishing.tiff.blocks import WORKING, Encoding
+from tilery.publishing.tiff.level_writer import Blocks, writing_level, writing_mask
+from tilery.publishing.verification.level_check import LevelCheck, Sums, pixels_above, places_of
 from tilery.publishing.verification.written_blocks import whole
 from tilery.publishing.windows import in_order, panels
 from tilery.reading.profile import Profile
@@ -24,9 +28,10 @@ from tilery.reading.profile import Profile
 if TYPE_CHECKING:
     from rasterio.windows import Window
 
-_WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1"}
-_ROWS = 64
-"""Rows of an overview that are worked on at a time: what they need stays in the processor's cache."""
+_ROWS, _COLUMNS = 64, 512
+"""Pixels of an overview that are worked on at a time: what they need stays in the processor's cache, and only those at
+the edge of what is valid take the time that such edges take.
+"""
 
 
 def factors(width: int, height: int, block: int = BLOCK) -> tuple[int, ...]:
@@ -70,7 +75,16 @@ class _Level:
     height: int
 
 
-def overviews(path: Path, levels: int, resampling: str, advance: Advance, *, beside: Path | None = None) -> None:
+def overviews(
+    path: Path,
+    levels: int,
+    resampling: str,
+    advance: Advance,
+    *,
+    beside: Path | None = None,
+    encoding: Encoding = WORKING,
+    checked: bool = False,
+) -> dict[str, int]:
     """Write the overviews of a GeoTIFF, and of its mask, each as a file of its own (`level_file`, `mask_file`).
 
     Args:
@@ -79,12 +93,18 @@ def overviews(path: Path, levels: int, resampling: str, advance: Advance, *, bes
         resampling: one of `tilery.publishing.downsampling.METHODS`.
         advance: called with pixels, `pixels` of them in all.
         beside: the path to name the files after. None: the raster's own.
+        encoding: how their blocks are compressed.
+        checked: hold the pixels of each against those of the level above, while both are at hand.
+
+    Returns:
+        Check sums of the blocks of each file, by its name.
 
     Raises:
-        BrokenRaster, CatalogError, StoreFull: a part cannot be read or written.
+        BrokenRaster, CatalogError, StoreFull: a part cannot be read or written, or an overview shows something else.
     """
     beside = beside or path
     profile = rasters.facts(path, checked=True)
+    sums: dict[str, int] = {}
     above = _Level(path, None, profile.width, profile.height)
     for level in range(1, levels + 1):
         masked = validity.has_mask(profile)
@@ -96,39 +116,57 @@ def overviews(path: Path, levels: int, resampling: str, advance: Advance, *, bes
         )
         for stale in (below.path, mask_file(beside, level)):
             stale.unlink(missing_ok=True)
-        _make(above, below, profile, resampling, advance)
+        check = LevelCheck(profile, resampling, 2**level, lossless=True) if checked else None
+        sums |= _make(above, below, profile, resampling, encoding, check, advance)
+        if check is not None:
+            check.need_right()
         for made in (below.path, below.mask):
             if made is not None:
                 whole(made)
         above = below
+    return sums
 
 
-def _make(above: _Level, below: _Level, profile: Profile, resampling: str, advance: Advance) -> None:
+def _make(
+    above: _Level,
+    below: _Level,
+    profile: Profile,
+    resampling: str,
+    encoding: Encoding,
+    check: LevelCheck | None,
+    advance: Advance,
+) -> dict[str, int]:
     dtype = profile.dtype
     handles = rasters.Handles(lambda: _opened(above))
     windows = panels(below.width, below.height, profile.count * dtype.itemsize * 5)
-
-    def work(window: Window) -> tuple[Array, Array | None]:
-        with handles.borrow() as (dataset, mask):
-            return _piece(dataset, mask, above, below, profile, window, resampling)
-
     place = Affine.scale(above.width / below.width, above.height / below.height)  # rasterio warns of files without any
-    shape = {"width": below.width, "height": below.height, "transform": place}
-    with rasters.failures(below.path.parent), rasters.environment(), ExitStack() as stack:
+    shape: dict[str, Any] = {"width": below.width, "height": below.height, "transform": place}
+    with rasters.failures(below.path.parent), rasters.environment(GDAL_NUM_THREADS="1"), ExitStack() as stack:
         stack.callback(handles.close)
         nodata = profile.usable_nodata
         written = stack.enter_context(
-            rasters.writing(below.path, count=profile.count, dtype=dtype.name, nodata=nodata, **shape, **_WORKING)
+            writing_level(below.path, encoding, count=profile.count, dtype=dtype.name, nodata=nodata, **shape)
         )
-        mask = None
-        if below.mask is not None:
-            mask = stack.enter_context(rasters.writing(below.mask, count=1, dtype="uint8", **shape, **_WORKING))
-            mask.update_tags(INTERNAL_MASK_FLAGS_1="2")  # GDAL's word for a mask of all bands; it looks for it here too
-        for window, (data, there) in in_order(windows, work):
-            written.write(data, window=window)
-            if mask is not None and there is not None:
-                mask.write(there, 1, window=window)
+        mask = stack.enter_context(writing_mask(below.mask, **shape)) if below.mask is not None else None
+
+        def work(window: Window) -> tuple[Blocks, Blocks, list[list[Sums]]]:
+            with handles.borrow() as (dataset, of_mask):
+                source, rows, columns = _source(dataset, of_mask, above, below, profile, window, resampling)
+            data, there = _piece(source, rows, columns, above, below, profile, window, resampling)
+            sums = [] if check is None else _compared(check, source, rows, columns, data, there, window, above, below)
+            of_there = mask.encoded(there[None], window) if mask is not None and there is not None else ()
+            return written.encoded(data, window), of_there, sums
+
+        for window, (data, there, sums) in in_order(windows, work):
+            written.write(data)
+            if mask is not None:
+                mask.write(there)
+            if check is not None:
+                for part in sums:
+                    check.add(part)
             advance(int(window.width * window.height))
+    found = {below.path.name: written.sum()}
+    return found if mask is None or below.mask is None else found | {below.mask.name: mask.sum()}
 
 
 @contextmanager
@@ -138,33 +176,81 @@ def _opened(level: _Level) -> Iterator[Any]:
         yield dataset, stack.enter_context(rasters.reading(level.mask)) if level.mask else None
 
 
-def _piece(
+def _source(
     dataset: Any, mask: Any, above: _Level, below: _Level, profile: Profile, window: Window, resampling: str
+) -> tuple[validity.WindowPixels, Side, Side]:
+    """What a window of an overview is made of, and the rows and columns of it."""
+    top, left = int(window.row_off), int(window.col_off)
+    rows = side(resampling, above.height, below.height, top, top + int(window.height))
+    columns = side(resampling, above.width, below.width, left, left + int(window.width))
+    return _edged(dataset, mask, above, profile, rows, columns), rows, columns
+
+
+def _compared(
+    check: LevelCheck,
+    source: validity.WindowPixels,
+    rows: Side,
+    columns: Side,
+    data: Array,
+    there: Array | None,
+    window: Window,
+    above: _Level,
+    below: _Level,
+) -> list[list[Sums]]:
+    """What a check sees of a window of an overview, part by part."""
+    from rasterio.windows import Window as Part
+
+    sizes = (above.width, above.height), (below.width, below.height)
+    profile = check.profile
+    alpha = None if profile.alpha_band is None else data[profile.alpha_band - 1]
+    bands = data if alpha is None else data[[band - 1 for band in profile.data_bands]]
+    made = validity.of(bands, alpha, profile, there)
+    top, left, height, width = places_of(window)
+    found = []
+    for start in range(0, width, _COLUMNS):
+        stop = min(width, start + _COLUMNS)
+        part = Part(left + start, top, stop - start, height)
+        down, across = pixels_above(part, *sizes)
+        lines = slice(down.start - rows.start, down.stop - rows.start)
+        places = slice(across.start - columns.start, across.stop - columns.start)
+        of_part = made.part(slice(0, height), slice(start, stop))
+        found.append(check.compare(source.part(lines, places), of_part, part, *sizes))
+    return found
+
+
+def _piece(
+    found: validity.WindowPixels,
+    rows: Side,
+    columns: Side,
+    above: _Level,
+    below: _Level,
+    profile: Profile,
+    window: Window,
+    resampling: str,
 ) -> tuple[Array, Array | None]:
     """A window of an overview: all bands, and its mask where it has one (0 or 255)."""
-    top, left = int(window.row_off), int(window.col_off)
-    height, width = int(window.height), int(window.width)
-    rows = side(resampling, above.height, below.height, top, top + height)
-    columns = side(resampling, above.width, below.width, left, left + width)
-    found = _edged(dataset, mask, above, profile, rows, columns)
+    top, left, height, width = places_of(window)
     weight = found.weight()
     data = np.empty((profile.count, height, width), profile.dtype)
     there = np.empty((height, width), "uint8") if validity.has_mask(profile) else None
     bands = [band - 1 for band in profile.data_bands]
     nodata, filler = profile.usable_nodata, validity.filler(profile)
-    for first in range(0, height, _ROWS):
-        last = min(height, first + _ROWS)
+    for first, start in product(range(0, height, _ROWS), range(0, width, _COLUMNS)):
+        last, stop = min(height, first + _ROWS), min(width, start + _COLUMNS)
         strip = side(resampling, above.height, below.height, top + first, top + last)
-        needed = slice(strip.start - rows.start, strip.stop - rows.start)
-        of_strip = None if weight is None else weight[:, needed]
-        values, known = halve(found.data[:, needed], of_strip, strip, columns, resampling, nodata)
+        part = side(resampling, above.width, below.width, left + start, left + stop)
+        lines = slice(strip.start - rows.start, strip.stop - rows.start)
+        places = slice(part.start - columns.start, part.stop - columns.start)
+        of_part = None if weight is None else weight[:, lines, places]
+        values, known = halve(found.data[:, lines, places], of_part, strip, part, resampling, nodata)
         if known is not None:
             np.copyto(values, np.asarray(filler).astype(values.dtype), where=~known)
-        data[bands, first:last] = values
+        data[bands, first:last, start:stop] = values
         if found.alpha is not None and profile.alpha_band is not None:
-            data[profile.alpha_band - 1, first:last] = halve_alpha(found.alpha[needed], strip, columns, resampling)
+            opacity = halve_alpha(found.alpha[lines, places], strip, part, resampling)
+            data[profile.alpha_band - 1, first:last, start:stop] = opacity
         if there is not None:
-            there[first:last] = 255 if known is None else np.where(known[0], 255, 0)
+            there[first:last, start:stop] = 255 if known is None else np.where(known[0], 255, 0)
     return data, there
 
 

@@ -30,15 +30,16 @@ from tilery.catalog import ids, index, stored
 from tilery.errors import Conflict, SourceError
 from tilery.publishing import default_display, fetch, grid, kinds, metadata, rasters, revisions, transcode, warp
 from tilery.publishing.bounds import bounds_of, map_bounds
-from tilery.publishing.cog import cog
+from tilery.publishing.cog import cog, copied_levels
 from tilery.publishing.overviews import factors, join, level_file, mask_file, overviews, pixels
 from tilery.publishing.overviews import files as overview_files
 from tilery.publishing.plan import PublishOptions, PublishPlan, note, plan
 from tilery.publishing.progress import Progress, Silent
 from tilery.publishing.revisions import document_before
 from tilery.publishing.statistics import passes, statistics
+from tilery.publishing.tiff.blocks import WORKING, Encoding, encoding
 from tilery.publishing.verification import finished_file, overview_levels
-from tilery.publishing.verification.proof import need_right
+from tilery.publishing.verification.proof import CopiedLevels, need_right
 from tilery.publishing.verification.written_blocks import whole
 from tilery.publishing.vrt import vrt
 from tilery.publishing.work_folder import Workplace
@@ -176,8 +177,9 @@ def _prepare(
         size = profile.width * profile.height
         looked_at = size * passes(profile.dtypes[0]) + overview_levels.pixels(profile)
         with progress.step("check", looked_at, "px") as advance:
-            found = statistics(target, profile, advance)
-            need_right(planned, path, target, profile, advance)
+            copied, counts = _at_hand(planned, place)
+            found = statistics(target, profile, advance, counts)
+            need_right(planned, path, target, profile, copied, advance)
         fetch.check_unchanged(planned.origin)
         facts = {
             "files": files,
@@ -202,6 +204,19 @@ def _prepare(
     )
 
 
+def _at_hand(planned: PublishPlan, place: Workplace) -> tuple[CopiedLevels | None, list[list[int]] | None]:
+    """Files whose blocks were copied into the finished one, and counts of their values; None where it was made of
+    others.
+    """
+    step, name = ("transcode", "tiled.tif") if planned.way is None else ("warp", "warped.tif")
+    levels = copied_levels(place.path(name), planned.compression, planned.profile.dtypes[0])
+    if levels is None:
+        return None, None
+    made, smaller = place.recall(step) or {}, place.recall("overviews") or {}
+    sums = {**made.get("sums", {}), **smaller.get("sums", {})}
+    return CopiedLevels(levels=levels, sums=sums), made.get("counts")
+
+
 def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:
     """A raster that can be read anywhere: the source itself, or a copy of it in tiles."""
     if "transcode" not in planned.steps:
@@ -210,11 +225,25 @@ def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progres
     tiled = place.path("tiled.tif")
     if place.recall("transcode") is None:
         with progress.step("transcode", profile.width * profile.height, "px") as advance:
-            transcode.transcode(path, tiled, profile, transcode.WORKING, advance, roll=planned.roll, gaps=planned.gaps)
+            made = transcode.transcode(
+                path,
+                tiled,
+                profile,
+                transcode.WORKING,
+                advance,
+                roll=planned.roll,
+                gaps=planned.gaps,
+                encoding=_encoding(planned) if planned.way is None else WORKING,
+            )
         fetch.check_unchanged(planned.origin)
         whole(tiled)
-        place.done("transcode", ["tiled.tif", "tiled.tif.msk"])
+        place.done("transcode", ["tiled.tif", "tiled.tif.msk"], made.facts() if made is not None else None)
     return tiled, rasters.facts(tiled, checked=True)
+
+
+def _encoding(planned: PublishPlan) -> Encoding:
+    """How blocks of the raster and its overviews are compressed: as they are published, where that is done here."""
+    return encoding(planned.compression, planned.profile.dtypes[0]) or WORKING
 
 
 def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
@@ -223,17 +252,20 @@ def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Prog
         warped = place.path("warped.tif")
         if place.recall("warp") is None:
             covered = grid.covering(map_bounds(planned.profile), planned.zoom)
+            how, chosen = kinds.WARP[planned.kind], _encoding(planned)
             with progress.step("warp", covered.width * covered.height, "px") as advance:
-                warp.warp(ready, warped, profile, covered, planned.way, kinds.WARP[planned.kind], advance)
+                made = warp.warp(ready, warped, profile, covered, planned.way, how, advance, encoding=chosen)
             fetch.check_unchanged(planned.origin)
             whole(warped)
-            place.done("warp", ["warped.tif", "warped.tif.msk"])
+            place.done("warp", ["warped.tif", "warped.tif.msk"], made.facts())
         ready = warped
     count = len(factors(planned.width, planned.height))
     if place.recall("overviews") is None:
         with progress.step("overviews", pixels(planned.width, planned.height), "px") as advance:
-            overviews(ready, count, kinds.OVERVIEWS[planned.kind], advance)
-        place.done("overviews", overview_files(ready, count))
+            chosen = _encoding(planned)
+            how = kinds.OVERVIEWS[planned.kind]
+            sums = overviews(ready, count, how, advance, encoding=chosen, checked=chosen != WORKING)
+        place.done("overviews", overview_files(ready, count), {"sums": sums})
     target = place.path("index.tif")
     dtype = profile.dtypes[0]
     if place.recall("write") is None:

@@ -1,4 +1,4 @@
-"""Exact statistics of a published raster, read block by block; the same reading proves that every block decodes.
+"""Exact statistics of a published raster: of values that were counted when they were made, or read block by block.
 
 Integers of up to 16 bits are counted value by value, which gives everything exactly. For other types two passes are
 made: limits first, then moments and a histogram of 65,536 steps between them, from which the percentiles are taken.
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tilery.errors import UnsupportedRaster
 from tilery.geo.raster import Array
 from tilery.publishing import rasters, validity
+from tilery.publishing.counting import counts_of, is_countable, lowest_and_number
 from tilery.publishing.progress import Advance
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile
@@ -54,16 +55,17 @@ class _Counts:
 
 def passes(dtype: str) -> int:
     """How often the raster is read."""
-    return 1 if _countable(dtype) else 2
+    return 1 if is_countable(dtype) else 2
 
 
-def statistics(path: Path, profile: Profile, advance: Advance) -> Statistics:
+def statistics(path: Path, profile: Profile, advance: Advance, counts: list[list[int]] | None = None) -> Statistics:
     """Statistics of each band with TiTiler's names, by ``b1``, ``b2``…; bands without any valid pixel say so.
 
     Args:
         path: the file.
         profile: its facts.
         advance: called with pixels, `passes` times as many as there are.
+        counts: how often each value occurs in each band, from the lowest of the type on, where that is known.
 
     Raises:
         BrokenRaster: a block does not decode.
@@ -71,7 +73,10 @@ def statistics(path: Path, profile: Profile, advance: Advance) -> Statistics:
     """
     bands = profile.data_bands
     size = profile.width * profile.height
-    if _countable(profile.dtypes[0]):
+    if counts is not None:
+        found = _from_all_values(profile, np.array(counts, "int64"))
+        advance(size)
+    elif is_countable(profile.dtypes[0]):
         found = _count_values(path, profile, advance)
     else:
         limits = _limits(path, profile, advance)
@@ -80,10 +85,6 @@ def statistics(path: Path, profile: Profile, advance: Advance) -> Statistics:
         f"b{number}": _summary(counts, size, profile.descriptions[band - 1] or f"b{number}")
         for number, (band, counts) in enumerate(zip(bands, found, strict=True), 1)
     }
-
-
-def _countable(dtype: str) -> bool:
-    return np.dtype(dtype).kind in "iub" and np.dtype(dtype).itemsize <= 2
 
 
 def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> Iterator[list[Any]]:
@@ -115,18 +116,20 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
 
 
 def _count_values(path: Path, profile: Profile, advance: Advance) -> list[_Counts]:
-    dtype = np.dtype(profile.dtypes[0])
-    low = 0 if dtype.kind == "b" else int(np.iinfo(dtype).min)
-    length = 2 if dtype.kind == "b" else int(np.iinfo(dtype).max) - low + 1
+    low, length = lowest_and_number(profile.dtypes[0])
     counts = np.zeros((len(profile.data_bands), length), "int64")
 
     def work(_number: int, values: Array) -> Array:
-        shifted = values if low == 0 else values.astype("int32") - low
-        return np.bincount(shifted, minlength=length)
+        return counts_of(values, low, length)
 
     for made in _valid_values(path, profile, work, advance):
         for number, found in enumerate(made):
             counts[number] += found
+    return _from_all_values(profile, counts)
+
+
+def _from_all_values(profile: Profile, counts: NDArray[np.int64]) -> list[_Counts]:
+    low, length = lowest_and_number(profile.dtypes[0])
     values = np.arange(low, low + length, dtype="float64")
     return [_from_values(values, of_band) for of_band in counts]
 

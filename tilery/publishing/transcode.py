@@ -7,6 +7,7 @@ is made of them can then be read anywhere by all cores.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from tilery.geo.raster import Array
 from tilery.publishing import rasters
 from tilery.publishing.antimeridian import Roll
 from tilery.publishing.inexact_nodata import Gaps
+from tilery.publishing.made_level import MadeLevel, make_level
 from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.tags import copy_tags
+from tilery.publishing.tiff.blocks import Encoding
 from tilery.publishing.windows import in_order, pieces
 from tilery.reading.profile import Profile
 
@@ -44,7 +47,8 @@ def transcode(
     mask_inside: bool = False,
     roll: Roll | None = None,
     gaps: Gaps | None = None,
-) -> None:
+    encoding: Encoding | None = None,
+) -> MadeLevel | None:
     """Write ``target``, with the place and nodata of ``profile``.
 
     Args:
@@ -56,18 +60,20 @@ def transcode(
         mask_inside: put the mask into the file.
         roll: the order in which columns are wanted, of which ``profile`` says how many there are.
         gaps: how what is missing is said, where the source says it otherwise.
+        encoding: how blocks are compressed in place of ``options``, by all cores; not of a raster that can only be read
+            a few rows at a time.
+
+    Returns:
+        What is known of it afterwards; None where GDAL wrote it.
 
     Raises:
         BrokenRaster, StoreFull: a part cannot be read or written.
     """
     dtype = np.dtype(profile.dtypes[0])
     masked = profile.has_mask and profile.alpha_band is None and profile.nodata is None
-    windows = pieces(
-        profile.width,
-        profile.height,
-        profile.count * dtype.itemsize,
-        rows_only=not is_random_access(profile),
-    )
+    random = is_random_access(profile)
+    windows = list(pieces(profile.width, profile.height, profile.count * dtype.itemsize, rows_only=not random))
+    workers = None if random else 1
     handles = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
     rasters.discard(target)
 
@@ -82,29 +88,39 @@ def transcode(
             mask = _joined([dataset.dataset_mask(window=part) for part in parts]) if masked else None
             return _joined(data), mask
 
-    with rasters.failures(target.parent), rasters.environment(GDAL_TIFF_INTERNAL_MASK=mask_inside):
-        try:
-            with rasters.writing(
-                target,
-                width=profile.width,
-                height=profile.height,
-                count=profile.count,
-                dtype=dtype.name,
-                crs=rasters.rasterio_crs(rasters.crs_of(profile)),
-                transform=Affine(*profile.transform),
-                nodata=profile.nodata,
-                **options,
-            ) as written:
-                bands = range(1, profile.count + 1)
-                describe(written, profile, bands)
-                copy_tags(source, profile.driver, written, bands)
-                for window, (data, mask) in in_order(windows, read, workers=None if is_random_access(profile) else 1):
-                    written.write(data, window=window)
-                    if mask is not None:
-                        written.write_mask(mask, window=window)
-                    advance(int(window.width * window.height))
-        finally:
-            handles.close()
+    def described(written: Any) -> None:
+        bands = range(1, profile.count + 1)
+        describe(written, profile, bands)
+        copy_tags(source, profile.driver, written, bands)
+
+    shape: dict[str, Any] = {
+        "width": profile.width,
+        "height": profile.height,
+        "count": profile.count,
+        "dtype": dtype.name,
+        "crs": rasters.rasterio_crs(rasters.crs_of(profile)),
+        "transform": Affine(*profile.transform),
+        "nodata": profile.nodata,
+    }
+    with (
+        rasters.failures(target.parent),
+        rasters.environment(GDAL_TIFF_INTERNAL_MASK=mask_inside),
+        ExitStack() as stack,
+    ):
+        stack.callback(handles.close)
+        if encoding is not None and (windows[0].height % BLOCK == 0 or len(windows) == 1):
+            said = masked or (gaps is not None and gaps.common is None)
+            return make_level(
+                target, encoding, described, windows, read, advance, masked=said, workers=workers, **shape
+            )
+        written = stack.enter_context(rasters.writing(target, **shape, **options))
+        described(written)
+        for window, (data, mask) in in_order(windows, read, workers):
+            written.write(data, window=window)
+            if mask is not None:
+                written.write_mask(mask, window=window)
+            advance(int(window.width * window.height))
+    return None
 
 
 def _joined(parts: list[Any]) -> Array:

@@ -38,6 +38,14 @@ class WindowPixels:
             return self.valid
         return self.alpha[None] if self.valid is None else self.alpha[None] * self.valid.astype(self.alpha.dtype)
 
+    def part(self, rows: slice, columns: slice) -> WindowPixels:
+        """Some of its rows and columns, without a copy."""
+
+        def cut(array: Array | None) -> Any:
+            return None if array is None else array[..., rows, columns]
+
+        return WindowPixels(data=cut(self.data), alpha=cut(self.alpha), valid=cut(self.valid))
+
     def present(self) -> NDArray[np.bool_]:
         """True where valid, shape (bands or 1, rows, columns)."""
         weight = self.weight()

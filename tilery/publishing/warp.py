@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ from tilery.geo import crs as crs_
 from tilery.geo.raster import Array
 from tilery.publishing import rasters
 from tilery.publishing.grid import WebGrid
+from tilery.publishing.made_level import Made, MadeLevel, make_level
+from tilery.publishing.overviews import mask_file
 from tilery.publishing.progress import Advance
 from tilery.publishing.rectifying import straightened
 from tilery.publishing.tags import copy_tags
-from tilery.publishing.transcode import WORKING, describe
-from tilery.publishing.windows import in_order, pieces
+from tilery.publishing.tiff.blocks import WORKING, Encoding
+from tilery.publishing.transcode import describe
+from tilery.publishing.warp_window import from_memory, source_window
+from tilery.publishing.windows import pieces
 from tilery.reading.profile import Profile
 
-_PROBES = 17
-"""Positions along each side of a window that are looked at."""
 _COLOURS = ("cubic",)
 """Methods for pictures, of which a pixel is missing when all its bands are; of measured bands each misses its own."""
 _WARP_MB = 16
@@ -96,33 +99,17 @@ def warped(
             vrt.close()
 
 
-def is_inside(profile: Profile, grid: WebGrid, window: Any) -> bool:
-    """True when every pixel of a window of the grid lies on the raster.
-
-    Most of a large raster is inside, and there GDAL's warp without an alpha band is five times as fast as with one.
-    """
-    a, b, c, d, e, f = profile.transform
-    columns = np.linspace(window.col_off + 0.5, window.col_off + window.width - 0.5, _PROBES)
-    rows = np.linspace(window.row_off + 0.5, window.row_off + window.height - 0.5, _PROBES)
-    step, _, left, _, _, top = grid.transform
-    xs, ys = np.meshgrid(left + columns * step, top - rows * step)
-    u, v = crs_.transform_points(crs_.WEB_MERCATOR, rasters.crs_of(profile), xs.ravel(), ys.ravel())
-    determinant = a * e - b * d
-    across = (e * (u - c) - b * (v - f)) / determinant
-    down = (a * (v - f) - d * (u - c)) / determinant
-    # Edges are straight on both sides in these; elsewhere one may bend by a little between two probes.
-    margin = 0 if crs_.is_geographic(rasters.crs_of(profile)) or profile.crs == crs_.WEB_MERCATOR else 2
-    return bool(
-        np.all(across >= margin)
-        and np.all(across <= profile.width - margin)
-        and np.all(down >= margin)
-        and np.all(down <= profile.height - margin)
-    )
-
-
 def warp(
-    source: Path, target: Path, profile: Profile, grid: WebGrid, way: Missing, resampling: str, advance: Advance
-) -> None:
+    source: Path,
+    target: Path,
+    profile: Profile,
+    grid: WebGrid,
+    way: Missing,
+    resampling: str,
+    advance: Advance,
+    *,
+    encoding: Encoding = WORKING,
+) -> MadeLevel:
     """Write ``target``, and ``target.msk`` where a mask is needed.
 
     Args:
@@ -133,55 +120,76 @@ def warp(
         way: how missing pixels are told.
         resampling: rasterio's name.
         advance: called with pixels.
+        encoding: how blocks are compressed.
+
+    Returns:
+        What is known of it afterwards.
 
     Raises:
         BrokenRaster, StoreFull: a part cannot be read or written.
     """
+    from rasterio.errors import NotGeoreferencedWarning
+
     dtype = np.dtype(profile.dtypes[0])
     bands = [*profile.data_bands, *([profile.alpha_band] if way.alpha and profile.alpha_band else [])]
+
+    def described(written: Any) -> None:
+        describe(written, profile, bands)
+        copy_tags(source, profile.driver, written, bands)
+
+    rasters.discard(target)
+    with rasters.failures(target.parent), rasters.environment(GDAL_NUM_THREADS="1"), ExitStack() as stack:
+        # rasterio warns of arrays in memory, and what a thread does about it may be undone by another one.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        read = _reading(source, profile, grid, way, resampling, bands, stack)
+
+        def make(window: Any) -> Made:
+            data, valid = read(window)
+            if valid is None:
+                return data, None
+            return (data, valid.astype("uint8") * np.uint8(255)) if valid.any() else (None, None)
+
+        made = make_level(
+            target,
+            encoding,
+            described,
+            pieces(grid.width, grid.height, (len(bands) + 1) * dtype.itemsize),
+            make,
+            advance,
+            masked=way.mask,
+            width=grid.width,
+            height=grid.height,
+            count=len(bands),
+            dtype=dtype.name,
+            crs=crs_.to_rasterio(crs_.WEB_MERCATOR),
+            transform=Affine(*grid.transform),
+            nodata=way.nodata,
+        )
+    if made.whole:
+        mask_file(target).unlink(missing_ok=True)
+    return made
+
+
+def _reading(
+    source: Path, profile: Profile, grid: WebGrid, way: Missing, resampling: str, bands: list[int], stack: ExitStack
+) -> Callable[[Any], tuple[Array, Array | None]]:
+    """A function for any thread, which makes the pixels of a window of the grid, and what of them is valid."""
     alpha = way.mask and profile.alpha_band is None
     bare = alpha and not profile.has_mask and not profile.gcps
     handles = rasters.Handles(lambda: warped(source, profile, grid, way, resampling, add_alpha=alpha))
-    plain = rasters.Handles(lambda: warped(source, profile, grid, way, resampling, add_alpha=False))
+    plain = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
+    stack.callback(handles.close)
+    stack.callback(plain.close)
 
     def read(window: Any) -> tuple[Array, Array | None]:
-        if bare and is_inside(profile, grid, window):
-            with plain.borrow() as vrt:
-                data = vrt.read(bands, window=window)
-                return data, np.ones(data.shape[1:], "bool")
+        if bare and (needed := source_window(profile, grid, window, len(bands))) is not None:
+            with plain.borrow() as dataset:
+                return from_memory(dataset, profile, grid, window, needed, bands, resampling)
         with handles.borrow() as vrt:
             if not way.mask:
                 return vrt.read(bands, window=window), None
             data = vrt.read([*bands, profile.alpha_band or vrt.count], window=window)
             return data[:-1], data[-1] > 0
 
-    everything = True
-    rasters.discard(target)
-    with rasters.failures(target.parent), rasters.environment():
-        try:
-            with rasters.writing(
-                target,
-                width=grid.width,
-                height=grid.height,
-                count=len(bands),
-                dtype=dtype.name,
-                crs=crs_.to_rasterio(crs_.WEB_MERCATOR),
-                transform=Affine(*grid.transform),
-                nodata=way.nodata,
-                **WORKING,
-            ) as written:
-                describe(written, profile, bands)
-                copy_tags(source, profile.driver, written, bands)
-                windows = pieces(grid.width, grid.height, (len(bands) + 1) * dtype.itemsize)
-                for window, (data, valid) in in_order(windows, read):
-                    if valid is None or valid.any():
-                        written.write(data, window=window)
-                    if valid is not None:
-                        everything = everything and bool(valid.all())
-                        written.write_mask(valid.astype("uint8") * 255, window=window)
-                    advance(int(window.width * window.height))
-        finally:
-            handles.close()
-            plain.close()
-        if everything:
-            target.with_name(f"{target.name}.msk").unlink(missing_ok=True)
+    return read

@@ -30,12 +30,14 @@ def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_
         height: rows of the raster.
         pixel_bytes: bytes of one pixel, all bands.
         block: side of a block.
-        rows_only: full rows, for files that are kept in rows; a few rows at a time when they are long.
+        rows_only: full rows, for files that are kept in rows; fewer than a block has where they are long.
     """
     from rasterio.windows import Window
 
     if rows_only:
         rows = max(1, min(height, PIECE // max(1, width * pixel_bytes)))
+        if rows < block and block * width * pixel_bytes <= 2 * PIECE:
+            rows = block
         rows = rows // block * block or rows
         columns = width
     else:
@@ -47,12 +49,16 @@ def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_
 
 
 def panels(width: int, height: int, pixel_bytes: int, block: int = 512) -> Iterator[Window]:
-    """Windows that cover the raster row by row, one block high and as many wide as make about two `PIECE` bytes."""
+    """Windows that cover the raster, one block high and as many wide as make about two `PIECE` bytes.
+
+    They go down one by one, then on to the right: what one needs around it is mostly what the one before had, which is
+    in GDAL's cache by then.
+    """
     from rasterio.windows import Window
 
     columns = block * max(1, 2 * PIECE // (pixel_bytes * block * block))
-    for row in range(0, height, block):
-        for column in range(0, width, columns):
+    for column in range(0, width, columns):
+        for row in range(0, height, block):
             yield Window(column, row, min(columns, width - column), min(block, height - row))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tilery.publishing import kinds
 from tilery.publishing.plan import PublishPlan
 from tilery.publishing.progress import Advance
 from tilery.publishing.subprocess_work import apart
+from tilery.publishing.tiff.copied import need_same_blocks
 from tilery.publishing.verification import overview_levels, served_tiles, valid_area
 from tilery.reading.profile import Profile
 
@@ -15,31 +18,46 @@ _LARGE = 256 << 20
 """Bytes of pixels from which on a process of its own is worth the second that it takes to start."""
 
 
-def need_right(planned: PublishPlan, source: Path, target: Path, profile: Profile, advance: Advance) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedLevels:
+    """Files of a raster and its overviews whose blocks a finished file is to have."""
+
+    levels: Sequence[tuple[Path, Path | None]]
+    """Each with that of its mask."""
+    sums: Mapping[str, int]
+    """Check sums of their blocks as they were compressed, by the names of the files."""
+
+
+def need_right(
+    planned: PublishPlan, source: Path, target: Path, profile: Profile, copied: CopiedLevels | None, advance: Advance
+) -> None:
     """Check that a finished file shows what its source shows, at every zoom.
 
-    Of a large raster that is done in processes of their own: the memory of the one that made the file lies in pieces
-    by then, and the engine needs more.
+    Of a large raster that is done in a process of its own: the memory of the one that made the file lies in pieces by
+    then, and the engine needs more.
 
     Args:
         planned: what was to be done.
         source: the raster that was to be published.
         target: the finished file.
         profile: its facts.
-        advance: called with pixels, `levels.pixels` of them in all.
+        copied: what its blocks were copied from, checked when it was made. None: it was made otherwise.
+        advance: called with pixels, `overview_levels.pixels` of them in all.
 
     Raises:
         BrokenRaster: it does not, or that cannot be said.
     """
     lossless = planned.compression.lossless
-    proof = (source, planned.original, target, profile, kinds.OVERVIEWS[planned.kind], lossless)
-    large = planned.raw_bytes > _LARGE
-    points = apart(_valid, *proof, advance=advance) if large else _valid(*proof, advance)
-    tiles = (target, profile, planned.minzoom, planned.zoom, points, lossless)
-    if large:
-        apart(served_tiles.need_tiles, *tiles)
+    area = (source, planned.original, target, profile)
+    zooms = (planned.minzoom, planned.zoom)
+    resampling = kinds.OVERVIEWS[planned.kind] if copied is None else None
+    if copied is not None:
+        need_same_blocks(copied.levels, copied.sums, target)
+        advance(overview_levels.pixels(profile))
+    if planned.raw_bytes > _LARGE:
+        apart(_valid, *area, *zooms, resampling, lossless, advance=advance)
     else:
-        served_tiles.need_tiles(*tiles)
+        _valid(*area, *zooms, resampling, lossless, advance)
 
 
 def _valid(
@@ -47,10 +65,14 @@ def _valid(
     original: Profile,
     target: Path,
     profile: Profile,
-    resampling: str,
+    minzoom: int,
+    zoom: int,
+    resampling: str | None,
     lossless: bool,
     advance: Advance,
-) -> valid_area.Points:
-    """Check everything but tiles; return where the raster is valid."""
-    overview_levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
-    return valid_area.need_same_area(source, original, target, profile)
+) -> None:
+    """Check overviews, where the method of their resampling is given, what is valid, and tiles."""
+    if resampling is not None:
+        overview_levels.need_true_overviews(target, profile, resampling, advance, lossless=lossless)
+    points = valid_area.need_same_area(source, original, target, profile)
+    served_tiles.need_tiles(target, profile, minzoom, zoom, points, lossless)

@@ -1,0 +1,85 @@
+"""How often each value occurs in a raster of integers of up to 16 bits, counted while its pixels are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tilery.geo.raster import Array
+from tilery.publishing import rasters, validity
+from tilery.reading.profile import Profile
+
+_MOST = 1 << 20
+"""Counts of all bands together, which a step that was interrupted has to find again."""
+
+
+def is_countable(dtype: str) -> bool:
+    """True for types that have so few values that each is counted."""
+    return np.dtype(dtype).kind in "iub" and np.dtype(dtype).itemsize <= 2
+
+
+def lowest_and_number(dtype: str) -> tuple[int, int]:
+    """The lowest value of such a type, and how many it has."""
+    if np.dtype(dtype).kind == "b":
+        return 0, 2
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max) - int(limits.min) + 1
+
+
+def counts_of(values: Array, low: int, number: int) -> NDArray[np.int64]:
+    """How often each value occurs, from the lowest on."""
+    shifted = values if low == 0 else values.astype("int32") - low
+    return np.bincount(shifted.ravel(), minlength=number)
+
+
+@dataclass(slots=True)
+class ValueCounts:
+    """Counts of a raster that is being made."""
+
+    profile: Profile
+    low: int
+    counts: NDArray[np.int64]
+    """Shape (bands, values)."""
+
+    @classmethod
+    def of(cls, path: Path, *, masked: bool) -> ValueCounts | None:
+        """Counts of nothing yet; None where values are not counted.
+
+        Args:
+            path: the file that is being made, with its header.
+            masked: whether a mask beside it says what is missing.
+        """
+        profile = rasters.facts(path, checked=True)
+        if masked:
+            profile = replace(profile, has_mask=True)
+        bands = len(profile.data_bands)
+        if not is_countable(profile.dtypes[0]):
+            return None
+        low, number = lowest_and_number(profile.dtypes[0])
+        return cls(profile, low, np.zeros((bands, number), "int64")) if bands * number <= _MOST else None
+
+    def counted(self, data: Array, mask: Array | None) -> NDArray[np.int64]:
+        """Counts of a window, for any thread to make.
+
+        Args:
+            data: all bands.
+            mask: 0 where a mask beside them says that something is missing; None: nothing is.
+        """
+        alpha = None
+        if self.profile.alpha_band is not None:
+            alpha = data[self.profile.alpha_band - 1]
+            data = data[[band - 1 for band in self.profile.data_bands]]
+        weight = validity.of(data, alpha, self.profile, mask).weight()
+        number = self.counts.shape[1]
+        found = []
+        for index, band in enumerate(data):
+            keep = None if weight is None else weight[index if len(weight) > 1 else 0] != 0
+            found.append(counts_of(band if keep is None or keep.all() else band[keep], self.low, number))
+        return np.stack(found)
+
+    def add(self, counts: NDArray[np.int64]) -> None:
+        """Count a window in."""
+        self.counts += counts
