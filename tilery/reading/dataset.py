@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
@@ -120,6 +120,16 @@ class Dataset(Protocol):
 
     def close(self) -> None:
         """Close what is open; reads under way end as if it were open."""
+        ...
+
+
+@runtime_checkable
+class Holder(Protocol):
+    """A dataset that holds much memory while it is open, as the documents of mosaics: fewer of them stay open."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that it holds."""
         ...
 
 

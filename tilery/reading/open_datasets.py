@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from tilery import stages
 from tilery.errors import TileryError
 from tilery.limits import compute_slots, deadline
-from tilery.reading.dataset import Composite, Dataset
+from tilery.reading.dataset import Dataset, Holder
 from tilery.reading.source import Source
 from tilery.storage.bytes.protocol import SourceChanged
 
@@ -198,4 +198,4 @@ class OpenDatasets:
 
 
 def _held(opened: OpenDataset) -> int:
-    return opened.dataset.held_bytes if isinstance(opened.dataset, Composite) else 0
+    return opened.dataset.held_bytes if isinstance(opened.dataset, Holder) else 0

@@ -23,6 +23,8 @@ from tilery.storage.bytes.protocol import identity_of
 
 _MOST_BLOCKS = 1 << 47
 _LONGEST_SIDE = 1 << 31
+_MUCH = 8 << 20
+"""Bytes of a group from which on it counts who holds it."""
 
 
 class ZarrDataset:
@@ -110,6 +112,11 @@ class ZarrDataset:
     def gdal(self, overview: int | None = None) -> AbstractContextManager[Any]:  # noqa: ARG002 - one of several
         """Refuse: GDAL opens none of our chunks."""
         raise UnsupportedRaster("A Zarr store is no raster that GDAL opens here.")
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that it holds: of its groups, where these are large and would be kept by nobody else."""
+        return sum(held for level in self.levels if (held := level.group.held_bytes) > _MUCH)
 
     def unchanged(self) -> bool:
         """Return whether the metadata still are what was opened, as far as that costs no request."""

@@ -19,12 +19,14 @@ from tilery.reading.zarr import codecs, coordinates
 from tilery.reading.zarr.chunks import Shards
 from tilery.reading.zarr.metadata import ArrayMetadata, of_v2, of_v3
 from tilery.reading.zarr.source import base
-from tilery.reading.zarr.stored import Json, StoredObjects, clean, document, joined
+from tilery.reading.zarr.stored import PARSED, Json, StoredObjects, clean, document, joined
 from tilery.storage.bytes.protocol import ByteSource, identity_of
 from tilery.storage.locations import FileLocation
 
 MOST_VARIABLES = 1024
 """Variables of a group that are listed."""
+_MOST_VALUES = 16 << 20
+"""Bytes of the coordinates of a group that are kept."""
 _HDF5, _CDF = b"\x89HDF\r\n\x1a\n", b"CDF"
 
 
@@ -85,6 +87,7 @@ class Group:
         self._values: dict[tuple[str, bool], Array] = {}
         self._consolidated: Json | None = None
         """Documents by their keys, where one object holds all of them."""
+        self._held = 0
         self.attributes: Json = {}
         self.version = 3
         self._open(source)
@@ -226,9 +229,15 @@ class Group:
             elements = coordinates.read(self.objects, self.shards, array)
             known = coordinates.decoded(array, elements, times=wanted)
             with self._lock:
-                if len(self._values) < 64:
+                if self._held + known.nbytes <= _MOST_VALUES:
+                    self._held += known.nbytes
                     self._values[(array.path, wanted)] = known
         return known
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that it holds: of its documents, and of the coordinates that are kept."""
+        return self._held + PARSED * sum(one.size for one in tuple(self._sources))
 
     def reader_for(self, method: str) -> GridReader:  # noqa: ARG002 - one of several
         """Refuse: nobody said which variable."""

@@ -17,7 +17,7 @@ from tilery.storage.locations import FileLocation, Location
 
 MOST_METADATA = 16 << 20
 """Bytes of a metadata document; consolidated ones of large stores have some hundred thousand."""
-_PARSED = 12
+PARSED = 12
 """Bytes that a document takes for each of its own while it is parsed."""
 _DEEPEST = 64
 """Levels of lists and objects in a document."""
@@ -102,7 +102,7 @@ def document(opened: ByteSource) -> Json:
         raise BrokenRaster(
             f"The metadata of the store have more than {MOST_METADATA} bytes.", parameter="url", limit=MOST_METADATA
         )
-    memory.need(_PARSED * opened.size)
+    memory.need(PARSED * opened.size)
     content = opened.read(0, opened.size)
     try:
         found = json.loads(content)
