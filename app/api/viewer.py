@@ -34,15 +34,18 @@ def map_of_layers(request: Request, layer: str | None = None) -> Response:
     return pages.page(request, "map.html", data={"layer": layer} if layer else {})
 
 
-def viewer_of_raster(request: Request, base: str = "cog", *, needs_url: bool = True) -> Response:
+def viewer_of_raster(
+    request: Request, base: str = "cog", *, needs_url: bool = True, has_assets: bool = False
+) -> Response:
     """The page on which one decides how a raster is shown.
 
     Args:
         request: what asked for it.
         base: path of the routes that it asks, below the root: ``cog``, ``layers/{id}``.
         needs_url: False where ``base`` says which raster it is.
+        has_assets: True where what the address names is an item, of whose assets some are shown.
     """
-    return pages.page(request, "viewer.html", data={"base": base, "needs_url": needs_url})
+    return pages.page(request, "viewer.html", data={"base": base, "needs_url": needs_url, "has_assets": has_assets})
 
 
 def map_of_raster(

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import rasters
+from tests.support import items, rasters
 
 ROOT = Path(__file__).parents[2]
 WORLD = (-180.0, -90.0, 180.0, 90.0)
@@ -127,6 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     gray = np.full((3, 64, 64), 200, dtype=np.uint8)
     rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
     rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))
+    items.write(data / "item.json", "red", "blue")
     catalog = folder / "catalog"
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})

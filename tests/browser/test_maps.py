@@ -141,3 +141,17 @@ def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:
     seen = visit(f"/cog/viewer?url={site.rasters}/red.tif#map=2/0/0&kept={kept}")
     assert np.abs(np.subtract(middle(seen, 8, VIEWER - 60), RED)).max() <= 8
     assert np.abs(np.subtract(middle(seen, 8, VIEWER + 60), BLUE)).max() <= 8
+
+
+def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: Site) -> None:
+    seen = visit(
+        f"/stac/viewer?url={site.rasters}/item.json",
+        ("choose", "#assets", "blue"),
+        ("wait", "#legend:not([hidden])"),
+        ("settle",),
+        ("evaluate", "[...document.querySelectorAll('#assets option')].map((option) => option.value)"),
+        ("evaluate", "location.search"),
+    )
+    assert seen.results[3] == ["red", "blue"]
+    assert "assets=blue" in seen.results[4]
+    assert np.abs(np.subtract(middle(seen, 8, VIEWER), BLUE)).max() <= 8

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import results
+from app.api import results, viewer
 from app.api.context import AppContext
 from app.api.families import stac_renders, stac_spellings
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
@@ -152,10 +152,29 @@ def _without_assets(verb: Operation[Any]) -> Operation[Any]:
     return replace(verb, parameters=(optional(table.ASSETS), *table.ASSET_BANDS[1:], *others))
 
 
+async def viewer_page(context: RequestContext[None]) -> Response:
+    """A page on which one decides which assets are shown, and how."""
+    return viewer.viewer_of_raster(context.request, FAMILY.path.strip("/"), has_assets=True)
+
+
+_TAG = "SpatioTemporal Asset Catalog"
+_VIEWER: Operation[Any] = Operation(
+    id=".stac.getViewer",
+    paths=("/stac/viewer",),
+    parameters=(),
+    plan=no_plan,
+    answer=viewer_page,
+    tag=_TAG,
+    summary="Viewer",
+    description="A page on which one decides which assets are shown, and how.",
+    produces=sets.HTML,
+)
+
 FAMILY = Family(
     name="stac",
     path="/stac",
-    tag="SpatioTemporal Asset Catalog",
+    tag=_TAG,
+    beside=(_VIEWER,),
     parameters=(*table.DATASET, stac_renders.STYLE),
     bands=table.ASSET_BANDS,
     resolve=resolve,

@@ -110,7 +110,7 @@ async function start(): Promise<void> {
   const rows = list(map, states);
   states.forEach((state) => show(map, states, state));
   const fitted = states.find(({ on }) => on);
-  if (!placed && fitted && (asked || !isWorld(fitted))) fitTo(map, fitted.bounds, fitted.layer.minzoom);
+  if (!placed && fitted && (asked || !isWorld(fitted))) fitTo(map, fitted.bounds, fitted.layer.minzoom, { padding: besideList() });
   dress();
   map.on("click", (event) => void ask(map, lib, states, event));
   window.addEventListener("popstate", () => {
@@ -123,6 +123,14 @@ async function start(): Promise<void> {
   });
   document.documentElement.dataset.ready = "yes";
 }
+
+/** Room for the list of layers, where that leaves enough for the map. */
+const besideList = (): { left: number; right: number; top: number; bottom: number } => ({
+  left: window.innerWidth > 900 ? by("drawer").offsetWidth + 40 : 40,
+  right: 60,
+  top: 40,
+  bottom: 40,
+});
 
 const isWorld = ({ bounds: [west, , east] }: LayerState): boolean => east - west > 300;
 
@@ -159,7 +167,7 @@ function list(map: MapLibreMap, states: readonly LayerState[]): { refresh: () =>
         show(map, states, state);
         remember(states, true);
       },
-      zoomTo: () => fitTo(map, state.bounds, state.layer.minzoom, { duration: 800 }),
+      zoomTo: () => fitTo(map, state.bounds, state.layer.minzoom, { duration: 800, padding: besideList() }),
     }),
   );
   by("layers").replaceChildren(...rows.map(({ item }) => item));

@@ -1,7 +1,8 @@
 // The list of layers beside the map.
 import { element } from "../dom";
+import { showLegend } from "../legend";
 import { address } from "../page";
-import { type LayerState, nameOf, stylesOf } from "./layer";
+import { type LayerState, nameOf, styleParams, stylesOf } from "./layer";
 
 export interface Actions {
   toggled(state: LayerState): void;
@@ -23,11 +24,16 @@ export function row(state: LayerState, actions: Actions): { item: HTMLLIElement;
   });
   const style = styleField(state);
   const zoom = element("button", { type: "button", className: "quiet small" }, "Zoom to it");
+  const legend = element("img", { className: "legend-picture", alt: `Legend of ${nameOf(layer)}`, hidden: true });
+  const explain = (): void => {
+    if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, styleParams(state)));
+  };
   const more = element(
     "div",
     { className: "more" },
     element("label", { className: "line" }, "Opacity", opacity),
     style && element("label", { className: "line" }, "Style", style),
+    legend,
     element(
       "div",
       { className: "links" },
@@ -41,10 +47,12 @@ export function row(state: LayerState, actions: Actions): { item: HTMLLIElement;
     more.hidden = !state.on;
     opacity.value = String(state.opacity);
     if (style) style.value = state.style;
+    explain();
   };
   box.addEventListener("change", () => {
     state.on = box.checked;
     more.hidden = !state.on;
+    explain();
     actions.toggled(state);
   });
   opacity.addEventListener("input", () => {
@@ -53,6 +61,7 @@ export function row(state: LayerState, actions: Actions): { item: HTMLLIElement;
   });
   style?.addEventListener("change", () => {
     state.style = style.value;
+    explain();
     actions.styled(state);
   });
   zoom.addEventListener("click", () => actions.zoomTo(state));

@@ -5,6 +5,7 @@
 import type { MapMouseEvent } from "maplibre-gl";
 import { by, credits, element, say } from "../dom";
 import type { Bounds } from "../geo";
+import { showLegend } from "../legend";
 import { createMap, hasWebGL, keepInHash, type Made } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
@@ -13,6 +14,7 @@ import { addRaster, removeRaster, setOpacity } from "../map/raster";
 import { ofPoint, type PointAnswer, valueTable } from "../map/values";
 import { access, address, dataOf, isAccess, json, messageOf, type Params, template } from "../page";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
+import { chooseAssets, listenToAssets } from "./assets";
 import { algorithmParams, type Choice, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
 import { colormapPicker } from "./colormaps";
 import { comparing } from "./compare";
@@ -25,7 +27,7 @@ import { type Measuring, measuring } from "./measure";
 import { measure, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 
-const { base, needs_url: needsUrl } = dataOf<{ base: string; needs_url: boolean }>();
+const { base, needs_url: needsUrl, has_assets: hasAssets } = dataOf<{ base: string; needs_url: boolean; has_assets: boolean }>();
 const ID = "raster";
 
 const first = recalled(new URLSearchParams(location.search));
@@ -69,6 +71,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
   busy("Opening…");
   forget();
   try {
+    if (hasAssets) choice.assets = await chooseAssets(base, choice.url, choice.assets);
     opened = await open(base, sourceParams(choice), choice.assets, signal);
     const { info, tilejson } = opened;
     const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap } = choice;
@@ -174,6 +177,7 @@ function apply(push: boolean): void {
   const tiles = template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}${suffix}`, [...rendering(), ["tilesize", 512]]);
   shareNow();
   keepAddress(push);
+  showLegend(by<HTMLImageElement>("legend"), address(`${base}/legend.svg`, rendering()));
   void mapOf?.then((made) => {
     const { map } = made;
     removeRaster(map, ID);
@@ -288,6 +292,11 @@ function listenToForm(): void {
   kinds.append(...snippetKinds.map((kind) => element("option", {}, kind)));
   kinds.addEventListener("change", shareNow);
   copyButtons();
+  listenToAssets((assets) => {
+    Object.assign(choice, untouched(), { assets });
+    found = null;
+    void openRaster(false, false);
+  });
 }
 
 /** Back and forward: what the address says is shown again. */
