@@ -37,8 +37,14 @@ class Stages:
             found[now[0]] += time.perf_counter() - now[1]
         return found
 
-    def add(self, which: int, seconds: float) -> None:
-        """Add what was measured."""
+    def add(self, which: int, seconds: float, began: float) -> None:  # noqa: ARG002 - who notes moments needs it
+        """Add what was measured of a stage, without those inside of it.
+
+        Args:
+            which: the stage.
+            seconds: that it took.
+            began: when it was entered, as `time.perf_counter` has it.
+        """
         with self._lock:
             self.seconds[which] += seconds
 
@@ -95,5 +101,5 @@ class stage:  # noqa: N801  the same: `with stage(FETCH):`
         if self._stages is not None:
             seconds = time.perf_counter() - self._began
             self._stages.now = self._before
-            self._stages.add(self._which, seconds - _inner.seconds)
+            self._stages.add(self._which, seconds - _inner.seconds, self._began)
             _inner.seconds = self._outer + seconds

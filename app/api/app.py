@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ from tilery.rendering.colormap import Colormaps
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from app.observing.traces import Traces
+
 logger = logging.getLogger("tilery.links")
 
 
@@ -70,6 +72,7 @@ class Application:
             guard=guard_of(context),
             memory=context.service.memory,
             metrics=context.metrics,
+            traces=context.traces,
         )
         self.watch = watching.Watch(context.settings, context.service, context.catalog)
 
@@ -114,6 +117,8 @@ class Application:
             elif message["type"] == "lifespan.shutdown":
                 self._middleware.reports.close()
                 self.watch.stop()
+                if self.context.traces is not None:
+                    await asyncio.to_thread(self.context.traces.close)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -143,11 +148,22 @@ def guard_of(context: AppContext) -> Guard | None:
     return Guard(context.settings, rules, families, matrix_sets=sets, verifier=verifier)
 
 
+def _traces(settings: Settings) -> tuple[Traces | None, Callable[[], str] | None]:
+    """What makes traces, and tells others of them; nothing of it is loaded where none are wanted."""
+    if not settings.telemetry:
+        return None, None
+    from app.observing import traces
+
+    return traces.Traces(settings), traces.of_upstream
+
+
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
     metrics = watching.metrics_of(settings)
     observe = partial(watching.count_exchange, metrics) if metrics.wanted else None
+    traces, trace_headers = _traces(settings)
     engine = Engine(
-        engine_options(settings, observe), block_arena=arena.shared.blocks if arena.shared is not None else None
+        engine_options(settings, observe, trace_headers),
+        block_arena=arena.shared.blocks if arena.shared is not None else None,
     )
     catalog = (
         open_catalog(settings.catalog, revalidate=settings.revalidate_seconds, options=engine.options.stores)
@@ -175,6 +191,7 @@ def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
         service=service,
         readiness=Readiness(catalog=catalog, policy=policy, engine=engine, hanging=lambda: service.hanging),
         metrics=metrics,
+        traces=traces,
         tile_matrix_sets=TileMatrixSets(settings.tile_matrix_set_directory),
         colormaps=Colormaps(settings.colormap_directory),
         catalog=catalog,

@@ -22,6 +22,7 @@ from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
     from app.api.operation import Family
+    from app.observing.traces import Traces
 
 KEPT_LOCATIONS = 4096
 
@@ -78,5 +79,7 @@ class AppContext:
     catalog: Catalog | None
     layer_locations: Locations
     """Of what layers are made of: that of the catalog too."""
+    traces: Traces | None = None
+    """Where there are any."""
     families: tuple[Family, ...] = ()
     """Further ways to name a raster, beside URLs and layers."""

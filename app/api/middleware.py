@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -33,6 +33,9 @@ from app.serving.service import CallerGone
 from tilery.errors import TileryError
 from tilery.limits import deadline
 from tilery.limits.memory import Memory
+
+if TYPE_CHECKING:
+    from app.observing.traces import Traces
 
 E = TypeVar("E", bound=Exception)
 
@@ -69,6 +72,7 @@ class RequestMiddleware:
         guard: Guard | None = None,
         memory: Memory | None = None,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """Lead into ``app``.
 
@@ -78,10 +82,12 @@ class RequestMiddleware:
             guard: decides who may ask; without one everybody may.
             memory: counts what waits to be sent.
             metrics: counts the requests.
+            traces: tells OpenTelemetry of them.
         """
         self.app = app
         self.guard = guard
         self.memory = memory
+        self._traces = traces
         self._settings = settings
         self._cors = _Cors(settings)
         log = RequestLog(settings.logged_requests, settings.log_format)
@@ -97,6 +103,9 @@ class RequestMiddleware:
         incoming = Incoming(scope, receive)
         receive = incoming.receive
         visit = _RequestState(self, scope, send, incoming)
+        if self._traces is not None and not HEALTH.fullmatch(visit.scope["path"]):
+            begun = visit.record.trace = self._traces.begin(scope["method"], scope["headers"])
+            visit.record.trace_id = begun.id
         token = request.begin(visit.record)
         try:
             await self._enter(visit, receive)
@@ -167,6 +176,9 @@ class RequestMiddleware:
             if status >= 400:
                 visit.name_source()
             self.reports.add(visit.record, visit.scope, status, visit.size, time.perf_counter() - visit.started)
+        if visit.record.trace is not None:
+            visit.name_source()
+            visit.record.trace.end(visit.record, status, visit.size)
 
     def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         """How long an answer may be kept that does not say it itself: success as set, failure never.

@@ -44,6 +44,7 @@ def load(application: Application) -> list[int]:
             admin_token=None,
             api_docs="open",
             client_rate=None,
+            telemetry=False,
             disable_cog=False,
             tile_cache_bytes=0,
         )

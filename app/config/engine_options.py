@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from app.config import sources_file
@@ -55,10 +56,18 @@ def _sources(settings: Settings) -> tuple[SourceOptions, ...]:
     return sources_file.read(settings.sources_file) if settings.sources_file else ()
 
 
-def engine_options(settings: Settings, observe: Observe | None = None) -> EngineOptions:
-    """Return what the engine of a worker may use; ``observe`` is told of each request for a raster."""
+def engine_options(
+    settings: Settings, observe: Observe | None = None, trace_headers: Callable[[], str] | None = None
+) -> EngineOptions:
+    """Return what the engine of a worker may use.
+
+    Args:
+        settings: of the service.
+        observe: is told of each request for a raster.
+        trace_headers: says which trace such a request belongs to, see `StoreOptions`.
+    """
     return EngineOptions(
-        stores=store_options(settings, observe),
+        stores=replace(store_options(settings, observe), trace_headers=trace_headers),
         open_datasets=settings.kept_datasets,
         revalidate_seconds=settings.revalidate_seconds,
         block_cache_bytes=settings.block_cache_bytes,

@@ -7,6 +7,7 @@ itself: gunicorn's configuration, the Lambda handler.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterable, MutableMapping
@@ -233,6 +234,10 @@ class Settings(EnvironmentSettings):
     """Namespace in CloudWatch: each worker then logs its numbers once a minute as CloudWatch's Embedded Metric Format.
     CloudWatch bills 17 metrics for each service. Not set: no such lines."""
 
+    telemetry: bool = Field(False, validation_alias=_names("TELEMETRY", "TITILER_API_TELEMETRY_ENABLED"))
+    """Send traces by OpenTelemetry: a span for each request and each stage of its work. Where to is said by
+    OpenTelemetry's own variables, as ``OTEL_EXPORTER_OTLP_ENDPOINT``. Needs ``pip install 'tilery[telemetry]'``."""
+
     @field_validator("root_path")
     @classmethod
     def _prefix(cls, value: str) -> str:
@@ -317,6 +322,8 @@ class Settings(EnvironmentSettings):
                 problems["TILERY_TILE_STORE_URL"] = "redirects would lead here again; use TILERY_TILE_STORE_MODE=serve"
         if self.api_docs == "admin" and not (self.admin_token or self.access):
             problems["TILERY_API_DOCS"] = "nobody is an admin without TILERY_ADMIN_TOKEN or TILERY_ACCESS"
+        if self.telemetry and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+            problems["TILERY_TELEMETRY"] = "it needs the packages of OpenTelemetry: pip install 'tilery[telemetry]'"
         return problems | self._wrong_documents()
 
     def _wrong_documents(self) -> dict[str, str]:
@@ -337,6 +344,13 @@ class Settings(EnvironmentSettings):
             except WrongVariables as error:
                 problems |= error.problems
         return problems
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def is_whole_file(field: str, value: Any) -> bool:

@@ -104,6 +104,7 @@ def _application() -> Application:
             admin_token=None,
             api_docs="open",
             client_rate=None,
+            telemetry=False,
             public_url=None,
             root_path="",
             allowed_hosts=("*",),

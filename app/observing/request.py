@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from tilery import stages
 
@@ -38,12 +38,12 @@ class Stopwatch:
 
     __slots__ = ("_arrived", "_began", "_ended", "_recording", "_stages")
 
-    def __init__(self) -> None:
-        """The work arrives now."""
+    def __init__(self, measured: stages.Stages | None = None) -> None:
+        """The work arrives now; ``measured`` adds up its stages."""
         self._arrived = time.perf_counter()
         self._began = 0.0
         self._ended = 0.0
-        self._stages = stages.Stages()
+        self._stages = measured or stages.Stages()
 
     def __enter__(self) -> Self:
         """The work begins."""
@@ -64,6 +64,16 @@ class Stopwatch:
         rest = self._work(began) - opened - fetched - decoded - rendered - encoded
         return (began - self._arrived, opened, fetched, decoded, max(0.0, rest), rendered, encoded)
 
+    @property
+    def stages(self) -> stages.Stages:
+        """What adds up the stages."""
+        return self._stages
+
+    def moments(self) -> tuple[float, float, float]:
+        """Return when the work arrived, began and ended, as `time.perf_counter` has it; what is not yet is now."""
+        began = self._began or time.perf_counter()
+        return self._arrived, began, self._ended or time.perf_counter()
+
     def timing(self) -> Timing:
         """Return how long the work waited and took until now."""
         began = self._began or time.perf_counter()
@@ -73,6 +83,22 @@ class Stopwatch:
         if self._ended:
             return self._ended - began
         return time.perf_counter() - began if self._began else 0.0
+
+
+class Trace(Protocol):
+    """What is told to OpenTelemetry of a request (`app.observing.traces`)."""
+
+    def stages(self) -> stages.Stages:
+        """Return what measures the stages of some work."""
+        ...
+
+    def headers(self) -> str:
+        """Return the lines that tell another server of this trace."""
+        ...
+
+    def end(self, record: RequestRecord, status: int, size: int) -> None:
+        """The request has been answered."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +126,7 @@ class RequestRecord:
     """Errors and warnings of GDAL so far."""
     stopwatches: tuple[Stopwatch, ...] = ()
     """Of the work that was done for it."""
+    trace: Trace | None = None
 
     def stages(self) -> Seconds | None:
         """Return the seconds of each stage of the work, in the order of `STAGES`; None where there was none."""
@@ -157,7 +184,8 @@ def of(context: Context) -> RequestRecord | None:
 
 def measured() -> Stopwatch:
     """Return a stopwatch for work that arrives now, and note it with the request at hand."""
-    stopwatch = Stopwatch()
+    record = _current.get()
+    stopwatch = Stopwatch(None if record is None or record.trace is None else record.trace.stages())
     note(stopwatch)
     return stopwatch
 

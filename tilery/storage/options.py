@@ -45,6 +45,9 @@ class StoreOptions:
     """Variables of AWS's own tools (``AWS_REGION``, ``AWS_PROFILE``, …), for what obstore does not find by itself."""
     observe: Callable[[Exchange], None] | None = field(default=None, hash=False, compare=False, repr=False)
     """Called after each request to a store of rasters, by the thread that made it."""
+    trace_headers: Callable[[], str] | None = field(default=None, hash=False, compare=False, repr=False)
+    """Returns the lines of a request to a server of HTTP that say which trace it belongs to, each with its end; called
+    by the thread that makes it."""
     sources: tuple[SourceOptions, ...] = field(default=(), hash=False)
     """Sources that are reached in another way than the others."""
 

@@ -110,7 +110,8 @@ class HttpOrigin:
             condition: further lines of the request.
             renew: find out anew where the address leads, unless that is known for some time to come.
         """
-        lines = f"Range: bytes={start}-{start + length - 1}\r\n{condition}\r\n"
+        traced = self._options.trace_headers() if self._options.trace_headers is not None else ""
+        lines = f"Range: bytes={start}-{start + length - 1}\r\n{condition}{traced}\r\n"
         tries = self._options.fetch_retries + 1
         with deadline.limit(self._options.request_timeout):
             for number in range(1, tries + 1):
