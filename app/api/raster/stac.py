@@ -14,7 +14,7 @@ from app.api.operation import Operation, RequestContext, Subject, no_plan
 from app.api.params import options, table
 from app.api.params.groups import StacItem
 from app.api.raster import facts
-from tilery.errors import InvalidParameter, TooMuchWork
+from tilery.errors import InvalidParameter, TooMuchWork, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds
 from tilery.reading.options import ReadOptions
@@ -155,7 +155,14 @@ def _bands(dataset: Any, max_size: int) -> list[Json]:
     """
     from rio_stac.stac import get_raster_info
 
-    bands: list[Json] = get_raster_info(dataset, max_size=max_size)
+    try:
+        bands: list[Json] = get_raster_info(dataset, max_size=max_size)
+    except ValueError as error:
+        raise UnsupportedRaster(
+            "The values of the raster are too close to each other, or to infinity, to be counted.",
+            parameter="url",
+            private=str(error),
+        ) from None
     shrunk = min(1.0, max_size / max(dataset.width, dataset.height)) if max_size else 1.0
     width, height = dataset.width, dataset.height
     if shrunk < 1.0:
