@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from app.config import versions
 from app.config.environment import WrongVariables
 from app.config.settings import Settings
 from tilery.nearest import hint
@@ -46,7 +47,7 @@ def checked(settings: Settings) -> Settings:
     Raises:
         WrongVariables: they cannot.
     """
-    if wrong := problems(settings):
+    if wrong := problems(settings) | versions.problems():
         raise WrongVariables(wrong)
     return settings
 

@@ -84,6 +84,7 @@ UPSTREAM_SECONDS = _histogram("upstream", "Time of requests to where rasters are
 
 LAG = _gauge("event_loop_lag_seconds", "How late the event loop was, at most, in the last 15 s.")
 FREEZES = _counter("event_loop_freezes", "Times that the event loop stood still for more than a second.")
+CLOCK_CHANGES = _counter("clock_changes", "Times that the clock of the machine was set.")
 RESIDENT = _gauge("memory_bytes", "Memory that the process holds.")
 MEMORY_LIMIT = _gauge("memory_limit_bytes", "Memory beyond which it is replaced; 0: it never is.")
 WORK = _gauge("work_bytes", "Memory that requests under way were given.")

@@ -30,6 +30,8 @@ FREEZE = 1.0
 """Seconds for which an event loop may stand still before it is told of."""
 LAGS = 15.0
 """Seconds of which the longest lag is shown."""
+CLOCK = 5.0
+"""Seconds by which the clock of the machine may be set before it is told of."""
 _FRAMES = 8
 """Lines of code that are named of an event loop that stands still."""
 
@@ -68,6 +70,7 @@ class Watchdog:
         self._asked: float | None = None
         self._told_of_freeze = False
         self._lags: deque[tuple[float, float]] = deque()
+        self._clock = time.time() - time.monotonic()
 
     def start(self) -> None:
         """Watch from now on; called on the event loop that is watched."""
@@ -93,6 +96,7 @@ class Watchdog:
     def _look(self, now: float, *, late: float) -> None:
         """Look at everything once; ``late`` seconds too late, because something kept the interpreter to itself."""
         self._look_at_loop(now, late)
+        self._look_at_clock()
         for name, pool in self._pools.items():
             self._look_at_slots(name, pool, now)
         self._sample()
@@ -119,6 +123,18 @@ class Watchdog:
             logger.warning("the event loop has stood still for %.1f s at %s", waited, self._place())
         self._lags.append((now, max(waited, late)))
         self._show_lag(now)
+
+    def _look_at_clock(self) -> None:
+        """Tell of a clock that was set: deadlines and caches do not go by it, but signatures do."""
+        clock = time.time() - time.monotonic()
+        change = clock - self._clock
+        if abs(change) > CLOCK:
+            self._clock = clock
+            self._metrics.count(m.CLOCK_CHANGES)
+            logger.warning(
+                "the clock of this machine was set by %+.0f s: what is signed may be refused until it is right",
+                change,
+            )
 
     def _answered(self, asked: float) -> None:
         """Note how late the event loop is; called on it."""
