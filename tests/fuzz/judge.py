@@ -72,6 +72,9 @@ def _problem(ask: Ask, answer: Answer) -> list[str]:
     if b"xml" in answer.header(b"content-type"):
         is_told = re.search(rb"<(?:ows:)?(?:Service)?Exception", answer.body)
         return ([] if is_told else ["XML without an exception"]) + _traced(answer)
+    if b"html" in answer.header(b"content-type") and (b"accept", b"text/html") in ask.headers:
+        names_it = answer.header(b"x-request-id") in answer.body
+        return ([] if names_it else ["a page that names no request"]) + _traced(answer)
     try:
         said = json.loads(answer.body)
     except ValueError:
