@@ -27,6 +27,9 @@ export interface LayerState {
   style: string;
 }
 
+/** An id as a path has it, folders and all. */
+const pathOf = (id: string): string => id.split("/").map(encodeURIComponent).join("/");
+
 export const nameOf = (layer: Layer): string => layer.name ?? layer.id;
 
 /** [name, title] of a layer's styles. */
@@ -37,7 +40,7 @@ export const styleParams = ({ style }: LayerState): Params => (style ? [["style"
 
 /** Tiles of 512 pixels: a quarter of the requests, and sharp on every screen. */
 export const tilesOf = (state: LayerState): string =>
-  template(`${encodeURIComponent(state.layer.id)}/{z}/{x}/{y}@2x.webp`, styleParams(state));
+  template(`${pathOf(state.layer.id)}/{z}/{x}/{y}@2x.webp`, styleParams(state));
 
 export function previewOf(state: LayerState, [west, south, east, north]: Bounds): string {
   const box = [west, south, east, north].map((value) => value.toFixed(6)).join(",");
@@ -45,13 +48,30 @@ export function previewOf(state: LayerState, [west, south, east, north]: Bounds)
   return address(`layers/${state.layer.id}/bbox/${box}.webp`, params);
 }
 
-/** The first page of the list, behind those that are wanted and on no first page. */
-export async function listed(wanted: readonly string[]): Promise<Layer[]> {
-  const { layers } = isSigned ? { layers: [] } : await json<{ layers: Layer[] }>("layers");
-  const there = new Set(layers.map((layer) => layer.id));
+/** Layers of one page of the list. */
+export const PAGE = 100;
+
+export interface Page {
+  readonly layers: readonly Layer[];
+  /** Whether there are further ones. */
+  readonly more: boolean;
+}
+
+/** A page of the layers that have all of the words; none for who may ask for one layer alone. */
+export async function pageOf(words: string, offset: number, signal?: AbortSignal): Promise<Page> {
+  if (isSigned) return { layers: [], more: false };
+  const asked: Params = [["limit", PAGE], ["offset", offset || null], ["q", words]];
+  type Answer = { layers: Layer[]; links?: { rel: string }[] };
+  const { layers, links = [] } = await json<Answer>("layers", asked, signal ? { signal } : {});
+  return { layers, more: links.some(({ rel }) => rel === "next") };
+}
+
+/** The layers that are wanted and are not on a page. */
+export async function beside(page: Page, wanted: readonly string[]): Promise<Layer[]> {
+  const there = new Set(page.layers.map((layer) => layer.id));
   const missing = wanted.filter((id) => id && !there.has(id)).slice(0, 20);
-  const found = await Promise.allSettled(missing.map((id) => json<Layer>(encodeURIComponent(id))));
-  return [...found.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])), ...layers];
+  const found = await Promise.allSettled(missing.map((id) => json<Layer>(pathOf(id))));
+  return found.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
 }
 
 /** Where a layer is. One whose middle is not that of its bounds crosses the antimeridian: its facts say where. */

@@ -10,8 +10,9 @@ import { ofPoint, type PointAnswer, valueTable } from "../map/values";
 import { address, dataOf, json, messageOf, Problem } from "../page";
 import { remember, wishes, type Wish } from "./address";
 import { clock } from "./clock";
-import { boundsOf, type Layer, type LayerState, listed, nameOf, previewOf, styleParams, tilesOf } from "./layer";
-import { row } from "./rows";
+import { beside, boundsOf, type Layer, type LayerState, nameOf, type Page, pageOf, previewOf, styleParams, tilesOf } from "./layer";
+import { pages } from "./pages";
+import { row, type Row } from "./rows";
 
 const { layer: only } = dataOf<{ layer?: string }>();
 
@@ -21,11 +22,12 @@ const wanted = (): Wish[] | null => wishes() ?? (only ? [{ id: only, style: "", 
 function statesOf(layers: readonly Layer[]): LayerState[] {
   const first = layers[0] && { id: layers[0].id, style: "", opacity: 1 };
   const on = new Map((wanted() ?? (first ? [first] : [])).map((wish) => [wish.id, wish]));
-  return layers.map((layer) => {
-    const wish = on.get(layer.id);
-    const { bounds } = layer;
-    return { layer, bounds, on: wish !== undefined, opacity: wish?.opacity ?? 1, style: wish?.style ?? "" };
-  });
+  return layers.map((layer) => stateOf(layer, on.get(layer.id)));
+}
+
+function stateOf(layer: Layer, wish?: Wish): LayerState {
+  const { bounds } = layer;
+  return { layer, bounds, on: wish !== undefined, opacity: wish?.opacity ?? 1, style: wish?.style ?? "" };
 }
 
 function show(map: MapLibreMap, states: readonly LayerState[], state: LayerState): void {
@@ -91,7 +93,9 @@ const wholeEarth = (): number => Math.log2((Math.min(window.innerHeight, window.
 async function start(): Promise<void> {
   foldable();
   const asked = wanted();
-  const layersToCome = listed(asked?.map(({ id }) => id) ?? []);
+  const pageToCome = pageOf("", 0);
+  const ids = asked?.map(({ id }) => id) ?? [];
+  const layersToCome = pageToCome.then(async (page) => [...(await beside(page, ids)), ...page.layers]);
   if (!hasWebGL()) return withoutWebGL(await layersToCome, asked);
   const placed = new URLSearchParams(location.hash.slice(1)).has("map");
   const made = createMap({ hash: "map", center: [12, 24], zoom: wholeEarth() });
@@ -107,7 +111,7 @@ async function start(): Promise<void> {
   followPosition(map);
   clock();
   onFailure(map, note);
-  const rows = list(map, states);
+  const refresh = list(map, states, await pageToCome);
   states.forEach((state) => show(map, states, state));
   const fitted = states.find(({ on }) => on);
   if (!placed && fitted && (asked || !isWorld(fitted))) fitTo(map, fitted.bounds, fitted.layer.minzoom, { padding: besideList() });
@@ -119,7 +123,7 @@ async function start(): Promise<void> {
       removeRaster(map, state.layer.id);
       show(map, states, state);
     });
-    rows.forEach(({ refresh }) => refresh());
+    refresh();
   });
   document.documentElement.dataset.ready = "yes";
 }
@@ -147,12 +151,13 @@ function apply(wish: Wish[] | null, states: readonly LayerState[]): void {
   }
 }
 
-function list(map: MapLibreMap, states: readonly LayerState[]): { refresh: () => void }[] {
+/** Fills the list, and adds to the states what comes with its further pages; what it returns writes all of them anew. */
+function list(map: MapLibreMap, states: LayerState[], first: Page): () => void {
   const located = async (state: LayerState): Promise<void> => {
     await locate(state).catch(() => undefined);
     show(map, states, state);
   };
-  const rows = states.map((state) =>
+  const rowOf = (state: LayerState): Row =>
     row(state, {
       toggled: () => {
         void located(state);
@@ -168,10 +173,22 @@ function list(map: MapLibreMap, states: readonly LayerState[]): { refresh: () =>
         remember(states, true);
       },
       zoomTo: () => fitTo(map, state.bounds, state.layer.minzoom, { duration: 800, padding: besideList() }),
-    }),
-  );
-  by("layers").replaceChildren(...rows.map(({ item }) => item));
-  return rows;
+    });
+  const rows = new Map<LayerState, Row>();
+  const known = new Map(states.map((state) => [state.layer.id, state]));
+  const item = (state: LayerState): HTMLElement => {
+    const found = rows.get(state) ?? rowOf(state);
+    rows.set(state, found);
+    return found.item;
+  };
+  const state = (layer: Layer): LayerState => {
+    const found = known.get(layer.id) ?? stateOf(layer);
+    if (!known.has(layer.id)) states.push(found);
+    known.set(layer.id, found);
+    return found;
+  };
+  if (states.length) pages(first, { state, item, on: () => states.filter(({ on }) => on) });
+  return () => rows.forEach(({ refresh }) => refresh());
 }
 
 function empty(): void {

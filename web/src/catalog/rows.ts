@@ -11,8 +11,14 @@ export interface Actions {
   zoomTo(state: LayerState): void;
 }
 
-/** An entry of the list. Its `refresh` writes down what has become of the state elsewhere. */
-export function row(state: LayerState, actions: Actions): { item: HTMLLIElement; refresh: () => void } {
+/** An entry of the list. */
+export interface Row {
+  readonly item: HTMLLIElement;
+  /** Writes down what has become of the state elsewhere. */
+  refresh(): void;
+}
+
+export function row(state: LayerState, actions: Actions): Row {
   const { layer } = state;
   const box = element("input", { type: "checkbox" });
   const opacity = element("input", {
