@@ -10,7 +10,7 @@ from cdk import metric_names, service_metrics
 from cdk.alarms import MINUTE
 from cdk.balancer import Balancer
 from cdk.config import StackConfig
-from cdk.face_alarms import edge_errors
+from cdk.edge_alarms import edge_errors
 from cdk.observability import Alarms, hosts
 from cdk.service import Service
 

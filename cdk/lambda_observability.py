@@ -7,7 +7,7 @@ from constructs import Construct
 
 from cdk.alarms import MINUTE, make_alarm, of_many, share_of, tell
 from cdk.config import StackConfig
-from cdk.face_alarms import edge_errors, make_certificate_alarm, make_edge_alarms
+from cdk.edge_alarms import edge_errors, make_certificate_alarm, make_edge_alarms
 from cdk.lambda_front import Front, failures
 from cdk.lambda_function import Tiler
 

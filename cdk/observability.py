@@ -12,7 +12,7 @@ from cdk import metric_names, service_metrics
 from cdk.alarms import MINUTE, make_alarm, of_many, share_of, tell
 from cdk.balancer import Balancer
 from cdk.config import StackConfig
-from cdk.face_alarms import make_certificate_alarm, make_edge_alarms
+from cdk.edge_alarms import make_certificate_alarm, make_edge_alarms
 from cdk.service import Service
 
 SLOW_SECONDS = 5.0

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tilery.errors": set(),
     "tilery.stages": set(),
     "tilery.arena": set(),
-    "tilery.nearest": set(),
+    "tilery.did_you_mean": set(),
     "tilery.limits": {"tilery.errors"},
     "tilery.geo": {"tilery.errors"},
     "tilery.storage": {"tilery.errors", "tilery.stages", "tilery.limits"},
@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tilery.geo",
         "tilery.storage",
     },
-    "tilery.catalog": {"tilery.errors", "tilery.nearest", "tilery.limits", "tilery.geo", "tilery.storage"},
+    "tilery.catalog": {"tilery.errors", "tilery.did_you_mean", "tilery.limits", "tilery.geo", "tilery.storage"},
     "tilery.publishing": {
         "tilery.errors",
         "tilery.limits",

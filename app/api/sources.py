@@ -13,9 +13,9 @@ from app.api import answers, pages
 from app.api.access import credentials
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, no_plan
-from app.api.own_pages import need_own_page
 from app.api.params.groups import SourceQuery
 from app.api.params.source_lists import SOURCE_LIST
+from app.api.same_origin import need_own_page
 from tilery.errors import TileryError
 from tilery.reading import finding
 from tilery.reading.finding import Found, Listing

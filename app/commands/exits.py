@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.config.environment import WrongVariables
 from tilery.errors import CatalogError, Conflict, NotFound, RequestError, SourceError, TileryError, UpstreamError
-from tilery.storage import disk
+from tilery.storage import file_errors
 from tilery.storage.policy import WrongSourcesError
 
 FAULT, USAGE, SOURCE, STORE, CONFLICT, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -35,7 +35,7 @@ def lines_of(error: Exception) -> list[str]:
             return [f"Error: {error.detail}", *([f"  ({error.private.strip()})"] if error.private else [])]
         case OSError():
             place = f"'{error.filename}'" if error.filename else "A file or folder"
-            return [f"Error: {disk.sentence(error.errno, place=place, use='use')}", f"  ({error})"]
+            return [f"Error: {file_errors.sentence(error.errno, place=place, use='use')}", f"  ({error})"]
         case MemoryError():
             return ["Error: memory ran out. Nothing is half done."]
     return [f"Error: {error}."]

@@ -41,7 +41,7 @@ def settings_(as_json: bool, changed: bool) -> None:
 
 
 if TYPE_CHECKING:
-    from app.commands.serving import Opening
+    from app.commands.serve_paths import Opening
 
 _PORT = 8000
 
@@ -63,7 +63,7 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
     Each PATH is a file, a folder, s3://bucket/prefix/ or https://host/path: exactly these may then be read, whatever
     TILERY_SOURCES says. Without any it says what may be.
     """
-    from app.commands.serving import opening
+    from app.commands.serve_paths import opening
     from app.process.launcher import serve as run
 
     if wrong := checks.unknown(settings.process_environment(), written()):
@@ -119,7 +119,7 @@ def _shown(opened: Opening | None, page: str | None, *, lists: bool) -> Shown:
     """What is told once the server answers."""
     if opened is None:
         return Shown(page=page)
-    from app.commands.serving import viewer
+    from app.commands.serve_paths import viewer
 
     links = [(_short(address), viewer(address)) for address in opened.rasters]
     notes = []

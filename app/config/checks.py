@@ -13,8 +13,8 @@ from pathlib import Path
 from app.config import versions
 from app.config.environment import WrongVariables
 from app.config.settings import Settings
-from tilery.nearest import hint
-from tilery.storage import disk
+from tilery.did_you_mean import hint
+from tilery.storage import file_errors
 from tilery.storage.objects.directory import DirectoryStore
 from tilery.storage.policy import Policy, WrongSourcesError, without_secrets
 
@@ -70,7 +70,7 @@ def _told(check: Callable[[], str | None]) -> str | None:
     try:
         return check()
     except OSError as error:
-        return disk.sentence(error.errno, place=f"'{error.filename}'", use="read")
+        return file_errors.sentence(error.errno, place=f"'{error.filename}'", use="read")
 
 
 def _folder(path: str | None) -> str | None:

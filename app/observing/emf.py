@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from app.observing.logs import RAW
 from app.observing.metrics import ALL, FAST, Metric
-from app.observing.table import Entry, Table
+from app.observing.shared_counters import Entry, Table
 
 SECONDS = 60.0
 """Between two lines of a worker."""

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any
 
-from app.observing.table import Table
+from app.observing.shared_counters import Table
 
 logger = logging.getLogger("tilery.metrics")
 

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from app.observing.metrics import ALL, FAST, Metric
-from app.observing.table import Table
+from app.observing.shared_counters import Table
 from tilery import __version__
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST

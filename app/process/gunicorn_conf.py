@@ -34,7 +34,7 @@ from gunicorn.errors import HaltServer
 
 from app.config import access, advice, checks, settings
 from app.config.environment import WrongVariables, written
-from app.observing import endpoint, table
+from app.observing import endpoint, shared_counters
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
 from app.process import budget, native, rate_table
@@ -136,8 +136,8 @@ def _count_together(chosen: settings.Settings) -> None:
     """Make what the workers count in, and listen where the numbers are asked for, if anybody wants to know them."""
     if chosen.metrics_port is None and chosen.emf_namespace is None:
         return
-    table.shared = table.Table(2 * PLAN.workers + 9)
-    _counts.metrics = Metrics(table.shared, table.shared.row())
+    shared_counters.shared = shared_counters.Table(2 * PLAN.workers + 9)
+    _counts.metrics = Metrics(shared_counters.shared, shared_counters.shared.row())
     if chosen.metrics_port is None:
         return
     if str(chosen.metrics_port) == _port:
@@ -161,13 +161,13 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's hoo
     worker.flags = WorkerFlags()
     worker.successor = None
     worker.number = arena.shared.enlist() if arena.shared is not None else None
-    worker.row = table.shared.enlist() if table.shared is not None else None
+    worker.row = shared_counters.shared.enlist() if shared_counters.shared is not None else None
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """Let the new worker use the shared caches, or have its own when there are more workers than numbers."""
     _heed_signals(server)
-    table.own = worker.row
+    shared_counters.own = worker.row
     if arena.shared is None or worker.number is None:
         arena.shared = None
     else:
@@ -206,8 +206,8 @@ def child_exit(server: Any, worker: Any) -> None:
     """Start a worker again that died unasked: at once, then later and later, and at last not at all."""
     if arena.shared is not None and worker.number is not None:
         arena.shared.dismiss(worker.number)
-    if table.shared is not None and worker.row is not None and _counts.metrics.row is not None:
-        table.shared.dismiss(worker.row, _counts.metrics.row)
+    if shared_counters.shared is not None and worker.row is not None and _counts.metrics.row is not None:
+        shared_counters.shared.dismiss(worker.row, _counts.metrics.row)
     if worker.successor is not None:
         server.num_workers -= 1
     meant = worker.flags.has_announced_exit

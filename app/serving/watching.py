@@ -7,11 +7,11 @@ from bisect import bisect_left
 from functools import partial
 
 from app.config.settings import Settings
-from app.observing import emf, endpoint, table
+from app.observing import emf, endpoint, shared_counters
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
 from app.observing.request import STAGES, RequestRecord
-from app.observing.table import Table
+from app.observing.shared_counters import Table
 from app.serving import gauges
 from app.serving.service import Service, replace_worker
 from app.serving.watchdog import Watchdog
@@ -28,7 +28,7 @@ def metrics_of(settings: Settings) -> Metrics:
     """Return where this process counts: in the table that the workers share, where they do; nowhere if nobody asks."""
     if settings.metrics_port is None and settings.emf_namespace is None:
         return Metrics()
-    found, row = (Table(), 0) if table.shared is None else (table.shared, table.own)
+    found, row = (Table(), 0) if shared_counters.shared is None else (shared_counters.shared, shared_counters.own)
     return Metrics(found, None if row is None else found.row(row))
 
 
@@ -110,7 +110,7 @@ class Watch:
         self._sample = partial(gauges.sample, service.metrics, service, catalog, settings.memory or 0)
         found, namespace = service.metrics.table, settings.emf_namespace
         self._emf: emf.EmbeddedMetrics | None = None
-        row = 0 if table.shared is None else table.own
+        row = 0 if shared_counters.shared is None else shared_counters.own
         if found is not None and namespace is not None and row is not None:
             self._emf = emf.EmbeddedMetrics(namespace, found, row, settings.name)
         self._dog = Watchdog(service.pools, service.metrics, stuck=replace_worker, sample=self.look)
@@ -124,7 +124,7 @@ class Watch:
         port = self._settings.metrics_port
         if endpoint.shared is not None:
             endpoint.start(found, endpoint.shared)
-        elif port is not None and table.shared is None:  # a server without a process that forks
+        elif port is not None and shared_counters.shared is None:  # a server without a process that forks
             try:
                 endpoint.start(found, endpoint.listen(self._settings.metrics_host, port))
             except OSError:

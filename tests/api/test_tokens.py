@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.access import guesses
+from app.api.access import guess_throttle
 from app.api.access.guard import Guard
 from app.api.app import create_app
 from app.config import access
@@ -107,7 +107,7 @@ def test_what_is_remembered_and_who_waits_is_bounded() -> None:
         sleep.until = asyncio.Event()
         waiting = [
             asyncio.ensure_future(guess(guarded, f"10.0.{number >> 8}.{number & 255}"))
-            for number in range(guesses.MOST_WAITING)
+            for number in range(guess_throttle.MOST_WAITING)
         ]
         await asyncio.sleep(0)
         with pytest.raises(TooManyGuesses) as refused:
@@ -121,7 +121,7 @@ def test_what_is_remembered_and_who_waits_is_bounded() -> None:
         await guess(guarded)
 
     asyncio.run(ask())
-    assert len(guarded.guesses._wrong) == guesses._REMEMBERED
+    assert len(guarded.guesses._wrong) == guess_throttle._REMEMBERED
 
 
 def test_addresses_of_one_network_are_counted_together() -> None:

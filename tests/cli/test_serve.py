@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from app.cli import main
-from app.commands import service, serving
+from app.commands import serve_paths, service
 from app.config import settings
 from app.process import launcher
 from tests.support import rasters as made
@@ -169,7 +169,7 @@ def test_one_file_is_all_that_may_be_read_and_its_page_is_opened(folder: Path) -
         while "Ctrl-C" not in text:
             text += os.read(ours, 4096).decode()
         page = address_of(text.splitlines(), "a.tif:")
-        assert page == f"http://127.0.0.1:{port}{serving.viewer(str(folder / 'a.tif'))}"
+        assert page == f"http://127.0.0.1:{port}{serve_paths.viewer(str(folder / 'a.tif'))}"
         with urllib.request.urlopen(page, timeout=20) as answer:
             assert b"<html" in answer.read()
         with urllib.request.urlopen(page.replace("/cog/viewer", "/cog/info"), timeout=20) as answer:
@@ -242,23 +242,23 @@ def test_gunicorn_by_itself_says_it_too() -> None:
 
 
 def test_what_a_folder_allows_and_shows(folder: Path) -> None:
-    found = serving.opening([str(folder)])
+    found = serve_paths.opening([str(folder)])
     assert found.sources == (f"{folder}/",)
     assert found.rasters == (str(folder / "a.tif"), str(folder / "below" / "b.tif"))
-    assert found.page == serving.viewer(str(folder / "a.tif"))
-    assert serving.opening([str(folder / "below"), "~"]).sources[0] == f"{folder / 'below'}/"
+    assert found.page == serve_paths.viewer(str(folder / "a.tif"))
+    assert serve_paths.opening([str(folder / "below"), "~"]).sources[0] == f"{folder / 'below'}/"
 
 
 def test_many_rasters_are_not_all_told(tmp_path: Path) -> None:
-    for number in range(serving.SHOWN + 5):
+    for number in range(serve_paths.SHOWN + 5):
         (tmp_path / f"{number:02}.tif").touch()
-    found = serving.opening([str(tmp_path)])
-    assert (len(found.rasters), found.more) == (serving.SHOWN, True)
-    assert serving.opening([str(tmp_path / "00.tif"), str(tmp_path / "01.tif")]).more is False
+    found = serve_paths.opening([str(tmp_path)])
+    assert (len(found.rasters), found.more) == (serve_paths.SHOWN, True)
+    assert serve_paths.opening([str(tmp_path / "00.tif"), str(tmp_path / "01.tif")]).more is False
 
 
 def test_a_folder_without_rasters_is_served(tmp_path: Path) -> None:
-    found = serving.opening([str(tmp_path)])
+    found = serve_paths.opening([str(tmp_path)])
     assert (found.rasters, found.page) == ((), "/")
 
 
@@ -267,46 +267,46 @@ def test_a_single_file_that_is_no_raster_or_has_no_place(folder: Path) -> None:
 
     Image.new("RGB", (20, 10)).save(folder / "photo.jpg")
     with pytest.raises(NotARaster, match=r"notes\.txt: "):
-        serving.opening([str(folder / "notes.txt")])
+        serve_paths.opening([str(folder / "notes.txt")])
     with pytest.raises(UnsupportedRaster, match=r"photo\.jpg does not say where it is"):
-        serving.opening([str(folder / "photo.jpg")])
+        serve_paths.opening([str(folder / "photo.jpg")])
 
 
 @pytest.mark.parametrize("path", ["ftp://host/x", "s3://", "https://host:99999/a.tif", "/", "/proc", "https://a b/"])
 def test_what_nobody_may_serve(path: str) -> None:
     with pytest.raises((RequestError, SourceError)):
-        serving.opening([path])
+        serve_paths.opening([path])
 
 
 def test_a_socket_is_neither_file_nor_folder() -> None:
     with pytest.raises(SourceError, match="neither a file nor a folder"):
-        serving.opening(["/dev/null"])
+        serve_paths.opening(["/dev/null"])
 
 
 def test_objects_and_prefixes_of_a_bucket(s3: S3, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     monkeypatch.setenv("TILERY_S3_ENDPOINT", s3.endpoint)
     s3.bucket("served")
     s3.put("served", "maps/a.tif", (folder / "a.tif").read_bytes())
-    found = serving.opening(["s3://served/maps/a.tif"])
+    found = serve_paths.opening(["s3://served/maps/a.tif"])
     assert found.sources == ("s3://served/maps/a.tif",)
     assert found.page == "/cog/viewer?url=s3://served/maps/a.tif"
-    assert serving.opening(["s3://served/maps"]).sources == ("s3://served/maps/",)
-    assert serving.opening(["s3://served/any/"]).sources == ("s3://served/any/",)
-    assert serving.opening(["s3://served"]).sources == ("s3://served",)
+    assert serve_paths.opening(["s3://served/maps"]).sources == ("s3://served/maps/",)
+    assert serve_paths.opening(["s3://served/any/"]).sources == ("s3://served/any/",)
+    assert serve_paths.opening(["s3://served"]).sources == ("s3://served",)
     with pytest.raises(SourceNotFound, match="a folder's address ends with a slash"):
-        serving.opening(["s3://served/none.tif"])
+        serve_paths.opening(["s3://served/none.tif"])
 
 
 def test_a_signed_address_is_allowed_without_its_signature(folder: Path) -> None:
     with Upstream() as upstream:
         upstream.put("/maps/a.tif?signature=x,y", (folder / "a.tif").read_bytes())
         address = upstream.url("/maps/a.tif")
-        found = serving.opening([f"{address}?signature=x,y"])
+        found = serve_paths.opening([f"{address}?signature=x,y"])
         assert found.sources == (address,)
         assert found.rasters == (f"{address}?signature=x,y",)
         with pytest.raises(SourceNotFound):
-            serving.opening([upstream.url("/maps/none.tif")])
-        assert serving.opening([upstream.root]).sources == (upstream.root,)
+            serve_paths.opening([upstream.url("/maps/none.tif")])
+        assert serve_paths.opening([upstream.root]).sources == (upstream.root,)
 
 
 def test_make_serve_hands_the_rasters_over(folder: Path) -> None:

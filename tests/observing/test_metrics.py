@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.observing import emf, endpoint, exposition, logs
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.observing.table import VALUES, Table
+from app.observing.shared_counters import VALUES, Table
 
 
 def shown(table: Table) -> dict[tuple[str, ...], float]:

@@ -17,7 +17,7 @@ import rasterio
 from rasterio._vsiopener import _OPEN_FILE_EXIT_STACKS
 
 from app.config.settings import Settings
-from app.serving import validation
+from app.serving import cog_validation
 from app.serving.service import Service
 from tests.support import rasters
 from tests.support.upstream import Upstream
@@ -76,7 +76,7 @@ def corner(reader: Reader) -> tuple[int, ...]:
 
 
 def valid(reader: Reader) -> int:
-    return int(validation.validate(reader, path="a.tif")["Profile"]["Width"])
+    return int(cog_validation.validate(reader, path="a.tif")["Profile"]["Width"])
 
 
 def open_files() -> set[Any]:

@@ -15,7 +15,7 @@ from app.observing import request
 from app.observing.exposition import gathered
 from app.observing.metrics import Metrics
 from app.observing.request import RequestRecord
-from app.observing.table import Table
+from app.observing.shared_counters import Table
 from app.serving.admission import Admission
 from app.serving.watchdog import Watchdog
 

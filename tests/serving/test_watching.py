@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
 from app.observing.request import RequestRecord, Stopwatch
-from app.observing.table import Table
+from app.observing.shared_counters import Table
 from app.serving.watching import RequestCounts
 
 

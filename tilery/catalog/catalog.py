@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tilery.catalog import ids, stored
+from tilery.catalog import ids, stored_document
 from tilery.catalog.layer import Layer, LayerSummary
 from tilery.catalog.listing import Listing, Page, Query
 from tilery.errors import BrokenDocument, LayerNotFound, NotFound, UpstreamError
@@ -193,7 +193,7 @@ class Catalog:
         cached = self._cache.get(layer_id)
         now = self._clock()
         try:
-            blob = self._store.read(stored.key(layer_id), unless=cached.version if cached else None)
+            blob = self._store.read(stored_document.key(layer_id), unless=cached.version if cached else None)
         except NotFound:
             if cached is None or cached.layer is None or self._is_listable():
                 self._forget(layer_id, now)
@@ -217,7 +217,7 @@ class Catalog:
         problem: str | None = None
         layer = cached.layer if cached else None
         try:
-            layer = stored.parsed(self._store, layer_id, blob)
+            layer = stored_document.parsed(self._store, layer_id, blob)
         except BrokenDocument as error:
             problem = error.detail
             if cached is None or cached.version != blob.version:

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tilery.catalog.layer import Layer, Meta, Query, Style
+from tilery.did_you_mean import hint
 from tilery.errors import BrokenDocument
 from tilery.limits import foreign_json
-from tilery.nearest import hint
 
 if TYPE_CHECKING:
     from tilery.catalog.schema import Document

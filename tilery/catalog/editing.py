@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tilery.catalog import document, ids, index
-from tilery.catalog.stored import DOCUMENT
+from tilery.catalog.stored_document import DOCUMENT
 from tilery.errors import (
     BrokenDocument,
     Conflict,

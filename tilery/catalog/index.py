@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
-from tilery.catalog import stored
+from tilery.catalog import stored_document
 from tilery.catalog.geopackage import BrokenIndex, LayerTable
 from tilery.catalog.layer import Layer
 from tilery.errors import BrokenDocument, Conflict, NotFound, TileryError, UpstreamError
@@ -96,7 +96,7 @@ def rebuild(store: Store) -> tuple[int, Read]:
         for attempt in range(_TRIES):
             version = _version(store)
             table.begin_comparison()
-            table.see(stored.documents(store))
+            table.see(stored_document.documents(store))
             table.compare()
             latest = read(store, table)
             found.broken.update(latest.broken)
@@ -138,13 +138,13 @@ def read(
 def _document(store: Store, layer_id: str) -> Layer | TileryError | _Broken:
     """What a layer's document says, or why it cannot be told."""
     try:
-        blob = store.read(stored.key(layer_id))
+        blob = store.read(stored_document.key(layer_id))
     except (NotFound, UpstreamError) as error:
         return error
     if blob is None:
         return NotFound()
     try:
-        return stored.parsed(store, layer_id, blob)
+        return stored_document.parsed(store, layer_id, blob)
     except BrokenDocument as error:
         return _Broken(version=blob.version, problem=error.detail)
 
@@ -173,7 +173,7 @@ def _written(store: Store, layer_id: str) -> None:
             return
         try:
             try:
-                blob = store.read(stored.key(layer_id))
+                blob = store.read(stored_document.key(layer_id))
             except NotFound:
                 blob = None
             if blob is None:
@@ -181,7 +181,7 @@ def _written(store: Store, layer_id: str) -> None:
             elif table.version(layer_id) == blob.version:
                 return
             else:
-                table.put(stored.parsed(store, layer_id, blob))
+                table.put(stored_document.parsed(store, layer_id, blob))
             if _put(store, table, version, attempt):
                 return
         except BrokenDocument:

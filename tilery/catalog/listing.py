@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from tilery.catalog import index, stored
+from tilery.catalog import index, stored_document
 from tilery.catalog.geopackage import LayerTable
 from tilery.catalog.layer import LayerSummary
 from tilery.errors import NotFound, TileryError, UpstreamError
@@ -266,7 +266,7 @@ class Listing:
             try:
                 with self._lock:
                     table.begin_comparison()
-                documents = stored.documents(self._store)
+                documents = stored_document.documents(self._store)
                 while chunk := list(islice(documents, _CHUNK)):
                     with self._lock:
                         table.see(chunk)

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from tilery.errors import CatalogError, InvalidParameter, SourceError, StoreFull
 from tilery.publishing.progress import Advance
-from tilery.storage import disk
+from tilery.storage import file_errors
 from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def fetch(found: PublishedSource, target: Path, advance: Advance) -> None:
         part.unlink(missing_ok=True)
         raise SourceError("The source changed while it was fetched; publish again.") from None
     except OSError as error:
-        kind = StoreFull if error.errno in disk.FULL else CatalogError
-        said = disk.sentence(error.errno, place="The folder to work in").rstrip(".")
+        kind = StoreFull if error.errno in file_errors.FULL else CatalogError
+        said = file_errors.sentence(error.errno, place="The folder to work in").rstrip(".")
         raise kind(f"{said}; give another --work.", private=str(error)) from error
     finally:
         source.close()

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tilery.catalog import document as documents
-from tilery.catalog import ids, index, stored
+from tilery.catalog import ids, index, stored_document
 from tilery.errors import Conflict, SourceError
 from tilery.publishing import default_display, fetch, grid, kinds, metadata, rasters, revisions, transcode, warp
 from tilery.publishing.bounds import bounds_of, map_bounds
@@ -320,7 +320,7 @@ def _switch(
     """The document, after it took the place of the one before, and that one. Whoever changed it meanwhile is not
     overwritten: the new document is made again from theirs.
     """
-    key = stored.key(order.id)
+    key = stored_document.key(order.id)
     for _attempt in range(5):
         before, version = document_before(store, key)
         if order.only is not None:  # after reading, so that whoever switches later is met by the version

@@ -34,7 +34,7 @@ from tilery.geo.raster import Bounds, Crs
 from tilery.publishing import allowed_formats
 from tilery.publishing.inexact_nodata import known
 from tilery.reading.profile import Profile
-from tilery.storage import disk
+from tilery.storage import file_errors
 
 if TYPE_CHECKING:
     import rasterio
@@ -240,17 +240,17 @@ def _told_of_disk(folder: Path, text: str) -> CatalogError | None:
 
     GDAL has no numbers for what the operating system says, so it is found in the text, or the same is tried again.
     """
-    number = disk.number_in(text)
-    if number is None and (refused := disk.refusal(folder)) is not None:
+    number = file_errors.number_in(text)
+    if number is None and (refused := file_errors.refusal(folder)) is not None:
         number = refused.errno
-        if number not in disk.FULL:
-            return CatalogError(disk.why_not(folder, refused), private=text)
+        if number not in file_errors.FULL:
+            return CatalogError(file_errors.why_not(folder, refused), private=text)
     if number is None and shutil.disk_usage(folder).free < SPARE_SPACE:
         number = errno.ENOSPC
     if number is None:
         return None
-    kind = StoreFull if number in disk.FULL else CatalogError
-    return kind(disk.sentence(number, place="The target folder"), private=text)
+    kind = StoreFull if number in file_errors.FULL else CatalogError
+    return kind(file_errors.sentence(number, place="The target folder"), private=text)
 
 
 def need_output(path: Path) -> None:
@@ -260,13 +260,13 @@ def need_output(path: Path) -> None:
         CatalogError: it cannot; the text says why.
     """
     if path.is_dir():
-        raise CatalogError(disk.sentence(errno.EISDIR, place="The target"), private=str(path))
+        raise CatalogError(file_errors.sentence(errno.EISDIR, place="The target"), private=str(path))
     if path.exists() and not path.is_file():
         raise CatalogError("The target is there already, and is not a file.", private=str(path))
-    refused = disk.refusal(path.parent)
+    refused = file_errors.refusal(path.parent)
     if refused is not None:
-        kind = StoreFull if refused.errno in disk.FULL else CatalogError
-        raise kind(disk.why_not(path.parent, refused), private=str(path.parent))
+        kind = StoreFull if refused.errno in file_errors.FULL else CatalogError
+        raise kind(file_errors.why_not(path.parent, refused), private=str(path.parent))
 
 
 class Handles:

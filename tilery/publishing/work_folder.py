@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tilery.errors import CatalogError, Conflict, StoreFull
-from tilery.storage import disk
+from tilery.storage import file_errors
 
 
 class Workplace:
@@ -128,8 +128,8 @@ def _lock_file(folder: Path) -> IO[bytes]:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / "lock").open("ab")
     except OSError as error:
-        said = disk.sentence(error.errno, place="The folder to work in").rstrip(".")
-        kind = StoreFull if error.errno in disk.FULL else CatalogError
+        said = file_errors.sentence(error.errno, place="The folder to work in").rstrip(".")
+        kind = StoreFull if error.errno in file_errors.FULL else CatalogError
         raise kind(f"{said}; give another --work.", private=str(error)) from error
 
 

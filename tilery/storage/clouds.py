@@ -14,7 +14,7 @@ from obstore.store import AzureStore, GCSStore
 from tilery.errors import UpstreamError
 from tilery.storage.locations import CloudLocation
 from tilery.storage.options import StoreOptions
-from tilery.storage.s3.client import Patience
+from tilery.storage.s3.client import RetryPolicy
 from tilery.storage.source_options import SourceOptions, proxied
 
 
@@ -22,7 +22,7 @@ class CloudClient:
     """The client of one bucket or container."""
 
     def __init__(
-        self, location: CloudLocation, options: StoreOptions, patience: Patience, own: SourceOptions | None
+        self, location: CloudLocation, options: StoreOptions, patience: RetryPolicy, own: SourceOptions | None
     ) -> None:
         """Make the client; no request is sent yet.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.api.access import credentials, signatures
-from app.api.access.guesses import Guesses, network
+from app.api.access.guess_throttle import GuessThrottle, network
 from app.api.access.rates import Headers, Rates
 from app.api.links import Links
 from app.config.access import ADMIN, READ, AccessRules, TokenEntry
@@ -101,7 +101,7 @@ class Guard:
         self._verifier = verifier
         self._now = now
         self._rates = Rates(rules, clock) if rules.limited else None
-        self.guesses = Guesses(self._links, clock=clock, sleep=sleep)
+        self.guesses = GuessThrottle(self._links, clock=clock, sleep=sleep)
 
     async def admit(self, scope: Any, authorization: bytes | None) -> tuple[Caller, Headers]:
         """Return who sent a request, and what its answer says of rates.

@@ -19,7 +19,7 @@ from app.api.operation import (
 from app.api.params import groups, table
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import sets, verbs
+from app.api.raster import tilesets, verbs
 from tilery.reading import source as source_
 
 
@@ -63,7 +63,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         tag=FAMILY.tag,
         summary="Viewer",
         description="A page on which one decides how a raster is shown.",
-        produces=sets.HTML,
+        produces=tilesets.HTML,
     ),
     *verbs.operations(FAMILY),
 )

@@ -37,7 +37,7 @@ from app.api.params.merging import over
 from app.api.params.parameter import Group, Parameter, optional
 from app.api.params.parse import Values, pairs
 from app.api.params.path import PathValues
-from app.api.raster import facts, sets, tiles, verbs
+from app.api.raster import metadata, tiles, tilesets, verbs
 from app.api.raster.plans import TilePlan
 from app.api.wms import service as wms
 from app.serving.encoded import Encoded
@@ -201,8 +201,8 @@ def described(context: RequestContext[Any], layer: LayerSummary, query: Query = 
         ],
         "minzoom": layer.minzoom,
         "maxzoom": layer.maxzoom,
-        "bounds": list(facts.unwrapped(layer.bounds)),
-        "center": [*facts.centre(layer.bounds), layer.minzoom],
+        "bounds": list(metadata.unwrapped(layer.bounds)),
+        "center": [*metadata.centre(layer.bounds), layer.minzoom],
         "revision": layer.revision,
         "styles": [{"name": style.name, "title": style.title or style.name} for style in layer.styles],
         "published": layer.published,
@@ -390,7 +390,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         plan=_plan_wmts,
     ),
     wms.of_all(FAMILY, TAG),
-    _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", sets.HTML),
+    _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", tilesets.HTML),
     *verbs.operations(FAMILY),
     _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), table.STYLE),
 )
@@ -408,7 +408,7 @@ SHORT: tuple[Operation[Any], ...] = (
         plan=_plan_wmts,
     ),
     bound(_SHORT_FAMILY, wms.SERVICE),
-    _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", sets.HTML),
+    _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", tilesets.HTML),
     _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), table.STYLE),
 )
 """Routes that begin with the layer's id: they come after all others."""

@@ -16,7 +16,7 @@ from app.api.params.groups import BoundsCrs, Crss, Mosaicking
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import facts, legends, pictures, plans, sets, statistics, tiles
+from app.api.raster import legends, metadata, pictures, plans, statistics, tiles, tilesets
 from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
@@ -111,7 +111,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     return await results.document(
         context,
         "info.geojson",
-        lambda reader: facts.feature(reader.geographic_bounds(crs), _info(reader)),
+        lambda reader: metadata.feature(reader.geographic_bounds(crs), _info(reader)),
         media_type=results.GEOJSON,
     )
 
@@ -323,9 +323,9 @@ FAMILY = Family(
     ),
     verbs=(
         *_OWN,
-        *(verb for verb in facts.OPERATIONS if verb.id not in _TAKEN),
+        *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
         *(verb for verb in statistics.OPERATIONS if verb.method == "POST"),
-        *sets.OPERATIONS,
+        *tilesets.OPERATIONS,
         *tiles.OPERATIONS,
         tiles.ANY_TILE,
         *(verb for verb in pictures.OPERATIONS if "Preview" not in verb.id),

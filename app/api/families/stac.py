@@ -20,7 +20,7 @@ from app.api.params.groups import Assets, BoundsCrs
 from app.api.params.parameter import Parameter, optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import facts, legends, maps, pictures, plans, sets, statistics, tiles
+from app.api.raster import legends, maps, metadata, pictures, plans, statistics, tiles, tilesets
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
 from tilery.reading.reader import Reader
@@ -73,7 +73,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     crs = context.values.to(BoundsCrs).crs
 
     def work(reader: Reader) -> Json:
-        return facts.feature(reader.geographic_bounds(crs), _of_each(reader, lambda asset, _: asset.info()))
+        return metadata.feature(reader.geographic_bounds(crs), _of_each(reader, lambda asset, _: asset.info()))
 
     return await results.document(context, "info.geojson", work, media_type=results.GEOJSON)
 
@@ -167,7 +167,7 @@ _VIEWER: Operation[Any] = Operation(
     tag=_TAG,
     summary="Viewer",
     description="A page on which one decides which assets are shown, and how.",
-    produces=sets.HTML,
+    produces=tilesets.HTML,
 )
 
 FAMILY = Family(
@@ -183,9 +183,9 @@ FAMILY = Family(
     verbs=(
         *_OWN,
         *stac_renders.OPERATIONS,
-        *(verb for verb in facts.OPERATIONS if verb.id not in _TAKEN),
+        *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
         *statistics.OPERATIONS,
-        *(_without_assets(verb) if verb.id in _OF_RENDERS else verb for verb in sets.OPERATIONS),
+        *(_without_assets(verb) if verb.id in _OF_RENDERS else verb for verb in tilesets.OPERATIONS),
         *tiles.OPERATIONS,
         tiles.ANY_TILE,
         *pictures.OPERATIONS,

@@ -19,7 +19,7 @@ from app.api.params.parameter import Parameter
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.api.params.zarrs import Variable
-from app.api.raster import facts, maps, pictures, sets, statistics, tiles
+from app.api.raster import maps, metadata, pictures, statistics, tiles, tilesets
 from app.serving.encoded import Encoded
 from tilery.reading.reader import Reader
 from tilery.reading.source import Source
@@ -72,7 +72,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     return await results.document(
         context,
         "info.geojson",
-        lambda reader: facts.feature(reader.geographic_bounds(crs), _info(reader, times=times)),
+        lambda reader: metadata.feature(reader.geographic_bounds(crs), _info(reader, times=times)),
         media_type=results.GEOJSON,
     )
 
@@ -198,9 +198,9 @@ FAMILY = Family(
     beside=tuple(replace(bound(_GROUPS, operation), id=operation.id) for operation in _OF_GROUP),
     verbs=(
         *_OWN,
-        *(verb for verb in facts.OPERATIONS if verb.id not in _TAKEN),
+        *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
         *statistics.OPERATIONS,
-        *sets.OPERATIONS,
+        *tilesets.OPERATIONS,
         *tiles.OPERATIONS,
         tiles.ANY_TILE,
         *pictures.OPERATIONS,

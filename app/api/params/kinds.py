@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from tilery.did_you_mean import nearest
 from tilery.errors import InvalidParameter
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs
-from tilery.nearest import nearest
 from tilery.reading.stac import choice
 from tilery.reading.stac.choice import AssetChoice
 

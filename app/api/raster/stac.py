@@ -13,7 +13,7 @@ from app.api import results
 from app.api.operation import Operation, RequestContext, Subject, no_plan
 from app.api.params import options, table
 from app.api.params.groups import StacItem
-from app.api.raster import facts
+from app.api.raster import metadata
 from tilery.errors import InvalidParameter, TooMuchWork, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds
@@ -126,7 +126,7 @@ def _footprint(reader: Reader, dataset: Any, densify: int, precision: int) -> tu
             box = tuple(map(float, found["bbox"]))
             if all(map(math.isfinite, box)) and -180.0 <= box[0] < box[2] <= 180.0:
                 return (box[0], box[1], box[2], box[3]), found["footprint"]
-    return bounds, facts.feature(bounds, {})["geometry"]
+    return bounds, metadata.feature(bounds, {})["geometry"]
 
 
 _POLE = 89.99

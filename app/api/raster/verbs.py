@@ -6,13 +6,13 @@ from typing import Any
 
 from app.api.context import AppContext
 from app.api.operation import Family, FastRoute, Operation, bound, fast_route
-from app.api.raster import facts, legends, maps, pictures, sets, stac, statistics, tiles
+from app.api.raster import legends, maps, metadata, pictures, stac, statistics, tiles, tilesets
 from app.api.wms import service as wms
 
 VERBS: tuple[Operation[Any], ...] = (
-    *facts.OPERATIONS,
+    *metadata.OPERATIONS,
     *statistics.OPERATIONS,
-    *sets.OPERATIONS,
+    *tilesets.OPERATIONS,
     *tiles.OPERATIONS,
     tiles.ANY_TILE,
     *pictures.OPERATIONS,

@@ -17,7 +17,7 @@ from app.api.params import groups, options, table
 from app.api.params.parse import pairs
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions
-from app.api.raster.sets import place_of
+from app.api.raster.tilesets import place_of
 from app.api.wms import document, exceptions
 from app.api.wms import request as request_
 from app.serving import render

@@ -12,10 +12,10 @@ from tests.support import exact, mosaics
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
 from tilery.geo.tms import get as matrix_set_of
-from tilery.reading.mosaic import looked_up as looked_up_
 from tilery.reading.mosaic import lookup
+from tilery.reading.mosaic import lookup_cache as looked_up_
 from tilery.reading.mosaic.document import Mosaic, parse
-from tilery.reading.mosaic.looked_up import LookedUp
+from tilery.reading.mosaic.lookup_cache import LookedUp
 
 ZOOM = 7
 

@@ -24,8 +24,8 @@ from tilery.reading.dataset import Composite, Resources
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.mosaic import document, lookup
 from tilery.reading.mosaic.document import Mosaic
-from tilery.reading.mosaic.filling import Formula, Wish, each, filled, too_many
-from tilery.reading.mosaic.looked_up import LookedUp
+from tilery.reading.mosaic.filling import FillRequest, Formula, each, filled, too_many
+from tilery.reading.mosaic.lookup_cache import LookedUp
 from tilery.reading.mosaic.parts import OVERVIEW, Parts
 from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.options import ReadOptions
@@ -87,9 +87,9 @@ class MosaicDataset(Composite):
             TooMuchWork: it would open more rasters than one request may.
         """
         formula = None if options.expression is None else self._formula_of(options.expression)
-        wish = Wish(grid=grid, options=options, formula=formula, buffer=buffer, padding=padding)
-        found = filled(self.parts, self._needed(grid, options), wish)
-        return self._nothing(wish) if found is None else found
+        request = FillRequest(grid=grid, options=options, formula=formula, buffer=buffer, padding=padding)
+        found = filled(self.parts, self._needed(grid, options), request)
+        return self._nothing(request) if found is None else found
 
     def _needed(self, grid: Grid, options: ReadOptions) -> Sequence[int]:
         """The rasters that may be needed, in their order: the overview alone where that is fine enough."""
@@ -190,11 +190,15 @@ class MosaicDataset(Composite):
             return (self._shallowest, self.mosaic.maxzoom)
         return (tms.minzoom, tms.maxzoom)
 
-    def _nothing(self, wish: Wish) -> Raster:
+    def _nothing(self, request: FillRequest) -> Raster:
         """The grid with nothing in it."""
-        around, profile = wish.around, self.profile
-        bands = wish.options.bands or (None if wish.formula is None else wish.formula.bands) or profile.data_bands
-        memory.need(around.width * around.height * (len(bands) * profile.dtype.itemsize + wish.options.bytes_a_pixel))
+        around, profile = request.around, self.profile
+        bands = (
+            request.options.bands or (None if request.formula is None else request.formula.bands) or profile.data_bands
+        )
+        memory.need(
+            around.width * around.height * (len(bands) * profile.dtype.itemsize + request.options.bytes_a_pixel)
+        )
         names = tuple(f"b{band}" for band in bands)
         raster = Raster(
             data=np.zeros((len(bands), around.height, around.width), profile.dtype),
@@ -204,7 +208,7 @@ class MosaicDataset(Composite):
             band_names=names,
             band_descriptions=names,
         )
-        return replace(wish.calculated(raster), statistics=None)
+        return replace(request.calculated(raster), statistics=None)
 
     def _sample(self) -> Profile | None:
         """What the first raster says of itself; None where it cannot be opened."""

@@ -47,7 +47,7 @@ class Formula(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class FillRequest:
     """What a grid is to be filled with."""
 
     grid: Grid
@@ -82,23 +82,23 @@ def too_many(count: int, limit: int) -> TooMuchWork:
     )
 
 
-def filled(parts: Parts, numbers: Sequence[int], wish: Wish) -> Raster | None:
+def filled(parts: Parts, numbers: Sequence[int], request: FillRequest) -> Raster | None:
     """Return a grid filled; None where none of the rasters touches it.
 
     Args:
         parts: opens the rasters.
         numbers: of those that may touch it, in the order in which they count.
-        wish: what is wanted.
+        request: what is wanted.
 
     Raises:
         TooMuchWork: it would take more rasters, memory or decoded pixels than one request may need.
         SourceNotFound: a raster is missing, and is not to be left out.
         SourceError, UpstreamError: a raster cannot be read.
     """
-    options = wish.options
+    options = request.options
     first_only = options.pixel_selection == "first"
     folding = selection.folding(options.pixel_selection)
-    around, at = wish.around, 0
+    around, at = request.around, 0
     most = _LOOKED_AT * options.limits.assets
     looked_at = numbers[: most + 1]
     used: list[tuple[str, str]] = []
@@ -107,7 +107,7 @@ def filled(parts: Parts, numbers: Sequence[int], wish: Wish) -> Raster | None:
     full = False
     while at < len(looked_at) and not full:
         deadline.check()
-        wave, at = (_wave_of_first if first_only else _wave)(parts, looked_at, at, wish)
+        wave, at = (_wave_of_first if first_only else _wave)(parts, looked_at, at, request)
         if at > most:  # missing or elsewhere, they were looked for all the same
             raise too_many(len(numbers), options.limits.assets)
         opened = _opened(parts, wave, skip_missing=options.skip_missing)
@@ -117,17 +117,17 @@ def filled(parts: Parts, numbers: Sequence[int], wish: Wish) -> Raster | None:
             raise too_many(touched, options.limits.assets)
         if not opened:
             continue
-        fillings = [wish.prepared(one) for _, one in opened]
+        fillings = [request.prepared(one) for _, one in opened]
         decoded += sum(filling.decoded for filling in fillings)
         check_decoded(decoded, options)
         _check_kind(fillings, options)
-        _reserve(fillings, wish, rasters=len(numbers))
+        _reserve(fillings, request, rasters=len(numbers))
         jobs: list[Callable[[], tuple[Raster, str]]] = [
-            partial(_read, parts, number, one, filling, wish)
+            partial(_read, parts, number, one, filling, request)
             for (number, one), filling in zip(opened, fillings, strict=True)
         ]
         for (number, _), (raster, identity) in zip(opened, _side_by_side(parts, wave, jobs), strict=True):
-            folding.feed(wish.calculated(raster))
+            folding.feed(request.calculated(raster))
             used.append((parts.name(number), identity))
             if full := folding.is_full:
                 break
@@ -162,19 +162,19 @@ def _unchanged(parts: Parts, number: int, work: Callable[[OpenDataset], T]) -> T
     raise _keeps_changing()
 
 
-def _wave(parts: Parts, numbers: Sequence[int], at: int, wish: Wish) -> tuple[Sequence[int], int]:  # noqa: ARG001 - one of several
+def _wave(parts: Parts, numbers: Sequence[int], at: int, request: FillRequest) -> tuple[Sequence[int], int]:  # noqa: ARG001 - one of several
     """The next rasters of which all are read, and where those after them begin: of this machine one by one."""
     end = at + (1 if parts.source(numbers[at]).is_local else AT_ONCE)
     return numbers[at:end], end
 
 
-def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, wish: Wish) -> tuple[list[int], int]:
+def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, request: FillRequest) -> tuple[list[int], int]:
     """The next rasters of which the first valid pixel is taken, and where those after them begin.
 
     None is opened that might not be needed: one that is not open is asked alone, and behind one that fills the grid
     none is read. Those in stores are read at a time where it is known that each has but a part of the grid.
     """
-    around = wish.around
+    around = request.around
     found: list[int] = []
     while at < len(numbers) and len(found) < _FEW:
         number = numbers[at]
@@ -187,7 +187,7 @@ def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, wish: Wish) ->
             continue
         found.append(number)
         if parts.source(number).is_local or (
-            _is_solid(opened, wish.options) and touching.holds(opened, crs, around.bounds)
+            _is_solid(opened, request.options) and touching.holds(opened, crs, around.bounds)
         ):
             break
     return found, at
@@ -233,7 +233,7 @@ def _side_by_side(parts: Parts, wave: Sequence[int], jobs: Sequence[Callable[[],
     return parts.engine.parts.run(jobs)
 
 
-def _read(parts: Parts, number: int, opened: OpenDataset, filling: Filling, wish: Wish) -> tuple[Raster, str]:
+def _read(parts: Parts, number: int, opened: OpenDataset, filling: Filling, request: FillRequest) -> tuple[Raster, str]:
     """The grid filled from one raster, and the raster's identity. One that changes meanwhile is read once more."""
     try:
         return _sure(parts, opened, filling.read), opened.dataset.identity
@@ -241,7 +241,7 @@ def _read(parts: Parts, number: int, opened: OpenDataset, filling: Filling, wish
         pass
     opened = parts.get(number)
     try:
-        return _sure(parts, opened, wish.prepared(opened).read), opened.dataset.identity
+        return _sure(parts, opened, request.prepared(opened).read), opened.dataset.identity
     except SourceChanged:
         raise _keeps_changing() from None
 
@@ -281,20 +281,20 @@ def _check_kind(fillings: Sequence[Filling], options: ReadOptions) -> None:
         )
 
 
-def _reserve(fillings: Sequence[Filling], wish: Wish, *, rasters: int) -> None:
+def _reserve(fillings: Sequence[Filling], request: FillRequest, *, rasters: int) -> None:
     """Have the memory of one wave, of what it is folded into, and of what is done with the pixels afterwards."""
     inner, bands = fillings[0].inner, len(fillings[0].bands)
     kind = np.result_type(*(filling.profile.dtype for filling in fillings))
-    if wish.formula is not None:
+    if request.formula is not None:
         kind = np.result_type(kind, np.float64)
-    elif wish.options.unscale:
+    elif request.options.unscale:
         kind = np.result_type(kind, np.float32)
     pixels = inner.width * inner.height
     reading = sum(filling.memory for filling in fillings)
-    if wish.formula is not None:
+    if request.formula is not None:
         reading += len(fillings) * pixels * bands * 2 * kind.itemsize
     if len(fillings) > 1 or rasters > 1:
         reading += selection.memory(
-            wish.options.pixel_selection, pixels=pixels, bands=bands, kind=kind, rasters=rasters
+            request.options.pixel_selection, pixels=pixels, bands=bands, kind=kind, rasters=rasters
         )
-    memory.need(max(reading, pixels * (bands * (kind.itemsize + 1) + wish.options.bytes_a_pixel)))
+    memory.need(max(reading, pixels * (bands * (kind.itemsize + 1) + request.options.bytes_a_pixel)))

@@ -20,7 +20,7 @@ from tilery.reading.options import PIXEL_SELECTIONS
 Mask = NDArray[np.bool_]
 
 
-class Folding(ABC):
+class PixelSelection(ABC):
     """Rasters on one grid, folded into one."""
 
     keeps_values = True
@@ -84,7 +84,7 @@ class Folding(ABC):
         """Data and what is valid of them."""
 
 
-class _Chosen(Folding):
+class _Chosen(PixelSelection):
     """Each pixel is that of one raster."""
 
     def _begin(self, raster: Raster) -> None:
@@ -183,7 +183,7 @@ class _LastBandLow(_ByLastBand):
         return found
 
 
-class _Mean(Folding):
+class _Mean(PixelSelection):
     keeps_values = False
 
     def _begin(self, raster: Raster) -> None:
@@ -202,7 +202,7 @@ class _Mean(Folding):
         return mean.astype(self._kind), self._count > 0
 
 
-class _Deviation(Folding):
+class _Deviation(PixelSelection):
     """Standard deviation, of the pixels and not of what they are a sample of (Welford's recurrence)."""
 
     keeps_values = False
@@ -228,7 +228,7 @@ class _Deviation(Folding):
         return found.astype(self._kind if self._kind.kind == "f" else np.float64), self._count > 0
 
 
-class _Median(Folding):
+class _Median(PixelSelection):
     keeps_values = False
 
     def _begin(self, raster: Raster) -> None:
@@ -255,7 +255,7 @@ class _Median(Folding):
             return np.where(count > 0, middle, 0).astype(self._kind), count > 0
 
 
-class _Count(Folding):
+class _Count(PixelSelection):
     """How many rasters have a pixel in the first band."""
 
     keeps_values = False
@@ -277,7 +277,7 @@ class _Count(Folding):
         return None if found is None else replace(found, band_names=("b1",), band_descriptions=("b1",))
 
 
-_METHODS: dict[str, type[Folding]] = dict(
+_METHODS: dict[str, type[PixelSelection]] = dict(
     zip(
         PIXEL_SELECTIONS,
         (_First, _Highest, _Lowest, _Mean, _Median, _Deviation, _LastBandLow, _LastBandHigh, _Count),
@@ -286,7 +286,7 @@ _METHODS: dict[str, type[Folding]] = dict(
 )
 
 
-def folding(method: str) -> Folding:
+def folding(method: str) -> PixelSelection:
     """Return what folds rasters by a method, a name of `PIXEL_SELECTIONS`."""
     return _METHODS[method]()
 

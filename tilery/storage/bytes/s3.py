@@ -30,7 +30,7 @@ from tilery.storage.bytes.remote import First, RemoteSource, Version
 from tilery.storage.locations import CloudLocation, S3Location
 from tilery.storage.options import Exchange, StoreOptions
 from tilery.storage.s3 import failures
-from tilery.storage.s3.client import BucketClient, Patience, is_misplaced
+from tilery.storage.s3.client import BucketClient, RetryPolicy, is_misplaced
 from tilery.storage.source_options import SourceOptions
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Bucket:
     def __init__(
         self, location: S3Location | CloudLocation, options: StoreOptions, own: SourceOptions | None = None
     ) -> None:
-        patience = Patience(
+        patience = RetryPolicy(
             read_timeout=options.read_timeout, request_timeout=options.request_timeout, retries=options.fetch_retries
         )
         self.observe = options.observe

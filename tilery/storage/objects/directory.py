@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tilery.errors import Conflict, NotFound, StoreFull, TileryError, UpstreamError
-from tilery.storage import disk
+from tilery.storage import file_errors
 from tilery.storage.objects.protocol import Blob, Entry
 
 _PART = 8 << 20
@@ -61,7 +61,7 @@ class DirectoryStore:
             raise UpstreamError("No directory can be made there.", private=str(error)) from error
         except OSError as error:
             raise _told(error, "write to") from error
-        if refused := disk.refusal(self.root):
+        if refused := file_errors.refusal(self.root):
             raise _told(refused, "write to") from refused
 
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
@@ -276,7 +276,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _failures(use: disk.Use = "read") -> Iterator[None]:
+def _failures(use: file_errors.Use = "read") -> Iterator[None]:
     """What the operating system says as ours: nothing there, no room, or why the directory cannot be used."""
     try:
         yield
@@ -284,8 +284,8 @@ def _failures(use: disk.Use = "read") -> Iterator[None]:
         raise _told(error, use) from error
 
 
-def _told(error: OSError, use: disk.Use) -> TileryError:
+def _told(error: OSError, use: file_errors.Use) -> TileryError:
     if use == "read" and isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return NotFound()
-    kind = StoreFull if error.errno in disk.FULL else UpstreamError
-    return kind(disk.sentence(error.errno, place="The directory", use=use), private=str(error))
+    kind = StoreFull if error.errno in file_errors.FULL else UpstreamError
+    return kind(file_errors.sentence(error.errno, place="The directory", use=use), private=str(error))

@@ -43,13 +43,13 @@ class S3Store:
             InvalidParameter: no bucket is named.
         """
         from tilery.storage.locations import S3Location
-        from tilery.storage.s3.client import BucketClient, Patience
+        from tilery.storage.s3.client import BucketClient, RetryPolicy
 
         name, _, prefix = address.removeprefix("s3://").partition("/")
         prefix = prefix.strip("/")
         if not name:
             raise InvalidParameter("The address names no bucket.", parameter="address")
-        patience = Patience(
+        patience = RetryPolicy(
             read_timeout=options.read_timeout if patient else min(options.read_timeout, 2.0),
             request_timeout=_LONGEST if patient else _SHORT,
             retries=max(options.fetch_retries, 4) if patient else 0,

@@ -40,7 +40,7 @@ _WRONG_CREDENTIALS = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long requests may take, in seconds, and how often they are tried again."""
 
     read_timeout: float
@@ -69,7 +69,7 @@ class BucketClient:
         self,
         name: str,
         options: StoreOptions,
-        patience: Patience,
+        patience: RetryPolicy,
         *,
         prefix: str | None = None,
         own: SourceOptions | None = None,

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tilery.storage.s3 import asking, sts
+from tilery.storage.s3 import credential_request, sts
 from tilery.storage.s3.environment import Credential, credentials_of_profile, region
 from tilery.storage.source_options import Keys, SourceOptions
 
@@ -123,8 +123,8 @@ def _text(file: str) -> str:
 
 def _answer(method: str, address: str, headers: dict[str, str]) -> bytes:
     try:
-        found = asking.answer(method, address, headers=headers, seconds=_SECONDS)
-    except asking.Unanswered as error:
+        found = credential_request.answer(method, address, headers=headers, seconds=_SECONDS)
+    except credential_request.Unanswered as error:
         raise NoKeys(f"no AWS credentials were found: {error}") from None
     if found.status != 200:
         raise NoKeys(f"no AWS credentials were found; the last place asked, {found.host}, answered {found.status}")

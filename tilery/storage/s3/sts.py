@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from tilery.storage.s3 import asking
+from tilery.storage.s3 import credential_request
 from tilery.storage.s3.environment import Credential
 
 _SECONDS = 5.0
@@ -99,11 +99,11 @@ def _asked(form: dict[str, str], region: str | None, endpoint: str | None, keys:
     body = urlencode(form | {"Version": "2011-06-15"}).encode()
     headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
     try:
-        host = asking.host_of(address)
+        host = credential_request.host_of(address)
         if keys is not None:
             headers = signature_headers(body, host, region, keys, datetime.now(UTC))
-        answer = asking.answer("POST", f"{scheme}://{host}/", headers=headers, body=body, seconds=_SECONDS)
-    except asking.Unanswered as error:
+        answer = credential_request.answer("POST", f"{scheme}://{host}/", headers=headers, body=body, seconds=_SECONDS)
+    except credential_request.Unanswered as error:
         raise Refused(f"the role cannot be assumed: {error}") from None
     except UnicodeEncodeError:
         raise Refused("the role cannot be assumed: a key has characters that cannot be sent") from None

@@ -38,7 +38,7 @@ _RIGHT_AFTER = 64
 """Bits of an address of IPv6 that tell callers apart: who has one has all below it."""
 
 
-class Guesses:
+class GuessThrottle:
     """Makes those wait who send what nobody gave them."""
 
     def __init__(

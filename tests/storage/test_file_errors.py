@@ -11,7 +11,7 @@ import pytest
 
 from tilery.errors import CatalogError, StoreFull, TileryError, UpstreamError
 from tilery.publishing import rasters
-from tilery.storage import disk
+from tilery.storage import file_errors
 from tilery.storage.objects.directory import DirectoryStore
 
 
@@ -46,16 +46,16 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     ],
 )
 def test_each_number_has_a_sentence(number: int | None, said: str) -> None:
-    assert disk.sentence(number, place="The target") == said
+    assert file_errors.sentence(number, place="The target") == said
 
 
 def test_what_was_to_be_done_is_said() -> None:
-    assert disk.sentence(errno.EACCES, place="The catalog", use="read") == "This user may not read the catalog."
-    assert disk.sentence(None, place="The catalog", use="read") == "The catalog cannot be read."
+    assert file_errors.sentence(errno.EACCES, place="The catalog", use="read") == "This user may not read the catalog."
+    assert file_errors.sentence(None, place="The catalog", use="read") == "The catalog cannot be read."
 
 
 def test_why_a_folder_takes_no_file(tmp_path: Path, read_only: Path) -> None:
-    assert disk.refusal(tmp_path) is None
+    assert file_errors.refusal(tmp_path) is None
     assert list(tmp_path.iterdir()) == [read_only]
     (tmp_path / "file").touch()
     for folder, said in (
@@ -64,9 +64,9 @@ def test_why_a_folder_takes_no_file(tmp_path: Path, read_only: Path) -> None:
         (tmp_path / "file", "below a file"),
         (read_only, "nobody may write to"),
     ):
-        refused = disk.refusal(folder)
+        refused = file_errors.refusal(folder)
         assert refused is not None
-        assert said in disk.why_not(folder, refused)
+        assert said in file_errors.why_not(folder, refused)
 
 
 def test_what_gdal_could_not_write_is_put_down_to_the_folder(tmp_path: Path, read_only: Path) -> None:

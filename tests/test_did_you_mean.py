@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tilery.nearest import LONGEST, hint, nearest
+from tilery.did_you_mean import LONGEST, hint, nearest
 
 NAMES = ("viridis", "viridis_r", "magma", "TILERY_SOURCES", "TILERY_CATALOG")
 

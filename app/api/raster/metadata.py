@@ -15,7 +15,7 @@ from app.api.params.groups import BoundsCrs, Crss, LinkedTiles
 from app.api.params.parameter import Group, with_default
 from app.api.raster import plans
 from app.api.raster.plans import PixelOptions, TilePlan
-from app.serving import render, validation
+from app.serving import cog_validation, render
 from app.serving.requests import ImageOptions, PointRequest, Size, StatisticsOptions, StatisticsRequest
 from tilery.errors import TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
@@ -201,7 +201,7 @@ async def validate(context: RequestContext[None]) -> Response:
 
     def work(reader: Reader) -> Json:
         unread = sidecars.lying(beside, context.app.engine.stores)
-        return validation.validate(reader, path=path, strict=strict, unread=unread)
+        return cog_validation.validate(reader, path=path, strict=strict, unread=unread)
 
     return await results.document(context, "validate", work)
 
