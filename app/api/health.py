@@ -18,7 +18,7 @@ LIVES = b'{"status":"ok"}'
 
 
 async def healthz(context: RequestContext[None]) -> Response:  # noqa: ARG001 - it needs none of it
-    """The process lives."""
+    """Answer 200: the process lives."""
     return Response(LIVES, media_type="application/json")
 
 

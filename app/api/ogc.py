@@ -58,7 +58,7 @@ _FILES = ("/sources", "data", "application/json", "List of What May Be Read")
 
 
 async def landing(context: RequestContext[None]) -> Response:
-    """The way to everything else."""
+    """Return the landing page: links to everything else."""
     settings = context.app.settings
     body: dict[str, Any] = {
         "title": settings.name,

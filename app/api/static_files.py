@@ -36,7 +36,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """What can be asked for."""
+    """The files below ``/static``, by name."""
 
     version: str
     paths: dict[str, Path]

@@ -86,7 +86,7 @@ def sign(
     if is_layer:
         ids.check(subject)
     says = signatures.of_layer(subject) if is_layer else signatures.of_source(subject)
-    value = signatures.made(key, says, expires)
+    value = signatures.sign(key, says, expires)
     if bare:
         click.echo(urlencode({credentials.SIGNATURE: value}))
         return

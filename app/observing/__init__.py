@@ -1,1 +1,1 @@
-"""What an operator sees: logs without secrets."""
+"""What an operator sees: logs without secrets, metrics of all workers, traces."""

@@ -32,7 +32,7 @@ Tell = Callable[[Outcome[T]], None]
 
 
 class Work(Protocol):
-    """Something under way."""
+    """Work under way that can be given up."""
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""

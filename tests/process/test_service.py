@@ -337,7 +337,7 @@ def test_workers_count_the_requests_of_a_caller_together(folder: Path) -> None:
     """Those that come after a worker that died too; and paths come as they were written."""
     url = str(folder / "gradient.tif")
     key = {"id": "k", "secret": "s" * 32}
-    signature = signatures.made(SigningKey(id="k", secret=b"s" * 32), f"source:{url}", 4102444800)
+    signature = signatures.sign(SigningKey(id="k", secret=b"s" * 32), f"source:{url}", 4102444800)
     query = f"url={quote(url)}&access_signature={signature}"
     environ = {
         "TILERY_ACCESS": json.dumps({"keys": [key]}),

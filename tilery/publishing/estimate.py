@@ -27,7 +27,7 @@ _UNSEEN_SECONDS = 2e-7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """About how much."""
+    """Bytes and seconds that publishing takes, about."""
 
     publish_seconds: float
     tiles_seconds: float

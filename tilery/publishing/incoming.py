@@ -74,7 +74,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What came of it."""
+    """What became of the uploads."""
 
     status: Status
     source: str

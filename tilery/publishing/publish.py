@@ -53,7 +53,7 @@ _MEDIA = {".tif": _TIFF, ".ovr": "image/tiff", ".vrt": "application/xml", ".json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What came of it."""
+    """What publishing a raster came to."""
 
     id: str
     """Of the layer."""

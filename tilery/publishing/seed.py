@@ -72,7 +72,7 @@ def tiles(bounds: Bounds, minzoom: int, maxzoom: int, part: SeedPart = WHOLE) ->
 
 @dataclass(slots=True)
 class Seeded:
-    """What came of it."""
+    """What seeding came to."""
 
     written: int = 0
     empty: int = 0

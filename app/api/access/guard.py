@@ -205,7 +205,7 @@ class Guard:
             subject = None
         if subject is None:
             raise Unauthorized("A signed address is for one layer or one source, and this path is neither's.")
-        found = signatures.looked_at(signature, subject, self._rules.keys, self._now())
+        found = signatures.verify(signature, subject, self._rules.keys, self._now())
         if found.state == "wrong":
             raise _Wrong("signature", "The signature of this address is wrong, or is that of another one.")
         if found.state == "expired":

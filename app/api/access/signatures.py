@@ -40,21 +40,21 @@ class Signed:
 
 
 def of_layer(layer_id: str) -> str:
-    """Return what a signature of a layer says."""
+    """Return the text that a signature of a layer is made of."""
     return f"layer:{layer_id}"
 
 
 def of_source(address: str) -> str:
-    """Return what a signature of a source says."""
+    """Return the text that a signature of a source is made of."""
     return f"source:{address}"
 
 
-def made(key: SigningKey, subject: str, expires: int) -> str:
+def sign(key: SigningKey, subject: str, expires: int) -> str:
     """Return the value of the parameter that lets its holder ask for a subject until a moment."""
     return f"{key.id}.{expires}.{_digest(key, subject, str(expires))}"
 
 
-def looked_at(signature: str, subject: str, keys: Iterable[SigningKey], now: float) -> Signed:
+def verify(signature: str, subject: str, keys: Iterable[SigningKey], now: float) -> Signed:
     """Return whether a signature is one of this subject, by one of these keys, and has not expired."""
     match = _SIGNATURE.fullmatch(signature)
     if match is None:

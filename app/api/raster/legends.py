@@ -114,7 +114,7 @@ def _encoded(made: Legend, query: LegendQuery, name: str) -> Encoded:
     if name == "svg":
         text = documents.to_svg(made, theme, width=query.width, opaque=opaque)
         return Encoded(body=text.encode(errors="replace"), media_type=SVG)
-    picture = drawing.drawn(made, theme, width=query.width, scale=query.scale, opaque=opaque)
+    picture = drawing.draw(made, theme, width=query.width, scale=query.scale, opaque=opaque)
     row = formats.get("png")
     return Encoded(body=encoding.encode(picture, row), media_type=row.media_type)
 

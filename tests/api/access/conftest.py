@@ -41,7 +41,7 @@ def access(*keys: SigningKey, **more: Any) -> str:
 
 def signed(subject: str, *, key: SigningKey = KEY, seconds: float = 3600) -> str:
     """A signature of ``layer:…`` or ``source:…`` that is good for so long."""
-    return signatures.made(key, subject, int(time.time() + seconds))
+    return signatures.sign(key, subject, int(time.time() + seconds))
 
 
 def ask(client: TestClient, raw: str, query: str) -> int:

@@ -46,7 +46,7 @@ def test_the_form_is_what_the_documentation_says() -> None:
     """Worked out with Python's own hmac, as somebody would in another language."""
     lines = f"tilery-1\n{KEY.id}\n1800000000\nsource:s3://bucket/ä b.tif".encode()
     digest = base64.urlsafe_b64encode(hmac.new(KEY.secret, lines, hashlib.sha256).digest()).decode().rstrip("=")
-    assert signatures.made(KEY, "source:s3://bucket/ä b.tif", 1800000000) == f"{KEY.id}.1800000000.{digest}"
+    assert signatures.sign(KEY, "source:s3://bucket/ä b.tif", 1800000000) == f"{KEY.id}.1800000000.{digest}"
 
 
 @pytest.mark.parametrize("key", [KEY, OLD], ids=["new", "old"])
@@ -271,8 +271,8 @@ def test_names_in_capitals_where_case_does_not_count(catalog: Path) -> None:
 
 @pytest.mark.parametrize(("late", "state"), [(-1, "good"), (-0.001, "good"), (0, "expired"), (1, "expired")])
 def test_the_second_of_its_end(late: float, state: str) -> None:
-    text = signatures.made(KEY, "layer:dem", 1000)
-    assert signatures.looked_at(text, "layer:dem", [KEY], 1000 + late).state == state
+    text = signatures.sign(KEY, "layer:dem", 1000)
+    assert signatures.verify(text, "layer:dem", [KEY], 1000 + late).state == state
 
 
 def test_the_clock_is_that_of_the_day(catalog: Path) -> None:
@@ -281,7 +281,7 @@ def test_the_clock_is_that_of_the_day(catalog: Path) -> None:
     settings = Settings(_env_file=None, access=access(KEY))
     moment = [1000.0]
     guard = Guard(settings, rules_of(settings), now=lambda: moment[0])
-    scope = {"path": "/dem", "query_string": b"access_signature=" + signatures.made(KEY, "layer:dem", 2000).encode()}
+    scope = {"path": "/dem", "query_string": b"access_signature=" + signatures.sign(KEY, "layer:dem", 2000).encode()}
     caller, _ = asyncio.run(guard.admit(scope, None))
     assert (caller.name, sorted(caller.scopes), caller.expires) == ("key k2", ["read"], 2000)
     moment[0] = 2000.0

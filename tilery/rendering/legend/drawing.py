@@ -37,7 +37,7 @@ def _rest(legend: Legend) -> str:
     return f"and {legend.left_out} more"
 
 
-def drawn(legend: Legend, theme: Theme, *, width: int, scale: int = 1, opaque: bool = True) -> Picture:
+def draw(legend: Legend, theme: Theme, *, width: int, scale: int = 1, opaque: bool = True) -> Picture:
     """Return the picture of a legend.
 
     Args:

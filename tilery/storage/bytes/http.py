@@ -149,7 +149,7 @@ class HttpOrigin:
             self._options.observe(Exchange(host=host, seconds=seconds, size=size, problem=problem))
 
     def _followed(self, lines: str, start: int, length: int, renew: bool) -> tuple[Answer, bytes]:
-        """The answer of the place that the address leads to."""
+        """Ask, follow redirects, remember where they lead, and return the last answer and its body."""
         known = self._servers.redirects.find(self._location, for_long=renew)
         if known is not None:
             answer, body = self._exchange(known, lines, start, length)

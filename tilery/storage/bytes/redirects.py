@@ -63,7 +63,7 @@ class Redirects:
                 self._known.popitem(last=False)
 
     def follow(self, place: HttpLocation, answer: Answer) -> HttpLocation:
-        """Return where an answer leads.
+        """Return where an answer leads, when that may be read.
 
         Raises:
             SourceRefused: that may not be read.

@@ -88,7 +88,7 @@ class S3Store:
         cache_control: str | None = None,
         expected: str = "any",
     ) -> str:
-        """The new ETag. Conditions are the bucket's own (``If-None-Match: *``, ``If-Match``)."""
+        """Write an object; return its ETag. Conditions are the bucket's own (``If-None-Match: *``, ``If-Match``)."""
         import obstore
 
         attributes = {"Content-Type": media_type}
