@@ -19,6 +19,8 @@ from tilery.reading.geometry import Shape
 
 Json = dict[str, Any]
 
+_ECHOED = 256
+"""Characters of a wrong value that are said again; all of a body would be written on the event loop."""
 _DEEPEST = 64
 """Levels of lists and objects in a body, part of which goes into the answer: what writes that knows no end of them."""
 
@@ -150,7 +152,8 @@ def _wrong(place: list[str | int], wrong: Wrong, given: object) -> InvalidParame
     """The problem with a place in the body, in FastAPI's shape."""
     name = ".".join(map(str, ["body", *place]))
     problem = InvalidParameter(f"{name}: {wrong.message}.", parameter="body")
-    item: Json = {"type": wrong.kind, "loc": ["body", *place], "msg": wrong.message, "input": given}
+    short = given if not isinstance(given, dict | list) and len(str(given)) <= _ECHOED else None
+    item: Json = {"type": wrong.kind, "loc": ["body", *place], "msg": wrong.message, "input": short}
     if wrong.context:
         item["ctx"] = wrong.context
     problem.errors = (item,)

@@ -276,11 +276,11 @@ def test_bodies_are_looked_through_in_a_slot(
     threads: list[str] = []
     whole = json.loads
 
-    def noted(*args: Any) -> Any:
+    def noted(*args: Any, **more: Any) -> Any:
         threads.append(threading.current_thread().name)
-        return whole(*args)
+        return whole(*args, **more)
 
-    monkeypatch.setattr("app.api.body.json.loads", noted)
+    monkeypatch.setattr("tilery.limits.foreign_json.json.loads", noted)
     client.post(path, params={"url": f"{folder}/rgb.tif"}, content=b"[" + b"{}," * 20_000 + b"{}]")
     assert [name.partition("_")[0] for name in threads[:1]] == ["render"]
 

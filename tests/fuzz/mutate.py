@@ -131,7 +131,7 @@ def _change(holder: Any, key: Any, chance: random.Random) -> None:
         holder[chance.choice(("", "\ud800", "a" * 300, "type", "__proto__"))] = holder[key]
     elif kind == 3:
         holder[key] = _deep(chance)
-    elif kind == 4 and isinstance(holder[key], int | float):
+    elif kind == 4 and isinstance(holder[key], int | float) and abs(holder[key]) < 1e300:
         holder[key] = holder[key] * chance.choice((-1, 1000, 1e-9, 0.5))
     else:
         holder[key] = copy.deepcopy(chance.choice(_VALUES))

@@ -167,7 +167,11 @@ class Requests:
         method = (
             chance.choice(("OPTIONS", "PUT", "DELETE", "HEAD", "PATCH", "TRACE")) if chance.random() < 0.04 else method
         )
-        address = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: quote(self._value(found[1], chance), safe=""), path)
+        address = re.sub(
+            r"\{(\w+)(?::\w+)?\}",
+            lambda found: quote(self._value(found[1], chance), safe="", errors="surrogatepass"),
+            path,
+        )
         if chance.random() < 0.03:
             address += chance.choice(("/", "//", "%00", "/..", "%ff", ".png", "?", "/%2e%2e/"))
         headers: Headers = []

@@ -320,3 +320,14 @@ def test_values_that_no_histogram_can_be_made_of(tmp_path: Path) -> None:
     found = statuses(path)
     assert found.pop("stac") == 415
     assert set(found.values()) == {200}
+
+
+def test_what_is_wrong_in_a_body_is_not_said_again_however_long_it_is(tmp_path: Path) -> None:
+    """A body of two megabytes whose type was all of it came back in the problem, written on the event loop."""
+    rasters.rgb(tmp_path / "a.tif", size=64, overviews=())
+    with service.client(tmp_path) as client:
+        for given, said in (("Polygon", "Polygon"), ("a" * 500_000, None), ([[1, 2]] * 100_000, None), (3, 3)):
+            answer = client.post(f"/cog/feature.png?url={tmp_path}/a.tif", json={"type": given, "geometry": None})
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["input"] == said
+            assert len(answer.content) < 1000
