@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -52,32 +53,53 @@ def describe(app: FastAPI, operations: Iterable[Operation[Any]]) -> Json:
     """The document, made once."""
     if app.openapi_schema is None:
         paths: dict[str, Json] = {}
+        shared = _Shared()
         for operation in operations:
             if operation.documented:
-                paths.setdefault(operation.paths[0], {})[operation.method.lower()] = _operation(operation)
+                paths.setdefault(operation.paths[0], {})[operation.method.lower()] = _operation(operation, shared)
         app.openapi_schema = {
             "openapi": VERSION,
             "info": {"title": app.title, "description": app.description, "version": app.version},
             "paths": paths,
             "components": {
+                "parameters": shared.found,
                 "schemas": {
                     "ImageType": _image_type(),
                     "Problem": _PROBLEM,
                     "ValidationError": _VALIDATION_ERROR,
                     **geojson.SCHEMAS,
-                }
+                },
             },
         }
     return app.openapi_schema
 
 
-def _operation(operation: Operation[Any]) -> Json:
+class _Shared:
+    """Parameters that operations have in common: written once, or the document would be five times as long."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Json] = {}
+        self._names: dict[str, str] = {}
+        """By what they say."""
+
+    def reference(self, parameter: Json) -> Json:
+        """Return the reference to a parameter, which is listed from then on."""
+        said = json.dumps(parameter, sort_keys=True)
+        name = self._names.get(said)
+        if name is None:
+            same = sum(one["name"] == parameter["name"] for one in self.found.values())
+            name = self._names[said] = f"{parameter['name']}-{same + 1}" if same else parameter["name"]
+            self.found[name] = parameter
+        return {"$ref": f"#/components/parameters/{name}"}
+
+
+def _operation(operation: Operation[Any], shared: _Shared) -> Json:
     document: Json = {
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description or operation.summary,
         "operationId": operation.id,
-        "parameters": [parameter.document() for parameter in _parameters(operation)],
+        "parameters": [shared.reference(parameter.document()) for parameter in _parameters(operation)],
         "responses": {str(status): dict(answer) for status, answer in operation.produces.items()},
     }
     if operation.parameters:

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.support import rasters, service
+from tests.support.openapi import parameters
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
 TOKEN = "an-admin-of-the-tests"
@@ -317,4 +318,4 @@ def test_the_description_of_the_api_has_them(plain: TestClient) -> None:
         template = path.replace("two", "{layer}").replace("styles/a", "styles/{style}")
         operation = document["paths"][template][method.lower()]
         if method in ("PUT", "PATCH", "DELETE"):
-            assert any(one["in"] == "header" and one["name"] == "If-Match" for one in operation["parameters"])
+            assert any(one["in"] == "header" and one["name"] == "If-Match" for one in parameters(document, operation))

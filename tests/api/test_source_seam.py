@@ -197,4 +197,4 @@ def test_its_routes_are_described(client: TestClient) -> None:
     document = client.get("/api").json()
     operation = document["paths"]["/computed/tiles/{tileMatrixSetId}/{z}/{x}/{y}"]["get"]
     assert operation["operationId"].startswith(".computed.")
-    assert "factor" in {parameter["name"] for parameter in operation["parameters"]}
+    assert "factor" in {parameter["name"] for parameter in parameters(document, operation)}

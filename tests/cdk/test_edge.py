@@ -13,6 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "cdk" / "at_the_edge.js"
 def test_no_parameter_of_the_service_is_dropped_at_the_edge() -> None:
     pytest.importorskip("rasterio", reason="needs the service's own environment")
     from app.main import app
+    from tests.support.openapi import parameters
 
     listed = set(re.findall(r"'([^']+)'", SCRIPT.read_text().partition("].forEach")[0]))
     document = app.openapi()
@@ -20,8 +21,8 @@ def test_no_parameter_of_the_service_is_dropped_at_the_edge() -> None:
         parameter["name"]
         for methods in document["paths"].values()
         for operation in methods.values()
-        for parameter in [*operation.get("parameters", []), *methods.get("parameters", [])]
-        if isinstance(operation, dict) and parameter.get("in") == "query"
+        for parameter in parameters(document, operation)
+        if parameter["in"] == "query"
     }
     assert {"url", "bidx", "rescale", "colormap_name"} <= names
     assert names - listed - {name for name in names if name.lower() in listed} == set()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.parity import servers
 from tests.parity.conftest import Pair
+from tests.support.openapi import parameters
 
 pytestmark = [
     pytest.mark.peer,
@@ -25,7 +26,7 @@ def operations(address: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Every operation of rasters and of the shared routes, by method and path."""
     document = httpx.get(f"{address}/api", timeout=30).json()
     return {
-        (method, path): operation
+        (method, path): operation | {"parameters": parameters(document, operation)}
         for path, methods in document["paths"].items()
         if not path.startswith(OTHERS)
         for method, operation in methods.items()
