@@ -4,19 +4,19 @@
 // What the service cannot know otherwise is written down; whatever a visitor wrote there is replaced.
 var PARAMETERS = Object.create(null);
 [
-  'access_signature', 'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'asset_bidx', 'asset_expression',
-  'asset_href',
-  'asset_media_type', 'asset_name', 'asset_roles', 'assets', 'bbox', 'bbox-crs', 'bgcolor', 'bidx', 'bounds-crs',
-  'bounds_crs', 'buffer', 'c', 'categorical', 'center', 'center-crs', 'collection', 'collection_url',
-  'color_formula', 'colormap', 'colormap_name', 'coord-crs', 'coord_crs', 'cover_scale', 'crs', 'datetime',
-  'dst-crs', 'dst_crs', 'exceptions', 'expires', 'expression', 'extensions', 'f', 'format', 'geom-densify-pixels',
-  'geometry_densify', 'geometry_precision', 'height', 'histogram_bins', 'histogram_range', 'i', 'id', 'info_format',
-  'j', 'layer', 'layers', 'limit', 'max_size', 'maxzoom', 'minzoom', 'nodata', 'offset', 'orientation', 'p',
-  'padding', 'pixel_selection', 'post_process', 'query_layers', 'reproject', 'request', 'resampling', 'rescale',
-  'return_mask', 'scale-denominator', 'service', 'signature', 'skip_missing', 'sort', 'srs', 'strict', 'style', 'styles',
-  'subset', 'subset-crs', 'tile_format', 'tile_scale', 'tilecol', 'tilematrix', 'tilematrixset', 'tilerow', 'tilesize',
-  'transparent', 'unscale', 'url', 'use_epsg', 'version', 'width', 'with_eo', 'with_proj', 'with_raster',
-  'with_zooms', 'wkt', 'wmtver', 'x', 'y', 'zooms'
+  'access_signature', 'access_token', 'algorithm', 'algorithm_params', 'asset_as_band', 'asset_bidx',
+  'asset_expression', 'asset_href', 'asset_media_type', 'asset_name', 'asset_roles', 'assets', 'bbox', 'bbox-crs',
+  'bgcolor', 'bidx', 'bounds-crs', 'bounds_crs', 'buffer', 'c', 'categorical', 'center', 'center-crs', 'collection',
+  'collection_url', 'color_formula', 'colormap', 'colormap_name', 'coord-crs', 'coord_crs', 'cover_scale', 'crs',
+  'datetime', 'decode_times', 'dst-crs', 'dst_crs', 'exceptions', 'expires', 'expression', 'extensions', 'f',
+  'folder', 'format', 'geom-densify-pixels', 'geometry_densify', 'geometry_precision', 'group', 'height',
+  'histogram_bins', 'histogram_range', 'i', 'id', 'info_format', 'j', 'labels', 'layer', 'layers', 'limit',
+  'max_size', 'maxzoom', 'minzoom', 'nodata', 'offset', 'orientation', 'p', 'padding', 'pixel_selection',
+  'post_process', 'q', 'query_layers', 'reproject', 'request', 'resampling', 'rescale', 'return_mask', 'scale',
+  'scale-denominator', 'sel', 'service', 'show_times', 'signature', 'skip_missing', 'sort', 'srs', 'strict', 'style',
+  'styles', 'subset', 'subset-crs', 'theme', 'tile_format', 'tile_scale', 'tilecol', 'tilematrix', 'tilematrixset',
+  'tilerow', 'tilesize', 'title', 'transparent', 'unscale', 'url', 'use_epsg', 'variable', 'variables', 'version',
+  'width', 'with_eo', 'with_proj', 'with_raster', 'with_zooms', 'wkt', 'wmtver', 'x', 'y', 'zooms'
 ].forEach(function (name) { PARAMETERS[name] = true; });
 
 var TYPES = /^(\*\/\*|text\/(\*|html)|application\/(\*|json|x-binary)|image\/(\*|jp2|jpeg|png|tiff|webp))$/;

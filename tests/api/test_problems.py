@@ -64,6 +64,10 @@ STATUSES = {
     "broken_document": 500,
     "conflict": 409,
     "store_full": 507,
+    "forbidden": 403,
+    "rate_limited": 429,
+    "precondition_failed": 412,
+    "precondition_required": 428,
 }
 
 

@@ -22,6 +22,7 @@ from app.api.params.parameter import Parameter
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.config.settings import Settings
+from tests.support.openapi import parameters
 from tilery.errors import SourceNotFound, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Grid

@@ -11,6 +11,8 @@ from tilery.limits import nesting
 _PERHAPS_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """Where half a character may stand: JSON can say one by itself, as ``\\ud800``, and UTF-8 cannot."""
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 _MOST_DIGITS = 300
 _PERHAPS_LARGE = re.compile(rf"[0-9]{{{_MOST_DIGITS}}}")
 """Where a whole number may stand that floating point cannot hold: what works with it takes it for one of those."""
@@ -21,7 +23,7 @@ class TooDeep(ValueError):
 
 
 def parse(content: bytes, *, deepest: int) -> Any:
-    """Return what a document says, with a question mark for half a character and infinity for endless numbers.
+    """Return what a document says, with U+FFFD for half a character and infinity for endless numbers.
 
     Args:
         content: the document, in UTF-8, or in UTF-16 or UTF-32 with their marks.
@@ -51,5 +53,5 @@ def has_escapes(text: str) -> bool:
 
 
 def whole(found: Any) -> Any:
-    """Return what was read with a question mark for each half of a character. It is not deep."""
-    return json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+    """Return what was read with U+FFFD for each half of a character. It is not deep."""
+    return json.loads(_HALF.sub("\ufffd", json.dumps(found, ensure_ascii=False)))
