@@ -166,10 +166,10 @@ def test_half_a_character_in_a_document(tmp_path: Path) -> None:
     with service.client(tmp_path, catalog=str(tmp_path / "layers")) as client:
         for path in (
             "renders",
-            "renders/%3F",
+            "renders/%EF%BF%BD",
             "assets",
             "WMTSCapabilities.xml",
-            "info?assets=%3F",
+            "info?assets=%EF%BF%BD",
             "preview.png?assets=rgb",
         ):
             name, _, query = path.partition("?")

@@ -102,7 +102,7 @@ def test_the_layer_is_in_the_catalog(tmp_path: Path) -> None:
     assert document["tiles"] == ["/alps/{z}/{x}/{y}.png"]
     assert sum(document["statistics"]["b1"]["histogram"][0]) == document["statistics"]["b1"]["count"]
     left = [path.name for path in (tmp_path / "catalog").iterdir()]
-    assert left == ["alps"]
+    assert sorted(left) == [".lock", "alps", "layers.gpkg"], "the layer, the list of layers and who may write that"
 
 
 @pytest.mark.parametrize("kind", ["mask", "nodata", "alpha", "none"])
@@ -424,6 +424,7 @@ def test_to_s3_and_from_s3(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             f"sources/alps/{first.revision}/index.tif",
             f"sources/alps/{second.revision}/index.tif",
             "sources/alps/index.json",
+            "sources/layers.gpkg",
         }
         layer = Catalog(open_store(to, store_options(environment.get()))).get("alps")
         assert layer.source == f"s3://{bucket}/sources/alps/{second.revision}/index.tif"
