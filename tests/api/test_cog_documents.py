@@ -296,7 +296,7 @@ def test_properties_that_json_cannot_say_do_not_hurt(client: TestClient, folder:
     answer = client.post("/cog/statistics", params={"url": f"{folder}/rgb.tif"}, content=body)
     assert answer.status_code == 200, answer.text
     properties = answer.json()["properties"]
-    assert (properties["half"], properties["far"], properties["none"]) == ("?", None, None)
+    assert (properties["half"], properties["far"], properties["none"]) == ("\ufffd", None, None)
 
 
 def test_validate(client: TestClient, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
