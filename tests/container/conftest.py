@@ -170,6 +170,13 @@ class Container:
                 time.sleep(0.2)
         raise AssertionError(self.logs())
 
+    def until(self, is_so: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until something is so."""
+        limit = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < limit, self.logs()
+            time.sleep(0.1)
+
     def logs(self) -> str:
         done = subprocess.run(["docker", "logs", self.name], capture_output=True, text=True, check=False)
         return done.stdout + done.stderr

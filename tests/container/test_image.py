@@ -103,7 +103,7 @@ def test_a_killed_worker_is_replaced_and_the_container_stays(run: Callable[..., 
         for future in asked:
             future.result()
     assert len(wrong) <= 4, "only what the killed worker had in its hands"
-    assert "SIGKILL" in container.logs()
+    container.until(lambda: "SIGKILL" in container.logs())
     assert container.get(TILE)[0] == 200
     assert json.loads(docker("inspect", "-f", "{{json .State.Running}}", container.name)) is True
 
