@@ -45,7 +45,7 @@ class IssuerKeys:
     """Keys by their ids. Used from one event loop at a time."""
 
     def __init__(self, issuer: Issuer, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing is fetched yet."""
+        """Hold what an issuer is known by; its keys are fetched when a token needs them."""
         self._issuer = issuer
         self._clock = clock
         parts = urlsplit(issuer.jwks or issuer.issuer)
