@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 import struct
+import weakref
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -77,6 +78,7 @@ class LayerTable:
             BrokenIndex: it is none, or another version's.
         """
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._db.close)  # Python 3.13 complains of one that nobody closes
         self._db.create_function("folded", 1, _folded, deterministic=True)
         try:
             if body is None:
