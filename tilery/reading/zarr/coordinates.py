@@ -155,7 +155,7 @@ def _added(start: int, numbers: Array, unit: int, missing: Array) -> Array:
     else:
         made = start + np.where(missing, 0, numbers).astype(np.int64) * unit
     moments = made.view("M8[ns]")
-    moments[missing] = np.datetime64("NaT")
+    moments[missing] = np.datetime64("NaT", "ns")
     return moments
 
 

@@ -80,10 +80,11 @@ def _typed(selector: Selector, text: str, index: Array) -> Any:
     if kind == "O":
         return text
     value: Any = None
-    with np.errstate(all="ignore"), suppress(ValueError, OverflowError, TypeError):
-        value = index.dtype.type(text)
-        value = value.astype(index.dtype) if kind == "M" else value
-    if value is None or kind == "m" or (kind == "M" and np.isnat(value)):
+    if kind != "m" and text.strip().lower() != "nat":
+        with np.errstate(all="ignore"), suppress(ValueError, OverflowError, TypeError):
+            made = index.dtype.type(text)
+            value = made.astype(index.dtype) if kind == "M" else made  # which newer NumPys refuse where it is too far
+    if value is None or (kind == "M" and np.isnat(value)):
         meant = "a time, as 2020-01-01 or 2020-01-01T12:00" if kind == "M" else "a number"
         raise _wrong(selector, f"has no value {text[:64]!r}: give {meant}")
     return value
