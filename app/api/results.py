@@ -10,7 +10,10 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from app.api import compression, json_documents
-from app.api.operation import RequestContext
+from app.api.context import AppContext
+from app.api.operation import Operation, RequestContext, no_plan
+from app.api.params.parameter import Parameter
+from app.api.params.parse import Values
 from app.observing.request import Timing
 from app.serving import render
 from app.serving.encoded import Encoded
@@ -28,6 +31,41 @@ HOW = "X-Cache"
 def produces(media_type: str = JSON) -> dict[int | str, Any]:
     """Responses of a route with one kind of document, as the OpenAPI document has them."""
     return {200: {"description": "Successful Response", "content": {media_type: {"schema": {}}}}}
+
+
+def document_operation(
+    id_: str,
+    paths: tuple[str, ...],
+    answer: Any,
+    summary: str,
+    *parameters: Parameter,
+    plan: Callable[[AppContext, Values], Any] = no_plan,
+    media_type: str = JSON,
+    documented: bool = True,
+) -> Operation[Any]:
+    """Return a route of a family that answers with one kind of document.
+
+    Args:
+        id_: of the operation, as the OpenAPI document has it.
+        paths: below the family's; the first is the one that is described.
+        answer: answers a request.
+        summary: what it gives.
+        parameters: beside those of the family.
+        plan: see `app.api.operation.Operation`.
+        media_type: of the document.
+        documented: whether the OpenAPI document has it.
+    """
+    return Operation(
+        id=id_,
+        paths=paths,
+        parameters=parameters,
+        plan=plan,
+        answer=answer,
+        summary=summary,
+        description=f"{summary}.",
+        produces=produces(media_type),
+        documented=documented,
+    )
 
 
 async def document(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,10 +9,10 @@ from starlette.responses import Response
 
 from app.api import body, json_documents, results
 from app.api.context import AppContext
-from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
+from app.api.operation import Family, Operation, RequestContext, Resolved, Subject
 from app.api.params import groups, mosaics, table
 from app.api.params.groups import BoundsCrs, Crss, Mosaicking
-from app.api.params.parameter import Parameter, optional
+from app.api.params.parameter import optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.api.raster import legends, metadata, pictures, plans, statistics, tiles, tilesets
@@ -218,30 +217,8 @@ async def validate(context: RequestContext[None]) -> Response:
     return Response(await context.app.service.once(work), headers={"Content-Type": JSON})
 
 
-def _json(
-    id_: str,
-    paths: tuple[str, ...],
-    answer: Any,
-    summary: str,
-    *parameters: Parameter,
-    plan: Callable[[AppContext, Values], Any] = no_plan,
-    media_type: str = JSON,
-    documented: bool = True,
-) -> Operation[Any]:
-    return Operation(
-        id=id_,
-        paths=paths,
-        parameters=parameters,
-        plan=plan,
-        answer=answer,
-        summary=summary,
-        description=f"{summary}.",
-        produces=results.produces(media_type),
-        documented=documented,
-    )
-
-
 _CORNERS = "{minx},{miny},{maxx},{maxy}"
+_json = results.document_operation
 _OWN: tuple[Operation[Any], ...] = (
     _json("getMosaicJSON", ("/", ""), read, "The MosaicJSON document"),
     _json("getInfo", ("/info",), info, "Where the mosaic is, what it is called, and its zooms"),

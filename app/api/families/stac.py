@@ -17,7 +17,7 @@ from app.api.families import stac_renders, stac_spellings
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
 from app.api.params import groups, table
 from app.api.params.groups import Assets, BoundsCrs
-from app.api.params.parameter import Parameter, optional
+from app.api.params.parameter import optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.api.raster import legends, maps, metadata, pictures, plans, statistics, tiles, tilesets
@@ -101,36 +101,22 @@ def _of_each(reader: Reader, work: Callable[[Reader, Part], Json]) -> Json:
     return {part.choice.label: work(Reader(stack.opened(part)), part) for part in stack.parts}
 
 
-def _json(
-    id_: str, path: str, answer: Any, summary: str, *parameters: Parameter, plan: Any = no_plan, media_type: str = JSON
-) -> Operation[Any]:
-    return Operation(
-        id=id_,
-        paths=(path,),
-        parameters=parameters,
-        plan=plan,
-        answer=answer,
-        summary=summary,
-        description=f"{summary}.",
-        produces=results.produces(media_type),
-    )
-
-
+_json = results.document_operation
 _OWN: tuple[Operation[Any], ...] = (
-    _json("getInfo", "/info", info, "What each asset says of itself", table.ASSETS),
+    _json("getInfo", ("/info",), info, "What each asset says of itself", table.ASSETS),
     _json(
         "getInfoGeoJSON",
-        "/info.geojson",
+        ("/info.geojson",),
         info_geojson,
         "What each asset says of itself, as a GeoJSON Feature",
         table.ASSETS,
         table.CRS,
         media_type=results.GEOJSON,
     ),
-    _json("getAssets", "/assets", assets, "Names of the assets that can be rasters"),
+    _json("getAssets", ("/assets",), assets, "Names of the assets that can be rasters"),
     _json(
         "getAssetsStatistics",
-        "/asset_statistics",
+        ("/asset_statistics",),
         asset_statistics,
         "Statistics of each asset, by band",
         table.ASSETS,

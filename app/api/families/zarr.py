@@ -4,7 +4,6 @@ store's groups say of themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,10 +11,9 @@ from starlette.responses import Response
 
 from app.api import results
 from app.api.context import AppContext
-from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, bound, no_plan
+from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, bound
 from app.api.params import groups, table, zarrs
 from app.api.params.groups import BoundsCrs
-from app.api.params.parameter import Parameter
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.api.params.zarrs import Variable
@@ -137,28 +135,7 @@ async def validate(context: RequestContext[None]) -> Response:
     return await results.document(context, "validate", lambda reader: documents.validate(_group(reader), names))
 
 
-def _json(
-    id_: str,
-    paths: tuple[str, ...],
-    answer: Callable[[RequestContext[None]], Any],
-    summary: str,
-    *parameters: Parameter,
-    media_type: str = JSON,
-    documented: bool = True,
-) -> Operation[Any]:
-    return Operation(
-        id=id_,
-        paths=paths,
-        parameters=parameters,
-        plan=no_plan,
-        answer=answer,
-        summary=summary,
-        description=f"{summary}.",
-        produces=results.produces(media_type),
-        documented=documented,
-    )
-
-
+_json = results.document_operation
 _OWN: tuple[Operation[Any], ...] = (
     _json("getInfo", ("/info",), info, "What the variable says of itself", zarrs.SHOW_TIMES),
     _json(
