@@ -14,6 +14,7 @@ from starlette.routing import Route
 from app.api import pages, tilesets
 from app.api.static_files import static_file
 from app.api.tilesets import Extent
+from app.config.settings import Settings
 from tilery.geo import crs as crs_
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Crs
@@ -45,7 +46,9 @@ def viewer_of_raster(
         needs_url: False where ``base`` says which raster it is.
         has_assets: True where what the address names is an item, of whose assets some are shown.
     """
-    return pages.page(request, "viewer.html", data={"base": base, "needs_url": needs_url, "has_assets": has_assets})
+    settings: Settings = request.app.state.context.settings
+    data = {"base": base, "needs_url": needs_url, "has_assets": has_assets, "max_bands": settings.max_bands}
+    return pages.page(request, "viewer.html", data=data)
 
 
 def map_of_raster(

@@ -124,6 +124,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     rasters.write(
         data / "polar.tif", np.full((1, 128, 128), 200, dtype=np.uint8), crs="EPSG:5041", bounds=(0, 0, 4e6, 4e6)
     )
+    columns, rows = np.meshgrid(np.arange(256, dtype=np.float32), np.arange(256, dtype=np.float32))
+    rasters.write(
+        data / "planes.tif",
+        np.stack([times * (100 + 3 * columns + 2 * rows) for times in (1, 2, 3, 2)]),
+        bounds=(0.0, 0.0, 10.0, 10.0),
+        descriptions=("Blue 490 nm", "Green 560 nm", "Near infrared 0.842 µm", "Red 665 nm"),
+    )
     gray = np.full((3, 64, 64), 200, dtype=np.uint8)
     rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
     rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))

@@ -136,6 +136,51 @@ def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
     assert lines[1].split(",")[0] == "b1"
 
 
+def test_a_click_shows_the_values_of_all_bands_by_wavelength(visit: Visit, site: Site) -> None:
+    copy = ".maplibregl-popup .csv button"
+    cells = "[...document.querySelectorAll('.maplibregl-popup td')].map((cell) => Number(cell.textContent))"
+    at = "['cx', 'cy'].map((name) => Number(point.getAttribute(name)))"
+    seen = visit(
+        f"/cog/viewer?url={site.rasters}/planes.tif&bidx=2&rescale=0,3000#map=4/5/5",
+        ("clickAt", 622, 201),
+        ("wait", ".maplibregl-popup .plot circle"),
+        ("evaluate", cells),
+        ("evaluate", f"[...document.querySelectorAll('.plot circle')].map((point) => {at})"),
+        ("download", ".maplibregl-popup .csv a"),
+        ("click", copy),
+        ("wait", f"{copy}:has-text('Copied')"),
+        ("evaluate", "navigator.clipboard.readText()"),
+        ("wait", f"{copy}:has-text('Copy CSV')"),
+        ("evaluate", "document.execCommand = () => false; navigator.clipboard.writeText = () => Promise.reject()"),
+        ("click", copy),
+        ("wait", f"{copy}:has-text('Copying is not allowed')"),
+    )
+    (asked,) = (address for address in seen.requests if "/cog/point/" in address)
+    with urlopen(asked) as answer:
+        expected = json.load(answer)
+    assert seen.results[2] == pytest.approx(expected["values"], rel=1e-5)
+    longitude, latitude = place(622, 201, zoom=4, longitude=5, latitude=5)
+    assert expected["coordinates"] == pytest.approx([longitude, latitude], abs=1e-4)
+    across, down = math.floor(longitude * 25.6), math.floor((10 - latitude) * 25.6)
+    assert expected["values"][0] == 100 + 3 * across + 2 * down
+    # from left to right by wavelength: 490, 560, 665, 842 nm
+    xs, ys = zip(*seen.results[3], strict=True)
+    assert np.diff(xs) / (xs[-1] - xs[0]) * (842 - 490) == pytest.approx([70, 105, 177], rel=0.01)
+    assert np.diff(ys) / (ys[1] - ys[0]) == pytest.approx([1, 0, 1], abs=0.01)
+    lines = seen.results[4].splitlines()
+    assert lines[0] == "longitude,latitude,band,description,wavelength_nm,value"
+    assert [line.split(",")[3:] for line in lines[1:]] == [
+        [f"{name}", f"{length}", f"{value:g}"]
+        for name, length, value in zip(
+            ("Blue 490 nm", "Green 560 nm", "Near infrared 0.842 µm", "Red 665 nm"),
+            (490, 560, 842, 665),
+            expected["values"],
+            strict=True,
+        )
+    ]
+    assert seen.results[7] == seen.results[4]
+
+
 def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:
     kept = quote(f"url={site.rasters}/blue.tif&bidx=1&bidx=2&bidx=3", safe="")
     seen = visit(f"/cog/viewer?url={site.rasters}/red.tif#map=2/0/0&kept={kept}")

@@ -56,7 +56,11 @@ const verbs = {
 
 async function visit({ url, width, height, dark, webgl, steps = [], screenshot }) {
   const report = { errors: [], elsewhere: [], failed: [], requests: [], results: [] };
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: dark ? "dark" : "light",
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
   const page = await context.newPage();
   if (!webgl) await page.addInitScript(() => (HTMLCanvasElement.prototype.getContext = () => null));
   page.on("console", (message) => {

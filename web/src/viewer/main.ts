@@ -9,10 +9,10 @@ import { showLegend } from "../legend";
 import { createMap, hasWebGL, keepInHash, type Made } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
+import { keepInView } from "../map/in-view";
 import { followPosition } from "../map/position";
 import { addRaster, removeRaster, setOpacity } from "../map/raster";
-import { ofPoint, type PointAnswer, valueTable } from "../map/values";
-import { access, address, dataOf, isAccess, json, messageOf, type Params, template } from "../page";
+import { access, address, dataOf, isAccess, messageOf, type Params, template } from "../page";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { chooseAssets, listenToAssets } from "./assets";
 import { algorithmParams, type Choice, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
@@ -27,7 +27,14 @@ import { type Measuring, measuring } from "./measure";
 import { measure, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 
-const { base, needs_url: needsUrl, has_assets: hasAssets } = dataOf<{ base: string; needs_url: boolean; has_assets: boolean }>();
+interface Data {
+  readonly base: string;
+  readonly needs_url: boolean;
+  readonly has_assets: boolean;
+  readonly max_bands: number;
+}
+
+const { base, needs_url: needsUrl, has_assets: hasAssets, max_bands: mostBands } = dataOf<Data>();
 const ID = "raster";
 
 const first = recalled(new URLSearchParams(location.search));
@@ -241,21 +248,24 @@ function shareMap({ map }: Made): void {
   shareView(now, [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()]);
 }
 
-/** The values at a point, in a popup. */
+/** The values of all bands at a point, in a popup. */
 async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void> {
   if (!opened || area?.isDrawing()) return;
   const { lng, lat } = lngLat.wrap();
-  const popup = new lib.Popup().setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
+  const popup = new lib.Popup({ maxWidth: "none", focusAfterOpen: false }).setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
   const where = element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`);
   const content = element("div", { className: "values" }, where);
   try {
-    const path = `${base}/point/${lng.toFixed(6)},${lat.toFixed(6)}`;
-    const answer = await json<PointAnswer>(path, [...sourceParams(choice), ...readingParams(choice)]);
-    content.append(...ofPoint(answer).map(valueTable));
+    const { spectrum } = await import("./spectrum");
+    const { nodata, unscale, mode, expression } = choice;
+    const source: Params = [...sourceParams(choice), ["nodata", nodata], ["unscale", unscale ? "true" : ""]];
+    const asked = { base, longitude: lng, latitude: lat, source, expression: mode === "expression" ? expression : "" };
+    content.append(...(await spectrum({ ...asked, info: opened.info, mostBands })));
   } catch (error) {
     content.append(element("p", {}, messageOf(error)));
   }
   popup.setDOMContent(content);
+  keepInView(map, popup.getElement());
 }
 
 function listenToForm(): void {

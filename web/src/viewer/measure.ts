@@ -1,5 +1,6 @@
 // Statistics of a polygon that is drawn on the map: a table, a histogram, and both as CSV.
 import type { Feature, Polygon } from "geojson";
+import { csvLinks } from "../csv";
 import { by, element, short } from "../dom";
 import { type Drawing, draw, erase } from "../map/draw";
 import type { Made } from "../map/create";
@@ -101,7 +102,7 @@ function histogramOf(statistics: Statistics): HTMLElement {
   return canvas;
 }
 
-/** A link to the numbers, and the histogram of each band below them. */
+/** The numbers, and the histogram of each band below them. */
 function download(statistics: Statistics): HTMLElement {
   const lines = [
     ["band", ...COLUMNS.map(([, key]) => key)],
@@ -112,8 +113,5 @@ function download(statistics: Statistics): HTMLElement {
       counts.map((count, bin) => [band, String(edges[bin]), String(edges[bin + 1]), String(count)]),
     ),
   ];
-  const quoted = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
-  const text = lines.map((cells) => cells.map(quoted).join(",")).join("\n");
-  const href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
-  return element("p", {}, element("a", { href, download: "statistics.csv" }, "CSV"));
+  return csvLinks(lines, "statistics.csv");
 }

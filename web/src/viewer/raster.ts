@@ -10,6 +10,7 @@ export interface Info {
   readonly height: number;
   readonly driver: string;
   readonly band_descriptions: readonly (readonly [string, string])[];
+  readonly band_metadata?: readonly (readonly [string, Readonly<Record<string, string>>])[];
   readonly colorinterp?: readonly string[];
   readonly colormap?: unknown;
   readonly nodata_type: string;
@@ -95,6 +96,7 @@ function infoOf({ properties }: Feature, assets: readonly string[]): Info {
     band_descriptions: parts.flatMap((part, index) =>
       part.band_descriptions.map(([name, text]) => [`${assets[index]} ${name}`, text] as const),
     ),
+    band_metadata: parts.flatMap((part) => part.band_metadata ?? []),
     colorinterp: parts.length > 1 ? [] : (first.colorinterp ?? []),
   };
 }
