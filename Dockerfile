@@ -20,6 +20,18 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web
 RUN node web/tools/main.mjs
 
+# The kernels, compiled: the compiler stays behind
+FROM base AS kernels
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+WORKDIR /build
+COPY requirements/build.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r build.txt
+COPY setup.py pyproject.toml README.md LICENSE ./
+COPY requirements/service.in requirements/
+COPY tilery tilery
+RUN python setup.py --quiet build_ext --inplace && python -c "from importlib import import_module; import_module('tilery.kernels._compiled')"
+
 # Python packages, exactly those of the lock file, without what a running service never opens
 FROM base AS packages
 # what not everybody needs: --build-arg EXTRAS="oidc telemetry"
@@ -48,9 +60,10 @@ COPY --from=packages /srv/venv /srv/venv
 COPY docker/healthcheck.py docker/
 COPY tilery tilery
 COPY app app
+COPY --from=kernels /build/tilery/kernels/_compiled.abi3.so tilery/kernels/
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 # an image whose libraries were trimmed too far is not made
-RUN /srv/venv/bin/python -m compileall -q app tilery && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, numcodecs.blosc, cftime, google_crc32c, color_operations, pyproj, tilery.reading.reader; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
+RUN /srv/venv/bin/python -m compileall -q app tilery && PYTHONPATH=. /srv/venv/bin/python -c "import app.main, rasterio, rio_tiler.io, morecantile, rio_stac, obstore, isal, numcodecs.blosc, cftime, google_crc32c, color_operations, pyproj, tilery.reading.reader, tilery.kernels; assert tilery.kernels.COMPILED; from imagecodecs import deflate_encode, zlib_decode, zstd_decode, lzma_decode, lzw_decode, packbits_decode, delta_decode, floatpred_decode, jpeg8_encode, webp_encode, lerc_decode"
 ENV PATH=/srv/venv/bin:$PATH \
     PYTHONPATH=/srv/tilery \
     PYTHONUNBUFFERED=1 \

@@ -36,6 +36,9 @@ test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .v
 	$(if $(TESTS),,.venv-chart/bin/python -m pytest --confcutdir=tests/chart tests/chart)
 	$(if $(TESTS),,.venv-notebooks/bin/python -m pytest --confcutdir=tests/notebooks tests/notebooks)
 
+test-kernels: $(VENV)/.develop ## the compiled kernels against those in NumPy
+	$(RUN) -m pytest tests/kernels $(TESTS)
+
 coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
 	$(RUN) -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
@@ -79,13 +82,14 @@ lock: ## work the locks out again, from requirements/*.in and package.json
 
 clean: ## remove all that make has made
 	rm -rf $(VENV) .venv-cdk .venv-emulator .venv-supply-chain .venv-chart .venv-notebooks .venv-docs .peer .demo .bench node_modules docker/serverless/node_modules .serverless .cache $(dir $(PAGES)) build dist *.egg-info cdk.out .hypothesis .fuzz
+	rm -f tilery/kernels/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test coverage lint bench bench-coldstart soak fuzz fuzz-header screenshots alerts parity settings lock clean
+.PHONY: help serve test test-kernels coverage lint bench bench-coldstart soak fuzz fuzz-header screenshots alerts parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)
@@ -101,7 +105,8 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.service: requirements.txt requirements/zarr.txt requirements/build.txt pyproject.toml | $(VENV)/.python
+# Installing compiles the kernels where there is a C compiler; where not, NumPy does their work.
+$(VENV)/.service: requirements.txt requirements/zarr.txt requirements/build.txt pyproject.toml setup.py $(wildcard tilery/kernels/src/*) | $(VENV)/.python
 	$(PIP) install --require-hashes -r requirements.txt -r requirements/zarr.txt -r requirements/build.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

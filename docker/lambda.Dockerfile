@@ -25,6 +25,18 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY web web
 RUN node web/tools/main.mjs
 
+# The kernels, compiled: the compiler stays behind
+FROM base AS kernels
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+WORKDIR /build
+COPY requirements/build.txt ./
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r build.txt
+COPY setup.py pyproject.toml README.md LICENSE ./
+COPY requirements/service.in requirements/
+COPY tilery tilery
+RUN python setup.py --quiet build_ext --inplace && python -c "from importlib import import_module; import_module('tilery.kernels._compiled')"
+
 # Packages of the image
 FROM base AS packages
 WORKDIR /build
@@ -50,9 +62,10 @@ COPY --from=packages /srv/venv /srv/venv
 COPY docker/lambda_entrypoint.sh ./
 COPY tilery tilery
 COPY app app
+COPY --from=kernels /build/tilery/kernels/_compiled.abi3.so tilery/kernels/
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 # an image whose libraries were trimmed too far is not made: every format is written, every route is loaded
-RUN /srv/venv/bin/python -m compileall -q app tilery && AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1024 PYTHONPATH=. /srv/venv/bin/python -c "import awslambdaric.bootstrap, rio_tiler.io, rio_stac, pyproj, obstore; from app.aws_lambda import handler, snapshot; assert set(snapshot.load(handler._application)) == {200}"
+RUN /srv/venv/bin/python -m compileall -q app tilery && AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1024 PYTHONPATH=. /srv/venv/bin/python -c "import awslambdaric.bootstrap, rio_tiler.io, rio_stac, pyproj, obstore, tilery.kernels; assert tilery.kernels.COMPILED; from app.aws_lambda import handler, snapshot; assert set(snapshot.load(handler._application)) == {200}"
 ENV PATH=/srv/venv/bin:$PATH \
     PYTHONPATH=/srv/tilery \
     PYTHONUNBUFFERED=1 \
@@ -70,6 +83,7 @@ COPY docker/lambda_zip.py docker/trim.py docker/
 COPY requirements/lambda.txt requirements/
 COPY tilery tilery
 COPY app app
+COPY --from=kernels /build/tilery/kernels/_compiled.abi3.so tilery/kernels/
 COPY --from=pages /build/app/api/static/vendor app/api/static/vendor
 ARG LAMBDA_PYTHON
 RUN case "$(uname -m)" in aarch64) architecture=arm64 ;; *) architecture=x86_64 ;; esac \

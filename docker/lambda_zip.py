@@ -2,7 +2,8 @@
 
     python docker/lambda_zip.py --architecture arm64 --python 3.13 --to build/package.zip
 
-Runs on any machine: packages come as manylinux wheels of exactly the lock's hashes, nothing is built. With a Python of
+Runs on any machine: packages come as manylinux wheels of exactly the lock's hashes, nothing is built; our own compiled
+kernels (``tilery/kernels``) go in where they are here for that processor, else NumPy does their work. With a Python of
 the function's version at hand (this one, or ``python3.13`` on the path) modules are compiled, which spares each cold
 start the work; without one the zip has sources, and says so. The same inputs give the same bytes: names are sorted,
 times are fixed, no path of this machine is inside.
@@ -20,6 +21,7 @@ import hashlib
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -74,7 +76,7 @@ def main() -> None:
         add_expat(task, arguments.architecture)
         interpreter = None if arguments.sources else python_of(arguments.python)
         trim(task)
-        add_application(task)
+        add_application(task, arguments.architecture)
         if interpreter:
             compile_modules(task, interpreter)
         size = sum(path.stat().st_size for path in task.rglob("*") if path.is_file())
@@ -189,10 +191,21 @@ def trim(task: Path) -> None:
     subprocess.run(command, check=True)  # noqa: S603 - our own script
 
 
-def add_application(task: Path) -> None:
-    """Put the application in, with the scripts of its pages."""
+def add_application(task: Path, architecture: str) -> None:
+    """Put the application in, the scripts of its pages, and the compiled kernels if they are for the processor."""
+    unwanted = shutil.ignore_patterns("__pycache__", ".made", "src")
     for package in ("app", "tilery"):
-        shutil.copytree(ROOT / package, task / package, ignore=shutil.ignore_patterns("__pycache__", ".made"))
+        shutil.copytree(ROOT / package, task / package, ignore=unwanted)
+    for path in (task / "tilery" / "kernels").glob("*.so"):
+        if machine_of(path) != architecture:
+            path.unlink()
+            sys.stderr.write(f"No kernels are compiled here for {architecture}: the zip does their work in NumPy.\n")
+
+
+def machine_of(path: Path) -> str | None:
+    """The processor that an ELF file is for, by the name that Lambda has for it."""
+    head = path.read_bytes()[:20]
+    return {62: "x86_64", 183: "arm64"}.get(struct.unpack_from("<H", head, 18)[0]) if head[:4] == b"\x7fELF" else None
 
 
 def python_of(version: str) -> str | None:

@@ -25,9 +25,12 @@ from tests.support import rasters
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-TOP = ("pyproject.toml", "README.md", "LICENSE", "requirements", "app", "tilery", "tests", "cdk", "bench", "docker")
+FOLDERS = ("requirements", "app", "tilery", "tests", "cdk", "bench", "docker")
+TOP = ("pyproject.toml", "setup.py", "README.md", "LICENSE", *FOLDERS)
 """What there is in the folder where the wheel is made."""
 PACKAGES = ("app", "tilery")
+KERNELS = "tilery/kernels/_compiled.abi3.so"
+"""What is compiled, for all versions of Python from 3.11 on."""
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +39,10 @@ pytestmark = pytest.mark.slow
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel made of a copy: setuptools would put what an earlier one left in ``build/`` into it."""
     source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
     for name in TOP:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(ROOT / name, source / name, ignore=unwanted)
         else:
             shutil.copy(ROOT / name, source / name)
     command = ["wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made)]
@@ -55,9 +59,9 @@ def test_it_has_all_of_both_packages_and_nothing_else(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+        if path.is_file() and not {"__pycache__", "src"} & set(path.parts) and not path.name.startswith(".")
     }
-    assert names - metadata == wanted
+    assert names - metadata == wanted | {KERNELS}
     assert {
         "app/process/gunicorn_conf.py",
         "app/api/templates/map.html",
@@ -67,6 +71,10 @@ def test_it_has_all_of_both_packages_and_nothing_else(wheel: Path) -> None:
         "app/py.typed",
         "tilery/py.typed",
     } <= names
+
+
+def test_it_is_for_one_processor_and_for_each_python_from_3_11_on(wheel: Path) -> None:
+    assert re.fullmatch(r"tilery-[\d.]+-cp311-abi3-linux_\w+\.whl", wheel.name)
 
 
 def test_it_asks_for_what_the_service_needs(wheel: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tilery import kernels
 from tilery.geo.raster import Array
 from tilery.publishing import rasters, validity
 from tilery.reading.profile import Profile
@@ -29,10 +30,11 @@ def lowest_and_number(dtype: str) -> tuple[int, int]:
     return int(limits.min), int(limits.max) - int(limits.min) + 1
 
 
-def counts_of(values: Array, low: int, number: int) -> NDArray[np.int64]:
-    """How often each value occurs, from the lowest on."""
-    shifted = values if low == 0 else values.astype("int32") - low
-    return np.bincount(shifted.ravel(), minlength=number)
+def counts_of(values: Array, number: int) -> NDArray[np.int64]:
+    """How often each of so many values occurs, from the lowest of the type on."""
+    found = np.zeros(number, "int64")
+    kernels.count_values(np.atleast_2d(values), found)
+    return found
 
 
 @dataclass(slots=True)
@@ -40,7 +42,6 @@ class ValueCounts:
     """Counts of a raster that is being made."""
 
     profile: Profile
-    low: int
     counts: NDArray[np.int64]
     """Shape (bands, values)."""
 
@@ -58,8 +59,8 @@ class ValueCounts:
         bands = len(profile.data_bands)
         if not is_countable(profile.dtypes[0]):
             return None
-        low, number = lowest_and_number(profile.dtypes[0])
-        return cls(profile, low, np.zeros((bands, number), "int64")) if bands * number <= _MOST else None
+        _, number = lowest_and_number(profile.dtypes[0])
+        return cls(profile, np.zeros((bands, number), "int64")) if bands * number <= _MOST else None
 
     def counted(self, data: Array, mask: Array | None) -> NDArray[np.int64]:
         """Counts of a window, for any thread to make.
@@ -73,12 +74,11 @@ class ValueCounts:
             alpha = data[self.profile.alpha_band - 1]
             data = data[[band - 1 for band in self.profile.data_bands]]
         weight = validity.of(data, alpha, self.profile, mask).weight()
-        number = self.counts.shape[1]
-        found = []
+        found = np.zeros_like(self.counts)
         for index, band in enumerate(data):
             keep = None if weight is None else weight[index if len(weight) > 1 else 0] != 0
-            found.append(counts_of(band if keep is None or keep.all() else band[keep], self.low, number))
-        return np.stack(found)
+            kernels.count_values(band, found[index], keep)
+        return found
 
     def add(self, counts: NDArray[np.int64]) -> None:
         """Count a window in."""

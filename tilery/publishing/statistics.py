@@ -116,11 +116,11 @@ def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> 
 
 
 def _count_values(path: Path, profile: Profile, advance: Advance) -> list[_Counts]:
-    low, length = lowest_and_number(profile.dtypes[0])
+    _, length = lowest_and_number(profile.dtypes[0])
     counts = np.zeros((len(profile.data_bands), length), "int64")
 
     def work(_number: int, values: Array) -> Array:
-        return counts_of(values, low, length)
+        return counts_of(values, length)
 
     for made in _valid_values(path, profile, work, advance):
         for number, found in enumerate(made):
