@@ -18,6 +18,8 @@ import mmap
 import threading
 from typing import Any
 
+from tilery.claims import Claims
+
 BLOCK_PAGE = 16 << 10
 """Bytes that extents of decoded blocks are multiples of: a quarter of a small block."""
 TILE_PAGE = 4 << 10
@@ -323,6 +325,8 @@ class Shared:
         """
         self.blocks = Arena(blocks, page=BLOCK_PAGE, start=BLOCKS_START, workers=workers)
         self.tiles = Arena(tiles, page=TILE_PAGE, start=TILES_START, workers=workers)
+        self.claims = Claims()
+        """On tiles, taken under the lock of theirs."""
         self._free = set(range(workers))
 
     def enlist(self) -> int | None:
@@ -333,11 +337,12 @@ class Shared:
         """Give the number of a worker that has ended to another. For the process that forks them."""
         self.blocks.wipe(number)
         self.tiles.wipe(number)
+        self.claims.wipe(number)
         self._free.add(number)
 
     def join(self, number: int) -> None:
         """Be the worker of this number."""
-        self.blocks.row = self.tiles.row = number
+        self.blocks.row = self.tiles.row = self.claims.row = number
 
 
 shared: Shared | None = None

@@ -25,9 +25,11 @@ from app.serving.served import Served
 from app.serving.single_flight import Flights
 from app.serving.tile_cache import TileCache
 from app.serving.tile_store import StoredTile, TileStore
+from app.serving.worker_flight import WorkerFlight
 from tilery import arena
 from tilery.arena import Arena
 from tilery.engine import Engine
+from tilery.limits import deadline
 from tilery.limits.compute_slots import ComputeSlots
 from tilery.limits.memory import Memory
 from tilery.reading.reader import Reader
@@ -61,6 +63,8 @@ class _Made:
     encoded: Encoded
     etag: str
     stopwatch: Stopwatch
+    is_elsewhere: bool = False
+    """Another worker made it."""
 
 
 class Service:
@@ -87,7 +91,7 @@ class Service:
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
         self.errands = Admission(_ERRANDS, _WAITING_ERRANDS, patience=HANGING * settings.deadline, name="errand")
         """For what is no picture and may wait for a store: listings, changes of the catalog."""
-        self.cache = TileCache(_tiles(settings))
+        self.cache = TileCache(_tiles(settings), arena.shared.claims if arena.shared is not None else None)
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
@@ -223,13 +227,13 @@ class Service:
         if check is not None and reader is not None:
             check(reader)
         made, joined = await wanted(
-            self._flights.join(tag, lambda tell: self._make(source, request, work, identify, tell)), gone
+            self._flights.join(tag, lambda tell: self._make(source, request, work, identify, tag, tell)), gone
         )
         if joined:
             request_.note(made.stopwatch)
         if any_known:  # only now is it sure that there is an answer
             return Served(encoded=None, etag=made.etag, how="known")
-        how: Literal["wait", "miss"] = "wait" if joined else "miss"
+        how: Literal["wait", "miss"] = "wait" if joined or made.is_elsewhere else "miss"
         return Served(encoded=made.encoded, etag=made.etag, how=how, timing=made.stopwatch.timing())
 
     async def identity(self, source: Source, gone: Callable[[], Awaitable[None]] | None = None) -> str:
@@ -350,9 +354,17 @@ class Service:
         request: str,
         work: Callable[[Reader], Encoded],
         identify: Callable[[Reader], str],
+        tag: str,
         tell: Tell[_Made],
     ) -> Job[_Made]:
         stopwatch = request_.measured()
+        turn: WorkerFlight[_Made] | None = None
+        if self.cache.claims is not None:
+
+            def found(encoded: Encoded) -> _Made:
+                return _Made(encoded=encoded, etag=tag, stopwatch=stopwatch, is_elsewhere=True)
+
+            turn = WorkerFlight(self.cache, self.cache.claims, tag, deadline.remaining(), found)
 
         def do() -> _Made:
             with self._slots.taken(), self.memory.work(), stopwatch:
@@ -360,7 +372,7 @@ class Service:
             return _Made(encoded=encoded, etag=self._tag(identity, request), stopwatch=stopwatch)
 
         # What is made is kept even when its caller has gone by then: he may come back, as maps do.
-        return self._for(source).start(do, tell, lambda made: self.cache.put(made.etag, made.encoded))
+        return self._for(source).start(do, tell, lambda made: self.cache.put(made.etag, made.encoded), turn)
 
     def _tag(self, identity: str, request: str) -> str:
         return etag.make(identity, f"{self._version}\0{request}")

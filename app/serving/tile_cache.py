@@ -7,6 +7,7 @@ import struct
 
 from app.serving.encoded import Encoded
 from tilery.arena import Arena, Key
+from tilery.claims import Claim, Claims
 
 _LENGTH = struct.Struct("<I")
 
@@ -19,9 +20,10 @@ class TileCache:
     `marshal` writes it: those who share the memory are forks of one process, and JSON takes ten times as long to read.
     """
 
-    def __init__(self, arena: Arena) -> None:
-        """Hold what fits into an arena, which other processes may share."""
+    def __init__(self, arena: Arena, claims: Claims | None = None) -> None:
+        """Hold what fits into an arena, which other processes may share; then ``claims`` tell what they are at."""
         self._arena = arena
+        self.claims = claims
 
     @property
     def size(self) -> int:
@@ -35,13 +37,30 @@ class TileCache:
 
     def get(self, tag: str) -> Encoded | None:
         """The answer of that tag, if it is here."""
+        found = self._find(tag, None, 0)
+        return found if isinstance(found, Encoded) else None
+
+    def get_or_claim(self, tag: str, ends: float) -> Encoded | Claim | None:
+        """The answer of that tag; else the claim of who makes it, which is the caller's where nobody was at it.
+
+        Args:
+            tag: of the answer.
+            ends: moment of `time.monotonic` until which the caller has time to make it.
+
+        Returns:
+            None: it is not here, and there is no claim to be had. What is too large to be kept is not shared either.
+        """
+        return self._find(tag, self.claims, ends)
+
+    def _find(self, tag: str, claims: Claims | None, ends: float) -> Encoded | Claim | None:
         arena = self._arena
         if not arena.lock():
             return None
         try:
-            page = arena.find(_key(tag))
+            key = _key(tag)
+            page = arena.find(key)
             if page is None or not arena.is_ready(page):
-                return None
+                return claims.take(key, ends) if claims is not None else None
             arena.use(page)
             size = arena.pin(page)
         finally:
