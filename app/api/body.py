@@ -38,6 +38,10 @@ FEATURES: Mapping[str, Any] = {
         }
     },
 }
+LINES: Mapping[str, Any] = {
+    **FEATURES,
+    "description": "GeoJSON Feature of a LineString, or FeatureCollection of such.",
+}
 
 
 async def read(request: Request, settings: Settings) -> bytes:

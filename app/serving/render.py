@@ -16,6 +16,7 @@ from app.serving.encoded import Encoded
 from app.serving.requests import (
     FeatureRequest,
     ImageOptions,
+    LineProfileRequest,
     PartRequest,
     PointRequest,
     PreviewRequest,
@@ -27,6 +28,7 @@ from tilery.errors import UpstreamError
 from tilery.geo.raster import Crs, Grid, Raster
 from tilery.limits import answer_size, memory
 from tilery.reading import coverage
+from tilery.reading import line_profile as line_profile_
 from tilery.reading.options import ReadOptions
 from tilery.reading.reader import Reader, Touched
 from tilery.reading.source import Source
@@ -170,25 +172,45 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
 
 def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
     """The values at a position, None where there are none."""
-    raster = pipeline.real(
-        pipeline.calculated(
-            reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.image.read),
-            request.image.render,
-        )
-    )
-    valid = np.ones(raster.count, bool) if raster.mask is None else np.broadcast_to(raster.mask[:, 0, 0], raster.count)
-    if raster.alpha is not None:
-        valid = valid & bool(raster.alpha[0, 0])
-    values = [
-        value if kept and value == value else None  # noqa: PLR0124 - NaN is the value that is not itself
-        for value, kept in zip(raster.data[:, 0, 0].tolist(), valid.tolist(), strict=True)
-    ]
+    raster = reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.image.read)
+    raster = pipeline.real(pipeline.calculated(raster, request.image.render))
     return {
         "coordinates": [request.lon, request.lat],
-        "values": values,
+        "values": [value for (value,) in _row(raster)],
         "band_names": list(raster.band_names),
         "band_descriptions": list(raster.band_descriptions),
     }
+
+
+def line_profile(reader: Reader, request: LineProfileRequest) -> dict[str, Any]:
+    """The values along a line by band, None where there are none, and where they are."""
+    found = line_profile_.along(
+        reader, request.line, coord_crs=request.coord_crs, samples=request.samples, options=request.image.read
+    )
+    raster = pipeline.real(pipeline.calculated(found.raster, request.image.render))
+    return {
+        "length": float(found.distances[-1]),
+        "unit": "m" if found.in_metres else None,
+        "distances": found.distances.tolist(),
+        "coordinates": found.positions.tolist(),
+        "values": _row(raster),
+        "band_names": list(raster.band_names),
+        "band_descriptions": list(raster.band_descriptions),
+    }
+
+
+def _row(raster: Raster) -> list[list[float | int | None]]:
+    """The values of the first row of each band, None where there are none."""
+    valid = np.ones(raster.data.shape, bool) if raster.mask is None else np.broadcast_to(raster.mask, raster.data.shape)
+    if raster.alpha is not None:
+        valid = valid & (raster.alpha != 0)
+    return [
+        [
+            value if kept and value == value else None  # noqa: PLR0124 - NaN is the value that is not itself
+            for value, kept in zip(values.tolist(), known.tolist(), strict=True)
+        ]
+        for values, known in zip(raster.data[:, 0], valid[:, 0], strict=True)
+    ]
 
 
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:

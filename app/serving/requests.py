@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tilery.geo.crs import WGS84
 from tilery.geo.raster import Bounds, Crs
 from tilery.geo.tms import TileMatrixSet
-from tilery.reading.geometry import Shape
+from tilery.reading.geometry import Positions, Shape
 from tilery.reading.options import ReadOptions
 from tilery.rendering.options import RenderOptions
 
@@ -86,6 +86,16 @@ class PointRequest:
     lon: float
     lat: float
     coord_crs: Crs
+    image: ImageOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LineProfileRequest:
+    """The values along a line."""
+
+    line: Positions
+    coord_crs: Crs
+    samples: int
     image: ImageOptions
 
 

@@ -78,6 +78,12 @@ def test_every_verb_of_a_layer(client: TestClient, layer: str) -> None:
     ):
         answer = client.get(f"/layers/{layer}{path}")
         assert answer.status_code == 200, (path, answer.text)
+    line = {"type": "LineString", "coordinates": [[8.1, 46.5], [8.9, 46.5]]}
+    answer = client.post(
+        f"/layers/{layer}/profile?samples=3", json={"type": "Feature", "properties": {}, "geometry": line}
+    )
+    expected = {"mosaic": [20, 20], "item": [10, 10, 20, 20], "plain": [10, 10]}[layer]
+    assert answer.json()["properties"]["profile"]["values"] == [[value] * 3 for value in expected]
     document = client.get(f"/{layer}").json()
     assert document["bounds"] == [8, 46, 9, 47]
     assert document["minzoom"] <= document["maxzoom"]

@@ -63,6 +63,16 @@ def get(client: TestClient, folder: Path) -> Any:
     return asked
 
 
+def test_values_along_a_line(client: TestClient, folder: Path, get: Any) -> None:
+    query = {"url": f"{folder}/w.zarr", "variable": "v", "sel": T, "samples": "4"}
+    line = {"type": "LineString", "coordinates": [[10.1, 10.1], [14.3, 12.3]]}
+    answer = client.post("/zarr/profile", params=query, json={"type": "Feature", "properties": {}, "geometry": line})
+    found = answer.json()["properties"]["profile"]
+    at = [get(f"/point/{x},{y}", variable="v", sel=T).json()["values"] for x, y in found["coordinates"]]
+    assert [list(band) for band in zip(*at, strict=True)] == found["values"]
+    assert len(set(found["values"][0])) > 1
+
+
 def test_info(get: Any) -> None:
     found = get("/info", variable="v", show_times=True).json()
     names = [f"2020-01-0{day}T00:00:00.000000000" for day in (1, 2, 3, 4)]

@@ -103,7 +103,8 @@ POOLS: dict[str, Sequence[str]] = {
     "transparent": ("TRUE", "x"),
     "info_format": ("application/json", "text/html", "x"), "exceptions": ("XML", "INIMAGE", "BLANK", "x"),
     "feature_count": NUMBERS,
-    "cover_scale": ("1", "10", "100000", "0"), "with_raster": ("true", "x"), "asset_name": TEXTS, "collection": TEXTS,
+    "cover_scale": ("1", "10", "100000", "0"), "samples": ("2", "9", "4096", "1"),
+    "with_raster": ("true", "x"), "asset_name": TEXTS, "collection": TEXTS,
     "geographic_crs": CRSS,
     "colormaps": ("viridis",), "orientation": ("vertical", "horizontal", "x"),
 }  # fmt: skip
@@ -114,7 +115,7 @@ PIXELS = ("bidx", "expression", "rescale", "colormap_name", "colormap", "color_f
           "width", "height",
           "format", "f", "dst_crs", "coord_crs", "crs", "bbox", "bbox-crs", "subset", "assets", "pixel_selection",
           "style", "p",
-          "histogram_bins", "histogram_range", "categorical", "c", "cover_scale", "limit", "offset", "zooms",
+          "histogram_bins", "histogram_range", "categorical", "c", "cover_scale", "samples", "limit", "offset", "zooms",
           "tile_scale",
           "asset_as_band", "minzoom", "maxzoom", "subset-crs", "coord-crs", "tile_format", "skip_missing")  # fmt: skip
 OGC = ("service", "version", "request", "layers", "styles", "srs", "crs", "bbox", "width", "height", "format",

@@ -15,7 +15,7 @@ from app.api.params.groups import BoundsCrs, Crss, Mosaicking
 from app.api.params.parameter import optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import legends, metadata, pictures, plans, statistics, tiles, tilesets
+from app.api.raster import legends, line_profiles, metadata, pictures, plans, statistics, tiles, tilesets
 from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
@@ -302,6 +302,7 @@ FAMILY = Family(
         *_OWN,
         *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
         *(verb for verb in statistics.OPERATIONS if verb.method == "POST"),
+        *line_profiles.OPERATIONS,
         *tilesets.OPERATIONS,
         *tiles.OPERATIONS,
         tiles.ANY_TILE,

@@ -20,7 +20,7 @@ from app.api.params.groups import Assets, BoundsCrs
 from app.api.params.parameter import optional
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
-from app.api.raster import legends, maps, metadata, pictures, plans, statistics, tiles, tilesets
+from app.api.raster import legends, line_profiles, maps, metadata, pictures, plans, statistics, tiles, tilesets
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
 from tilery.reading.reader import Reader
@@ -171,6 +171,7 @@ FAMILY = Family(
         *stac_renders.OPERATIONS,
         *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
         *statistics.OPERATIONS,
+        *line_profiles.OPERATIONS,
         *(_without_assets(verb) if verb.id in _OF_RENDERS else verb for verb in tilesets.OPERATIONS),
         *tiles.OPERATIONS,
         tiles.ANY_TILE,

@@ -17,7 +17,7 @@ from app.api.params.groups import BoundsCrs
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.api.params.zarrs import Variable
-from app.api.raster import maps, metadata, pictures, statistics, tiles, tilesets
+from app.api.raster import line_profiles, maps, metadata, pictures, statistics, tiles, tilesets
 from app.serving.encoded import Encoded
 from tilery.reading.reader import Reader
 from tilery.reading.source import Source
@@ -177,6 +177,7 @@ FAMILY = Family(
         *_OWN,
         *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
         *statistics.OPERATIONS,
+        *line_profiles.OPERATIONS,
         *tilesets.OPERATIONS,
         *tiles.OPERATIONS,
         tiles.ANY_TILE,

@@ -6,12 +6,13 @@ from typing import Any
 
 from app.api.context import AppContext
 from app.api.operation import Family, FastRoute, Operation, bound, fast_route
-from app.api.raster import legends, maps, metadata, pictures, stac, statistics, tiles, tilesets
+from app.api.raster import legends, line_profiles, maps, metadata, pictures, stac, statistics, tiles, tilesets
 from app.api.wms import service as wms
 
 VERBS: tuple[Operation[Any], ...] = (
     *metadata.OPERATIONS,
     *statistics.OPERATIONS,
+    *line_profiles.OPERATIONS,
     *tilesets.OPERATIONS,
     *tiles.OPERATIONS,
     tiles.ANY_TILE,
