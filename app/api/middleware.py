@@ -109,7 +109,8 @@ class RequestMiddleware:
         token = request.begin(visit.record)
         try:
             await self._enter(visit, receive)
-        except CallerGone:
+        except CallerGone as error:
+            problems.let_go(error)
             visit.status = GONE
         except TileryError as error:
             if visit.begun:

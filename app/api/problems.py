@@ -36,7 +36,8 @@ def document(error: TileryError, request_id: str) -> dict[str, Any]:
 
 
 def of_error(error: TileryError, request_id: str) -> Response:
-    """The answer to a request that failed; what only the operator may know goes to the log."""
+    """Return the answer to a request that failed; what only the operator may know goes to the log."""
+    let_go(error)
     note(error.code, error.parameter if error.limit is not None else None)
     if error.status >= 500 or error.private:
         level = logging.ERROR if error.status == 500 else logging.WARNING
@@ -45,6 +46,18 @@ def of_error(error: TileryError, request_id: str) -> Response:
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return answer(error.status, document(error, request_id), headers)
+
+
+def let_go(error: BaseException) -> None:
+    """Let go of the calls that a failure went through, and with them of bodies, blocks and pictures under way.
+
+    They hold the failure as it holds them, so that without this they all stay until the interpreter next looks for
+    garbage in circles.
+    """
+    following: BaseException | None = error
+    while following is not None:
+        following.__traceback__ = None
+        following = following.__cause__ or following.__context__
 
 
 def of_surprise(error: Exception, request_id: str) -> Response:

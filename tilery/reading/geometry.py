@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,14 +124,6 @@ class _Parser:
         self.points: list[Positions] = []
         self._most = most
         self._left = most
-        self._of: dict[str, Callable[[Any], None]] = {
-            "Point": lambda found: self.points.append(self._positions([found])),
-            "MultiPoint": lambda found: self.points.append(self._positions(found)),
-            "LineString": self._line,
-            "MultiLineString": lambda found: self._each(self._line, found),
-            "Polygon": self._polygon,
-            "MultiPolygon": lambda found: self._each(self._polygon, found),
-        }
 
     def add(self, geometry: Any, depth: int) -> None:
         if not isinstance(geometry, Mapping):
@@ -140,16 +132,19 @@ class _Parser:
         if kind == "GeometryCollection":
             if not depth:
                 raise _wrong("The collections of the geometry lie too deep in one another.")
-            self._each(lambda found: self.add(found, depth - 1), geometry.get("geometries"))
+            for found in _list(geometry.get("geometries")):
+                self.add(found, depth - 1)
             return
-        take = self._of.get(kind) if isinstance(kind, str) else None
+        take = _Parser._TAKE.get(kind) if isinstance(kind, str) else None
         if take is None:
             raise _wrong(f"A geometry is one of {', '.join(TYPES)}, not '{str(kind)[:_SHOWN]}'.")
-        take(geometry.get("coordinates"))
+        take(self, geometry.get("coordinates"))
 
-    def _each(self, take: Callable[[Any], None], found: Any) -> None:
-        for part in _list(found):
-            take(part)
+    def _point(self, found: Any) -> None:
+        self.points.append(self._positions([found]))
+
+    def _multi_point(self, found: Any) -> None:
+        self.points.append(self._positions(found))
 
     def _line(self, found: Any) -> None:
         line = self._positions(found)
@@ -160,8 +155,26 @@ class _Parser:
         else:
             self.lines.append(line)
 
+    def _multi_line(self, found: Any) -> None:
+        for line in _list(found):
+            self._line(line)
+
     def _polygon(self, found: Any) -> None:
         self.polygons.append(tuple(map(self._ring, _list(found))))
+
+    def _multi_polygon(self, found: Any) -> None:
+        for polygon in _list(found):
+            self._polygon(polygon)
+
+    # of the class: one of each object would hold the object, which then only the collector of circles finds
+    _TAKE: ClassVar[dict[str, Callable[[_Parser, Any], None]]] = {
+        "Point": _point,
+        "MultiPoint": _multi_point,
+        "LineString": _line,
+        "MultiLineString": _multi_line,
+        "Polygon": _polygon,
+        "MultiPolygon": _multi_polygon,
+    }
 
     def _ring(self, found: Any) -> Positions:
         if isinstance(found, list | tuple) and len(found) < 4:
