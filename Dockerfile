@@ -30,7 +30,7 @@ RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r bui
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY requirements/service.in requirements/
 COPY tilery tilery
-RUN python setup.py --quiet build_ext --inplace && python -c "from importlib import import_module; import_module('tilery.kernels._compiled')"
+RUN python setup.py --quiet build_ext --inplace && test -e tilery/kernels/_compiled.abi3.so
 
 # Python packages, exactly those of the lock file, without what a running service never opens
 FROM base AS packages
