@@ -117,7 +117,7 @@ def test_a_warp_in_memory_is_that_of_gdals_dataset(tmp_path: Path, resampling: s
         difference = np.abs(found.read().astype(int) - vrt.read([1, 2]))[:, both]
     assert both.sum() > 100_000
     assert difference.max() <= (8 if resampling == "nearest" else 1)
-    assert np.mean(difference > 1) < 0.01
+    assert np.mean(difference > 1) < 0.02  # GDAL's places may miss by an eighth of a pixel
 
 
 def test_a_window_beyond_the_raster_needs_none_of_it(tmp_path: Path) -> None:

@@ -51,5 +51,6 @@ int need_equal(Py_ssize_t found, Py_ssize_t wanted, const char *what);
 
 /* The functions of the module. */
 PyObject *count_values(PyObject *module, PyObject *arguments);
+PyObject *warp(PyObject *module, PyObject *arguments);
 
 #endif

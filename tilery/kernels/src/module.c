@@ -4,6 +4,7 @@
 
 static PyMethodDef functions[] = {
     {"count_values", count_values, METH_VARARGS, NULL},
+    {"warp", warp, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
