@@ -223,6 +223,7 @@ def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
         at: Site = site,
         dark: bool = False,
         webgl: bool = True,
+        touch: bool = False,
     ) -> Seen:
         picture = tmp_path / "seen.png"
         order = {
@@ -231,6 +232,7 @@ def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
             "height": height,
             "dark": dark,
             "webgl": webgl,
+            "touch": touch,
             "steps": steps,
             "screenshot": str(picture),
         }

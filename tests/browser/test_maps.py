@@ -109,15 +109,24 @@ def place(x: int, y: int, *, zoom: float, longitude: float, latitude: float) -> 
 
 
 def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
-    corners = [(450, 300), (660, 280), (560, 400)]
+    corners, along = [(450, 300), (660, 280), (560, 400)], [(500, 330), (640, 290), (640, 345)]
     seen = visit(
         f"/cog/viewer?url={site.rasters}/ramp.tif#map=4/5/5",
-        ("click", "#measure-button"),
+        ("click", "#measure-area"),
+        ("wait", "#measure .row"),
         *(("clickAt", *corner) for corner in corners),
         ("clickAt", *corners[0]),
         ("wait", "#measure td"),
         ("evaluate", "[...document.querySelectorAll('#measure td')].map((cell) => Number(cell.textContent))"),
         ("download", "#measure a"),
+        ("click", "#measure-line"),
+        ("wait", "#measure .keys"),
+        *(("clickAt", *point) for point in along),
+        ("clickAt", *along[-1]),
+        ("wait", "#measure .plot polyline"),
+        ("download", "#measure .csv a"),
+        ("press", "#measure .plot", "End"),
+        ("evaluate", "document.querySelector('#measure .said').textContent"),
     )
     ring = [place(*corner, zoom=4, longitude=5, latitude=5) for corner in [*corners, corners[0]]]
     geometry = {"type": "Polygon", "coordinates": [ring]}
@@ -127,13 +136,57 @@ def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
     )
     with urlopen(request) as answer:
         expected: dict[str, Any] = json.load(answer)["properties"]["statistics"]["b1"]
-    mean, median, low, high, *_ = seen.results[6]
+    mean, median, low, high, *_ = seen.results[7]
     assert [mean, median, low, high] == pytest.approx(
         [expected[name] for name in ("mean", "median", "min", "max")], rel=2e-3
     )
-    lines = seen.results[7].splitlines()
+    lines = seen.results[8].splitlines()
     assert lines[0].startswith("band,mean,median,min,max")
     assert lines[1].split(",")[0] == "b1"
+    head, *rows = (line.split(",") for line in seen.results[-3].splitlines())
+    assert head == ["distance_m", "longitude", "latitude", "b1"]
+    ends = [place(*point, zoom=4, longitude=5, latitude=5) for point in (along[0], along[-1])]
+    assert np.array([rows[0][1:3], rows[-1][1:3]], float) == pytest.approx(np.array(ends), abs=1e-5)
+    distances, longitudes, _, values = np.array(rows, float).T
+    assert len(rows) == 256
+    assert np.diff(distances) == pytest.approx(distances[-1] / 255, rel=1e-3)
+    assert values == pytest.approx(np.linspace(1000, 3000, 256).astype(int)[(longitudes * 25.6).astype(int)], abs=1)
+    assert seen.results[-1].endswith(f"km: {values[-1]:g}")
+
+
+def test_lines_and_areas_are_drawn_by_touch_and_by_keyboard(visit: Visit, site: Site) -> None:
+    cells = "[...document.querySelectorAll('#measure td')].map((cell) => Number(cell.textContent))"
+    keys = (" ", "ArrowRight", " ", "ArrowDown", "Backspace", " ", " ")
+    seen = visit(
+        f"/cog/viewer?url={site.rasters}/planes.tif&bidx=1&rescale=0,3000#map=4.5/5/5",
+        ("click", "#measure-line"),
+        ("wait", "#measure .row"),
+        ("tapAt", 520, 300),
+        ("tapAt", 640, 300),
+        ("tapAt", 641, 301),
+        ("wait", "#measure .plot polyline"),
+        ("download", "#measure .csv a"),
+        ("press", "#measure-area", "Enter"),
+        ("wait", "#measure .row"),
+        *(step for key in keys for step in (("press", ".maplibregl-canvas", key), ("settle",))),
+        ("press", ".maplibregl-canvas", "Enter"),
+        ("wait", "#measure .row"),
+        ("press", ".maplibregl-canvas", "ArrowLeft"),
+        ("settle",),
+        ("press", ".maplibregl-canvas", " "),
+        ("press", ".maplibregl-canvas", "Enter"),
+        ("wait", "#measure td"),
+        ("evaluate", cells),
+        touch=True,
+    )
+    head, *rows = (line.split(",") for line in seen.results[6].splitlines())
+    _, longitudes, latitudes, values = np.array(rows, float).T
+    assert head == ["distance_m", "longitude", "latitude", "b1 Blue 490 nm"]
+    first = place(520, 300, zoom=4.5, longitude=5, latitude=5)
+    assert (longitudes[0], latitudes[0]) == pytest.approx(first, abs=1e-5)
+    assert values == pytest.approx(100 + 3 * longitudes * 25.6 + 2 * (10 - latitudes) * 25.6, abs=5)
+    mean, _, low, high, *_ = seen.results[-1]
+    assert low < mean < high
 
 
 def test_a_click_shows_the_values_of_all_bands_by_wavelength(visit: Visit, site: Site) -> None:

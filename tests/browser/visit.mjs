@@ -1,6 +1,6 @@
 // Opens pages in Chromium as a user would and says what happened. One browser serves all visits.
 //
-// In, a line a visit on standard input: {"url", "width", "height", "dark", "webgl", "steps", "screenshot"}
+// In, a line a visit on standard input: {"url", "width", "height", "dark", "webgl", "touch", "steps", "screenshot"}
 // Out, a line a report: {"errors", "elsewhere", "failed", "requests", "results"}: what the console and the page complained of,
 // requests to other origins, answers of 400 and more, all requests, and what the steps returned.
 import { readFile } from "node:fs/promises";
@@ -39,6 +39,7 @@ async function settle(page) {
 const verbs = {
   click: (page, [selector]) => page.click(selector),
   clickAt: (page, [x, y]) => page.mouse.click(x, y),
+  tapAt: (page, [x, y]) => page.touchscreen.tap(x, y),
   fill: (page, [selector, text]) => page.fill(selector, text),
   press: (page, [selector, key]) => page.press(selector, key),
   choose: (page, [selector, value]) => page.selectOption(selector, value),
@@ -54,10 +55,11 @@ const verbs = {
   screenshot: (page, [path]) => page.screenshot({ path }),
 };
 
-async function visit({ url, width, height, dark, webgl, steps = [], screenshot }) {
+async function visit({ url, width, height, dark, webgl, touch = false, steps = [], screenshot }) {
   const report = { errors: [], elsewhere: [], failed: [], requests: [], results: [] };
   const context = await browser.newContext({
     viewport: { width, height },
+    hasTouch: touch,
     colorScheme: dark ? "dark" : "light",
     permissions: ["clipboard-read", "clipboard-write"],
   });

@@ -114,11 +114,11 @@ export function plot({ label, x, series, xTitle, xText, xTicks, marks, pointed }
   svg.addEventListener("pointerleave", () => choose(null));
   svg.addEventListener("blur", () => choose(null));
   svg.addEventListener("keydown", (event) => {
-    const { key } = event as KeyboardEvent;
-    const step = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[key];
-    if (step == null) return;
+    const last = x.length - 1;
+    const to = { ArrowRight: (chosen ?? -1) + 1, ArrowLeft: (chosen ?? last + 1) - 1, Home: 0, End: last }[(event as KeyboardEvent).key];
+    if (to == null) return;
     event.preventDefault();
-    choose(Math.max(0, Math.min(x.length - 1, chosen == null ? (step < 0 ? x.length - 1 : 0) : chosen + step)));
+    choose(Math.max(0, Math.min(last, to)));
   });
   return frame;
 }

@@ -1,94 +1,137 @@
-// Drawing a polygon on a map: by pointer and touch, or by keyboard with the map's middle as the pen.
+// Drawing a line or an area on a map: by pointer and touch, or by keyboard with the map's middle as the pen.
+import type { Feature, LineString, Polygon, Position } from "geojson";
 import type { GeoJSONSource, Map as MapLibreMap, MapMouseEvent } from "maplibre-gl";
-import type { Feature, Polygon, Position } from "geojson";
+import { element } from "../dom";
+
+export type Kind = "line" | "area";
+export type Drawn = Feature<LineString | Polygon>;
 
 const SOURCE = "drawn";
+const LAYERS = ["drawn:fill", "drawn:line", "drawn:points"];
+const COLOUR = "#e4572e";
+/** Pixels around a corner within which a click is meant for it. */
+const NEAR = 14;
 
 export interface Drawing {
   /** Adds the middle of the map. */
   add(): void;
-  /** Ends with the polygon, if there are three points. */
+  /** Takes the last corner away. */
+  undo(): void;
+  /** Ends with what was drawn, if there are corners enough. */
   finish(): void;
   cancel(): void;
 }
 
-/** Lets somebody draw; `done` gets the polygon, or null when it was given up. */
-export function draw(map: MapLibreMap, changed: (points: number) => void, done: (polygon: Feature<Polygon> | null) => void): Drawing {
-  const points: Position[] = [];
-  show(map, points);
-  map.getCanvas().style.cursor = "crosshair";
+/** Corners that a drawing needs at least. */
+export const least = (kind: Kind): number => (kind === "line" ? 2 : 3);
+
+/** Lets somebody draw; `done` gets what was drawn, or null when it was given up. */
+export function draw(map: MapLibreMap, kind: Kind, changed: (corners: number) => void, done: (drawn: Drawn | null) => void): Drawing {
+  const corners: Position[] = [];
+  const canvas = map.getCanvas();
+  const pen = element("div", { className: "pen", ariaHidden: "true", hidden: true });
+  map.getContainer().append(pen);
+  canvas.style.cursor = "crosshair";
   map.doubleClickZoom.disable();
 
+  const redraw = (): void => {
+    show(map, corners.length > 1 ? [shape("line", corners), points(corners)] : [points(corners)]);
+    changed(corners.length);
+  };
   const put = (position: Position): void => {
-    points.push(position);
-    show(map, points);
-    changed(points.length);
+    if (String(position) === String(corners.at(-1))) return;
+    corners.push(position);
+    redraw();
+  };
+  const undo = (): void => {
+    corners.pop();
+    redraw();
   };
   const click = ({ lngLat, point }: MapMouseEvent): void => {
-    const first = points[0] && map.project(points[0] as [number, number]);
-    if (first && points.length >= 3 && Math.hypot(first.x - point.x, first.y - point.y) < 14) return finish();
+    const end = kind === "line" ? corners.at(-1) : corners[0];
+    const at = end && map.project(end as [number, number]);
+    if (at && corners.length >= least(kind) && Math.hypot(at.x - point.x, at.y - point.y) < NEAR) return finish();
     put([lngLat.lng, lngLat.lat]);
   };
   const key = (event: KeyboardEvent): void => {
-    if (event.key === "Escape") end(null);
-    else if (event.key === "Enter" && event.target === map.getCanvas()) finish();
+    if (event.key === "Escape") return end(null);
+    if (event.target !== canvas) return;
+    pen.hidden = false;
+    if (event.key === "Enter") finish();
+    else if (event.key === " ") put(map.getCenter().toArray());
+    else if (event.key === "Backspace") undo();
+    else return;
+    event.preventDefault();
   };
-  const end = (polygon: Feature<Polygon> | null): void => {
+  const end = (drawn: Drawn | null): void => {
     map.off("click", click);
     map.off("dblclick", finish);
     document.removeEventListener("keydown", key);
-    map.getCanvas().style.cursor = "";
+    canvas.style.cursor = "";
+    pen.remove();
     // after the double click that may have ended this
     setTimeout(() => map.doubleClickZoom.enable(), 300);
-    if (!polygon) erase(map);
-    done(polygon);
+    if (drawn) show(map, [drawn]);
+    else erase(map);
+    done(drawn);
   };
   const finish = (): void => {
-    const distinct = points.filter((point, index) => String(point) !== String(points[index - 1]));
-    if (distinct.length < 3) return;
-    show(map, distinct, true);
-    end(polygonOf(distinct));
+    if (corners.length >= least(kind)) end(shape(kind, corners));
   };
   map.on("click", click);
   map.on("dblclick", finish);
   document.addEventListener("keydown", key);
-  return { add: () => put(map.getCenter().toArray()), finish, cancel: () => end(null) };
+  redraw();
+  const add = (): void => {
+    pen.hidden = false;
+    put(map.getCenter().toArray());
+  };
+  return { add, undo, finish, cancel: () => end(null) };
 }
 
 /** Takes what was drawn off the map. */
 export function erase(map: MapLibreMap): void {
-  for (const layer of ["drawn:fill", "drawn:line", "drawn:points"]) if (map.getLayer(layer)) map.removeLayer(layer);
+  for (const layer of LAYERS) if (map.getLayer(layer)) map.removeLayer(layer);
   if (map.getSource(SOURCE)) map.removeSource(SOURCE);
 }
 
-const polygonOf = (points: readonly Position[]): Feature<Polygon> => ({
+/** Marks a position on what was drawn; null takes the mark away. */
+export function mark(map: MapLibreMap, drawn: Drawn, position: Position | null): void {
+  show(map, position ? [drawn, points([position])] : [drawn]);
+}
+
+function shape(kind: Kind, corners: readonly Position[]): Drawn {
+  const geometry: LineString | Polygon =
+    kind === "line"
+      ? { type: "LineString", coordinates: [...corners] }
+      : { type: "Polygon", coordinates: [[...corners, corners[0] ?? []]] };
+  return { type: "Feature", properties: {}, geometry };
+}
+
+const points = (positions: readonly Position[]): Feature => ({
   type: "Feature",
   properties: {},
-  geometry: { type: "Polygon", coordinates: [[...points, points[0] ?? []]] },
+  geometry: { type: "MultiPoint", coordinates: [...positions] },
 });
 
-function show(map: MapLibreMap, points: readonly Position[], whole = false): void {
-  const line: Feature = { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: [...points] } };
-  const corners: Feature = { type: "Feature", properties: {}, geometry: { type: "MultiPoint", coordinates: [...points] } };
-  const features = whole ? [polygonOf(points)] : points.length > 1 ? [line, corners] : [corners];
+function show(map: MapLibreMap, features: Feature[]): void {
   const data = { type: "FeatureCollection" as const, features };
   const source = map.getSource<GeoJSONSource>(SOURCE);
   if (source) return void source.setData(data);
   map.addSource(SOURCE, { type: "geojson", data });
-  const colour = "#e4572e";
   map.addLayer({
     id: "drawn:fill",
     type: "fill",
     source: SOURCE,
     filter: ["==", ["geometry-type"], "Polygon"],
-    paint: { "fill-color": colour, "fill-opacity": 0.15 },
+    paint: { "fill-color": COLOUR, "fill-opacity": 0.15 },
   });
-  map.addLayer({ id: "drawn:line", type: "line", source: SOURCE, paint: { "line-color": colour, "line-width": 2 } });
+  map.addLayer({ id: "drawn:line", type: "line", source: SOURCE, paint: { "line-color": COLOUR, "line-width": 2 } });
   map.addLayer({
     id: "drawn:points",
     type: "circle",
     source: SOURCE,
     filter: ["==", ["geometry-type"], "Point"],
-    paint: { "circle-color": "#fff", "circle-radius": 4, "circle-stroke-color": colour, "circle-stroke-width": 2 },
+    paint: { "circle-color": "#fff", "circle-radius": 4, "circle-stroke-color": COLOUR, "circle-stroke-width": 2 },
   });
 }

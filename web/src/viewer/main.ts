@@ -23,8 +23,8 @@ import { facts } from "./facts";
 import { firstLook, plainPicture } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
 import { bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
-import { type Measuring, measuring } from "./measure";
-import { measure, NotOnMap, open, type Opened, type Statistics } from "./raster";
+import { type Tools, tools } from "./measure";
+import { measure as spread, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 
 interface Data {
@@ -47,7 +47,7 @@ let statistics: Statistics = {};
 let running = new AbortController();
 let forget = (): void => undefined;
 let mapOf: Promise<Made> | null = null;
-let area: Measuring | null = null;
+let measure: Tools | null = null;
 
 const graph = histogram(
   () => writeRanges(),
@@ -126,7 +126,7 @@ async function prepare(signal: AbortSignal): Promise<void> {
   if (found && wantsSmooth(found) && !choice.resampling) choice.resampling = "bilinear";
   if (choice.mode !== "expression") choice.bands = bandsFor(choice, info, found);
   if (choice.mode === "expression" && !choice.expression) return;
-  statistics = await measure(base, [...sourceParams(choice), ...readingParams(choice), ...algorithmParams(choice)], signal);
+  statistics = await spread(base, [...sourceParams(choice), ...readingParams(choice), ...algorithmParams(choice)], signal);
   if (choice.ranges == null && wantsStretch(choice, info, found)) {
     choice.ranges = stretched(found?.outputs.min ? "all" : "percentiles", statistics, found);
   }
@@ -164,7 +164,7 @@ async function revalue(): Promise<void> {
     await prepare(signal);
     refresh();
     apply(true);
-    area?.again();
+    measure?.again();
   } catch (error) {
     if (!signal.aborted) fail(messageOf(error));
   }
@@ -250,7 +250,7 @@ function shareMap({ map }: Made): void {
 
 /** The values of all bands at a point, in a popup. */
 async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void> {
-  if (!opened || area?.isDrawing()) return;
+  if (!opened || measure?.isDrawing()) return;
   const { lng, lat } = lngLat.wrap();
   const popup = new lib.Popup({ maxWidth: "none", focusAfterOpen: false }).setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
   const where = element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`);
@@ -335,11 +335,8 @@ async function start(): Promise<void> {
   const opening = wanted ? openRaster(first.looks, placed) : Promise.resolve();
   mapOf ??= makeMap();
   comparing(base, mapOf, rendering, fail);
-  area = measuring(mapOf, `${base}/statistics`, () => [
-    ...sourceParams(choice),
-    ...readingParams(choice),
-    ...algorithmParams(choice),
-  ]);
+  const values = (): Params => [...sourceParams(choice), ...readingParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
+  measure = tools(mapOf, { base, values, algorithm: () => algorithmParams(choice) }, fail);
   window.addEventListener("popstate", goBack);
   await Promise.all([opening, mapOf, fillAlgorithms(choice.algorithm)]);
   document.documentElement.dataset.ready = "yes";
