@@ -19,6 +19,9 @@ PIP := $(RUN) -m pip --quiet --disable-pip-version-check
 PAGES := app/api/static/vendor/.made
 DEMO := .demo/.made
 
+# What Python compiles is kept, whatever the environment says: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 21
 	@echo
@@ -30,7 +33,7 @@ serve: $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO)) ## a map in the brows
 	test -n "$${RASTERS:-}" || export TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}"; \
 	exec $(RUN) -m app serve "$$@"
 
-test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .venv-notebooks/.made ## every test; TESTS="…" chooses
+test: prepare ## every test; TESTS="…" chooses
 	$(RUN) -m pytest $(or $(TESTS),-n 2)
 	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
 	$(if $(TESTS),,.venv-chart/bin/python -m pytest --confcutdir=tests/chart tests/chart)
@@ -39,14 +42,24 @@ test: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .v
 test-kernels: $(VENV)/.develop ## the compiled kernels against those in NumPy
 	$(RUN) -m pytest tests/kernels $(TESTS)
 
+prepare: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .venv-notebooks/.made ## what tests need; with -j 2 side by side
+
 coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
 	$(RUN) -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
-lint: $(VENV)/.develop .venv-cdk/.made node_modules/.made ## ruff, mypy --strict, and the pages' types
+lint: lint-style lint-types lint-stacks lint-pages ## ruff, mypy --strict, and the pages' types
+
+lint-style: $(VENV)/.develop
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+lint-types: $(VENV)/.develop
 	$(RUN) -m mypy
+
+lint-stacks: $(VENV)/.develop .venv-cdk/.made
 	$(RUN) -m mypy --python-executable .venv-cdk/bin/python --cache-dir .mypy_cache/cdk cdk $(wildcard tests/cdk/*.py)
+
+lint-pages: node_modules/.made
 	npm run --silent types
 
 bench: $(VENV)/.develop .peer/.made .bench/demo/.made ## our speed against TiTiler's; CASES="pan-png held", QUICK=1, BENCH="--write --rounds 5"
@@ -89,7 +102,7 @@ clean: ## remove all that make has made
 parity: $(VENV)/.develop $(PAGES) .peer/.made ## our answers against TiTiler's
 	$(RUN) -m pytest tests/parity $(TESTS)
 
-.PHONY: help serve test test-kernels coverage lint bench bench-coldstart soak fuzz fuzz-header screenshots alerts parity settings lock clean
+.PHONY: help serve test test-kernels prepare coverage lint lint-style lint-types lint-stacks lint-pages bench bench-coldstart soak fuzz fuzz-header screenshots alerts parity settings lock clean
 
 # Targets of the container and of the stacks.
 -include $(wildcard docker/*.mk cdk/*.mk)
@@ -115,11 +128,16 @@ $(VENV)/.develop: requirements/dev.txt $(VENV)/.service
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Another environment, filled by the pip of the first. What is used of it is compiled when it is.
+define ENVIRONMENT
+	$(RUN) -m venv --without-pip $(@D)
+	$(PIP) --python $(@D)/bin/python install --no-compile --require-hashes -r $<
+	@touch $@
+endef
+
 # TiTiler, in an environment of its own: what the benchmark compares with.
 .peer/.made: requirements/peer.txt | $(VENV)/.python
-	$(RUN) -m venv .peer
-	.peer/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/peer.txt
-	@touch $@
+	$(ENVIRONMENT)
 
 # The Blue Marble, from which the benchmark makes its rasters.
 .bench/demo/.made: requirements/demo.txt | $(VENV)/.service

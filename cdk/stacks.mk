@@ -1,10 +1,8 @@
 # The stacks on AWS: an environment of their own, because aws-cdk-lib is as large as everything else together.
 
 .venv-cdk/.made: requirements-cdk.txt | $(VENV)/.python
-	@echo 'Setting up the environment of the stacks; the first time this takes two minutes.'
-	$(RUN) -m venv .venv-cdk
-	.venv-cdk/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements-cdk.txt
-	@touch $@
+	@echo 'Setting up the environment of the stacks; the first time this takes a minute or two.'
+	$(ENVIRONMENT)
 
 cdk: .venv-cdk/.made node_modules/.made ## what deploying needs: aws-cdk-lib and the cdk command
 
@@ -17,9 +15,7 @@ test-cdk: .venv-cdk/.made ## the stacks: each safeguard on the synthesised templ
 .PHONY: cdk cost test-cdk
 
 .venv-emulator/.made: requirements/emulator.txt | $(VENV)/.python
-	$(RUN) -m venv .venv-emulator
-	.venv-emulator/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/emulator.txt
-	@touch $@
+	$(ENVIRONMENT)
 
 test-deploy: cdk .venv-emulator/.made ## deploy for real, to an emulator of AWS on this machine (root)
 	ROLL=1 bash tests/cdk/deploy.sh

@@ -1,9 +1,7 @@
 # The Helm chart (deploy/helm/tilery).
 
 .venv-chart/.made: requirements/chart.txt | $(VENV)/.python
-	$(RUN) -m venv .venv-chart
-	.venv-chart/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/chart.txt
-	@touch $@
+	$(ENVIRONMENT)
 
 test-chart: .venv-chart/.made ## the Helm chart: rendered by Helm, held to Kubernetes' schemas
 	.venv-chart/bin/python -m pytest --confcutdir=tests/chart tests/chart

@@ -34,6 +34,6 @@ docker/serverless/node_modules/.made: docker/serverless/package.json docker/serv
 	npm ci --prefix docker/serverless --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: docker/serverless/node_modules/.made
+prepare: docker/serverless/node_modules/.made
 
 .PHONY: lambda-zip lambda-image lambda-serve test-functions test-api test-handler test-lambda
