@@ -35,7 +35,7 @@ serve: $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO)) ## a map in the brows
 
 test: prepare ## every test; TESTS="…" chooses
 	$(RUN) -m pytest $(or $(TESTS),-n 2)
-	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk tests/cdk)
+	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk -n 2 --dist worksteal tests/cdk)
 	$(if $(TESTS),,.venv-chart/bin/python -m pytest --confcutdir=tests/chart tests/chart)
 	$(if $(TESTS),,.venv-notebooks/bin/python -m pytest --confcutdir=tests/notebooks tests/notebooks)
 

@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from tests.cdk.support import SHARED, scratch
+
 if importlib.util.find_spec("aws_cdk") is None:
     collect_ignore = [
         "test_alarms.py",
@@ -21,6 +23,12 @@ if importlib.util.find_spec("aws_cdk") is None:
         "test_stack.py",
         "test_website.py",
     ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that starts the others makes the folder that they share, and removes it when they have ended."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SHARED] = scratch()
 
 
 @pytest.fixture(autouse=True)

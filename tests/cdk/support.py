@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+SHARED = "CDK_TESTS_SHARED"
+"""The variable that names the folder of what is synthesised."""
 os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "1"
 
 SETTINGS: dict[str, dict[str, str]] = {
@@ -180,19 +183,27 @@ def scratch() -> str:
 
 @cache
 def assembly(name: str) -> Path:
-    """The folder that `cdk synth` makes from these settings; it fails on a finding that nobody has answered."""
+    """The folder that `cdk synth` makes from these settings; it fails on a finding that nobody has answered.
+
+    One for all processes of the tests: whoever comes second waits.
+    """
     from cdk.app import make_app
     from cdk.config import load
 
-    before = dict(os.environ)
-    os.environ.update({f"TILERY_STACK_{key}": value for key, value in SETTINGS[name].items()})
-    try:
-        folder = scratch()
-        make_app(load(), outdir=folder).synth()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    return Path(folder)
+    shared = Path(os.environ[SHARED])
+    folder, whole = shared / name, shared / f"{name}.whole"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            before = dict(os.environ)
+            os.environ.update({f"TILERY_STACK_{key}": value for key, value in SETTINGS[name].items()})
+            try:
+                make_app(load(), outdir=str(folder)).synth()
+            finally:
+                os.environ.clear()
+                os.environ.update(before)
+            whole.touch()
+    return folder
 
 
 @cache
