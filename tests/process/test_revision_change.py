@@ -35,6 +35,8 @@ TILES = [f"/alps/7/{x}/{y}" for x in range(64, 71) for y in range(44, 48)] + ["/
 """Wholly inside of the raster."""
 SUFFIXES = (".png", "@2x.png")
 CLIENTS = 6
+PAUSE = 0.02
+"""Seconds between two requests of a client: what publishes meanwhile has the processor as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Clients:
     def _ask(self, seed: int) -> None:
         chance = random.Random(seed)
         tags: dict[str, str] = {}
-        while not self._stop.is_set():
+        while not self._stop.wait(PAUSE):
             path = chance.choice(TILES) + chance.choice(SUFFIXES)
             known = tags.get(path) if chance.random() < 0.5 else None
             began = time.monotonic()
@@ -198,7 +200,7 @@ def test_plain_keys_hold_nothing_old_once_the_command_is_done(tmp_path: Path) ->
         stop, seen = threading.Event(), set()
 
         def ask() -> None:
-            while not stop.is_set():
+            while not stop.wait(PAUSE):
                 seen.add(shown(server, random.choice(TILES)))
 
         threads = [threading.Thread(target=ask) for _ in range(3)]
