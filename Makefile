@@ -19,6 +19,10 @@ PIP := $(RUN) -m pip --quiet --disable-pip-version-check
 PAGES := app/api/static/vendor/.made
 DEMO := .demo/.made
 
+# Two processes, each with half of the files: most servers that tests share are started by one of them only. Whoever has
+# done first takes of the other's.
+SIDE_BY_SIDE := -n 2 --dist worksteal
+
 # What Python compiles is kept, whatever the environment says: tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -34,8 +38,8 @@ serve: $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO)) ## a map in the brows
 	exec $(RUN) -m app serve "$$@"
 
 test: prepare ## every test; TESTS="…" chooses
-	$(RUN) -m pytest $(or $(TESTS),-n 2)
-	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk -n 2 --dist worksteal tests/cdk)
+	$(RUN) -m pytest $(or $(TESTS),$(SIDE_BY_SIDE))
+	$(if $(TESTS),,.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk $(SIDE_BY_SIDE) tests/cdk)
 	$(if $(TESTS),,.venv-chart/bin/python -m pytest --confcutdir=tests/chart tests/chart)
 	$(if $(TESTS),,.venv-notebooks/bin/python -m pytest --confcutdir=tests/notebooks tests/notebooks)
 
@@ -45,7 +49,7 @@ test-kernels: $(VENV)/.develop ## the compiled kernels against those in NumPy
 prepare: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .venv-notebooks/.made ## what tests need; with -j 2 side by side
 
 coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
-	$(RUN) -m pytest -n 2 --cov --cov-report=term $(TESTS)
+	$(RUN) -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term $(TESTS)
 
 lint: lint-style lint-types lint-stacks lint-pages ## ruff, mypy --strict, and the pages' types
 

@@ -10,7 +10,7 @@ cost: $(VENV)/.service ## what the stacks cost in a month: make cost COST="--til
 	@$(RUN) -m cdk.cost $(COST)
 
 test-cdk: .venv-cdk/.made ## the stacks: each safeguard on the synthesised template
-	.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk -n 2 --dist worksteal tests/cdk
+	.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk $(SIDE_BY_SIDE) tests/cdk
 
 .PHONY: cdk cost test-cdk
 

@@ -17,10 +17,10 @@ lambda-serve: $(VENV)/.develop $(PAGES) ## the function on port 9000, behind Lam
 # Five stages, from the smallest part to the deployed function; test-deployed is the fifth. `make test` has one to four.
 
 test-functions: $(VENV)/.develop ## stage 1 of Lambda's tests: pure functions
-	$(RUN) -m pytest -n 2 tests/rendering tests/serving tests/catalog $(wildcard tests/test_*.py) $(TESTS)
+	$(RUN) -m pytest $(SIDE_BY_SIDE) tests/rendering tests/serving tests/catalog $(wildcard tests/test_*.py) $(TESTS)
 
 test-api: $(VENV)/.develop $(PAGES) ## stage 2: the API through a test client
-	$(RUN) -m pytest -n 2 tests/api $(TESTS)
+	$(RUN) -m pytest $(SIDE_BY_SIDE) tests/api $(TESTS)
 
 test-handler: $(VENV)/.develop $(PAGES) ## stage 3: the handler with recorded events of every kind
 	$(RUN) -m pytest tests/aws_lambda/test_events.py $(TESTS)
