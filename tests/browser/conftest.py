@@ -212,7 +212,10 @@ def chromium(site: Site) -> Iterator[Callable[[Any], Any]]:
 
 @pytest.fixture
 def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
-    """Open a page, do some steps, and look: no complaint, and nothing asked of anybody else."""
+    """Open a page, do some steps, and look: no complaint, and nothing asked of anybody else.
+
+    With ``axe`` axe-core then looks at the page and finds nothing, light and dark, on a desktop and a telephone.
+    """
 
     def go(
         path: str,
@@ -224,6 +227,7 @@ def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
         dark: bool = False,
         webgl: bool = True,
         touch: bool = False,
+        axe: bool = False,
     ) -> Seen:
         picture = tmp_path / "seen.png"
         order = {
@@ -235,9 +239,11 @@ def visit(site: Site, chromium: Callable[[Any], Any], tmp_path: Path) -> Visit:
             "touch": touch,
             "steps": steps,
             "screenshot": str(picture),
+            "axe": axe,
         }
         report = chromium(order)
         failed = [(status, url) for status, url in report["failed"] if status != allowed]
+        assert report["axe"] == []
         assert report["elsewhere"] == []
         assert failed == []
         assert [text for text in report["errors"] if not (allowed and f"status of {allowed}" in text)] == []

@@ -55,6 +55,7 @@ def test_a_click_on_the_map_reads_values(visit: Visit) -> None:
         ("clickAt", 580, 240),
         ("wait", ".maplibregl-popup table"),
         ("evaluate", "[...document.querySelectorAll('.maplibregl-popup td')].map((cell) => cell.textContent)"),
+        axe=True,
     )
     assert seen.results[2] == [str(value) for value in RED]
 
@@ -111,6 +112,7 @@ def test_the_viewer_stretches_and_colours_a_band(visit: Visit, site: Site) -> No
         ("evaluate", "document.querySelector('#link-tilejson').value"),
         ("evaluate", "[...document.querySelectorAll('#facts dd')].map((fact) => fact.textContent)"),
         ("evaluate", "fetch(document.querySelector('#link-tilejson').value).then((answer) => answer.json())"),
+        axe=True,
     )
     query = parse_qs(seen.results[9][1:])
     assert query["url"] == [url]
@@ -174,13 +176,14 @@ def test_leaflet_shows_the_pole(visit: Visit, site: Site) -> None:
         ("clickAt", 400, 240),
         ("wait", ".leaflet-popup td"),
         ("evaluate", "document.querySelector('.leaflet-popup td').textContent"),
+        axe=True,
     )
     assert near(seen.pixels[300, 450], (200, 200, 200))
     assert seen.results[2] == "200"
 
 
 def test_swagger_and_redoc_list_the_operations(visit: Visit) -> None:
-    seen = visit("/api.html", ("wait", ".opblock-tag"), ("evaluate", "document.body.innerText"))
+    seen = visit("/api.html", ("wait", ".opblock-tag"), ("evaluate", "document.body.innerText"), axe=True)
     assert "Tiling Schemes" in seen.results[1]
     seen = visit(
         "/redoc", ("waitUntil", "document.querySelector('[role=menuitem]')"), ("evaluate", "document.body.innerText")
@@ -189,14 +192,20 @@ def test_swagger_and_redoc_list_the_operations(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/colorMaps", "/colorMaps/viridis", "/tileMatrixSets", "/algorithms/hillshade", "/layers"]
+    "path",
+    [
+        *("/", "/colorMaps", "/colorMaps/viridis", "/tileMatrixSets", "/algorithms/hillshade", "/layers"),
+        *("/cog/viewer", "/layers/nothing/viewer"),
+    ],
 )
 def test_pages_of_documents(visit: Visit, path: str) -> None:
-    in_sight = "[...document.images].filter((image) => image.getBoundingClientRect().top < window.innerHeight)"
+    in_sight = "[...document.images].filter((image) => image.getClientRects()[0]?.top < window.innerHeight)"
     seen = visit(
         path,
         ("waitUntil", f"{in_sight}.every((image) => image.naturalWidth > 0)"),
         ("evaluate", "document.documentElement.scrollWidth <= window.innerWidth"),
         width=375,
+        allowed=404,
+        axe=True,
     )
     assert seen.results[1] is True

@@ -249,6 +249,7 @@ def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: S
         ("settle",),
         ("evaluate", "[...document.querySelectorAll('#assets option')].map((option) => option.value)"),
         ("evaluate", "location.search"),
+        axe=True,
     )
     assert seen.results[3] == ["red", "blue"]
     assert "assets=blue" in seen.results[4]

@@ -1,9 +1,11 @@
 // Opens pages in Chromium as a user would and says what happened. One browser serves all visits.
 //
-// In, a line a visit on standard input: {"url", "width", "height", "dark", "webgl", "touch", "steps", "screenshot"}
-// Out, a line a report: {"errors", "elsewhere", "failed", "requests", "results"}: what the console and the page complained of,
-// requests to other origins, answers of 400 and more, all requests, and what the steps returned.
+// In, a line a visit on standard input: {"url", "width", "height", "dark", "webgl", "touch", "steps", "screenshot", "axe"}
+// Out, a line a report: {"errors", "elsewhere", "failed", "requests", "results", "axe"}: what the console and the page complained
+// of, requests to other origins, answers of 400 and more, all requests, what the steps returned, and what axe-core finds
+// wrong where "axe" is true.
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -36,6 +38,58 @@ async function settle(page) {
   }
 }
 
+/** Waits until an expression is true. Playwright's own way is not let by the pages' policy, which allows no eval. */
+async function until(page, expression) {
+  for (const end = Date.now() + 30000; Date.now() < end; await page.waitForTimeout(50)) {
+    if (await page.evaluate(expression).catch(() => false)) return;
+  }
+  throw new Error(`it did not become true: ${expression}`);
+}
+
+/** Makes the page light or dark, and waits until its scripts have heard of it: of two lists of listeners, the older is first. */
+async function recolour(page, colorScheme) {
+  const heard = page.evaluate((dark) => {
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    if (query.matches === dark) return null;
+    return new Promise((done) => query.addEventListener("change", () => done(), { once: true }));
+  }, colorScheme === "dark");
+  await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+  await heard;
+  // colours that are still on their way
+  await page.evaluate(() =>
+    document.getAnimations().forEach((one) => one instanceof CSSTransition && one.finish()),
+  );
+}
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe finds wrong with the page: light and dark, on a desktop and a telephone. */
+async function accessibility(page) {
+  await page.evaluate(axe);
+  const found = new Map();
+  const [wide, narrow] = [{ width: 1280, height: 800 }, { width: 390, height: 780 }];
+  // Colours are the only thing that differs between light and dark.
+  const ways = [
+    ["light", wide, {}],
+    ["dark", wide, { runOnly: ["color-contrast"] }],
+    ["dark", narrow, { runOnly: ["color-contrast"] }],
+    ["light", narrow, {}],
+  ];
+  for (const [colorScheme, size, options] of ways) {
+    await page.setViewportSize(size);
+    await recolour(page, colorScheme);
+    const { violations } = await page.evaluate((how) => window.axe.run({ ...how, resultTypes: ["violations"] }), options);
+    for (const { id, nodes } of violations) {
+      for (const { target, any, all, none } of nodes) {
+        const why = [...any, ...all, ...none].map(({ message }) => message).join("; ");
+        const what = `${id} ${target.join(" ")}`;
+        if (!found.has(what)) found.set(what, `${colorScheme}, ${size.width}: ${what}: ${why}`);
+      }
+    }
+  }
+  return [...found.values()];
+}
+
 const verbs = {
   click: (page, [selector]) => page.click(selector),
   clickAt: (page, [x, y]) => page.mouse.click(x, y),
@@ -44,7 +98,7 @@ const verbs = {
   press: (page, [selector, key]) => page.press(selector, key),
   choose: (page, [selector, value]) => page.selectOption(selector, value),
   wait: (page, [selector]) => page.waitForSelector(selector, { timeout: 30000 }),
-  waitUntil: (page, [expression]) => page.waitForFunction(expression, undefined, { timeout: 30000 }),
+  waitUntil: (page, [expression]) => until(page, expression),
   download: async (page, [selector]) => {
     const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
     return readFile(await file.path(), "utf8");
@@ -55,8 +109,8 @@ const verbs = {
   screenshot: (page, [path]) => page.screenshot({ path }),
 };
 
-async function visit({ url, width, height, dark, webgl, touch = false, steps = [], screenshot }) {
-  const report = { errors: [], elsewhere: [], failed: [], requests: [], results: [] };
+async function visit({ url, width, height, dark, webgl, touch = false, steps = [], screenshot, axe: looked }) {
+  const report = { errors: [], elsewhere: [], failed: [], requests: [], results: [], axe: [] };
   const context = await browser.newContext({
     viewport: { width, height },
     hasTouch: touch,
@@ -85,6 +139,7 @@ async function visit({ url, width, height, dark, webgl, touch = false, steps = [
     report.errors.push(`the visit broke off: ${error.message}`);
   }
   if (screenshot) await page.screenshot({ path: screenshot });
+  if (looked) report.axe = await accessibility(page);
   await context.close();
   return report;
 }
