@@ -188,7 +188,6 @@ def _page(
         more=more,
         problem=None if problem is None else problem.detail,
         allowed=tuple(root.url for root in roots(context.app.locations.policy)) if problem is not None else (),
-        thumbnail=THUMBNAIL,
         json_address=answers.json_address(context.request),
     )
     response.headers.update(_HEADERS)

@@ -1,4 +1,5 @@
-// Files: what a raster says of itself, asked for as it comes into view, and pictures that cannot be made taken away.
+// Files: what a raster says of itself and a small picture, asked for as it comes into view.
+import { element } from "../dom";
 import { address, json, messageOf } from "../page";
 
 interface Info {
@@ -23,24 +24,27 @@ interface Statistics {
   readonly [band: string]: { readonly percentile_2: number; readonly percentile_98: number };
 }
 
-/** A small picture of values that are no bytes: stretched between percentiles of its bands, or it would be black. */
-async function stretch(row: HTMLElement, info: Info): Promise<void> {
-  const picture = row.querySelector("img");
-  if (!picture || info.dtype === "uint8" || info.dtype.startsWith("complex")) return;
-  const bands = info.count >= 3 ? ["1", "2", "3"] : ["1"];
-  const chosen: [string, string][] = bands.map((band) => ["bidx", band]);
+/** A small picture: the first three bands or the first one; values that are no bytes stretched between percentiles. */
+async function picture(row: HTMLElement, { count, dtype }: Info): Promise<void> {
+  if (dtype.startsWith("complex")) return;
   const url = row.dataset["raster"] ?? "";
-  const found = await json<Statistics>("cog/statistics", [["url", url], ["max_size", "128"], ...chosen]);
-  const ranges = Object.values(found).map((band): [string, string] => [
-    "rescale",
-    `${band.percentile_2},${band.percentile_98}`,
-  ]);
-  picture.src = address("cog/preview.webp", [["url", url], ["max_size", "240"], ...chosen, ...ranges]);
+  const bands = count >= 3 ? ["1", "2", "3"] : ["1"];
+  const plain = dtype === "uint8" && [1, 3, 4].includes(count);
+  const chosen: [string, string][] = plain ? [] : bands.map((band) => ["bidx", band]);
+  let ranges: [string, string][] = [];
+  if (dtype !== "uint8") {
+    const found = await json<Statistics>("cog/statistics", [["url", url], ["max_size", "128"], ...chosen]);
+    ranges = Object.values(found).map(({ percentile_2: low, percentile_98: high }) => ["rescale", `${low},${high > low ? high : low + 1}`]);
+    if (ranges.some(([, range]) => range.includes("null"))) return;
+  }
+  const shown = element("img", { alt: "", src: address("cog/preview.webp", [["url", url], ["max_size", "240"], ...chosen, ...ranges]) });
+  shown.addEventListener("error", () => shown.remove());
+  row.querySelector(".thumbnail")?.replaceChildren(shown);
 }
 
 async function described(row: HTMLElement): Promise<string> {
   const info = await json<Info>("cog/info", [["url", row.dataset["raster"]]]);
-  void stretch(row, info).catch(() => undefined);
+  void picture(row, info).catch(() => undefined);
   return facts(info);
 }
 
@@ -64,11 +68,4 @@ const seen = new IntersectionObserver((entries) => {
   }
 });
 
-for (const row of document.querySelectorAll<HTMLElement>("li[data-raster]")) {
-  seen.observe(row);
-  const picture = row.querySelector("img");
-  if (!picture) continue;
-  const broken = (): void => picture.remove();
-  if (picture.complete && !picture.naturalWidth && picture.currentSrc) broken();
-  else picture.addEventListener("error", broken);
-}
+for (const row of document.querySelectorAll<HTMLElement>("li[data-raster]")) seen.observe(row);
