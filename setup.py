@@ -16,7 +16,10 @@ setup(
     ext_modules=[
         Extension(
             "tilery.kernels._compiled",
-            sources=[f"tilery/kernels/src/{name}.c" for name in ("module", "arrays", "counting", "warping")],
+            sources=[
+                f"tilery/kernels/src/{name}.c"
+                for name in ("module", "arrays", "comparing", "counting", "halving", "warping")
+            ],
             depends=["tilery/kernels/src/kernels.h"],
             define_macros=[("Py_LIMITED_API", LOWEST)],
             # the same results on each processor: no fused multiplication and addition

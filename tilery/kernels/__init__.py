@@ -8,6 +8,8 @@ loop begins, and release the interpreter's lock.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -18,6 +20,10 @@ from tilery.kernels import reference
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+Weights = NDArray[np.float32]
+
+SHORT = frozenset({"uint8", "uint16", "int16"})
+"""Types that `compare` and `halve` take: floats of 24 bits have all their values, and sums of them near enough."""
 METHODS = {"nearest": 0, "bilinear": 1, "cubic": 2}
 """How `warp` takes samples between pixels."""
 WARPED = frozenset({"uint8", "uint16", "int16", "float32"})
@@ -27,7 +33,11 @@ WARPED = frozenset({"uint8", "uint16", "int16", "float32"})
 class _Kernels(Protocol):
     """What both have."""
 
+    def compare(
+        self, above: Array, made: Array, reach: int, certain: tuple[int, int, int, int], allowed: float, slack: float, /
+    ) -> tuple[int, int, int, int]: ...
     def count_values(self, values: Array, counts: NDArray[np.int64], valid: Array | None, /) -> None: ...
+    def halve(self, image: Array, rows: Weights, columns: Weights, made: Array, /) -> None: ...
     def warp(
         self, image: Array, xs: Floats, ys: Floats, step: int, method: int, made: Array, valid: Array, /
     ) -> None: ...
@@ -36,9 +46,12 @@ class _Kernels(Protocol):
 def _compiled() -> _Kernels | None:
     """The compiled kernels; None where they could not be built."""
     try:
-        return cast("_Kernels", importlib.import_module("tilery.kernels._compiled"))
+        found = importlib.import_module("tilery.kernels._compiled")
     except ImportError:
         return None
+    ours = (name for name in vars(_Kernels) if not name.startswith("_"))
+    # a checkout may have those of earlier sources
+    return cast("_Kernels", found) if all(hasattr(found, name) for name in ours) else None
 
 
 _reference: _Kernels = reference
@@ -46,6 +59,36 @@ _found = _compiled()
 _kernels = _found or _reference
 COMPILED = _found is not None
 """Whether the compiled kernels are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What `compare` finds."""
+
+    outside: int
+    """Pixels of the overview out of their range."""
+    sum: int
+    sum_above: int
+    """Of four pixels above for each of the overview."""
+    squares: int
+    """Of the sums of four."""
+
+
+def compare(
+    above: Array, made: Array, reach: int, certain: tuple[slice, slice], *, allowed: float, slack: float
+) -> Compared:
+    """An overview of half the size against the level above it.
+
+    Args:
+        above: of a type of `SHORT`, with twice as many rows and columns.
+        made: the overview.
+        reach: pixels of the overview around each, 4 at most, whose own four are its range.
+        certain: rows and columns that are held against their range, inside of the overview.
+        allowed: by how much a value may leave its range.
+        slack: the part of the range by which it may do so beside.
+    """
+    sides = (certain[0].start, certain[0].stop, certain[1].start, certain[1].stop)
+    return Compared(*_kernels.compare(_in_rows(above), _in_rows(made), reach, sides, allowed, slack))
 
 
 def count_values(values: Array, counts: NDArray[np.int64], valid: Array | None = None) -> None:
@@ -57,6 +100,20 @@ def count_values(values: Array, counts: NDArray[np.int64], valid: Array | None =
         valid: what is to be counted; None: everything.
     """
     _kernels.count_values(_in_rows(values), counts, None if valid is None else _in_rows(valid))
+
+
+def halve(image: Array, rows: Sequence[float], columns: Sequence[float]) -> Array:
+    """Each second pixel of an image that is smoothed, in floats of 24 bits, rounded to the nearest integer.
+
+    Args:
+        image: of a type of `SHORT`, two axes, as many pixels as are needed and no more.
+        rows: weights of a row and of those below it, 16 at most.
+        columns: the same of columns.
+    """
+    sides = [(length - len(by)) // 2 + 1 for length, by in zip(image.shape, (rows, columns), strict=True)]
+    made = np.empty(sides, image.dtype.newbyteorder("="))
+    _kernels.halve(_in_rows(image), np.asarray(rows, "float32"), np.asarray(columns, "float32"), made)
+    return made
 
 
 def warp(image: Array, xs: Floats, ys: Floats, step: int, method: str, shape: tuple[int, int]) -> tuple[Array, Array]:

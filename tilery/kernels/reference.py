@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,30 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Weights = NDArray[np.float32]
+
+
+def compare(
+    above: Array, made: Array, reach: int, certain: tuple[int, int, int, int], allowed: float, slack: float, /
+) -> tuple[int, int, int, int]:
+    """What of an overview is out of its range, and sums: of it, of four pixels above each, of the squares of these."""
+    four = [above[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    total = np.sum([part.astype("int64") for part in four], axis=0)
+    low, high = np.minimum.reduce(four), np.maximum.reduce(four)
+    for axis in (0, 1) if made.size else ():
+        low, high = _around(low, reach, axis, np.minimum), _around(high, reach, axis, np.maximum)
+    part = slice(certain[0], max(0, certain[1])), slice(certain[2], max(0, certain[3]))
+    values, floor, ceiling = (of[part].astype("float64") for of in (made, low, high))
+    most = allowed + slack * (ceiling - floor)
+    outside = int(np.count_nonzero((floor - values > most) | (values - ceiling > most)))
+    return outside, int(made.sum(dtype="int64")), int(total.sum()), int(np.square(total).sum())
+
+
+def _around(values: Array, reach: int, axis: int, choose: Callable[..., Array]) -> Array:
+    """The lowest or highest of what lies up to ``reach`` pixels away along an axis."""
+    moved = np.moveaxis(values, axis, 0)
+    found = [moved[np.clip(np.arange(len(moved)) + step, 0, len(moved) - 1)] for step in range(-reach, reach + 1)]
+    return np.moveaxis(np.asarray(choose.reduce(found)), 0, axis)  # type: ignore[attr-defined]  # a ufunc
 
 
 def count_values(values: Array, counts: NDArray[np.int64], valid: Array | None, /) -> None:
@@ -16,6 +41,23 @@ def count_values(values: Array, counts: NDArray[np.int64], valid: Array | None, 
     chosen = values.ravel() if valid is None else values[valid != 0]
     low = 0 if values.dtype.kind in "ub" else int(np.iinfo(values.dtype).min)
     counts += np.bincount(chosen if low == 0 else chosen.astype("int32") - low, minlength=len(counts))
+
+
+def halve(image: Array, rows: Weights, columns: Weights, made: Array, /) -> None:
+    """Fill ``made`` with every second pixel of an image that is smoothed by weights of rows and of columns."""
+    height, width = made.shape
+    wide = image.astype("float32")
+    down = _weighted([wide[first : first + 2 * height - 1 : 2] for first in range(len(rows))], rows)
+    along = _weighted([down[:, first : first + 2 * width - 1 : 2] for first in range(len(columns))], columns)
+    limits = np.iinfo(made.dtype)
+    made[:] = np.clip(np.rint(along), limits.min, limits.max)
+
+
+def _weighted(parts: list[Array], weights: Weights) -> Array:
+    total: Array = parts[0] * weights[0]
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        total += part * weight
+    return total
 
 
 def warp(image: Array, xs: Floats, ys: Floats, step: int, method: int, made: Array, valid: Array, /) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tilery import kernels
 from tilery.geo.raster import Array
 
 Floats = NDArray[np.float64]
@@ -201,6 +202,10 @@ def _mean_of(
 ) -> Array:
     """A band under the kernel; where the kernel meets missing pixels, the mean of those that are there."""
     dtype = band.dtype
+    if weight is None and dtype.name in kernels.SHORT and _is_halved(rows) and _is_halved(columns):
+        needed = band[_stretch(rows), _stretch(columns)]
+        weights = ([by for _, by in of_side.kernel] for of_side in (rows, columns))
+        return _away_from(kernels.halve(needed, *weights), nodata)
     wide = band.astype(_working_type(dtype, weight))
     offset = None
     if dtype.kind in "iu" and dtype.itemsize == 8:  # beyond 2^53 a float has not got every integer: differences have
@@ -223,6 +228,15 @@ def _mean_of(
         steps = np.clip(np.rint(found), 0, reach).astype("uint64")
         return _away_from((steps + offset.astype("uint64")).astype(dtype), nodata)
     return _away_from(_to_type(found, dtype), nodata)
+
+
+def _is_halved(of_side: Side) -> bool:
+    return isinstance(of_side.kernel[0][0], slice)
+
+
+def _stretch(of_side: Side) -> slice:
+    """The pixels above that the kernel needs."""
+    return slice(of_side.kernel[0][0].start, of_side.kernel[-1][0].stop)
 
 
 def _working_type(dtype: np.dtype[Any], weight: Array | None) -> str:

@@ -50,7 +50,9 @@ static inline char *row_of(const array *of, Py_ssize_t row) { return (char *)of-
 int need_equal(Py_ssize_t found, Py_ssize_t wanted, const char *what);
 
 /* The functions of the module. */
+PyObject *compare(PyObject *module, PyObject *arguments);
 PyObject *count_values(PyObject *module, PyObject *arguments);
+PyObject *halve(PyObject *module, PyObject *arguments);
 PyObject *warp(PyObject *module, PyObject *arguments);
 
 #endif

@@ -3,7 +3,9 @@
 #include "kernels.h"
 
 static PyMethodDef functions[] = {
+    {"compare", compare, METH_VARARGS, NULL},
     {"count_values", count_values, METH_VARARGS, NULL},
+    {"halve", halve, METH_VARARGS, NULL},
     {"warp", warp, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
