@@ -59,6 +59,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+def test_classes_of_a_style_are_not_stretched_as_the_layer_is(client: TestClient) -> None:
+    query = {"style": "classes"}
+    found = client.get("/layers/four/legend.json", params=query).json()["classes"]
+    assert [(one["value"], one["label"], one["color"]) for one in found] == [
+        (1, "Forest", "#ff0000"),
+        (2, "Water", "#0000ff"),
+    ]
+    preview = service.pixels(client.get("/layers/four/preview.png", params=query).content).reshape(64, 64, 4)
+    assert preview[0, :4].tolist() == [[0, 0, 0, 0], [255, 0, 0, 255], [0, 0, 255, 255], [0, 0, 0, 0]]
+    stretched = client.get("/layers/four/legend.json", params={"colormap": '{"255": "#ff0000"}', "rescale": "0,10"})
+    assert stretched.json()["classes"][0]["value"] == 10
+    linear = json.dumps({str(value): f"#{value:02x}0000" for value in range(256)})
+    assert client.get("/layers/four/legend.json", params={"colormap": linear}).json()["ticks"][-1]["value"] == 63
+
+
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[TestClient]:
     with service.client(folder, catalog=str(folder / "catalog")) as found:

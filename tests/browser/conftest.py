@@ -131,6 +131,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         bounds=(0.0, 0.0, 10.0, 10.0),
         descriptions=("Blue 490 nm", "Green 560 nm", "Near infrared 0.842 µm", "Red 665 nm"),
     )
+    classes = np.zeros((1, 256, 256), dtype=np.uint16)
+    classes[:, :, 128:], classes[:, 128:, 128:] = 300, 7
+    rasters.write(data / "classes.tif", classes, bounds=(0.0, 0.0, 10.0, 10.0))
     gray = np.full((3, 64, 64), 200, dtype=np.uint8)
     rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
     rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -232,6 +232,46 @@ def test_a_click_shows_the_values_of_all_bands_by_wavelength(visit: Visit, site:
         )
     ]
     assert seen.results[7] == seen.results[4]
+
+
+def test_classes_have_colors_and_names_that_the_address_keeps(visit: Visit, site: Site) -> None:
+    seven = "#classes tbody tr:nth-child(2)"
+    seen = visit(
+        f"/cog/viewer?url={site.rasters}/classes.tif#map=4/5/5",
+        ("click", "#classes-button"),
+        ("wait", "#classes tbody tr:nth-child(3)"),
+        ("evaluate", "[...document.querySelectorAll('#classes tbody tr')].map((row) => row.textContent)"),
+        ("fill", f"{seven} input[type=color]", "#102030"),
+        ("fill", f"{seven} input[type=text]", "Water"),
+        ("press", f"{seven} input[type=text]", "Tab"),
+        ("click", "#classes tbody tr:nth-child(3) input[type=checkbox]"),
+        ("settle",),
+        ("evaluate", "location.search"),
+        ("evaluate", "fetch(document.querySelector('#legend').src).then((answer) => answer.text())"),
+        ("evaluate", "document.querySelector('#link-xyz').value"),
+    )
+    assert seen.results[2] == ["050", "725", "30025"]  # value and percent
+    query = {name: value for name, (value,) in parse_qs(seen.results[8][1:]).items()}
+    assert json.loads(query["colormap"]) == {"0": "#4477aa", "7": "#102030"}
+    assert json.loads(query["labels"]) == {"7": "Water"}
+    assert "rescale" not in query
+    assert "Water" in seen.results[9]
+    assert "labels" not in parse_qs(urlsplit(seen.results[10]).query)
+    places = ((290, 540), (290, 640), (190, 640))
+    colors = [tuple(seen.pixels[place]) for place in places]
+    assert np.abs(np.subtract(colors[0], (0x44, 0x77, 0xAA))).max() <= 2
+    assert np.abs(np.subtract(colors[1], (0x10, 0x20, 0x30))).max() <= 2
+    again = visit(
+        f"/cog/viewer{seen.results[8]}#map=4/5/5",
+        ("click", "#classes-button"),
+        ("wait", "#classes tbody tr"),
+        (
+            "evaluate",
+            "[...document.querySelectorAll('#classes input:not([type=checkbox])')].map((input) => input.value)",
+        ),
+    )
+    assert [tuple(again.pixels[place]) for place in places] == colors
+    assert again.results[-1] == ["#4477aa", "", "#102030", "Water", "#228833", ""]
 
 
 def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:

@@ -13,8 +13,10 @@ export interface Choice {
   expression: string;
   ranges: Range[] | null;
   colormap: string;
-  /** A colormap given as JSON, which the controls leave as it is. */
+  /** A colormap given as JSON: that of classes, or one that the controls leave as it is. */
   ownColormap: string;
+  /** JSON of the names of classes by value. */
+  labels: string;
   resampling: string;
   format: string;
   nodata: string;
@@ -36,6 +38,7 @@ export const untouched = (): Omit<Choice, "url" | "assets" | "format" | "opacity
   ranges: null,
   colormap: "",
   ownColormap: "",
+  labels: "",
   resampling: "",
   nodata: "",
   algorithm: "",
@@ -58,6 +61,7 @@ export function recalled(given: URLSearchParams): { choice: Choice; looks: boole
     ranges: ranges.length ? ranges : null,
     colormap: given.get("colormap_name") ?? "",
     ownColormap: given.get("colormap") ?? "",
+    labels: given.get("labels") ?? "",
     resampling: given.get("resampling") ?? "",
     format: given.get("format") ?? "",
     nodata: given.get("nodata") ?? "",
@@ -81,6 +85,15 @@ function parametersIn(text: string | null): Parameters {
     return Object.fromEntries(Object.entries(found).map(([name, value]) => [name, String(value)]));
   } catch {
     return {};
+  }
+}
+
+/** True where each value or span of values has a colour of its own: nothing is stretched then. */
+export function hasClasses({ ownColormap }: Choice): boolean {
+  try {
+    return ownColormap !== "" && Object.keys(JSON.parse(ownColormap) as object).length !== 256;
+  } catch {
+    return false;
   }
 }
 
@@ -108,6 +121,9 @@ export function algorithmParams({ algorithm, parameters, buffer }: Choice): Para
     ["buffer", buffer],
   ];
 }
+
+/** What a legend says beside the colours. */
+export const legendParams = ({ labels }: Choice): Params => [["labels", labels]];
 
 /** Everything that decides how tiles look. `coloured` is false where a colormap has nothing to colour. */
 export const renderingParams = (choice: Choice, coloured: boolean): Params => [

@@ -5,16 +5,16 @@ import { address, json } from "../page";
 const bar = (name: string): HTMLImageElement =>
   element("img", { src: address(`colorMaps/${name}`, [["f", "png"]]), alt: "", loading: "lazy" });
 
-/** Sets the list up; `plain` is what no colormap is called. Returns a function that shows what is chosen. */
-export function colormapPicker(plain: () => string, picked: (name: string) => void): (name: string) => void {
+/** Sets the list up; `plain` is what no colormap is called. Returns a function that shows what is chosen, in other words too. */
+export function colormapPicker(plain: () => string, picked: (name: string) => void): (name: string, said?: string) => void {
   const list = by("colormap-list");
   const button = by("colormap");
   const panel = by("colormaps");
   const search = by<HTMLInputElement>("colormap-search");
   let chosen = "";
-  const show = (name: string): void => {
+  const show = (name: string, said?: string): void => {
     chosen = name;
-    button.replaceChildren(name || plain(), ...(name ? [bar(name)] : []));
+    button.replaceChildren(said ?? (name || plain()), ...(name ? [bar(name)] : []));
     for (const other of list.querySelectorAll("button")) other.setAttribute("aria-pressed", String(other.value === name));
   };
   const choose = (name: string): HTMLLIElement => {

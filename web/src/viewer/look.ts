@@ -1,5 +1,5 @@
 // What goes together: which controls make sense for a raster and a choice, and what most people want to see first.
-import { type Choice, type Mode, type Range, untouched } from "./choice";
+import { type Choice, hasClasses, type Mode, type Range, untouched } from "./choice";
 import type { Algorithm } from "./algorithms";
 import { tidy } from "./histogram";
 import type { Info, Statistics } from "./raster";
@@ -38,11 +38,17 @@ export const hasPalette = (choice: Choice, info: Info): boolean => Boolean(info.
 
 /** True where values can be stretched: an algorithm that gives colours has its own. */
 export const isStretchable = (choice: Choice, info: Info, found: Algorithm | null): boolean =>
-  !hasPalette(choice, info) && !(found && found.outputs.dtype === "uint8");
+  !hasPalette(choice, info) && !hasClasses(choice) && !(found && found.outputs.dtype === "uint8");
 
 /** Bytes are shown as they are; all other values have to be stretched to be seen. */
 export const wantsStretch = (choice: Choice, info: Info, found: Algorithm | null): boolean =>
   isStretchable(choice, info, found) && (info.dtype !== "uint8" || choice.mode === "expression" || found !== null);
+
+/** True where values may stand for something: one band of whole numbers. */
+export function areWhole(choice: Choice, statistics: Statistics, found: Algorithm | null): boolean {
+  const [band, ...others] = Object.values(statistics);
+  return choice.mode !== "rgb" && !found && band != null && !others.length && Number.isInteger(band.min) && Number.isInteger(band.max);
+}
 
 export type Stretch = "percentiles" | "all" | "none";
 

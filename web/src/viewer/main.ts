@@ -13,16 +13,17 @@ import { keepInView } from "../map/in-view";
 import { followPosition } from "../map/position";
 import { addRaster, removeRaster, setOpacity } from "../map/raster";
 import { access, address, dataOf, isAccess, messageOf, type Params, template } from "../page";
+import { isDark, onTheme } from "../theme";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { chooseAssets, listenToAssets } from "./assets";
-import { algorithmParams, type Choice, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
+import { algorithmParams, type Choice, hasClasses, legendParams, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
 import { colormapPicker } from "./colormaps";
 import { comparing } from "./compare";
 import { busy, fail, fill, fillBands, listen } from "./controls";
 import { facts } from "./facts";
 import { firstLook, plainPicture } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
-import { bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
+import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
 import { type Tools, tools } from "./measure";
 import { measure as spread, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
@@ -56,13 +57,40 @@ const graph = histogram(
 const showColormap = colormapPicker(
   () => (opened && hasPalette(choice, opened.info) ? "the raster's own" : "gray"),
   (name) => {
-    choice.colormap = name;
-    choice.ownColormap = "";
-    apply(true);
+    Object.assign(choice, { colormap: name, ownColormap: "", labels: "" });
+    recolour();
   },
 );
 
 const rendering = (): Params => renderingParams(choice, isColoured(choice, found));
+
+/** Shows the values in other colours: stretched where these are no classes. */
+function recolour(): void {
+  if (!opened) return;
+  if (hasClasses(choice)) choice.ranges = null;
+  else if (!choice.ranges && wantsStretch(choice, opened.info, found)) choice.ranges = stretched("percentiles", statistics, found);
+  refresh();
+  apply(true);
+}
+
+/** Opens or closes the table of classes. */
+async function toggleClasses(): Promise<void> {
+  const [panel, button] = [by("classes"), by("classes-button")];
+  panel.hidden = !panel.hidden;
+  button.setAttribute("aria-expanded", String(!panel.hidden));
+  if (panel.hidden || !opened) return;
+  const { showClasses } = await import("./classes");
+  const values: Params = [...sourceParams(choice), ...readingParams(choice)];
+  await showClasses({ base, values, legend: [...rendering(), ...legendParams(choice)] }, ({ colormap, labels }) => {
+    Object.assign(choice, { ownColormap: colormap, labels });
+    recolour();
+  });
+}
+
+function closeClasses(): void {
+  by("classes").hidden = true;
+  by("classes-button").setAttribute("aria-expanded", "false");
+}
 
 /** Begins anew, and gives up what is under way. */
 function anew(): AbortSignal {
@@ -75,14 +103,16 @@ function anew(): AbortSignal {
 async function openRaster(looks: boolean, placed: boolean): Promise<void> {
   const signal = anew();
   fail(null);
+  closeClasses();
   busy("Opening…");
   forget();
   try {
     if (hasAssets) choice.assets = await chooseAssets(base, choice.url, choice.assets);
     opened = await open(base, sourceParams(choice), choice.assets, signal);
     const { info, tilejson } = opened;
-    const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap } = choice;
-    if (!looks) Object.assign(choice, firstChoice(info), { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap });
+    const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels } = choice;
+    const kept = { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels };
+    if (!looks) Object.assign(choice, firstChoice(info), kept);
     if (choice.ranges && choice.ranges.length !== 1 && choice.mode !== "rgb") choice.ranges = choice.ranges.slice(0, 1);
     facts(info, tilejson);
     for (const id of ["controls", "results", "tools", "share"]) by(id).hidden = false;
@@ -142,7 +172,8 @@ function refresh(): void {
     choice.parameters = next;
     void revalue();
   });
-  showColormap(choice.ownColormap ? "" : choice.colormap);
+  showColormap(choice.ownColormap ? "" : choice.colormap, choice.ownColormap ? (hasClasses(choice) ? "classes" : "own colors") : undefined);
+  by("classes-field").hidden = !areWhole(choice, statistics, found);
   writeRanges();
   graph.draw(statistics, choice.ranges);
 }
@@ -184,7 +215,7 @@ function apply(push: boolean): void {
   const tiles = template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}${suffix}`, [...rendering(), ["tilesize", 512]]);
   shareNow();
   keepAddress(push);
-  showLegend(by<HTMLImageElement>("legend"), address(`${base}/legend.svg`, rendering()));
+  legend();
   void mapOf?.then((made) => {
     const { map } = made;
     removeRaster(map, ID);
@@ -203,9 +234,14 @@ function apply(push: boolean): void {
   });
 }
 
+function legend(): void {
+  const look: Params = [["theme", isDark() ? "dark" : ""], ["transparent", "true"]];
+  showLegend(by<HTMLImageElement>("legend"), address(`${base}/legend.svg`, [...rendering(), ...legendParams(choice), ...look]));
+}
+
 function keepAddress(push: boolean): void {
   const query = new URLSearchParams();
-  for (const [name, value] of [...rendering(), ["format", choice.format] as const]) {
+  for (const [name, value] of [...rendering(), ...legendParams(choice), ["format", choice.format] as const]) {
     if (name !== "buffer" && name !== "reproject" && value !== "" && value != null) query.append(name, String(value));
   }
   for (const [name, value] of access) query.set(name, value);
@@ -298,6 +334,9 @@ function listenToForm(): void {
       apply(true);
     });
   }
+  by("classes-button").addEventListener("click", () => {
+    toggleClasses().catch((error: unknown) => fail(messageOf(error)));
+  });
   const kinds = by<HTMLSelectElement>("snippet-kind");
   kinds.append(...snippetKinds.map((kind) => element("option", {}, kind)));
   kinds.addEventListener("change", shareNow);
@@ -315,6 +354,7 @@ function goBack(): void {
   const other = kept.url !== choice.url && needsUrl;
   Object.assign(choice, kept, needsUrl ? {} : { url: "" });
   if (other || !opened) return void openRaster(looks, false);
+  closeClasses();
   const signal = anew();
   prepare(signal).then(
     () => {
@@ -338,6 +378,7 @@ async function start(): Promise<void> {
   const values = (): Params => [...sourceParams(choice), ...readingParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
   measure = tools(mapOf, { base, values, algorithm: () => algorithmParams(choice) }, fail);
   window.addEventListener("popstate", goBack);
+  onTheme(() => opened && legend());
   await Promise.all([opening, mapOf, fillAlgorithms(choice.algorithm)]);
   document.documentElement.dataset.ready = "yes";
 }
