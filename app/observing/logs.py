@@ -33,6 +33,8 @@ _MOST_OF_GDAL = 5
 
 _AT_ONCE = 4096
 """Bytes that a pipe takes as one, whoever else writes into it (PIPE_BUF of Linux)."""
+_ANSWERED, _FAILED = (f'","level":"{level}","logger":"{REQUESTS}","pid":' for level in ("info", "warning"))
+"""What stands between the moment of a line and the number of its process."""
 _STAGES = ",".join(f'"{name}":%.6f' for name in request.STAGES)
 
 Format = Literal["text", "json"]
@@ -153,18 +155,23 @@ class RequestLog:
         """Write the lines of some answers; several at a time where each is whole by itself."""
         lines: list[str] = []
         length, first = 0, 0.0
+        make, good = self._line, self._logger.isEnabledFor(logging.INFO)
         for answer in answers:
-            level = logging.WARNING if answer.status >= 500 else logging.INFO
-            if not self._logger.isEnabledFor(level):
+            if answer[1] >= 500:  # its status; what is unpacked here is paid for by each tile
+                if lines:
+                    self._emit(logging.INFO, lines, first)
+                    lines, length = [], 0
+                if self._logger.isEnabledFor(logging.WARNING):
+                    self._emit(logging.WARNING, [make(answer, logging.WARNING)], answer[4])
                 continue
-            line = self._line(answer, level)
-            if lines and (self._alone or level > logging.INFO or length + len(line) >= _AT_ONCE):
+            if not good:
+                continue
+            line = make(answer, logging.INFO)
+            if lines and (self._alone or length + len(line) >= _AT_ONCE):
                 self._emit(logging.INFO, lines, first)
                 lines, length = [], 0
-            if level > logging.INFO:
-                self._emit(level, [line], answer.moment)
-                continue
-            first = first if lines else answer.moment
+            if not lines:
+                first = answer[4]
             lines.append(line)
             length += len(line) + 1
         if lines:
@@ -178,32 +185,35 @@ class RequestLog:
 
 
 def json_line(answer: Answer, level: int) -> str:
-    """Return the line of a request as JSON. Put together by hand: it takes a third of the time of ``json.dumps``."""
-    record = answer.record
-    head = _head(answer.moment, "WARNING" if level >= logging.WARNING else "INFO", REQUESTS, None)
-    line = f'{{{head},{_named(record)},"status":{answer.status},"bytes":{answer.size},"seconds":{answer.seconds:.6f}'
-    if record.client is not None:
-        line += f',"client":{quoted(record.client)}'
-    if record.access is not None:
-        line += f',"access":{quoted(record.access)}'
-    if record.route is not None:
-        line += f',"route":"{record.route}"'
-    if record.tile is not None:
-        line += f',"tile":{quoted(record.tile)}'
-    if record.how is not None:
-        line += f',"how":"{record.how}"'
-    if record.code is not None:
-        line += f',"code":"{record.code}"'
-    if record.stopwatches and (stages := record.stages()) is not None:
-        line += f",{_STAGES % stages}"
-    return line + "}"
+    """Return the line of a request as JSON.
+
+    Put together by hand and in one go: it takes a third of the time of ``json.dumps``, and a line is a part of what a
+    tile out of memory costs that can be measured.
+    """
+    record, status, size, seconds, moment = answer
+    head = _FAILED if level >= logging.WARNING else _ANSWERED
+    stages = record.stages() if record.stopwatches else None
+    return (
+        f'{{"time":"{_time(moment)}{head}{_pid},"request_id":{quoted(record.request_id)},"method":{quoted(record.method)}'
+        f',"path":{quoted(record.path)}'
+        f"""{"" if (text := record.trace_id) is None else f',"trace_id":{quoted(text)}'}"""
+        f"""{"" if (text := record.source) is None else f',"source":{quoted(text)}'}"""
+        f"""{"" if (text := record.layer) is None else f',"layer":{quoted(text)}'}"""
+        f',"status":{status},"bytes":{size},"seconds":{seconds:.6f}'
+        f"""{"" if (text := record.client) is None else f',"client":{quoted(text)}'}"""
+        f"""{"" if (text := record.access) is None else f',"access":{quoted(text)}'}"""
+        f"""{"" if (text := record.route) is None else f',"route":"{text}"'}"""
+        f"""{"" if (text := record.tile) is None else f',"tile":{quoted(text)}'}"""
+        f"""{"" if (text := record.how) is None else f',"how":"{text}"'}"""
+        f"""{"" if (text := record.code) is None else f',"code":"{text}"'}"""
+        f"""{"" if stages is None else f",{_STAGES % stages}"}}}"""
+    )
 
 
 def text_line(answer: Answer, _level: int) -> str:
     """Return the same for people."""
-    record = answer.record
-    text = f"{record.request_id} {record.method} {record.path!r} {answer.status} {answer.size} B"
-    text += f" {answer.seconds * 1000:.1f} ms"
+    record, status, size, seconds, _ = answer
+    text = f"{record.request_id} {record.method} {record.path!r} {status} {size} B {seconds * 1000:.1f} ms"
     for value in (record.how, record.code, record.source, record.client):
         if value is not None:
             text += f" {request.printable(value)}"
@@ -228,8 +238,18 @@ def _named(record: RequestRecord) -> str:
 
 def _head(moment: float, level: str, name: str, process: int | None) -> str:
     """Return the fields that every line begins with."""
-    return f'"time":"{_time(moment)}","level":"{level.lower()}","logger":"{name}","pid":{process or os.getpid()}'
+    return f'"time":"{_time(moment)}","level":"{level.lower()}","logger":"{name}","pid":{process or _pid}'
 
+
+_pid = os.getpid()  # not asked for each time: that is a call of the system
+
+
+def _forked() -> None:
+    global _pid  # noqa: PLW0603 - it is another process
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 _second: tuple[int, str] = (0, "")
 
@@ -240,5 +260,5 @@ def _time(moment: float) -> str:
     whole = int(moment)
     known = _second
     if known[0] != whole:
-        known = _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
-    return f"{known[1]}.{int((moment - whole) * 1000):03d}Z"
+        known = _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(whole)))
+    return f"{known[1]}{str(1000 + int((moment - whole) * 1000))[1:]}Z"  # three digits, in half of the time of ``:03d``

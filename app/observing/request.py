@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 from tilery import stages
 
@@ -143,17 +143,11 @@ class RequestRecord:
         return " ".join(part for part in (self.method, printable(self.path), printable(self.source or "")) if part)
 
 
-class Answer(NamedTuple):
-    """A request that was answered. A tuple, because one is made for each line: it takes a third of the time."""
-
-    record: RequestRecord
-    status: int
-    size: int
-    """Bytes of the body that were sent."""
-    seconds: float
-    """From the first byte of the request to the last of the answer."""
-    moment: float
-    """When it was, in seconds since 1970."""
+Answer = tuple[RequestRecord, int, int, float, float]
+"""A request that was answered: the status, the bytes of the body that were sent, the seconds from the first byte of the
+request to the last of the answer, and when it was, in seconds since 1970. A plain tuple, because one is made for each
+line: it takes a third of the time of one with names.
+"""
 
 
 def printable(text: str) -> str:

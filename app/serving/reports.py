@@ -59,7 +59,7 @@ class Reports:
             self._counts.add(record, status, size, seconds)
         if self._log.writes(status):
             record.client = self._client(scope)  # now: the scope, which is large, need not be kept
-            self._lines.append(Answer(record, status, size, seconds, time.time()))
+            self._lines.append((record, status, size, seconds, time.time()))
         self._waiting += 1
         if status >= 400 or self._loop is None or self._waiting >= MOST:
             self.flush()

@@ -17,6 +17,7 @@ import pytest
 from app.config.settings import Settings
 from app.observing import logs, request
 from app.observing.request import RequestRecord
+from app.serving import reports
 from tests.support import rasters
 from tests.support.service import client
 from tilery.errors import TileryError
@@ -281,3 +282,65 @@ def test_text_names_the_request_once() -> None:
         first, second = written.getvalue().splitlines()
         assert first.endswith(r"abc went wrong [GET '/a\nb' s3://b/a.tif]")
         assert second.endswith(r"went wrong [abc GET '/a\nb' s3://b/a.tif]")
+
+
+NASTY = 'a"b\\c\nd\x00é\ud800'
+
+
+def test_whatever_a_request_says_its_line_is_json() -> None:
+    """The line is put together by hand: each field, alone and with all others, reads back as it was."""
+    own = ("trace_id", "source", "layer", "client", "access", "tile")
+    always: dict[str, Any] = {"request_id": NASTY, "method": NASTY, "path": NASTY}
+    first = None
+    for some in ((), *((name,) for name in own), own):
+        texts: dict[str, Any] = dict.fromkeys(some, NASTY)
+        record = RequestRecord(**always, **texts, route="cog.getTile", how="hit", code="busy")
+        line = json.loads(logs.json_line((record, 503, 12, 0.25, 1764432608.0625), logging.WARNING))
+        assert {name: line.pop(name) for name in (*always, *some)} == always | texts
+        first = first or line
+        assert line == first
+    assert first == {
+        "time": "2025-11-29T16:10:08.062Z", "level": "warning", "logger": "tilery.requests", "pid": os.getpid(),
+        "status": 503, "bytes": 12, "seconds": 0.25, "route": "cog.getTile", "how": "hit", "code": "busy",
+    }  # fmt: skip
+
+
+def test_a_line_names_the_process_that_wrote_it() -> None:
+    answer = (RequestRecord(request_id="a", method="GET", path="/"), 200, 1, 0.1, 1.0)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, logs.json_line(answer, logging.INFO).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert json.loads(pipe.read())["pid"] == child
+    os.waitpid(child, 0)
+
+
+def test_lines_stay_in_order_and_a_pipe_takes_each_piece_at_once(written: io.StringIO) -> None:
+    pieces: list[str] = []
+    stream = logging.getLogger(logs.NAME).handlers[-1]
+    stream.addFilter(lambda record: pieces.append(record.getMessage()) or True)  # type: ignore[func-returns-value]
+    records = [RequestRecord(request_id=str(number), method="GET", path="/" + "a" * 300) for number in range(40)]
+    answers = [(record, 500 if number == 20 else 200, 1, 0.1, 1.0) for number, record in enumerate(records)]
+    logs.RequestLog("all", "json").write(answers)
+    found = lines_of(written)
+    assert [line["request_id"] for line in found] == [str(number) for number in range(40)]
+    assert [line["level"] for line in found].count("warning") == 1
+    assert 3 < len(pieces) < 12
+    assert max(len(piece) + 1 for piece in pieces) <= 4096, "what other workers write would stand in between"
+
+
+def test_what_waits_is_written_when_the_server_stops(
+    written: io.StringIO, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> int:
+        return sum(line["logger"] == logs.REQUESTS for line in lines_of(written))
+
+    monkeypatch.setattr(reports, "DELAY", 3600.0)
+    with client(folder, log_format="json") as service:
+        for number in range(3):
+            service.get(f"/healthz?{number}")
+        assert asked() == 0, "they are put off"
+    assert asked() == 3
