@@ -113,8 +113,10 @@ def document(found: Any, chance: random.Random) -> bytes:
     """Return a JSON document with something changed in it; now and then one that is no JSON."""
     found = copy.deepcopy(found)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        places = list(_places(found))
-        holder, key = chance.choice(places)
+        left = list(places(found))
+        if not left:
+            break
+        holder, key = chance.choice(left)
         _change(holder, key, chance)
     text = json.dumps(found, ensure_ascii=chance.random() < 0.5, default=str)
     body = text.encode("utf-8", "surrogatepass")
@@ -144,7 +146,7 @@ def _deep(chance: random.Random) -> Any:
     return found
 
 
-def _places(found: Any) -> Iterator[tuple[Any, Any]]:
+def places(found: Any) -> Iterator[tuple[Any, Any]]:
     """Each place of a document that holds something: its list or object, and where in it."""
     left = [found]
     while left:

@@ -93,7 +93,7 @@ def write(case: Case) -> None:
     """Write the files of an input."""
     for path, content in case.files:
         place = Path(path)
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(exist_ok=True, parents=True)
         place.unlink(missing_ok=True)  # one that is written over in place could be read half
         place.write_bytes(content)
 

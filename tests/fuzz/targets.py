@@ -172,6 +172,45 @@ class LayerTarget:
         return [(b"accept", b"text/html")] if chance.random() < 0.3 else []
 
 
+class StoreTarget:
+    """Zarr stores with something changed in their metadata, chunks or shards."""
+
+    paths = (
+        "/zarr/info?variable=v", "/zarr/info?variable=v&show_times=true", "/zarr/info.geojson?variable=v",
+        "/zarr/dataset/", "/zarr/dataset/dict", "/zarr/dataset/keys", "/zarr/dataset/dimensions", "/zarr/validate",
+        "/zarr/dataset/coordinates/time", "/zarr/dataset/coordinates/lat", "/zarr/bounds?variable=v",
+        "/zarr/preview.png?variable=v&bidx=1&max_size=64&rescale=0,10", "/zarr/preview.npy?variable=v&max_size=64",
+        "/zarr/point/8.5,46.5?variable=v", "/zarr/statistics?variable=v&max_size=64",
+        "/zarr/tiles/WebMercatorQuad/1/1/0.png?variable=v&bidx=1&rescale=0,10",
+        "/zarr/tiles/WebMercatorQuad/7/67/44.npy?variable=v&sel=time=2020-01-02",
+        "/zarr/bbox/-20,-10,40,30.npy?variable=v&resampling=bilinear", "/zarr/WebMercatorQuad/tilejson.json?variable=v",
+        "/zarr/preview.npy?variable=v&sel=time=nearest::2020-01-02&reproject=bilinear&max_size=64",
+        "/zarr/info?variable=v&sel=height=nearest::5", "/zarr/preview.npy?variable=time&decode_times=false",
+        "/zarr/WMTSCapabilities.xml?variable=v", "/zarr/viewer?variable=v",
+    )  # fmt: skip
+
+    def __init__(self, world: World, service: Service) -> None:
+        from tests.fuzz import stores  # what writes Zarr takes a second to load
+
+        self.world = world
+        self._changed = stores.changed
+        folder = world.catalog.parent / "stores"
+        shutil.rmtree(folder, ignore_errors=True)
+        self._seeds = stores.seeds(folder)
+
+    def cases(self, chance: random.Random) -> Iterator[Case]:
+        """Return stores, each of a new name."""
+        for number in count():
+            shutil.rmtree(f"{self.world.folder}/changed-{number - 4}.zarr", ignore_errors=True)
+            name = f"{self.world.folder}/changed-{number}.zarr"
+            store = self._changed(self._seeds[chance.choice(sorted(self._seeds))], chance)
+            asks = []
+            for asked in chance.sample(self.paths, 3):
+                path, _, query = asked.partition("?")
+                asks.append(Ask(path=path, query=f"url={quote(name)}&{query}".encode()))
+            yield Case(asks=tuple(asks), files=tuple((f"{name}/{key}", data) for key, data in store.items()))
+
+
 class BodyTarget:
     """GeoJSON bodies, and mosaics to validate."""
 
@@ -234,6 +273,7 @@ TARGETS: dict[str, type[Any]] = {
     "tiffs": TiffTarget,
     "items": ItemTarget,
     "mosaics": MosaicTarget,
+    "stores": StoreTarget,
     "layers": LayerTarget,
     "bodies": BodyTarget,
 }

@@ -11,7 +11,7 @@ from tests.fuzz.service import Answer, Ask, Service
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.world import World
 
-NUMBERS = {"requests": 120, "tiffs": 100, "items": 50, "mosaics": 50, "layers": 40, "bodies": 60}
+NUMBERS = {"requests": 120, "tiffs": 100, "items": 50, "mosaics": 50, "stores": 80, "layers": 40, "bodies": 60}
 """Inputs of each."""
 
 

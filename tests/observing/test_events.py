@@ -40,7 +40,8 @@ TOKEN = "s3cr3t-of-tests"
 class Server:
     """gunicorn as it is run, its log and its numbers."""
 
-    def __init__(self, folder: Path, application: str = "app.main:app", **environ: str) -> None:
+    def __init__(self, folder: Path, application: str = "app.main:app", join: str = "", **environ: str) -> None:
+        """Start it; ``join`` are words of a shell that does something before, as to enter a control group."""
         self.port, self.metrics_port = free_port(), free_port()
         self.log = folder / "server.log"
         own = {
@@ -54,7 +55,10 @@ class Server:
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "python:app.process.gunicorn_conf", application],
+                [
+                    *(["sh", "-c", f'{join}; exec "$@"', "sh"] if join else []),
+                    *(sys.executable, "-m", "gunicorn", "-c", "python:app.process.gunicorn_conf", application),
+                ],
                 cwd=ROOT,
                 env=os.environ | own | environ,
                 stdout=log,
@@ -139,8 +143,8 @@ def parsed(text: bytes) -> dict[tuple[str, ...], float]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, application: str = "app.main:app", **environ: str) -> Iterator[Server]:
-    server = Server(folder, application, **environ)
+def running(folder: Path, application: str = "app.main:app", join: str = "", **environ: str) -> Iterator[Server]:
+    server = Server(folder, application, join, **environ)
     try:
         server.until(lambda: server.get("/healthz") == 200)
         server.until(lambda: sum("startup complete" in line.get("message", "") for line in server.lines()) == 2)
