@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tilery.errors import InvalidParameter
 from tilery.geo.raster import Array
+from tilery.limits import deadline
 from tilery.reading.zarr import place, selecting
 from tilery.reading.zarr.group import Group
 from tilery.reading.zarr.metadata import ArrayMetadata
@@ -15,6 +16,8 @@ from tilery.reading.zarr.stored import Json
 
 MOST = 1 << 16
 """Bands of a variable: more are to be selected from."""
+_LONGEST_LABEL = 128
+"""Characters of the name of a band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +70,14 @@ def of(group: Group, array: ArrayMetadata, across: Sequence[int], select: Sequen
     labels: tuple[str, ...] = ()
     attributes: Json = {}
     for axis in others:
-        values, said, labelled = place.index(group, array, axis)
         selector_ = chosen.get(axis)
+        _check_number(array.shape[axis] if selector_ is None else len(selector_.values))
+        values, said, labelled = place.index(group, array, axis)
         places = (
             tuple(range(array.shape[axis]))
             if selector_ is None
             else selecting.positions(selector_, values, labelled=labelled)
         )
-        _check_number(len(places))
         if axis in kept:
             along, labels, attributes = places, _labels(values, places), said
         else:
@@ -87,7 +90,7 @@ def of(group: Group, array: ArrayMetadata, across: Sequence[int], select: Sequen
 
 
 def _labels(values: Array, places: Sequence[int]) -> tuple[str, ...]:
-    return tuple(str(values[at]) for at in places)
+    return tuple(str(values[at])[:_LONGEST_LABEL] for at in deadline.paced(places, 1024))
 
 
 def _labels_of_single(group: Group, array: ArrayMetadata, single: dict[int, int]) -> tuple[str, ...]:

@@ -95,7 +95,9 @@ def _guarded(decode: Callable[[], Array]) -> Array:
 def filled(array: ArrayMetadata) -> Array:
     """Return a chunk that is not stored."""
     if array.dtype.kind == "O":
-        return np.full(array.chunks, array.fill or "", object)
+        texts = np.empty(array.chunks, object)
+        texts.fill(array.fill or "")  # the same text in each place, where `np.full` makes a new one for each
+        return texts
     dtype = array.dtype.newbyteorder("=")
     return np.zeros(array.chunks, dtype) if array.fill is None else np.full(array.chunks, array.fill, dtype)
 

@@ -24,6 +24,14 @@ MOST = 1 << 22
 """Values of a coordinate."""
 _MOST_CHUNKS = 1 << 14
 """Chunks that they may lie in."""
+MOST_SHOWN = 1 << 20
+"""Values of a coordinate that an answer has: a hundred years by the hour."""
+_MOST_TEXT = 16 << 20
+"""Characters of all of them, where they are texts."""
+_AT_ONCE = 1024
+"""Values that are turned in one go."""
+_MOMENT, _SHOWN = 256, 128
+"""Bytes that a moment of cftime's or a text takes, and a value with its text in JSON."""
 _TIME = re.compile(r"\s*([A-Za-z]+)\s+since\s+(.+)")
 _LONGEST = 256
 _DAY = 86_400 * 10**9
@@ -139,8 +147,12 @@ def _moments(numbers: Array, missing: Array, units: str, match: re.Match[str], c
             return _added(start, numbers - numbers.dtype.type(first), unit, missing)
     if missing.any():
         raise ValueError("missing moments")
-    found = cftime.num2date(numbers, units, calendar, only_use_cftime_datetimes=True)
-    return np.array(found, object).reshape(numbers.shape)
+    memory.need(_MOMENT * numbers.size)
+    flat, found = numbers.ravel(), np.empty(numbers.size, object)
+    for start in deadline.paced(range(0, flat.size, _AT_ONCE), 1):  # cftime lets nothing else run meanwhile
+        part = slice(start, start + _AT_ONCE)
+        found[part] = cftime.num2date(flat[part], units, calendar, only_use_cftime_datetimes=True)
+    return found.reshape(numbers.shape)
 
 
 def _added(start: int, numbers: Array, unit: int, missing: Array) -> Array:
@@ -159,14 +171,44 @@ def _added(start: int, numbers: Array, unit: int, missing: Array) -> Array:
     return moments
 
 
+def bytes_of(values: Array) -> int:
+    """Return how much memory values take, with the objects that they may be."""
+    return values.nbytes + (_MOMENT * values.size if values.dtype.kind == "O" else 0)
+
+
 def as_json(values: Array) -> Any:
-    """Return values as JSON has them: moments as texts."""
+    """Return values as JSON has them: moments as texts.
+
+    Raises:
+        TooMuchWork: they are more than an answer may have.
+    """
+    if values.size > MOST_SHOWN:
+        raise TooMuchWork(
+            f"The coordinate has {values.size} values, of which an answer has {MOST_SHOWN} at most.",
+            parameter="name",
+            limit=MOST_SHOWN,
+        )
+    memory.need(_SHOWN * values.size)
     if values.dtype.kind == "M":
-        texts = [_shortened(str(text)) for text in np.datetime_as_string(values.astype("M8[us]").ravel())]
+        flat, texts = values.ravel().astype("M8[us]"), []
+        for start in deadline.paced(range(0, flat.size, _AT_ONCE), 1):
+            texts += [_shortened(str(text)) for text in np.datetime_as_string(flat[start : start + _AT_ONCE])]
         return texts if values.ndim else texts[0]
     if values.dtype.kind == "O":
-        return [str(one) for one in values.ravel().tolist()]
+        return _as_texts(values)
     return values.tolist()
+
+
+def _as_texts(values: Array) -> list[str]:
+    texts, length = [], 0
+    for one in deadline.paced(values.ravel().tolist(), _AT_ONCE):
+        texts.append(str(one))
+        length += len(texts[-1])
+        if length > _MOST_TEXT:
+            raise TooMuchWork(
+                "The texts of the coordinate are longer than an answer may be.", parameter="name", limit=_MOST_TEXT
+            )
+    return texts
 
 
 def _shortened(text: str) -> str | None:

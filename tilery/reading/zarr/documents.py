@@ -6,7 +6,7 @@ import html
 import math
 from typing import Any
 
-from tilery.errors import InvalidParameter, NotFound, UnsupportedRaster
+from tilery.errors import InvalidParameter, NotFound, TooMuchWork, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds
 from tilery.limits import deadline
@@ -26,6 +26,10 @@ _PACKED = frozenset(
 """Attributes that say how values are stored, and which other variables belong to them."""
 _NAMING = ("coordinates", "grid_mapping", "cell_measures", "bounds", "formula_terms", "ancillary_variables")
 """Attributes that name coordinates."""
+
+
+_MOST_REPEATED = 16 << 20
+"""Characters of attributes that are told again of each band."""
 
 
 class CoordinateNotFound(NotFound):
@@ -48,6 +52,13 @@ def info(dataset: ZarrDataset, *, times: bool = False) -> Json:
     if ends is not None:
         attributes |= {"valid_min": ends[0], "valid_max": ends[1]}
     said = _attributes(bands.attributes, without_times=dataset.group.decode_times)
+    if bands.dimension and len(repr(said)) * profile.count > _MOST_REPEATED:
+        raise TooMuchWork(
+            f"The attributes of the dimension {bands.dimension[:64]!r} are too long to be told of {profile.count} "
+            "bands. Select fewer by sel.",
+            parameter="sel",
+            limit=_MOST_REPEATED,
+        )
     has_nodata = dataset.packing.has_missing or any(name in array.attributes for name in ("fill_value", "nodata"))
     body: Json = {
         "bounds": list(_westward(profile.crs, profile.bounds)),

@@ -11,6 +11,7 @@ from typing import Any
 from tilery.errors import NotARaster, NotFound, SourceNotFound, TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Array, Grid
+from tilery.limits import memory
 from tilery.reading.dataset import Resources
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.profile import Profile
@@ -171,14 +172,20 @@ class Group:
             opened = self.objects.open(joined(whole, "zarr.json"))
             if opened is None:
                 return None
+            self._make_room(opened)
             said = document(opened)
             self._watch(opened)
             return of_v3(whole, said) if said.get("node_type") == "array" else None
         opened, beside = self.objects.open_some([joined(whole, ".zarray"), joined(whole, ".zattrs")])
         if opened is None:
             return None
+        self._make_room(opened, beside)
         self._watch(opened, beside)
         return of_v2(whole, document(opened), document(beside) if beside is not None else {})
+
+    def _make_room(self, *sources: ByteSource | None) -> None:
+        """Have memory for documents beside those that are held: each alone may be small enough, and all not."""
+        memory.need(self.held_bytes + PARSED * sum(one.size for one in sources if one is not None))
 
     def _watch(self, *sources: ByteSource | None) -> None:
         with self._lock:
@@ -228,9 +235,10 @@ class Group:
         if known is None:
             elements = coordinates.read(self.objects, self.shards, array)
             known = coordinates.decoded(array, elements, times=wanted)
+            size = coordinates.bytes_of(known)
             with self._lock:
-                if self._held + known.nbytes <= _MOST_VALUES:
-                    self._held += known.nbytes
+                if self._held + size <= _MOST_VALUES:
+                    self._held += size
                     self._values[(array.path, wanted)] = known
         return known
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import operator
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from tilery.reading.zarr.stored import Json
 MOST_DIMENSIONS = 32
 _MOST_LENGTH = 1 << 62
 _MOST_CODECS = 16
+_LONGEST_FILL = 256
+"""Characters of a text that stands for each one that is not stored."""
 _KINDS = "biufcMmSUO"
 _TEXT = "O"
 _V3 = {
@@ -121,9 +124,10 @@ def of_v2(path: str, array: Json, attributes: Json) -> ArrayMetadata:
     chunks = _lengths(path, "chunks", array.get("chunks"), least=1)
     if len(shape) != len(chunks):
         raise _broken(path, "chunks")
-    steps = [*(array.get("filters") or []), *([array["compressor"]] if array.get("compressor") else [])]
-    if not isinstance(array.get("filters") or [], list) or len(steps) > _MOST_CODECS:
+    filters = array.get("filters") or []
+    if not isinstance(filters, list) or len(filters) >= _MOST_CODECS:
         raise _broken(path, "filters")
+    steps = [*filters, *([array["compressor"]] if array.get("compressor") else [])]
     order, separator = array.get("order", "C"), array.get("dimension_separator", ".")
     if order not in ("C", "F") or separator not in (".", "/"):
         raise _broken(path, "order")
@@ -264,9 +268,9 @@ def _dtype(path: str, found: Any) -> np.dtype[Any]:
             made = _configured(found)
         elif isinstance(found, str):
             made = np.dtype(_V3.get(found, found)) if len(found) <= 32 else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, SyntaxError):  # NumPy reads texts of several as Python
         made = None
-    if made is None or made.kind not in _KINDS or made.subdtype is not None or made.itemsize > 1 << 16:
+    if made is None or made.kind not in _KINDS or made.subdtype is not None or not 0 < made.itemsize <= 1 << 16:
         raise UnsupportedRaster(f"The data type of the array {path[:64]!r} is not read.", parameter="variable")
     return made
 
@@ -297,11 +301,12 @@ def _fill(path: str, dtype: np.dtype[Any], found: Any) -> Any:
         return None
     try:
         if dtype.kind == _TEXT:
-            return found if isinstance(found, str) else None
+            return found[:_LONGEST_FILL] if isinstance(found, str) else None
         if dtype.kind in "SU":
             return _text_fill(dtype, found)
         if dtype.kind in "Mm":
-            return np.array(np.iinfo(np.int64).min if found == "NaT" else found, "i8").view(dtype.newbyteorder("="))[()]
+            units = np.iinfo(np.int64).min if found == "NaT" else operator.index(found)
+            return np.array(units, "i8").view(dtype.newbyteorder("="))[()]
         if dtype.kind == "c":
             real, imaginary = found if isinstance(found, list) else (found, 0)
             return dtype.type(complex(_number(np.dtype("f8"), real), _number(np.dtype("f8"), imaginary)))

@@ -181,7 +181,8 @@ def _crs(mapping: Json) -> Crs:
         return crs_.WGS84
     try:
         return crs_.parse(crs_.from_pyproj(pyproj.CRS.from_cf(written)), "variable")
-    except (CRSError, KeyError, TypeError, ValueError, InvalidParameter):
+    except (CRSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidParameter):
+        # whatever comes of values of other types than they should be: pyproj looks at none of them before
         raise UnsupportedRaster("The grid mapping of the variable is no CRS.", parameter="variable") from None
 
 
@@ -191,7 +192,7 @@ def _written(mapping: Json | None) -> Affine | None:
     parts = text.split() if isinstance(text, str) else text if isinstance(text, list) else []
     try:
         c, a, b, f, d, e = (float(part) for part in parts)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if not all(map(math.isfinite, (a, c, e, f))) or b or d or not a or not e:
         return None

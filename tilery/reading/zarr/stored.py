@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from tilery.errors import BrokenRaster, InvalidParameter, SourceDenied, SourceNotFound
-from tilery.limits import memory, nesting
+from tilery.limits import foreign_json, memory
 from tilery.reading.dataset import Resources
 from tilery.reading.zarr.source import base, inside
 from tilery.storage.bytes.protocol import ByteSource
@@ -105,9 +104,9 @@ def document(opened: ByteSource) -> Json:
     memory.need(PARSED * opened.size)
     content = opened.read(0, opened.size)
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
+        found = foreign_json.parse(content, deepest=_DEEPEST)
+    except ValueError:
         found = None
-    if not isinstance(found, dict) or nesting.is_deeper(found, _DEEPEST):
+    if not isinstance(found, dict):
         raise BrokenRaster("The metadata of the store are not JSON that can be read.", parameter="url")
     return found
