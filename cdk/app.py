@@ -11,6 +11,7 @@ from cdk import config as configuration
 from cdk.acknowledged import acknowledge
 from cdk.config import StackConfig
 from cdk.ecs_stack import EcsStack
+from cdk.edge_stack import EdgeStack
 from cdk.jobs_stack import JobsStack
 from cdk.lambda_stack import LambdaStack
 from cdk.release_stack import ReleaseStack
@@ -33,6 +34,8 @@ def make_app(config: StackConfig, *, checks: bool = True, outdir: str | None = N
         stacks.append(ReleaseStack(app, config))
     for stack in stacks:
         acknowledge(stack, config)
+    if config.distribution_id:
+        EdgeStack(app, config, config.distribution_id)
     if config.has_jobs:
         JobsStack(app, config)
     if checks:

@@ -147,7 +147,10 @@ class StackConfig(Settings):
                 "set TILERY_STACK_CLOUDFRONT=1, or leave the key"
             )
         if self.has_token:
-            raise ValueError("TILERY_STACK_TILE_WEBSITE: a bucket asks nobody for TILERY_STACK_ACCESS_TOKEN_SECRET")
+            raise ValueError(
+                "TILERY_STACK_TILE_WEBSITE: a bucket asks nobody for TILERY_STACK_ACCESS_TOKEN_SECRET or "
+                "TILERY_STACK_ACCESS_SECRET"
+            )
         if self.domain and not self.cloudfront:
             raise ValueError(
                 "TILERY_STACK_TILE_WEBSITE: S3's websites have no TLS, and pages at "
@@ -182,7 +185,17 @@ class StackConfig(Settings):
     def has_token(self) -> bool:
         """Whether the service asks for an access token."""
         names = (*shared.ACCESS_TOKEN.names, *shared.ACCESS.names)
-        return bool(self.access_token_secret or {name for name in names if self.env.get(name)})
+        return bool(self.access_token_secret or self.access_secret or {name for name in names if self.env.get(name)})
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The variables of the service whose values are secrets, and the ARN of each."""
+        given = {
+            "TILERY_ACCESS_TOKEN": self.access_token_secret,
+            "TILERY_ACCESS": self.access_secret,
+            "TILERY_SOURCES_FILE": self.sources_file_secret,
+        }
+        return {variable: arn for variable, arn in given.items() if arn}
 
     @property
     def token_in_clear(self) -> bool:
@@ -238,6 +251,11 @@ class StackConfig(Settings):
     def release_stack_name(self) -> str:
         """``mytiler-release-dev``."""
         return f"{self.name}-release-{self.stage}"
+
+    @property
+    def edge_stack_name(self) -> str:
+        """``mytiler-edge-dev``."""
+        return f"{self.name}-edge-{self.stage}"
 
     @property
     def production(self) -> bool:

@@ -110,7 +110,7 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
     if config.network == "nat":
         lines.append(Line(name="NAT gateway", dollars=prices.NAT_HOUR.dollars * prices.HOURS, how="before its data"))
     if config.network == "private":
-        number = 4 if config.access_token_secret or config.sources_file_secret else 3
+        number = 4 if config.secrets else 3
         dollars = number * 2 * prices.ENDPOINT_HOUR.dollars * prices.HOURS
         lines.append(Line(name="VPC endpoints", dollars=dollars, how=f"{number} in two zones"))
     if config.waf:

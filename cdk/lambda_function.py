@@ -89,8 +89,7 @@ def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role
 
 
 def secrets(config: StackConfig) -> dict[str, str]:
-    """The access token and the file of sources: the template has the names of the secrets, CloudFormation puts their
-    texts into the function.
+    """Who may ask, and the file of sources: the template has the names of the secrets, CloudFormation puts their texts
+    into the function.
     """
-    given = {"TILERY_ACCESS_TOKEN": config.access_token_secret, "TILERY_SOURCES_FILE": config.sources_file_secret}
-    return {name: SecretValue.secrets_manager(arn).unsafe_unwrap() for name, arn in given.items() if arn}
+    return {name: SecretValue.secrets_manager(arn).unsafe_unwrap() for name, arn in config.secrets.items()}

@@ -117,7 +117,7 @@ def _endpoints(scope: Construct, config: StackConfig, vpc: ec2.IVpc, extra_bucke
         "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
         "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
     }
-    if config.access_token_secret or config.sources_file_secret:
+    if config.secrets:
         services["Secrets"] = ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER
     for name, service in services.items():
         vpc.add_interface_endpoint(name, service=service)

@@ -13,9 +13,10 @@ def refuse_token_in_clear(stack: Stack, config: StackConfig) -> None:
     In the stack and not among the settings: the same settings are right for a function, whose addresses have TLS.
     """
     if config.token_in_clear:
+        name = "ACCESS_SECRET" if config.access_secret else "ACCESS_TOKEN_SECRET"
         Annotations.of(stack).add_error(
-            "TILERY_STACK_ACCESS_TOKEN_SECRET: without TILERY_STACK_DOMAIN or TILERY_STACK_CLOUDFRONT=1 the load "
-            "balancer has plain HTTP only, and everybody on the way could read the token"
+            f"TILERY_STACK_{name}: without TILERY_STACK_DOMAIN or TILERY_STACK_CLOUDFRONT=1 the load balancer has "
+            "plain HTTP only, and everybody on the way could read the token"
         )
 
 

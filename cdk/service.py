@@ -137,13 +137,10 @@ def _make_task(
     linux = ecs.LinuxParameters(scope, "Linux", init_process_enabled=True)
     linux.drop_capabilities(ecs.Capability.ALL)
     secrets = {}
-    for name, variable, arn in (
-        ("AccessToken", "TILERY_ACCESS_TOKEN", config.access_token_secret),
-        ("SourcesFile", "TILERY_SOURCES_FILE", config.sources_file_secret),
-    ):
-        if arn:
-            secret = secretsmanager.Secret.from_secret_complete_arn(scope, name, arn)
-            secrets[variable] = ecs.Secret.from_secrets_manager(secret)
+    for variable, arn in config.secrets.items():
+        name = variable.removeprefix("TILERY_").title().replace("_", "")
+        secret = secretsmanager.Secret.from_secret_complete_arn(scope, name, arn)
+        secrets[variable] = ecs.Secret.from_secrets_manager(secret)
     container = task.add_container(
         CONTAINER,
         image=make_image(scope, config),

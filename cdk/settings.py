@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("ACCESS_TOKEN_SECRET")
     )
     """ARN of a Secrets Manager secret whose text is the service's access token."""
+    access_secret: str | None = Field(
+        None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("ACCESS_SECRET")
+    )
+    """ARN of a Secrets Manager secret whose text is what ``TILERY_ACCESS`` says: several tokens with scopes and rates,
+    keys that sign addresses, an issuer."""
     sources_file_secret: str | None = Field(
         None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("SOURCES_FILE_SECRET")
     )
@@ -147,6 +152,9 @@ class Settings(BaseSettings):
     """Certificate for the domain; in us-east-1 with CloudFront. Not set: one is made in the zone."""
     cloudfront: bool = Field(False, validation_alias=_stack("CLOUDFRONT"))
     """CloudFront in front: tiles come from a cache near the user, and the load balancer has no public address."""
+    distribution_id: str | None = Field(None, pattern=r"^E[A-Z0-9]+$", validation_alias=_stack("DISTRIBUTION_ID"))
+    """Id of the distribution of a stack that is not in us-east-1, which is an output of that stack: a stack ``edge`` in
+    us-east-1 then has the alarms on it."""
     waf: bool = Field(False, validation_alias=_stack("WAF"))
     """A web application firewall with a rate rule."""
     waf_rate: int = Field(10_000, ge=100, le=2_000_000_000, validation_alias=_stack("WAF_RATE"))

@@ -42,6 +42,7 @@ SETTINGS: dict[str, dict[str, str]] = {
         "CATALOG": "s3://maps/layers/",
         "JOBS": "1",
         "ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf",
+        "ACCESS_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:access-AbCdEf",
         "SOURCES_FILE_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sources-AbCdEf",
         "ACCESS_LOGS": "0",
         "WORKERS_PER_CORE": "1",
@@ -55,6 +56,9 @@ SETTINGS: dict[str, dict[str, str]] = {
         "CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1",
         "HOSTED_ZONE_ID": "Z0123456789",
         "HOSTED_ZONE_NAME": "example.com",
+        "DISTRIBUTION_ID": "E0ABCDEFGHIJKL",
+        "ALARM_EMAIL": "maps@example.com",
+        "ALARM_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:pager",
     },
     "website": {
         "STAGE": "dev",
@@ -208,7 +212,7 @@ def assembly(name: str) -> Path:
 
 @cache
 def synthesised(name: str, stack: str = "ecs") -> Template:
-    """The template of one of the stacks: ``ecs``, ``lambda``, ``release`` or ``jobs``."""
+    """The template of one of the stacks: ``ecs``, ``lambda``, ``release``, ``jobs`` or ``edge``."""
     (found,) = assembly(name).glob(f"*-{stack}-*.template.json")
     return Template(found)
 

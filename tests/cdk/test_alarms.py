@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_alarms_of_the_edge_are_made_where_its_metrics_are() -> None:
     assert whole["Conditions"][conditional["EdgeErrors"]] == {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]}
     assert not breaches(synthesised("edge").alarms()["EdgeErrors"], requests=1, value=100)
     assert breaches(synthesised("edge").alarms()["EdgeErrors"], requests=1000, value=6)
+
+
+def test_the_distribution_of_a_stack_elsewhere_is_watched_from_where_its_metrics_are() -> None:
+    """With alarms of the same kind, which tell what is in that region; a topic elsewhere cannot be told from there."""
+    edge, own = synthesised("edge", "edge"), synthesised("edge")
+    artifact = json.loads((edge.folder / "manifest.json").read_text())["artifacts"]["tilery-edge-dev"]
+    assert artifact["environment"] == "aws://unknown-account/us-east-1"
+    assert set(edge.alarms()) == {"EdgeErrors", "Certificate"}
+    for name, alarm in edge.alarms().items():
+        here = {key: value for key, value in alarm.items() if key not in ("AlarmName", "AlarmActions", "OKActions")}
+        there = {key: value for key, value in own.alarms()[name].items() if key in here}
+        text = json.dumps(there).replace(json.dumps({"Ref": "Distribution830FAC52"}), '"E0ABCDEFGHIJKL"')
+        assert json.dumps(here) == text
+        assert alarm["AlarmName"] == f"tilery-edge-dev-{name}"
+    assert len(told(edge)) == 1
+    assert edge.one("SNS::Subscription")["Endpoint"] == "maps@example.com"
+    assert own.whole["Outputs"]["DistributionId"]["Value"] == {"Ref": "Distribution830FAC52"}
 
 
 def test_the_services_own_metrics_can_be_left_out() -> None:

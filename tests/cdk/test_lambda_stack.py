@@ -338,7 +338,8 @@ def test_an_http_api_without_a_domain_knows_its_own_address() -> None:
 
 def test_secrets_are_put_in_by_cloudformation() -> None:
     found = variables(of("private"))
-    for name, secret in (("TILERY_ACCESS_TOKEN", "token"), ("TILERY_SOURCES_FILE", "sources")):
+    given = {"TILERY_ACCESS_TOKEN": "token", "TILERY_ACCESS": "access", "TILERY_SOURCES_FILE": "sources"}
+    for name, secret in given.items():
         arn = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{secret}-AbCdEf"
         assert found[name] == f"{{{{resolve:secretsmanager:{arn}:SecretString:::}}}}"
 

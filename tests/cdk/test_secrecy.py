@@ -19,6 +19,7 @@ REFUSAL = "plain HTTP only, and everybody on the way could read the token"
     ("settings", "refused"),
     [
         ({"ACCESS_TOKEN_SECRET": TOKEN}, True),
+        ({"ACCESS_SECRET": TOKEN}, True),
         ({"ENV": '{"TILERY_ACCESS_TOKEN": "abc"}'}, True),
         ({"ENV": '{"TITILER_API_GLOBAL_ACCESS_TOKEN": "abc"}'}, True),
         ({}, False),

@@ -263,7 +263,7 @@ def test_access_logs_are_kept_for_as_long_as_logs_are() -> None:
 
 
 def test_secrets_come_from_secrets_manager() -> None:
-    names = {"TILERY_ACCESS_TOKEN": "token", "TILERY_SOURCES_FILE": "sources"}
+    names = {"TILERY_ACCESS_TOKEN": "token", "TILERY_ACCESS": "access", "TILERY_SOURCES_FILE": "sources"}
     container = synthesised("private").container()
     found = {secret["Name"]: secret["ValueFrom"] for secret in container["Secrets"]}
     assert found.keys() == names.keys()
