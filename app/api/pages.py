@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from app.api import static_files
 from app.api.access import credentials
+from app.config import access
 from app.config.settings import Settings
 from tilery import __version__
 
@@ -80,13 +81,14 @@ def page(
         template: file name in ``templates/``.
         status: of the answer.
         policy: directives of the content security policy that differ from the usual.
-        data: what the page's script is to know, written as JSON. ``root`` and ``basemap`` are added to it.
+        data: what the page's script is to know, written as JSON. ``root``, ``basemap`` and ``editing`` are added to it.
         settings: those of the application, where the request has not been led to it.
         context: what the template shows.
     """
     way = root(request)
     if settings is None:
         settings = request.app.state.context.settings
+    editing = settings.catalog is not None and access.rules_of(settings).has_admins
     body = (
         environment(settings.template_directory)
         .get_template(template)
@@ -97,7 +99,8 @@ def page(
             api_docs=settings.api_docs != "off",
             version=__version__,
             files=settings.lists_sources,
-            data={"root": way, "basemap": _basemap(settings), **(data or {})},
+            data={"root": way, "basemap": _basemap(settings), **({"editing": True} if editing else {}), **(data or {})},
+            editing=editing,
             **context,
         )
     )

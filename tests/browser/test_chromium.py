@@ -13,6 +13,9 @@ from tilery.rendering import colormap
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+OFFERED = "document.querySelectorAll('.edit-button, #save-button').length"
+"""How many changes are offered: none where there is no admin."""
+
 
 def near(found: Any, expected: tuple[int, ...], tolerance: int = 8) -> bool:
     """True for a colour that a lossy codec makes of another."""
@@ -20,8 +23,8 @@ def near(found: Any, expected: tuple[int, ...], tolerance: int = 8) -> bool:
 
 
 def test_the_map_shows_the_first_layer(visit: Visit) -> None:
-    seen = visit("/map", ("evaluate", "document.querySelectorAll('#layers > li').length"))
-    assert seen.results == [2]
+    seen = visit("/map", ("evaluate", "document.querySelectorAll('#layers > li').length"), ("evaluate", OFFERED))
+    assert seen.results == [2, 0]
     assert near(seen.pixels[240, 400], BLUE)
 
 
@@ -156,8 +159,8 @@ def test_the_viewer_takes_expressions(visit: Visit, site: Site) -> None:
 
 
 def test_a_layers_own_viewer_needs_no_address(visit: Visit) -> None:
-    seen = visit("/layers/red/viewer", ("evaluate", "document.querySelector('#open').hidden"))
-    assert seen.results == [True]
+    seen = visit("/layers/red/viewer", ("evaluate", "document.querySelector('#open').hidden"), ("evaluate", OFFERED))
+    assert seen.results == [True, 0]
     assert near(seen.pixels[240, 580], RED)
 
 

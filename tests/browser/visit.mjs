@@ -104,6 +104,7 @@ const verbs = {
     return readFile(await file.path(), "utf8");
   },
   evaluate: (page, [expression]) => page.evaluate(expression),
+  confirm: (page) => void page.once("dialog", (dialog) => dialog.accept()),
   settle: (page) => settle(page),
   pause: (page, [milliseconds]) => page.waitForTimeout(milliseconds),
   screenshot: (page, [path]) => page.screenshot({ path }),

@@ -10,12 +10,15 @@ export interface Basemap {
 }
 
 const text = document.getElementById("data")?.textContent ?? "{}";
-const given = JSON.parse(text) as { root: string; basemap?: Basemap };
+const given = JSON.parse(text) as { root: string; basemap?: Basemap; editing?: boolean };
 
 /** What the server wrote into the page; each page knows its own members. */
 export const dataOf = <Data>(): Data => given as unknown as Data;
 
 export const basemap: Basemap = given.basemap ?? { kind: "world" };
+
+/** Whether there are routes that change layers; who may use them has a token. */
+export const isEditable = given.editing ?? false;
 
 /** The root of the service, whatever prefix a proxy puts in front. */
 const root = new URL(given.root, location.href).href;
@@ -54,8 +57,13 @@ export function address(path: string, params: Params = []): string {
 export const template = (path: string, params: Params = []): string =>
   address("PATH", params).replace("PATH", () => path);
 
-/** The JSON document at a path; a Problem with the server's own words when it refuses. */
-export async function json<Body>(path: string, params: Params = [], init: RequestInit = {}): Promise<Body> {
+/** The JSON document at a path, null where there is none; a Problem with the server's own words when it refuses. */
+export async function json<Body>(
+  path: string,
+  params: Params = [],
+  init: RequestInit = {},
+  told: (answer: Response) => void = () => undefined,
+): Promise<Body> {
   let response: Response;
   try {
     response = await fetch(address(path, params), { ...init, headers: { Accept: "application/json", ...init.headers } });
@@ -65,6 +73,7 @@ export async function json<Body>(path: string, params: Params = [], init: Reques
   }
   const body: unknown = await response.json().catch(() => null);
   if (!response.ok) throw new Problem(words(body) ?? `The server answered ${response.status}.`, response.status);
+  told(response);
   return body as Body;
 }
 

@@ -1,6 +1,6 @@
 // Layers of the catalog, as the server lists them, and what of them is on the map.
 import type { Bounds } from "../geo";
-import { type Params, address, isSigned, json, template } from "../page";
+import { type Params, address, isEditable, isSigned, json, template } from "../page";
 
 interface Style {
   readonly name: string;
@@ -48,6 +48,9 @@ export function previewOf(state: LayerState, [west, south, east, north]: Bounds)
   return address(`layers/${state.layer.id}/bbox/${box}.webp`, params);
 }
 
+/** Where layers can be changed here, what the browser remembers of the list is not good enough. */
+const fresh: RequestInit = isEditable ? { cache: "no-cache" } : {};
+
 /** Layers of one page of the list. */
 export const PAGE = 100;
 
@@ -62,7 +65,7 @@ export async function pageOf(words: string, offset: number, signal?: AbortSignal
   if (isSigned) return { layers: [], more: false };
   const asked: Params = [["limit", PAGE], ["offset", offset || null], ["q", words]];
   type Answer = { layers: Layer[]; links?: { rel: string }[] };
-  const { layers, links = [] } = await json<Answer>("layers", asked, signal ? { signal } : {});
+  const { layers, links = [] } = await json<Answer>("layers", asked, signal ? { ...fresh, signal } : fresh);
   return { layers, more: links.some(({ rel }) => rel === "next") };
 }
 
@@ -70,7 +73,7 @@ export async function pageOf(words: string, offset: number, signal?: AbortSignal
 export async function beside(page: Page, wanted: readonly string[]): Promise<Layer[]> {
   const there = new Set(page.layers.map((layer) => layer.id));
   const missing = wanted.filter((id) => id && !there.has(id)).slice(0, 20);
-  const found = await Promise.allSettled(missing.map((id) => json<Layer>(pathOf(id))));
+  const found = await Promise.allSettled(missing.map((id) => json<Layer>(pathOf(id), [], fresh)));
   return found.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
 }
 

@@ -172,6 +172,16 @@ function list(map: MapLibreMap, states: LayerState[], first: Page): () => void {
         show(map, states, state);
         remember(states, true);
       },
+      edited: (state) => {
+        const { layer } = state;
+        const changed = (stays: boolean): void => {
+          state.on = stays;
+          remember(states);
+          location.reload();
+        };
+        const known = { id: layer.id, name: nameOf(layer), first: first.layers[0]?.id, changed };
+        void import("../edit/layer").then(({ editLayer }) => editLayer(known));
+      },
       zoomTo: () => fitTo(map, state.bounds, state.layer.minzoom, { duration: 800, padding: besideList() }),
     });
   const rows = new Map<LayerState, Row>();

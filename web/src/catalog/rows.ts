@@ -1,7 +1,7 @@
 // The list of layers beside the map.
 import { element } from "../dom";
 import { showLegend } from "../legend";
-import { address } from "../page";
+import { address, isEditable, isSigned } from "../page";
 import { type LayerState, nameOf, styleParams, stylesOf } from "./layer";
 
 export interface Actions {
@@ -9,6 +9,7 @@ export interface Actions {
   faded(state: LayerState): void;
   styled(state: LayerState): void;
   zoomTo(state: LayerState): void;
+  edited(state: LayerState): void;
 }
 
 /** An entry of the list. */
@@ -30,6 +31,7 @@ export function row(state: LayerState, actions: Actions): Row {
   });
   const style = styleField(state);
   const zoom = element("button", { type: "button", className: "quiet small" }, "Zoom to it");
+  const edit = isEditable && !isSigned ? element("button", { type: "button", className: "quiet small edit-button" }, "Edit") : null;
   const legend = element("img", { className: "legend-picture", alt: `Legend of ${nameOf(layer)}`, hidden: true });
   const explain = (): void => {
     if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, styleParams(state)));
@@ -46,6 +48,7 @@ export function row(state: LayerState, actions: Actions): Row {
       zoom,
       element("a", { href: address(layer.id) }, "TileJSON"),
       element("a", { href: address(`layers/${layer.id}/viewer`) }, "Viewer"),
+      edit,
     ),
   );
   const refresh = (): void => {
@@ -71,6 +74,7 @@ export function row(state: LayerState, actions: Actions): Row {
     actions.styled(state);
   });
   zoom.addEventListener("click", () => actions.zoomTo(state));
+  edit?.addEventListener("click", () => actions.edited(state));
   refresh();
   const about = element("span", { className: "about" }, `zoom ${layer.minzoom} – ${layer.maxzoom}`);
   const title = element("span", {}, element("span", { className: "name" }, nameOf(layer)), about);

@@ -341,6 +341,10 @@ function listenToForm(): void {
   kinds.append(...snippetKinds.map((kind) => element("option", {}, kind)));
   kinds.addEventListener("change", shareNow);
   copyButtons();
+  // there where somebody may change layers
+  document.getElementById("save-button")?.addEventListener("click", () => {
+    void import("../edit/save").then(({ save }) => save({ base, url: choice.url, render: rendering() }));
+  });
   listenToAssets((assets) => {
     Object.assign(choice, untouched(), { assets });
     found = null;
