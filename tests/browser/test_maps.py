@@ -281,6 +281,27 @@ def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:
     assert np.abs(np.subtract(middle(seen, 8, VIEWER + 60), BLUE)).max() <= 8
 
 
+def test_two_layers_of_the_map_are_compared(visit: Visit, site: Site) -> None:
+    seen = visit(
+        "/map#map=2/0/0&layers=red",
+        ("click", "#compare-button"),
+        ("wait", "#over canvas"),
+        ("click", "#layers li:nth-child(2) input[type=checkbox]"),
+        ("click", "#layers li:nth-child(1) input[type=checkbox]"),
+        ("settle",),
+        ("evaluate", "location.hash"),
+        ("clickAt", 560, 300),
+        ("wait", "#over .maplibregl-popup td"),
+        ("evaluate", "[...document.querySelectorAll('#over .maplibregl-popup td')].map((cell) => cell.textContent)"),
+    )
+    assert "kept=red" in seen.results[5]
+    assert seen.results[8] == [str(value) for value in RED]
+    again = visit(f"/map{seen.results[5]}")
+    for shown in (seen, again):
+        assert np.abs(np.subtract(middle(shown, 8, 360), BLUE)).max() <= 8
+        assert np.abs(np.subtract(middle(shown, 8, 440), RED)).max() <= 8
+
+
 def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: Site) -> None:
     seen = visit(
         f"/stac/viewer?url={site.rasters}/item.json",

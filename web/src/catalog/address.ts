@@ -8,9 +8,12 @@ export interface Wish {
   readonly opacity: number;
 }
 
+/** The name of those that are kept beside the others. */
+export const KEPT = "kept";
+
 /** The layers that the address asks for; null where it says nothing of layers. */
-export function wishes(): Wish[] | null {
-  const text = new URLSearchParams(location.hash.slice(1)).get("layers");
+export function wishes(name = "layers"): Wish[] | null {
+  const text = new URLSearchParams(location.hash.slice(1)).get(name);
   if (text == null) return null;
   return text
     .split(",")
@@ -23,10 +26,10 @@ export function wishes(): Wish[] | null {
 }
 
 /** Writes down what is on; `push` makes a step that one can go back from. */
-export function remember(states: readonly LayerState[], push = false): void {
+export function remember(states: readonly LayerState[], push = false, name = "layers"): void {
   const text = states
     .filter((state) => state.on)
     .map(({ layer, style, opacity }) => [layer.id, style, opacity < 1 ? String(opacity) : ""].join(":").replace(/:+$/, ""))
     .join(",");
-  keepInHash("layers", text, push);
+  keepInHash(name, text, push);
 }

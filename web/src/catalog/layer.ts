@@ -1,5 +1,6 @@
 // Layers of the catalog, as the server lists them, and what of them is on the map.
 import type { Bounds } from "../geo";
+import type { Wish } from "./address";
 import { type Params, address, isEditable, isSigned, json, template } from "../page";
 
 interface Style {
@@ -26,6 +27,15 @@ export interface LayerState {
   opacity: number;
   style: string;
 }
+
+/** A layer as it is wished for; off where it is not. */
+export const stateOf = (layer: Layer, wish?: Wish): LayerState => ({
+  layer,
+  bounds: layer.bounds,
+  on: wish !== undefined,
+  opacity: wish?.opacity ?? 1,
+  style: wish?.style ?? "",
+});
 
 /** An id as a path has it, folders and all. */
 const pathOf = (id: string): string => id.split("/").map(encodeURIComponent).join("/");

@@ -1,18 +1,20 @@
 // The map of the catalog: every layer can be switched on, faded, styled and asked for its values.
 import type { Map as MapLibreMap, MapMouseEvent } from "maplibre-gl";
-import { by, credits, element, note, say } from "../dom";
+import { by, element, note, say } from "../dom";
 import { createMap, hasWebGL, type Library } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
 import { followPosition } from "../map/position";
-import { addRaster, hasRaster, removeRaster, setOpacity } from "../map/raster";
+import { removeRaster, setOpacity } from "../map/raster";
 import { ofPoint, type PointAnswer, valueTable } from "../map/values";
 import { address, dataOf, json, messageOf, Problem } from "../page";
-import { remember, wishes, type Wish } from "./address";
+import { KEPT, remember, wishes, type Wish } from "./address";
 import { clock } from "./clock";
-import { beside, boundsOf, type Layer, type LayerState, nameOf, type Page, pageOf, previewOf, styleParams, tilesOf } from "./layer";
+import { comparing } from "./compare";
+import { beside, boundsOf, type Layer, type LayerState, nameOf, type Page, pageOf, stateOf, styleParams } from "./layer";
 import { pages } from "./pages";
 import { row, type Row } from "./rows";
+import { show } from "./show";
 
 const { layer: only } = dataOf<{ layer?: string }>();
 
@@ -23,30 +25,6 @@ function statesOf(layers: readonly Layer[]): LayerState[] {
   const first = layers[0] && { id: layers[0].id, style: "", opacity: 1 };
   const on = new Map((wanted() ?? (first ? [first] : [])).map((wish) => [wish.id, wish]));
   return layers.map((layer) => stateOf(layer, on.get(layer.id)));
-}
-
-function stateOf(layer: Layer, wish?: Wish): LayerState {
-  const { bounds } = layer;
-  return { layer, bounds, on: wish !== undefined, opacity: wish?.opacity ?? 1, style: wish?.style ?? "" };
-}
-
-function show(map: MapLibreMap, states: readonly LayerState[], state: LayerState): void {
-  const { layer, bounds, opacity } = state;
-  if (!state.on) return removeRaster(map, layer.id);
-  if (hasRaster(map, layer.id)) return;
-  const above = states.slice(states.indexOf(state) + 1).find((other) => hasRaster(map, other.layer.id));
-  const raster = {
-    id: layer.id,
-    bounds,
-    minzoom: layer.minzoom,
-    maxzoom: layer.maxzoom,
-    tiles: tilesOf(state),
-    tileSize: window.devicePixelRatio > 1.25 ? 256 : 512,
-    attribution: credits(layer.attribution),
-    opacity,
-    preview: (box: LayerState["bounds"]) => previewOf(state, box),
-  };
-  addRaster(map, raster, above?.layer.id);
 }
 
 /** A popup with the values of every layer that is on. */
@@ -94,7 +72,7 @@ async function start(): Promise<void> {
   foldable();
   const asked = wanted();
   const pageToCome = pageOf("", 0);
-  const ids = asked?.map(({ id }) => id) ?? [];
+  const ids = [...(asked ?? []), ...(wishes(KEPT) ?? [])].map(({ id }) => id);
   const layersToCome = pageToCome.then(async (page) => [...(await beside(page, ids)), ...page.layers]);
   if (!hasWebGL()) return withoutWebGL(await layersToCome, asked);
   const placed = new URLSearchParams(location.hash.slice(1)).has("map");
@@ -116,6 +94,7 @@ async function start(): Promise<void> {
   const fitted = states.find(({ on }) => on);
   if (!placed && fitted && (asked || !isWorld(fitted))) fitTo(map, fitted.bounds, fitted.layer.minzoom, { padding: besideList() });
   dress();
+  comparing(await made, states, (upper, kept, event) => void ask(upper, lib, kept, event));
   map.on("click", (event) => void ask(map, lib, states, event));
   window.addEventListener("popstate", () => {
     apply(wanted(), states);
