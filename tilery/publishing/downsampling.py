@@ -73,7 +73,7 @@ class Side:
     """Places of the two pixels that each pixel of the overview stands for."""
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def side(method: str, above: int, below: int, first: int, last: int) -> Side:
     """Pixels ``first`` to ``last`` (behind the end) of a side that has ``below`` of them where the level above has
     ``above``.

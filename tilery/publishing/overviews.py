@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
 _ROWS, _COLUMNS = 64, 512
-"""Pixels of an overview that are worked on at a time: what they need stays in the processor's cache, and only those at
-the edge of what is valid take the time that such edges take.
-"""
+"""Pixels of an overview that are worked on at a time: what they need stays in the processor's cache."""
+_NARROW = 128
+"""Pixels along a side where some are missing: only those at the edge of what is valid take the time that edges take."""
 
 
 def factors(width: int, height: int, block: int = BLOCK) -> tuple[int, ...]:
@@ -207,15 +207,30 @@ def _compared(
     made = validity.of(bands, alpha, profile, there)
     top, left, height, width = places_of(window)
     found = []
-    for start in range(0, width, _COLUMNS):
-        stop = min(width, start + _COLUMNS)
-        part = Part(left + start, top, stop - start, height)
+    waiting = [(0, height, start, min(width, start + _COLUMNS)) for start in range(0, width, _COLUMNS)]
+    while waiting:
+        first, last, start, stop = waiting.pop()
+        part = Part(left + start, top + first, stop - start, last - first)
         down, across = pixels_above(part, *sizes)
         lines = slice(down.start - rows.start, down.stop - rows.start)
         places = slice(across.start - columns.start, across.stop - columns.start)
-        of_part = made.part(slice(0, height), slice(start, stop))
-        found.append(check.compare(source.part(lines, places), of_part, part, *sizes))
+        above_part = source.part(lines, places)
+        if max(last - first, stop - start) > _NARROW and _is_mixed(above_part.weight()):
+            waiting += _narrow(first, last, start, stop, _NARROW)
+            continue
+        found.append(check.compare(above_part, made.part(slice(first, last), slice(start, stop)), part, *sizes))
     return found
+
+
+def _is_mixed(weight: Array | None) -> bool:
+    """Whether some is there and some is missing."""
+    return weight is not None and not weight.all() and bool(weight.any())
+
+
+def _narrow(first: int, last: int, start: int, stop: int, rows: int) -> Iterator[tuple[int, int, int, int]]:
+    """Smaller parts of a part: its first and last row, its first and last column."""
+    for row, column in product(range(first, last, rows), range(start, stop, _NARROW)):
+        yield row, min(last, row + rows), column, min(stop, column + _NARROW)
 
 
 def _piece(
@@ -235,13 +250,20 @@ def _piece(
     there = np.empty((height, width), "uint8") if validity.has_mask(profile) else None
     bands = [band - 1 for band in profile.data_bands]
     nodata, filler = profile.usable_nodata, validity.filler(profile)
-    for first, start in product(range(0, height, _ROWS), range(0, width, _COLUMNS)):
-        last, stop = min(height, first + _ROWS), min(width, start + _COLUMNS)
+    waiting = [
+        (first, min(height, first + _ROWS), start, min(width, start + _COLUMNS))
+        for first, start in product(range(0, height, _ROWS), range(0, width, _COLUMNS))
+    ]
+    while waiting:
+        first, last, start, stop = waiting.pop()
         strip = side(resampling, above.height, below.height, top + first, top + last)
         part = side(resampling, above.width, below.width, left + start, left + stop)
         lines = slice(strip.start - rows.start, strip.stop - rows.start)
         places = slice(part.start - columns.start, part.stop - columns.start)
         of_part = None if weight is None else weight[:, lines, places]
+        if stop - start > _NARROW and _is_mixed(of_part):
+            waiting += _narrow(first, last, start, stop, _ROWS)
+            continue
         values, known = halve(found.data[:, lines, places], of_part, strip, part, resampling, nodata)
         if known is not None:
             np.copyto(values, np.asarray(filler).astype(values.dtype), where=~known)

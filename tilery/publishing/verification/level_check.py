@@ -117,6 +117,8 @@ class LevelCheck:
         top, left, height, width = places_of(window)
         down = _Run.over(top, top + height, above[1], below[1])
         across = _Run.over(left, left + width, above[0], below[0])
+        if _is_missing(source) and _is_missing(made):
+            return [Sums() for _ in made.data]
         # What lies around pixels at a window's edge would take four blocks more; their values count in the mean alone.
         reach = self._reach
         checked = _checked(left, left + width, reach, below[0])
@@ -169,6 +171,12 @@ def _is_plain(pixels: validity.WindowPixels) -> bool:
     weight = pixels.weight()
     there = weight is None or (weight.dtype == bool and bool(weight.all()))
     return there and pixels.data.dtype.name in kernels.SHORT
+
+
+def _is_missing(pixels: validity.WindowPixels) -> bool:
+    """Whether nothing is valid."""
+    weight = pixels.weight()
+    return weight is not None and not weight.any()
 
 
 def pixels_above(window: Window, above: tuple[int, int], below: tuple[int, int]) -> tuple[slice, slice]:
