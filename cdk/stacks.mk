@@ -9,10 +9,16 @@ cdk: .venv-cdk/.made node_modules/.made ## what deploying needs: aws-cdk-lib and
 cost: $(VENV)/.service ## what the stacks cost in a month: make cost COST="--tiles 5e6"
 	@$(RUN) -m cdk.cost $(COST)
 
+template: .venv-cdk/.made ## dist/tilery.template.json, for CloudFormation without CDK: IMAGE=ghcr.io/owner/tilery@sha256:…
+	@test -n "$(IMAGE)" || { echo 'Name the image: make template IMAGE=ghcr.io/owner/tilery@sha256:…' >&2; exit 1; }
+	@mkdir -p dist
+	.venv-cdk/bin/python -m cdk.template --image "$(IMAGE)" > dist/tilery.template.json.part
+	@mv dist/tilery.template.json.part dist/tilery.template.json
+
 test-cdk: .venv-cdk/.made ## the stacks: each safeguard on the synthesised template
 	.venv-cdk/bin/python -m pytest --confcutdir=tests/cdk $(SIDE_BY_SIDE) tests/cdk
 
-.PHONY: cdk cost test-cdk
+.PHONY: cdk cost template test-cdk
 
 .venv-emulator/.made: requirements/emulator.txt | $(VENV)/.python
 	$(ENVIRONMENT)

@@ -7,7 +7,7 @@ lambda-zip: $(VENV)/.service $(PAGES) ## build/package.zip for Lambda, without D
 	$(RUN) docker/lambda_zip.py --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON) --to build/package.zip
 
 lambda-image: ## build the image for Lambda
-	docker build -f docker/lambda.Dockerfile --target image --build-arg LAMBDA_PYTHON=$(LAMBDA_PYTHON) \
+	docker build -f docker/lambda.Dockerfile --target image --build-arg LAMBDA_PYTHON=$(LAMBDA_PYTHON) $(if $(filter python:$(LAMBDA_PYTHON)-slim,$(BASE_IMAGE)),$(BOUND)) \
 		--build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) -t tilery-lambda .
 
 lambda-serve: $(VENV)/.develop $(PAGES) ## the function on port 9000, behind Lambda's Runtime API; KIND=alb

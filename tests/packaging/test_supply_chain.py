@@ -57,6 +57,37 @@ def test_nothing_may_do_more_than_its_job_says() -> None:
         assert all("permissions" in job and "timeout-minutes" in job for job in workflow["jobs"].values())
 
 
+BASE = ROOT / "docker" / "base.Dockerfile"
+
+
+def test_the_base_image_that_dependabot_moves_is_the_one_that_is_built_upon() -> None:
+    (tag,) = re.findall(
+        r"^FROM python:([^@\s]+)(?:@sha256:[0-9a-f]{64})?$", BASE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for name in ("Dockerfile", "docker/lambda.Dockerfile"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (version,) = re.findall(r"^ARG (?:PYTHON_VERSION|LAMBDA_PYTHON)=(\S+)$", text, re.MULTILINE)
+        assert re.findall(r"^FROM python:\S+", text, re.MULTILINE) == [
+            f"FROM python:${{{'PYTHON_VERSION' if name == 'Dockerfile' else 'LAMBDA_PYTHON'}}}-slim${{BASE_DIGEST}}"
+        ]
+        assert tag == f"{version}-slim"
+
+
+@pytest.mark.parametrize("digest", ["", "@sha256:" + 64 * "a"])
+def test_images_are_bound_to_the_digest_of_the_base_image_where_there_is_one(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "base.Dockerfile").write_text(f"# Why\nFROM python:3.13-slim{digest}\n")
+    makefiles = [word for name in ("container", "lambda") for word in ("-f", str(ROOT / "docker" / f"{name}.mk"))]
+
+    def said(*words: str) -> str:
+        command = ["make", "-n", *makefiles, *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    for words in (("image",), ("lambda-image",)):
+        assert re.findall(r"BASE_DIGEST=(\S+)", said(*words)) == ([digest] if digest else [])
+    assert "BASE_DIGEST" not in said("lambda-image", "LAMBDA_PYTHON=3.12"), "it is another image's"
+
+
 def test_the_bill_of_materials_of_the_pages_names_what_is_copied_into_them() -> None:
     command = ["npm", "sbom", "--package-lock-only", "--omit", "dev", "--sbom-format", "cyclonedx"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
