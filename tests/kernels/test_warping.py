@@ -116,6 +116,30 @@ def test_what_has_no_place_is_not_valid(kernels: ModuleType, method: str) -> Non
         assert (made[0] == np.where(valid, 9, 0)).all()
 
 
+@pytest.mark.parametrize("size", [3, 5, 9, 17, 257])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_no_pixel_beyond_the_image_is_touched(kernels: ModuleType, dtype: str, size: int) -> None:
+    """A last bit of a float beside the places where a kernel begins to need the next pixel.
+
+    What lies in memory around the image is not a number or an extreme, of which the least weight would be seen.
+    """
+    beyond: Any = np.nan if dtype == "float32" else np.iinfo(dtype).max
+    for height, width in ((9, size), (size, 9)):
+        image = np.full((1, height + 8, width + 8), beyond, dtype)[:, 4:-4, 4:-4]
+        image[:] = 7
+        edges = np.arange(0, 3, 0.5)
+        places = np.concatenate([edges, size - edges])
+        for place in np.concatenate([np.nextafter(places, -9), places, np.nextafter(places, 2 * size)]):
+            if not 0 <= place <= size:
+                continue
+            along, middle = np.full((2, 2), place), np.full((2, 2), 4.5)
+            for method in ("nearest", "bilinear", "cubic"):
+                across = (along, middle) if width == size else (middle, along)
+                made, valid = kernels.warp(image, *across, 1, method, (1, 1))
+                assert valid.all()
+                assert float(made[0, 0, 0]) == pytest.approx(7, abs=1e-5), (height, width, place, method)
+
+
 def test_both_are_the_same(compiled: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.random.default_rng(3).integers(0, 65535, (2, 50, 60), "uint16")
     for view in (image, image[:, ::-1], image[:, :, ::-1], image[:, ::2, ::2], image.swapaxes(1, 2)):

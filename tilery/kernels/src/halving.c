@@ -59,8 +59,8 @@ WIDE static void across(const float *restrict sums, taps of, Py_ssize_t number, 
 #define ROUND(TYPE, NAME, LEAST, MOST)                                                                                        \
     WIDE static void round_##NAME(const float *restrict found, Py_ssize_t number, TYPE *restrict made) {                      \
         for (Py_ssize_t i = 0; i < number; i++) {                                                                             \
-            float value = found[i] < LEAST ? LEAST : found[i];                                                                \
-            value = value > MOST ? MOST : value;                                                                              \
+            float value = found[i] > LEAST ? found[i] : LEAST; /* so is what is not a number */                              \
+            value = value < MOST ? value : MOST;                                                                              \
             made[i] = (TYPE)(int32_t)((value + LARGE) - LARGE);                                                               \
         }                                                                                                                     \
     }

@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "The kernels load bytes as little-endian processors have them; elsewhere NumPy does the work."
+#endif
+
 /* Types of samples. Booleans are bytes of 0 and 1. */
 typedef enum { BOOLEAN, UINT8, INT8, UINT16, INT16, FLOAT32, FLOAT64, INT64, OTHER } sample_type;
 

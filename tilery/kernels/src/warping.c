@@ -43,6 +43,12 @@ static inline int is_whole(double u, double v, double reach, double width, doubl
     return u >= reach && v >= reach && u < width - reach && v < height - reach;
 }
 
+/* The integer at or below a place; a sum with 1 could round up to the next, and a kernel reach beyond the image. */
+static inline int32_t rounded_down(double place) {
+    const int32_t towards_0 = (int32_t)place;
+    return towards_0 - (place < towards_0);
+}
+
 /* Places of `number` pixels from (x, y) on, each (dx, dy) further. `half`: how far the centre of a pixel is. */
 static void locate(run *of, int number, double x, double y, double dx, double dy, int32_t width, int32_t height, int method) {
     const double half = method == NEAREST ? 0.0 : 0.5, reach = method == CUBIC ? 1.5 : half;
@@ -65,8 +71,8 @@ static void locate(run *of, int number, double x, double y, double dx, double dy
             of->kind[i] = OUTSIDE;
             continue;
         }
-        of->column[i] = (int32_t)(u + 1.0 - half) - 1; /* rounded down where it is below 0, too */
-        of->row[i] = (int32_t)(v + 1.0 - half) - 1;
+        of->column[i] = rounded_down(u - half);
+        of->row[i] = rounded_down(v - half);
         of->across[i] = (float)(u - half - of->column[i]);
         of->down[i] = (float)(v - half - of->row[i]);
         of->kind[i] = is_whole(u, v, reach, width, height) ? WHOLE : EDGE;
