@@ -36,7 +36,12 @@ def map_of_layers(request: Request, layer: str | None = None) -> Response:
 
 
 def viewer_of_raster(
-    request: Request, base: str = "cog", *, needs_url: bool = True, has_assets: bool = False
+    request: Request,
+    base: str = "cog",
+    *,
+    needs_url: bool = True,
+    has_assets: bool = False,
+    has_variables: bool = False,
 ) -> Response:
     """The page on which one decides how a raster is shown.
 
@@ -45,9 +50,16 @@ def viewer_of_raster(
         base: path of the routes that it asks, below the root: ``cog``, ``layers/{id}``.
         needs_url: False where ``base`` says which raster it is.
         has_assets: True where what the address names is an item, of whose assets some are shown.
+        has_variables: True where it is a store, of whose variables one is shown.
     """
     settings: Settings = request.app.state.context.settings
-    data = {"base": base, "needs_url": needs_url, "has_assets": has_assets, "max_bands": settings.max_bands}
+    data = {
+        "base": base,
+        "needs_url": needs_url,
+        "has_assets": has_assets,
+        "has_variables": has_variables,
+        "max_bands": settings.max_bands,
+    }
     return pages.page(request, "viewer.html", data=data)
 
 

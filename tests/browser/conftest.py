@@ -20,11 +20,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import items, rasters
+from tests.support import items, rasters, zarrs
 
 ROOT = Path(__file__).parents[2]
 WORLD = (-180.0, -90.0, 180.0, 90.0)
 RED, BLUE = (200, 40, 30), (20, 60, 180)
+MOMENTS = (60, 140, 220)
+"""Gray of the moments of `moments.zarr`, from 2020-01-01 on, one a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
     rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))
     items.write(data / "item.json", "red", "blue")
+    moments = np.empty((3, 2, 90, 180), dtype=np.uint8)
+    moments[:] = np.asarray(MOMENTS, dtype=np.uint8)[:, None, None, None]
+    zarrs.write(
+        data / "moments.zarr",
+        {
+            "shade": zarrs.Variable(data=moments, dims=("time", "level", "lat", "lon")),
+            "other": zarrs.Variable(data=np.full((90, 180), 30, dtype=np.uint8), dims=("lat", "lon")),
+            "time": zarrs.axis(np.arange(3), "time", units=zarrs.UNITS, calendar="standard"),
+            "lat": zarrs.axis(zarrs.LATITUDES, "lat"),
+            "lon": zarrs.axis(zarrs.LONGITUDES, "lon"),
+        },
+    )
     catalog = folder / "catalog"
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import results
+from app.api import results, viewer
 from app.api.context import AppContext
-from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, bound
+from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, bound, no_plan
 from app.api.params import groups, table, zarrs
 from app.api.params.groups import BoundsCrs
 from app.api.params.parse import Values
 from app.api.params.path import PathValues
 from app.api.params.zarrs import Variable
-from app.api.raster import line_profiles, maps, metadata, pictures, statistics, tiles, tilesets
+from app.api.raster import legends, line_profiles, maps, metadata, pictures, statistics, tiles, tilesets
 from app.serving.encoded import Encoded
 from tilery.reading.reader import Reader
 from tilery.reading.source import Source
@@ -135,6 +135,11 @@ async def validate(context: RequestContext[None]) -> Response:
     return await results.document(context, "validate", lambda reader: documents.validate(_group(reader), names))
 
 
+async def viewer_page(context: RequestContext[None]) -> Response:
+    """A page on which one decides which variable and which moment are shown, and how."""
+    return viewer.viewer_of_raster(context.request, FAMILY.path.strip("/"), has_variables=True)
+
+
 _json = results.document_operation
 _OWN: tuple[Operation[Any], ...] = (
     _json("getInfo", ("/info",), info, "What the variable says of itself", zarrs.SHOW_TIMES),
@@ -164,6 +169,17 @@ _OF_GROUP: tuple[Operation[Any], ...] = (
           zarrs.VARIABLES),
 )  # fmt: skip
 """Routes about a group, whose names are those that TiTiler's clients were generated with."""
+_VIEWER: Operation[Any] = Operation(
+    id=".zarr.getViewer",
+    paths=("/zarr/viewer",),
+    parameters=(),
+    plan=no_plan,
+    answer=viewer_page,
+    tag="Zarr",
+    summary="Viewer",
+    description="A page on which one decides which variable and which moment are shown, and how.",
+    produces=tilesets.HTML,
+)
 _GROUPS = Family(name="zarr", path="/zarr", tag="Zarr", parameters=(*table.DATASET, *zarrs.STORE), resolve=resolve)
 
 FAMILY = Family(
@@ -172,7 +188,7 @@ FAMILY = Family(
     tag="Zarr",
     parameters=(*table.DATASET, *zarrs.VARIABLE_PARAMETERS),
     resolve=resolve,
-    beside=tuple(replace(bound(_GROUPS, operation), id=operation.id) for operation in _OF_GROUP),
+    beside=(_VIEWER, *(replace(bound(_GROUPS, operation), id=operation.id) for operation in _OF_GROUP)),
     verbs=(
         *_OWN,
         *(verb for verb in metadata.OPERATIONS if verb.id not in _TAKEN),
@@ -183,5 +199,6 @@ FAMILY = Family(
         tiles.ANY_TILE,
         *pictures.OPERATIONS,
         *maps.OPERATIONS,
+        *legends.OPERATIONS,
     ),
 )

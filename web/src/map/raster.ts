@@ -1,5 +1,5 @@
 // A raster on a map: its tiles, and below their least zoom its outline with a small picture. It never vanishes.
-import type { ExpressionSpecification, Map as MapLibreMap, RasterTileSource } from "maplibre-gl";
+import type { ExpressionSpecification, ImageSource, Map as MapLibreMap, RasterTileSource } from "maplibre-gl";
 import { RASTERS_BELOW } from "../basemap/style";
 import { type Bounds, meets, pieces, sizeAtZero, unrolled } from "../geo";
 
@@ -115,6 +115,13 @@ function addOutline(map: MapLibreMap, raster: RasterOnMap, outline: string, dot:
     },
     before,
   );
+}
+
+/** Takes tiles from another address. Those that are shown stay until the new ones are there. */
+export function retile(map: MapLibreMap, id: string, address: string, bounds?: Bounds, preview?: (box: Bounds) => string): void {
+  map.getSource<RasterTileSource>(names(id).tiles)?.setTiles([address]);
+  if (!bounds || !preview) return;
+  pieces(bounds).forEach((box, index) => map.getSource<ImageSource>(previewName(id, index))?.updateImage({ url: preview(box) }));
 }
 
 export const hasRaster = (map: MapLibreMap, id: string): boolean => Boolean(map.getSource(names(id).tiles));

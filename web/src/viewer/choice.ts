@@ -8,6 +8,10 @@ export type Parameters = Readonly<Record<string, string>>;
 export interface Choice {
   url: string;
   assets: string[];
+  /** Of a Zarr store: its group, a variable of it, and what is selected along its dimensions, as `name=value`. */
+  group: string;
+  variable: string;
+  sel: readonly string[];
   mode: Mode;
   bands: number[];
   expression: string;
@@ -31,7 +35,7 @@ export interface Choice {
 }
 
 /** What one raster's look begins with. */
-export const untouched = (): Omit<Choice, "url" | "assets" | "format" | "opacity"> => ({
+export const untouched = (): Omit<Choice, "url" | "assets" | "group" | "variable" | "sel" | "format" | "opacity"> => ({
   mode: "one",
   bands: [1],
   expression: "",
@@ -58,6 +62,9 @@ export function recalled(given: URLSearchParams): { choice: Choice; looks: boole
     ...untouched(),
     url: given.get("url") ?? "",
     assets: given.getAll("assets"),
+    group: given.get("group") ?? "",
+    variable: given.get("variable") ?? "",
+    sel: given.getAll("sel").filter((one) => one.includes("=")),
     ranges: ranges.length ? ranges : null,
     colormap: given.get("colormap_name") ?? "",
     ownColormap: given.get("colormap") ?? "",
@@ -97,10 +104,18 @@ export function hasClasses({ ownColormap }: Choice): boolean {
   }
 }
 
+/** What names a store of several variables, or a raster. */
+export const storeParams = ({ url, group }: Choice): Params => [
+  ["url", url],
+  ["group", group],
+];
+
 /** What names the raster in a request: nothing where the path does. */
-export const sourceParams = ({ url, assets }: Choice): Params => [
-  ...(url ? [["url", url] as const] : []),
-  ...assets.map((asset) => ["assets", asset] as const),
+export const sourceParams = (choice: Choice): Params => [
+  ...storeParams(choice),
+  ["variable", choice.variable],
+  ...choice.sel.map((one) => ["sel", one] as const),
+  ...choice.assets.map((asset) => ["assets", asset] as const),
 ];
 
 /** How the raster is read. */

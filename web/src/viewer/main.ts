@@ -11,12 +11,12 @@ import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
 import { keepInView } from "../map/in-view";
 import { followPosition } from "../map/position";
-import { addRaster, removeRaster, setOpacity } from "../map/raster";
+import { addRaster, removeRaster, retile, setOpacity } from "../map/raster";
 import { access, address, dataOf, isAccess, messageOf, type Params, template } from "../page";
 import { isDark, onTheme } from "../theme";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { chooseAssets, listenToAssets } from "./assets";
-import { algorithmParams, type Choice, hasClasses, legendParams, readingParams, recalled, renderingParams, sourceParams, untouched } from "./choice";
+import { algorithmParams, type Choice, hasClasses, legendParams, readingParams, recalled, renderingParams, sourceParams, storeParams, untouched } from "./choice";
 import { colormapPicker } from "./colormaps";
 import { comparing } from "./compare";
 import { busy, fail, fill, fillBands, listen } from "./controls";
@@ -27,15 +27,17 @@ import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, 
 import { type Tools, tools } from "./measure";
 import { measure as spread, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
+import { chooseVariable, listenToVariables } from "./variables";
 
 interface Data {
   readonly base: string;
   readonly needs_url: boolean;
   readonly has_assets: boolean;
+  readonly has_variables: boolean;
   readonly max_bands: number;
 }
 
-const { base, needs_url: needsUrl, has_assets: hasAssets, max_bands: mostBands } = dataOf<Data>();
+const { base, needs_url: needsUrl, has_assets: hasAssets, has_variables: hasVariables, max_bands: mostBands } = dataOf<Data>();
 const ID = "raster";
 
 const first = recalled(new URLSearchParams(location.search));
@@ -108,7 +110,10 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
   forget();
   try {
     if (hasAssets) choice.assets = await chooseAssets(base, choice.url, choice.assets);
+    if (hasVariables) Object.assign(choice, await chooseVariable(storeParams(choice), choice, moveTo));
     opened = await open(base, sourceParams(choice), choice.assets, signal);
+    // the one band of a variable is called after the moment, which changes
+    if (hasVariables && opened.info.count === 1) opened = { ...opened, info: { ...opened.info, band_descriptions: [["b1", choice.variable]] } };
     const { info, tilejson } = opened;
     const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels } = choice;
     const kept = { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels };
@@ -207,12 +212,17 @@ const preview = ([west, south, east, north]: Bounds): string => {
   return address(`${base}/bbox/${box}.${suffix}`, [...rendering(), ["dst_crs", "epsg:3857"], ["max_size", 768]]);
 };
 
+/** The address of the choice's tiles. */
+function tilesNow(): string {
+  const suffix = choice.format ? `.${choice.format}` : "";
+  return template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}${suffix}`, [...rendering(), ["tilesize", 512]]);
+}
+
 /** Puts the choice on the map, into the links and into the page's address; `push` makes a step to go back to. */
 function apply(push: boolean): void {
   if (!opened) return;
   const { tilejson, bounds } = opened;
-  const suffix = choice.format ? `.${choice.format}` : "";
-  const tiles = template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}${suffix}`, [...rendering(), ["tilesize", 512]]);
+  const tiles = tilesNow();
   shareNow();
   keepAddress(push);
   legend();
@@ -232,6 +242,19 @@ function apply(push: boolean): void {
     });
     shareMap(made);
   });
+}
+
+/** Shows another moment: what is stretched stays, so that moments can be compared. */
+function moveTo(sel: readonly string[]): void {
+  choice.sel = sel;
+  shareNow();
+  keepAddress(false);
+  void mapOf?.then((made) => {
+    retile(made.map, ID, tilesNow(), opened?.bounds, preview);
+    shareMap(made);
+  });
+  const signal = anew();
+  prepare(signal).then(refresh, (error: unknown) => !signal.aborted && fail(messageOf(error)));
 }
 
 function legend(): void {
@@ -307,7 +330,7 @@ async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void>
 function listenToForm(): void {
   listen(choice, {
     opened: (url) => {
-      Object.assign(choice, untouched(), { url, assets: [] });
+      Object.assign(choice, untouched(), { url, assets: [], variable: "", sel: [] });
       found = null;
       void openRaster(false, false);
     },
@@ -345,6 +368,11 @@ function listenToForm(): void {
   document.getElementById("save-button")?.addEventListener("click", () => {
     void import("../edit/save").then(({ save }) => save({ base, url: choice.url, render: rendering() }));
   });
+  listenToVariables((variable) => {
+    Object.assign(choice, untouched(), { variable, sel: [] });
+    found = null;
+    void openRaster(false, true);
+  });
   listenToAssets((assets) => {
     Object.assign(choice, untouched(), { assets });
     found = null;
@@ -355,7 +383,8 @@ function listenToForm(): void {
 /** Back and forward: what the address says is shown again. */
 function goBack(): void {
   const { choice: kept, looks } = recalled(new URLSearchParams(location.search));
-  const other = kept.url !== choice.url && needsUrl;
+  const named = ({ url, variable, sel }: Choice): string => JSON.stringify([url, variable, sel]);
+  const other = named(kept) !== named(choice) && needsUrl;
   Object.assign(choice, kept, needsUrl ? {} : { url: "" });
   if (other || !opened) return void openRaster(looks, false);
   closeClasses();

@@ -1,0 +1,62 @@
+"""The viewer of Zarr stores: variables, and a slider for each dimension that is not on the map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import MOMENTS, Site, Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+OUTPUTS = "[...document.querySelectorAll('#dimensions output')].map((one) => one.textContent)"
+
+
+def gray(pixels: Any, value: int) -> bool:
+    return bool(np.abs(pixels[240, 580] - value).max() <= 6)
+
+
+def test_a_slider_goes_through_time(visit: Visit, site: Site) -> None:
+    seen = visit(
+        f"/zarr/viewer?url={site.rasters}/moments.zarr&variable=shade&rescale=0,255#map=2/0/0",
+        ("wait", "#results:not([hidden])"),
+        ("settle",),
+        ("evaluate", OUTPUTS),
+        ("press", "#dimension-time", "ArrowRight"),
+        ("press", "#dimension-time", "ArrowRight"),
+        ("waitUntil", "location.search.includes('time%3D2020-01-03')"),
+        ("settle",),
+        ("evaluate", OUTPUTS),
+        ("clickAt", 580, 240),
+        ("wait", ".maplibregl-popup td, .maplibregl-popup svg"),
+        ("evaluate", "document.querySelector('.maplibregl-popup').textContent"),
+        ("evaluate", "location.search + location.hash"),
+        axe=True,
+    )
+    assert seen.results[2] == ["2020-01-01", "0"]
+    assert seen.results[7] == ["2020-01-03", "0"]
+    assert gray(seen.pixels, MOMENTS[2])
+    assert str(MOMENTS[2]) in seen.results[10]
+    tiles = [address for address in seen.requests if "/zarr/tiles/" in address]
+    assert not [address for address in tiles if "time%3D2020-01-02" in address], (
+        "what was passed in haste is not asked for"
+    )
+    assert len(tiles) == len(set(tiles))
+    assert gray(visit(f"/zarr/viewer{seen.results[11]}").pixels, MOMENTS[2])
+
+
+def test_a_variable_is_chosen(visit: Visit, site: Site) -> None:
+    seen = visit(
+        f"/zarr/viewer?url={site.rasters}/moments.zarr#map=2/0/0",
+        ("wait", "#results:not([hidden])"),
+        ("choose", "#variable", "other"),
+        ("waitUntil", "location.search.includes('variable=other')"),
+        ("settle",),
+        ("evaluate", f"[{OUTPUTS}.length, [...document.querySelectorAll('#variable option')].map((one) => one.value)]"),
+    )
+    sliders, variables = seen.results[4]
+    assert sliders == 0
+    assert set(variables) == {"shade", "other"}
+    assert gray(seen.pixels, 30)
