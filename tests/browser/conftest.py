@@ -133,6 +133,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         bounds=(0.0, 0.0, 10.0, 10.0),
         descriptions=("Blue 490 nm", "Green 560 nm", "Near infrared 0.842 µm", "Red 665 nm"),
     )
+    rasters.write(data / "photo.tif", rasters.columns_and_rows(400, 300)[::-1], crs=None, bounds=None)
     classes = np.zeros((1, 256, 256), dtype=np.uint16)
     classes[:, :, 128:], classes[:, 128:, 128:] = 300, 7
     rasters.write(data / "classes.tif", classes, bounds=(0.0, 0.0, 10.0, 10.0))

@@ -274,6 +274,30 @@ def test_classes_have_colors_and_names_that_the_address_keeps(visit: Visit, site
     assert again.results[-1] == ["#4477aa", "", "#102030", "Water", "#228833", ""]
 
 
+def test_a_raster_without_a_place_has_a_grid_of_its_pixels(visit: Visit, site: Site) -> None:
+    box = "['left', 'top', 'width', 'height'].map((side) => grid.getBoundingClientRect()[side])"
+    seen = visit(
+        f"/cog/viewer?url={site.rasters}/photo.tif",
+        ("wait", ".gridded text"),
+        ("settle",),
+        ("evaluate", f"((grid) => {box})(document.querySelector('.gridded'))"),
+        ("evaluate", "[...document.querySelectorAll('.gridded text')].map((label) => label.textContent)"),
+        ("clickAt", 620, 300),
+        ("wait", "#measure td"),
+        ("evaluate", "[...document.querySelectorAll('#measure td')].map((cell) => Number(cell.textContent))"),
+        ("evaluate", "document.querySelector('#error').hidden"),
+        allowed=415,
+    )
+    left, top, width, height = seen.results[2]
+    assert seen.results[3] == ["0", "100", "200", "300", "400", "0", "100", "200", "300"]
+    assert seen.results[6] == [int((300 - top) / width * 400), int((620 - left) / width * 400)]
+    assert seen.results[7] is True
+    # dark on top, where the first row is
+    right, upper, lower = int(left + width) - 12, int(top) + 12, int(top + height) - 12
+    assert seen.pixels[upper, right].max() < 60
+    assert seen.pixels[lower, right].min() > 200
+
+
 def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:
     kept = quote(f"url={site.rasters}/blue.tif&bidx=1&bidx=2&bidx=3", safe="")
     seen = visit(f"/cog/viewer?url={site.rasters}/red.tif#map=2/0/0&kept={kept}")

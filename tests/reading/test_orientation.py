@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -112,3 +113,28 @@ def test_a_polygon_on_a_raster_that_runs_west(tmp_path: Path) -> None:
         "/cog/feature.npy", params=url, content=body, headers={"content-type": "application/json"}
     )
     assert np.array_equal(service.array(answer.content)[0], DATA[:, 334:, :50])
+
+
+@pytest.mark.parametrize("kind", ["nodata", "mask", "alpha"])
+def test_a_picture_that_is_placed_nowhere_has_its_first_row_on_top(tmp_path: Path, kind: str) -> None:
+    values = np.repeat(np.arange(1, 65, dtype="uint8")[:, None], 32, axis=1)
+    missing = np.zeros(values.shape, bool)
+    missing[:16, :8] = True
+    data = np.where(missing, 0, values)[None].astype("uint8")
+    more: dict[str, Any] = {"nodata": 0}
+    if kind == "mask":
+        more = {"mask": ~missing}
+    elif kind == "alpha":
+        data, more = np.stack([values, np.where(missing, 0, 255).astype("uint8")]), {"alpha": True}
+    path = rasters.write(tmp_path / "photo.tif", data, crs=None, bounds=None, overviews=(), **more)
+    with service.client(tmp_path) as client:
+        found = client.get("/cog/preview.npy", params={"url": str(path)})
+        at = client.get("/cog/point/10.5,2.5", params={"url": str(path)}).json()["values"]
+        (tmp_path / "copy.tif").write_bytes(client.get("/cog/preview.tif", params={"url": str(path)}).content)
+    shown, valid = service.array(found.content)
+    assert (valid == ~missing).all()
+    assert (shown[0] == values)[valid].all()
+    assert at == [3]
+    with rasterio.open(tmp_path / "copy.tif") as copy:
+        assert (copy.read(1) == values)[~missing].all()
+        assert copy.transform.e == 1

@@ -27,7 +27,7 @@ from tilery.errors import (
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
-from tilery.reading import drawing, footprint, geographic_extent, pixel_sizes, touching
+from tilery.reading import drawing, footprint, geographic_extent, pixel_sizes, stored_order, touching
 from tilery.reading import geometry as shape
 from tilery.reading.dataset import Composite, Dataset
 from tilery.reading.filling import bands_of, fill
@@ -294,7 +294,8 @@ class Reader:
         max_size: int | None = 1024,
     ) -> Raster:
         """The whole raster, thinned out to a size."""
-        return fill(self._dataset, self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size), options)
+        grid = self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size)
+        return stored_order.restored(self.profile, fill(self._dataset, grid, options))
 
     def in_parts(self, grid: Grid, options: ReadOptions) -> Iterator[Raster]:
         """A grid that has more pixels than a picture may have, some rows at a time.

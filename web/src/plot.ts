@@ -27,7 +27,8 @@ const COLOURS = 6;
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [340, 150, 46, 8, 8, 30];
 const SVG = "http://www.w3.org/2000/svg";
 
-function shape(name: string, attributes: Record<string, string | number>, ...children: (Node | string)[]): SVGElement {
+/** An element of SVG. */
+export function shape(name: string, attributes: Record<string, string | number>, ...children: (Node | string)[]): SVGElement {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   made.append(...children);

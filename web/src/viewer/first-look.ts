@@ -27,10 +27,3 @@ export function firstLook(bounds: Bounds, minzoom: number, picture: (box: Bounds
   by("stage").append(frame);
   return () => frame.remove();
 }
-
-/** A picture of a raster that has no place on the map. */
-export function plainPicture(address: string): () => void {
-  const frame = element("div", { className: "plain-picture" }, element("img", { alt: "The raster, without a place", src: address }));
-  by("stage").append(frame);
-  return () => frame.remove();
-}

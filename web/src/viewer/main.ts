@@ -21,7 +21,7 @@ import { colormapPicker } from "./colormaps";
 import { comparing } from "./compare";
 import { busy, fail, fill, fillBands, listen } from "./controls";
 import { facts } from "./facts";
-import { firstLook, plainPicture } from "./first-look";
+import { firstLook } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
 import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
 import { type Tools, tools } from "./measure";
@@ -135,20 +135,26 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
   } catch (error) {
     if (signal.aborted) return;
     for (const id of ["controls", "results", "tools"]) by(id).hidden = true;
-    fail(messageOf(error));
-    if (error instanceof NotOnMap) withoutPlace(error);
+    if (error instanceof NotOnMap) await byItself(error, signal).catch((failure: unknown) => fail(messageOf(failure)));
+    else fail(messageOf(error));
   } finally {
     if (!signal.aborted) busy(null);
   }
 }
 
 /** Shows what there is of a raster that has no place on the map. */
-function withoutPlace({ info }: NotOnMap): void {
+async function byItself({ info, message }: NotOnMap, signal: AbortSignal): Promise<void> {
   opened = null;
   facts(info, null);
   by("results").hidden = false;
   by("share").hidden = true;
-  forget = plainPicture(address(`${base}/preview.png`, [...sourceParams(choice), ["max_size", 1024]]));
+  by("hint").hidden = false;
+  by("hint").textContent = `${message} So it is shown by itself, without a map.`;
+  keepAddress(false);
+  const { withoutPlace } = await import("./without-place");
+  const away = await withoutPlace({ base, source: sourceParams(choice), info, mostBands }, signal);
+  if (signal.aborted) away();
+  else forget = away;
 }
 
 /** Learns what the choice needs to be shown: the algorithm, how values are spread, and how they are stretched. */

@@ -3,6 +3,8 @@ import type { Bounds } from "../geo";
 import { json, type Params } from "../page";
 
 export interface Info {
+  /** Left, bottom, right, top in the raster's own CRS. */
+  readonly bounds: Bounds;
   readonly count: number;
   readonly dtype: string;
   readonly crs: string | null;

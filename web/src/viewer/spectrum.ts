@@ -14,6 +14,8 @@ export interface Asked {
   readonly base: string;
   readonly longitude: number;
   readonly latitude: number;
+  /** What the two are called where they are none. */
+  readonly axes?: readonly [string, string];
   /** What names the raster and how its values are read. */
   readonly source: Params;
   /** Band maths, whose value is shown before those of the bands. */
@@ -82,10 +84,10 @@ const bandText = ({ band_names: names, band_descriptions: texts }: PointValues, 
   return text && text !== name ? `${name} ${text}` : name;
 };
 
-function rows(answers: readonly PointValues[], lengths: readonly number[] | null, { longitude, latitude }: Asked): Cell[][] {
+function rows(answers: readonly PointValues[], lengths: readonly number[] | null, { longitude, latitude, axes = ["longitude", "latitude"] }: Asked): Cell[][] {
   const several = answers.length > 1;
   return [
-    ["longitude", "latitude", ...(several ? ["raster"] : []), "band", "description", ...(lengths ? ["wavelength_nm"] : []), "value"],
+    [...axes, ...(several ? ["raster"] : []), "band", "description", ...(lengths ? ["wavelength_nm"] : []), "value"],
     ...answers.flatMap(({ values, band_names: names, band_descriptions: texts, name }) =>
       values.map((value, band) => [
         longitude.toFixed(6),
