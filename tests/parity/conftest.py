@@ -11,30 +11,36 @@ import httpx
 import pytest
 
 from tests.parity import rasters, servers
-from tests.parity.table import TABLE, Row
+from tests.parity.table import Row
 
 ALONE = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: uvicorn closes the one on which an endpoint failed."""
+AHEAD = 24
+"""Rows that are asked before the tests of them begin. Not all: another process of the tests may have the last ones."""
 Answer = tuple[str, httpx.Response]
 
 
 @dataclass(slots=True)
 class Pair:
-    """The two servers, asked ahead of the tests so that both work at the same time."""
+    """The two servers, asked a little ahead of the tests so that both work at the same time."""
 
     folder: Path
     titiler: str
     tilery: str
     clients: dict[str, httpx.Client]
     pools: dict[str, ThreadPoolExecutor]
+    coming: list[Row]
+    """Those that tests are about, in their order."""
     asked: dict[tuple[str, str], Future[Answer]]
 
     def ask(self, address: str, row: Row) -> Future[Answer]:
         """The answer of one server, under way."""
-        key = (address, row.name)
-        if key not in self.asked:
-            self.asked[key] = self.pools[address].submit(self._fetch, address, row)
-        return self.asked[key]
+        place = self.coming.index(row) if row in self.coming else len(self.coming)
+        for one in (row, *self.coming[place : place + AHEAD]):
+            for server in (self.titiler, self.tilery):
+                if (server, one.name) not in self.asked:
+                    self.asked[server, one.name] = self.pools[server].submit(self._fetch, server, one)
+        return self.asked[address, row.name]
 
     def _fetch(self, address: str, row: Row) -> Answer:
         params: list[tuple[str, str | int | float | bool | None]] = [*row.params]
@@ -56,13 +62,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         addresses = (theirs, ours)
         clients = {address: httpx.Client(timeout=60, limits=ALONE) for address in addresses}
         pools = {address: ThreadPoolExecutor(2) for address in addresses}
-        both = Pair(folder, theirs, ours, clients, pools, {})
-        wanted = {row.name for item in request.session.items if (row := _asked(item)) is not None}
-        for row in TABLE:
-            if row.name in wanted:
-                both.ask(theirs, row)
-                both.ask(ours, row)
-        yield both
+        coming = [row for item in request.session.items if (row := _asked(item)) is not None]
+        yield Pair(folder, theirs, ours, clients, pools, coming, {})
         for pool in pools.values():
             pool.shutdown(cancel_futures=True)
         for client in clients.values():
