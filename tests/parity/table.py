@@ -1241,6 +1241,34 @@ for store in ("world.zarr", "old.zarr", "sharded.zarr", "packed.zarr"):
     if store != "packed.zarr":  # in which some pixels are missing: what an array holds there is each server's own
         row(f"{store} tile of zoom 0", "/zarr/tiles/WebMercatorQuad/0/0/0.npy", store, SAMPLED, variable="v")
     row(f"{store} point", "/zarr/point/10.2,40.1", store, variable="v", sel=[DAY, "time=2020-01-04"])
+for method in ("bilinear", "cubic", "cubic_spline", "lanczos", "average"):  # of noise, whose deviation is 10
+    row(
+        f"zarr tile {method}",
+        f"{ZARR_TILE}.npy",
+        "world.zarr",
+        near(mean=0.2, share=0.02),
+        variable="v",
+        sel=DAY,
+        reproject=method,
+    )
+    row(
+        f"zarr tile {method} from 0 to 360",
+        f"{ZARR_TILE}.npy",
+        "east.zarr",
+        near(mean=0.2, share=0.02),
+        variable="v",
+        sel=DAY,
+        reproject=method,
+    )
+    row(
+        f"zarr tile {method} of zoom 0",
+        "/zarr/tiles/WebMercatorQuad/0/0/0.npy",
+        "world.zarr",
+        near(mean=0.2, share=0.02),
+        variable="v",
+        sel=DAY,
+        reproject=method,
+    )
 row("zarr tile in another set", "/zarr/tiles/WorldCRS84Quad/2/3/1.npy", "world.zarr", SAMPLED, variable="v", sel=DAY)
 row("zarr tile as a picture", f"{ZARR_TILE}.png", "world.zarr", SAMPLED, variable="v", sel=DAY, rescale="250,310")
 row(

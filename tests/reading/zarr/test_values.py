@@ -102,18 +102,35 @@ def test_a_part_of_the_world_beyond_180(folder: Path, engine: Engine, source: Ca
                 assert found == zarrs.positions(longitudes=longitudes)[0, 45, place]
 
 
-def test_bilinear_is_what_it_says(folder: Path, engine: Engine, source: Callable[..., Source]) -> None:
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "cubic_spline", "lanczos"])
+def test_interpolation_is_what_it_says(
+    folder: Path, engine: Engine, source: Callable[..., Source], method: Any
+) -> None:
+    """Kernels give a plane back, also from chunk to chunk: each value is that of the pixel's own place."""
     lat, lon = np.meshgrid(zarrs.LATITUDES, zarrs.LONGITUDES, indexing="ij")
     plane = (3 * lon + 7 * lat).astype("f8")[None]
     path = zarrs.world(folder / "w.zarr", data=np.repeat(plane, 4, 0))
     with engine.open(source(path, "v", "time=2020-01-01")) as reader:
-        raster = reader.tile(MERCATOR, 5, 17, 12, ReadOptions(reproject="bilinear"), width=64, height=64)
+        raster = reader.tile(MERCATOR, 5, 17, 12, ReadOptions(reproject=method), width=64, height=64)
         left, bottom, right, top = raster.bounds
         xs = left + (right - left) * (np.arange(64) + 0.5) / 64
         ys = top - (top - bottom) * (np.arange(64) + 0.5) / 64
         found_lon, found_lat = transform_points(WEB_MERCATOR, WGS84, xs, ys)
-        expected = 3 * np.asarray(found_lon)[None, :] + 7 * np.asarray(found_lat)[:, None]
-        assert np.allclose(raster.data[0], expected, atol=0.05)
+        places = [np.asarray(found_lon), np.asarray(found_lat)]
+        if method == "lanczos":
+            places = [_lanczos(places[0], zarrs.LONGITUDES), _lanczos(places[1], zarrs.LATITUDES)]
+        expected = 3 * places[0][None, :] + 7 * places[1][:, None]
+        # places within a cell, of 2°, are told to 1/1024 of it
+        assert np.allclose(raster.data[0], expected, rtol=0, atol=(3 + 7) * 2 / 2048)
+
+
+def _lanczos(at: Any, coordinate: Any) -> Any:
+    """What a coordinate is between its own values: weights of six of them, whose sum is one but whose mean ripples."""
+    cells = (at - coordinate[0]) / (coordinate[1] - coordinate[0])
+    taps = np.floor(cells)[:, None].astype(int) + np.arange(-2, 4)
+    off = taps - cells[:, None]
+    weights = np.sinc(off) * np.sinc(off / 3)
+    return (weights * coordinate[taps]).sum(1) / weights.sum(1)
 
 
 @pytest.mark.parametrize("method", ["mode", "max", "min", "med", "q1", "q3", "sum", "rms"])
