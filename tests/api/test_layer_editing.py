@@ -319,3 +319,23 @@ def test_the_description_of_the_api_has_them(plain: TestClient) -> None:
         operation = document["paths"][template][method.lower()]
         if method in ("PUT", "PATCH", "DELETE"):
             assert any(one["in"] == "header" and one["name"] == "If-Match" for one in parameters(document, operation))
+
+
+def test_a_style_holds_the_names_of_classes(plain: TestClient, folder: Path) -> None:
+    add(plain, folder)
+    render = 'bidx=1&colormap={"31": "%2300ff00", "32": "%23ff0000"}&labels={"32": "Forest"}'
+    answer = plain.put("/layers/two/styles/cover", json={"title": "Cover", "render": render}, headers=ANY)
+    assert answer.status_code == 200, answer.text
+    found = plain.get("/layers/two/legend.json", params={"style": "cover"}).json()["classes"]
+    assert [(one["value"], one["label"]) for one in found] == [(31, "31"), (32, "Forest")]
+    picture = service.pixels(plain.get("/layers/two/preview.png", params={"style": "cover"}).content)
+    assert picture[5, 30:34].tolist() == [[0, 0, 0, 0], [0, 255, 0, 255], [255, 0, 0, 255], [0, 0, 0, 0]]
+    capabilities = plain.get("/wmts")
+    assert capabilities.status_code == 200
+    assert "<ows:Identifier>cover</ows:Identifier>" in capabilities.text
+    template = "/wmts?service=WMTS&request=GetTile&version=1.0.0&layer=two&style=cover&format=image/png"
+    tile = plain.get(f"{template}&tilematrixset=WebMercatorQuad&tilematrix=10&tilerow=362&tilecol=536")
+    colors = {tuple(color) for color in service.pixels(tile.content).reshape(-1, 4).tolist()}
+    assert tile.status_code == 200, tile.text
+    assert colors <= {(0, 0, 0, 0), (0, 255, 0, 255), (255, 0, 0, 255)}
+    assert (255, 0, 0, 255) in colors

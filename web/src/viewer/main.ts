@@ -372,7 +372,7 @@ function listenToForm(): void {
   copyButtons();
   // there where somebody may change layers
   document.getElementById("save-button")?.addEventListener("click", () => {
-    void import("../edit/save").then(({ save }) => save({ base, url: choice.url, render: rendering() }));
+    void import("../edit/save").then(({ save }) => save({ base, url: choice.url, render: [...rendering(), ...legendParams(choice)] }));
   });
   listenToVariables((variable) => {
     Object.assign(choice, untouched(), { variable, sel: [] });
