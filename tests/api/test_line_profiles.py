@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.support import mosaics, rasters, service
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401 - fixtures
+from tilery.reading.grid.windows import BlockReader
 
 WGS84 = pyproj.Geod(ellps="WGS84")
 
@@ -184,3 +185,22 @@ def test_what_cannot_be_had(
     answer = client.post("/cog/profile", params={"url": str(folder / "rgb.tif"), **query}, json=body)
     found = answer.json()
     assert (answer.status_code, found["code"], found.get("parameter")) == (status, code, parameter), found
+
+
+def test_the_blocks_of_a_line_are_fetched_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rasters.gradient(tmp_path / "blocks.tif", block=64, overviews=(), bounds=(0, 0, 8, 8))
+    asked: list[list[tuple[int, int, int]]] = []
+    read = BlockReader.read
+
+    def counted(reader: BlockReader, windows: Any) -> Any:
+        asked.append([block for window in windows for block in window.blocks()])
+        return read(reader, windows)
+
+    monkeypatch.setattr(BlockReader, "read", counted)
+    with service.client(tmp_path) as local:
+        found = profile(local, tmp_path / "blocks.tif", (0.5, 7.5), (7.5, 6.9), samples=60)
+    crossed = {(0, math.floor(8 - y), math.floor(x)) for x, y in found["coordinates"]}
+    assert len(crossed) >= 8
+    assert set(asked[0]) == crossed
+    assert len(asked[0]) == len(crossed)
+    assert found["values"][0] == [math.floor(x * 64) for x, _ in found["coordinates"]]

@@ -7,8 +7,9 @@ of the time. `tilery.reading.reader` decides between them in one place and does 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,19 @@ class GridReader(Protocol):
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
         """Bytes of memory that filling the grid takes at a time, beside the output, from the header alone."""
+        ...
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """Grid readers that can have what many small grids need at once, instead of waiting for each."""
+
+    def fetch(self, grids: Sequence[Grid], *, bands: tuple[int, ...], method: str) -> None:
+        """Fetch and decode what is needed to fill grids of one pixel, so that `GridReader.read` finds it in memory.
+
+        Raises:
+            BrokenRaster, UpstreamError: as `GridReader.read`.
+        """
         ...
 
 

@@ -19,8 +19,10 @@ from tilery.geo import crs as crs_
 from tilery.geo.raster import Crs, Grid, Raster
 from tilery.limits import deadline, memory
 from tilery.reading import footprint
-from tilery.reading.filling import bands_of, fill
+from tilery.reading.dataset import Composite, Dataset
+from tilery.reading.filling import bands_of, fill, prepared
 from tilery.reading.geometry import Positions
+from tilery.reading.grid_reader import Fetching
 from tilery.reading.options import ReadOptions
 from tilery.reading.profile import Profile
 from tilery.reading.reader import Reader
@@ -29,6 +31,10 @@ Floats = NDArray[np.float64]
 
 _PARTS = 4096
 """Parts that a line is cut into to measure it; each segment has at least one."""
+_TOGETHER = 64
+"""Positions whose blocks are fetched at once."""
+_HELD = 64 << 20
+"""Bytes of decoded blocks that are fetched at once."""
 _NARROWEST = 0.02
 """Width of a position in pixels of the raster where positions lie closer."""
 
@@ -70,14 +76,34 @@ def along(reader: Reader, line: Positions, *, coord_crs: Crs, samples: int, opti
         raise PointOutsideBounds("No position of the line is on the raster.")
     memory.need(samples * len(bands_of(profile, options)) * (profile.dtype.itemsize + 1))
     one = replace(options, max_answer_pixels=None)
-    found = {}
-    for index in deadline.paced(np.flatnonzero(inside).tolist()):
+    grids = {}
+    for index in np.flatnonzero(inside).tolist():
         half = widths[index] / 2
         bounds = (x[index] - half, y[index] - half, x[index] + half, y[index] + half)
-        found[index] = fill(reader.source, Grid(crs=profile.crs, bounds=bounds, width=1, height=1), one)
+        grids[index] = Grid(crs=profile.crs, bounds=bounds, width=1, height=1)
+    found = _filled(reader.source, grids, one)
     return LineProfile(
         positions=positions, distances=distances, in_metres=crs is not None, raster=_joined(found, samples)
     )
+
+
+def _filled(dataset: Dataset, grids: dict[int, Grid], options: ReadOptions) -> dict[int, Raster]:
+    """Each grid filled; what some of them need is fetched together."""
+    fetching, at_once = None, _TOGETHER
+    if not isinstance(dataset, Composite):
+        first = prepared(dataset, next(iter(grids.values())), options)
+        if isinstance(first.reader, Fetching):
+            fetching, at_once = first.reader, max(1, min(_TOGETHER, _HELD // max(first.decoded, 1)))
+            memory.need(at_once * first.decoded)
+    found = {}
+    indexes = list(grids)
+    for start in range(0, len(indexes), at_once):
+        some = indexes[start : start + at_once]
+        if fetching is not None:
+            fetching.fetch([grids[index] for index in some], bands=first.bands, method=first.method)
+        for index in deadline.paced(some):
+            found[index] = fill(dataset, grids[index], options)
+    return found
 
 
 def _evenly(line: Positions, crs: Crs | None, samples: int) -> tuple[Positions, Floats]:

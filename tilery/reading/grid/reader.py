@@ -96,6 +96,21 @@ class BlockGridReader:
             return self._by_halves(grid, level, bands, nodata, method)
         return self._fill(grid, placement, level, bands, nodata, method)
 
+    def fetch(self, grids: Sequence[Grid], *, bands: tuple[int, ...], method: str) -> None:
+        """Have the blocks of small grids in memory at once; see `tilery.reading.grid_reader.Fetching.fetch`."""
+        wanted: dict[int, tuple[Level, dict[tuple[int, int], sampling.Target]]] = {}
+        for grid in grids:
+            placement = self._placer.place(grid)
+            level = self._level(placement, method)
+            image, targets = level.image, wanted.setdefault(level.image.position, (level, {}))[1]
+            for piece in placement.pieces:
+                needed = sampling.target(piece, image, self._scale_of(image))
+                if needed is not None:
+                    targets.setdefault((needed.top // image.tile_height, needed.left // image.tile_width), needed)
+        for level, targets in wanted.values():
+            planes = tuple(dict.fromkeys(band - 1 for band in bands)) if level.image.planar else (0,)
+            self._patches(list(targets.values()), level.image, level.mask, planes)
+
     def _by_halves(self, grid: Grid, level: Level, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
         """A grid that is too large to be filled at once, cut along its longer side, again and again."""
         both, axis = halves(grid)
