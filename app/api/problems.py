@@ -54,10 +54,17 @@ def let_go(error: BaseException) -> None:
     They hold the failure as it holds them, so that without this they all stay until the interpreter next looks for
     garbage in circles.
     """
-    following: BaseException | None = error
-    while following is not None:
+    left: list[BaseException | None] = [error]
+    seen = set()
+    while left:
+        following = left.pop()
+        if following is None or id(following) in seen:  # one that many wait for may have come to be its own cause
+            continue
+        seen.add(id(following))
         following.__traceback__ = None
-        following = following.__cause__ or following.__context__
+        left += (following.__cause__, following.__context__)
+        if isinstance(following, BaseExceptionGroup):
+            left += following.exceptions
 
 
 def of_surprise(error: Exception, request_id: str) -> Response:

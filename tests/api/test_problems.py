@@ -454,3 +454,27 @@ class TestComplexNumbers:
 
     def test_facts_are_told(self, client: TestClient, complex_numbers: str) -> None:
         assert client.get("/cog/info", params={"url": complex_numbers}).json()["dtype"] == Path(complex_numbers).stem
+
+
+def test_failures_are_let_go_of_whatever_they_come_from() -> None:
+    """Causes, what was handled meanwhile, groups of them, and those that have come to be causes of each other."""
+
+    def through(of: BaseException) -> BaseException:
+        with pytest.raises(type(of)):
+            fail(of)
+        return of
+
+    def fail(of: BaseException) -> None:
+        raise of
+
+    inner, cause, handled, failure = (through(ValueError(name)) for name in ("inner", "cause", "handled", "failure"))
+    group = through(ExceptionGroup("several", [inner]))  # type: ignore[type-var]  # it is an Exception
+    failure.__cause__, failure.__context__ = cause, handled
+    handled.__context__ = group
+    cause.__cause__ = cause.__context__ = failure
+    everything = (inner, cause, handled, group, failure)
+    assert all(error.__traceback__ is not None for error in everything)
+    ended = threading.Thread(target=problems.let_go, args=(failure,), daemon=True)
+    ended.start()
+    ended.join(10)
+    assert [str(error) for error in everything if error.__traceback__ is not None] == []
