@@ -247,11 +247,13 @@ class Admission:
                 self._begin(following)
             except Busy as error:
                 following.tell(Outcome(error=error))
-        if job.after is not None and outcome.error is None:
-            job.after(outcome.result)
-        if job.turn is not None:
-            job.turn.end()
-        job.tell(outcome)
+        try:
+            if job.after is not None and outcome.error is None:
+                job.after(outcome.result)
+        finally:  # who waits, here or in other workers, has his answer all the same
+            if job.turn is not None:
+                job.turn.end()
+            job.tell(outcome)
 
     def _late(self, job: Job[Any]) -> None:
         job.timer = None

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from app.serving.admission import Admission
+from app.serving.outcome import Outcome
 from tilery.errors import Busy, DeadlineExceeded
 from tilery.limits import deadline
 
@@ -181,6 +182,37 @@ def test_a_closed_house_says_that_it_is_busy() -> None:
         admission.close()
         with pytest.raises(Busy):
             await admission.run(lambda: None)
+        assert admission.running == 0
+
+    run(main)
+
+
+def test_who_waits_has_the_answer_also_when_it_cannot_be_kept() -> None:
+    async def main() -> None:
+        admission = Admission(1, 1)
+        told, ends, surprises = asyncio.Event(), list[bool](), list[BaseException]()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: surprises.append(context["exception"]))
+
+        class Turn:
+            def begin(self) -> None:
+                """It is to be done."""
+
+            def end(self) -> None:
+                ends.append(True)
+
+        def keep(result: str) -> None:
+            raise MemoryError(result)
+
+        answers: list[str | None] = []
+
+        def tell(outcome: Outcome[str]) -> None:
+            answers.append(outcome.result)
+            told.set()
+
+        admission.start(lambda: "made", tell, keep, Turn())
+        await asyncio.wait_for(told.wait(), 10)
+        assert (answers, ends) == (["made"], [True])
+        assert [str(error) for error in surprises] == ["made"]
         assert admission.running == 0
 
     run(main)
