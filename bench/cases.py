@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from bench import arrays
 from bench.tiles import Tile
 
 Pairs = tuple[tuple[str, str], ...]
@@ -18,6 +19,7 @@ NDVI: Pairs = (
     ("rescale", "-1,1"),
     ("colormap_name", "viridis"),
 )
+ARRAY: Pairs = (("variable", arrays.VARIABLE), ("sel", f"time={arrays.DAY}"), *DEM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,9 @@ class Case:
     """Least ratio of tiles a second; None where none was set."""
     params: Pairs = ()
     family: str = "cog"
-    """Routes that are asked: ``mosaicjson`` for the pieces of the raster, ``stac`` for its bands as assets."""
+    """Routes that are asked: ``mosaicjson`` for the pieces of the raster, ``stac`` for its bands as assets,
+    ``zarr`` for a store of it.
+    """
     remote: bool = False
     expect: int = 200
     lossless: bool = True
@@ -126,6 +130,26 @@ CASES = (
         goal=15,
         params=NDVI,
         family="stac",
+    ),
+    Case(
+        name="pan-zarr",
+        says="pan, Zarr, a day, colormap, PNG",
+        raster="dem",
+        tiles="pan",
+        suffix="png",
+        goal=10,
+        params=ARRAY,
+        family="zarr",
+    ),
+    Case(
+        name="random-zarr",
+        says="random, Zarr, a day, colormap, PNG",
+        raster="dem",
+        tiles="scattered",
+        suffix="png",
+        goal=6,
+        params=ARRAY,
+        family="zarr",
     ),
     Case(name="random-png", says="random, RGB, PNG", raster="rgb_deflate", tiles="scattered", suffix="png", goal=5),
     Case(name="random-jpeg", says="random, RGB, JPEG", raster="rgb_jpeg", tiles="scattered", suffix="jpeg", goal=4),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench import client, documents, processes, rasters, servers, tiles
+from bench import arrays, client, documents, processes, rasters, servers, tiles
 from bench.cases import CASES, Case
 
 WARM = 12
@@ -32,7 +32,7 @@ class Result:
     """Part of the time in which the load generator used a core."""
 
 
-SUFFIXES = {"cog": ".tif", "mosaicjson": ".json", "stac": ".item.json"}
+SUFFIXES = {"cog": ".tif", "mosaicjson": ".json", "stac": ".item.json", "zarr": ".zarr"}
 """What the names of files end with, by the routes that are asked for them."""
 
 
@@ -46,6 +46,8 @@ def files(case: Case, folder: Path) -> list[Path]:
     """The rasters that a case reads."""
     if case.family == "mosaicjson":
         return documents.pieces(folder, case.raster)
+    if case.family == "zarr":
+        return arrays.chunks(folder, case.raster)
     return documents.bands(folder, case.raster) if case.family == "stac" else [folder / f"{case.raster}.tif"]
 
 
@@ -61,7 +63,7 @@ def warm(server: servers.Running, case: Case, folder: Path, store: str | None, w
     params = case.params
     if case.family == "stac":  # the other file has three bands, whatever it is called
         params = tuple((name, f"{value}|bidx=1") if name == "assets" else (name, value) for name, value in params)
-    elif "colormap_name" in dict(params):  # which are for one band
+    elif "colormap_name" in dict(params) and case.family == "cog":  # which are for one band
         params = (*params, ("bidx", "1"))
     other = replace(case, params=params)
     found = tiles.scattered(folder / "warm.tif", WARM * workers, seed=9)

@@ -21,7 +21,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from bench import documents
+from bench import arrays, documents
 from bench.servers import ROOT, WORK
 
 CRS = "EPSG:32632"
@@ -223,6 +223,7 @@ def make(size: int) -> Path:
         _cog(folder / "warm.src.tif", folder / "warm.tif", COMPRESS="DEFLATE", PREDICTOR="YES")
         (folder / "warm.src.tif").unlink()
     documents.make(folder, _cog)
+    arrays.make(folder)
     return folder
 
 
