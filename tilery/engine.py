@@ -54,6 +54,8 @@ class EngineOptions:
     Nothing, where nothing is said."""
     alternate: str | None = None
     """Name of the alternate addresses of STAC assets that are preferred to their own."""
+    chunk_seconds: float = 0.0
+    """Seconds for which chunks of a Zarr store are taken to stay as they are. 0: as long as its metadata do."""
 
 
 class Engine:
@@ -93,6 +95,11 @@ class Engine:
     def alternate(self) -> str | None:
         """Name of the alternate addresses of assets to be preferred."""
         return self.options.alternate
+
+    @property
+    def chunk_seconds(self) -> float:
+        """Seconds for which chunks of a Zarr store are taken to stay as they are. 0: as long as its metadata do."""
+        return self.options.chunk_seconds
 
     def locate(self, url: str) -> Location:
         """Return where something is that a source names by its address (``url``).

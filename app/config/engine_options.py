@@ -75,6 +75,7 @@ def engine_options(
         sidecars=_sidecars(settings),
         policy=source_policy(settings),
         alternate=settings.stac_alternate,
+        chunk_seconds=settings.zarr_chunk_seconds,
     )
 
 

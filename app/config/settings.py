@@ -202,6 +202,9 @@ class Settings(EnvironmentSettings):
     """Open datasets that a worker keeps."""
     revalidate_seconds: float = Field(5.0, ge=0, validation_alias=_names("REVALIDATE_SECONDS"))
     """Seconds after which a kept dataset's identity is checked again."""
+    zarr_chunk_seconds: float = Field(0.0, ge=0, validation_alias=_names("ZARR_CHUNK_SECONDS"))
+    """Seconds after which a Zarr store is read anew whose metadata have not changed: its chunks may have been written
+    over. 0: chunks are taken to stay as they are for as long as the metadata do."""
     fetch_threads: int = Field(16, gt=0, validation_alias=_names("FETCH_THREADS"))
     """Range requests under way at a time in one worker; and requests for rasters in stores, most of which wait."""
 

@@ -128,3 +128,24 @@ def test_a_redirect_costs_one_request_for_all_tiles(upstream: Upstream, client: 
         tile(client, "cog", dx, dy, url=upstream.url("/releases/a.tif"))
     targets = [request.target for request in upstream.requests]
     assert targets == ["/releases/a.tif", *["/stored/a.tif"] * 4]
+
+
+def test_what_one_signature_has_fetched_answers_for_no_other(
+    client: TestClient, upstream: Upstream, aligned: bytes
+) -> None:
+    """Caches answer whoever has the same address; another query is another address, and is asked for by itself."""
+    for signature in ("sig=one", "sig=two"):
+        upstream.put(f"/scenes/a.tif?{signature}", aligned)
+    path = f"/cog/tiles/WebMercatorQuad/{TILE.z}/{TILE.x}/{TILE.y}.png"
+
+    def ask(query: str) -> tuple[int, set[str]]:
+        del upstream.requests[:]
+        answer = client.get(path, params={"url": upstream.url("/scenes/a.tif") + query})
+        return answer.status_code, {request.target for request in upstream.requests}
+
+    first = ask("?sig=one")
+    assert first == (200, {"/scenes/a.tif?sig=one"})
+    assert ask("?sig=one") == (200, set())
+    assert ask("?sig=three") == (404, {"/scenes/a.tif?sig=three"})
+    assert ask("") == (404, {"/scenes/a.tif"})
+    assert ask("?sig=two") == (200, {"/scenes/a.tif?sig=two"})

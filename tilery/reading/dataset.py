@@ -61,6 +61,11 @@ class Resources(Protocol):
         """Name of the alternate addresses of assets to be preferred."""
         ...
 
+    @property
+    def chunk_seconds(self) -> float:
+        """Seconds for which chunks of a Zarr store are taken to stay as they are. 0: as long as its metadata do."""
+        ...
+
     def locate(self, url: str) -> Location:
         """Return where something is that a source names.
 

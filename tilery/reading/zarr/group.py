@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -92,7 +93,10 @@ class Group:
         self.attributes: Json = {}
         self.version = 3
         self._open(source)
-        self.identity = identity_of("zarr", self.objects.base, self.path, *(one.identity for one in self._sources))
+        self._seconds = engine.chunk_seconds
+        self._turn = self._present_turn()
+        turn = (self._turn,) if self._seconds else ()
+        self.identity = identity_of("zarr", self.objects.base, self.path, *(s.identity for s in self._sources), *turn)
 
     def _open(self, source: Source) -> None:
         found = self.objects.open_some([joined(self.path, name) for name in ("zarr.json", ".zmetadata")])
@@ -256,12 +260,20 @@ class Group:
         raise UnsupportedRaster("A Zarr store is no raster that GDAL opens here.")
 
     def unchanged(self) -> bool:
-        """Return whether the metadata still are what was opened, as far as that costs no request."""
+        """Return whether the metadata still are what was opened, as far as that costs no request, and chunks are not
+        to be read anew.
+        """
+        if self._turn != self._present_turn():
+            return False
         return all(one.local_path is None or one.refresh() for one in tuple(self._sources))
+
+    def _present_turn(self) -> int:
+        """Return the number of the stretch of time in which chunks stay: by the clock, the same for all workers."""
+        return int(time.time() // self._seconds) if self._seconds else 0
 
     def refresh(self) -> bool:
         """Return whether the metadata still are what was opened."""
-        return all(one.refresh() for one in tuple(self._sources))
+        return self._turn == self._present_turn() and all(one.refresh() for one in tuple(self._sources))
 
     def close(self) -> None:
         """Close the metadata documents."""
