@@ -1,7 +1,8 @@
 """Coordinate reference systems: text in, one canonical text out, and the libraries' objects for it when needed.
 
 A `Crs` is ``AUTHORITY:CODE`` or WKT. rasterio's and pyproj's objects are made once for each and kept,
-because making one costs more than most of what a tile does with it.
+because making one costs more than most of what a tile does with it. pyproj is imported when it is first needed, by
+``from pyproj import …`` and not ``from pyproj.exceptions import …``: of two threads one would find it half there.
 """
 
 from __future__ import annotations
@@ -102,14 +103,14 @@ def _parsed(text: str) -> Crs | None:
         if not _WORDS.match(text):
             return None
     import pyproj
-    from pyproj.exceptions import CRSError
+    from pyproj import exceptions
 
     if _FILE.search(text):
         return None
     try:
         made = _horizontal(pyproj.CRS.from_user_input(text))
         found = None if _has_no_plane(made) else from_pyproj(made)
-    except CRSError:
+    except exceptions.CRSError:
         return None
     return None if found is None or _FILE.search(found) else found
 
@@ -159,11 +160,11 @@ _PERHAPS_COMPOUND = ("COMPD_CS", "COMPOUNDCRS", "VERT", "GEOCCS", "GEODCRS", "GE
 @lru_cache(maxsize=256)
 def _flat(crs: Crs) -> Crs | None:
     """A CRS without its vertical part. None where it has no other part."""
-    from pyproj.exceptions import CRSError
+    from pyproj import exceptions
 
     try:
         found = _horizontal(to_pyproj(crs))
-    except CRSError:
+    except exceptions.CRSError:
         return crs
     if _has_no_plane(found):
         return None
@@ -278,11 +279,11 @@ def is_plain(crs: Crs) -> bool:
     """True for a projected CRS in metres that its EPSG code says all about, and is in use."""
     if crs == WEB_MERCATOR:
         return True
-    from pyproj.exceptions import CRSError
+    from pyproj import exceptions
 
     try:
         found = to_pyproj(crs)
-    except CRSError:
+    except exceptions.CRSError:
         return False
     in_metres = all(axis.unit_name == "metre" for axis in found.axis_info)
     return found.is_projected and not found.is_deprecated and len(found.axis_info) == 2 and in_metres
@@ -298,13 +299,13 @@ def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
     found = cache.get((source, target))
     if found is None:
         import pyproj
-        from pyproj.exceptions import ProjError
+        from pyproj import exceptions
 
         if len(cache) >= 64:
             cache.clear()
         try:
             found = pyproj.Transformer.from_crs(to_pyproj(source), to_pyproj(target), always_xy=True)
-        except ProjError:
+        except exceptions.ProjError:
             raise UnsupportedRaster(
                 "The raster's coordinate reference system and the one asked for have nothing in common."
             ) from None
@@ -323,11 +324,11 @@ def transform_bounds(source: Crs, target: Crs, bounds: Bounds, densify: int = 21
 
 
 def _bounds(source: Crs, target: Crs, bounds: Bounds, densify: int) -> Bounds:
-    from pyproj.exceptions import ProjError
+    from pyproj import exceptions
 
     try:
         left, bottom, right, top = transformer(source, target).transform_bounds(*bounds, densify_pts=densify)
-    except ProjError:
+    except exceptions.ProjError:
         return (math.inf, math.inf, math.inf, math.inf)
     return (float(left), float(bottom), float(right), float(top))
 
@@ -342,11 +343,11 @@ def transform_points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, A
 
 
 def _points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, Any]:
-    from pyproj.exceptions import ProjError
+    from pyproj import exceptions
 
     try:
         x, y = transformer(source, target).transform(xs, ys)
-    except ProjError:
+    except exceptions.ProjError:
         return np.full(np.shape(xs), np.inf), np.full(np.shape(xs), np.inf)
     return np.asarray(x, dtype="float64"), np.asarray(y, dtype="float64")
 

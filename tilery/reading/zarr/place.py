@@ -174,14 +174,14 @@ def _crs(mapping: Json) -> Crs:
             except InvalidParameter:
                 break
     import pyproj
-    from pyproj.exceptions import CRSError
+    from pyproj import exceptions
 
     written = {name: value for name, value in mapping.items() if not name.endswith("wkt") and name != "spatial_ref"}
     if not isinstance(written.get("grid_mapping_name"), str):
         return crs_.WGS84
     try:
         return crs_.parse(crs_.from_pyproj(pyproj.CRS.from_cf(written)), "variable")
-    except (CRSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidParameter):
+    except (exceptions.CRSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidParameter):
         # whatever comes of values of other types than they should be: pyproj looks at none of them before
         raise UnsupportedRaster("The grid mapping of the variable is no CRS.", parameter="variable") from None
 
