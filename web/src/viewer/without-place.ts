@@ -59,7 +59,7 @@ export async function withoutPlace(shown: Shown, signal: AbortSignal): Promise<(
 
 /** The address of a picture of the likeliest bands, stretched where they have to be. */
 async function picture({ base, source, info }: Shown, signal: AbortSignal): Promise<string> {
-  const choice = { ...untouched(), ...firstChoice(info), url: "", assets: [], format: "", opacity: 1 };
+  const choice = { ...untouched(), ...firstChoice(info), url: "", assets: [], group: "", variable: "", sel: [], format: "", opacity: 1 };
   const read = [...source, ...readingParams(choice)];
   const ranges = wantsStretch(choice, info, null) ? stretched("percentiles", await measure(base, read, signal), null) : null;
   const rescale = (ranges ?? []).map(([low, high]) => ["rescale", `${low},${high}`] as const);
