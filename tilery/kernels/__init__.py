@@ -38,6 +38,7 @@ class _Kernels(Protocol):
     ) -> tuple[int, int, int, int]: ...
     def count_values(self, values: Array, counts: NDArray[np.int64], valid: Array | None, /) -> None: ...
     def halve(self, image: Array, rows: Weights, columns: Weights, made: Array, /) -> None: ...
+    def unfold(self, block: Array, row: int, column: int, differences: bool, made: Array, /) -> None: ...
     def warp(
         self, image: Array, xs: Floats, ys: Floats, step: int, method: int, made: Array, valid: Array, /
     ) -> None: ...
@@ -114,6 +115,20 @@ def halve(image: Array, rows: Sequence[float], columns: Sequence[float]) -> Arra
     made = np.empty(sides, image.dtype.newbyteorder("="))
     _kernels.halve(_in_rows(image), np.asarray(rows, "float32"), np.asarray(columns, "float32"), made)
     return made
+
+
+def unfold(block: Array, row: int, column: int, made: Array, *, differences: bool) -> None:
+    """Fill an array from a block of a TIFF.
+
+    Args:
+        block: whole numbers of 8 or 16 bits, shape (rows, columns, bands), without gaps.
+        row: of the block, where what is wanted begins.
+        column: the same.
+        made: of the same type, shape (bands, rows, columns).
+        differences: whether each sample is the difference from the one before it in its row (predictor 2).
+    """
+    whole = np.dtype(f"u{made.itemsize}")
+    _kernels.unfold(block.view(whole), row, column, differences, made.view(whole))
 
 
 def warp(image: Array, xs: Floats, ys: Floats, step: int, method: str, shape: tuple[int, int]) -> tuple[Array, Array]:

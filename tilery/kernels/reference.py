@@ -60,6 +60,14 @@ def _weighted(parts: list[Array], weights: Weights) -> Array:
     return total
 
 
+def unfold(block: Array, row: int, column: int, differences: bool, made: Array, /) -> None:
+    """Fill ``made`` from a block whose bands lie pixel by pixel."""
+    rows, columns = made.shape[1:]
+    part = block[row : row + rows, : column + columns]
+    values = np.add.accumulate(part, axis=1, dtype=block.dtype) if differences else part
+    made[:] = np.moveaxis(values[:, column:], -1, 0)
+
+
 def warp(image: Array, xs: Floats, ys: Floats, step: int, method: int, made: Array, valid: Array, /) -> None:
     """Fill ``made`` with samples at places between nodes, and say in ``valid`` which of them are in the image."""
     height, width = image.shape[1:]

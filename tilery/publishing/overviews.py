@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,6 +19,7 @@ from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.subprocess_work import apart_if_large
 from tilery.publishing.tiff.blocks import WORKING, Encoding
+from tilery.publishing.tiff.level_reader import LevelReader, reading_level
 from tilery.publishing.tiff.level_writer import Blocks, writing_level, writing_mask
 from tilery.publishing.verification.level_check import LevelCheck, Sums, pixels_above, places_of
 from tilery.publishing.verification.written_blocks import whole
@@ -137,12 +138,11 @@ def _make(
     advance: Advance,
 ) -> dict[str, int]:
     dtype = profile.dtype
-    handles = rasters.Handles(lambda: _opened(above))
     windows = panels(below.width, below.height, profile.count * dtype.itemsize * 5)
     place = Affine.scale(above.width / below.width, above.height / below.height)  # rasterio warns of files without any
     shape: dict[str, Any] = {"width": below.width, "height": below.height, "transform": place}
     with rasters.failures(below.path.parent), rasters.environment(GDAL_NUM_THREADS="1"), ExitStack() as stack:
-        stack.callback(handles.close)
+        borrow = _lending(above, profile, stack, own=check is not None)
         nodata = profile.usable_nodata
         written = stack.enter_context(
             writing_level(below.path, encoding, count=profile.count, dtype=dtype.name, nodata=nodata, **shape)
@@ -150,7 +150,7 @@ def _make(
         mask = stack.enter_context(writing_mask(below.mask, **shape)) if below.mask is not None else None
 
         def work(window: Window) -> tuple[Blocks, Blocks, list[list[Sums]]]:
-            with handles.borrow() as (dataset, of_mask):
+            with borrow() as (dataset, of_mask):
                 source, rows, columns = _source(dataset, of_mask, above, below, profile, window, resampling)
             data, there = _piece(source, rows, columns, above, below, profile, window, resampling)
             sums = [] if check is None else _compared(check, source, rows, columns, data, there, window, above, below)
@@ -167,6 +167,27 @@ def _make(
             advance(int(window.width * window.height))
     found = {below.path.name: written.sum()}
     return found if mask is None or below.mask is None else found | {below.mask.name: mask.sum()}
+
+
+def _lending(
+    level: _Level, profile: Profile, stack: ExitStack, *, own: bool
+) -> Callable[[], AbstractContextManager[tuple[Any, Any]]]:
+    """A function that lends a thread a dataset of a level and, where that is a file of its own, its mask's.
+
+    Args:
+        level: which.
+        profile: of the raster.
+        stack: closes them.
+        own: whether the files are of our own making, and are read without GDAL where that can be.
+    """
+    if own:
+        mask = (level.mask or mask_file(level.path)) if validity.has_mask(profile) else None
+        found = stack.enter_context(reading_level(level.path, profile.dtype, profile.count, mask))
+        if found is not None:
+            return lambda: nullcontext((found, found.mask if level.mask else None))
+    handles = rasters.Handles(lambda: _opened(level))
+    stack.callback(handles.close)
+    return handles.borrow
 
 
 @contextmanager
@@ -282,6 +303,9 @@ def _edged(
     """What the sides ask for; beyond the raster's edges its outermost pixels again."""
     from rasterio.windows import Window
 
+    if isinstance(dataset, LevelReader):  # which does so itself, without a copy
+        window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        return validity.read(dataset, profile, window, mask=mask)
     top, bottom = max(0, rows.start), min(level.height, rows.stop)
     left, right = max(0, columns.start), min(level.width, columns.stop)
     found = validity.read(dataset, profile, Window(left, top, right - left, bottom - top), mask=mask)

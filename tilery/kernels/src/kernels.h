@@ -57,6 +57,7 @@ int need_equal(Py_ssize_t found, Py_ssize_t wanted, const char *what);
 PyObject *compare(PyObject *module, PyObject *arguments);
 PyObject *count_values(PyObject *module, PyObject *arguments);
 PyObject *halve(PyObject *module, PyObject *arguments);
+PyObject *unfold(PyObject *module, PyObject *arguments);
 PyObject *warp(PyObject *module, PyObject *arguments);
 
 #endif

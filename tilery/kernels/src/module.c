@@ -6,6 +6,7 @@ static PyMethodDef functions[] = {
     {"compare", compare, METH_VARARGS, NULL},
     {"count_values", count_values, METH_VARARGS, NULL},
     {"halve", halve, METH_VARARGS, NULL},
+    {"unfold", unfold, METH_VARARGS, NULL},
     {"warp", warp, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
