@@ -20,7 +20,7 @@ from pathlib import Path
 
 from app.api.app import Application, create_app
 from app.aws_lambda import in_process
-from app.config.settings import Settings
+from app.config.isolated import isolated
 from tilery.geo import mercator
 
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
@@ -34,21 +34,7 @@ def load(application: Application) -> list[int]:
     application.routes()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "world.tif").write_bytes(world())
-        settings = Settings(
-            _env_file=None,
-            sources=(f"{folder}/",),
-            catalog=None,
-            tile_store=None,
-            access_token=None,
-            access=None,
-            admin_token=None,
-            api_docs="open",
-            client_rate=None,
-            telemetry=False,
-            disable_cog=False,
-            tile_cache_bytes=0,
-        )
-        own = create_app(settings)
+        own = create_app(isolated((f"{folder}/",), tile_cache_bytes=0))
         query = f"url={folder}/world.tif"
         paths = [f"/cog/tiles/WebMercatorQuad/0/0/0.{name}" for name in FORMATS]
 

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api import pages
 from app.api.app import Application, create_app
-from app.config.settings import Settings
+from app.config.isolated import isolated
 from tilery.reading import sidecars
 from tilery.storage.policy import Policy
 
@@ -93,30 +93,13 @@ class NotebookApplication:
 def _application() -> Application:
     """Return the service with what a notebook needs, and nothing that could be read."""
     app = create_app(
-        Settings(
-            _env_file=None,
-            sources=("https://*",),  # whereto the server of a raster that was opened may redirect
-            sources_file=None,
-            catalog=None,
-            tile_store=None,
-            access_token=None,
-            access=None,
-            admin_token=None,
-            api_docs="open",
-            client_rate=None,
-            telemetry=False,
-            public_url=None,
-            root_path="",
-            allowed_hosts=("*",),
+        isolated(
+            ("https://*",),  # whereto the server of a raster that was opened may redirect
             trusted_proxies=("127.0.0.1",),
             cors_origins=("*",),
             cache_control="private, no-cache",  # a raster may be written anew at any moment
-            disable_cog=False,
             disable_stac=True,
             disable_mosaic=True,
-            log_requests="none",
-            metrics_port=None,
-            emf_namespace=None,
         )
     )
     context = app.context
