@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
 
         self._answer(200, exposition.text(self.server.table), exposition.MEDIA_TYPE)
 
-    do_HEAD = do_GET  # noqa: N815 - the class above looks for it
+    do_HEAD = do_GET
 
     def _answer(self, status: int, body: bytes, media_type: str) -> None:
         self.send_response(status)

@@ -8,9 +8,7 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -19,6 +17,7 @@ import pytest
 
 from tests.process.test_service import running as gunicorn
 from tests.support import rasters
+from tests.support.http_server import Handler, HttpServer
 from tests.support.lambda_runtime import ARN, KINDS, LambdaRuntime
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
@@ -132,7 +131,7 @@ def test_tiles_are_in_the_store_before_the_answer(folder: Path, tmp_path: Path) 
         assert list(store.rglob("*.png"))
 
 
-class _Credentials(BaseHTTPRequestHandler):
+class _Credentials(Handler):
     """What gives a role's credentials to functions with SnapStart."""
 
     asked: list[str | None]
@@ -143,26 +142,19 @@ class _Credentials(BaseHTTPRequestHandler):
         body = json.dumps({
             "AccessKeyId": "ASIATEST", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z",
         }).encode()  # fmt: skip
-        self.send_response(200 if known else 401)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
+        self.answer(200 if known else 401, body)
 
 
 def test_a_restored_snapshot_serves_with_credentials_of_its_own(folder: Path, s3: S3) -> None:  # noqa: F811
     s3.bucket("rasters")
     s3.put("rasters", "a.tif", (folder / "rgb.tif").read_bytes())
     _Credentials.asked = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Credentials)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    server = HttpServer(_Credentials).start()
     environ: dict[str, Any] = {
         "TILERY_SOURCES": "s3://rasters/",
         "TILERY_S3_ENDPOINT": s3.endpoint,
         "AWS_REGION": "us-east-1",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.server_address[1]}/credentials",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.address}/credentials",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": "the-token",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
@@ -176,8 +168,7 @@ def test_a_restored_snapshot_serves_with_credentials_of_its_own(folder: Path, s3
             assert runtime.failures == []
     finally:
         os.environ.update({name: value for name, value in kept.items() if value is not None})
-        server.shutdown()
-        server.server_close()
+        server.close()
     assert _Credentials.asked, "the role's credentials were asked for"
     assert set(_Credentials.asked) == {"the-token"}
 

@@ -6,10 +6,8 @@ import importlib.util
 import io
 import json
 import sys
-import threading
 import types
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ import pytest
 from cdk import release
 from tests.cdk.support import ROOT
 from tests.cdk.test_release import OUTPUTS
+from tests.support.http_server import Handler, HttpServer
 
 PNG = b"\x89PNG" + bytes(100)
 WELL: dict[str, tuple[int, bytes]] = {
@@ -119,24 +118,14 @@ def task() -> Iterator[tuple[int, dict[str, tuple[int, bytes]], list[tuple[str, 
     """A server that answers as a task does; its port, its answers, what it was asked."""
     answers, seen = dict(WELL), []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Task(Handler):
         def do_GET(self) -> None:
             seen.append((self.path, self.headers.get("Authorization")))
             status, body = answers.get(self.path.partition("?")[0], (404, b""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(status, body)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port, answers, seen
-        server.shutdown()
-        thread.join()
+    with HttpServer(Task) as server:
+        yield server.port, answers, seen
 
 
 def test_a_task_is_asked_for_its_work(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:

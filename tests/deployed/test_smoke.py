@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -17,6 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.deployed import smoke
 from tests.deployed.smoke import NotSoError, Service
+from tests.support.http_server import Handler, HttpServer
 from tests.support.rasters import write
 from tests.support.service import client
 
@@ -27,10 +26,7 @@ Change = Callable[[str, httpx.Response], httpx.Response]
 def served(app: TestClient, change: Change | None = None) -> Iterator[str]:
     """The address of a server before the application that may change its answers."""
 
-    class Front(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
+    class Front(Handler):
         def do_GET(self) -> None:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
             headers.setdefault("Accept-Encoding", "identity")
@@ -49,17 +45,10 @@ def served(app: TestClient, change: Change | None = None) -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET  # noqa: N815
+        do_HEAD = do_GET
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with HttpServer(Front) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")

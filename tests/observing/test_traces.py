@@ -7,11 +7,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,6 +20,7 @@ from app.config.settings import Settings
 from app.observing import traces
 from app.observing.request import STAGES
 from tests.support import rasters, service
+from tests.support.http_server import Handler, HttpServer
 from tests.support.upstream import Fault, Upstream
 
 ROOT = Path(__file__).parents[2]
@@ -30,37 +29,13 @@ CALLER = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
 
 
-class Collector:
+class Collector(HttpServer):
     """Takes spans by OTLP over HTTP."""
 
-    def __enter__(self) -> Self:
+    def __init__(self) -> None:
+        super().__init__(_Takes)
         self.requests: list[ExportTraceServiceRequest] = []
         self.status = 200
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                assert self.path == "/v1/traces"
-                if collector.status == 200:
-                    collector.requests.append(ExportTraceServiceRequest.FromString(body))
-                self.send_response(collector.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
     @property
     def spans(self) -> list[Span]:
@@ -77,6 +52,17 @@ class Collector:
         return {attribute.key: attribute.value.string_value for attribute in found}
 
 
+class _Takes(Handler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        assert self.path == "/v1/traces"
+        if self.owner.status == 200:
+            self.owner.requests.append(ExportTraceServiceRequest.FromString(body))
+        self.answer(self.owner.status)
+
+
 def attributes(span: Span) -> dict[str, Any]:
     values = {each.key: each.value for each in span.attributes}
     return {name: getattr(value, str(value.WhichOneof("value"))) for name, value in values.items()}
@@ -87,7 +73,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     with Collector() as found:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.address)
         yield found
 
 

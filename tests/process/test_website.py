@@ -12,10 +12,8 @@ import json
 import os
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -24,6 +22,7 @@ import pytest
 
 from tests.process.test_service import ROOT, Server, running
 from tests.support import rasters
+from tests.support.http_server import Handler, HttpServer
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
 from tilery.publishing.plan import PublishOptions
 from tilery.publishing.publish import publish
@@ -57,7 +56,7 @@ def of_type(resources: dict[str, Any], kind: str, part: str = "") -> dict[str, A
     return found
 
 
-class Website:
+class Website(HttpServer):
     """``http://bucket.s3-website-….amazonaws.com``, as far as the service has to do with it."""
 
     def __init__(self, resources: dict[str, Any], s3: S3) -> None:  # noqa: F811
@@ -71,22 +70,10 @@ class Website:
         """As an account does that blocks public access to all of its buckets."""
         self.asked: list[str] = []
         self._s3 = s3
-        site = self
+        super().__init__(_Asks)
+        self.start()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                site.answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Handler) -> None:
         key = urlsplit(request.path).path.lstrip("/")
         self.asked.append(key)
         found = None
@@ -98,7 +85,7 @@ class Website:
             connection.close()
         if found and found[0] == 200:
             headers = {name: found[1][name] for name in ("Content-Type", "Cache-Control", "ETag") if name in found[1]}
-            self._send(request, 200, headers, found[2])
+            request.answer(200, found[2], headers)
             return
         status = "403"  # nobody may list the bucket, so S3 does not say that there is nothing
         for rule in self.rules:
@@ -107,21 +94,16 @@ class Website:
             if condition["HttpErrorCodeReturnedEquals"] == status and key.startswith(prefix):
                 base = f"{way['Protocol']}://{self.service}" if "HostName" in way else self.address
                 place = f"{base}/{way['ReplaceKeyPrefixWith']}{key.removeprefix(prefix)}"
-                self._send(request, int(way["HttpRedirectCode"]), {"Location": place}, b"")
+                request.answer(int(way["HttpRedirectCode"]), headers={"Location": place})
                 return
-        self._send(request, int(status), {}, b"<Error><Code>AccessDenied</Code></Error>")
+        request.answer(int(status), b"<Error><Code>AccessDenied</Code></Error>")
 
-    @staticmethod
-    def _send(request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes) -> None:
-        request.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            request.send_header(name, value)
-        request.end_headers()
-        request.wfile.write(body)
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+class _Asks(Handler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.owner.answer(self)
 
 
 class Hop:

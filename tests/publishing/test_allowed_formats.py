@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import rasterio
 from rasterio.shutil import copy
 
 from tests.support import rasters as made
+from tests.support.http_server import Handler, HttpServer
 from tilery.errors import NotARaster, TileryError, UnsupportedRaster
 from tilery.publishing import kinds, rasters
 from tilery.publishing.plan import PublishOptions, dry_run
@@ -46,28 +45,23 @@ def order(source: Path, tmp_path: Path, *, trust: bool = False) -> PublishOption
 def test_what_leads_elsewhere_is_not_opened(tmp_path: Path, name: str, text: str) -> None:
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Missing(Handler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            self.send_error(404)
+            self.answer(404)
 
-        do_HEAD = do_GET  # noqa: N815
+        do_HEAD = do_GET
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with HttpServer(Missing) as server:
         secret = tmp_path / "secret"
         secret.write_bytes(b"a secret" * 512)
         source = tmp_path / name
-        source.write_text(text.format(secret=secret.name, address=f"http://127.0.0.1:{server.server_port}"))
+        source.write_text(text.format(secret=secret.name, address=server.address))
         for work in (publish, dry_run):
             with pytest.raises(NotARaster, match="--trust"):
                 work(order(source, tmp_path))
         with pytest.raises(NotARaster, match="--trust"):
             kinds.sample(source)
-        server.shutdown()
     assert asked == []
     assert not (tmp_path / "catalog" / "given").exists()
 

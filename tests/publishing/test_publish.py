@@ -9,12 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +25,7 @@ from rasterio.windows import from_bounds as window_of
 from app.config import settings as environment
 from app.config.engine_options import store_options
 from tests.support import rasters as made
+from tests.support.http_server import Handler, HttpServer
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.catalog.catalog import Catalog
 from tilery.errors import (
@@ -440,31 +439,19 @@ def test_to_s3_and_from_s3(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_from_http(tmp_path: Path) -> None:
     data = made.gradient(tmp_path / "a.tif", size=600).read_bytes()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Ranges(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
             body = data[int(first) : int(last or len(data)) + 1]
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {first}-{int(first) + len(body) - 1}/{len(data)}")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", '"one"')
-            self.end_headers()
-            self.wfile.write(body)
+            place = f"bytes {first}-{int(first) + len(body) - 1}/{len(data)}"
+            self.answer(206, body, {"Content-Range": place, "ETag": '"one"'})
 
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        address = f"http://127.0.0.1:{server.server_address[1]}/data/a.tif?token=x"
+    with HttpServer(Ranges) as server:
+        address = f"{server.address}/data/a.tif?token=x"
         planned = dry_run(order(address, tmp_path / "catalog"))
         done = publish(order(address, tmp_path / "catalog"))
-    finally:
-        server.shutdown()
-        server.server_close()
     assert done.document["meta"]["bandCount"] == planned.bands == 2
     assert planned.steps[0] == "fetch"
 

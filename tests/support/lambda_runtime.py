@@ -381,7 +381,7 @@ class _Front(_Handler):
             return self.reply(502, b"", [*took, ("X-Error-Type", str(problem))])
         return self.reply(status, data, [*found, *took])
 
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = do_GET  # noqa: N815
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = do_GET
 
 
 def make_event(

@@ -7,13 +7,12 @@ import contextlib
 import http.client
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self, cast
 from urllib.parse import urlsplit
 
+from tests.support.http_server import Handler, HttpServer
 
-class Proxy:
+
+class Proxy(HttpServer):
     """Whatever name it is asked for, it leads to this machine: names need not be known to anybody else."""
 
     def __init__(self, *, login: str | None = None, status: int | None = None, rests: bool = False) -> None:
@@ -30,31 +29,17 @@ class Proxy:
         self.status = status
         self.rests = rests
         self.ended = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.proxy = self
-        self.url = f"http://{login + '@' if login else ''}127.0.0.1:{self._server.server_port}"
+        super().__init__(_Handler)
+        self.url = f"http://{login + '@' if login else ''}127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Answer nobody any more, whoever waits included."""
         self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().close()
 
 
-class _Server(ThreadingHTTPServer):
-    proxy: Proxy
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_CONNECT(self) -> None:
         if self._is_refused():
@@ -90,16 +75,14 @@ class _Handler(BaseHTTPRequestHandler):
         server.close()
 
     def _is_refused(self) -> bool:
-        proxy = cast("_Server", self.server).proxy
+        proxy: Proxy = self.owner
         proxy.asked.append((self.command, self.path))
         if proxy.rests:
             proxy.ended.wait(30)
         wrong = proxy.login is not None and self.headers["Proxy-Authorization"] != proxy.login
         refused = 407 if wrong else proxy.status
         if refused:
-            self.send_response(refused)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(refused)
         return bool(refused)
 
 

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any
+
+from tests.support.http_server import Handler, HttpServer
 
 PAGE = 2
 
 
-class StacApi:
+class StacApi(HttpServer):
     """What it was asked is in ``asked``: the body of each request, or the number of its page."""
 
     def __init__(self, items: list[dict[str, Any]]) -> None:
         self.items = items
         self.asked: list[Any] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.api = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
+        self.url = f"{self.address}/v1"
 
 
-class _Server(ThreadingHTTPServer):
-    api: StacApi
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
+class _Handler(Handler):
     def do_POST(self) -> None:
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))), 0)
 
@@ -48,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(page, page)
 
     def _answer(self, asked: Any, page: int) -> None:
-        api = cast("_Server", self.server).api
+        api: StacApi = self.owner
         api.asked.append(asked)
         begin = page * PAGE
         links = []
@@ -57,8 +38,4 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(
             {"type": "FeatureCollection", "features": api.items[begin : begin + PAGE], "links": links}
         ).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/geo+json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200, body, {"Content-Type": "application/geo+json"})

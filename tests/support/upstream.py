@@ -226,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
             with upstream._lock:
                 upstream.busy -= 1
 
-    do_HEAD = do_GET  # noqa: N815  the name that http.server looks for
+    do_HEAD = do_GET
 
     def _answer(self, fault: Fault) -> None:
         upstream = self.server.upstream

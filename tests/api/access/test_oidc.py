@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -24,13 +22,14 @@ from app.api.access.oidc import SKEW, Verifier
 from app.config.access import ADMIN, READ, Issuer
 from tests.api.access.conftest import PLACE
 from tests.support import service
+from tests.support.http_server import Handler, HttpServer
 from tilery.errors import Busy, Unauthorized
 
 AUDIENCE = "tilery"
 TILE = f"/dem/{PLACE}"
 
 
-class Provider:
+class Provider(HttpServer):
     """An issuer: its documents, what they were asked for, and its keys."""
 
     def __init__(self) -> None:
@@ -40,30 +39,8 @@ class Provider:
         self.asked: list[str] = []
         self.down = False
         self.location: str | None = None
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                provider.asked.append(self.path)
-                found = provider.documents.get(self.path)
-                if provider.location is not None:
-                    self.send_response(302)
-                    self.send_header("Location", provider.location)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
-                body = found if isinstance(found, bytes) else json.dumps(found).encode()
-                self.send_response(200 if found is not None and not provider.down else 503)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.issuer = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        super().__init__(_Publishes)
+        self.issuer = self.start().address
         self.publish(self.rsa, self.ec)
 
     def publish(self, *keys: Any, **more: Any) -> None:
@@ -81,12 +58,22 @@ class Provider:
         return jwt.encode({"alg": alg, "kid": key.kid} | (header or {}), claims, key, algorithms=[alg]).encode()
 
 
+class _Publishes(Handler):
+    def do_GET(self) -> None:
+        self.owner.asked.append(self.path)
+        found = self.owner.documents.get(self.path)
+        if self.owner.location is not None:
+            self.answer(302, headers={"Location": self.owner.location})
+            return
+        body = found if isinstance(found, bytes) else json.dumps(found).encode()
+        self.answer(200 if found is not None and not self.owner.down else 503, body)
+
+
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Provider]:
     found = Provider()
     yield found
-    found.server.shutdown()
-    found.server.server_close()
+    found.close()
 
 
 @pytest.fixture
@@ -351,27 +338,18 @@ class TestTheIssuer:
         assert provider.asked.count("/keys") == 1
 
 
-class Away:
+class Away(HttpServer):
     """A server that nobody should be led to."""
 
-    def __enter__(self) -> Self:
+    def __init__(self) -> None:
+        super().__init__(_Refuses, "127.0.0.2")
         self.asked: list[str] = []
-        asked = self.asked
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                self.send_response(404)
-                self.end_headers()
 
-        self.server = ThreadingHTTPServer(("127.0.0.2", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        self.address = f"http://127.0.0.2:{self.server.server_port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+class _Refuses(Handler):
+    def do_GET(self) -> None:
+        self.owner.asked.append(self.path)
+        self.answer(404)
 
 
 def test_a_service_with_an_issuer(provider: Provider, catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
