@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -45,6 +46,17 @@ def parse(content: bytes, *, deepest: int) -> Any:
 
 def _number(text: str) -> float:
     return int(text) if len(text) < _MOST_DIGITS else float(text)
+
+
+def numbers(values: Any) -> list[float] | None:
+    """Return a list of finite numbers as floats; None where it is anything else."""
+    if not isinstance(values, list) or not all(isinstance(one, int | float) for one in values):
+        return None
+    try:
+        found = [float(one) for one in values]
+    except OverflowError:
+        return None
+    return found if all(map(math.isfinite, found)) else None
 
 
 def has_escapes(text: str) -> bool:

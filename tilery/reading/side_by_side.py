@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from threading import Lock
 from typing import TypeVar
 
 from tilery.limits import compute_slots
+from tilery.reading.threads import LazyThreads
 from tilery.storage.bytes.fetching import wait
 
 T = TypeVar("T")
@@ -24,10 +22,7 @@ class SideBySide:
 
     def __init__(self, threads: int = THREADS) -> None:
         """Have up to so many threads. None is started yet."""
-        self._number = threads
-        self._lock = Lock()
-        self._process = os.getpid()
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = LazyThreads(threads, "part")
 
     def run(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """Return what all jobs give, in their order. The caller does the first, and lets another compute while it waits
@@ -39,7 +34,7 @@ class SideBySide:
         """
         if len(jobs) < 2:
             return [job() for job in jobs]
-        pool = self._threads()
+        pool = self._threads.pool()
         futures = [pool.submit(copy_context().run, _computing, job) for job in jobs[1:]]
         try:
             first = jobs[0]()
@@ -52,18 +47,7 @@ class SideBySide:
 
     def close(self) -> None:
         """End the threads."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._process != os.getpid():  # forked: the threads are the parent's
-            self._process, self._lock, self._pool = os.getpid(), Lock(), None
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._number, thread_name_prefix="part")
-            return self._pool
+        self._threads.close()
 
 
 def _computing(job: Callable[[], T]) -> T:

@@ -19,7 +19,6 @@ from app.api.raster import legends, line_profiles, metadata, pictures, plans, st
 from app.api.raster.plans import PixelOptions
 from app.serving import render
 from app.serving.encoded import Encoded
-from app.serving.requests import ImageOptions, PointRequest
 from tilery.errors import InvalidParameter, NotFound, PointOutsideBounds, RequestError
 from tilery.geo import crs as crs_
 from tilery.limits import deadline, memory
@@ -159,13 +158,7 @@ async def assets_of_box(context: RequestContext[None]) -> Response:
 async def point(context: RequestContext[PixelOptions]) -> Response:
     """The values at a position, of each raster that has some there."""
     wanted = context.values.to(Mosaicking)
-    lon, lat = context.path.position
-    request = PointRequest(
-        lon=lon,
-        lat=lat,
-        coord_crs=context.values.to(Crss).coord_crs,
-        image=ImageOptions(read=context.plan.read, render=context.plan.render),
-    )
+    request = metadata.point_request(context)
 
     def values(opened: OpenDataset) -> Json | None:
         try:

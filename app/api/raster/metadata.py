@@ -206,15 +206,20 @@ async def validate(context: RequestContext[None]) -> Response:
     return await results.document(context, "validate", work)
 
 
-async def point(context: RequestContext[PixelOptions]) -> Response:
-    """The values at a position."""
+def point_request(context: RequestContext[PixelOptions]) -> PointRequest:
+    """The position that a request asks about, and how its values are read."""
     lon, lat = context.path.position
-    request = PointRequest(
+    return PointRequest(
         lon=lon,
         lat=lat,
         coord_crs=context.values.to(Crss).coord_crs,
         image=ImageOptions(read=context.plan.read, render=context.plan.render),
     )
+
+
+async def point(context: RequestContext[PixelOptions]) -> Response:
+    """The values at a position."""
+    request = point_request(context)
     return await results.document(
         context,
         f"point {request.lon},{request.lat}",

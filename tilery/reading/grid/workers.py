@@ -10,8 +10,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar, TypeVarTuple
+
+from tilery.reading.threads import LazyThreads
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -26,8 +28,7 @@ class Workers:
         self._cores = cores or available
         self._busy = 0
         self._lock = threading.Lock()
-        self._process = os.getpid()
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = LazyThreads(max(1, self._cores - 1), "decode")
 
     def in_parallel(
         self, work: Callable[[*_Arguments], _Result], jobs: Sequence[tuple[*_Arguments]]
@@ -44,7 +45,7 @@ class Workers:
             results: list[Future[_Result]] = [Future() for _ in jobs]
             waiting = deque(zip(jobs, results, strict=True))
             for _ in range(helpers):
-                self._threads().submit(_help, work, waiting)
+                self._threads.pool().submit(_help, work, waiting)
             try:
                 for result in results:
                     # The caller works as well, and only waits for what a helper has taken and not yet done.
@@ -59,17 +60,7 @@ class Workers:
 
     def close(self) -> None:
         """End the threads; what they have begun they finish."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None or self._process != os.getpid():  # a forked process has no threads of its parent
-                self._process = os.getpid()
-                self._pool = ThreadPoolExecutor(max(1, self._cores - 1), thread_name_prefix="decode")
-            return self._pool
+        self._threads.close()
 
 
 def _help(work: Callable[[*_Arguments], _Result], waiting: deque[tuple[tuple[*_Arguments], Future[_Result]]]) -> None:

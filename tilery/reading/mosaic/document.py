@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from tilery.errors import NotARaster, TileryError
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Bounds
 from tilery.geo.tms import TileMatrixSet
-from tilery.limits import deadline, memory
+from tilery.limits import deadline, foreign_json, memory
 from tilery.reading.mosaic.index import Index, IndexMaker
 from tilery.reading.mosaic.scanner import BYTES_A_CHARACTER, LONGEST_FIELDS, NotAMosaic, Scanner, wrong
 
@@ -73,7 +72,7 @@ class Mosaic:
     @property
     def center(self) -> tuple[float, float, int]:
         """Longitude, latitude and zoom that a map may open at."""
-        said = _numbers(self.fields.get("center"))
+        said = foreign_json.numbers(self.fields.get("center"))
         if said is not None and len(said) == 3:
             return (said[0], said[1], int(said[2]))
         west, south, east, north = self.bounds
@@ -167,7 +166,7 @@ def _mosaic(fields: Json, tiles: IndexMaker, *, size: int, fields_size: int) -> 
     minzoom, maxzoom = _zoom(fields, "minzoom", 0), _zoom(fields, "maxzoom", _DEEPEST)
     quadkey_zoom = _zoom(fields, "quadkey_zoom", 0) or minzoom
     said = fields.get("bounds")
-    bounds = (-180.0, -90.0, 180.0, 90.0) if said is None else _bounds(_numbers(said))
+    bounds = (-180.0, -90.0, 180.0, 90.0) if said is None else _bounds(foreign_json.numbers(said))
     matrix_set = _matrix_set(fields.get("tilematrixset"))
     prefix, overview = fields.get("asset_prefix") or "", fields.get("overview")
     if not isinstance(prefix, str):
@@ -203,17 +202,6 @@ def _zoom(fields: Json, name: str, default: int) -> int:
     if not 0 <= value <= _DEEPEST:
         raise wrong(f"its {name} is not from 0 to {_DEEPEST}", name)
     return int(value)
-
-
-def _numbers(values: Any) -> list[float] | None:
-    """A list of finite numbers as floats; None where it is anything else."""
-    if not isinstance(values, list) or not all(isinstance(one, int | float) for one in values):
-        return None
-    try:
-        found = [float(one) for one in values]
-    except OverflowError:
-        return None
-    return found if all(map(math.isfinite, found)) else None
 
 
 def _bounds(edges: list[float] | None) -> Bounds:

@@ -96,7 +96,7 @@ class Asset:
         for band in said:
             numbers = band.get("statistics") if isinstance(band, dict) else None
             low, high = (numbers.get("minimum"), numbers.get("maximum")) if isinstance(numbers, dict) else (None, None)
-            span = numbers_of([low, high])
+            span = foreign_json.numbers([low, high])
             if span is None:
                 return None
             found.append((span[0], span[1]))
@@ -175,7 +175,7 @@ class Item:
         box = self.document.get("bbox")
         if isinstance(box, list) and len(box) == 6:
             box = [*box[:2], *box[3:5]]
-        edges = numbers_of(box)
+        edges = foreign_json.numbers(box)
         if edges is None or len(edges) != 4:
             geometry = self.document.get("geometry")
             places = list(_positions(geometry.get("coordinates"))) if isinstance(geometry, dict) else []
@@ -231,17 +231,6 @@ def resolved(base: Location, href: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(base.path), href))
 
 
-def numbers_of(values: Any) -> list[float] | None:
-    """Return a list of finite numbers as floats; None where it is anything else."""
-    if not isinstance(values, list) or not all(isinstance(one, int | float) for one in values):
-        return None
-    try:
-        found = [float(one) for one in values]
-    except OverflowError:
-        return None
-    return found if all(map(math.isfinite, found)) else None
-
-
 def _may_be_raster(media_type: Any) -> bool:
     return not media_type or (isinstance(media_type, str) and media_type in MEDIA_TYPES)
 
@@ -250,6 +239,6 @@ def _positions(coordinates: Any, depth: int = 0) -> list[tuple[float, float]]:
     if not isinstance(coordinates, list) or depth > 4 or not coordinates:
         return []
     if isinstance(coordinates[0], int | float):
-        place = numbers_of(coordinates[:2])
+        place = foreign_json.numbers(coordinates[:2])
         return [(place[0], place[1])] if place is not None and len(place) == 2 else []
     return [place for one in coordinates for place in _positions(one, depth + 1)]
