@@ -32,6 +32,8 @@ SAFETY = 0.94
 CORES_PER_WORKER = 1.5
 """What one process keeps busy. The codecs let go of the interpreter's lock and the Python in between does not: beyond
 it another process does more than another thread, although each opens the rasters for itself."""
+_CROWD = 3
+"""Workers a core beyond which each finds the core's caches full of what the others left there (docs/performance.md)."""
 
 LAMBDA_MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 """The variable that has a Lambda function's MB; nothing else sets it."""
@@ -280,6 +282,9 @@ def _workers(environ: Mapping[str, str], limits: ContainerLimits, fitting: int, 
                 f"{number} workers (WEB_CONCURRENCY) need {_mib(number * SMALLEST_WORKER + MASTER)} and the task has "
                 f"{_mib(limits.memory)}: set WEB_CONCURRENCY to at most {fitting}, or give the task more memory."
             )
+        own = max(1, math.ceil(limits.cores / CORES_PER_WORKER))
+        if number > _CROWD * max(1.0, limits.cores):
+            notes.append(f"{number} workers take more CPU for a tile than {own}, which {limits.cores:g} cores need")
         return number
     if "WORKERS_PER_CORE" in environ and environ["WORKERS_PER_CORE"].strip():
         number = max(1, int(_number(environ, "WORKERS_PER_CORE") * limits.cores))

@@ -152,6 +152,13 @@ def test_workers_cut_by_memory_are_told_of() -> None:
     assert "memory holds 3 of 8 workers" in found.describe()
 
 
+@pytest.mark.parametrize(("cores", "workers", "told"), [(2, 14, True), (2, 7, True), (2, 6, False), (0.25, 3, False)])
+def test_a_crowd_of_workers_is_told_of(cores: float, workers: int, *, told: bool) -> None:
+    found = budget.plan({"WEB_CONCURRENCY": str(workers)}, task(cores, 16 << 30))
+    assert found.workers == workers
+    assert (f"{workers} workers take more CPU for a tile than {2 if cores == 2 else 1}" in found.describe()) is told
+
+
 @pytest.mark.parametrize(
     ("environ", "memory", "words"),
     [
