@@ -127,6 +127,7 @@ def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
         ("download", "#measure .csv a"),
         ("press", "#measure .plot", "End"),
         ("evaluate", "document.querySelector('#measure .said').textContent"),
+        axe=True,
     )
     ring = [place(*corner, zoom=4, longitude=5, latitude=5) for corner in [*corners, corners[0]]]
     geometry = {"type": "Polygon", "coordinates": [ring]}
@@ -207,6 +208,7 @@ def test_a_click_shows_the_values_of_all_bands_by_wavelength(visit: Visit, site:
         ("evaluate", "document.execCommand = () => false; navigator.clipboard.writeText = () => Promise.reject()"),
         ("click", copy),
         ("wait", f"{copy}:has-text('Copying is not allowed')"),
+        axe=True,
     )
     (asked,) = (address for address in seen.requests if "/cog/point/" in address)
     with urlopen(asked) as answer:
@@ -249,6 +251,7 @@ def test_classes_have_colors_and_names_that_the_address_keeps(visit: Visit, site
         ("evaluate", "location.search"),
         ("evaluate", "fetch(document.querySelector('#legend').src).then((answer) => answer.text())"),
         ("evaluate", "document.querySelector('#link-xyz').value"),
+        axe=True,
     )
     assert seen.results[2] == ["050", "725", "30025"]  # value and percent
     query = {name: value for name, (value,) in parse_qs(seen.results[8][1:]).items()}
@@ -287,6 +290,7 @@ def test_a_raster_without_a_place_has_a_grid_of_its_pixels(visit: Visit, site: S
         ("evaluate", "[...document.querySelectorAll('#measure td')].map((cell) => Number(cell.textContent))"),
         ("evaluate", "document.querySelector('#error').hidden"),
         allowed=415,
+        axe=True,
     )
     left, top, width, height = seen.results[2]
     assert seen.results[3] == ["0", "100", "200", "300", "400", "0", "100", "200", "300"]
