@@ -137,6 +137,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     classes = np.zeros((1, 256, 256), dtype=np.uint16)
     classes[:, :, 128:], classes[:, 128:, 128:] = 300, 7
     rasters.write(data / "classes.tif", classes, bounds=(0.0, 0.0, 10.0, 10.0))
+    hill = np.full((1, 64, 64), 1000, dtype=np.uint16)
+    hill[:, 24:40, 24:40] = 3000
+    rasters.write(data / "hill.tif", hill, bounds=(8.0, 46.0, 8.1, 46.1))
     gray = np.full((3, 64, 64), 200, dtype=np.uint8)
     rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
     rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))

@@ -159,8 +159,12 @@ def test_the_viewer_takes_expressions(visit: Visit, site: Site) -> None:
 
 
 def test_a_layers_own_viewer_needs_no_address(visit: Visit) -> None:
-    seen = visit("/layers/red/viewer", ("evaluate", "document.querySelector('#open').hidden"), ("evaluate", OFFERED))
-    assert seen.results == [True, 0]
+    seen = visit(
+        "/layers/red/viewer",
+        ("evaluate", "['#open', '#relief-button'].map((id) => document.querySelector(id).hidden)"),
+        ("evaluate", OFFERED),
+    )
+    assert seen.results == [[True, True], 0]
     assert near(seen.pixels[240, 580], RED)
 
 

@@ -27,6 +27,7 @@ import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, 
 import { type Tools, tools } from "./measure";
 import { measure as spread, NotOnMap, open, type Opened, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
+import { type Standing, standing } from "./standing";
 import { chooseVariable, listenToVariables } from "./variables";
 
 interface Data {
@@ -50,6 +51,7 @@ let statistics: Statistics = {};
 let running = new AbortController();
 let forget = (): void => undefined;
 let mapOf: Promise<Made> | null = null;
+let stands: Standing | null = null;
 let measure: Tools | null = null;
 
 const graph = histogram(
@@ -131,6 +133,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
     if (signal.aborted) return;
     if (!placed) fitTo(map, opened.bounds, tilejson.minzoom);
     apply(false);
+    stands?.offer(opened);
     map.once("idle", away);
   } catch (error) {
     if (signal.aborted) return;
@@ -415,6 +418,7 @@ async function start(): Promise<void> {
   mapOf ??= makeMap();
   comparing(base, mapOf, rendering, fail);
   const values = (): Params => [...sourceParams(choice), ...readingParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
+  stands = standing(mapOf, base, () => ({ choice, statistics }), fail);
   measure = tools(mapOf, { base, values, algorithm: () => algorithmParams(choice) }, fail);
   window.addEventListener("popstate", goBack);
   onTheme(() => opened && legend());
