@@ -252,4 +252,5 @@ EXTRAS = (
     "cold-start",
     "library",
     "publishing",
+    "seed",
 )

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench import client, coldstart, library, measure, processes, publishing, rasters, servers, sizes, tiles
+from bench import client, coldstart, library, measure, processes, publishing, rasters, seeding, servers, sizes, tiles
 from bench.cases import DEM, SENTINEL, Case
 
 Values = dict[str, Any]
@@ -254,4 +254,5 @@ def measures(folder: Path, rounds: int, *, quick: bool) -> dict[str, Callable[[]
         "cold-start": lambda: cold_start(folder, 2 if quick else 5),
         "library": lambda: library.read(folder, rounds, 60 if quick else 600),
         "publishing": lambda: publishing.measure(folder, rounds, 2000 if quick else 6000),
+        "seed": lambda: seeding.measure(folder, rounds, 2000 if quick else 6000),
     }

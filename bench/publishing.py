@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import statistics
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def measure(folder: Path, rounds: int, size: int) -> dict[str, Any]:
     """Seconds of CPU that a square of RGB takes, onto the web grid and where its pixels are."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         place = Path(temporary)
-        source = _part(folder / "rgb_deflate.tif", place / "source.tif", size)
+        source = part(folder / "rgb_deflate.tif", place / "source.tif", size)
         cogeo = str(servers.PEER.with_name("rio"))
         resampling = ["--resampling", "cubic", "--overview-resampling", "cubic", "--zoom-level-strategy", "upper"]
         target = str(place / "made.tif")
@@ -53,7 +55,7 @@ def measure(folder: Path, rounds: int, size: int) -> dict[str, Any]:
         for _ in range(rounds):
             for name, command in commands.items():
                 shutil.rmtree(place / "catalog", ignore_errors=True)
-                found[name].append(_seconds(command))
+                found[name].append(cpu_seconds(command))
     values = {name: {"cpu_s": statistics.median(times)} for name, times in found.items()}
     goals = [
         ("publish onto the web grid, to rio-cogeo's CPU", "rio_cogeo", "web"),
@@ -68,7 +70,7 @@ def measure(folder: Path, rounds: int, size: int) -> dict[str, Any]:
     }
 
 
-def _part(source: Path, target: Path, size: int) -> Path:
+def part(source: Path, target: Path, size: int) -> Path:
     """The middle of a raster, in tiles."""
     with warnings.catch_warnings(), rasterio.open(source) as dataset:
         size = min(size, dataset.width)
@@ -86,8 +88,11 @@ def _ours(source: Path, place: Path) -> list[str]:
     return [sys.executable, "-c", start, "publish", str(source), "--quiet", "--to", str(place / "catalog" / "layer")]
 
 
-def _seconds(command: list[str]) -> float:
+def cpu_seconds(command: list[str], environment: Mapping[str, str] | None = None) -> float:
+    """CPU of a command and its children, which must succeed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, cwd=servers.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environ = os.environ | dict(environment or {})
+    null = subprocess.DEVNULL
+    subprocess.run(command, check=True, cwd=servers.ROOT, env=environ, stdout=null, stderr=null)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

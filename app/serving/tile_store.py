@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -280,9 +281,12 @@ def variant(layer: Layer, style: Query, source: str = "", version: str = "") -> 
         source: identity of its raster, where that can change without the layer's revision.
         version: of the operator's files that tiles are made with.
     """
-    told = (layer.render, style, source) if source else (layer.render, style)
-    digest = blake2b(repr(told).encode(), digest_size=5, key=f"{RENDER_VERSION} {version}".encode()).hexdigest()
-    return f"{layer.revision}-{digest}"
+    return f"{layer.revision}-{_digest((layer.render, style, source) if source else (layer.render, style), version)}"
+
+
+@lru_cache(1024)  # of a layer with its styles it is the same for all tiles
+def _digest(told: tuple[object, ...], version: str) -> str:
+    return blake2b(repr(told).encode(), digest_size=5, key=f"{RENDER_VERSION} {version}".encode()).hexdigest()
 
 
 def variants(layer: Layer, source: str = "", version: str = "") -> tuple[str, ...]:

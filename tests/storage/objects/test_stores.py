@@ -175,6 +175,23 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypa
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["index.json"]
 
 
+def test_a_file_is_whole_though_the_system_takes_a_part_at_a_time_and_may_be_read_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_full = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: in_full(handle, data[:100]))
+    before = os.umask(0o077)
+    try:
+        for patient in (True, False):
+            store = open_store(str(tmp_path), patient=patient)
+            write(store, "a/1.png", bytes(range(256)) * 3)
+            assert (tmp_path / "a" / "1.png").read_bytes() == bytes(range(256)) * 3
+            assert (tmp_path / "a" / "1.png").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["1.png"]
+
+
 def test_a_store_that_is_down_says_so(s3: S3) -> None:  # noqa: F811
     nobody = StoreOptions(s3_endpoint="http://127.0.0.1:9", fetch_retries=0, connect_timeout=0.2)
     store = open_store("s3://layers/x/", nobody)

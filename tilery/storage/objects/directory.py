@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +16,7 @@ from tilery.storage.objects.protocol import Blob, Entry
 
 _PART = 8 << 20
 _TRIES = 20
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class DirectoryStore:
@@ -85,20 +86,16 @@ class DirectoryStore:
         path = self.path(key)
         with _failures("write to"):
             with _written(path) as part:
-                with part.open("wb") as file:
-                    file.write(body)
-                    file.flush()
-                    if self._durable:
-                        os.fsync(file.fileno())
-                version = _version(part.stat())  # afterwards somebody may have removed it already
+                part.fill(body, durable=self._durable)
+                version = _version(part.path.stat())  # afterwards somebody may have removed it already
                 if expected == "any":
-                    part.replace(path)
+                    part.put()
                 else:
                     with _lock(path.parent):
                         found = _version(path.stat()) if path.exists() else "new"
                         if found != expected:
                             raise Conflict("Somebody else wrote this in between.")
-                        part.replace(path)
+                        part.put()
             if self._durable:
                 _flush(path.parent)
             return version
@@ -108,19 +105,20 @@ class DirectoryStore:
         target = self.path(key)
         with _failures("write to"):
             with _written(target) as part:
+                part.close()
                 try:
-                    link = part.with_name(f"{part.name}-link")
+                    link = part.path.with_name(f"{part.path.name}-link")
                     link.hardlink_to(path)
-                    link.replace(part)
+                    link.replace(part.path)
                     progress(path.stat().st_size)
                 except OSError:  # another file system
-                    with path.open("rb") as source, part.open("wb") as copy:
+                    with path.open("rb") as source, part.path.open("wb") as copy:
                         while chunk := source.read(_PART):
                             copy.write(chunk)
                             progress(len(chunk))
                         copy.flush()
                         os.fsync(copy.fileno())
-                part.replace(target)
+                part.put()
             _flush(target.parent)
 
     def has(self, key: str) -> bool:
@@ -232,25 +230,61 @@ def _version(found: os.stat_result) -> str:
     return f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
 
 
+class _Part:
+    """A new file beside the one whose place it is to take."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._handle: int | None
+        self._handle, self.path = _new_file(target.parent)
+        self.is_put = False
+        os.fchmod(self._handle, 0o644)
+
+    def fill(self, body: bytes, *, durable: bool) -> None:
+        """Write all of it, by the one way to a file that is open already: a file that is opened to be cut to nothing is
+        flushed to disk as it is closed (ext4), durable or not.
+        """
+        if self._handle is None:
+            return
+        left = memoryview(body)
+        while left:
+            left = left[os.write(self._handle, left) :]
+        if durable:
+            os.fsync(self._handle)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+    def put(self) -> None:
+        """Let it take its place."""
+        self.path.replace(self._target)
+        self.is_put = True
+
+
 @contextmanager
-def _written(path: Path) -> Iterator[Path]:
+def _written(path: Path) -> Iterator[_Part]:
     """A new file beside ``path``, removed where it was not put in its place."""
-    handle, name = _new_file(path.parent)
-    os.fchmod(handle, 0o644)
-    os.close(handle)
-    part = Path(name)
+    part = _Part(path)
     try:
         yield part
     finally:
-        part.unlink(missing_ok=True)
+        part.close()
+        if not part.is_put:
+            part.path.unlink(missing_ok=True)
 
 
-def _new_file(folder: Path) -> tuple[int, str]:
-    """An open file in a folder, which is made; others remove folders that they find empty."""
+def _new_file(folder: Path) -> tuple[int, Path]:
+    """An open file in a folder, which is made where it is not there; others remove folders that they find empty."""
     for _ in range(_TRIES):
+        path = folder / f".part-{secrets.token_hex(6)}"
         try:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                return os.open(path, _NEW, 0o600), path
             folder.mkdir(parents=True, exist_ok=True)
-            return tempfile.mkstemp(prefix=".part-", dir=folder)
         except (FileNotFoundError, FileExistsError):
             if folder.is_file():  # one question: between two of them it may come and go
                 raise
