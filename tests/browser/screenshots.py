@@ -1,4 +1,4 @@
-"""Pictures of the pages with the demo layers, into a folder: ``make screenshots``."""
+"""Pictures of the pages with the demo layers into a folder, those of the README into docs: ``make screenshots``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+from PIL import Image
 
 from tests.browser.conftest import ROOT, installed_chromium, served
 
@@ -16,11 +18,16 @@ PAGES = (
     ("plain-map", "/layers/blue-marble/WGS1984Quad/map.html"),
     ("problem", "/layers/nothing/viewer"),
 )
+README = {
+    "map": "/map#map=1.9/24/12&layers=blue-marble",
+    "viewer": "/layers/shaded-relief/viewer?bidx=1&rescale=60,240&colormap_name=gist_earth#map=4.2/36/84",
+}
+"""What the README shows, each as a WebP of less than 250 kB."""
 SIZES = {"desktop": (1280, 800), "telephone": (390, 780)}
 
 
-def main(catalog: Path, folder: Path) -> None:
-    """Take a picture of each page, of each size, light and dark."""
+def main(catalog: Path, folder: Path, docs: Path = ROOT / "docs") -> None:
+    """Take a picture of each page, of each size, light and dark, and those of the README."""
     folder.mkdir(parents=True, exist_ok=True)
     with served(catalog, catalog) as address:
         orders = [
@@ -38,6 +45,19 @@ def main(catalog: Path, folder: Path) -> None:
             for size, (width, height) in SIZES.items()
             for dark in (False, True)
         ]
+        width, height = SIZES["desktop"]
+        orders += [
+            {
+                "url": address + path,
+                "width": width,
+                "height": height,
+                "dark": name == "map",
+                "webgl": True,
+                "steps": [["pause", 12000]],
+                "screenshot": str(folder / f"readme-{name}.png"),
+            }
+            for name, path in README.items()
+        ]
         subprocess.run(
             ["node", "tests/browser/visit.mjs", installed_chromium() or ""],
             cwd=ROOT,
@@ -46,6 +66,9 @@ def main(catalog: Path, folder: Path) -> None:
             text=True,
             check=True,
         )
+    for name in README:
+        with Image.open(folder / f"readme-{name}.png") as picture:
+            picture.convert("RGB").save(docs / f"{name}.webp", quality=82, method=6)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 // The list of layers beside the map.
 import { element } from "../dom";
 import { showLegend } from "../legend";
-import { address, isEditable, isSigned } from "../page";
+import { address, isEditable, isSigned, type Params } from "../page";
+import { isDark, onTheme } from "../theme";
 import { type LayerState, nameOf, styleParams, stylesOf } from "./layer";
+
+/** A legend on the page's own ground. */
+const legendLook = (): Params => [["theme", isDark() ? "dark" : ""], ["transparent", "true"]];
 
 export interface Actions {
   toggled(state: LayerState): void;
@@ -34,7 +38,7 @@ export function row(state: LayerState, actions: Actions): Row {
   const edit = isEditable && !isSigned ? element("button", { type: "button", className: "quiet small edit-button" }, "Edit") : null;
   const legend = element("img", { className: "legend-picture", alt: `Legend of ${nameOf(layer)}`, hidden: true });
   const explain = (): void => {
-    if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, styleParams(state)));
+    if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, [...styleParams(state), ...legendLook()]));
   };
   const more = element(
     "div",
@@ -73,6 +77,7 @@ export function row(state: LayerState, actions: Actions): Row {
     explain();
     actions.styled(state);
   });
+  onTheme(explain);
   zoom.addEventListener("click", () => actions.zoomTo(state));
   edit?.addEventListener("click", () => actions.edited(state));
   refresh();
