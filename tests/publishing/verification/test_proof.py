@@ -16,6 +16,7 @@ from app.commands.exits import SOURCE, status_of
 from tests.support import rasters as made
 from tilery.catalog.catalog import Catalog
 from tilery.errors import BrokenRaster, SourceNotFound
+from tilery.geo.mercator import HALF
 from tilery.publishing import publish as publishing
 from tilery.publishing import rasters, warp
 from tilery.publishing.overviews import level_file, mask_file
@@ -221,6 +222,19 @@ def test_what_is_right_passes(tmp_path: Path, kind: str, profile: str, grid: Any
     place: dict[str, Any] = {"crs": "EPSG:32631", "bounds": (200000, 5000000, 260000, 5045000)}
     source = made.write(tmp_path / "a.tif", data, photometric="rgb", overviews=(), **place, **options)
     publish(order(source, tmp_path, kind="imagery", profile=profile, grid=grid))
+
+
+@pytest.mark.parametrize("kind", ["imagery", "classes"])
+def test_infinities_are_missing_wherever_it_is_looked(tmp_path: Path, kind: Any) -> None:
+    """As ratios and logarithms have them; a tenth of the pixels, on the map's own grid, where none is made anew."""
+    infinite = np.random.default_rng(1).random((1, 700, 700)) < 0.1
+    data = np.where(infinite, np.inf, np.random.default_rng(2).uniform(5, 9, (1, 700, 700))).astype("float32")
+    data[0, 300:400] *= -1
+    step = 2 * HALF / 256 / 2**12
+    place: dict[str, Any] = {"crs": "EPSG:3857", "bounds": (0, -700 * step, 700 * step, 0)}
+    source = made.write(tmp_path / "a.tif", data, overviews=(), **place)
+    document = publish(order(source, tmp_path, kind=kind, grid="web", zoom=12)).document
+    assert document["statistics"]["b1"]["valid_pixels"] == np.count_nonzero(~infinite)
 
 
 def test_nothing_valid_is_nothing_wrong(tmp_path: Path) -> None:

@@ -108,15 +108,15 @@ def _need_tile(
         data, there = _window(path, profile, level, x * _TILE - column, y * _TILE - row, bands)
         same = (shown == there).mean()
         both = shown & there
-        apart = np.abs(read.data.astype("float64") - data)[both]
+        apart = np.abs(read.data[both].astype("float64") - data[both])
         wrong = same < 1 or bool(apart.any() if lossless else apart.sum() > _LOSS * apart.size)
     if wrong:
         raise BrokenRaster(f"Tile {name} of the raster that was made is not what its file has; nothing was published.")
 
 
 def _shown(read: Raster) -> NDArray[np.bool_]:
-    """True where a tile is valid, a layer a band."""
-    shown = np.ones(read.data.shape, "bool")
+    """True where a tile is valid, a layer a band; what is not finite is missing, as `validity` has it."""
+    shown = np.isfinite(read.data)
     if read.alpha is not None:  # beside it the mask says what is fully opaque
         shown &= read.alpha > 0
     elif read.mask is not None:
