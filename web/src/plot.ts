@@ -35,14 +35,31 @@ export function shape(name: string, attributes: Record<string, string | number>,
   return made;
 }
 
-/** Round numbers between two, three to six of them. */
+/** Part of the larger of two numbers that they differ by at least for round numbers to lie between: numbers have 16 digits. */
+const APART = 1e-12;
+/** Beyond this, differences of two numbers are infinite. */
+const LARGEST = Number.MAX_VALUE / 4;
+const MOST_TICKS = 12;
+
+const limited = (value: number): number => Math.max(-LARGEST, Math.min(LARGEST, value));
+
+/** The lowest and the highest of some numbers, moved apart where they are the same but for rounding. */
+export function ends(numbers: readonly number[]): [number, number] {
+  const [low, high] = numbers.map(limited).reduce(([a, b], n) => [Math.min(a, n), Math.max(b, n)], [Infinity, -Infinity]);
+  const most = Math.max(Math.abs(low), Math.abs(high));
+  return high - low > most * APART ? [low, high] : [low - Math.max(0.5, most / 1000), high + Math.max(0.5, most / 1000)];
+}
+
+/** Round numbers between two, three to six of them; fewer where the two are the same but for rounding. */
 export function ticks(low: number, high: number): number[] {
   const rough = (high - low) / 4 || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5].find((times) => times * power >= rough) ?? 10) * power;
   const found: number[] = [];
-  for (let at = Math.ceil(low / step); at * step <= high + step * 1e-9; at += 1) found.push(Number((at * step).toPrecision(12)));
-  return found;
+  const first = Math.ceil(low / step);
+  // counted: adding 1 to what has 17 digits leaves it as it is
+  for (let n = 0; n < MOST_TICKS && (first + n) * step <= high + step * 1e-9; n += 1) found.push(Number(((first + n) * step).toPrecision(12)));
+  return [...new Set(found)];
 }
 
 /** The pieces of a line between its gaps, as `x,y x,y`. */
@@ -59,14 +76,10 @@ function pieces(values: readonly (number | null)[], at: (index: number, value: n
 export function plot({ label, x, series, xTitle, xText, xTicks, marks, pointed }: Plot): HTMLElement {
   const every = series.flatMap(({ values }) => values.filter((value) => value != null));
   if (!every.length) return element("p", {}, "There are no data.");
-  const ends = (numbers: readonly number[]): [number, number] => {
-    const [low, high] = numbers.reduce(([a, b], n) => [Math.min(a, n), Math.max(b, n)], [Infinity, -Infinity]);
-    return low < high ? [low, high] : [low - 0.5, high + 0.5];
-  };
   const [left, right] = ends(x);
   const [low, high] = ends(every);
   const px = (value: number): number => LEFT + ((value - left) / (right - left)) * (WIDTH - LEFT - RIGHT);
-  const py = (value: number): number => HEIGHT - BOTTOM - ((value - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
+  const py = (value: number): number => HEIGHT - BOTTOM - ((limited(value) - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
   const colour = (index: number): string => `colour${index % COLOURS}`;
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plot", role: "img", tabindex: 0, "aria-label": label });
 
