@@ -5,7 +5,7 @@ export type Cell = string | number | null | undefined;
 
 const quoted = (cell: Cell): string => {
   const text = cell == null ? "" : String(cell);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
 
 /** Rows as CSV (RFC 4180); what is missing is empty. */
