@@ -111,7 +111,6 @@ def test_a_raster_is_published_renamed_put_first_and_removed(visit: Visit, kept:
         ("waitUntil", f"!({NAMES}).includes('Half') && ({NAMES}).length > 1"),
         ("evaluate", NAMES),
         at=kept,
-        axe=True,
     )
     assert seen.results[12] == ["Blue", "Red", "Half"]
     assert seen.results[20] == ["Blue", "Red"]
