@@ -46,7 +46,7 @@ def _chosen(text: str) -> list[str]:
 
 
 def _in_turns(case: Case, folder: Path, tiles: int, rounds: int, workers: int | None) -> dict[str, Any]:
-    """Both servers, round by round, the one that begins changing each time."""
+    """Return both servers, round by round, the one that begins changing each time."""
     found: dict[str, list[measure.Result]] = {"titiler": [], "tilery": []}
     store = f"http://127.0.0.1:{servers.store_port()}" if case.remote else None
     for number in range(rounds):

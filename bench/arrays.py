@@ -25,7 +25,7 @@ def make(folder: Path) -> None:
 
 
 def chunks(folder: Path, raster: str) -> list[Path]:
-    """The files of a store."""
+    """Return the files of a store."""
     return [path for path in (folder / f"{raster}.zarr").rglob("*") if path.is_file()]
 
 

@@ -48,7 +48,7 @@ class Case:
     """Length of the list, of the usual one."""
 
     def path(self, tile: Tile, url: str) -> str:
-        """The request for one tile."""
+        """Return the request for one tile."""
         z, x, y = tile
         query = urlencode([("url", url), *self.params])
         return f"/{self.family}/tiles/WebMercatorQuad/{z}/{x}/{y}.{self.suffix}?{query}"

@@ -30,7 +30,7 @@ class Load:
         return len(self.latencies) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """Milliseconds within which this share of the requests were answered."""
+        """Return milliseconds within which this share of the requests were answered."""
         ordered = sorted(self.latencies)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -103,7 +103,7 @@ def run(
     headers: Sequence[tuple[str, str]] = (),
     limit_seconds: float = 600,
 ) -> Load:
-    """The paths requested in order, ``connections`` at a time, each once."""
+    """Return the paths requested in order, ``connections`` at a time, each once."""
     load = Load()
 
     async def work() -> None:

@@ -99,7 +99,7 @@ os._exit(0)
 
 
 def once(name: str, case: Case, folder: Path, way: Way = "server") -> dict[str, float]:
-    """One new process of that server, or of that function."""
+    """Return one new process of that server, or of that function."""
     tile = tiles.scattered(folder / f"{case.raster}.tif", 1)[0]
     path, query = case.path(tile, address(case.raster, folder, None)).split("?", 1)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TILERY_", "GDAL_"))}
@@ -131,7 +131,7 @@ def once(name: str, case: Case, folder: Path, way: Way = "server") -> dict[str, 
 
 
 def measure(folder: Path, rounds: int, way: Way = "server") -> dict[str, Any]:
-    """Medians for both servers, processes started in turns."""
+    """Return medians for both servers, processes started in turns."""
     case = case_of("pan-png")
     compile_ours()
     rasters.read_once(folder / f"{case.raster}.tif")
@@ -148,7 +148,7 @@ def measure(folder: Path, rounds: int, way: Way = "server") -> dict[str, Any]:
 
 
 def compare(folder: Path, rounds: int) -> dict[str, Any]:
-    """Medians for both ways, and the shares that count for a Lambda function: its time and its memory."""
+    """Return medians for both ways, and the shares that count for a Lambda function: its time and its memory."""
     found: dict[str, Any] = {way: measure(folder, rounds, way) for way in ("server", "handler")}
     for values in found.values():
         ours, theirs = values["tilery"], values["titiler"]

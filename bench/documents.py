@@ -42,14 +42,14 @@ MOSAICS = {
 
 
 def pieces(folder: Path, raster: str) -> list[Path]:
-    """The rasters of a mosaic."""
+    """Return the rasters of a mosaic."""
     side = MOSAICS[raster].side
     inside = folder / f"{raster}.pieces"
     return [inside / f"{row}-{column}.tif" for row in range(side) for column in range(side)]
 
 
 def bands(folder: Path, raster: str) -> list[Path]:
-    """The rasters of an Item."""
+    """Return the rasters of an Item."""
     return [folder / f"{raster}.bands" / f"{name}.tif" for name in BANDS]
 
 
@@ -115,7 +115,7 @@ def _copy(
 
 
 def _mosaic(files: list[Path]) -> dict[str, Any]:
-    """A MosaicJSON document of rasters by their whole paths, as both servers understand them."""
+    """Return a MosaicJSON document of rasters by their whole paths, as both servers understand them."""
     found: dict[str, list[str]] = {}
     boxes = []
     for path in files:
@@ -140,7 +140,7 @@ def _mosaic(files: list[Path]) -> dict[str, Any]:
 
 
 def _item(assets: dict[str, Path]) -> dict[str, Any]:
-    """A STAC Item of rasters by their whole paths."""
+    """Return a STAC Item of rasters by their whole paths."""
     with rasterio.open(next(iter(assets.values()))) as source:
         west, south, east, north = transform_bounds(source.crs, "EPSG:4326", *source.bounds)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]

@@ -26,7 +26,9 @@ UNSEEN = ("pan", "scattered")
 
 
 def mixed(folder: Path, count: int, lists: Sequence[str] = UNSEEN, seed: int = 7) -> list[str]:
-    """Requests for all rasters and formats, one after another, of each as many from each list of `bench.tiles`."""
+    """Return requests for all rasters and formats, one after another, of each as many from each list of
+    `bench.tiles`.
+    """
     kinds = (
         ("rgb_deflate", "png", ()),
         ("rgb_jpeg", "jpeg", ()),
@@ -49,7 +51,7 @@ def mixed(folder: Path, count: int, lists: Sequence[str] = UNSEEN, seed: int = 7
 
 
 def first_tile(folder: Path, rounds: int) -> Values:
-    """Requests to the store, and milliseconds, for the first tile of a file that the server has not seen."""
+    """Return requests to the store, and milliseconds, for the first tile of a file that the server has not seen."""
     case = measure.case_of("remote-random")
     found: dict[str, Values] = {}
     with servers.store(folder, LATENCY) as store:
@@ -73,7 +75,7 @@ def first_tile(folder: Path, rounds: int) -> Values:
 
 
 def unseen_tile(folder: Path, rounds: int, count: int) -> Values:
-    """Milliseconds of a tile that nobody asked for, one client, an open file far away."""
+    """Return milliseconds of a tile that nobody asked for, one client, an open file far away."""
     case = measure.case_of("remote-random")
     found: dict[str, list[float]] = {name: [] for name in BOTH}
     with servers.store(folder, LATENCY) as store:
@@ -89,7 +91,7 @@ def unseen_tile(folder: Path, rounds: int, count: int) -> Values:
 
 
 def _again(folder: Path, count: int, *, not_modified: bool) -> Values:
-    """One tile asked for again and again: from one worker of each."""
+    """Return one tile asked for again and again: from one worker of each."""
     case = measure.case_of("pan-png")
     tile = measure.paths(case, folder, 8, None)[0]
     found: dict[str, Values] = {}
@@ -121,7 +123,7 @@ def _etag(port: int, path: str) -> str | None:
 
 
 def held(folder: Path, count: int) -> Values:
-    """Tiles a second of a worker that holds the tile."""
+    """Return tiles a second of a worker that holds the tile."""
     found = _again(folder, count, not_modified=False)
     rate = found["tilery"]["per_second"]
     return {
@@ -145,7 +147,7 @@ def not_modified(folder: Path, count: int) -> Values:
 
 
 def task(folder: Path, rounds: int, count: int) -> Values:
-    """A quarter of a CPU and 512 MB: start, requests of all lists, p99, and whether anything was killed."""
+    """Return a quarter of a CPU and 512 MB: start, requests of all lists, p99, and whether anything was killed."""
     if reason := processes.why_no_group():
         return {"skipped": reason}
     wanted = mixed(folder, count, tuple(tiles.LISTS))
@@ -200,8 +202,8 @@ def task(folder: Path, rounds: int, count: int) -> Values:
 
 
 def memory(folder: Path, count: int) -> Values:
-    """Megabytes of one worker when it has started, and while it makes many mixed tiles; in a task of 512 MB where a
-    control group can be made, because Tilery takes for its caches a share of what there is.
+    """Return megabytes of one worker when it has started, and while it makes many mixed tiles; in a task of 512 MB
+    where a control group can be made, because Tilery takes for its caches a share of what there is.
     """
     wanted = mixed(folder, count)
     piece = max(1, len(wanted) // 10)
@@ -242,7 +244,7 @@ def cold_start(folder: Path, rounds: int) -> Values:
 
 
 def measures(folder: Path, rounds: int, *, quick: bool) -> dict[str, Callable[[], Values]]:
-    """What can be asked for by name."""
+    """Return what can be asked for by name."""
     return {
         "first-tile": lambda: first_tile(folder, rounds),
         "unseen-tile": lambda: unseen_tile(folder, rounds, 16 if quick else 60),

@@ -28,7 +28,7 @@ class Health:
 
 
 def start(port: int, seconds: float) -> subprocess.Popen[str]:
-    """The process that asks for so long."""
+    """Return the process that asks for so long."""
     command = [sys.executable, "-m", "bench.health", str(port), str(seconds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 

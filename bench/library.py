@@ -18,7 +18,7 @@ KINDS = ("rgb_deflate", "rgb_jpeg", "dem", "sentinel", "web256")
 
 
 def read(folder: Path, rounds: int, count: int) -> dict[str, Any]:
-    """Milliseconds of CPU that a tile of a map takes, which nobody asked for before."""
+    """Return milliseconds of CPU that a tile of a map takes, which nobody asked for before."""
     share = -(-count // len(KINDS))
     lists = {folder / f"{name}.tif": tiles.pan(folder / f"{name}.tif", share + WARM_UP) for name in KINDS}
     for file in lists:

@@ -37,13 +37,13 @@ SUFFIXES = {"cog": ".tif", "mosaicjson": ".json", "stac": ".item.json", "zarr": 
 
 
 def address(raster: str, folder: Path, store: str | None, family: str = "cog") -> str:
-    """What ``url=`` says."""
+    """Return what ``url=`` says."""
     name = raster + SUFFIXES[family]
     return f"{store}/{name}" if store else str(folder / name)
 
 
 def files(case: Case, folder: Path) -> list[Path]:
-    """The rasters that a case reads."""
+    """Return the rasters that a case reads."""
     if case.family == "mosaicjson":
         return documents.pieces(folder, case.raster)
     if case.family == "zarr":
@@ -52,7 +52,7 @@ def files(case: Case, folder: Path) -> list[Path]:
 
 
 def paths(case: Case, folder: Path, count: int, store: str | None) -> list[str]:
-    """The requests of a case."""
+    """Return the requests of a case."""
     found = tiles.LISTS[case.tiles](folder / f"{case.raster}.tif", max(8, int(count * case.count)))
     url = address(case.raster, folder, store, case.family)
     return [case.path(tile, url) for tile in found]
@@ -74,7 +74,7 @@ def warm(server: servers.Running, case: Case, folder: Path, store: str | None, w
 
 
 def once(name: str, case: Case, folder: Path, count: int, workers: int | None, store: str | None) -> Result:
-    """One server, started, warmed with another file, measured over the case's list, stopped.
+    """Return one server, started, warmed with another file, measured over the case's list, stopped.
 
     Without a number of workers it has as many as its own rule says.
     """
@@ -102,11 +102,11 @@ def once(name: str, case: Case, folder: Path, count: int, workers: int | None, s
 
 
 def medians(results: Sequence[Result]) -> Result:
-    """The median of each number over the rounds."""
+    """Return the median of each number over the rounds."""
     rounds = [asdict(result) for result in results]
     return Result(**{key: statistics.median(found[key] for found in rounds) for key in rounds[0]})
 
 
 def case_of(name: str) -> Case:
-    """The case of that name."""
+    """Return the case of that name."""
     return next(case for case in CASES if case.name == name)

@@ -13,7 +13,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def tree(pid: int) -> list[int]:
-    """The process and everything below it."""
+    """Return the process and everything below it."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -36,7 +36,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> int:
-    """Memory of the tree, shared pages counted once (PSS)."""
+    """Return memory of the tree, shared pages counted once (PSS)."""
     total = 0
     for process in tree(pid):
         with contextlib.suppress(OSError):
@@ -58,7 +58,7 @@ class Group:
         return "; ".join(f"echo $$ > {folder}/cgroup.procs" for folder in self.folders)
 
     def killed(self) -> int | None:
-        """How many processes the kernel has ended for want of memory."""
+        """Return how many processes the kernel has ended for want of memory."""
         for name in ("memory.events", "memory.oom_control"):
             for folder in self.folders:
                 with contextlib.suppress(OSError):
@@ -68,7 +68,7 @@ class Group:
         return None
 
     def peak(self) -> int | None:
-        """Most memory that the group held, in bytes."""
+        """Return most memory that the group held, in bytes."""
         for name in ("memory.peak", "memory.max_usage_in_bytes"):
             for folder in self.folders:
                 with contextlib.suppress(OSError):
@@ -77,7 +77,7 @@ class Group:
 
 
 def why_no_group() -> str | None:
-    """Why a control group cannot be made here, or None where it can."""
+    """Return why a control group cannot be made here, or None where it can."""
     if os.geteuid() != 0:
         return "only root may make a control group"
     if (CGROUPS / "cpu" / "cpu.cfs_quota_us").exists() and os.access(CGROUPS / "memory", os.W_OK):

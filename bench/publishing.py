@@ -28,7 +28,7 @@ copy(sys.argv[1], sys.argv[2], driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES"
 
 
 def measure(folder: Path, rounds: int, size: int) -> dict[str, Any]:
-    """Seconds of CPU that a square of RGB takes, onto the web grid and where its pixels are."""
+    """Return seconds of CPU that a square of RGB takes, onto the web grid and where its pixels are."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         place = Path(temporary)
         source = part(folder / "rgb_deflate.tif", place / "source.tif", size)
@@ -71,7 +71,7 @@ def measure(folder: Path, rounds: int, size: int) -> dict[str, Any]:
 
 
 def part(source: Path, target: Path, size: int) -> Path:
-    """The middle of a raster, in tiles."""
+    """Return the middle of a raster, in tiles."""
     with warnings.catch_warnings(), rasterio.open(source) as dataset:
         size = min(size, dataset.width)
         window = rasterio.windows.Window((dataset.width - size) // 2, (dataset.height - size) // 2, size, size)
@@ -83,7 +83,7 @@ def part(source: Path, target: Path, size: int) -> Path:
 
 
 def _ours(source: Path, place: Path) -> list[str]:
-    """The command as it runs where only what the service needs is installed: rasterio loads boto3 if it can."""
+    """Return the command as it runs where only what the service needs is installed: rasterio loads boto3 if it can."""
     start = "import sys; sys.modules['boto3'] = None; from app.cli import main; main()"
     return [sys.executable, "-c", start, "publish", str(source), "--quiet", "--to", str(place / "catalog" / "layer")]
 

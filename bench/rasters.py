@@ -35,7 +35,7 @@ NAMES = ("rgb_deflate", "rgb_jpeg", "dem", "sentinel", "web256", "web512")
 
 
 def blue_marble() -> Path:
-    """The picture in whatever environment of this checkout has it.
+    """Return the picture in whatever environment of this checkout has it.
 
     Raises:
         FileNotFoundError: none has; the message says how to get it.
@@ -52,7 +52,7 @@ def blue_marble() -> Path:
 
 
 def _fold(size: int, patch: int) -> np.ndarray:
-    """Indexes that lay a patch out to and fro, so that it fits to itself at every edge."""
+    """Return indexes that lay a patch out to and fro, so that it fits to itself at every edge."""
     there_and_back = np.concatenate([np.arange(patch), np.arange(patch)[::-1]])
     return np.resize(there_and_back, size)
 
@@ -70,7 +70,9 @@ def _octave(rng: np.random.Generator, size: int, period: int) -> np.ndarray:
 
 
 def _fractal(seed: int, *, longest: int, shortest: int, roughness: float) -> np.ndarray:
-    """A patch of fractal noise from long waves to short ones, each ``roughness`` times as high as the one before."""
+    """Return a patch of fractal noise from long waves to short ones, each ``roughness`` times as high as the one
+    before.
+    """
     rng = np.random.default_rng(seed)
     total: np.ndarray = np.zeros((PATCH, PATCH), "float32")
     period, height = longest, 1.0
@@ -85,7 +87,7 @@ def _fractal(seed: int, *, longest: int, shortest: int, roughness: float) -> np.
 
 
 def _strips(size: int) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-    """Row of the strip, colour (3, rows, size) from 0 to 255, relief and grain (rows, size)."""
+    """Yield row of the strip, colour (3, rows, size) from 0 to 255, relief and grain (rows, size)."""
     relief = _fractal(1, longest=512, shortest=2, roughness=0.68)
     grain = _fractal(2, longest=4, shortest=1, roughness=1.0)
     across = _fold(size, PATCH)
@@ -176,7 +178,7 @@ def _cog(source: Path, target: Path, **options: str | int) -> None:
 
 
 def make(size: int) -> Path:
-    """The folder with all rasters of ``size`` pixels a side; what is there is kept."""
+    """Return the folder with all rasters of ``size`` pixels a side; what is there is kept."""
     folder = WORK / "rasters" / str(size)
     folder.mkdir(parents=True, exist_ok=True)
     wanted: dict[str, tuple[_Maker, int, str, dict[str, dict[str, str | int]]]] = {

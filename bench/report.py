@@ -21,7 +21,7 @@ def _case(name: str) -> Any:
 
 
 def ratio(values: dict[str, Any]) -> float:
-    """Tiles a second, ours to TiTiler's."""
+    """Return tiles a second, ours to TiTiler's."""
     return float(values["tilery"]["tiles_per_second"] / values["titiler"]["tiles_per_second"])
 
 
@@ -31,7 +31,7 @@ def cpu_ratio(values: dict[str, Any]) -> float:
 
 
 def size_ratio(values: dict[str, Any]) -> float:
-    """Bytes of a tile, ours to TiTiler's."""
+    """Return bytes of a tile, ours to TiTiler's."""
     return float(values["tilery"]["kilobytes"] / values["titiler"]["kilobytes"])
 
 
@@ -44,7 +44,7 @@ def _number(value: float) -> str:
 
 
 def line(name: str, results: dict[str, Any]) -> str:
-    """One result in one line, for the terminal."""
+    """Return one result in one line, for the terminal."""
     if name in results["extras"]:
         values = results["extras"][name]
         if "skipped" in values:
@@ -72,7 +72,7 @@ def _reached(goal: dict[str, Any]) -> bool:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The whole as markdown."""
+    """Return the whole as markdown."""
     rows = [
         "| work | tiles a second | CPU a tile | p50 | p99 | bytes a tile | goal | met |",
         "|---|---|---|---|---|---|---|---|",
@@ -102,7 +102,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def picture(results: dict[str, Any]) -> str:
-    """Bars of the ratios with a mark at each goal, as SVG."""
+    """Return bars of the ratios with a mark at each goal, as SVG."""
     shown = [(_case(name), ratio(values)) for name, values in results["cases"].items()]
     top = max([max(value, case.goal or 0) for case, value in shown], default=1)
     height = TOP + ROW * len(shown) + 16

@@ -48,7 +48,7 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -90,14 +90,14 @@ _STORE_PORT: list[int] = []
 
 
 def store_port() -> int:
-    """The port of the store, the same for a whole run."""
+    """Return the port of the store, the same for a whole run."""
     if not _STORE_PORT:
         _STORE_PORT.append(free_port())
     return _STORE_PORT[0]
 
 
 def get(port: int, path: str, seconds: float = 60) -> tuple[int, bytes]:
-    """Status and body of one request."""
+    """Return status and body of one request."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=seconds) as answer:
             return answer.status, answer.read()

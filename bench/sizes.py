@@ -33,7 +33,9 @@ SHAPES = (
 
 
 def once(shape: Shape, cpus: float, memory: int, wanted: list[str]) -> dict[str, float]:
-    """One new server of that shape in a task of that size, asked for some tiles, the first quarter of them to warm."""
+    """Return one new server of that shape in a task of that size, asked for some tiles, the first quarter of them to
+    warm.
+    """
     own = {"TILERY_RENDER_SLOTS": str(shape.slots)}
     with (
         processes.group("tilery-bench", cpus, memory * MEBI) as group,
@@ -53,7 +55,7 @@ def once(shape: Shape, cpus: float, memory: int, wanted: list[str]) -> dict[str,
 
 
 def measure(wanted: list[str], rounds: int) -> dict[str, Any]:
-    """A row for each size and shape that fits, medians of rounds in turns; prints them as a table."""
+    """Return a row for each size and shape that fits, medians of rounds in turns; prints them as a table."""
     if reason := processes.why_no_group():
         return {"skipped": reason}
     print("| vCPU, MB | workers × slots | tiles a second | p50 | p99 | CPU a tile | memory |")

@@ -64,7 +64,7 @@ Call = tuple[str, str, bytes | None]
 
 
 def make_rasters(folder: Path) -> dict[str, list[str]]:
-    """Rasters by who reads them: names of files that our reader takes, and of those that GDAL has to."""
+    """Return rasters by who reads them: names of files that our reader takes, and of those that GDAL has to."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, columns = np.mgrid[0:SIDE, 0:SIDE]
     heights = 1000 + 500 * np.sin(rows / 300) * np.cos(columns / 200) + rows % 7
@@ -106,7 +106,7 @@ class Mix:
         self._weights = [weight for weight, _ in kinds]
 
     def draw(self) -> Call:
-        """One request."""
+        """Return one request."""
         return self._random.choices(self._kinds, self._weights)[0]()
 
     def _url(self, name: str | None = None) -> str:
@@ -268,7 +268,7 @@ def limited() -> Iterator[tuple[Group | None, dict[str, str], str]]:
 
 
 def soak(seconds: float, clients: int) -> bool:
-    """True when every bound was kept; prints what was seen."""
+    """Return True when every bound was kept; prints what was seen."""
     folder = servers.WORK / "soak"
     rasters = make_rasters(folder)
     seen = Seen()
@@ -293,7 +293,7 @@ def soak(seconds: float, clients: int) -> bool:
 
 
 def report(seen: Seen, seconds: float, means: str, killed: int) -> bool:
-    """True when every bound was kept; prints the figures."""
+    """Return True when every bound was kept; prints the figures."""
     log = (servers.WORK / "tilery.log").read_text(errors="replace")
     died = killed + log.count("was sent SIG")
     slowest, growth = max(seen.health, default=math.inf), slope(seen.memory, seconds)

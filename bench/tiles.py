@@ -21,7 +21,7 @@ NATIVE = 17
 
 
 def bounds(path: Path) -> tuple[float, float, float, float]:
-    """Bounds in web mercator, drawn in by a little: no tile of a list is empty."""
+    """Return bounds in web mercator, drawn in by a little: no tile of a list is empty."""
     with rasterio.open(path) as source:
         left, bottom, right, top = transform_bounds(source.crs, "EPSG:3857", *source.bounds)
     across, down = 0.04 * (right - left), 0.04 * (top - bottom)
@@ -42,13 +42,15 @@ def _tries(count: int, found: Sized) -> Iterator[None]:
 
 
 def at(x: float, y: float, zoom: int) -> Tile:
-    """The tile that holds a position."""
+    """Return the tile that holds a position."""
     side = WIDTH / 2**zoom
     return zoom, int((x + HALF) / side), int((HALF - y) / side)
 
 
 def scattered(path: Path, count: int, seed: int = 1) -> list[Tile]:
-    """Tiles anywhere on the raster, of its own zoom and four above, few of one below: few blocks are read twice."""
+    """Return tiles anywhere on the raster, of its own zoom and four above, few of one below: few blocks are
+    read twice.
+    """
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     found: dict[Tile, None] = {}
@@ -59,7 +61,7 @@ def scattered(path: Path, count: int, seed: int = 1) -> list[Tile]:
 
 
 def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
-    """What a map of 6 by 4 tiles asks for while it is moved and zoomed: only tiles that it has not shown yet."""
+    """Return what a map of 6 by 4 tiles asks for while it is moved and zoomed: only tiles that it has not shown yet."""
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     found: dict[Tile, None] = {}
@@ -82,8 +84,8 @@ def pan(path: Path, count: int, seed: int = 2) -> list[Tile]:
 
 
 def views(path: Path, count: int, seed: int = 4) -> list[Tile]:
-    """What many people ask for who look at the same place: the tiles of one map, or of a part of it where the list is
-    short, each some times. No other list has a tile twice.
+    """Return what many people ask for who look at the same place: the tiles of one map, or of a part of it where the
+    list is short, each some times. No other list has a tile twice.
     """
     rng = random.Random(seed)  # noqa: S311
     shown = pan(path, max(1, min(VIEW, count // REQUESTS_A_TILE)), seed)
@@ -91,7 +93,7 @@ def views(path: Path, count: int, seed: int = 4) -> list[Tile]:
 
 
 def outside(path: Path, count: int, seed: int = 3) -> list[Tile]:
-    """Tiles beside the raster, as a map asks for them that does not know its bounds."""
+    """Return tiles beside the raster, as a map asks for them that does not know its bounds."""
     rng = random.Random(seed)  # noqa: S311
     left, bottom, right, top = bounds(path)
     width, height = right - left, top - bottom

@@ -81,7 +81,7 @@ def acknowledge(stack: Stack, config: StackConfig, *, partition: str = "<AWS::Pa
 
 
 def _logical(stack: Stack, name: str, below: str | None = None) -> str | None:
-    """How the template names the resource of a construct, when the stack has it."""
+    """Return how the template names the resource of a construct, when the stack has it."""
     construct = stack.node.try_find_child(name)
     if construct is None:
         return None

@@ -29,7 +29,8 @@ def make_alarm(
     below: bool = False,
     when_silent: bool = False,
 ) -> cloudwatch.Alarm:
-    """An alarm that rings when the metric has been above the threshold for so many of its periods, as a rule minutes.
+    """Return an alarm that rings when the metric has been above the threshold for so many of its periods, as a rule
+    minutes.
 
     With ``below`` it rings below the threshold. No data is no reason, unless ``when_silent``.
     """
@@ -57,7 +58,9 @@ def written_name(alarm: cloudwatch.Alarm) -> str:
 
 
 def of_many(requests: cloudwatch.IMetric, value: cloudwatch.IMetric, label: str) -> cloudwatch.MathExpression:
-    """A value that counts in minutes with more than a hundred requests only: a few of one slow raster ring nothing."""
+    """Return a value that counts in minutes with more than a hundred requests only: a few of one slow raster ring
+    nothing.
+    """
     return cloudwatch.MathExpression(
         expression="IF(requests > 100, value, 0)",
         using_metrics={"requests": requests, "value": value},
@@ -67,7 +70,7 @@ def of_many(requests: cloudwatch.IMetric, value: cloudwatch.IMetric, label: str)
 
 
 def share_of(requests: cloudwatch.IMetric, some: cloudwatch.IMetric, label: str) -> cloudwatch.MathExpression:
-    """How many percent of the requests those are, in minutes with more than twenty."""
+    """Return how many percent of the requests those are, in minutes with more than twenty."""
     return cloudwatch.MathExpression(
         expression="IF(requests > 20, 100 * FILL(some, 0) / requests, 0)",
         using_metrics={"requests": requests, "some": some},

@@ -27,7 +27,9 @@ FLAGS = {
 
 
 def make_app(config: StackConfig, *, checks: bool = True, outdir: str | None = None) -> App:
-    """The application with its stacks; with ``checks`` AWS's own rules are run over them while they are synthesised."""
+    """Return the application with its stacks; with ``checks`` AWS's own rules are run over them while they are
+    synthesised.
+    """
     app = App(analytics_reporting=False, context=FLAGS, outdir=outdir)
     stacks: list[Stack] = [EcsStack(app, config), LambdaStack(app, config)]
     if config.connection_arn:

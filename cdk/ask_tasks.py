@@ -16,7 +16,7 @@ PATIENCE = 60.0
 
 
 def get(base: str, path: str, status: int = 200) -> bytes:
-    """The body of an answer; fails when it has another status."""
+    """Return the body of an answer; fails when it has another status."""
     request = urllib.request.Request(base + path, headers={"User-Agent": "CodeDeploy"})  # noqa: S310 - our own tasks
     if token := os.environ.get("TOKEN"):
         request.add_header("Authorization", f"Bearer {token}")
@@ -64,7 +64,7 @@ def check(base: str, source: str | None) -> None:
 
 
 def handler(event: dict[str, list[str]], _context: object) -> int:
-    """How many tasks are well, which is all of them."""
+    """Return how many tasks are well, which is all of them."""
     for address in event["addresses"]:
         check(f"http://{address}:{os.environ['PORT']}", os.environ.get("SOURCE"))
     return len(event["addresses"])

@@ -40,7 +40,7 @@ class Balancer:
 
 
 def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Balancer:
-    """A load balancer without targets; the service registers its tasks.
+    """Return a load balancer without targets; the service registers its tasks.
 
     One that the internet reaches cannot become one that it does not reach, nor move to another network, and no group of
     targets can have two. So such a change is a second load balancer with targets and names of its own.
@@ -83,7 +83,7 @@ def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Ba
 
 
 def _make_targets(scope: Construct, name: str, network: Network) -> elb.ApplicationTargetGroup:
-    """A group for tasks, with its health check."""
+    """Return a group for tasks, with its health check."""
     return elb.ApplicationTargetGroup(
         scope,
         name,
@@ -107,7 +107,7 @@ def _make_targets(scope: Construct, name: str, network: Network) -> elb.Applicat
 def _listen_for_tests(
     config: StackConfig, alb: elb.ApplicationLoadBalancer, green: elb.ApplicationTargetGroup
 ) -> elb.ApplicationListener | None:
-    """Where new tasks answer before they get traffic, to those who are named."""
+    """Return where new tasks answer before they get traffic, to those who are named."""
     if not config.test_from:
         return None
     listener = alb.add_listener(
@@ -123,7 +123,7 @@ def _listen(
     alb: elb.ApplicationLoadBalancer,
     targets: elb.ApplicationTargetGroup,
 ) -> tuple[elb.ApplicationListener, str | None]:
-    """The listener with the traffic, and the address that it is reached by.
+    """Return the listener with the traffic, and the address that it is reached by.
 
     Behind CloudFront it is plain HTTP inside the VPC.
     """
@@ -159,7 +159,9 @@ def _listen(
 
 
 def make_certificate(scope: Construct, config: StackConfig, zone: route53.IHostedZone | None) -> acm.ICertificate:
-    """The certificate of the settings, else one that is made for the domain in its zone; of the stack's own region."""
+    """Return the certificate of the settings, else one that is made for the domain in its zone; of the stack's own
+    region.
+    """
     if config.certificate_arn:
         return acm.Certificate.from_certificate_arn(scope, "Certificate", config.certificate_arn)
     return acm.Certificate(
@@ -171,7 +173,7 @@ def make_certificate(scope: Construct, config: StackConfig, zone: route53.IHoste
 
 
 def make_zone(scope: Construct, config: StackConfig) -> route53.IHostedZone | None:
-    """The hosted zone of the domain, by its id: no look-up."""
+    """Return the hosted zone of the domain, by its id: no look-up."""
     if not (config.hosted_zone_id and config.hosted_zone_name):
         return None
     return route53.HostedZone.from_hosted_zone_attributes(

@@ -18,7 +18,7 @@ def make_bucket(
     prefix: str | None = None,
     key: kms.IKey | None = None,
 ) -> s3.Bucket:
-    """A private bucket whose objects expire after so many days, or never; or those below a prefix.
+    """Return a private bucket whose objects expire after so many days, or never; or those below a prefix.
 
     With a ``key`` S3 asks for one of a day's objects and not for each (a bucket key), which is what KMS is paid for.
     S3's websites know no TLS: the bucket of a ``website`` says itself what goes without (`cdk.website`).
@@ -47,7 +47,7 @@ def make_bucket(
 
 
 def store_statements(bucket: s3.IBucket) -> list[iam.PolicyStatement]:
-    """What the service may do in the bucket of finished tiles."""
+    """Return what the service may do in the bucket of finished tiles."""
     return [
         iam.PolicyStatement(
             actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources=[bucket.arn_for_objects("tiles/*")]

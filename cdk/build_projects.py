@@ -21,14 +21,14 @@ BOOTSTRAP = ("deploy", "file-publishing", "image-publishing", "lookup")
 
 
 def plain(values: Mapping[str, str]) -> dict[str, codebuild.BuildEnvironmentVariable]:
-    """Variables in CodeBuild's words."""
+    """Return variables in CodeBuild's words."""
     return {name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()}
 
 
 def make_build(
     scope: Construct, config: StackConfig, images: ecr.Repository, artifacts: s3.Bucket
 ) -> codebuild.PipelineProject:
-    """Tests, builds, tries out and pushes the image. Docker in it wants a privileged container."""
+    """Return tests, builds, tries out and pushes the image. Docker in it wants a privileged container."""
     statements = [
         iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
         iam.PolicyStatement(
@@ -51,7 +51,7 @@ def make_build(
 
 
 def make_deploy(scope: Construct, config: StackConfig, artifacts: s3.Bucket) -> codebuild.PipelineProject:
-    """Runs ``cdk deploy`` with the settings that this stack was made with, and after it the smoke test.
+    """Return runs ``cdk deploy`` with the settings that this stack was made with, and after it the smoke test.
 
     Everything that is deployed comes from the build, so there is no Docker in it.
     """
@@ -122,7 +122,9 @@ def _make(
     privileged: bool,
     secrets: Mapping[str, codebuild.BuildEnvironmentVariable] | None = None,
 ) -> codebuild.PipelineProject:
-    """A project that runs a file of the repository, with a role for what is listed, its log and the artifacts."""
+    """Return a project that runs a file of the repository, with a role for what is listed, its log and the
+    artifacts.
+    """
     log_group = make_log_group(scope, config, f"{name}Logs")
     role = iam.Role(scope, f"{name}Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
     for statement in (

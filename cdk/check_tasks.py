@@ -17,7 +17,7 @@ EVERY = 5.0
 
 
 def new_tasks() -> list[str]:
-    """Addresses in the group of targets that the listener does not lead to."""
+    """Return addresses in the group of targets that the listener does not lead to."""
     balancer = boto3.client("elbv2")
     (listener,) = balancer.describe_listeners(ListenerArns=[os.environ["LISTENER"]])["Listeners"]
     serving = json.dumps(listener["DefaultActions"])
@@ -27,7 +27,7 @@ def new_tasks() -> list[str]:
 
 
 def wait_for_tasks() -> list[str]:
-    """The same, once there are some."""
+    """Return the same, once there are some."""
     until = time.monotonic() + PATIENCE
     while not (found := new_tasks()):
         if time.monotonic() > until:

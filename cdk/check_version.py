@@ -14,7 +14,7 @@ import boto3
 
 
 def event(path: str, query: str = "") -> dict[str, Any]:
-    """A request as an HTTP API hands it over."""
+    """Return a request as an HTTP API hands it over."""
     headers = {"host": "localhost", "user-agent": "CodeDeploy"}
     if token := os.environ.get("TOKEN"):
         headers["authorization"] = f"Bearer {token}"
@@ -42,7 +42,7 @@ def event(path: str, query: str = "") -> dict[str, Any]:
 
 
 def ask(path: str, query: str = "", status: int = 200) -> bytes:
-    """The body of an answer; fails when it has another status."""
+    """Return the body of an answer; fails when it has another status."""
     payload = json.dumps(event(path, query))
     answer = boto3.client("lambda").invoke(FunctionName=os.environ["VERSION"], Payload=payload)
     text = answer["Payload"].read()

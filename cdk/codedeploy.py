@@ -18,7 +18,7 @@ ROLLBACK = codedeploy.AutoRollbackConfig(failed_deployment=True, stopped_deploym
 
 
 def routing(config: StackConfig) -> codedeploy.TrafficRouting:
-    """How the settings shift traffic."""
+    """Return how the settings shift traffic."""
     if config.shifting == "all-at-once":
         return codedeploy.TrafficRouting.all_at_once()
     interval, percentage = Duration.minutes(config.shift_minutes), config.shift_percent

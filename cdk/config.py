@@ -28,7 +28,7 @@ class StackConfig(Settings):
 
     @model_validator(mode="after")
     def _together(self) -> StackConfig:
-        """What settings say together has to make sense."""
+        """Return what settings say together has to make sense."""
         if self.min_ecs_instances > self.max_ecs_instances:
             raise ValueError(
                 f"TILERY_STACK_MIN_ECS_INSTANCES ({self.min_ecs_instances}) is more than "
@@ -214,7 +214,7 @@ class StackConfig(Settings):
         return shared.CORS_ALLOW_METHODS.default if "*" in found else found
 
     def _listed(self, setting: SharedSetting) -> tuple[str, ...]:
-        """The list that the service has by ``env``."""
+        """Return the list that the service has by ``env``."""
         text = next((self.env[name] for name in setting.names if self.env.get(name)), None)
         found: tuple[str, ...] = setting.default if text is None else shared.split(text)
         return ("*",) if "*" in found else found
@@ -297,7 +297,7 @@ class StackConfig(Settings):
         return self.requests_target or 4800 * self.task_cpu // 1024
 
     def all_sources(self) -> tuple[str, ...]:
-        """What may be read, in the service's own words; TiTiler's buckets and key among it.
+        """Return what may be read, in the service's own words; TiTiler's buckets and key among it.
 
         The service knows prefixes and no suffixes: ``imagery/*.tif`` becomes ``s3://bucket/imagery/`` for it, and stays
         what it is for IAM.
@@ -308,7 +308,7 @@ class StackConfig(Settings):
         return self.sources + tuple(f"s3://{bucket}/{prefix}" for bucket in self.buckets)
 
     def policy(self) -> Policy:
-        """The service's own policy of sources, from which the roles are made.
+        """Return the service's own policy of sources, from which the roles are made.
 
         Raises:
             WrongSourcesError: an entry of the sources or the catalog's address has no meaning.
@@ -330,7 +330,9 @@ class StackConfig(Settings):
         return found
 
     def settings(self) -> dict[str, str]:
-        """The settings as the variables that make them; the image is not among them, which each release has its own."""
+        """Return the settings as the variables that make them; the image is not among them, which each release has its
+        own.
+        """
         found = {"TILERY_STACK_STAGE": self.stage, "TILERY_STACK_NAME": self.name}
         found["TILERY_STACK_ARCHITECTURE"] = self.architecture
         for name in sorted(self.model_fields_set - {"image", "lambda_image", "lambda_zip"}):
@@ -346,7 +348,7 @@ class StackConfig(Settings):
         return found
 
     def sources_environment(self) -> dict[str, str]:
-        """What the service may read."""
+        """Return what the service may read."""
         found: dict[str, str] = {}
         if sources := self.all_sources():
             found["TILERY_SOURCES"] = ",".join(sources)
@@ -355,11 +357,11 @@ class StackConfig(Settings):
         return found
 
     def service_environment(self) -> dict[str, str]:
-        """The service's environment where there are no workers, as in Lambda; what ``env`` says wins."""
+        """Return the service's environment where there are no workers, as in Lambda; what ``env`` says wins."""
         return self.sources_environment() | self.env
 
     def environment(self) -> dict[str, str]:
-        """The service's environment in a task, as far as these settings decide it; what ``env`` says wins."""
+        """Return the service's environment in a task, as far as these settings decide it; what ``env`` says wins."""
         found = self.sources_environment()
         for name in ("workers_per_core", "max_workers", "web_concurrency"):
             if (value := getattr(self, name)) is not None:
@@ -368,7 +370,7 @@ class StackConfig(Settings):
 
 
 def load(**overrides: Any) -> StackConfig:
-    """The settings from the environment and ``.env``.
+    """Return the settings from the environment and ``.env``.
 
     Raises:
         ConfigurationError: one line for each wrong setting, with the name of its variable.
@@ -389,7 +391,7 @@ def _names(alias: object) -> list[Any]:
 
 
 def _line(error: Any) -> str:
-    """The variable that was set, its value and what is wrong with it."""
+    """Return the variable that was set, its value and what is wrong with it."""
     message: str = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message

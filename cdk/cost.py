@@ -61,7 +61,7 @@ class Line:
 
 
 def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
-    """The bill of the stack with Fargate tasks and a load balancer."""
+    """Return the bill of the stack with Fargate tasks and a load balancer."""
     requests = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
     count = tasks(config, requests)
     vcpu, memory = config.task_cpu / 1024, config.task_memory / 1024
@@ -120,7 +120,7 @@ def ecs(config: StackConfig, traffic: Traffic) -> list[Line]:
 
 
 def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
-    """The bill of the stack with a function, behind CloudFront, an HTTP API or its own URL."""
+    """Return the bill of the stack with a function, behind CloudFront, an HTTP API or its own URL."""
     requests = traffic.tiles * (1 - traffic.hits) if config.cloudfront else traffic.tiles
     gigabytes = config.memory / 1024
     lines = [
@@ -157,7 +157,9 @@ def on_lambda(config: StackConfig, traffic: Traffic) -> list[Line]:
 
 
 def tasks(config: StackConfig, tiles: float) -> float:
-    """Tasks that run on average: the fewest that are allowed, or what the tiles need at the target of scaling."""
+    """Return tasks that run on average: the fewest that are allowed, or what the tiles need at the target
+    of scaling.
+    """
     capacity = tiles_a_second(config.task_cpu / 1024) * config.cpu_target / 100
     return min(float(config.max_ecs_instances), max(float(config.min_ecs_instances), tiles / SECONDS / capacity))
 
@@ -169,7 +171,7 @@ def tiles_a_second(cpus: float) -> float:
 
 
 def ecs_alarm_metrics(config: StackConfig) -> int:
-    """Metrics that the alarms of the tasks watch: CloudWatch bills each of an alarm that calculates."""
+    """Return metrics that the alarms of the tasks watch: CloudWatch bills each of an alarm that calculates."""
     groups = 2 if config.release == "blue-green" else 1
     own = {
         "TargetErrors": 2,
@@ -187,7 +189,7 @@ def ecs_alarm_metrics(config: StackConfig) -> int:
 
 
 def lambda_alarm_metrics(config: StackConfig) -> int:
-    """The same of the function's alarms."""
+    """Return the same of the function's alarms."""
     own = {"Errors": 1, "Failures": 2, "Slow": 2, "Throttles": 1}
     return sum(own.values()) + (_face(config) if config.cloudfront or config.front == "http-api" else 0)
 
@@ -197,17 +199,17 @@ def _face(config: StackConfig) -> int:
 
 
 def scaling_alarms(config: StackConfig) -> int:
-    """Alarms that target tracking makes for itself, one upwards and one downwards for each policy."""
+    """Return alarms that target tracking makes for itself, one upwards and one downwards for each policy."""
     return 2 if config.release == "blue-green" else 4
 
 
 def total(lines: list[Line]) -> float:
-    """Dollars of all lines."""
+    """Return dollars of all lines."""
     return math.fsum(line.dollars for line in lines)
 
 
 def break_even(config: StackConfig, traffic: Traffic) -> float | None:
-    """Tiles a month above which Fargate is cheaper than Lambda; None when it never is below ten billion."""
+    """Return tiles a month above which Fargate is cheaper than Lambda; None when it never is below ten billion."""
     low, high = 0.0, 1e10
 
     def lambda_dearer(tiles: float) -> bool:
@@ -223,7 +225,7 @@ def break_even(config: StackConfig, traffic: Traffic) -> float | None:
 
 
 def table(config: StackConfig, traffic: Traffic) -> str:
-    """The whole answer as text."""
+    """Return the whole answer as text."""
     head = (
         f"Monthly dollars for {traffic.tiles:,.0f} tiles of {traffic.kilobytes:g} kB, "
         f"list prices of {prices.REGION}, read {prices.READ} (cdk/prices.py has each source)"
@@ -257,7 +259,7 @@ def _lcu(requests: float, gigabytes: float) -> float:
 
 
 def _out(config: StackConfig, traffic: Traffic) -> list[Line]:
-    """What leaves AWS: through CloudFront, or straight."""
+    """Return what leaves AWS: through CloudFront, or straight."""
     gigabytes = traffic.tiles * traffic.kilobytes / 1e6
     if not config.cloudfront:
         dollars = max(0.0, gigabytes - prices.EGRESS_FREE_GB) * prices.EGRESS_GB.dollars

@@ -18,7 +18,7 @@ from cdk.service import Service
 def make_dashboard(
     scope: Construct, config: StackConfig, balancer: Balancer, service: Service, alarms: Alarms
 ) -> cloudwatch.Dashboard:
-    """One page: is it well, how much is asked, how long does it take, how many tasks are there."""
+    """Return one page: is it well, how much is asked, how long does it take, how many tasks are there."""
     codes, targets, fargate = elb.HttpCodeTarget, balancer.alb.metrics, service.fargate
 
     def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
@@ -79,7 +79,7 @@ def make_dashboard(
 
 
 def _service_graphs(scope: Construct, config: StackConfig) -> list[list[cloudwatch.IWidget]]:
-    """What the service itself counts."""
+    """Return what the service itself counts."""
     if not config.service_metrics:
         return []
     of, names = service_metrics.metric, metric_names

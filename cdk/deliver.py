@@ -65,7 +65,7 @@ def deliver(stacks: list[str], parts: Mapping[str, str]) -> None:
 
 
 def tested() -> dict[str, str]:
-    """What the build has handed on, as settings."""
+    """Return what the build has handed on, as settings."""
     found = {name: os.environ[name] for name in IMAGES if os.environ.get(name)}
     package = Path(os.environ.get("CODEBUILD_SRC_DIR_TESTED") or "nowhere", PACKAGE)
     return found | ({ZIP: str(package)} if package.is_file() else {})
@@ -86,7 +86,7 @@ def remember(parts: Mapping[str, str], folder: str) -> None:
 
 
 def last_good(parts: Mapping[str, str], folder: str, scratch: str) -> dict[str, str] | None:
-    """What was good before, of the same kinds as ``parts``; None where there was nothing."""
+    """Return what was good before, of the same kinds as ``parts``; None where there was nothing."""
     try:
         run("aws", "s3", "cp", "--only-show-errors", f"{folder}release.json", f"{scratch}/release.json")
         found = {name: value for name, value in json.loads(Path(scratch, "release.json").read_text()).items() if value}

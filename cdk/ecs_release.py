@@ -79,7 +79,7 @@ def make_release(
 
 
 def _statements(scope: Construct, balancer: Balancer, service: Service) -> list[iam.PolicyStatement]:
-    """What the deployment of one service takes."""
+    """Return what the deployment of one service takes."""
     stack, fargate = Stack.of(scope), service.fargate
     sets = stack.format_arn(
         service="ecs",

@@ -53,7 +53,7 @@ class Edge:
 
 
 def balancer_origin(alb: elb.ApplicationLoadBalancer) -> cloudfront.IOrigin:
-    """The load balancer as CloudFront reaches it: inside the VPC."""
+    """Return the load balancer as CloudFront reaches it: inside the VPC."""
     return origins.VpcOrigin.with_application_load_balancer(
         alb,
         protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,  # inside the VPC
@@ -146,12 +146,12 @@ def make_distribution(
 
 
 def associate(function: cloudfront.Function) -> cloudfront.FunctionAssociation:
-    """The function with every request, before the cache is asked."""
+    """Return the function with every request, before the cache is asked."""
     return cloudfront.FunctionAssociation(function=function, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
 
 
 def _tell_origins(scope: Construct, config: StackConfig) -> cloudfront.ResponseHeadersPolicy:
-    """What pages of other origins may do, the same as the service says.
+    """Return what pages of other origins may do, the same as the service says.
 
     Written by CloudFront, because a stored tile has no such headers, and a cached one those of whoever came first.
     """
@@ -172,7 +172,7 @@ def _tell_origins(scope: Construct, config: StackConfig) -> cloudfront.ResponseH
 
 
 def make_firewall(scope: Construct, config: StackConfig, alb: elb.ApplicationLoadBalancer) -> waf.CfnWebACL:
-    """A firewall on the load balancer: too many requests from one address, and inputs that only attackers send.
+    """Return a firewall on the load balancer: too many requests from one address, and inputs that only attackers send.
 
     On the load balancer and not on CloudFront, because CloudFront's lives in us-east-1 and would need a stack there.
     Behind CloudFront an address is the one that the function at the edge writes: of ``X-Forwarded-For`` the firewall

@@ -23,7 +23,7 @@ MEMORY_FOR_CPU: dict[int, tuple[int, ...]] = {
 
 
 def wrong_size(cpu: int, memory: int) -> str | None:
-    """What is wrong with a task of this size, and which sizes there are; None when it is one."""
+    """Return what is wrong with a task of this size, and which sizes there are; None when it is one."""
     if cpu not in MEMORY_FOR_CPU:
         return f"Fargate has no tasks of {cpu} CPU units; it has {_words(MEMORY_FOR_CPU)}"
     if memory not in MEMORY_FOR_CPU[cpu]:

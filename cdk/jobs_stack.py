@@ -82,7 +82,7 @@ class JobsStack(Stack):
         return f"arn:{self.partition}:s3:::{bucket}"
 
     def _queue(self, config: StackConfig, network: Network) -> batch.JobQueue:
-        """One queue; what does not fit at a time waits."""
+        """Return one queue; what does not fit at a time waits."""
         group = ec2.SecurityGroup(
             self, "JobGroup", vpc=network.vpc, description="Jobs; nobody calls them", allow_all_outbound=False
         )
@@ -140,7 +140,7 @@ class JobsStack(Stack):
         command: list[str],
         defaults: dict[str, str],
     ) -> batch.EcsJobDefinition:
-        """What a job is: the service's image with another command, not root, on a read-only file system."""
+        """Return what a job is: the service's image with another command, not root, on a read-only file system."""
         environment = config.environment()
         if config.job_tile_store:
             environment["TILERY_TILE_STORE"] = config.job_tile_store

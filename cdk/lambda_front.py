@@ -36,7 +36,7 @@ class Front:
 
 
 def make_front(scope: Construct, config: StackConfig) -> Front:
-    """The HTTP API, if it is to be one, and how the service learns the address that links begin with.
+    """Return the HTTP API, if it is to be one, and how the service learns the address that links begin with.
 
     A function URL gets its name after the function, so the service takes it from each event, where AWS writes it, or
     behind CloudFront from the header that the function at the edge writes.
@@ -95,7 +95,7 @@ def connect(scope: Construct, config: StackConfig, front: Front, tiler: Tiler, s
 
 
 def failures(front: Front, tiler: Tiler) -> tuple[cloudwatch.Metric, cloudwatch.Metric]:
-    """Answers of 5xx and all requests a minute, as the front counts them."""
+    """Return answers of 5xx and all requests a minute, as the front counts them."""
     if front.api:
         return (
             front.api.metric_server_error(period=MINUTE, statistic="Sum"),
@@ -116,7 +116,7 @@ def failures(front: Front, tiler: Tiler) -> tuple[cloudwatch.Metric, cloudwatch.
 
 
 def _domain(scope: Construct, config: StackConfig) -> apigateway.DomainName:
-    """The HTTP API's own name, with a certificate of this region."""
+    """Return the HTTP API's own name, with a certificate of this region."""
     zone = make_zone(scope, config)
     certificate = make_certificate(scope, config, zone)
     domain = apigateway.DomainName(

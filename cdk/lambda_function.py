@@ -37,7 +37,7 @@ class Tiler:
 def make_function(
     scope: Construct, config: StackConfig, *, environment: dict[str, str], tile_store: s3.IBucket | None
 ) -> Tiler:
-    """The function with its alias; each deployment that changes it publishes a version.
+    """Return the function with its alias; each deployment that changes it publishes a version.
 
     An old version goes when its successor has all the traffic: a kept one would cost as much for its snapshot.
     """
@@ -80,7 +80,9 @@ def make_function(
 
 
 def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role:
-    """A role that may write into one log: what AWS's own policy for functions allows for every log of the account."""
+    """Return a role that may write into one log: what AWS's own policy for functions allows for every log of the
+    account.
+    """
     role = iam.Role(scope, name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn])
@@ -89,7 +91,7 @@ def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role
 
 
 def secrets(config: StackConfig) -> dict[str, str]:
-    """Who may ask, and the file of sources: the template has the names of the secrets, CloudFormation puts their texts
-    into the function.
+    """Return who may ask, and the file of sources: the template has the names of the secrets, CloudFormation puts their
+    texts into the function.
     """
     return {name: SecretValue.secrets_manager(arn).unsafe_unwrap() for name, arn in config.secrets.items()}

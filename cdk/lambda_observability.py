@@ -18,7 +18,9 @@ NEAR = 0.8
 def make_rollback_alarms(
     scope: Construct, config: StackConfig, front: Front, tiler: Tiler
 ) -> tuple[cloudwatch.Alarm, ...]:
-    """What shows that a version is bad: it fails, it answers with errors, it is slow. Each rings after a minute."""
+    """Return what shows that a version is bad: it fails, it answers with errors, it is slow. Each rings
+    after a minute.
+    """
     alias = tiler.alias
     failed, requests = failures(front, tiler)
     share = share_of(requests, failed, "5xx, percent")
@@ -48,7 +50,7 @@ def make_rollback_alarms(
 def make_alarms(
     scope: Construct, config: StackConfig, tiler: Tiler, rollback: tuple[cloudwatch.Alarm, ...]
 ) -> tuple[cloudwatch.Alarm, ...]:
-    """All alarms, and a mail to whoever is named for them."""
+    """Return all alarms, and a mail to whoever is named for them."""
     throttles = make_alarm(
         scope,
         "Throttles",
@@ -64,7 +66,7 @@ def make_alarms(
 def make_dashboard(
     scope: Construct, config: StackConfig, front: Front, tiler: Tiler, alarms: tuple[cloudwatch.Alarm, ...]
 ) -> cloudwatch.Dashboard:
-    """One page: is it well, how much is asked, how long does it take, which version answers."""
+    """Return one page: is it well, how much is asked, how long does it take, which version answers."""
     alias, function = tiler.alias, tiler.function
     failed, requests = failures(front, tiler)
 

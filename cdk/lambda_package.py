@@ -44,7 +44,7 @@ def architecture_of(config: StackConfig) -> str:
 
 
 def zip_hash(architecture: str, root: Path = ROOT) -> str:
-    """A name for the zip that changes when what it is made from does."""
+    """Return a name for the zip that changes when what it is made from does."""
     found = hashlib.sha256(architecture.encode())
     for path in sorted({path for pattern in MADE_FROM for path in root.glob(pattern) if path.is_file()}):
         if not NOT_FROM & set(path.relative_to(root).parts):
@@ -53,7 +53,7 @@ def zip_hash(architecture: str, root: Path = ROOT) -> str:
 
 
 def zip_code(scope: Construct, config: StackConfig) -> awslambda.Code:
-    """The zip, by the name that it will have in AWS."""
+    """Return the zip, by the name that it will have in AWS."""
     from aws_cdk import FileAssetPackaging, Stack
     from aws_cdk import aws_lambda as awslambda
     from aws_cdk import aws_s3 as s3
@@ -81,7 +81,7 @@ def zip_code(scope: Construct, config: StackConfig) -> awslambda.Code:
 
 
 def image_code(scope: Construct, config: StackConfig) -> awslambda.DockerImageCode:
-    """The image of the settings, else one that the ``cdk`` command builds and pushes while deploying."""
+    """Return the image of the settings, else one that the ``cdk`` command builds and pushes while deploying."""
     from aws_cdk import aws_ecr_assets as ecr_assets
     from aws_cdk import aws_lambda as awslambda
 

@@ -63,7 +63,9 @@ def make_release(
 
 
 def _known(config: StackConfig) -> dict[str, str]:
-    """What the check has to know: the token of the service, and a raster. A layer it cannot ask for by an address."""
+    """Return what the check has to know: the token of the service, and a raster. A layer it cannot ask for by an
+    address.
+    """
     found = {}
     if token := secrets(config).get("TILERY_ACCESS_TOKEN"):
         found["TOKEN"] = token
@@ -73,7 +75,7 @@ def _known(config: StackConfig) -> dict[str, str]:
 
 
 def _make_check(scope: Construct, config: StackConfig, tiler: Tiler) -> awslambda.Function:
-    """A small function that asks the new version for its health."""
+    """Return a small function that asks the new version for its health."""
     log_group = make_log_group(scope, config, "CheckLogs")
     role = make_function_role(scope, "CheckRole", log_group)
     role.add_to_policy(

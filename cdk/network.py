@@ -25,7 +25,7 @@ class Network:
 
 
 def make_network(scope: Construct, config: StackConfig, extra_buckets: tuple[str, ...] = ()) -> Network:
-    """The network that the settings ask for.
+    """Return the network that the settings ask for.
 
     Args:
         scope: the stack.
@@ -50,7 +50,7 @@ def make_network(scope: Construct, config: StackConfig, extra_buckets: tuple[str
 
 
 def _new(scope: Construct, config: StackConfig) -> ec2.Vpc:
-    """Two zones, public subnets, and inner ones where something lives in them.
+    """Return two zones, public subnets, and inner ones where something lives in them.
 
     With and without a NAT gateway the inner ones are the same, with the same names and addresses: one of the settings
     becomes the other on a stack that runs by a route more or less. Other addresses are another network beside the old.
@@ -71,7 +71,7 @@ def _new(scope: Construct, config: StackConfig) -> ec2.Vpc:
 
 
 def _existing(scope: Construct, config: StackConfig) -> ec2.IVpc:
-    """A VPC by its id, without asking AWS: synthesis needs no account."""
+    """Return a VPC by its id, without asking AWS: synthesis needs no account."""
     count = max(len(config.public_subnets), len(config.private_subnets))
     return ec2.Vpc.from_vpc_attributes(
         scope,

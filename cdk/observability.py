@@ -28,7 +28,7 @@ class Alarms:
 
 
 def make_rollback_alarms(scope: Construct, config: StackConfig, balancer: Balancer) -> tuple[cloudwatch.Alarm, ...]:
-    """What shows that a deployment is bad. They know the load balancer only, so the service may name them.
+    """Return what shows that a deployment is bad. They know the load balancer only, so the service may name them.
 
     Among it answers of 403 for S3's sake: a version that lost its right to read is healthy and answers quickly.
     """
@@ -81,7 +81,7 @@ def make_alarms(
     service: Service,
     rollback: tuple[cloudwatch.Alarm, ...],
 ) -> Alarms:
-    """All alarms, and a mail to whoever is named for them."""
+    """Return all alarms, and a mail to whoever is named for them."""
     fargate = service.fargate
     dimensions = {"ClusterName": service.cluster.cluster_name, "ServiceName": fargate.service_name}
     insights = {
@@ -167,7 +167,7 @@ def _at_the_bound(scope: Construct, config: StackConfig, desired: cloudwatch.IMe
 
 
 def _of_the_service(scope: Construct, config: StackConfig, balancer: Balancer) -> tuple[cloudwatch.Alarm, ...]:
-    """What only the service can tell: it refuses for want of room, it has to replace its workers."""
+    """Return what only the service can tell: it refuses for want of room, it has to replace its workers."""
     if not config.service_metrics:
         return ()
     requests = balancer.alb.metrics.request_count(period=MINUTE)
@@ -194,7 +194,7 @@ def _of_the_service(scope: Construct, config: StackConfig, balancer: Balancer) -
 
 
 def hosts(balancer: Balancer, metric: str, statistic: str) -> list[cloudwatch.Metric]:
-    """A count of tasks for each group of targets; also for one that has no traffic yet."""
+    """Return a count of tasks for each group of targets; also for one that has no traffic yet."""
     return [
         cloudwatch.Metric(
             namespace="AWS/ApplicationELB",
@@ -212,12 +212,12 @@ def hosts(balancer: Balancer, metric: str, statistic: str) -> list[cloudwatch.Me
 
 
 def _unhealthy(balancer: Balancer) -> cloudwatch.IMetric:
-    """Tasks that fail their health check, in both groups of targets where there are two."""
+    """Return tasks that fail their health check, in both groups of targets where there are two."""
     return _together(hosts(balancer, "UnHealthyHostCount", "Maximum"), "tasks that fail their health check")
 
 
 def _together(counts: list[cloudwatch.Metric], label: str) -> cloudwatch.IMetric:
-    """The sum over the groups of targets, where there are two."""
+    """Return the sum over the groups of targets, where there are two."""
     blue, *green = counts
     if not green:
         return blue

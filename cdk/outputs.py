@@ -13,7 +13,7 @@ class NoOutputsError(Exception):
 
 
 def of_stack(stack: str, file: str | None = None) -> dict[str, str]:
-    """The outputs of a stack by their names.
+    """Return the outputs of a stack by their names.
 
     Args:
         stack: name of the stack, as ``mytiler-lambda-dev``.
@@ -33,7 +33,7 @@ def of_stack(stack: str, file: str | None = None) -> dict[str, str]:
 
 
 def aws(*words: str) -> Any:
-    """The answer of a command of the AWS command line.
+    """Return the answer of a command of the AWS command line.
 
     Raises:
         NoOutputsError: the command is not there, or it fails; with what it said.

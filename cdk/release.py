@@ -24,7 +24,7 @@ GOING = {"Created", "Queued", "InProgress", "Baking", "Ready"}
 
 
 def appspec(outputs: dict[str, str]) -> dict[str, Any]:
-    """What CodeDeploy is to put in the place of the running tasks.
+    """Return what CodeDeploy is to put in the place of the running tasks.
 
     Source: AWS CodeDeploy user guide, "AppSpec file structure for Amazon ECS deployments".
 
@@ -51,7 +51,7 @@ def appspec(outputs: dict[str, str]) -> dict[str, Any]:
 
 
 def start(outputs: dict[str, str]) -> str:
-    """The id of the deployment that was started."""
+    """Return the id of the deployment that was started."""
     content = json.dumps(appspec(outputs))
     revision = {
         "revisionType": "AppSpecContent",

@@ -64,7 +64,7 @@ class ReleaseStack(Stack):
         build: codebuild.PipelineProject,
         deploy: codebuild.PipelineProject,
     ) -> codepipeline.Pipeline:
-        """One release at a time; a newer commit takes the place of one that waits."""
+        """Return one release at a time; a newer commit takes the place of one that waits."""
         role = iam.Role(self, "PipelineRole", assumed_by=iam.ServicePrincipal("codepipeline.amazonaws.com"))
         for statement in self._pipeline_statements(config, artifacts, build, deploy):
             role.add_to_policy(statement)
@@ -171,7 +171,7 @@ class ReleaseStack(Stack):
 
 
 def make_repository(scope: Construct, *, for_lambda: bool = False) -> ecr.Repository:
-    """A repository whose tags say what they said once, and that looks through what is pushed.
+    """Return a repository whose tags say what they said once, and that looks through what is pushed.
 
     With ``for_lambda`` each release has two images, and Lambda itself may pull them for the functions of this account.
     """

@@ -19,7 +19,7 @@ _HOST = re.compile(
 
 
 def is_s3(url: str) -> bool:
-    """Whether the host of an address is S3's."""
+    """Return whether the host of an address is S3's."""
     return _HOST.fullmatch(urlsplit(url).hostname or "") is not None
 
 

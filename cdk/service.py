@@ -46,7 +46,7 @@ def make_service(
     public_url: str,
     tile_store: s3.IBucket | None,
 ) -> Service:
-    """The tasks behind the load balancer, and their scaling."""
+    """Return the tasks behind the load balancer, and their scaling."""
     cluster = ecs.Cluster(
         scope,
         "Cluster",
@@ -100,7 +100,7 @@ def _make_task(
     public_url: str,
     tile_store: s3.IBucket | None,
 ) -> ecs.FargateTaskDefinition:
-    """One container: not root, on a read-only file system with one writable folder, without any capability."""
+    """Return one container: not root, on a read-only file system with one writable folder, without any capability."""
     task = ecs.FargateTaskDefinition(
         scope,
         "Task",
@@ -163,7 +163,7 @@ def _make_task(
 
 
 def make_image(scope: Construct, config: StackConfig) -> ecs.ContainerImage:
-    """The image of the settings, or one built from this folder while deploying."""
+    """Return the image of the settings, or one built from this folder while deploying."""
     if config.image:
         if found := ECR.fullmatch(config.image):
             repository = repository_of(scope, "Repository", found)
@@ -175,7 +175,7 @@ def make_image(scope: Construct, config: StackConfig) -> ecs.ContainerImage:
 
 
 def _capacity(config: StackConfig) -> list[ecs.CapacityProviderStrategy]:
-    """Which tasks run on Spot: of those above the first, as many percent as the settings say."""
+    """Return which tasks run on Spot: of those above the first, as many percent as the settings say."""
     if not config.spot_percent:
         return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
     spot = ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=config.spot_percent)

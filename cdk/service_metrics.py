@@ -51,5 +51,5 @@ def metric(
 
 
 def _namespace(scope: Construct, config: StackConfig) -> str:
-    """One for each stack: services of two stages have the same name."""
+    """Return one for each stack: services of two stages have the same name."""
     return config.env.get(VARIABLE) or f"{NAMESPACE}/{Stack.of(scope).stack_name}"

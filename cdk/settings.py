@@ -266,7 +266,7 @@ class Settings(BaseSettings):
     @field_validator("sources", "buckets", "public_subnets", "private_subnets", "release_to", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """A JSON list, as TiTiler has it, or words with commas between."""
+        """Return a JSON list, as TiTiler has it, or words with commas between."""
         if not isinstance(value, str):
             return value
         if value.strip().startswith("["):
@@ -276,7 +276,7 @@ class Settings(BaseSettings):
     @field_validator("env", mode="before")
     @classmethod
     def _texts(cls, value: object) -> object:
-        """A JSON object, its numbers and truth values as the texts that an environment has."""
+        """Return a JSON object, its numbers and truth values as the texts that an environment has."""
         if isinstance(value, str):
             value = json.loads(value or "{}")
         if isinstance(value, dict):

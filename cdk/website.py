@@ -39,7 +39,7 @@ _OTHER_PATHS = ("/cog/*", "/layers/*", "/mosaic*", "/stac/*", "/static/*", "/zar
 
 
 def environment(bucket: s3.Bucket, config: StackConfig) -> dict[str, str]:
-    """What the service has to know of the bucket before it; what ``env`` says wins."""
+    """Return what the service has to know of the bucket before it; what ``env`` says wins."""
     found = {"TILERY_TILE_STORE_LAYOUT": "plain", "TILERY_TILE_STORE_MODE": "serve"}
     if not config.cloudfront:
         found |= {

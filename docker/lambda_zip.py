@@ -116,7 +116,7 @@ def install(task: Path, scratch: Path, architecture: str, python: str) -> None:
 
 
 def requirements(lock: str, architecture: str, python: str) -> Iterator[str]:
-    """The lock's lines that hold for that processor and that Python, without their conditions.
+    """Yield the lock's lines that hold for that processor and that Python, without their conditions.
 
     pip would hold the conditions against the Python that runs it.
     """
@@ -157,7 +157,7 @@ def add_expat(task: Path, architecture: str) -> None:
 
 
 def download(path: str, digest: str) -> bytes:
-    """A file of Debian's, from wherever it is now; kept for the next time."""
+    """Return a file of Debian's, from wherever it is now; kept for the next time."""
     kept = ROOT / ".cache" / Path(path).name
     if kept.exists() and hashlib.sha256(kept.read_bytes()).hexdigest() == digest:
         return kept.read_bytes()
@@ -175,7 +175,7 @@ def download(path: str, digest: str) -> bytes:
 
 
 def member(archive: bytes, name: str) -> bytes:
-    """One file of an ``ar`` archive, which a Debian package is."""
+    """Return one file of an ``ar`` archive, which a Debian package is."""
     place = 8
     while place < len(archive):
         size = int(archive[place + 48 : place + 58])
@@ -203,13 +203,13 @@ def add_application(task: Path, architecture: str) -> None:
 
 
 def machine_of(path: Path) -> str | None:
-    """The processor that an ELF file is for, by the name that Lambda has for it."""
+    """Return the processor that an ELF file is for, by the name that Lambda has for it."""
     head = path.read_bytes()[:20]
     return {62: "x86_64", 183: "arm64"}.get(struct.unpack_from("<H", head, 18)[0]) if head[:4] == b"\x7fELF" else None
 
 
 def python_of(version: str) -> str | None:
-    """A Python of that version: this one, or one on the path."""
+    """Return a Python of that version: this one, or one on the path."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
         return sys.executable
     kept = Path.home() / ".pyenv" / "versions"

@@ -49,7 +49,7 @@ SEGMENT = "<IIQQQQQQ"
 
 
 def unwanted(site: Path) -> Iterator[Path]:
-    """Files and folders of ``site-packages`` that a running service never opens."""
+    """Yield files and folders of ``site-packages`` that a running service never opens."""
     for part in PARTS:
         if (site / part).exists():
             yield site / part
@@ -81,7 +81,7 @@ def orphans(site: Path) -> list[Path]:
 
 
 def needed(path: Path) -> list[str]:
-    """Names of the shared libraries that an ELF file asks for (DT_NEEDED); empty for any other file.
+    """Return names of the shared libraries that an ELF file asks for (DT_NEEDED); empty for any other file.
 
     Source: System V ABI, chapters 4 and 5; 64 bit and little endian, as x86-64 and AArch64 are.
     """
@@ -105,7 +105,7 @@ def _name(data: bytes, start: int) -> str:
 
 
 def remove(paths: Iterable[Path]) -> int:
-    """Bytes that removing these files and folders gave back."""
+    """Return bytes that removing these files and folders gave back."""
     total = 0
     for path in list(paths):
         if path.is_dir() and not path.is_symlink():
@@ -118,7 +118,7 @@ def remove(paths: Iterable[Path]) -> int:
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+    """Return bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
@@ -130,7 +130,7 @@ def strip_symbols(site: Path) -> None:
 
 
 def loaded(data: bytes) -> bytes:
-    """A library without what no loader reads: symbol tables, debugging, the list of sections.
+    """Return a library without what no loader reads: symbol tables, debugging, the list of sections.
 
     The segments are moved together; they know places in memory only, so nothing inside of them changes. A ``strip``
     would have to be that of the library's processor, and some of the libraries in wheels do not survive it: GNU's
@@ -154,7 +154,7 @@ def loaded(data: bytes) -> bytes:
         made += data[offset : offset + length]
 
     def place(offset: int, length: int) -> int | None:
-        """Where bytes of the file are now."""
+        """Return where bytes of the file are now."""
         return next((now + offset - was for was, end, now in moved if was <= offset and offset + length <= end), None)
 
     table = place(start, size * count)

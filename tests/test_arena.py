@@ -19,7 +19,7 @@ class NumberedArena:
         self.arena = Arena(pages * PAGE, page=PAGE, start=start * PAGE)
 
     def ask(self, number: int, pages: int = 1) -> bool:
-        """True when it was there; else it is now."""
+        """Return True when it was there; else it is now."""
         arena, key = self.arena, (number, number * 7919)
         assert arena.lock()
         try:

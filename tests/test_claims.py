@@ -23,7 +23,7 @@ def later(seconds: float = 10.0) -> float:
 
 
 def of_two() -> tuple[Claims, Claims]:
-    """The claims as two workers see them."""
+    """Return the claims as two workers see them."""
     first = Claims()
     second = object.__new__(Claims)
     second.__dict__ = first.__dict__ | {"row": 1}

@@ -66,7 +66,7 @@ NAMES = {name_of(path) for path in MODULES}
 
 
 def package_of(name: str) -> str:
-    """The package of a dotted name: its first two parts."""
+    """Return the package of a dotted name: its first two parts."""
     return ".".join(name.split(".")[:2])
 
 
@@ -96,7 +96,7 @@ def test_imports_run_downwards(path: Path) -> None:
 
 
 def imported_modules(path: Path) -> set[str]:
-    """The modules that a module imports while it runs, in its functions too; not those that only types need."""
+    """Return the modules that a module imports while it runs, in its functions too; not those that only types need."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

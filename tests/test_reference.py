@@ -27,7 +27,7 @@ CONVENTIONAL = {"self", "cls", "include", "exclude"}
 
 
 def resolved(name: str) -> Any:
-    """The object of a dotted name."""
+    """Return the object of a dotted name."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         try:
@@ -41,7 +41,7 @@ def resolved(name: str) -> Any:
 
 
 def members(name: str) -> Iterator[tuple[str, Any]]:
-    """The object of that name, and its own public members."""
+    """Yield the object of that name, and its own public members."""
     found = resolved(name)
     yield name, found
     if inspect.isclass(found) or inspect.ismodule(found):
@@ -80,7 +80,7 @@ def test_a_public_name_says_what_it_takes_and_raises(name: str) -> None:
 
 
 def undescribed_fields(found: type) -> list[str]:
-    """Fields of a dataclass without a docstring below them."""
+    """Return fields of a dataclass without a docstring below them."""
     if not hasattr(found, "__dataclass_fields__"):
         return []
     (node,) = ast.parse(inspect.getsource(found)).body
@@ -97,7 +97,7 @@ def undescribed_fields(found: type) -> list[str]:
 
 
 def raised(function: Any) -> set[str]:
-    """Names of the exceptions that a function itself raises."""
+    """Return names of the exceptions that a function itself raises."""
     tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
     return {
         raising.exc.func.id

@@ -265,7 +265,7 @@ def test_samples_lie_at_exact_positions(crs: str, tmp_path: Path) -> None:
 
 
 def _farthest(reader: Any, image: Any) -> float:
-    """How far samples are from where they should be, in pixels of the raster, along either axis."""
+    """Return how far samples are from where they should be, in pixels of the raster, along either axis."""
     import pyproj
 
     columns, rows = np.meshgrid(np.arange(image.width) + 0.5, np.arange(image.height) + 0.5)
@@ -475,7 +475,7 @@ def test_across_the_antimeridian(tmp_path: Path) -> None:
 
 
 def _columns(reader: Any, image: Any, west: float) -> Any:
-    """Column of the raster at the middle of each pixel of an image, counted from the middles of its own."""
+    """Return column of the raster at the middle of each pixel of an image, counted from the middles of its own."""
     import pyproj
 
     columns, rows = np.meshgrid(np.arange(image.width) + 0.5, np.arange(image.height) + 0.5)

@@ -118,7 +118,7 @@ class Arena:
         self._lock.release()
 
     def lock(self) -> bool:
-        """True when the tables are this thread's until `unlock`; False when they cannot be had."""
+        """Return True when the tables are this thread's until `unlock`; False when they cannot be had."""
         if not self.pages or self._words[_BROKEN]:
             return False
         if not self._shared:
@@ -154,7 +154,7 @@ class Arena:
         return None
 
     def is_ready(self, page: int) -> bool:
-        """True when an extent is filled."""
+        """Return True when an extent is filled."""
         return self._states[page] == _READY
 
     def use(self, page: int) -> None:
@@ -272,7 +272,9 @@ class Arena:
         self._ghosts[slot], self._ghosts[slot + 1] = low, self._words[_GONE]
 
     def _is_missed(self, key: Key) -> bool:
-        """True when a key was dropped so lately that it would still be there if all of the capacity had been used."""
+        """Return True when a key was dropped so lately that it would still be there if all of the capacity had been
+        used.
+        """
         slot = 2 * (key[1] % _GHOSTS)
         if self._ghosts[slot] != key[1] or not self._ghosts[slot + 1]:
             return False
@@ -280,7 +282,7 @@ class Arena:
         return self._words[_GONE] - self._ghosts[slot + 1] <= held
 
     def _grow(self) -> bool:
-        """True when all of the capacity is used from now on, and was not before."""
+        """Return True when all of the capacity is used from now on, and was not before."""
         limit = self._words[_LIMIT]
         if limit == self.pages:
             return False
@@ -308,7 +310,7 @@ class Arena:
 
 
 def process_lock() -> Any:
-    """A lock for processes that are forked from this one. Costs no call of the system while nobody waits."""
+    """Return a lock for processes that are forked from this one. Costs no call of the system while nobody waits."""
     import multiprocessing  # only where there are workers
 
     return multiprocessing.get_context("fork").Lock()
@@ -330,7 +332,7 @@ class Shared:
         self._free = set(range(workers))
 
     def enlist(self) -> int | None:
-        """The number of a new worker; None when there are too many. For the process that forks them."""
+        """Return the number of a new worker; None when there are too many. For the process that forks them."""
         return self._free.pop() if self._free else None
 
     def dismiss(self, number: int) -> None:
@@ -350,7 +352,7 @@ shared: Shared | None = None
 
 
 def share(*, blocks: int, tiles: int, workers: int) -> bool:
-    """True when processes forked from now on share memory."""
+    """Return True when processes forked from now on share memory."""
     global shared  # noqa: PLW0603 - see there
     try:
         shared = Shared(blocks=blocks, tiles=tiles, workers=workers)

@@ -31,7 +31,7 @@ ALGORITHM_ID = Parameter(
 
 
 async def algorithm_list(context: RequestContext[None]) -> Response:
-    """The list of algorithms."""
+    """Return the list of algorithms."""
     body: dict[str, Any] = {
         "algorithms": [
             {
@@ -63,7 +63,7 @@ async def algorithm_list(context: RequestContext[None]) -> Response:
 
 
 async def algorithm(context: RequestContext[None]) -> Response:
-    """What an algorithm takes and gives."""
+    """Return what an algorithm takes and gives."""
     from tilery.rendering import algorithms
 
     name = context.path.name("algorithmId")

@@ -23,12 +23,12 @@ PRODUCES: Mapping[int | str, Mapping[str, Any]] = {
 
 
 def link(context: RequestContext[Any], path: str) -> str:
-    """The address of a path of ours, as the caller of this request can reach it."""
+    """Return the address of a path of ours, as the caller of this request can reach it."""
     return context.app.links.to(context.request.scope, path)
 
 
 def wants_page(context: RequestContext[Any]) -> bool:
-    """True when the caller prefers HTML: by ``f``, else by the Accept header."""
+    """Return True when the caller prefers HTML: by ``f``, else by the Accept header."""
     given = groups.page_format(context.values)
     if given is not None:
         return given == "html"
@@ -36,7 +36,7 @@ def wants_page(context: RequestContext[Any]) -> bool:
 
 
 def as_json(body: Any) -> Response:
-    """A document as JSON."""
+    """Return a document as JSON."""
     return Response(json_documents.encode(body), media_type=JSON, headers={"Vary": "Accept"})
 
 
@@ -50,7 +50,7 @@ def document(
     template: str = "document.html",
     **shown: Any,
 ) -> Response:
-    """A document, as JSON or as a page.
+    """Return a document, as JSON or as a page.
 
     Args:
         context: the request.
@@ -77,6 +77,6 @@ def document(
 
 
 def json_address(request: Request) -> str:
-    """Where the same document is as JSON, relative to the page."""
+    """Return where the same document is as JSON, relative to the page."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "f"]
     return f"?{urlencode([*query, ('f', 'json')])}"

@@ -84,7 +84,7 @@ class Application:
             await self._middleware(scope, receive, send)
 
     def routes(self) -> FastAPI:
-        """The FastAPI application with every route, loaded by the first call."""
+        """Return the FastAPI application with every route, loaded by the first call."""
         with self._building:
             if self._fastapi is None:
                 from app.api import routes
@@ -93,7 +93,7 @@ class Application:
             return self._fastapi
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
+        """Return the OpenAPI document."""
         return self.routes().openapi()
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,7 +149,7 @@ def guard_of(context: AppContext) -> Guard | None:
 
 
 def _traces(settings: Settings) -> tuple[Traces | None, Callable[[], str] | None]:
-    """What makes traces, and tells others of them; nothing of it is loaded where none are wanted."""
+    """Return what makes traces, and tells others of them; nothing of it is loaded where none are wanted."""
     if not settings.telemetry:
         return None, None
     from app.observing import traces

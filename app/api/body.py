@@ -45,7 +45,7 @@ LINES: Mapping[str, Any] = {
 
 
 async def read(request: Request, settings: Settings) -> bytes:
-    """The body of a request; who sends it too slowly or goes away meanwhile is not waited for.
+    """Return the body of a request; who sends it too slowly or goes away meanwhile is not waited for.
 
     It is looked through by `feature` and `features`, in a compute slot: what it says takes 25 times its bytes.
 
@@ -72,7 +72,7 @@ async def read(request: Request, settings: Settings) -> bytes:
 
 
 def feature(body: bytes, settings: Settings) -> Shape:
-    """The geometry of the Feature that is a request's body.
+    """Return the geometry of the Feature that is a request's body.
 
     Raises:
         InvalidParameter: the body is no Feature.
@@ -85,7 +85,7 @@ def feature(body: bytes, settings: Settings) -> Shape:
 
 
 def features(body: bytes, settings: Settings) -> tuple[Json, list[Json], list[Shape]]:
-    """The Feature or FeatureCollection of a request's body, its features and their geometries.
+    """Return the Feature or FeatureCollection of a request's body, its features and their geometries.
 
     Raises:
         InvalidParameter, InvalidGeometry, OverLimit: as `feature`.
@@ -136,7 +136,7 @@ def _check(item: Json, kind: str, *place: str | int) -> None:
 
 
 def _shapes(items: list[Json], settings: Settings) -> list[Shape]:
-    """The geometries of features, which together have no more vertices than one request may have."""
+    """Return the geometries of features, which together have no more vertices than one request may have."""
     left = settings.max_vertices
     shapes = []
     for item in items:
@@ -153,7 +153,7 @@ def _shapes(items: list[Json], settings: Settings) -> list[Shape]:
 
 
 def _wrong(place: list[str | int], wrong: Wrong, given: object) -> InvalidParameter:
-    """The problem with a place in the body, in FastAPI's shape."""
+    """Return the problem with a place in the body, in FastAPI's shape."""
     name = ".".join(map(str, ["body", *place]))
     problem = InvalidParameter(f"{name}: {wrong.message}.", parameter="body")
     short = given if not isinstance(given, dict | list) and len(str(given)) <= _ECHOED else None

@@ -28,7 +28,7 @@ _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
 
 async def listing(context: RequestContext[None]) -> Response:
-    """Layers as collections, a page of them at a time."""
+    """Return layers as collections, a page of them at a time."""
     is_page = answers.wants_page(context)
     found, beside = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else MOST_LAYERS)
 
@@ -59,13 +59,13 @@ async def listing(context: RequestContext[None]) -> Response:
 
 
 async def collection(context: RequestContext[None]) -> Response:
-    """One layer as a collection."""
+    """Return one layer as a collection."""
     layer = await layers.of(context.app, context.path.name("layer"))
     return answers.document(context, described(context, layer), title=layer.name, description=layer.description)
 
 
 def described(context: RequestContext[Any], layer: LayerSummary) -> Json:
-    """A layer with its extent and the addresses of its maps and tilesets."""
+    """Return a layer with its extent and the addresses of its maps and tilesets."""
     to, scope = context.app.links.to, context.request.scope
     links = [
         {"href": to(scope, f"/collections/{layer.id}"), "rel": "self", "type": answers.JSON, "title": layer.name},

@@ -46,7 +46,7 @@ _PICTURE_TYPES = {
 
 
 async def colormap_list(context: RequestContext[None]) -> Response:
-    """The list of colormaps, and their bare names under ``colorMaps`` for clients of TiTiler before 0.24."""
+    """Return the list of colormaps, and their bare names under ``colorMaps`` for clients of TiTiler before 0.24."""
     names = context.app.colormaps.names()
     body: dict[str, Any] = {
         "colormaps": [
@@ -69,7 +69,7 @@ async def colormap_list(context: RequestContext[None]) -> Response:
 
 
 async def colormap(context: RequestContext[None]) -> Response:
-    """A colormap: its colours as JSON or as a page, or a picture of them."""
+    """Return a colormap: its colours as JSON or as a page, or a picture of them."""
     name = context.path.name("colorMapId")
     found = context.app.colormaps.get(name)
     legend = context.values.to(Legend)
@@ -109,7 +109,7 @@ def _picture(found: Colormap, legend: Legend, name: str, most: int) -> Response:
 
 
 def _swatches(found: Colormap) -> list[dict[str, str]]:
-    """Value, colour and opacity of each entry, as a page shows them."""
+    """Return value, colour and opacity of each entry, as a page shows them."""
     if found.kind == "interval":
         labels = [f"{low:g} to {high:g}" for low, high in zip(found.keys, found.upper, strict=True)]
     elif found.kind == "discrete":

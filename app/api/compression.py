@@ -92,7 +92,7 @@ def _coding(scope: Scope) -> str | None:
 
 
 def takes(media_type: bytes) -> bool:
-    """True when answers of that media type are compressed for whoever understands it."""
+    """Return True when answers of that media type are compressed for whoever understands it."""
     return media_type.partition(b";")[0].strip().lower() in _TYPES
 
 

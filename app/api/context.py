@@ -40,7 +40,7 @@ class Locations:
         self._found: OrderedDict[str, tuple[float, Location]] = OrderedDict()
 
     def of(self, url: str) -> Location:
-        """Where the source of that address is.
+        """Return where the source of that address is.
 
         Raises:
             SourceRefused: the policy does not allow it.

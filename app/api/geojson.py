@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def reference(name: str) -> Json:
-    """A reference to one of `SCHEMAS`."""
+    """Return a reference to one of `SCHEMAS`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

@@ -23,7 +23,7 @@ async def healthz(context: RequestContext[None]) -> Response:  # noqa: ARG001 - 
 
 
 async def readyz(context: RequestContext[None]) -> Response:
-    """Whether requests should be sent here, and what stands in the way."""
+    """Return whether requests should be sent here, and what stands in the way."""
     checks = await context.app.readiness.checks()
     ready = all(check.ok for check in checks if check.needed)
     body = {
@@ -64,5 +64,5 @@ OPERATIONS: tuple[Operation[None], ...] = (
 
 
 def fast_routes(app: AppContext) -> list[FastRoute]:
-    """The short way to the answers: they must not wait until all other routes are loaded."""
+    """Return the short way to the answers: they must not wait until all other routes are loaded."""
     return [fast_route("/healthz|/ping", OPERATIONS[0], app), fast_route("/readyz", OPERATIONS[1], app)]

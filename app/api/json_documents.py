@@ -13,7 +13,7 @@ _LONG = 4096
 
 
 def encode(document: Any) -> bytes:
-    """The document as UTF-8, with a question mark for half a character, which UTF-8 cannot say."""
+    """Return the document as UTF-8, with a question mark for half a character, which UTF-8 cannot say."""
     written = _paced_text if _is_long(document) else _text
     try:
         text = written(document)
@@ -47,14 +47,14 @@ def _is_long(document: Any) -> bool:
 
 
 def _other(value: object) -> str:
-    """A complex number as TiTiler's documents have it, ``2+3j``."""
+    """Return a complex number as TiTiler's documents have it, ``2+3j``."""
     if isinstance(value, complex):
         return str(value).strip("()")
     raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def finite(value: Any) -> Any:
-    """The document with None where a number is not finite, however deep it is."""
+    """Return the document with None where a number is not finite, however deep it is."""
     top: list[Any] = [value]
     left: list[Any] = [top]
     while left:

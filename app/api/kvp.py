@@ -28,7 +28,7 @@ NAMES = frozenset(
 
 
 def given(query: bytes) -> dict[str, str]:
-    """The values of a query by their names in lower case; of one that is repeated, the last counts.
+    """Return the values of a query by their names in lower case; of one that is repeated, the last counts.
 
     Raises:
         OverLimit: the query is longer than any real one.
@@ -37,14 +37,14 @@ def given(query: bytes) -> dict[str, str]:
 
 
 def without(query: Iterable[tuple[str, str]]) -> Pairs:
-    """The pairs of a query whose names are not the protocol's."""
+    """Return the pairs of a query whose names are not the protocol's."""
     return [pair for pair in query if pair[0].lower() not in NAMES]
 
 
 async def handed_on(
     request: Request, app: AppContext, operation: Operation[Any], path: Mapping[str, str | None], query: bytes
 ) -> Response:
-    """The answer of another route to what a request by keys and values means.
+    """Return the answer of another route to what a request by keys and values means.
 
     Args:
         request: as it came.

@@ -61,7 +61,7 @@ IF_MATCH = Parameter(
 
 
 async def show(context: RequestContext[None]) -> Response:
-    """A layer's document as it is written, with its entity tag."""
+    """Return a layer's document as it is written, with its entity tag."""
     await need_admin(context.request.scope)
     store, layer_id = _catalog(context).store, context.path.name("layer")
     found, version = await context.app.service.errand(lambda: editing.read(store, layer_id))
@@ -69,7 +69,7 @@ async def show(context: RequestContext[None]) -> Response:
 
 
 async def add(context: RequestContext[None]) -> Response:
-    """A layer of what lies somewhere already."""
+    """Return a layer of what lies somewhere already."""
     await need_admin(context.request.scope)
     content = await body.read(context.request, context.app.settings)
     check = groups.is_checked(context.values)
@@ -108,12 +108,12 @@ async def add(context: RequestContext[None]) -> Response:
 
 
 async def replace(context: RequestContext[None]) -> Response:
-    """Another document in the place of a layer's."""
+    """Return another document in the place of a layer's."""
     return await _write(context, lambda given: lambda _: given, "replaced")
 
 
 async def patch(context: RequestContext[None]) -> Response:
-    """A part of a layer's document changed: its name, for one."""
+    """Return a part of a layer's document changed: its name, for one."""
     return await _write(context, lambda given: lambda before: layer_bodies.merged(before, given), "changed")
 
 
@@ -142,7 +142,7 @@ async def _write(context: RequestContext[None], change_of: Callable[[Json], edit
 
 
 async def remove(context: RequestContext[None]) -> Response:
-    """A layer taken away, with its files in the catalog."""
+    """Return a layer taken away, with its files in the catalog."""
     await need_admin(context.request.scope)
     holds, layer_id, store = _holds(context), context.path.name("layer"), _catalog(context).store
     await context.app.service.errand(lambda: editing.remove(store, layer_id, holds=holds))
@@ -151,7 +151,7 @@ async def remove(context: RequestContext[None]) -> Response:
 
 
 async def put_style(context: RequestContext[None]) -> Response:
-    """A style of a layer, added or replaced."""
+    """Return a style of a layer, added or replaced."""
     await need_admin(context.request.scope)
     content = await body.read(context.request, context.app.settings)
     name, check = context.path.name("style"), groups.is_checked(context.values)
@@ -172,7 +172,7 @@ async def put_style(context: RequestContext[None]) -> Response:
 
 
 async def drop_style(context: RequestContext[None]) -> Response:
-    """A style of a layer taken away."""
+    """Return a style of a layer taken away."""
     await need_admin(context.request.scope)
     name = context.path.name("style")
     setting = editing.with_render({}) if name == DEFAULT else editing.without_style(name)
@@ -201,7 +201,7 @@ def _tag(version: str) -> str:
 
 
 def _holds(context: RequestContext[None]) -> editing.Holds:
-    """What the request says of the document that it means to change.
+    """Return what the request says of the document that it means to change.
 
     Raises:
         PreconditionNeeded: nothing.
@@ -218,7 +218,7 @@ def _holds(context: RequestContext[None]) -> editing.Holds:
 
 
 def _parsed(store: Store, layer_id: str, found: Json) -> Layer:
-    """The layer that a document would be.
+    """Return the layer that a document would be.
 
     Raises:
         InvalidParameter: it would be none.
@@ -283,7 +283,7 @@ def _operation(
     content: Any = None,
     status: int = 200,
 ) -> Operation[None]:
-    """A route for admins, as the OpenAPI document has it."""
+    """Return a route for admins, as the OpenAPI document has it."""
     produces: Json = {"description": summary}
     if status != 204:
         produces["content"] = {answers.JSON: {"schema": {"type": "object"}}}

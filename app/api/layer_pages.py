@@ -20,7 +20,7 @@ _NONE = Page(layers=(), total=0, state="none")
 
 
 async def page(context: RequestContext[Any], query: Query) -> Page:
-    """A part of the list."""
+    """Return a part of the list."""
     catalog = context.app.catalog
     if catalog is None:
         return _NONE
@@ -31,7 +31,9 @@ async def page(context: RequestContext[Any], query: Query) -> Page:
 
 
 async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) -> tuple[Page, dict[str, str]]:
-    """The page that a request asks for, and the addresses of it and of those beside it; ``most`` layers at most."""
+    """Return the page that a request asks for, and the addresses of it and of those beside it; ``most``
+    layers at most.
+    """
     asked = context.values.to(Paging)
     offset, limit = asked.offset, min(asked.limit, most)
     found = await page(context, Query(offset=offset, limit=limit, folder=asked.folder, words=asked.words))
@@ -39,7 +41,7 @@ async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) 
 
 
 def _links(context: RequestContext[Any], found: Page, offset: int, limit: int) -> dict[str, str]:
-    """Addresses of the page itself, and of the ``next`` and ``prev`` ones where there are such."""
+    """Return addresses of the page itself, and of the ``next`` and ``prev`` ones where there are such."""
     wanted = {"self": offset}
     if offset + limit < found.total:
         wanted["next"] = offset + limit
@@ -54,7 +56,7 @@ def _links(context: RequestContext[Any], found: Page, offset: int, limit: int) -
 
 
 def with_links(response: Response, found: dict[str, str]) -> Response:
-    """The response with a ``Link`` header (RFC 8288) of the pages beside it."""
+    """Return the response with a ``Link`` header (RFC 8288) of the pages beside it."""
     text = ", ".join(f'<{address}>; rel="{relation}"' for relation, address in found.items() if relation != "self")
     if text:
         response.headers["Link"] = text

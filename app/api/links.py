@@ -46,7 +46,8 @@ class Links:
         self._named = tuple(host for host in self._hosts if host != "*")
 
     def base(self, scope: Scope) -> str:
-        """What every link begins with, without a slash at its end; notes in the scope's state whom the answer is for.
+        """Return what every link begins with, without a slash at its end; notes in the scope's state whom the answer is
+        for.
 
         As ``https://tiles.example.com/maps``; ``/maps`` or nothing where the host must not get into a link.
         """
@@ -71,7 +72,7 @@ class Links:
         return f"{scheme}://{name}{prefix}" if name else prefix
 
     def prefix(self, scope: Scope) -> str:
-        """The path that all of ours are below, as the caller sees it; nothing, or ``/maps``."""
+        """Return the path that all of ours are below, as the caller sees it; nothing, or ``/maps``."""
         if self._public_url is not None:
             return urlsplit(self._public_url).path
         return self._prefix_of(scope, _headers(scope))[0]
@@ -85,12 +86,12 @@ class Links:
         return prefix, bool(prefix)
 
     def trusts(self, scope: Scope) -> bool:
-        """True when the request came through a proxy that may be believed."""
+        """Return True when the request came through a proxy that may be believed."""
         client = scope.get("client")
         return bool(self._proxies) and client is not None and _is_in(client[0], self._proxies)
 
     def client(self, scope: Scope) -> str:
-        """The address that a request came from: the nearest one that is no trusted proxy's."""
+        """Return the address that a request came from: the nearest one that is no trusted proxy's."""
         address = scope["client"][0] if scope.get("client") else "?"
         if not self.trusts(scope):
             return str(address)
@@ -104,7 +105,7 @@ class Links:
     def to(
         self, scope: Scope, path: str, query: Iterable[tuple[str, str]] = (), *, template: Iterable[str] = ()
     ) -> str:
-        """The address of a path of ours.
+        """Return the address of a path of ours.
 
         Args:
             scope: of the request that wants it.
@@ -124,7 +125,7 @@ class Links:
         return address
 
     def _host(self, text: str, scope: Scope) -> tuple[str | None, bool]:
-        """The host and port of a header, if they may be put into a link; True when for everybody."""
+        """Return the host and port of a header, if they may be put into a link; True when for everybody."""
         match = _HOST.fullmatch(text)
         if match is None:
             return None, False
@@ -142,14 +143,14 @@ class Links:
 
 
 def query_of(scope: Scope, *, without: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """The decoded pairs of a request's query but those that are named; what lets it in is left to `Links.to`."""
+    """Return the decoded pairs of a request's query but those that are named; what lets it in is left to `Links.to`."""
     left_out = {*without, *credentials.NAMES}
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return [(name, value) for name, value in pairs if name not in left_out]
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers that say where we are, each as it came first."""
+    """Return the headers that say where we are, each as it came first."""
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name == b"host" or name.startswith(b"x-forwarded-"):
@@ -158,7 +159,7 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
 
 
 def _first(header: bytes | None) -> str:
-    """The first of a list of values: what the proxy nearest to the user says."""
+    """Return the first of a list of values: what the proxy nearest to the user says."""
     return "" if header is None else header.decode("latin-1").split(",", maxsplit=1)[0].strip()
 
 
@@ -174,7 +175,7 @@ def _is_listed(name: str, hosts: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _number(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a host's name is, or None for a real name."""
+    """Return the address that a host's name is, or None for a real name."""
     try:
         return ipaddress.ip_address(name.strip("[]"))
     except ValueError:

@@ -148,7 +148,7 @@ class RequestMiddleware:
             await self.app(scope, receive, visit.send)
 
     def path(self, scope: Scope) -> str:
-        """The path of a request without the prefix that a proxy or the server added."""
+        """Return the path of a request without the prefix that a proxy or the server added."""
         path: str = scope["path"]
         for prefix in dict.fromkeys((self._settings.root_path, scope.get("root_path", ""))):
             if prefix and (path == prefix or path.startswith(f"{prefix}/")):
@@ -156,7 +156,7 @@ class RequestMiddleware:
         return path
 
     def query(self, scope: Scope) -> bytes:
-        """The query of a request, its names in lower case where the settings say that case does not count."""
+        """Return the query of a request, its names in lower case where the settings say that case does not count."""
         query: bytes = scope["query_string"]
         if not self._settings.lower_case_query_parameters:
             return query
@@ -164,7 +164,7 @@ class RequestMiddleware:
         return b"&".join(name.lower() + equals + value for name, equals, value in pairs)
 
     def common(self, request_id: str, origin: bytes | None) -> Headers:
-        """Headers that every answer has, whatever it is."""
+        """Return headers that every answer has, whatever it is."""
         return [
             (b"x-request-id", request_id.encode()),
             *self._cors.headers(origin),
@@ -182,7 +182,7 @@ class RequestMiddleware:
             visit.record.trace.end(visit.record, status, visit.size)
 
     def caching(self, scope: Scope, status: int, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
-        """How long an answer may be kept that does not say it itself: success as set, failure never.
+        """Return how long an answer may be kept that does not say it itself: success as set, failure never.
 
         What a token in a header was needed for is the caller's own, and so are links with a host that he wrote: a cache
         on the way may know an answer by its path alone, and would give it to everybody.
@@ -310,7 +310,7 @@ class _Cors:
         ]
 
     def headers(self, origin: bytes | None) -> Headers:
-        """What every answer says about other origins."""
+        """Return what every answer says about other origins."""
         if self._anybody:
             return self._for_anybody
         varies = (b"vary", b"Origin")
@@ -319,7 +319,7 @@ class _Cors:
         return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", EXPOSED), varies]
 
     def preflight(self, scope: Scope, origin: bytes) -> Response | None:
-        """The answer to a preflight request, or None when it is none."""
+        """Return the answer to a preflight request, or None when it is none."""
         preflight = {name: value for name, value in scope["headers"] if name.startswith(b"access-control-request-")}
         if b"access-control-request-method" not in preflight:
             return None
@@ -341,7 +341,7 @@ class _Cors:
 
 
 def _until(expires: float, headers: Headers) -> Headers:
-    """Headers by which nobody keeps an answer for longer than until a moment, in seconds since 1970."""
+    """Return headers by which nobody keeps an answer for longer than until a moment, in seconds since 1970."""
     left = max(0, int(expires - time.time()))
 
     def shortened(text: str) -> str:
@@ -357,21 +357,21 @@ def _until(expires: float, headers: Headers) -> Headers:
 
 
 def _private(cache_control: str) -> str:
-    """The same for the caller's own cache, and for no cache on the way."""
+    """Return the same for the caller's own cache, and for no cache on the way."""
     wishes = (wish.strip() for wish in cache_control.split(","))
     shared = ("public", "s-maxage", "private")
     return ", ".join(["private", *(wish for wish in wishes if not wish.lower().startswith(shared))])
 
 
 def _request_id(given: bytes | None) -> str:
-    """The caller's own id where it is harmless, else a new one."""
+    """Return the caller's own id where it is harmless, else a new one."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given.decode("ascii")
     return f"{random.getrandbits(64):016x}"  # it tells requests apart and keeps no secret
 
 
 def _trace_id(given: bytes | None) -> str | None:
-    """What AWS's load balancer calls the request, where it is harmless."""
+    """Return what AWS's load balancer calls the request, where it is harmless."""
     return given.decode("ascii") if given is not None and _SANE_TRACE.fullmatch(given) else None
 
 

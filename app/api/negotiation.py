@@ -8,7 +8,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=256)
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """The media type of ``offered`` that the header likes best; the first one where it likes several alike.
+    """Return the media type of ``offered`` that the header likes best; the first one where it likes several alike.
 
     None when the header refuses all of them; then the caller may still get the default.
     """
@@ -24,8 +24,8 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
 
 
 def encoding(accept_encoding: str, offered: Sequence[str]) -> str | None:
-    """The content coding of ``offered`` that an Accept-Encoding header likes best, or None for no coding: where none is
-    welcome, or less so than ``identity``.
+    """Return the content coding of ``offered`` that an Accept-Encoding header likes best, or None for no coding: where
+    none is welcome, or less so than ``identity``.
     """
     if not accept_encoding:
         return None
@@ -42,7 +42,7 @@ def encoding(accept_encoding: str, offered: Sequence[str]) -> str | None:
 
 
 def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
-    """How much a media type is liked: the most specific range counts."""
+    """Return how much a media type is liked: the most specific range counts."""
     plain = media_type.split(";", maxsplit=1)[0].strip()
     for pattern in (plain, f"{plain.split('/', maxsplit=1)[0]}/*", "*/*"):
         for name, quality in ranges:

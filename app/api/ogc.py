@@ -86,7 +86,7 @@ async def landing(context: RequestContext[None]) -> Response:
 
 
 async def conformance(context: RequestContext[None]) -> Response:
-    """The parts of OGC's standards that are kept."""
+    """Return the parts of OGC's standards that are kept."""
     body = {"conformsTo": list(CONFORMS_TO)}
     entries = [{"name": address.partition("/spec/")[2], "href": address} for address in CONFORMS_TO]
     return answers.document(context, body, title="Conformance", entries=entries)

@@ -50,7 +50,7 @@ _VALIDATION_ERROR: Json = {
 
 
 def describe(app: FastAPI, operations: Iterable[Operation[Any]]) -> Json:
-    """The document, made once."""
+    """Return the document, made once."""
     if app.openapi_schema is None:
         paths: dict[str, Json] = {}
         shared = _Shared()
@@ -111,7 +111,9 @@ def _operation(operation: Operation[Any], shared: _Shared) -> Json:
 
 
 def _parameters(operation: Operation[Any]) -> list[Parameter]:
-    """Those of the path that is in the document: all that it names, and none beside it that has the same name."""
+    """Return those of the path that is in the document: all that it names, and none beside it that has the
+    same name.
+    """
     named = set(_NAMED.findall(operation.paths[0]))
     return [
         replace(parameter, required=True) if parameter.where == "path" else parameter

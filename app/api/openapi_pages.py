@@ -15,15 +15,15 @@ _STYLED = {"style-src": "'self' 'unsafe-inline'"}
 
 
 def router(links: Links) -> APIRouter:
-    """The routes; ``links`` makes the address that the description's paths are relative to."""
+    """Return the routes; ``links`` makes the address that the description's paths are relative to."""
     found = APIRouter(include_in_schema=False)
 
     async def description(request: Request) -> Response:
-        """The API's description, as its media type says."""
+        """Return the API's description, as its media type says."""
         return Response(_description(request.app, links.base(request.scope)), media_type=openapi.MEDIA_TYPE)
 
     async def description_as_json(request: Request) -> Response:
-        """The same under the name that TiTiler gave it before 0.13, as plain JSON."""
+        """Return the same under the name that TiTiler gave it before 0.13, as plain JSON."""
         return Response(_description(request.app, links.base(request.scope)), media_type=answers.JSON)
 
     found.add_api_route("/api", description, methods=["GET"])
@@ -36,15 +36,15 @@ def router(links: Links) -> APIRouter:
 
 @lru_cache(maxsize=16)
 def _description(app: FastAPI, base: str) -> bytes:
-    """The OpenAPI document, with the address that its paths are relative to."""
+    """Return the OpenAPI document, with the address that its paths are relative to."""
     return json_documents.encode(app.openapi() | ({"servers": [{"url": base}]} if base else {}))
 
 
 async def swagger(request: Request) -> Response:
-    """The API's description as a page to try things out on."""
+    """Return the API's description as a page to try things out on."""
     return pages.page(request, "swagger.html", policy=_STYLED)
 
 
 async def redoc(request: Request) -> Response:
-    """The API's description as a page to read."""
+    """Return the API's description as a page to read."""
     return pages.page(request, "redoc.html", policy=_STYLED)

@@ -170,12 +170,12 @@ def known_to(app: AppContext, operation: Operation[P]) -> Operation[P]:
 
 
 def fast_route(path: str, operation: Operation[Any], app: AppContext) -> FastRoute:
-    """The short way to an operation, which remembers the queries that it was asked with."""
+    """Return the short way to an operation, which remembers the queries that it was asked with."""
     return FastRoute(pattern=re.compile(path), handler=endpoint(operation, app, keep=KEPT_QUERIES))
 
 
 def bound(family: Family, operation: Operation[P]) -> Operation[P]:
-    """The operation as one of a family's: with its paths, names and parameters."""
+    """Return the operation as one of a family's: with its paths, names and parameters."""
     return replace(
         operation,
         id=f".{family.name}.{operation.id}",
@@ -188,8 +188,8 @@ def bound(family: Family, operation: Operation[P]) -> Operation[P]:
 
 
 def with_bands(family: Family, parameters: Group) -> Group:
-    """The parameters with the family's way to choose bands in place of that of rasters; of a verb that has chosen from
-    these itself, as they are.
+    """Return the parameters with the family's way to choose bands in place of that of rasters; of a verb that has
+    chosen from these itself, as they are.
     """
     if family.bands is table.BANDS or table.BIDX not in parameters:
         return parameters
@@ -214,7 +214,7 @@ class _Queries(Generic[P]):
         self._plans: WeightedCache[bytes, tuple[Values, P]] | None = WeightedCache(KEPT_BYTES, keep) if keep else None
 
     async def understood(self, query: bytes) -> tuple[Values, P]:
-        """The values of a query, and what the route makes of them alone."""
+        """Return the values of a query, and what the route makes of them alone."""
         found = None if self._plans is None else self._plans.get(query)
         if found is not None:
             return found
@@ -233,8 +233,8 @@ class _Queries(Generic[P]):
 
 
 async def _off_the_loop(query: bytes, work: Callable[..., T], *arguments: Any) -> T:
-    """The result of work on a query; done in a thread where it may take more than a millisecond: the query is long, or
-    names a CRS, perhaps in disguise.
+    """Return the result of work on a query; done in a thread where it may take more than a millisecond: the query is
+    long, or names a CRS, perhaps in disguise.
     """
     long = len(query) > LONG_QUERY or b"crs" in query.lower()
     if long or (b"%" in query and any(b"%" in pair.partition(b"=")[0] for pair in query.split(b"&"))):
@@ -243,18 +243,20 @@ async def _off_the_loop(query: bytes, work: Callable[..., T], *arguments: Any) -
 
 
 async def aside(work: Callable[..., T], *arguments: Any) -> T:
-    """The result of work that takes too long for the event loop and is no render: what asks PROJ."""
+    """Return the result of work that takes too long for the event loop and is no render: what asks PROJ."""
     return await asyncio.get_running_loop().run_in_executor(_parsing(), partial(work, *arguments))
 
 
 @cache
 def _parsing() -> ThreadPoolExecutor:
-    """The thread in which such queries are parsed: one, because the interpreter's lock would let no more at it."""
+    """Return the thread in which such queries are parsed: one, because the interpreter's lock would let no
+    more at it.
+    """
     return ThreadPoolExecutor(1, thread_name_prefix="parse")
 
 
 def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Handler:
-    """The handler of a route: parse, then answer. The last ``keep`` different queries are parsed once."""
+    """Return the handler of a route: parse, then answer. The last ``keep`` different queries are parsed once."""
     operation = known_to(app, operation)
     parser = ParameterParser(operation.parameters, lower_case=app.settings.lower_case_query_parameters)
     queries = _Queries(operation, app, parser, keep)
@@ -300,7 +302,7 @@ def endpoint(operation: Operation[P], app: AppContext, *, keep: int = 0) -> Hand
 
 
 def route_name(operation: Operation[Any]) -> str:
-    """What logs and metrics call a route: ``cog.getTile``, whatever the spelling of the path."""
+    """Return what logs and metrics call a route: ``cog.getTile``, whatever the spelling of the path."""
     family, _, name = operation.id.strip(".").rpartition(".")
     name = {"anyTile": "getTile", "getTileWithFormat": "getTile"}.get(name, name)
     return f"{family}.{name}" if family else name
@@ -327,5 +329,5 @@ def _saying(failure: Callable[[TileryError, Request], Response], handle: Any) ->
 
 
 def _names(ignored: tuple[str, ...]) -> str:
-    """Names of unknown parameters as a header can hold them."""
+    """Return names of unknown parameters as a header can hold them."""
     return ", ".join(re.sub(r"[^\x21-\x2b\x2d-\x7e]", "?", name)[:64] for name in ignored)

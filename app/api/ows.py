@@ -21,7 +21,7 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def sayable(text: str) -> str:
-    """The text with a sign in the place of each character that no XML document can hold."""
+    """Return the text with a sign in the place of each character that no XML document can hold."""
     return _NO_XML.sub("\ufffd", text)
 
 
@@ -37,7 +37,7 @@ class ServiceError(InvalidParameter):
 
 
 def exception_report(error: TileryError, request: Request) -> Response:
-    """An ``ows:ExceptionReport`` (OGC 06-121r3, 8), as WMTS has it."""
+    """Return an ``ows:ExceptionReport`` (OGC 06-121r3, 8), as WMTS has it."""
     locator = f" locator={quoteattr(error.parameter)}" if error.parameter else ""
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -50,12 +50,12 @@ def exception_report(error: TileryError, request: Request) -> Response:
 
 
 def said(error: TileryError, request: Request) -> str:
-    """The sentence for people and what to tell the operator, escaped."""
+    """Return the sentence for people and what to tell the operator, escaped."""
     return escape(f"{error.detail} (request {request.state.request_id})")
 
 
 def answer(error: TileryError, request: Request, text: str, media_type: str) -> Response:
-    """The text in the place of the problem document, with its status and headers."""
+    """Return the text in the place of the problem document, with its status and headers."""
     response = problems.of_error(error, request.state.request_id)
     response.body = text.encode(errors="replace")
     response.headers["Content-Length"] = str(len(response.body))

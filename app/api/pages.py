@@ -40,7 +40,7 @@ _OURS: Mapping[str, str] = {
 
 @cache
 def environment(folder: str | None) -> jinja2.Environment:
-    """The templates: those of the operator's folder, then ours. Everything put into one is escaped."""
+    """Return the templates: those of the operator's folder, then ours. Everything put into one is escaped."""
     import jinja2
 
     folders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(Path(__file__).parent / "templates")]
@@ -56,7 +56,7 @@ def environment(folder: str | None) -> jinja2.Environment:
 
 
 def root(request: Request) -> str:
-    """The way from the page that is asked for to the root of the service: ``./``, ``../``, ``../../``…"""
+    """Return the way from the page that is asked for to the root of the service: ``./``, ``../``, ``../../``…"""
     path: str = request.scope["path"]
     prefix: str = request.scope.get("root_path", "")
     if prefix and path.startswith(f"{prefix}/"):
@@ -74,7 +74,7 @@ def page(
     settings: Settings | None = None,
     **context: Any,
 ) -> HTMLResponse:
-    """A page made from a template.
+    """Return a page made from a template.
 
     Args:
         request: what asked for it.
@@ -142,7 +142,7 @@ def _headers(settings: Settings, policy: Mapping[str, str]) -> dict[str, str]:
 
 
 def _basemap(settings: Settings) -> dict[str, str | None]:
-    """What the pages' maps show beside rasters: its kind, and for the operator's own its address and credits."""
+    """Return what the pages' maps show beside rasters: its kind, and for the operator's own its address and credits."""
     chosen = settings.basemap
     if chosen in ("world", "none"):
         return {"kind": chosen}

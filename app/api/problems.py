@@ -21,7 +21,7 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 401: "unauthorized", 400:
 
 
 def document(error: TileryError, request_id: str) -> dict[str, Any]:
-    """What the caller is told of a failure."""
+    """Return what the caller is told of a failure."""
     body: dict[str, Any] = {"code": error.code, "detail": error.detail}
     if error.parameter is not None:
         body["parameter"] = error.parameter
@@ -68,14 +68,16 @@ def let_go(error: BaseException) -> None:
 
 
 def of_surprise(error: Exception, request_id: str) -> Response:
-    """The answer to a request that failed as nobody expected: no word of why, which the log has with the traceback."""
+    """Return the answer to a request that failed as nobody expected: no word of why, which the log has with the
+    traceback.
+    """
     note("internal_error")
     logger.error("%s 500 unexpected %s", request_id, type(error).__name__, exc_info=error)
     return answer(500, document(TileryError(), request_id))
 
 
 def of_status(status: int, detail: str, request_id: str, headers: dict[str, str] | None = None) -> Response:
-    """The answer where no route was found, or not for that method."""
+    """Return the answer where no route was found, or not for that method."""
     code = _CODES.get(status, "bad_request")
     note(code)
     return answer(status, {"code": code, "detail": detail, "request_id": request_id}, headers)
@@ -89,7 +91,7 @@ def note(code: str, limited: str | None = None) -> None:
 
 
 def answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """A problem document as a response that nobody keeps."""
+    """Return a problem document as a response that nobody keeps."""
     return Response(
         _encode(body).encode(errors="replace"),  # half a character, out of a body, cannot be said in UTF-8
         status_code=status,

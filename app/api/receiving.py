@@ -29,7 +29,7 @@ class Incoming:
         return self._whole
 
     async def receive(self) -> Message:
-        """The next message of the server."""
+        """Return the next message of the server."""
         self._body_wanted = True
         message = await self._receive()
         if message["type"] != "http.request" or not message.get("more_body"):

@@ -29,7 +29,7 @@ HOW = "X-Cache"
 
 
 def produces(media_type: str = JSON) -> dict[int | str, Any]:
-    """Responses of a route with one kind of document, as the OpenAPI document has them."""
+    """Return responses of a route with one kind of document, as the OpenAPI document has them."""
     return {200: {"description": "Successful Response", "content": {media_type: {"schema": {}}}}}
 
 
@@ -77,7 +77,7 @@ async def document(
     links: bool = False,
     identify: Callable[[Reader], str] = render.whole,
 ) -> Response:
-    """The response to a request for a JSON document about the raster.
+    """Return the response to a request for a JSON document about the raster.
 
     Args:
         context: the request.
@@ -107,7 +107,7 @@ async def made(
     stored: StoredTile | None = None,
     missed: bool = False,
 ) -> Response:
-    """The response to a request for something made of the raster.
+    """Return the response to a request for something made of the raster.
 
     Args:
         context: the request.
@@ -134,7 +134,7 @@ async def made(
 
 
 def response(served: Served, media_type: str | None = None) -> Response:
-    """What was served, as a response; a 304 varies as the 200 of that media type would (RFC 9110, 15.4.5)."""
+    """Return what was served, as a response; a 304 varies as the 200 of that media type would (RFC 9110, 15.4.5)."""
     if served.address is not None:
         # Not to be kept: a cache that did could send callers in circles, between a store that has lost the tile and
         # sends them here, and this answer.
@@ -152,7 +152,7 @@ def response(served: Served, media_type: str | None = None) -> Response:
 
 
 def described(encoded: Encoded) -> dict[str, str]:
-    """The headers that say what a body is, and where a picture is."""
+    """Return the headers that say what a body is, and where a picture is."""
     # The type is a header like others: given as media type, Starlette would add a character set to some.
     headers = {"Content-Type": encoded.media_type}
     if encoded.bounds is not None:
@@ -164,7 +164,7 @@ def described(encoded: Encoded) -> dict[str, str]:
 
 
 def if_none_match(request: Request) -> str | None:
-    """The entity tags that the caller knows."""
+    """Return the entity tags that the caller knows."""
     for name, value in request.scope["headers"]:
         if name == b"if-none-match":
             return str(value.decode("latin-1"))
@@ -172,7 +172,7 @@ def if_none_match(request: Request) -> str | None:
 
 
 def gone(receive: Receive) -> Callable[[], Awaitable[None]]:
-    """A function that returns when the client has gone; for requests whose body nobody wants any more."""
+    """Return a function that returns when the client has gone; for requests whose body nobody wants any more."""
 
     async def watch() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -42,7 +42,7 @@ from tilery.catalog import ids
 
 
 def build(context: AppContext) -> FastAPI:
-    """The application with all routes and the OpenAPI document of them."""
+    """Return the application with all routes and the OpenAPI document of them."""
     settings = context.settings
     app = FastAPI(
         title=settings.name,
@@ -111,11 +111,11 @@ class _Zoom(Convertor[str]):
     regex = "-?[0-9]+"
 
     def convert(self, value: str) -> str:
-        """The text as it is."""
+        """Return the text as it is."""
         return value
 
     def to_string(self, value: str) -> str:
-        """The same."""
+        """Return the same."""
         return value
 
 
@@ -123,7 +123,7 @@ register_url_convertor("zoom", _Zoom())
 
 
 def _route(path: str, handler: Handler, method: str, context: AppContext) -> Route:
-    """The path as the router has it.
+    """Return the path as the router has it.
 
     Where no tile matrix set is named only a number is a zoom: a path that names a set and lacks a part is none of ours,
     and says nothing wrong about ``z``. A layer may have folders, and a word behind it is a set's name before it is the
@@ -146,7 +146,7 @@ def _route(path: str, handler: Handler, method: str, context: AppContext) -> Rou
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """The answer where no route was found; a path that only has a slash too many is led to the right one."""
+    """Return the answer where no route was found; a path that only has a slash too many is led to the right one."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     path: str = request.scope["path"]
     context: AppContext = request.app.state.context
@@ -161,6 +161,6 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods that any route takes at this path; the router knows those of the first one only."""
+    """Return the methods that any route takes at this path; the router knows those of the first one only."""
     fitting = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
     return ", ".join(sorted({method for route in fitting for method in getattr(route, "methods", None) or ()}))

@@ -39,13 +39,13 @@ def need_own_page(app: AppContext, scope: Scope) -> None:
 
 
 def _is_local(scope: Scope) -> bool:
-    """Whether a request came from this machine to an address that only it can reach."""
+    """Return whether a request came from this machine to an address that only it can reach."""
     ends = (scope.get("server"), scope.get("client"))
     return all(end is not None and _is_loopback(str(end[0])) for end in ends)
 
 
 def _is_forwarded(scope: Scope) -> bool:
-    """Whether a proxy says that it asks for somebody else."""
+    """Return whether a proxy says that it asks for somebody else."""
     return any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name, _ in scope["headers"])
 
 
@@ -57,7 +57,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_known(app: AppContext, host: str) -> bool:
-    """Whether a Host header names this machine, or is one of those that the settings list."""
+    """Return whether a Host header names this machine, or is one of those that the settings list."""
     name = (urlsplit(f"//{host}").hostname or "") if host.isascii() else ""
     if name == "localhost" or name.endswith(".localhost") or _is_number(name):
         return True

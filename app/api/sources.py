@@ -45,7 +45,7 @@ KINDS = {
 
 
 async def listing(context: RequestContext[None]) -> Response:
-    """What there is at an address, as a document or a page."""
+    """Return what there is at an address, as a document or a page."""
     need_own_page(context.app, context.request.scope)
     asked = context.values.to(SourceQuery)
     is_page = answers.wants_page(context)
@@ -102,14 +102,14 @@ def _entry(context: RequestContext[None], one: Found) -> Json:
 
 
 def _of_raster(context: RequestContext[None], found: Listing) -> list[Json]:
-    """Where more is said of what has no list: a raster, a mosaic."""
+    """Return where more is said of what has no list: a raster, a mosaic."""
     if found.url is None or found.kind is None or found.kind in _DOCUMENTS:
         return []
     return _leading(context, found.kind, found.url)
 
 
 def _leading(context: RequestContext[None], kind: str, url: str) -> list[Json]:
-    """Where an entry leads."""
+    """Return where an entry leads."""
     address = [("url", url)]
     ways: list[tuple[str, str, list[tuple[str, str]], str]] = []
     if kind in _DOCUMENTS:
@@ -132,7 +132,7 @@ def _leading(context: RequestContext[None], kind: str, url: str) -> list[Json]:
 
 
 def _around(context: RequestContext[None], found: Listing) -> dict[str, str]:
-    """The addresses of the list itself, of what it is in, and of its next part."""
+    """Return the addresses of the list itself, of what it is in, and of its next part."""
     to, scope = context.app.links.to, context.request.scope
     query = query_of(scope, without=("after", "url", "f"))
     asked = [("url", found.url)] if found.url else []
@@ -147,7 +147,7 @@ def _around(context: RequestContext[None], found: Listing) -> dict[str, str]:
 
 
 def _viewer(context: RequestContext[None], found: Listing) -> str | None:
-    """The page of what has no list of its own, relative to the one that was asked for."""
+    """Return the page of what has no list of its own, relative to the one that was asked for."""
     if found.kind != "raster" or found.url is None:
         return None
     token = query_token(context)
@@ -155,7 +155,7 @@ def _viewer(context: RequestContext[None], found: Listing) -> str | None:
 
 
 def query_token(context: RequestContext[None]) -> list[tuple[str, str]]:
-    """What the page itself was let in by."""
+    """Return what the page itself was let in by."""
     return credentials.carried(context.request.scope["query_string"])
 
 
@@ -165,7 +165,7 @@ def _page(
     token = query_token(context)
 
     def way(**query: str | None) -> str:
-        """The address of another list, relative to this one."""
+        """Return the address of another list, relative to this one."""
         given = [(name, value) for name, value in query.items() if value]
         return f"?{urlencode([*given, *token])}" if given or token else "?"
 
@@ -195,7 +195,7 @@ def _page(
 
 
 def _shown(one: Found) -> Mapping[str, Any]:
-    """What a page says of an entry."""
+    """Return what a page says of an entry."""
     return {
         "name": one.name,
         "url": one.url,
@@ -208,7 +208,7 @@ def _shown(one: Found) -> Mapping[str, Any]:
 
 
 def bytes_in_words(size: int) -> str:
-    """A number of bytes as people read it: ``812 B``, ``1.4 GB``."""
+    """Return a number of bytes as people read it: ``812 B``, ``1.4 GB``."""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":

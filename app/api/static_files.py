@@ -47,7 +47,7 @@ class Files:
 
 @cache
 def listed() -> Files:
-    """The files that there are, read once."""
+    """Return the files that there are, read once."""
     paths: dict[str, Path] = {}
     compressed: dict[tuple[str, str], Path] = {}
     digest = hashlib.sha256()
@@ -67,17 +67,17 @@ def listed() -> Files:
 
 
 def address(name: str) -> str:
-    """Where a file is, relative to the root of the service: ``static/{version}/{name}``."""
+    """Return where a file is, relative to the root of the service: ``static/{version}/{name}``."""
     return f"static/{listed().version}/{name}"
 
 
 def exists(name: str) -> bool:
-    """True when there is such a file: those in ``vendor`` are there only after ``npm run build``."""
+    """Return True when there is such a file: those in ``vendor`` are there only after ``npm run build``."""
     return name in listed().paths
 
 
 async def static_file(request: Request) -> Response:
-    """A file, compressed if the client takes it so.
+    """Return a file, compressed if the client takes it so.
 
     An address with another version than ours comes from a page that another release made, moments ago: it gets our
     file, but must ask again next time.

@@ -16,7 +16,7 @@ from tilery.rendering.encoding import formats
 
 
 def address(app: AppContext, path: str, query: Sequence[tuple[str, str]] = ()) -> str | None:
-    """The public address of a layer's tiles in the store, where that is asked first; None where we are.
+    """Return the public address of a layer's tiles in the store, where that is asked first; None where we are.
 
     Args:
         app: of the application.

@@ -66,8 +66,8 @@ class Addresses:
 
 
 def covered(tms: TileMatrixSet, place: Extent) -> Bounds | None:
-    """The part of a tile matrix set that a raster covers, in the set's CRS; None where the two do not meet, as on
-    different planets.
+    """Return the part of a tile matrix set that a raster covers, in the set's CRS; None where the two do not meet, as
+    on different planets.
 
     Exact for what is small. A raster that goes around the world or over a pole is not told by its outline: there,
     points inside it and points of the matrix are looked at as well.
@@ -106,7 +106,7 @@ def _is_far(crs: Crs, geographic: Bounds) -> bool:
 
 
 def _shows(crs: Crs, cut: Bounds, place: Extent) -> bool:
-    """True when some point of a rectangle in the set's CRS lies on the raster, the way that a tile looks for it.
+    """Return True when some point of a rectangle in the set's CRS lies on the raster, the way that a tile looks for it.
 
     Far from where a projection is meant for, a rectangle around a raster's outline may hold nothing of the raster, and
     a raster's corners may be projected onto places that are others' (UTM, over the pole).
@@ -131,7 +131,7 @@ def _shows(crs: Crs, cut: Bounds, place: Extent) -> bool:
 
 
 def _are_on(crs: Crs, x: NDArray[np.float64], y: NDArray[np.float64], geographic: Bounds) -> bool:
-    """True when one of the points of the set's CRS lies within geographic bounds."""
+    """Return True when one of the points of the set's CRS lies within geographic bounds."""
     west, south, east, north = geographic
     longitude, latitude = crs_.transform_points(crs, crs_.WGS84, x, y)
     across = (longitude >= west) | (longitude <= east) if west > east else (longitude >= west) & (longitude <= east)
@@ -139,7 +139,7 @@ def _are_on(crs: Crs, x: NDArray[np.float64], y: NDArray[np.float64], geographic
 
 
 def _outline(crs: Crs, place: Extent) -> Bounds | None:
-    """Bounds from the raster's edges, or None where edges do not tell."""
+    """Return bounds from the raster's edges, or None where edges do not tell."""
     left, bottom, right, top = place.bounds
     outline = (left, min(bottom, top), right, max(bottom, top))
     world = crs_.world(place.crs)
@@ -156,7 +156,7 @@ def _outline(crs: Crs, place: Extent) -> Bounds | None:
 
 
 def _samples(crs: Crs, whole: Bounds, geographic: Bounds) -> Bounds | None:
-    """Bounds of what is found of the raster in the set's CRS, sampled from both sides."""
+    """Return bounds of what is found of the raster in the set's CRS, sampled from both sides."""
     west, south, east, north = geographic
     if crs in (crs_.WGS84, "OGC:CRS84"):
         return (-180.0 if west > east else west, south, 180.0 if west > east else east, north)
@@ -192,8 +192,8 @@ def _matrix_samples(crs: Crs, bounds: Bounds) -> tuple[NDArray[np.float64], ...]
 
 
 def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int) -> tuple[TileLimits, ...]:
-    """The limits of each zoom from ``minzoom`` to ``maxzoom`` that the set defines, for no document may name others;
-    empty where there is nothing or zooms are reversed.
+    """Return the limits of each zoom from ``minzoom`` to ``maxzoom`` that the set defines, for no document may name
+    others; empty where there is nothing or zooms are reversed.
     """
     if bounds is None:
         return ()
@@ -230,12 +230,12 @@ def _crs_name(crs: Crs) -> str | Json:
 
 
 def _tms_crs(tms: TileMatrixSet) -> Any:
-    """The CRS as the definition writes it."""
+    """Return the CRS as the definition writes it."""
     return tms.document["crs"]
 
 
 def _registered(tms: TileMatrixSet) -> Json:
-    """The name under which a tile matrix set is known to everybody, if it is one of those."""
+    """Return the name under which a tile matrix set is known to everybody, if it is one of those."""
     return {"tileMatrixSetURI": tms.uri} if tms.uri else {}
 
 
@@ -290,7 +290,7 @@ def tileset_list(
     crs: Crs = crs_.WGS84,
     attribution: str | None = None,
 ) -> Json:
-    """The document at ``…/tiles``: every tile matrix set that the raster's tiles may be asked for in.
+    """Return the document at ``…/tiles``: every tile matrix set that the raster's tiles may be asked for in.
 
     ``bounds`` are the raster's in ``crs``.
     """
@@ -320,7 +320,7 @@ def tileset(
     zooms: tuple[int, int],
     attribution: str | None = None,
 ) -> Json:
-    """The document at ``…/tiles/{tileMatrixSetId}``: the limits of each zoom, the bounds and the links."""
+    """Return the document at ``…/tiles/{tileMatrixSetId}``: the limits of each zoom, the bounds and the links."""
     return {
         "title": f"tileset tiled using {tms.id} TileMatrixSet",
         **({"attribution": attribution} if attribution else {}),

@@ -15,7 +15,7 @@ TAG = "Tiling Schemes"
 
 
 async def tile_matrix_sets(context: RequestContext[None]) -> Response:
-    """The list of tile matrix sets."""
+    """Return the list of tile matrix sets."""
     body: dict[str, Any] = {
         "tileMatrixSets": [
             {
@@ -42,7 +42,7 @@ async def tile_matrix_sets(context: RequestContext[None]) -> Response:
 
 
 async def tile_matrix_set(context: RequestContext[None]) -> Response:
-    """The definition of a tile matrix set, as OGC publishes it."""
+    """Return the definition of a tile matrix set, as OGC publishes it."""
     found = context.app.tile_matrix_sets.get(context.path.name("tileMatrixSetId"))
     return answers.document(context, _whole(found), title=found.id, description=found.title)
 
@@ -52,8 +52,8 @@ _ROUNDED = 1e-3
 
 
 def _whole(found: TileMatrixSet) -> dict[str, Any]:
-    """The definition with what the standard takes for granted written out, because not all clients know it, and with
-    scale denominators that agree with the sizes of cells.
+    """Return the definition with what the standard takes for granted written out, because not all clients know it, and
+    with scale denominators that agree with the sizes of cells.
     """
     matrices = []
     for matrix in found.document["tileMatrices"]:

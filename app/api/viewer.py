@@ -31,7 +31,7 @@ _OF_VALUES = (
 
 
 def map_of_layers(request: Request, layer: str | None = None) -> Response:
-    """The page that shows the catalog's layers on one map; with ``layer`` only that one is on at first."""
+    """Return the page that shows the catalog's layers on one map; with ``layer`` only that one is on at first."""
     return pages.page(request, "map.html", data={"layer": layer} if layer else {})
 
 
@@ -43,7 +43,7 @@ def viewer_of_raster(
     has_assets: bool = False,
     has_variables: bool = False,
 ) -> Response:
-    """The page on which one decides how a raster is shown.
+    """Return the page on which one decides how a raster is shown.
 
     Args:
         request: what asked for it.
@@ -76,7 +76,7 @@ def map_of_raster(
     suffix: str = "",
     attribution: str | None = None,
 ) -> Response:
-    """The page that shows one raster in one tile matrix set.
+    """Return the page that shows one raster in one tile matrix set.
 
     Args:
         request: what asked for it.
@@ -117,7 +117,7 @@ def map_of_raster(
 
 
 def _is_even(tms: TileMatrixSet) -> bool:
-    """True when all tiles have one size and all matrices one corner: what Leaflet can show."""
+    """Return True when all tiles have one size and all matrices one corner: what Leaflet can show."""
     first = tms.matrices[0]
     return all(
         not matrix.coalesce
@@ -129,7 +129,7 @@ def _is_even(tms: TileMatrixSet) -> bool:
 
 
 def described(tms: TileMatrixSet) -> dict[str, Any]:
-    """What the page's script needs to know of a tile matrix set."""
+    """Return what the page's script needs to know of a tile matrix set."""
     first = tms.matrices[0]
     return {
         "id": tms.id,
@@ -145,7 +145,7 @@ def described(tms: TileMatrixSet) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _proj4(crs: Crs) -> str:
-    """A CRS in PROJ's old words, the only ones that the browser's library knows."""
+    """Return a CRS in PROJ's old words, the only ones that the browser's library knows."""
     with warnings.catch_warnings():
         # pyproj warns that these words cannot say everything: for a map on a screen they say enough.
         warnings.simplefilter("ignore", UserWarning)

@@ -83,8 +83,8 @@ def layers(
     abstract: str | None = None,
     tilesize: int | None = None,
 ) -> list[WmtsLayer]:
-    """A raster's layers, one for each tile matrix set with tiles of it, identified by ``{title}_{set}_{render}`` as
-    TiTiler's.
+    """Return a raster's layers, one for each tile matrix set with tiles of it, identified by ``{title}_{set}_{render}``
+    as TiTiler's.
 
     WebMercatorQuad comes first: some clients take the first layer. Sets that merge tiles near the poles have none: WMTS
     1.0.0 cannot say so, and clients would show their tiles squeezed.
@@ -142,7 +142,7 @@ def layer(
     tilesize: int | None = None,
     ranged: bool = False,
 ) -> WmtsLayer | None:
-    """The entry of a catalog's layer, whose tiles are in WebMercatorQuad; None where nothing of it is there.
+    """Return the entry of a catalog's layer, whose tiles are in WebMercatorQuad; None where nothing of it is there.
 
     Args:
         identifier: its id.
@@ -181,7 +181,7 @@ def _zooms(limits: Sequence[TileLimits]) -> tuple[int, int]:
 
 
 def known_set(name: str, known: Container[str]) -> str:
-    """The id of the tile matrix set that a document calls so."""
+    """Return the id of the tile matrix set that a document calls so."""
     match = _RANGED.fullmatch(name)
     return match["name"] if match is not None and name not in known else name
 
@@ -196,7 +196,7 @@ def capabilities(
     abstract: str | None = None,
     templates: str | None = None,
 ) -> str:
-    """The capabilities document of these layers, XML text.
+    """Return the capabilities document of these layers, XML text.
 
     Args:
         layers: in the order in which clients will list them.
@@ -227,7 +227,7 @@ def capabilities(
 
 
 def parse_zooms(texts: Iterable[str], known: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Zoom ranges by tile matrix set from ``WebMercatorQuad::5,9`` and ``*::0,12``; a named one wins over ``*``.
+    """Return zoom ranges by tile matrix set from ``WebMercatorQuad::5,9`` and ``*::0,12``; a named one wins over ``*``.
 
     Raises:
         InvalidParameter: not of that form, or not a tile matrix set.
@@ -306,7 +306,7 @@ def _matrix_set_element(matrix_set: OfferedSet, use_epsg: bool) -> _MatrixSetEle
 
 
 def _top_left(tms: TileMatrixSet, matrix: TileMatrix) -> str:
-    """The corner in the axis order of the CRS, which is that of the set's definition."""
+    """Return the corner in the axis order of the CRS, which is that of the set's definition."""
     x, y = matrix.origin
     written: Mapping[str, list[float]] = {item["id"]: item["pointOfOrigin"] for item in tms.document["tileMatrices"]}
     swapped = tuple(map(float, written[str(matrix.zoom)])) != (x, y)

@@ -35,7 +35,7 @@ async def answer(
     without: Iterable[str] = (),
     only: str | None = None,
 ) -> Response | None:
-    """The answer to a request for something else than the document, None where the document is wanted.
+    """Return the answer to a request for something else than the document, None where the document is wanted.
 
     Args:
         context: the request for the document.
@@ -73,7 +73,7 @@ def _own(context: RequestContext[Any], without: Iterable[str]) -> kvp.Pairs:
 
 
 def _place(given: Mapping[str, str], only: str | None, known: Container[str]) -> dict[str, str | None]:
-    """Where the tile is and of which format, as the path of its address says it.
+    """Return where the tile is and of which format, as the path of its address says it.
 
     Raises:
         ServiceError: a name is missing, or the set or the format is none of ours.
@@ -99,7 +99,7 @@ def _place(given: Mapping[str, str], only: str | None, known: Container[str]) ->
 
 
 def _style(context: RequestContext[Any], styles: Iterable[str] | None) -> kvp.Pairs:
-    """The style that is meant: the client's, unless that is the default one, else the document's."""
+    """Return the style that is meant: the client's, unless that is the default one, else the document's."""
     known = None if styles is None else frozenset(styles)
     named = [value for name, value in query_of(context.request.scope) if name.lower() == "style"]
     chosen = [name for name in named if name not in ("", DEFAULT_STYLE) and (known is None or name in known)]

@@ -73,17 +73,17 @@ def _with_authorization(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes,
 
 
 def is_balancer(event: Mapping[str, Any]) -> bool:
-    """True when the event comes from a load balancer."""
+    """Return True when the event comes from a load balancer."""
     return "elb" in event["requestContext"]
 
 
 def body_limit(most: int) -> int:
-    """Bytes that a binary body may have so that the answer fits: base64 makes four of three."""
+    """Return bytes that a binary body may have so that the answer fits: base64 makes four of three."""
     return (most - HEAD) // 4 * 3
 
 
 def place(event: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-    """What of the scope is to be different: ``client``, ``server``, ``root_path`` and ``scheme``."""
+    """Return what of the scope is to be different: ``client``, ``server``, ``root_path`` and ``scheme``."""
     if is_balancer(event):
         forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         nearest = forwarded[-1].decode("latin-1").rpartition(",")[2].strip() if forwarded else ""
@@ -94,7 +94,7 @@ def place(event: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
 
 
 def _stage(event: Mapping[str, Any], host: str) -> str:
-    """The part of the path that the API's stage is, as ``/dev``; nothing where callers do not write it.
+    """Return the part of the path that the API's stage is, as ``/dev``; nothing where callers do not write it.
 
     A REST API leaves the stage out of ``path`` and has it in its context; an HTTP API has it in the path. Under a host
     name of one's own the stage is no part of the path.
@@ -136,7 +136,7 @@ class _SizeGuard:
 
 
 def weight(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Bytes that a body takes in the answer's JSON: as base64, or as text with what has to be escaped."""
+    """Return bytes that a body takes in the answer's JSON: as base64, or as text with what has to be escaped."""
     media_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
     if any(name in media_type for name in TEXT):
         try:
@@ -155,7 +155,7 @@ def _refusal(headers: list[tuple[bytes, bytes]], most: int) -> tuple[Message, by
 
 
 def too_large(most: float) -> AnswerTooLarge:
-    """The error of an answer that was made and does not fit."""
+    """Return the error of an answer that was made and does not fit."""
     return AnswerTooLarge(
         f"The answer is larger than the {most / 1e6:.1f} MB that can be sent from here. Ask for a smaller picture, or "
         "for a format that compresses more.",

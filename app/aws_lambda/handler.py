@@ -26,7 +26,7 @@ os.environ.update(budget.exports(PLAN, os.environ))
 
 
 def _open() -> tuple[Application, Mangum]:
-    """The application, and what calls it with events."""
+    """Return the application, and what calls it with events."""
     from mangum import Mangum
 
     from app.api.app import create_app
@@ -56,7 +56,7 @@ _take_part_in_snapshots()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """What the service in front makes an HTTP response of.
+    """Return what the service in front makes an HTTP response of.
 
     Args:
         event: of an HTTP API, a REST API, a Function URL or a load balancer.

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message
 
 
 async def status_of(app: ASGIApp, path: str, query: str = "") -> int:
-    """The status of ``GET path?query``; the body is thrown away."""
+    """Return the status of ``GET path?query``; the body is thrown away."""
     status = 500
     scope: dict[str, Any] = {
         "type": "http",

@@ -30,7 +30,7 @@ FORMATS = ("png", "jpg", "webp")
 
 
 def load(application: Application) -> list[int]:
-    """Statuses of some tiles, made of a raster of our own: all that a first request needs is loaded then."""
+    """Return statuses of some tiles, made of a raster of our own: all that a first request needs is loaded then."""
     application.routes()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "world.tif").write_bytes(world())
@@ -74,7 +74,7 @@ def give_token(environ: MutableMapping[str, str]) -> None:
 
 
 def world() -> bytes:
-    """A tiled GeoTIFF of the whole web-Mercator world in one tile: red grows to the east, green to the north.
+    """Return a tiled GeoTIFF of the whole web-Mercator world in one tile: red grows to the east, green to the north.
 
     Source: TIFF 6.0 and OGC GeoTIFF 1.1 (19-008r4).
     """

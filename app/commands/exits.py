@@ -22,7 +22,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def status_of(error: Exception) -> int:
-    """The process's exit status for a failure."""
+    """Return the process's exit status for a failure."""
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), FAULT)
 
 

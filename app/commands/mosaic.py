@@ -84,7 +84,7 @@ def mosaic(sources: tuple[str, ...], to: str, **options: Any) -> None:
 
 
 def _target(to: str, stores: StoreOptions) -> tuple[Store, str]:
-    """The folder of the document, and its name there."""
+    """Return the folder of the document, and its name there."""
     from tilery.storage.objects import open_store
 
     if not to.endswith((".json", ".json.gz")):
@@ -94,7 +94,7 @@ def _target(to: str, stores: StoreOptions) -> tuple[Store, str]:
 
 
 def _beside(store: Store) -> str | None:
-    """Where large files are made before they are put into a store: in its folder, where it has one."""
+    """Return where large files are made before they are put into a store: in its folder, where it has one."""
     if "://" in store.address:
         return None
     Path(store.address).mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def _overview(
     stores: StoreOptions,
     options: dict[str, Any],
 ) -> str:
-    """The name of the overview, which is then beside the document."""
+    """Return the name of the overview, which is then beside the document."""
     from tilery.publishing import kinds, mosaic_overview, profiles
     from tilery.publishing import mosaic as making
     from tilery.reading.mosaic.source import mosaic_source

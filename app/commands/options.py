@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def progress(quiet: bool, prefix: str = "") -> Any:
-    """What shows steps: bars on standard error, or nothing."""
+    """Return what shows steps: bars on standard error, or nothing."""
     if quiet:
         from tilery.publishing.progress import Silent
 
@@ -37,7 +37,7 @@ def step_bar(title: str, total: int, unit: str) -> Iterator[Advance]:
 
 
 def numbers(text: str | None, name: str) -> tuple[float, float, float, float] | None:
-    """Four numbers of an option, left, bottom, right, top."""
+    """Return four numbers of an option, left, bottom, right, top."""
     if text is None:
         return None
     try:
@@ -52,7 +52,7 @@ def numbers(text: str | None, name: str) -> tuple[float, float, float, float] | 
 
 
 def catalog_store(address: str | None) -> Store:
-    """The catalog that an option names, else ``TILERY_CATALOG``.
+    """Return the catalog that an option names, else ``TILERY_CATALOG``.
 
     Raises:
         click.UsageError: neither does.
@@ -71,7 +71,7 @@ def catalog_store(address: str | None) -> Store:
 
 
 def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:
-    """The options of `placed` as one value."""
+    """Return the options of `placed` as one value."""
     from tilery.geo import crs as crs_
     from tilery.publishing.rasters import Georeference
 
@@ -86,7 +86,7 @@ class _Number(click.ParamType[float]):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number."""
+        """Return the number."""
         try:
             found = float(value)
         except ValueError:
@@ -96,7 +96,7 @@ class _Number(click.ParamType[float]):
 
 
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say what a raster does not say of itself."""
+    """Return the options that say what a raster does not say of itself."""
     for option in (
         click.option("--nodata", type=_Number(), help="Value that means missing."),
         click.option("--bounds", metavar="L,B,R,T", help="Where the raster is, in its CRS, when it does not say it."),

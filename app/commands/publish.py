@@ -153,7 +153,7 @@ def _order(source: str, options: dict[str, Any]) -> PublishOptions:
 
 
 def _parted(to: str) -> tuple[str, str]:
-    """The catalog and the id of an address of a layer: what is below ``TILERY_CATALOG`` may have folders."""
+    """Return the catalog and the id of an address of a layer: what is below ``TILERY_CATALOG`` may have folders."""
     known = (settings.get().catalog or "").rstrip("/")
     if known and to.startswith(f"{known}/"):
         return known, to.removeprefix(f"{known}/").strip("/")
@@ -162,7 +162,7 @@ def _parted(to: str) -> tuple[str, str]:
 
 
 def _check_of(render: dict[str, Any]) -> Callable[[PublishPlan], None]:
-    """What checks that parameters fit the raster; that they are parameters at all is checked here and now."""
+    """Return what checks that parameters fit the raster; that they are parameters at all is checked here and now."""
     from app.api.families.layer_styles import check
     from tilery.catalog import document
 

@@ -106,7 +106,7 @@ def _sentence(text: str) -> str:
 
 
 def _below(folder: Path, policy: Policy) -> Iterator[str]:
-    """Files below a folder that are named as rasters are, by name; those of a large folder that come first."""
+    """Yield files below a folder that are named as rasters are, by name; those of a large folder that come first."""
     seen = 0
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -151,7 +151,7 @@ def _remote(address: str) -> Named:
 
 
 def _is_prefix(address: str) -> bool:
-    """Whether there are objects below an address."""
+    """Return whether there are objects below an address."""
     from tilery.storage.objects import open_store
 
     try:

@@ -84,14 +84,14 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
 
 
 def _is_private(host: str, chosen: Settings) -> bool:
-    """Whether nobody but the users of this machine can ask, so that they may see lists of the files, unless they said
-    that they do not want them.
+    """Return whether nobody but the users of this machine can ask, so that they may see lists of the files, unless they
+    said that they do not want them.
     """
     return ports.is_loopback(host) and not chosen.guarded and "browse" not in chosen.model_fields_set
 
 
 def _listening(host: str, wanted: int | None) -> int:
-    """The port to listen at: the one that is wanted, else the usual one, else the next that is free."""
+    """Return the port to listen at: the one that is wanted, else the usual one, else the next that is free."""
     port = wanted or _PORT
     if wanted is None and ports.is_taken(host, port):
         free = ports.free_after(host, port)
@@ -105,7 +105,9 @@ def _listening(host: str, wanted: int | None) -> int:
 
 
 def _page(opened: Opening | None, lists: bool) -> str:
-    """The page that the browser opens: that of the only raster, else the list of the files, else what there is."""
+    """Return the page that the browser opens: that of the only raster, else the list of the files, else
+    what there is.
+    """
     if opened is None:
         return MAP
     return "/sources" if lists and len(opened.rasters) != 1 else opened.page
@@ -116,7 +118,7 @@ def _is_watched() -> bool:
 
 
 def _shown(opened: Opening | None, page: str | None, *, lists: bool) -> Shown:
-    """What is told once the server answers."""
+    """Return what is told once the server answers."""
     if opened is None:
         return Shown(page=page)
     from app.commands.serve_paths import viewer

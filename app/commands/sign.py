@@ -24,7 +24,7 @@ class _Span(click.ParamType[int]):
     name = "time"
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The seconds."""
+        """Return the seconds."""
         if isinstance(value, int):
             return value
         match = _SPAN.fullmatch(value)
@@ -39,7 +39,7 @@ class _Moment(click.ParamType[int]):
     name = "moment"
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The seconds."""
+        """Return the seconds."""
         if isinstance(value, int):
             return value
         try:

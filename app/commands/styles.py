@@ -51,7 +51,9 @@ def check_planned(app: AppContext, render: Mapping[str, Any], plan: PublishPlan)
 
 
 def misfits(app: AppContext, layer: Layer) -> Iterator[tuple[str, TileryError]]:
-    """Names of a layer's styles that make no picture of its raster, and why; ``default`` is what it has without one."""
+    """Yield names of a layer's styles that make no picture of its raster, and why; ``default`` is what it has without
+    one.
+    """
     from app.api.families.layer_styles import bands_of, check
     from app.api.params.merging import over
 

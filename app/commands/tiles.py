@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _zooms(text: str | None, minzoom: int, maxzoom: int) -> tuple[int, int]:
-    """The range of an option, ``3-7`` or ``5``, within what the layer has."""
+    """Return the range of an option, ``3-7`` or ``5``, within what the layer has."""
     if text is None:
         return minzoom, maxzoom
     first, _, last = text.partition("-")
@@ -30,7 +30,7 @@ def _zooms(text: str | None, minzoom: int, maxzoom: int) -> tuple[int, int]:
 
 
 def _suffixes(text: str) -> list[str]:
-    """What stands after the row in the paths of tiles: ``.png``, ``@2x.webp``."""
+    """Return what stands after the row in the paths of tiles: ``.png``, ``@2x.webp``."""
     from tilery.rendering.encoding import formats
 
     found = []
@@ -43,7 +43,7 @@ def _suffixes(text: str) -> list[str]:
 
 
 def _part(text: str | None) -> SeedPart:
-    """The part that an option says; in an array job of AWS Batch the one of this machine."""
+    """Return the part that an option says; in an array job of AWS Batch the one of this machine."""
     from tilery.publishing import seed as seeding
 
     if text is not None:
@@ -139,7 +139,7 @@ def purge(layer_id: str, old: bool, part: str | None) -> None:
 
 
 def _source(layer: Layer) -> str:
-    """What stands in keys for a raster that may be written over."""
+    """Return what stands in keys for a raster that may be written over."""
     if layer.is_sealed:
         return ""
     from app.api.app import create_app

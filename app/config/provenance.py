@@ -31,7 +31,7 @@ class Row:
 
 
 def rows() -> tuple[Row, ...]:
-    """All settings in the order in which `app.config.settings` declares them.
+    """Return all settings in the order in which `app.config.settings` declares them.
 
     Raises:
         WrongVariables: a value is not what its setting takes.

@@ -365,7 +365,7 @@ def is_whole_file(field: str, value: Any) -> bool:
 
 @cache
 def get() -> Settings:
-    """The settings of this process, read once.
+    """Return the settings of this process, read once.
 
     Raises:
         WrongVariables: a value is not what its setting takes.
@@ -374,15 +374,17 @@ def get() -> Settings:
 
 
 def process_environment() -> dict[str, str]:
-    """All variables of this process, to hand on to one that it starts."""
+    """Return all variables of this process, to hand on to one that it starts."""
     return dict(os.environ)
 
 
 def process() -> MutableMapping[str, str]:
-    """The variables of this process themselves, for what native libraries have to be told before they are loaded."""
+    """Return the variables of this process themselves, for what native libraries have to be told before they are
+    loaded.
+    """
     return os.environ
 
 
 def environment(name: str, default: str | None = None) -> str | None:
-    """A variable that belongs to somebody else (AWS, GDAL, the container). The only reader of such."""
+    """Return a variable that belongs to somebody else (AWS, GDAL, the container). The only reader of such."""
     return os.environ.get(name, default)

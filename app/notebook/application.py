@@ -110,7 +110,7 @@ def _application() -> Application:
 
 
 async def _map(request: Request) -> Response:
-    """The page inside of a cell's output: one raster, or two with a swipe between them."""
+    """Return the page inside of a cell's output: one raster, or two with a swipe between them."""
     views = [parse_qsl(text) for text in request.query_params.getlist("view")[:_MOST_VIEWS]]
     return pages.page(
         request,

@@ -28,7 +28,7 @@ _LONGEST = 10_000
 
 
 def hidden(text: str) -> str:
-    """The text with a star in place of each secret's value."""
+    """Return the text with a star in place of each secret's value."""
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
     if "=" not in text and "://" not in text and "%" not in text and "earer " not in text:
@@ -43,7 +43,7 @@ def hidden(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def address(text: str) -> str:
-    """The address of a source as a log may have it: without its query and without user information."""
+    """Return the address of a source as a log may have it: without its query and without user information."""
     place, question, _ = text[:1024].partition("?")
     return _USER.sub(r"\1*@", place) + ("?*" if question else "")
 

@@ -162,7 +162,9 @@ def of_upstream() -> str:
 
 
 def _attributes(record: RequestRecord, status: int, size: int) -> Mapping[str, str | int | float]:
-    """What is known of a request: what its line in the log has, by the names of OpenTelemetry where it has some."""
+    """Return what is known of a request: what its line in the log has, by the names of OpenTelemetry where
+    it has some.
+    """
     known: dict[str, str | int | float | None] = {
         "http.request.method": record.method,
         "url.path": record.path,
@@ -183,7 +185,7 @@ def _attributes(record: RequestRecord, status: int, size: int) -> Mapping[str, s
 
 
 def _between(spans: Iterable[tuple[float, float]], began: float, ended: float) -> Iterable[tuple[float, float]]:
-    """What of a time no span covers, as begin and end, where it is long enough."""
+    """Yield what of a time no span covers, as begin and end, where it is long enough."""
     last = began
     for start, end in sorted(spans):
         if start - last >= SHORTEST_REST:

@@ -101,7 +101,7 @@ class WorkerPlan:
         return max(1, math.ceil(self.limits.cores / self.workers))
 
     def describe(self) -> str:
-        """One line for the log."""
+        """Return one line for the log."""
         limits, shares = self.limits, self.shares
         for_all = " for all" if self.workers > 1 else ""
         parts = (
@@ -121,7 +121,7 @@ Fetch = Callable[[str], bytes]
 
 
 def fetch_metadata(url: str) -> bytes:
-    """The answer of the task's metadata endpoint, a link-local address that ECS gives to the container."""
+    """Return the answer of the task's metadata endpoint, a link-local address that ECS gives to the container."""
     import urllib.request  # only in ECS: it costs a Lambda function's start 20 ms
 
     with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - the address is ECS's own, from its variable
@@ -130,7 +130,7 @@ def fetch_metadata(url: str) -> bytes:
 
 
 def limits(environ: Mapping[str, str], root: Path = Path("/"), fetch: Fetch = fetch_metadata) -> ContainerLimits:
-    """What this task may use: the tightest of what ECS, the control groups and the machine say.
+    """Return what this task may use: the tightest of what ECS, the control groups and the machine say.
 
     Args:
         environ: the process environment; ``ECS_CONTAINER_METADATA_URI_V4`` leads to the task's metadata.
@@ -153,7 +153,7 @@ def limits(environ: Mapping[str, str], root: Path = Path("/"), fetch: Fetch = fe
 
 
 def cgroup_cores(root: Path = Path("/")) -> float | None:
-    """Cores that the control group's quota gives, None without a quota. Version 2 first, then version 1."""
+    """Return cores that the control group's quota gives, None without a quota. Version 2 first, then version 1."""
     found = []
     for folder in _cgroup_folders(root, None):
         words = _read(folder / "cpu.max").split()
@@ -167,14 +167,14 @@ def cgroup_cores(root: Path = Path("/")) -> float | None:
 
 
 def cgroup_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that the control group's limit gives, None without a limit."""
+    """Return bytes that the control group's limit gives, None without a limit."""
     found = [_read(folder / "memory.max") for folder in _cgroup_folders(root, None)]
     found += [_read(folder / "memory.limit_in_bytes") for folder in _cgroup_folders(root, "memory")]
     return min((int(text) for text in found if text.isdigit() and int(text) < _UNLIMITED), default=None)
 
 
 def plan(environ: Mapping[str, str], limits: ContainerLimits) -> WorkerPlan:
-    """The budget of a start.
+    """Return the budget of a start.
 
     ``WEB_CONCURRENCY`` is the number of workers, and refused when it cannot fit. ``WORKERS_PER_CORE`` times the cores,
     at least one, is the number otherwise; without either it is two workers for three cores. Both are cut to
@@ -225,7 +225,7 @@ def slots_for(cores: float) -> int:
 
 
 def shares_of(memory: int) -> Shares:
-    """How a worker with this many bytes divides them: what its overhead leaves, half of it for decoded blocks.
+    """Return how a worker with this many bytes divides them: what its overhead leaves, half of it for decoded blocks.
 
     Below 1 GiB three sixteenths for blocks and one for tiles: 48 MB of blocks serve a map nearly as well as 200
     (docs/performance.md), and the rest is room for what nobody has asked for yet.
@@ -247,7 +247,9 @@ def _left_for_work(memory: int, *caches: int) -> int:
 
 
 def exports(plan: WorkerPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the workers find in their environment: the plan in the words of ``app.config.settings`` and of GDAL."""
+    """Return what the workers find in their environment: the plan in the words of ``app.config.settings``
+    and of GDAL.
+    """
     shares = plan.shares
     found = {
         "TILERY_MEMORY": str(plan.worker_memory),
@@ -267,13 +269,13 @@ def exports(plan: WorkerPlan, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def resident(root: Path = Path("/")) -> int:
-    """Bytes of this process that the kernel cannot take back: its anonymous pages. 0 where that is not told."""
+    """Return bytes of this process that the kernel cannot take back: its anonymous pages. 0 where that is not told."""
     match = re.search(r"^RssAnon:\s+(\d+) kB", _read(root / "proc/self/status"), re.MULTILINE)
     return int(match[1]) << 10 if match else 0
 
 
 def _workers(environ: Mapping[str, str], limits: ContainerLimits, fitting: int, notes: list[str]) -> int:
-    """The number of workers, and in ``notes`` what kept it lower than asked."""
+    """Return the number of workers, and in ``notes`` what kept it lower than asked."""
     most = _positive(environ, "MAX_WORKERS")
     if given := _positive(environ, "WEB_CONCURRENCY"):
         number = min(given, most) if most else given
@@ -299,7 +301,7 @@ def _workers(environ: Mapping[str, str], limits: ContainerLimits, fitting: int, 
 
 
 def _asked_shares(environ: Mapping[str, str], memory: int, notes: list[str]) -> Shares:
-    """The shares with what the environment sets; refused when the caches alone pass the worker's memory."""
+    """Return the shares with what the environment sets; refused when the caches alone pass the worker's memory."""
     own = shares_of(memory)
     block, tile = _size(environ, "TILERY_BLOCK_CACHE_BYTES"), _size(environ, "TILERY_TILE_CACHE_BYTES")
     block, tile = own.block_cache if block is None else block, own.tile_cache if tile is None else tile
@@ -319,7 +321,8 @@ def _asked_shares(environ: Mapping[str, str], memory: int, notes: list[str]) -> 
 
 
 def gdal_bytes(text: str, memory: int) -> int | None:
-    """Bytes that GDAL's variable means: a percentage (here of the worker's memory), MiB below 100,000, bytes above.
+    """Return bytes that GDAL's variable means: a percentage (here of the worker's memory), MiB below 100,000, bytes
+    above.
 
     None for what GDAL would not understand either.
     """
@@ -333,7 +336,7 @@ def gdal_bytes(text: str, memory: int) -> int | None:
 
 
 def _ecs_limits(url: str | None, fetch: Fetch) -> tuple[float | None, int | None]:
-    """Cores and bytes of the ECS task, or of this container where its own limit is tighter."""
+    """Return cores and bytes of the ECS task, or of this container where its own limit is tighter."""
     if not url:
         return None, None
     cores: list[float] = []
@@ -352,7 +355,7 @@ def _ecs_limits(url: str | None, fetch: Fetch) -> tuple[float | None, int | None
 
 
 def _lambda_limits(environ: Mapping[str, str]) -> tuple[float | None, int | None]:
-    """Cores and bytes of the Lambda function."""
+    """Return cores and bytes of the Lambda function."""
     text = environ.get(LAMBDA_MEMORY, "").strip()
     if not text.isdigit() or not int(text):
         return None, None
@@ -360,7 +363,7 @@ def _lambda_limits(environ: Mapping[str, str]) -> tuple[float | None, int | None
 
 
 def _cgroup_folders(root: Path, controller: str | None) -> Iterator[Path]:
-    """Folders whose limits hold for this process: its own control group and those above it.
+    """Yield folders whose limits hold for this process: its own control group and those above it.
 
     Inside a container the file system shows the container's group as the top, whatever path the process is told:
     folders that are not there are skipped by whoever reads them.
@@ -384,7 +387,7 @@ def _cgroup_folders(root: Path, controller: str | None) -> Iterator[Path]:
 
 
 def _read(path: Path) -> str:
-    """The text of a small file, empty when it cannot be read."""
+    """Return the text of a small file, empty when it cannot be read."""
     try:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
@@ -392,19 +395,19 @@ def _read(path: Path) -> str:
 
 
 def _machine_cores() -> int:
-    """Cores that this process may be scheduled on."""
+    """Return cores that this process may be scheduled on."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _machine_memory(root: Path) -> int:
-    """Bytes of memory of the machine; 4 GiB where it does not say."""
+    """Return bytes of memory of the machine; 4 GiB where it does not say."""
     match = re.search(r"^MemTotal:\s+(\d+) kB", _read(root / "proc/meminfo"), re.MULTILINE)
     return int(match[1]) << 10 if match else 4 << 30
 
 
 def _number(environ: Mapping[str, str], name: str) -> float:
-    """A variable that has to be a number above 0."""
+    """Return a variable that has to be a number above 0."""
     try:
         value = float(environ[name])
     except ValueError:
@@ -415,7 +418,7 @@ def _number(environ: Mapping[str, str], name: str) -> float:
 
 
 def _size(environ: Mapping[str, str], name: str) -> int | None:
-    """A variable that has to be a whole number, None when it is not set."""
+    """Return a variable that has to be a whole number, None when it is not set."""
     text = environ.get(name, "").strip()
     if text and not text.isdigit():
         raise ImpossibleBudget(f"{name}={text} has to be a whole number.")
@@ -423,7 +426,7 @@ def _size(environ: Mapping[str, str], name: str) -> int | None:
 
 
 def _positive(environ: Mapping[str, str], name: str) -> int | None:
-    """A variable that has to be a whole number above 0, None when it is not set."""
+    """Return a variable that has to be a whole number above 0, None when it is not set."""
     value = _size(environ, name)
     if value == 0:
         raise ImpossibleBudget(f"{name}=0 has to be above 0.")

@@ -23,7 +23,9 @@ class CrashGuard:
     deaths: deque[float] = field(default_factory=deque)
 
     def died(self, now: float) -> float | None:
-        """Seconds to wait before the worker is started again: 0 for the first death, then 1, 2, 4; None: give up."""
+        """Return seconds to wait before the worker is started again: 0 for the first death, then 1, 2, 4; None: give
+        up.
+        """
         self.deaths.append(now)
         while self.deaths[0] <= now - self.window:
             self.deaths.popleft()

@@ -48,7 +48,7 @@ CRASH_LOOP = 70
 
 
 def _seconds(name: str, default: int) -> int:
-    """A variable in whole seconds; ends the start with its name when it is none."""
+    """Return a variable in whole seconds; ends the start with its name when it is none."""
     text = os.environ.get(name, "").strip() or str(default)
     if not text.isdigit():
         raise SystemExit(f"{name}={text} has to be a whole number of seconds.")
@@ -56,7 +56,7 @@ def _seconds(name: str, default: int) -> int:
 
 
 def _plan() -> budget.WorkerPlan:
-    """The budget of this start; ends it with the reason when there is none."""
+    """Return the budget of this start; ends it with the reason when there is none."""
     try:
         return budget.plan(os.environ, budget.limits(os.environ))
     except budget.ImpossibleBudget as problem:
@@ -72,7 +72,7 @@ def _level() -> str:
 
 
 def _settings() -> settings.Settings:
-    """The settings of the service; ends the start with what is wrong in them."""
+    """Return the settings of the service; ends the start with what is wrong in them."""
     try:
         return checks.checked(settings.Settings())
     except WrongVariables as problem:

@@ -42,7 +42,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 
 
 def limit_arenas(number: int) -> bool:
-    """True when the memory allocator now keeps to so many arenas.
+    """Return True when the memory allocator now keeps to so many arenas.
 
     glibc reads ``MALLOC_ARENA_MAX`` when a process is executed and not when it is forked; this reaches one that already
     runs. Each further arena keeps what a thread has freed: 45 MB of a busy worker.
@@ -51,7 +51,8 @@ def limit_arenas(number: int) -> bool:
 
 
 def keep_pages(*, largest: int, free: int) -> bool:
-    """True when the allocator now keeps freed blocks of up to ``largest`` bytes, and up to ``free`` bytes in all.
+    """Return True when the allocator now keeps freed blocks of up to ``largest`` bytes, and up to ``free`` bytes in
+    all.
 
     Arrays of a tile are some hundred kB. By default such a block is given back to the kernel when it is freed, and the
     next one costs a page fault for each of its pages: a third of the time of a cubic tile.

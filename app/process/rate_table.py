@@ -105,7 +105,7 @@ class RateTable:
         return Taken(True, int((most - after) * a_second + 1e-6), 0.0, after)
 
     def _place(self, digest: int, now: float) -> int:
-        """The place of a bucket; where it has none, that of the fullest of those that it may have."""
+        """Return the place of a bucket; where it has none, that of the fullest of those that it may have."""
         digests, full_at = self._digests, self._full_at
         first = self._own + digest % self._sets * WAYS
         best = first
@@ -132,7 +132,7 @@ shared: RateTable | None = None
 
 
 def share(places: int) -> bool:
-    """True when processes forked from now on count together."""
+    """Return True when processes forked from now on count together."""
     global shared  # noqa: PLW0603 - see there
     try:
         shared = RateTable(places, shared=True)

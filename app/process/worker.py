@@ -110,7 +110,7 @@ class DrainingServer(Server):
             self.flags.serve()
 
     async def on_tick(self, counter: int) -> bool:
-        """True when it is time to stop listening; called ten times a second."""
+        """Return True when it is time to stop listening; called ten times a second."""
         if await super().on_tick(counter):
             return True
         if self.draining_until is None:
@@ -133,7 +133,7 @@ class DrainingServer(Server):
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
     async def _reason_to_be_replaced(self) -> tuple[str, str] | None:
-        """Why this process should make way for another, in a word and at length; None when it should not."""
+        """Return why this process should make way for another, in a word and at length; None when it should not."""
         service = self._service
         if service is not None and service.hanging:
             return "hanging", f"{service.hanging} of its threads hang"

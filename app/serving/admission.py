@@ -165,7 +165,7 @@ class Admission:
         return job
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, done in a slot's thread under the deadline in force.
+        """Return what ``work`` returns, done in a slot's thread under the deadline in force.
 
         Raises:
             Busy: every slot is taken and the queue is full.

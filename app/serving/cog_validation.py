@@ -26,7 +26,7 @@ LOOKED_AT = 4096
 
 
 def validate(reader: Reader, *, path: str, strict: bool = False, unread: Sequence[str] = ()) -> Json:
-    """What rio-cogeo says of the raster.
+    """Return what rio-cogeo says of the raster.
 
     Args:
         reader: of the raster.
@@ -117,7 +117,7 @@ def _tags(dataset: Any) -> Json:
 
 
 def _zooms(reader: Reader) -> tuple[int, int]:
-    """The zooms of the default tile matrix set; all of them for a raster that it cannot show."""
+    """Return the zooms of the default tile matrix set; all of them for a raster that it cannot show."""
     tms = tms_.get(tms_.DEFAULT)
     try:
         return reader.zooms(tms)
@@ -126,7 +126,7 @@ def _zooms(reader: Reader) -> tuple[int, int]:
 
 
 def _problems(dataset: Any, profile: Profile) -> tuple[list[str], list[str]]:
-    """What makes it no Cloud-Optimized GeoTIFF, and what only makes it a poor one."""
+    """Return what makes it no Cloud-Optimized GeoTIFF, and what only makes it a poor one."""
     if profile.driver != "GTiff":
         return ["The file is not a GeoTIFF"], []
     errors, warnings = [], []
@@ -141,7 +141,7 @@ def _problems(dataset: Any, profile: Profile) -> tuple[list[str], list[str]]:
 
 
 def _order(dataset: Any, profile: Profile) -> list[str]:
-    """What stands in the wrong place of the file."""
+    """Return what stands in the wrong place of the file."""
     levels = [None, *range(len(profile.overviews))]
     headers = [int(dataset.get_tag_item("IFD_OFFSET", "TIFF", 1, ovr=level) or 0) for level in levels]
     errors = []
@@ -186,7 +186,7 @@ def _order_of_blocks(dataset: Any, profile: Profile, levels: list[int | None], l
 
 
 def _first_block(dataset: Any, profile: Profile, level: int | None) -> int:
-    """Position of the first block of an image that holds anything; 0 where none of those looked at does."""
+    """Return position of the first block of an image that holds anything; 0 where none of those looked at does."""
     factor = 1 if level is None else max(1, profile.overviews[level])
     rows, columns = profile.block_shapes[0]
     across = -(-profile.width // factor // columns) or 1

@@ -14,7 +14,7 @@ _VERSION = f"{__version__} {RENDER_VERSION}".encode()
 
 
 def make(identity: str, request: str) -> str:
-    """The strong tag of an answer, in quotes as HTTP wants it.
+    """Return the strong tag of an answer, in quotes as HTTP wants it.
 
     Args:
         identity: what tells this state of the source from all others.
@@ -28,7 +28,7 @@ def make(identity: str, request: str) -> str:
 
 
 def matches(header: str, tag: str) -> bool:
-    """True when an ``If-None-Match`` header names the tag.
+    """Return True when an ``If-None-Match`` header names the tag.
 
     The comparison is the weak one (RFC 9110, 13.1.2), which also recognises what a proxy made weak by compressing it.
     """
@@ -36,7 +36,7 @@ def matches(header: str, tag: str) -> bool:
 
 
 def is_any(header: str) -> bool:
-    """True when an ``If-None-Match`` header is met by whatever answer there is (RFC 9110, 13.1.2)."""
+    """Return True when an ``If-None-Match`` header is met by whatever answer there is (RFC 9110, 13.1.2)."""
     return header.strip() == "*"
 
 

@@ -44,7 +44,7 @@ Start = Callable[[Tell[T]], Work]
 
 
 async def awaited(start: Start[T]) -> T:
-    """The result of what ``start`` begins; cancelled with the task that waits."""
+    """Return the result of what ``start`` begins; cancelled with the task that waits."""
     future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     work = start(lambda outcome: outcome.settle(future))
     try:

@@ -44,19 +44,19 @@ _PARTS = 64 << 20
 
 
 def whole(reader: Reader) -> str:
-    """The identity of all that a reader reads."""
+    """Return the identity of all that a reader reads."""
     return reader.identity
 
 
 def pixels(reader: Reader) -> str:
-    """The identity of the pixels that a reader reads, wherever they are."""
+    """Return the identity of the pixels that a reader reads, wherever they are."""
     return reader.pixel_identity
 
 
 def opened(
     engine: Engine, source: Source, work: Callable[[Reader], T], identify: Callable[[Reader], str] = whole
 ) -> tuple[T, str]:
-    """What ``work`` makes of the raster of a source, and the identity of what it saw.
+    """Return what ``work`` makes of the raster of a source, and the identity of what it saw.
 
     A raster that changes meanwhile is opened anew, once, and the work done again.
 
@@ -76,7 +76,7 @@ def opened(
 
 
 def identity(engine: Engine, source: Source, identify: Callable[[Reader], str] = whole) -> str:
-    """The identity of the raster of a source, or of the part of it that ``identify`` knows; it is then open."""
+    """Return the identity of the raster of a source, or of the part of it that ``identify`` knows; it is then open."""
     return opened(engine, source, identify)[0]
 
 
@@ -129,7 +129,7 @@ def tile(reader: Reader, request: TileRequest, touched: Touched | None = None) -
 
 
 def part(reader: Reader, request: PartRequest) -> Encoded:
-    """What is inside a box, as a picture."""
+    """Return what is inside a box, as a picture."""
     raster = reader.part(
         request.bounds,
         bounds_crs=request.bounds_crs,
@@ -140,7 +140,9 @@ def part(reader: Reader, request: PartRequest) -> Encoded:
 
 
 def on_background(reader: Reader, request: PartRequest, background: pipeline.Color | None) -> Encoded:
-    """What is inside a box, as a picture of exactly the size asked for and with a colour where data are missing."""
+    """Return what is inside a box, as a picture of exactly the size asked for and with a colour where data
+    are missing.
+    """
     image = request.image
     raster = reader.part(
         request.bounds,
@@ -154,13 +156,13 @@ def on_background(reader: Reader, request: PartRequest, background: pipeline.Col
 
 
 def preview(reader: Reader, request: PreviewRequest) -> Encoded:
-    """The whole raster as a picture."""
+    """Return the whole raster as a picture."""
     raster = reader.preview(options=_read_options(reader, request.image), **_output(request))
     return picture(raster, request.image)
 
 
 def feature(reader: Reader, request: FeatureRequest) -> Encoded:
-    """What is inside a geometry, as a picture."""
+    """Return what is inside a geometry, as a picture."""
     raster = reader.feature(
         request.geometry,
         shape_crs=request.geometry_crs,
@@ -171,7 +173,7 @@ def feature(reader: Reader, request: FeatureRequest) -> Encoded:
 
 
 def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
-    """The values at a position, None where there are none."""
+    """Return the values at a position, None where there are none."""
     raster = reader.point(request.lon, request.lat, coord_crs=request.coord_crs, options=request.image.read)
     raster = pipeline.real(pipeline.calculated(raster, request.image.render))
     return {
@@ -183,7 +185,7 @@ def point(reader: Reader, request: PointRequest) -> dict[str, Any]:
 
 
 def line_profile(reader: Reader, request: LineProfileRequest) -> dict[str, Any]:
-    """The values along a line by band, None where there are none, and where they are."""
+    """Return the values along a line by band, None where there are none, and where they are."""
     found = line_profile_.along(
         reader, request.line, coord_crs=request.coord_crs, samples=request.samples, options=request.image.read
     )
@@ -200,7 +202,7 @@ def line_profile(reader: Reader, request: LineProfileRequest) -> dict[str, Any]:
 
 
 def _row(raster: Raster) -> list[list[float | int | None]]:
-    """The values of the first row of each band, None where there are none."""
+    """Return the values of the first row of each band, None where there are none."""
     valid = np.ones(raster.data.shape, bool) if raster.mask is None else np.broadcast_to(raster.mask, raster.data.shape)
     if raster.alpha is not None:
         valid = valid & (raster.alpha != 0)
@@ -214,7 +216,7 @@ def _row(raster: Raster) -> list[list[float | int | None]]:
 
 
 def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
-    """Statistics of the whole raster, by band; of more pixels than a picture may have part by part."""
+    """Return statistics of the whole raster, by band; of more pixels than a picture may have part by part."""
     image = request.image
     options = _counting_options(reader, image, weighted=False)
     grid = reader.whole(**_output(request))
@@ -225,7 +227,7 @@ def statistics(reader: Reader, request: StatisticsRequest) -> dict[str, Any]:
 
 
 def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, options: ReadOptions) -> dict[str, Any]:
-    """Statistics of a grid that is too large to be read at once."""
+    """Return statistics of a grid that is too large to be read at once."""
     from tilery.rendering.streaming_statistics import Counting
 
     render = request.image.render
@@ -241,7 +243,9 @@ def _counted_in_parts(reader: Reader, grid: Grid, request: StatisticsRequest, op
 
 
 def feature_statistics(reader: Reader, request: StatisticsRequest, position: int) -> dict[str, Any]:
-    """Statistics of what is inside one of the request's geometries, by band, each pixel weighted by its part inside."""
+    """Return statistics of what is inside one of the request's geometries, by band, each pixel weighted by its part
+    inside.
+    """
     geometry = request.features[position]
     raster = reader.feature(
         geometry,
@@ -256,13 +260,13 @@ def feature_statistics(reader: Reader, request: StatisticsRequest, position: int
 
 
 def picture(raster: Raster, image: ImageOptions) -> Encoded:
-    """Pixels as a picture with its place on Earth."""
+    """Return pixels as a picture with its place on Earth."""
     rendered = pipeline.render(raster, image.render, image.format)
     return Encoded(body=rendered.body, media_type=rendered.media_type, bounds=rendered.bounds, crs=raster.crs)
 
 
 def nothing(request: TileRequest) -> Encoded:
-    """A tile with nothing in it: transparent where the format can say so."""
+    """Return a tile with nothing in it: transparent where the format can say so."""
     matrix_set = request.matrix_set
     matrix = matrix_set.matrix(request.z)
     grown = int(2 * (request.buffer or 0))
@@ -289,15 +293,15 @@ class _Output(TypedDict):
 
 
 def _output(request: PartRequest | PreviewRequest | FeatureRequest | StatisticsRequest) -> _Output:
-    """The CRS and the size that a request asks for."""
+    """Return the CRS and the size that a request asks for."""
     size = request.size
     return {"dst_crs": request.dst_crs, "width": size.width, "height": size.height, "max_size": size.max_size}
 
 
 def _read_options(reader: Reader, image: ImageOptions) -> ReadOptions:
-    """How the pixels of a picture are read, what memory is needed for each of them afterwards, and how many of them fit
-    into an answer: known beforehand for a format that does not compress, at least as the number of bytes that each
-    pixel will have.
+    """Return how the pixels of a picture are read, what memory is needed for each of them afterwards, and how many of
+    them fit into an answer: known beforehand for a format that does not compress, at least as the number of bytes that
+    each pixel will have.
     """
     most = answer_size.most()
     count, kind = _bands(reader, image.read)
@@ -309,7 +313,7 @@ def _read_options(reader: Reader, image: ImageOptions) -> ReadOptions:
 
 
 def _counting_options(reader: Reader, image: ImageOptions, *, weighted: bool) -> ReadOptions:
-    """How the pixels of statistics are read, and what memory is needed for each of them afterwards."""
+    """Return how the pixels of statistics are read, and what memory is needed for each of them afterwards."""
     count, kind = _bands(reader, image.read)
     return replace(
         image.read, bytes_a_pixel=cost.of_statistics(count, kind, image.render, weighted=weighted) + weighted * 8
@@ -317,7 +321,7 @@ def _counting_options(reader: Reader, image: ImageOptions, *, weighted: bool) ->
 
 
 def _bands(reader: Reader, options: ReadOptions) -> tuple[int, np.dtype[Any]]:
-    """Number and type of the bands that are read."""
+    """Return number and type of the bands that are read."""
     count = len(options.bands or reader.profile.data_bands or (1,))
     return count, np.dtype(np.float32) if options.unscale else reader.profile.dtype
 
@@ -329,7 +333,7 @@ def _statistics(raster: Raster, request: StatisticsRequest, weights: Any) -> dic
 
 
 def _counted(request: StatisticsRequest) -> dict[str, Any]:
-    """What is to be counted."""
+    """Return what is to be counted."""
     statistics = request.statistics
     return {
         "categorical": statistics.categorical,

@@ -153,7 +153,7 @@ class Service:
         stored: StoredTile | None = None,
         missed: bool = False,
     ) -> Served:
-        """The answer to a request about one raster.
+        """Return the answer to a request about one raster.
 
         Args:
             source: the raster.
@@ -190,7 +190,7 @@ class Service:
         *,
         check: Callable[[Reader], None] | None = None,
     ) -> bool:
-        """Whether a tile is in the store, after it was made where it was not there; see `answer`."""
+        """Return whether a tile is in the store, after it was made where it was not there; see `answer`."""
         if self.tile_store is None:
             return False
 
@@ -237,7 +237,7 @@ class Service:
         return Served(encoded=made.encoded, etag=made.etag, how=how, timing=made.stopwatch.timing())
 
     async def identity(self, source: Source, gone: Callable[[], Awaitable[None]] | None = None) -> str:
-        """The identity of the raster of a source, which is then open.
+        """Return the identity of the raster of a source, which is then open.
 
         Raises:
             CallerGone: the caller went away before.
@@ -261,7 +261,7 @@ class Service:
     async def use(
         self, source: Source, work: Callable[[Reader], T], gone: Callable[[], Awaitable[None]] | None = None
     ) -> T:
-        """What ``work`` makes of the raster of a source, done in a compute slot and not remembered.
+        """Return what ``work`` makes of the raster of a source, done in a compute slot and not remembered.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
@@ -275,7 +275,7 @@ class Service:
         return await wanted(self._for(source).run(do), gone)
 
     async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
-        """What ``work`` returns, which is about no raster, done in a compute slot and not remembered.
+        """Return what ``work`` returns, which is about no raster, done in a compute slot and not remembered.
 
         Raises:
             CallerGone: the caller went away before there was an answer.
@@ -289,7 +289,7 @@ class Service:
         return await wanted(self.admission.run(do), gone)
 
     async def document(self, request: str, work: Callable[[], Encoded], *, known: str | None = None) -> Served:
-        """The answer to a request about no raster, made in a compute slot and remembered.
+        """Return the answer to a request about no raster, made in a compute slot and remembered.
 
         Args:
             request: canonical text of everything that the answer is made of: same text, same answer.
@@ -320,7 +320,7 @@ class Service:
         return _noted(Served(encoded=made.encoded, etag=tag, how=how, timing=made.stopwatch.timing()))
 
     async def errand(self, work: Callable[[], T], *, key: str | None = None) -> T:
-        """What ``work`` returns, which makes no picture and may wait for a store: tiles do not wait for it.
+        """Return what ``work`` returns, which makes no picture and may wait for a store: tiles do not wait for it.
 
         Args:
             work: does it.
@@ -335,7 +335,9 @@ class Service:
         return cast("T", found)
 
     async def together(self, key: str, work: Callable[[], T]) -> T:
-        """What ``work`` returns, done in a compute slot once for all who want the same at a time; not remembered."""
+        """Return what ``work`` returns, done in a compute slot once for all who want the same at a time; not
+        remembered.
+        """
         found, _ = await self._together.join(key, lambda tell: self.admission.start(work, tell))
         return cast("T", found)
 
@@ -379,7 +381,7 @@ class Service:
 
 
 def _noted(served: Served) -> Served:
-    """What was served, after it was noted with the request how."""
+    """Return what was served, after it was noted with the request how."""
     record = request_.current()
     if record is not None:
         record.how = served.how
@@ -387,7 +389,7 @@ def _noted(served: Served) -> Served:
 
 
 def _tiles(settings: Settings) -> Arena:
-    """Memory for finished tiles: that of all workers, where they have some together."""
+    """Return memory for finished tiles: that of all workers, where they have some together."""
     if arena.shared is not None:
         return arena.shared.tiles
     capacity = settings.tile_cache_bytes
@@ -395,7 +397,7 @@ def _tiles(settings: Settings) -> Arena:
 
 
 def _version(settings: Settings) -> str:
-    """What of the settings has a say in the bytes of answers, and of the files that they name."""
+    """Return what of the settings has a say in the bytes of answers, and of the files that they name."""
     return repr((settings.name, settings.default_attribution, etag.files_version(settings)))
 
 
@@ -406,7 +408,7 @@ def replace_worker() -> None:
 
 
 async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None]] | None) -> T:
-    """The result of ``work``, which is cancelled when the caller goes away first.
+    """Return the result of ``work``, which is cancelled when the caller goes away first.
 
     Whether he has gone is not checked before `DISCONNECT_CHECK_AFTER` seconds: most answers are there by then, and the
     check costs a task.

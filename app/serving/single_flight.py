@@ -30,7 +30,8 @@ class Flights(Generic[T]):
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     async def join(self, key: Hashable, start: Start[T]) -> tuple[T, bool]:
-        """The result of what ``start`` begins now, or of what is under way for this key; and whether it was under way.
+        """Return the result of what ``start`` begins now, or of what is under way for this key; and whether it was
+        under way.
 
         When the last of those who wait goes away the work is cancelled, so that it leaves the queue. A failure goes to
         all who wait and is not remembered. What ``start`` raises is raised here.
@@ -75,5 +76,5 @@ class Flights(Generic[T]):
             del self._flights[key]
 
     def __len__(self) -> int:
-        """How many flights are under way."""
+        """Return how many flights are under way."""
         return len(self._flights)

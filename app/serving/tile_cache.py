@@ -36,12 +36,12 @@ class TileCache:
         return self._arena.capacity
 
     def get(self, tag: str) -> Encoded | None:
-        """The answer of that tag, if it is here."""
+        """Return the answer of that tag, if it is here."""
         found = self._find(tag, None, 0)
         return found if isinstance(found, Encoded) else None
 
     def get_or_claim(self, tag: str, ends: float) -> Encoded | Claim | None:
-        """The answer of that tag; else the claim of who makes it, which is the caller's where nobody was at it.
+        """Return the answer of that tag; else the claim of who makes it, which is the caller's where nobody was at it.
 
         Args:
             tag: of the answer.
@@ -100,5 +100,5 @@ class TileCache:
 
 
 def _key(tag: str) -> Key:
-    """What the arena knows an entity tag by, which is 32 hexadecimal digits in quotes."""
+    """Return what the arena knows an entity tag by, which is 32 hexadecimal digits in quotes."""
     return int(tag[1:17], 16), int(tag[17:33], 16)

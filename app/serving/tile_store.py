@@ -155,7 +155,7 @@ class TileStore:
     def key(
         self, layer: Layer, style: str | None, z: int, x: int, y: int, suffix: str, *, source: str = ""
     ) -> str | None:
-        """Where a tile is kept; None where the layout has no place for it.
+        """Return where a tile is kept; None where the layout has no place for it.
 
         Args:
             layer: the layer.
@@ -172,11 +172,11 @@ class TileStore:
         return f"{layer.id}/{variant(layer, found.render if found else (), source, self.version)}/{z}/{x}/{y}{suffix}"
 
     def address(self, key: str) -> str:
-        """The public address of a key."""
+        """Return the public address of a key."""
         return f"{self._public_url}/{key}"
 
     def find(self, key: str) -> bytes | None:
-        """The tile's bytes, or None where it is not there or nobody can tell."""
+        """Return the tile's bytes, or None where it is not there or nobody can tell."""
         if not self._breaker.allows:
             self._count("read", "skipped")
             return None
@@ -194,7 +194,7 @@ class TileStore:
         return blob.body if blob and blob.body else None
 
     def has(self, key: str) -> bool | None:
-        """True when the tile is there; None where nobody can tell."""
+        """Return True when the tile is there; None where nobody can tell."""
         if not self._breaker.allows:
             self._count("look", "skipped")
             return None
@@ -208,7 +208,7 @@ class TileStore:
         return there
 
     def keep(self, key: str, encoded: Encoded) -> bool:
-        """True when the tile is in the store now."""
+        """Return True when the tile is in the store now."""
         if not self._breaker.allows:
             self._count("write", "skipped")
             return False
@@ -295,7 +295,7 @@ def variants(layer: Layer, source: str = "", version: str = "") -> tuple[str, ..
 
 
 def open_tile_store(settings: Settings, metrics: Metrics | None = None) -> TileStore | None:
-    """The store that the settings name, or None."""
+    """Return the store that the settings name, or None."""
     if not settings.tile_store:
         return None
     return TileStore(

@@ -80,7 +80,7 @@ async def keep(store: TileStore, tile: StoredTile, work: Work, make: Make, aside
 
 
 async def _store_first(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> Served:
-    """Where a tile is that was written before; the tile itself where it could not be."""
+    """Return where a tile is that was written before; the tile itself where it could not be."""
     is_written, served = await _written(store, tile, work, make, aside)
     if is_written:
         return Served(encoded=None, etag="", how="stored", address=store.address(tile.key))
@@ -88,7 +88,7 @@ async def _store_first(store: TileStore, tile: StoredTile, work: Work, make: Mak
 
 
 async def _written(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> tuple[bool, Served]:
-    """Whether a tile is in the store after it was made, and the tile."""
+    """Return whether a tile is in the store after it was made, and the tile."""
     is_written = False
 
     def make_and_keep(reader: Reader) -> Encoded:

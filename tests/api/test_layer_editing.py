@@ -57,7 +57,7 @@ def add(client: TestClient, folder: Path, layer_id: str = "two", **more: Any) ->
 
 
 def shown(client: TestClient, layer_id: str = "two", **query: str) -> int:
-    """The value of the preview's middle."""
+    """Return the value of the preview's middle."""
     picture = service.pixels(client.get(f"/layers/{layer_id}/preview.png", params=query).content)
     return int(picture.reshape(64, 64, -1)[32, 32, 0])
 

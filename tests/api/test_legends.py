@@ -91,7 +91,7 @@ def drawn(client: TestClient, folder: Path, name: str, **query: Any) -> NDArray[
 
 
 def rgb_of(name: str, index: int) -> list[int]:
-    """A colour of a colormap, out of rio-tiler's own file."""
+    """Return a colour of a colormap, out of rio-tiler's own file."""
     colors: Any = cmap.get(name)
     return list(colors[index][:3])
 
@@ -160,7 +160,7 @@ def test_what_is_dark_and_bright(
 
 
 def swatch(picture: NDArray[Any], number: int, *, top: int = 0, scale: int = 1) -> list[int]:
-    """The colour in the middle of a class's swatch."""
+    """Return the colour in the middle of a class's swatch."""
     row = (MARGIN + top + number * ROW + SWATCH[1] // 2) * scale
     color: list[int] = picture[row, (MARGIN + SWATCH[0] // 2) * scale].tolist()
     return color

@@ -25,7 +25,7 @@ def tiles(client: TestClient, folder: Path, path: str = "", headers: dict[str, s
 
 
 def with_peer(client: TestClient, peer: str) -> TestClient:
-    """The client as if its connection came from that address."""
+    """Return the client as if its connection came from that address."""
     client._transport.client = (peer, 4711)  # type: ignore[attr-defined]
     return client
 

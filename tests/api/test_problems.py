@@ -290,7 +290,7 @@ def test_bodies_are_looked_through_in_a_slot(
 
 
 def _post(folder: Path, ending: Message | None, **settings: Any) -> list[Message]:
-    """What is answered to half a body, after which nothing comes, or ``ending``."""
+    """Return what is answered to half a body, after which nothing comes, or ``ending``."""
     coming: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}]
     coming += [ending] if ending else []
     sent: list[Message] = []

@@ -206,7 +206,7 @@ def test_a_site_that_may_call_the_api_sees_them(folder: Path) -> None:
 
 
 def local_client(folder: Path, **settings: Any) -> TestClient:
-    """A client on this machine of a server that only this machine can reach."""
+    """Return a client on this machine of a server that only this machine can reach."""
     app = create_app(Settings(_env_file=None, sources=str(folder), browse=True, **settings))
     return TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 4000))
 

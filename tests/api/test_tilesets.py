@@ -25,7 +25,7 @@ def place(bounds: Bounds, code: str) -> Extent:
 
 
 def touching(name: str, zoom: int, bounds: Bounds) -> tuple[int, int, int, int]:
-    """First and last row and column of the tiles that share an area with the bounds, by looking at each tile."""
+    """Return first and last row and column of the tiles that share an area with the bounds, by looking at each tile."""
     grid = tms.get(name)
     matrix = grid.matrix(zoom)
     found = []
@@ -171,7 +171,7 @@ def test_a_tile_path_that_lacks_a_part_is_no_path(client: TestClient, path: str)
 
 
 def set_in(code: str, half: float, tmp_path: Path) -> TestClient:
-    """A client of a service with a tile matrix set of the operator's, ``Own``, around the origin of a CRS."""
+    """Return a client of a service with a tile matrix set of the operator's, ``Own``, around the origin of a CRS."""
     matrices = [
         {
             "id": str(zoom),

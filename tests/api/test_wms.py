@@ -55,7 +55,9 @@ def layers(catalog: Path) -> Iterator[TestClient]:
 
 
 def box_in(crs: str, version: str) -> tuple[str, tuple[float, ...]]:
-    """The value of BBOX for `BOX` in a CRS, and the same box x first; the axis order is pyproj's, which is EPSG's."""
+    """Return the value of BBOX for `BOX` in a CRS, and the same box x first; the axis order is pyproj's, which is
+    EPSG's.
+    """
     name = "OGC:CRS84" if crs == "CRS:84" else crs
     x_first = pyproj.Transformer.from_crs("OGC:CRS84", name, always_xy=True).transform_bounds(*BOX)
     if version != "1.3.0":

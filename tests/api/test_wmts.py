@@ -237,7 +237,7 @@ def test_a_layers_styles_are_styles_of_its_wmts(tmp_path: Path) -> None:
 
 
 def matrices_of(root: ET.Element) -> dict[str, dict[str, ET.Element]]:
-    """The matrices of each set, by their identifiers."""
+    """Return the matrices of each set, by their identifiers."""
     return {
         found.findtext(f"{OWS}Identifier", ""): {
             matrix.findtext(f"{OWS}Identifier", ""): matrix for matrix in found.findall(f"{W}TileMatrix")

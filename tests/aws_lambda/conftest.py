@@ -95,7 +95,7 @@ def function(folder: Path) -> Iterator[Function]:
 
 
 def recorded(kind: str, folder: Path, name: str = "rgb.tif") -> dict[str, Any]:
-    """The recorded event of that kind, about one of the test's rasters."""
+    """Return the recorded event of that kind, about one of the test's rasters."""
     path = str(folder / name)
     text = (EVENTS / f"{kind}.json").read_text()
     event: dict[str, Any] = json.loads(text.replace("RASTER", path).replace("ENCODED", quote(path, safe="")))
@@ -108,7 +108,7 @@ def body_of(answer: dict[str, Any]) -> bytes:
 
 
 def header(answer: dict[str, Any], name: str) -> str | None:
-    """A header of the answer, wherever that kind has it."""
+    """Return a header of the answer, wherever that kind has it."""
     many = answer.get("multiValueHeaders") or {}
     if name in many:
         return ",".join(many[name])

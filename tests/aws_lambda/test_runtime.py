@@ -27,7 +27,7 @@ TILES = ("7/67/45.png", "8/134/90.png", "8/134/90.jpg", "8/134/90@2x.webp", "9/2
 
 
 def get(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body."""
+    """Return status, headers and body."""
     place = urlsplit(address)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
     try:

@@ -54,7 +54,7 @@ Visit = Callable[..., Seen]
 
 
 def installed_chromium() -> str | None:
-    """Where Chromium is."""
+    """Return where Chromium is."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
 
@@ -67,7 +67,7 @@ def _install() -> None:
 
 
 def _missing() -> str | None:
-    """Why there can be no visit, or None."""
+    """Return why there can be no visit, or None."""
     if installed_chromium() is None:
         _install()
     if installed_chromium() is None:

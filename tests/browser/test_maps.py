@@ -24,7 +24,7 @@ VIEWER = 580
 
 
 def middle(seen: Seen, size: int = 8, column: int = 400) -> tuple[int, ...]:
-    """The colour of most pixels around the middle of a map."""
+    """Return the colour of most pixels around the middle of a map."""
     around = seen.pixels[240 - size : 240 + size, column - size : column + size].reshape(-1, 3)
     return tuple(int(value) for value in np.median(around, axis=0))
 
@@ -101,7 +101,7 @@ def test_without_webgl_the_plain_map_opens(visit: Visit, site: Site) -> None:
 
 
 def place(x: int, y: int, *, zoom: float, longitude: float, latitude: float) -> tuple[float, float]:
-    """Longitude and latitude of a pixel of the viewer's window, for a map of that middle."""
+    """Return longitude and latitude of a pixel of the viewer's window, for a map of that middle."""
     size = 512 * 2**zoom
     middle_y = (1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2
     at = middle_y + (y - 240) / size

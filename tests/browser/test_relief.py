@@ -18,7 +18,7 @@ PATH = "/cog/viewer?url={}/hill.tif&rescale=1000,3000&colormap_name=viridis#map=
 
 
 def depth(pixels: Any) -> int:
-    """Rows between the far edge of the raster, which is violet, and the top of the hill, which is yellow."""
+    """Return rows between the far edge of the raster, which is violet, and the top of the hill, which is yellow."""
     red, green, blue = pixels[:, 580].T
     edge = np.flatnonzero((red < 90) & (green < 25) & (blue > 60))[0]
     return int(np.flatnonzero((red > 200) & (blue < 90))[0] - edge)

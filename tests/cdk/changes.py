@@ -53,7 +53,7 @@ def paths(kind: str, word: str) -> list[tuple[str, ...]]:
 
 
 def references(value: Any) -> Iterator[str]:
-    """Logical ids that a value names."""
+    """Yield logical ids that a value names."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "Ref" and isinstance(inner, str):
@@ -87,7 +87,7 @@ class Change:
         return False
 
     def physical(self, value: Any, side: str) -> str:
-        """A value as text, in which what is replaced has another name on either side."""
+        """Return a value as text, in which what is replaced has another name on either side."""
         text = json.dumps(value, sort_keys=True)
         for name in set(references(value)) & self.replaced:
             text = text.replace(f'"{name}"', f'"{name}@{side}"')
@@ -97,7 +97,7 @@ class Change:
         return f"{name}@{side}" if name in self.replaced else name
 
     def faults(self) -> list[str]:
-        """What would go wrong, one sentence each."""
+        """Return what would go wrong, one sentence each."""
         return [
             *self._types(),
             *self._collisions(),
@@ -123,7 +123,7 @@ class Change:
                     yield f"{name} wants what {other} still has: {key}"
 
     def _keys(self, resource: dict[str, Any], side: str) -> Iterator[Hashable]:
-        """What only one resource can have at a time."""
+        """Yield what only one resource can have at a time."""
         kind, own = resource["Type"], resource.get("Properties", {})
         if kind == "AWS::ElasticLoadBalancingV2::Listener":
             yield "port", self.physical(own["LoadBalancerArn"], side), own["Port"]
@@ -144,7 +144,7 @@ class Change:
                 yield ("name", kind, *(self.physical(value, side) for value in values))
 
     def _targets(self) -> Iterator[str]:
-        """A group of targets belongs to one load balancer at most."""
+        """Yield a group of targets belongs to one load balancer at most."""
         owners: dict[str, set[str]] = {}
         for side, resources in (("before", self.before), ("after", self.after)):
             for resource in resources.values():
@@ -156,7 +156,7 @@ class Change:
         yield from (f"{group} would have two load balancers" for group, found in owners.items() if len(found) > 1)
 
     def _addresses(self) -> Iterator[str]:
-        """Subnets of one network have addresses of their own."""
+        """Yield subnets of one network have addresses of their own."""
 
         def subnets(resources: Resources, side: str) -> list[tuple[str, str, ipaddress.IPv4Network]]:
             return [

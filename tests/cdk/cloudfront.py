@@ -46,7 +46,7 @@ class CloudFront:
         return found
 
     def _of(self, reference: dict[str, Any] | None) -> dict[str, Any]:
-        """The properties of the resource that is named."""
+        """Return the properties of the resource that is named."""
         if reference is None:
             return {}
         name = reference["Ref"] if "Ref" in reference else reference["Fn::GetAtt"][0]
@@ -54,7 +54,7 @@ class CloudFront:
         return found
 
     def ask(self, path: str, query: str = "", method: str = "GET", ip: str = "203.0.113.9", **headers: str) -> Seen:
-        """A request of a viewer; headers are written with ``_`` for ``-``."""
+        """Return a request of a viewer; headers are written with ``_`` for ``-``."""
         sent = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         sent.setdefault("host", "d1.cloudfront.net")
         behaviour = next(b for b in self.behaviours if fnmatch.fnmatchcase(path, b["PathPattern"].replace("[", "[[]")))
@@ -80,7 +80,7 @@ class CloudFront:
     def _function(
         self, behaviour: dict[str, Any], method: str, path: str, query: str, ip: str, headers: dict[str, str]
     ) -> tuple[str, str, dict[str, str]]:
-        """What the function at the edge makes of it."""
+        """Return what the function at the edge makes of it."""
         (association,) = behaviour["FunctionAssociations"]
         assert association["EventType"] == "viewer-request"
         code = self._of(association["FunctionARN"])["FunctionCode"]

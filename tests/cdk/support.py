@@ -142,7 +142,7 @@ class Template:
         return {entry["Name"]: entry["Value"] for entry in self.container()["Environment"]}
 
     def named(self, part: str, kind: str) -> dict[str, Any]:
-        """The one resource of this kind whose name begins so."""
+        """Return the one resource of this kind whose name begins so."""
         found: list[dict[str, Any]] = [
             r["Properties"]
             for name, r in self.whole["Resources"].items()
@@ -152,15 +152,15 @@ class Template:
         return found[0]
 
     def alarms(self) -> dict[str, dict[str, Any]]:
-        """The alarms by the last part of their names."""
+        """Return the alarms by the last part of their names."""
         return {alarm["AlarmName"].rpartition("-")[2]: alarm for alarm in self.all("CloudWatch::Alarm")}
 
     def said(self) -> str:
-        """Warnings and errors that the command prints."""
+        """Return warnings and errors that the command prints."""
         return "".join(p.read_text() for p in (self.folder / "manifest.json", *self.folder.glob("*metadata*")))
 
     def every_statement(self) -> list[dict[str, Any]]:
-        """What all roles together may do."""
+        """Return what all roles together may do."""
         inline = [
             statement
             for role in self.all("IAM::Role")
@@ -179,7 +179,7 @@ class Template:
 
 
 def scratch() -> str:
-    """A folder that goes when the tests do."""
+    """Return a folder that goes when the tests do."""
     folder = tempfile.mkdtemp(prefix="tilery-cdk-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -187,7 +187,7 @@ def scratch() -> str:
 
 @cache
 def assembly(name: str) -> Path:
-    """The folder that `cdk synth` makes from these settings; it fails on a finding that nobody has answered.
+    """Return the folder that `cdk synth` makes from these settings; it fails on a finding that nobody has answered.
 
     One for all processes of the tests: whoever comes second waits.
     """
@@ -212,14 +212,14 @@ def assembly(name: str) -> Path:
 
 @cache
 def synthesised(name: str, stack: str = "ecs") -> Template:
-    """The template of one of the stacks: ``ecs``, ``lambda``, ``release``, ``jobs`` or ``edge``."""
+    """Return the template of one of the stacks: ``ecs``, ``lambda``, ``release``, ``jobs`` or ``edge``."""
     (found,) = assembly(name).glob(f"*-{stack}-*.template.json")
     return Template(found)
 
 
 @cache
 def alone(stack: str, **settings: str) -> Template:
-    """One stack by itself and without AWS's checks, for what the settings of whole deployments leave out."""
+    """Return one stack by itself and without AWS's checks, for what the settings of whole deployments leave out."""
     from aws_cdk import App
 
     from cdk.app import FLAGS
@@ -236,6 +236,6 @@ def alone(stack: str, **settings: str) -> Template:
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
-    """The actions of a statement; CDK writes one as a text and several as a list."""
+    """Return the actions of a statement; CDK writes one as a text and several as a list."""
     found = statement["Action"]
     return [found] if isinstance(found, str) else list(found)

@@ -30,7 +30,7 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:pager"
 
 
 def breaches(alarm: dict[str, Any], **values: float) -> bool:
-    """Whether one period with these values of the metrics is beyond the threshold.
+    """Return whether one period with these values of the metrics is beyond the threshold.
 
     Values are known by the ids that the alarm's expression has; of an alarm without one it is ``value``.
     """
@@ -147,7 +147,7 @@ def test_the_services_own_metrics_can_be_left_out() -> None:
 
 
 def told(template: Template) -> list[Any]:
-    """Whom the alarms tell, which is the same for all, going and coming."""
+    """Return whom the alarms tell, which is the same for all, going and coming."""
     first, *others = template.alarms().values()
     assert all(alarm.get("AlarmActions") == first.get("AlarmActions") for alarm in others)
     assert all(alarm.get("OKActions") == alarm.get("AlarmActions") for alarm in (first, *others))
@@ -173,7 +173,7 @@ def test_alarms_tell_whoever_is_named(stack: str) -> None:
 
 
 def billed(template: Template) -> int:
-    """Metrics that alarms watch: one, or each of those that an expression calculates with."""
+    """Return metrics that alarms watch: one, or each of those that an expression calculates with."""
     return sum(
         len([m for m in alarm.get("Metrics", []) if "MetricStat" in m]) or 1
         for alarm in template.all("CloudWatch::Alarm")

@@ -61,7 +61,7 @@ FUNCTION: dict[str, dict[str, str]] = {
 
 
 def faults(stack: str, before: dict[str, str], variants: dict[str, dict[str, str]]) -> dict[str, list[str]]:
-    """What goes wrong on the way to each of the variants."""
+    """Return what goes wrong on the way to each of the variants."""
 
     def resources(settings: dict[str, str]) -> Resources:
         found: Resources = alone(stack, **({"SOURCES": "s3://imagery/cogs/"} | settings)).whole["Resources"]

@@ -17,7 +17,7 @@ NPM = pytest.mark.skipif(not (ROOT / "node_modules" / "aws-cdk").is_dir(), reaso
 
 
 def environment(path: Path) -> Path:
-    """A folder that looks like a virtual environment: its Python says which one it is."""
+    """Return a folder that looks like a virtual environment: its Python says which one it is."""
     python = path / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\ncase "$1" in -c) exec {sys.executable} "$@" ;; esac\necho {path.name} "$@"\n')

@@ -162,7 +162,7 @@ def tools(tmp_path: Path) -> Path:
 
 
 def run_spec(name: str, tools: Path, *, fails: str = "nothing", **variables: str) -> tuple[int, list[str]]:
-    """What CodeBuild does with a file: its commands one after the other in one shell, until one fails."""
+    """Return what CodeBuild does with a file: its commands one after the other in one shell, until one fails."""
     spec = yaml.safe_load((ROOT / "docker" / name).read_text())
     commands = [
         command

@@ -46,7 +46,7 @@ def test_that_access_logs_hold_addresses_is_said() -> None:
 
 
 def _entries(text: str) -> list[dict[str, Any]]:
-    """Every object with a type, wherever it stands in these documents."""
+    """Return every object with a type, wherever it stands in these documents."""
     found: list[dict[str, Any]] = []
 
     def walk(value: Any) -> None:

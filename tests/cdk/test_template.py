@@ -20,7 +20,7 @@ def made() -> dict[str, Any]:
 
 
 def values(of: Any) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, however deep."""
+    """Yield every key with its value, however deep."""
     if isinstance(of, dict):
         for key, value in of.items():
             yield key, value

@@ -42,7 +42,7 @@ def environment(name: str, stack: str) -> dict[str, Any]:
 
 
 def walk(rules: list[dict[str, Any]], key: str, status: str) -> list[str]:
-    """Where S3's website sends a caller whose objects are all missing; the first rule that fits counts."""
+    """Return where S3's website sends a caller whose objects are all missing; the first rule that fits counts."""
     way: list[str] = []
     while len(way) < 9:
         fits = (

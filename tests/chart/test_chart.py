@@ -50,7 +50,7 @@ EVERY = pytest.mark.parametrize("name", VARIANTS)
 
 
 def rendered(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The resources by kind."""
+    """Return the resources by kind."""
     with Chart.load(CHART) as chart:
         files = chart.render(values, name="maps", namespace="tiles")
     documents = [document for text in files.values() for document in yaml.safe_load_all(text) if document]

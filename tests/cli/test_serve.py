@@ -79,7 +79,7 @@ def served(*arguments: str | Path, **more: str) -> Iterator[list[str]]:
 
 
 def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
-    """What is said where no server starts: one line, no traceback, and a status that is not 0."""
+    """Return what is said where no server starts: one line, no traceback, and a status that is not 0."""
     monkeypatch.setattr(sys, "argv", ["tilery", "serve", "--port", str(free_port()), *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -15,7 +15,7 @@ from tilery.errors import SourceNotFound
 
 
 def by_hand(folder: Path, name: str) -> Path:
-    """A raster that somebody put into the catalog together with a document, and may write over."""
+    """Return a raster that somebody put into the catalog together with a document, and may write over."""
     (folder / name).mkdir(parents=True)
     document = {"name": name, "bounds": [8, 46, 9, 47], "minzoom": 7, "maxzoom": 8, "source": "raster.tif"}
     (folder / name / "index.json").write_text(json.dumps(document))

@@ -32,7 +32,7 @@ long = pytest.mark.skipif(not ALL, reason="takes minutes: make test-container")
 
 
 def docker(*arguments: str, timeout: float = 900, check: bool = True, **environ: str) -> str:
-    """Standard output of a docker command."""
+    """Return standard output of a docker command."""
     done = subprocess.run(
         ["docker", *arguments], capture_output=True, text=True, timeout=timeout, env=os.environ | environ, check=False
     )
@@ -66,7 +66,7 @@ def engine() -> Iterator[None]:
 
 
 def base_version() -> str:
-    """The version of Python whose base image there is: pulled, or made here."""
+    """Return the version of Python whose base image there is: pulled, or made here."""
     if docker("image", "inspect", "python:3.13-slim", check=False) not in {"", "[]"}:
         return "3.13"
     try:
@@ -185,7 +185,7 @@ class Container:
         return docker("exec", self.name, *command)
 
     def worker(self) -> int:
-        """The process id of a worker, as the container counts."""
+        """Return the process id of a worker, as the container counts."""
         script = (
             "import os\n"
             "for p in os.listdir('/proc'):\n"
@@ -196,7 +196,7 @@ class Container:
         return int(self.execute("python", "-c", script))
 
     def anonymous(self) -> int:
-        """Bytes that the container's processes hold and the kernel cannot take back."""
+        """Return bytes that the container's processes hold and the kernel cannot take back."""
         script = (
             "import os, re\n"
             "total = 0\n"

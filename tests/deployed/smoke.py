@@ -207,7 +207,7 @@ OF_RASTERS: tuple[Callable[[Service], str], ...] = (links, picture, kept, headed
 
 
 def at(lon: float, lat: float, z: int) -> tuple[float, float]:
-    """Column and row of the tile, with fractions.
+    """Return column and row of the tile, with fractions.
 
     The formula of web Mercator: https://docs.ogc.org/is/17-083r4/17-083r4.html, annex D.
     """
@@ -218,12 +218,12 @@ def at(lon: float, lat: float, z: int) -> tuple[float, float]:
 
 
 def place(z: int, x: float, y: float) -> tuple[float, float]:
-    """Longitude and latitude of a column and row with fractions: the way back."""
+    """Return longitude and latitude of a column and row with fractions: the way back."""
     return x / 2**z * 360 - 180, math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * y / 2**z))))
 
 
 def bounds(service: Service) -> tuple[float, float, float, float]:
-    """West, south, east, north of the raster."""
+    """Return west, south, east, north of the raster."""
     west, south, east, north = service.of_raster(f"{TMS}/tilejson.json").json()["bounds"]
     return west, south, east, north
 
@@ -232,7 +232,8 @@ Known = dict[tuple[int, int], tuple[int, ...] | None]
 
 
 def chosen(service: Service) -> tuple[int, int, int, dict[str, str], Known]:
-    """A tile in the middle of the raster at its full resolution, its parameters, and pixels of it as points tell them.
+    """Return a tile in the middle of the raster at its full resolution, its parameters, and pixels of it as points tell
+    them.
 
     Of bytes the picture has the values themselves. Anything else is rescaled around the value in the middle, so that
     the middle pixel alone is known: half way between black and white.
@@ -269,13 +270,15 @@ def chosen(service: Service) -> tuple[int, int, int, dict[str, str], Known]:
 
 
 def within(box: list[float], z: int, column: int, row: int, pixel: tuple[int, int]) -> bool:
-    """Whether a pixel of the tile lies in the raster."""
+    """Return whether a pixel of the tile lies in the raster."""
     lon, lat = place(z, column + (pixel[0] + 0.5) / 256, row + (pixel[1] + 0.5) / 256)
     return box[0] < lon < box[2] and box[1] < lat < box[3]
 
 
 def alike(found: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
-    """Whether a pixel is what the raster has, to the rounding of one; grey may come in one channel or in three."""
+    """Return whether a pixel is what the raster has, to the rounding of one; grey may come in one channel
+    or in three.
+    """
     if expected is None:
         return len(found) in {2, 4} and found[-1] == 0
     wanted = expected * 3 if len(expected) == 1 and len(found) >= 3 else expected
@@ -283,7 +286,7 @@ def alike(found: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
 
 
 def decode(png: bytes) -> Pixels:
-    """The pixels of a PNG of eight bits, row by row, each with its channels.
+    """Return the pixels of a PNG of eight bits, row by row, each with its channels.
 
     Written out here so that the picture is not judged by the library that made it: https://www.w3.org/TR/png-3/.
     """
@@ -326,7 +329,7 @@ def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def unfilter(kind: int, data: bytes, above: bytes, step: int) -> bytes:
-    """A row without its filter."""
+    """Return a row without its filter."""
     row = bytearray(data)
     for i, value in enumerate(data):
         left = row[i - step] if i >= step else 0

@@ -100,7 +100,7 @@ def other_pixels(path: str, answer: httpx.Response) -> httpx.Response:
 
 
 def as_text(path: str, answer: httpx.Response) -> httpx.Response:
-    """What a front does that does not know binary bodies."""
+    """Return what a front does that does not know binary bodies."""
     if "/tiles/" in path:
         answer.extensions["body"] = answer.extensions["body"].decode("utf-8", "replace").encode()
     return answer

@@ -28,7 +28,7 @@ def trim() -> ModuleType:
 
 
 def called() -> set[str]:
-    """Functions of imagecodecs that the service calls."""
+    """Return functions of imagecodecs that the service calls."""
     found: set[str] = set()
     for path in (path for package in ("app", "tilery") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

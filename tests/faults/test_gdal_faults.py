@@ -36,7 +36,7 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
 
 
 def corner(upstream: Upstream) -> Raster:
-    """The last rows of the raster, as they are."""
+    """Return the last rows of the raster, as they are."""
     location = Policy.from_sources([upstream.root]).locate(upstream.url("/strips.tif"))
     with ENGINE.open(raster(location)) as reader:
         left, bottom, right, _ = reader.profile.bounds

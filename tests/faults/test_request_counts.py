@@ -38,7 +38,7 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def cog(plain: Path, path: Path) -> bytes:
-    """The same raster, written by GDAL's driver for COGs."""
+    """Return the same raster, written by GDAL's driver for COGs."""
     copy(plain, path, driver="COG", blocksize=BLOCK, compress="deflate", overview_resampling="nearest")
     found = path.read_bytes()
     assert len(found) > 8 * HEAD

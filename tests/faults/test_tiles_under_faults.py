@@ -67,7 +67,7 @@ def url(upstream: Upstream, protocol: str) -> str:
 
 
 def values(body: bytes) -> set[int]:
-    """The values of the tile modulo what makes up its noise, all of whose pixels have to be there."""
+    """Return the values of the tile modulo what makes up its noise, all of whose pixels have to be there."""
     pixels, mask = service.array(body)
     assert mask.all()
     return {int(value) % 80 for value in np.unique(pixels)}

@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _in_a_process(name: str, seed: int, minutes: float) -> bool:
-    """True when something was found, or the process died of it."""
+    """Return True when something was found, or the process died of it."""
     command = [sys.executable, "-m", "tests.fuzz", "--one", name, "--seed", str(seed), "--minutes", str(minutes)]
     with tempfile.TemporaryFile() as log:
         try:

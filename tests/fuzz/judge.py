@@ -39,7 +39,7 @@ def faults(ask: Ask, answer: Answer, secrets: Iterable[bytes] = ()) -> list[str]
 
 
 def _place(answer: Answer) -> str:
-    """The last lines of the trace that are ours, which tell one kind of surprise from another."""
+    """Return the last lines of the trace that are ours, which tell one kind of surprise from another."""
     if not answer.trace:
         return answer.body[:200].decode("utf-8", "replace")
     lines = [line.strip() for line in answer.trace.splitlines()]
@@ -66,7 +66,7 @@ def _json(answer: Answer) -> list[str]:
 
 
 def _problem(ask: Ask, answer: Answer) -> list[str]:
-    """What is wrong with how a failure is told."""
+    """Return what is wrong with how a failure is told."""
     if ask.method == "HEAD":
         return []
     if b"xml" in answer.header(b"content-type"):

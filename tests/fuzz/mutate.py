@@ -71,7 +71,9 @@ def tiff(data: bytes, chance: random.Random) -> bytes:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, str]]:
-    """Position and `struct` form of each number of a TIFF's header and directories, and of the tables beside them."""
+    """Yield position and `struct` form of each number of a TIFF's header and directories, and of the tables beside
+    them.
+    """
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
     head, link, offset_at = ("Q", "Q", 8) if big else ("H", "I", 4)
@@ -95,7 +97,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _values(data: bytes, at: int, order: str, link: str, place: int) -> Iterator[tuple[int, str]]:
-    """The first numbers of a tag whose values lie beside its directory."""
+    """Yield the first numbers of a tag whose values lie beside its directory."""
     kind, count = struct.unpack_from(order + "HI", data, at + 2)[:2]
     form = {2: "B", 3: "H", 4: "I", 12: "d", 16: "Q"}.get(kind)
     if form is None:
@@ -147,7 +149,7 @@ def _deep(chance: random.Random) -> Any:
 
 
 def places(found: Any) -> Iterator[tuple[Any, Any]]:
-    """Each place of a document that holds something: its list or object, and where in it."""
+    """Yield each place of a document that holds something: its list or object, and where in it."""
     left = [found]
     while left:
         one = left.pop()

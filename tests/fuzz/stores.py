@@ -59,7 +59,7 @@ def seeds(folder: Path) -> dict[str, Store]:
 
 
 def _others(values: Any) -> dict[str, Variable]:
-    """Variables with what most have not: four dimensions, a projection, times of a calendar, texts."""
+    """Return variables with what most have not: four dimensions, a projection, times of a calendar, texts."""
     mapping = {
         "grid_mapping_name": "transverse_mercator", "scale_factor_at_central_meridian": 0.9996,
         "longitude_of_central_meridian": 9.0, "latitude_of_projection_origin": 0.0, "false_easting": 500000.0,

@@ -54,7 +54,7 @@ def check(operation: Any, world: World, fuzzed: Service) -> None:
 
 
 def request(case: Any, world: World) -> Ask:
-    """What schemathesis would send, about a raster that there is."""
+    """Return what schemathesis would send, about a raster that there is."""
     query = dict(case.query or {})
     family = case.path.split("/")[1]
     if family in world.urls:

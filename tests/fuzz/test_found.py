@@ -34,7 +34,7 @@ VERBS = (
 
 
 def statuses(path: Path) -> dict[str, int]:
-    """The status of each verb; a failure says what it is."""
+    """Return the status of each verb; a failure says what it is."""
     found = {}
     with service.client(path.parent) as client:
         for verb in VERBS:

@@ -25,7 +25,7 @@ MEGABYTE = "a" * 1_000_000
 def array(
     shape: list[int], dims: list[str], type_: Any = "float32", fill: Any = 0, codecs: Any = BYTES, **attributes: Any
 ) -> Any:
-    """The metadata of an array of which nothing is stored."""
+    """Return the metadata of an array of which nothing is stored."""
     return {
         "zarr_format": 3, "node_type": "array", "shape": shape, "data_type": type_, "fill_value": fill,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [min(length, 1 << 22) for length in shape]}},

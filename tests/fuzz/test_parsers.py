@@ -37,7 +37,7 @@ ANY = st.text(max_size=60) | NUMBER_LIKE | st.sampled_from(TEXTS)
 
 
 def kinds() -> dict[str, Kind]:
-    """The kind of each parameter, by its name."""
+    """Return the kind of each parameter, by its name."""
     groups = [one if isinstance(one, tuple) else (one,) for one in vars(table).values()]
     found = [one for group in groups for one in group if isinstance(one, Parameter)]
     return {one.name: one.kind for one in found if not isinstance(one.kind, NameOf)}

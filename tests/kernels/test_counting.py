@@ -16,7 +16,7 @@ SHAPES = ((0, 0), (0, 7), (3, 0), (1, 1), (1, 13), (5, 8), (33, 67))
 
 
 def sample(dtype: str, shape: tuple[int, ...]) -> Array:
-    """Values of the whole range, the ends among them."""
+    """Return values of the whole range, the ends among them."""
     if dtype == "bool":
         return np.random.default_rng(1).random(shape) < 0.3
     limits = np.iinfo(dtype)

@@ -19,7 +19,7 @@ STEP = 32
 
 
 def nodes(shape: tuple[int, int], place: Any, step: int = STEP) -> tuple[Array, Array]:
-    """Columns and rows of the image at nodes, of a function of the window's columns and rows."""
+    """Return columns and rows of the image at nodes, of a function of the window's columns and rows."""
     rows, columns = (np.arange(-(-length // step) + 1) * step for length in shape)
     x, y = place(*np.meshgrid(columns, rows))
     return np.asarray(x, "float64"), np.asarray(y, "float64")

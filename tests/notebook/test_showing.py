@@ -63,7 +63,7 @@ def get(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
 
 
 def style(shown: Map) -> dict[str, list[str]]:
-    """The parameters of a map's tiles, without the address of the raster."""
+    """Return the parameters of a map's tiles, without the address of the raster."""
     found = parse_qs(urlsplit(shown.tile_url).query)
     del found["url"]
     return found
@@ -281,7 +281,7 @@ def test_it_ends_with_its_kernel(folder: Path, tmp_path: Path) -> None:
 
 
 def is_running(process: int) -> bool:
-    """Whether it is there, and not just waiting for somebody to hear of its end."""
+    """Return whether it is there, and not just waiting for somebody to hear of its end."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

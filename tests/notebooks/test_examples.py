@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(name: str, folder: Path) -> Any:
-    """The notebook after it ran in an empty folder."""
+    """Return the notebook after it ran in an empty folder."""
     notebook = nbformat.read(EXAMPLES / name, as_version=4)
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
     client.execute()
@@ -25,7 +25,7 @@ def run(name: str, folder: Path) -> Any:
 
 
 def shown(notebook: Any, source: str) -> Any:
-    """What the cell with that text in it shows, by media type."""
+    """Return what the cell with that text in it shows, by media type."""
     (cell,) = (cell for cell in notebook.cells if cell.cell_type == "code" and source in cell.source)
     (output,) = (output for output in cell.outputs if output.output_type == "execute_result")
     return output.data

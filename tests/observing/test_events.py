@@ -97,7 +97,7 @@ class Server:
             self.process.wait()
 
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of the log that are JSON: all but what Python itself says at its end."""
+        """Return the lines of the log that are JSON: all but what Python itself says at its end."""
         found = []
         for line in self.log.read_text(errors="replace").splitlines():
             with contextlib.suppress(ValueError):
@@ -105,7 +105,7 @@ class Server:
         return found
 
     def numbers(self) -> dict[tuple[str, ...], float]:
-        """What `/metrics` says."""
+        """Return what `/metrics` says."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
             return parsed(answer.read())
 
@@ -118,7 +118,7 @@ class Server:
         raise AssertionError(self.log.read_text()[-4000:])
 
     def line(self, **wanted: Any) -> dict[str, Any]:
-        """The line with these fields, waited for."""
+        """Return the line with these fields, waited for."""
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
@@ -284,7 +284,7 @@ def test_tiles_are_counted_over_both_workers(server: Server, folder: Path) -> No
 
 
 def _all_are_told(server: Server) -> bool:
-    """True when log and metrics tell of the same number of tiles."""
+    """Return True when log and metrics tell of the same number of tiles."""
     lines = [line for line in server.lines() if line.get("route") == "cog.getTile" and line["status"] == 200]
     counted = server.numbers().get(("tilery_requests_total", "route=cog.getTile", "status=200"), 0)
     return len(lines) == counted > 0
@@ -330,7 +330,7 @@ def written() -> Iterator[io.StringIO]:
 
 
 def stored(folder: Path, store: str, **settings: Any) -> tuple[Any, Any]:
-    """A client of a service with a tile store and a layer, and its numbers."""
+    """Return a client of a service with a tile store and a layer, and its numbers."""
     layer = folder / "catalog" / "rgb"
     layer.mkdir(parents=True)
     document = {

@@ -23,7 +23,7 @@ from app.observing.shared_counters import VALUES, Table
 
 
 def shown(table: Table) -> dict[tuple[str, ...], float]:
-    """What Prometheus's own parser makes of the text, by name and labels."""
+    """Return what Prometheus's own parser makes of the text, by name and labels."""
     found = {}
     for family in text_string_to_metric_families(exposition.text(table).decode()):
         for sample in family.samples:
@@ -140,7 +140,7 @@ def slow() -> Iterator[Callable[[], socket.socket]]:
 
 
 def scraped(connection: socket.socket) -> bytes:
-    """What comes for a request that is sent to its end."""
+    """Return what comes for a request that is sent to its end."""
     connection.sendall(b"\r\n")
     return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 

@@ -89,7 +89,7 @@ def client(*sources: Path | str, **settings: Any) -> TestClient:
 
 
 def asked(collector: Collector, folder: Path, *paths: str, headers: dict[str, str] | None = None) -> list[Span]:
-    """The spans of some requests to a service that has ended since."""
+    """Return the spans of some requests to a service that has ended since."""
     with client(folder) as found:
         for path in paths:
             found.get(path, params={"url": f"{folder}/rgb.tif"}, headers=headers)

@@ -35,7 +35,7 @@ PROVIDED = {"cdk/check_version.py": {"boto3"}, "cdk/check_tasks.py": {"boto3", "
 
 
 def imported(file: Path) -> set[str]:
-    """First parts of the names that a module imports, without Python's own and ours."""
+    """Return first parts of the names that a module imports, without Python's own and ours."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -21,7 +21,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 
 def targets() -> set[str]:
-    """Targets of all makefiles, without those that are files."""
+    """Return targets of all makefiles, without those that are files."""
     files = [ROOT / "Makefile", *ROOT.glob("docker/*.mk"), *ROOT.glob("cdk/*.mk")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     return {*re.findall(r"^([a-z-]+):", text, re.MULTILINE), ".demo/.made"}

@@ -120,7 +120,7 @@ class Served:
             )
 
     def get(self, path: str) -> tuple[int, Message, bytes]:
-        """Status, headers and body."""
+        """Return status, headers and body."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
                 return answer.status, answer.headers, answer.read()

@@ -57,12 +57,12 @@ class Pixels:
 
 
 def media_type(response: httpx.Response) -> str:
-    """The media type without parameters."""
+    """Return the media type without parameters."""
     return str(response.headers.get("content-type", "")).split(";")[0].strip().lower()
 
 
 def decode(body: bytes, kind: str) -> Pixels:
-    """Pixels of a picture in any of the formats."""
+    """Return pixels of a picture in any of the formats."""
     if kind == "application/x-binary":
         array = np.load(io.BytesIO(body))
         return Pixels(data=array, alpha=None, facts={"dtype": str(array.dtype)})
@@ -89,7 +89,7 @@ def decode(body: bytes, kind: str) -> Pixels:
 
 
 def _plain(pixels: Pixels, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Colour channels and opacity in the form in which two ways of writing the same picture are equal."""
+    """Return colour channels and opacity in the form in which two ways of writing the same picture are equal."""
     data = pixels.data
     alpha = pixels.alpha
     if alpha is None:
@@ -101,7 +101,7 @@ def _plain(pixels: Pixels, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare_pixels(ours: httpx.Response, theirs: httpx.Response, tolerance: Tolerance) -> list[str]:
-    """What differs between two pictures."""
+    """Return what differs between two pictures."""
     kind = media_type(ours)
     mine, other = decode(ours.content, kind), decode(theirs.content, media_type(theirs))
     found = [
@@ -124,7 +124,7 @@ def compare_pixels(ours: httpx.Response, theirs: httpx.Response, tolerance: Tole
 
 
 def _compare_values(a: np.ndarray, b: np.ndarray, both: np.ndarray, kind: str, tolerance: Tolerance) -> list[str]:
-    """What differs between the values where both show something."""
+    """Return what differs between the values where both show something."""
     found: list[str] = []
     if not both.any():
         return found
@@ -149,13 +149,14 @@ def _compare_values(a: np.ndarray, b: np.ndarray, both: np.ndarray, kind: str, t
 
 
 def _least(alpha: np.ndarray) -> Any:
-    """The value that says masked: TiTiler stretches a mask over the range of the type."""
+    """Return the value that says masked: TiTiler stretches a mask over the range of the type."""
     return np.finfo(alpha.dtype).min if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).min
 
 
 def _beside(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """True where every channel's value of ``a`` lies among those within one pixel of its place in ``b``, give or take a
-    tenth of their range. Shape (rows, columns)."""
+    """Return True where every channel's value of ``a`` lies among those within one pixel of its place in ``b``, give or
+    take a tenth of their range. Shape (rows, columns).
+    """
     rows, columns = a.shape[1:]
     padded = np.pad(b.astype("float64"), ((0, 0), (1, 1), (1, 1)), mode="edge")
     around = [padded[:, down : down + rows, right : right + columns] for down in range(3) for right in range(3)]
@@ -175,7 +176,7 @@ def _ignored(at: tuple[str, ...], tolerance: Tolerance) -> bool:
 
 
 def compare_json(ours: Any, theirs: Any, tolerance: Tolerance, at: tuple[str, ...] = ()) -> list[str]:
-    """What differs between two JSON documents, each with its place."""
+    """Return what differs between two JSON documents, each with its place."""
     if _ignored(at, tolerance):
         return []
     where = ".".join(at) or "document"
@@ -212,7 +213,9 @@ def compare_json(ours: Any, theirs: Any, tolerance: Tolerance, at: tuple[str, ..
 
 
 def _lines(node: ET.Element, ignore: tuple[str, ...], above: str = "") -> list[str]:
-    """Element by element: path, attributes, text. Layers and tile matrix sets to ignore are left out as a whole."""
+    """Return element by element: path, attributes, text. Layers and tile matrix sets to ignore are left out
+    as a whole.
+    """
     name = node.tag.split("}")[-1]
     if name in ("Layer", "TileMatrixSet"):
         own = " ".join(child.text or "" for child in node if child.tag.endswith("Identifier"))
@@ -225,7 +228,7 @@ def _lines(node: ET.Element, ignore: tuple[str, ...], above: str = "") -> list[s
 
 
 def compare_xml(ours: str, theirs: str, ignore: tuple[str, ...] = ()) -> list[str]:
-    """What differs between two XML documents: elements, attributes, text, in any order."""
+    """Return what differs between two XML documents: elements, attributes, text, in any order."""
     a, b = (_lines(ET.fromstring(text), ignore) for text in (ours, theirs))
     missing = [line for line in b if line not in set(a)]
     further = [line for line in a if line not in set(b)]
@@ -236,7 +239,7 @@ def compare_xml(ours: str, theirs: str, ignore: tuple[str, ...] = ()) -> list[st
 
 
 def _sorted(text: str) -> str:
-    """An address with the parameters of its query in order of their names; any other text as it is."""
+    """Return an address with the parameters of its query in order of their names; any other text as it is."""
     if "?" not in text:
         return text
     path, query = text.split("?", 1)
@@ -244,14 +247,14 @@ def _sorted(text: str) -> str:
 
 
 def _text(response: httpx.Response, address: str) -> str:
-    """The body with the server's own address taken out."""
+    """Return the body with the server's own address taken out."""
     host = address.removeprefix("http://")
     pattern = rf"(http://|http%3A%2F%2F|http:%2F%2F){re.escape(host).replace(':', '(?::|%3A)')}"
     return re.sub(pattern, "http://server", response.text)
 
 
 def compare_headers(ours: httpx.Response, theirs: httpx.Response) -> list[str]:
-    """What differs in the headers that clients read."""
+    """Return what differs in the headers that clients read."""
     found = []
     names = ["content-type", "content-bbox", "content-crs"]
     if ours.request.method == "GET":
@@ -270,7 +273,7 @@ def compare_headers(ours: httpx.Response, theirs: httpx.Response) -> list[str]:
 def differences(
     ours: tuple[str, httpx.Response], theirs: tuple[str, httpx.Response], tolerance: Tolerance = EXACT
 ) -> list[str]:
-    """What is not the same in two answers; each comes with the address of its server."""
+    """Return what is not the same in two answers; each comes with the address of its server."""
     (address, mine), (peer, other) = ours, theirs
     if mine.status_code != other.status_code:
         return [f"status {mine.status_code} for {other.status_code}: {mine.text[:200]} | {other.text[:200]}"]

@@ -34,7 +34,7 @@ class Pair:
     asked: dict[tuple[str, str], Future[Answer]]
 
     def ask(self, address: str, row: Row) -> Future[Answer]:
-        """The answer of one server, under way."""
+        """Return the answer of one server, under way."""
         place = self.coming.index(row) if row in self.coming else len(self.coming)
         for one in (row, *self.coming[place : place + AHEAD]):
             for server in (self.titiler, self.tilery):

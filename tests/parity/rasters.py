@@ -33,7 +33,7 @@ SIZE = 768
 
 
 def waves(height: int, width: int, bands: int = 1, *, phase: float = 0.0) -> np.ndarray:
-    """Values from 0 to 1, shape (bands, height, width), without a jump between neighbours."""
+    """Return values from 0 to 1, shape (bands, height, width), without a jump between neighbours."""
     rows, columns = np.mgrid[0:height, 0:width].astype("float64")
     layers = [
         0.5
@@ -300,7 +300,7 @@ def _mosaics(folder: Path) -> None:
 
 
 def _tile(lon: float, lat: float, zoom: int) -> tuple[int, int]:
-    """Column and row of the tile of WebMercatorQuad that holds a position."""
+    """Return column and row of the tile of WebMercatorQuad that holds a position."""
     down = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
     return int((lon / 360 + 0.5) * 2**zoom), int(down * 2**zoom)
 

@@ -115,12 +115,12 @@ TABLE: list[Row] = []
 
 
 def near(*but: str, **tolerance: Any) -> Same:
-    """The same within a tolerance, but for the differences that are named."""
+    """Return the same within a tolerance, but for the differences that are named."""
     return Same(tolerance=Tolerance(**tolerance), but=but)
 
 
 def differs(reason: str, status: int, peer: int | None = None) -> Differs:
-    """Another answer, on purpose."""
+    """Return another answer, on purpose."""
     return Differs(reason=reason, status=status, peer=peer)
 
 
@@ -165,7 +165,7 @@ def row(
 
 
 def tile(zoom: int, lon: float = LON, lat: float = LAT, name: str = "WebMercatorQuad") -> str:
-    """The path of the tile of a zoom that holds a position."""
+    """Return the path of the tile of a zoom that holds a position."""
     matrix_set = tms.get(name)
     x, y = transform_points(WGS84, Crs(matrix_set.crs), lon, lat)
     column, line = matrix_set.tile_at(float(x), float(y), zoom)
@@ -173,7 +173,7 @@ def tile(zoom: int, lon: float = LON, lat: float = LAT, name: str = "WebMercator
 
 
 def polygon(*corners: tuple[float, float]) -> dict[str, Any]:
-    """A GeoJSON feature."""
+    """Return a GeoJSON feature."""
     ring = [list(corner) for corner in (*corners, corners[0])]
     return {
         "type": "Feature",
@@ -214,7 +214,7 @@ PLACES = {"world": (3, 10.0, 20.0), "dateline": (7, 179.5, -1.0), "laea": (10, 5
 
 
 def place(file: str, deeper: int = 0) -> str:
-    """A tile in the middle of a raster, near its own resolution."""
+    """Return a tile in the middle of a raster, near its own resolution."""
     zoom, lon, lat = PLACES.get(file, (10 if file in ("nan", "nan_unsaid", "f64", "u32") else 13, LON, LAT))
     return tile(zoom + deeper, lon, lat)
 
@@ -971,7 +971,7 @@ row("map of no width", "/cog/map", width=0)
 
 # Shared
 def colormap_picture(suffix: str) -> Same | Differs:
-    """What is expected of a colormap drawn in a format."""
+    """Return what is expected of a colormap drawn in a format."""
     if suffix in ("tif", "tiff"):
         return differs("colormap-place", 200)
     if suffix == "jpg":

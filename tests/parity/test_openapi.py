@@ -23,7 +23,7 @@ LESS = {("/stac/WMTSCapabilities.xml", "assets")}
 
 
 def operations(address: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Every operation of rasters and of the shared routes, by method and path."""
+    """Return every operation of rasters and of the shared routes, by method and path."""
     document = httpx.get(f"{address}/api", timeout=30).json()
     return {
         (method, path): operation | {"parameters": parameters(document, operation)}

@@ -43,7 +43,7 @@ KINDS = ("tiled", "masked", "strips", "palette")
 
 
 def versions(folder: Path, kind: str) -> list[bytes]:
-    """The bytes of each version; all its pixels have its number, from 1."""
+    """Return the bytes of each version; all its pixels have its number, from 1."""
     found = []
     for number in range(1, VERSIONS + 1):
         path = folder / f"{kind}-{number}.tif"
@@ -121,7 +121,7 @@ class Stress:
                 self.outcomes[outcome] += 1
 
     def tile(self, path: Path, chance: random.Random) -> set[int]:
-        """The values of all pixels of a tile that lies inside of the raster."""
+        """Return the values of all pixels of a tile that lies inside of the raster."""
         method = chance.choice(("nearest", "nearest", "bilinear", "mode"))
         options = ReadOptions(resampling=method, reproject=method)
         z, x, y = chance.choice(((9, 267, 180), (10, 535, 361), (10, 536, 361), (11, 1071, 723)))

@@ -75,7 +75,7 @@ def running() -> Iterator[Running]:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Return all that comes until the server closes."""
     found = b""
     with suppress(ConnectionResetError):
         while part := connection.recv(1 << 16):
@@ -84,7 +84,7 @@ def answer(connection: socket.socket) -> bytes:
 
 
 def is_answered(connection: socket.socket) -> bool:
-    """True when a request is answered and the connection is ready for another."""
+    """Return True when a request is answered and the connection is ready for another."""
     connection.sendall(GET + b"\r\n")
     response = http.client.HTTPResponse(connection)
     response.begin()

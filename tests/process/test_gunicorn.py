@@ -53,7 +53,7 @@ class Served:
             )
 
     def get(self, path: str = "/", timeout: float = 30) -> tuple[int, bytes, str | None]:
-        """Status, body and the Connection header of a request on a connection of its own."""
+        """Return status, body and the Connection header of a request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request("GET", path)

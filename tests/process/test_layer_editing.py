@@ -27,7 +27,7 @@ def asked(server: Server, method: str, path: str, body: object = None) -> int:
 
 
 def name_everywhere(server: Server) -> str | None:
-    """The layer's name, once all workers say the same; None where there is no layer any more."""
+    """Return the layer's name, once all workers say the same; None where there is no layer any more."""
     last, alike = object(), 0
     for _ in range(2000):
         status, _, body = server.get("/layers/dem")

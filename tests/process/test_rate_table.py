@@ -69,7 +69,7 @@ def test_a_place_that_is_full_again_is_free() -> None:
 
 
 def forked(work: Callable[[], int]) -> int:
-    """The pid of a process that does some work, and ends with its result."""
+    """Return the pid of a process that does some work, and ends with its result."""
     pid = os.fork()
     if pid == 0:
         try:

@@ -58,7 +58,7 @@ class Server:
             )
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers (names in lower case) and body."""
+        """Return status, headers (names in lower case) and body."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
@@ -120,7 +120,7 @@ def tile(folder: Path, z: int = 8, x: int = 134, y: int = 90, more: str = "") ->
 
 
 async def at_once(port: int, paths: list[str]) -> list[tuple[int, dict[str, str]]]:
-    """Status and headers of requests on connections of their own, all under way at a time."""
+    """Return status and headers of requests on connections of their own, all under way at a time."""
 
     async def one(path: str) -> tuple[int, dict[str, str]]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -277,14 +277,14 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along(folder: Path)
 
 
 def at(z: int, lon: float, lat: float) -> tuple[int, int]:
-    """Column and row of the web mercator tile that holds a position."""
+    """Return column and row of the web mercator tile that holds a position."""
     across = (lon + 180) / 360
     down = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
     return int(across * 2**z), int(down * 2**z)
 
 
 def opened(upstream: Upstream) -> int:
-    """How often a raster was opened, which asks for its beginning; not what may lie beside it."""
+    """Return how often a raster was opened, which asks for its beginning; not what may lie beside it."""
     begun = (request for request in upstream.requests if request.range is not None and request.range[0] == 0)
     return sum(request.target.endswith(".tif") for request in begun)
 

@@ -119,7 +119,7 @@ class Hop:
 
 
 def followed(url: str) -> list[Hop]:
-    """All answers from an address to the last, for a browser that keeps nothing; it gives up after twenty."""
+    """Return all answers from an address to the last, for a browser that keeps nothing; it gives up after twenty."""
     hops = [Hop(url)]
     while hops[-1].status in (301, 302, 307, 308):
         assert len(hops) < 20, [hop.url for hop in hops]

@@ -88,7 +88,7 @@ class Each:
         raise AssertionError(f"nobody holds {inode}")
 
     def get(self, pid: int, path: str) -> tuple[int, str | None, bytes]:
-        """Status, how it came about, and body."""
+        """Return status, how it came about, and body."""
         connection = self.connections[pid]
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -30,7 +30,7 @@ def served(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def ramps(bands: int, dtype: str, high: float) -> Any:
-    """Band b is ``high`` times (b + 1) / (bands + 1) at its middle, and differs from column to column."""
+    """Return band b is ``high`` times (b + 1) / (bands + 1) at its middle, and differs from column to column."""
     columns = np.arange(64) / 64 - 0.5
     return np.stack(
         [np.broadcast_to(high * ((band + 1) / (bands + 1) + columns / 8), (64, 64)) for band in range(bands)]
@@ -44,7 +44,7 @@ def published(tmp_path: Path, data: Any, layer_id: str = "bands", **options: Any
 
 
 def middle(document: Any) -> str:
-    """The address of the tile in the middle of a layer, without a suffix."""
+    """Return the address of the tile in the middle of a layer, without a suffix."""
     longitude, latitude, _ = document["center"]
     side = 2 ** document["maxzoom"]
     row = (1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2

@@ -44,7 +44,7 @@ def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:  # noqa: F8
 
 
 def stores() -> StoreOptions:
-    """How the environment says that stores are reached."""
+    """Return how the environment says that stores are reached."""
     return store_options(Settings())
 
 

@@ -48,13 +48,15 @@ def test_units_and_tags_are_kept(tmp_path: Path, grid: Any, tiled: bool) -> None
 
 
 def bowed(column: Any, row: Any) -> tuple[Any, Any]:
-    """Longitude and latitude of a raster of 300 by 300 pixels that is bent as a square of its columns and rows."""
+    """Return longitude and latitude of a raster of 300 by 300 pixels that is bent as a square of its
+    columns and rows.
+    """
     c, r = column / 300, row / 300
     return 8 + c + 0.05 * r**2 + 0.03 * c * r, 47 - r + 0.04 * c**2
 
 
 def waved(column: Any, row: Any) -> tuple[Any, Any]:
-    """The same in waves, which no polynomial of order 2 follows."""
+    """Return the same in waves, which no polynomial of order 2 follows."""
     c, r = column / 300, row / 300
     return 8 + c + 0.08 * np.sin(3 * r) + 0.03 * np.sin(5 * c), 47 - r + 0.06 * np.sin(4 * c)
 
@@ -92,7 +94,7 @@ def test_control_points_are_followed(
 
 
 def with_nodata(path: Path, data: Any, nodata: list[str]) -> Path:
-    """A VRT whose bands have these nodata values, as exactly as they are written."""
+    """Return a VRT whose bands have these nodata values, as exactly as they are written."""
     source = made.write(path.with_suffix(".source.tif"), data, overviews=(), photometric="minisblack")
     with rasterio.open(source) as dataset:
         rasterio.shutil.copy(dataset, path, driver="VRT")

@@ -20,7 +20,7 @@ QUIET = lambda _amount: None  # noqa: E731
 
 
 def made_of(data: Any, weight: Any, method: str, nodata: float | None = None) -> tuple[Any, Any]:
-    """All of an overview at once."""
+    """Return all of an overview at once."""
     height, width = data.shape[1:]
     rows = side(method, height, -(-height // 2), 0, -(-height // 2))
     columns = side(method, width, -(-width // 2), 0, -(-width // 2))
@@ -30,7 +30,7 @@ def made_of(data: Any, weight: Any, method: str, nodata: float | None = None) ->
 
 
 def four(array: Any, row: int, column: int) -> Any:
-    """The pixels that one of an overview stands for."""
+    """Return the pixels that one of an overview stands for."""
     height, width = array.shape
     below_rows, below_columns = -(-height // 2), -(-width // 2)
     rows = [int((row + part) * height / below_rows) for part in (0.25, 0.75)]

@@ -55,7 +55,7 @@ class FileBytes:
 
 
 def noise(bands: int, height: int, width: int, dtype: str = "uint8", seed: int = 1) -> np.ndarray:
-    """Values without pattern, so that a pixel taken from the wrong place shows."""
+    """Return values without pattern, so that a pixel taken from the wrong place shows."""
     random = np.random.default_rng(seed)
     kind = np.dtype(dtype)
     if kind.kind == "f":
@@ -77,7 +77,7 @@ def write(
     colorinterp: Sequence[Any] | None = None,
     **options: Any,
 ) -> Path:
-    """A tiled GeoTIFF of 10 m pixels in UTM zone 33, with internal overviews and mask."""
+    """Return a tiled GeoTIFF of 10 m pixels in UTM zone 33, with internal overviews and mask."""
     bands, height, width = data.shape
     profile = {
         "driver": "GTiff",
@@ -112,7 +112,7 @@ def profile_of(path: Path) -> Profile:
 
 
 def open_engine(source: ByteSource, profile: Profile, cache: BlockCache | None = None) -> BlockGridReader | None:
-    """Our reader of a source, as the service opens it; None where it has to be read by GDAL."""
+    """Return our reader of a source, as the service opens it; None where it has to be read by GDAL."""
     header = header_of(source)
     if header is None or not supports(header, profile):
         return None
@@ -120,7 +120,7 @@ def open_engine(source: ByteSource, profile: Profile, cache: BlockCache | None =
 
 
 def engine_of(path: Path, capacity: int = 64 << 20) -> BlockGridReader:
-    """Our reader of a file, with a cache of its own. Fails when the file is not taken."""
+    """Return our reader of a file, with a cache of its own. Fails when the file is not taken."""
     source = FileBytes(path)
     engine = open_engine(source, profile_of(path), BlockCache(capacity))
     assert engine is not None
@@ -134,7 +134,7 @@ def web_grid(z: int, x: int, y: int, size: int = 256) -> Grid:
 
 
 def web_grid_at(profile: Profile, z: int, *, across: float = 0.5, down: float = 0.5, size: int = 256) -> Grid:
-    """The web tile that holds a place of the raster, given as shares of its width and height."""
+    """Return the web tile that holds a place of the raster, given as shares of its width and height."""
     a, b, c, d, e, f = profile.transform
     column, row = profile.width * across, profile.height * down
     assert profile.crs is not None

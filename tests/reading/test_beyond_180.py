@@ -41,7 +41,7 @@ def write(folder: Path, name: str, *, tiled: bool = True, overviews: Any = ()) -
 
 
 def places(name: str) -> list[tuple[float, float]]:
-    """Longitude within ±180 and latitude of five places on the raster, from west to east."""
+    """Return longitude within ±180 and latitude of five places on the raster, from west to east."""
     crs, (left, bottom, right, top), _ = CASES[name]
     to = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
     found = [
@@ -52,7 +52,7 @@ def places(name: str) -> list[tuple[float, float]]:
 
 
 def asked_for(bounds: list[float], lon: float) -> bool:
-    """Whether MapLibre asks for the tile of a longitude: from west to east, within ±180 (its tile_bounds.ts)."""
+    """Return whether MapLibre asks for the tile of a longitude: from west to east, within ±180 (its tile_bounds.ts)."""
     return max(-180.0, bounds[0]) <= lon <= min(180.0, bounds[2])
 
 

@@ -62,7 +62,7 @@ def chosen() -> list[tuple[str, str, str, list[tuple[str, int, int, str]]]]:
 
 
 def make(path: Path, crs: str, dtype: str, mask: str) -> Path:
-    """A raster whose bands are the column and the row, with a hole in its left half."""
+    """Return a raster whose bands are the column and the row, with a hole in its left half."""
     row, column = np.mgrid[0:SIDE, 0:SIDE].astype("float64")
     hole = (np.abs(row - 120) < 40) & (np.abs(column - 60) < 30)
     data = np.stack([column, row])
@@ -86,7 +86,7 @@ def make(path: Path, crs: str, dtype: str, mask: str) -> Path:
 
 
 def tile_at(reader: Reader, zoom: int, place: str) -> tuple[int, int, int]:
-    """A tile in the middle of the raster, or that of its upper left corner, which lies half outside."""
+    """Return a tile in the middle of the raster, or that of its upper left corner, which lies half outside."""
     profile = reader.profile
     left, bottom, right, top = profile.bounds
     share = 0.5 if place == "middle" else 0.02
@@ -96,7 +96,7 @@ def tile_at(reader: Reader, zoom: int, place: str) -> tuple[int, int, int]:
 
 
 def off(values: Any, seen: Any, exact: Any, usable: Any) -> tuple[float, float]:
-    """How far from the exact position values are at the median, and on the whole, in pixels of the raster."""
+    """Return how far from the exact position values are at the median, and on the whole, in pixels of the raster."""
     both = seen & usable
     if both.sum() < 64:
         return (0.0, 0.0)

@@ -19,18 +19,18 @@ Place = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def bowed(column: Any, row: Any) -> tuple[Any, Any]:
-    """Longitude and latitude by polynomials of order 2."""
+    """Return longitude and latitude by polynomials of order 2."""
     return 8 + column * 0.002 + (row / SIDE) ** 2 * 0.05, 47 - row * 0.002 + (column / SIDE) ** 2 * 0.05
 
 
 def waved(column: Any, row: Any) -> tuple[Any, Any]:
-    """The same in waves, which no polynomial of order 2 follows."""
+    """Return the same in waves, which no polynomial of order 2 follows."""
     c, r = column / SIDE, row / SIDE
     return 8 + 0.6 * c + 0.05 * np.sin(3 * r) + 0.02 * np.sin(5 * c), 47 - 0.6 * r + 0.04 * np.sin(4 * c)
 
 
 def write(path: Path, place: Place, side: int, *, crs: str | None = "EPSG:4326", **options: Any) -> Path:
-    """Bands hold the longitude and the latitude of each pixel."""
+    """Return bands hold the longitude and the latitude of each pixel."""
     columns, rows = np.meshgrid(np.arange(SIDE) + 0.5, np.arange(SIDE) + 0.5)
     points = [
         GroundControlPoint(row=float(row), col=float(column), x=float(x), y=float(y))

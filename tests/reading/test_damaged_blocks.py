@@ -41,7 +41,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def pixels(location: Location) -> object:
-    """All pixels through GDAL, also of tiles that our own reader reads."""
+    """Return all pixels through GDAL, also of tiles that our own reader reads."""
     source = raster(location)
     opened = OpenDataset(source, open_raster(ENGINE, source))
     try:

@@ -65,7 +65,7 @@ FEATURES: dict[str, tuple[dict[str, Any], list[list[list[float]]]]] = {
 def touched(
     parts: Iterable[list[list[float]]], source: Crs, target: Crs, origin: tuple[float, float, float]
 ) -> set[int]:
-    """Numbers of the pixels on which the parts lie, by looking closely along each."""
+    """Return numbers of the pixels on which the parts lie, by looking closely along each."""
     left, top, side = origin
     found: set[int] = set()
     for part in parts:

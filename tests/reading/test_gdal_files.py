@@ -49,7 +49,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def locations(upstream: Upstream, folder: Path) -> list[Location]:
-    """Rasters of three kinds, each with its number as its value: two that GDAL reads, one of our own reader."""
+    """Return rasters of three kinds, each with its number as its value: two that GDAL reads, one of our own reader."""
     policy = Policy.from_sources([upstream.root])
     found = []
     for number in range(RASTERS):
@@ -80,7 +80,7 @@ def valid(reader: Reader) -> int:
 
 
 def open_files() -> set[Any]:
-    """Which files are in the folder, and what is open of them: of other tests too."""
+    """Return which files are in the folder, and what is open of them: of other tests too."""
     return {*gdal_files._openers, *gdal_files._values[_OPEN_FILE_EXIT_STACKS]}
 
 

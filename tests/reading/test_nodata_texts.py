@@ -43,7 +43,7 @@ def _nothing_kept() -> Iterator[None]:
 
 
 def candidates(dtype: np.dtype) -> np.ndarray:
-    """Values that one of the texts may mean."""
+    """Return values that one of the texts may mean."""
     if dtype.kind == "f":
         limits = np.finfo(dtype)
         return np.array([0, 1, -9999, np.inf, -np.inf, limits.max, limits.min, 0.1, 7, np.nan], dtype)
@@ -55,7 +55,7 @@ def candidates(dtype: np.dtype) -> np.ndarray:
 
 
 def write(path: Path, values: np.ndarray, text: str, *, tiled: bool) -> Path:
-    """A small raster of these values whose nodata tag holds a text that no library would write."""
+    """Return a small raster of these values whose nodata tag holds a text that no library would write."""
     data = np.resize(values, (16, 32))
     layout = {"tiled": True, "blockxsize": 16, "blockysize": 16} if tiled else {}
     with rasterio.open(

@@ -32,7 +32,7 @@ VALUE, OVERVIEW, MASKED = 10, 90, 128
 
 
 def make(path: Path, *, mask: bool = True, masked: bool = True, **options: object) -> Path:
-    """A raster whose overviews beside it have another value, so that it shows which were read.
+    """Return a raster whose overviews beside it have another value, so that it shows which were read.
 
     Args:
         path: its file.

@@ -42,7 +42,7 @@ def write(path: Path, data: Array, *, tiled: bool, **more: Any) -> Path:
 
 
 def read(reader: Reader, box: Bounds, crs: Crs, method: str, size: int = 40, nodata: float | None = None) -> Raster:
-    """A box of the raster's CRS, in another, resampled by the method in whichever parameter takes it."""
+    """Return a box of the raster's CRS, in another, resampled by the method in whichever parameter takes it."""
     own = crs == MERCATOR
     options = ReadOptions(
         resampling=method if own or method == "gauss" else "nearest",
@@ -58,7 +58,7 @@ def mask_of(raster: Raster) -> NDArray[np.bool_]:
 
 
 def boxes() -> list[Bounds]:
-    """Boxes inside and beyond the raster, finer and coarser than it, at odd places."""
+    """Return boxes inside and beyond the raster, finer and coarser than it, at odd places."""
     found = []
     for number, wide in enumerate((150.0, 333.3, 905.0, 1834.5)):
         for part in (-0.77, 0.213, 0.65):

@@ -32,7 +32,7 @@ def raster(kind: str, count: int, *, masked: bool = False) -> Raster:
 
 
 def taken(work: Callable[[], object]) -> float:
-    """Bytes a pixel that NumPy and Python take at most; what codecs take by themselves is not seen."""
+    """Return bytes a pixel that NumPy and Python take at most; what codecs take by themselves is not seen."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -63,7 +63,7 @@ def test_jpeg_has_colour_at_half_resolution() -> None:
 
 
 def landscape(contrast: float) -> Array:
-    """A picture with the spectrum of photographs: amplitude falls as frequency rises."""
+    """Return a picture with the spectrum of photographs: amplitude falls as frequency rises."""
     generator = np.random.default_rng(0)
     frequency = np.fft.fftfreq(256)
     fall = 1 / np.maximum(np.hypot(*np.meshgrid(frequency, frequency)), 1 / 256)

@@ -44,7 +44,7 @@ def decoded(body: bytes) -> Array:
 
 
 def chunks(body: bytes) -> dict[str, bytes]:
-    """The chunks of a PNG, their checksums checked."""
+    """Return the chunks of a PNG, their checksums checked."""
     assert body[:8] == b"\x89PNG\r\n\x1a\n"
     found, position = {}, 8
     while position < len(body):
@@ -61,7 +61,9 @@ def chunks(body: bytes) -> dict[str, bytes]:
 
 
 def sixteen(body: bytes) -> Array:
-    """Pixels of a 16-bit PNG by RFC 2083's rules, which Pillow cuts to 8 bits where there is more than one channel."""
+    """Return pixels of a 16-bit PNG by RFC 2083's rules, which Pillow cuts to 8 bits where there is more than one
+    channel.
+    """
     parts = chunks(body)
     width, height, depth, color = struct.unpack(">IIBB", parts["IHDR"][:10])
     assert depth == 16

@@ -37,7 +37,7 @@ def render(raster: Raster, name: str | None = None, **options: Any) -> pipeline.
 
 
 def shown(result: pipeline.Rendered, mode: str | None = None) -> Array:
-    """Pixels as Pillow reads them, bands first."""
+    """Return pixels as Pillow reads them, bands first."""
     image = Image.open(io.BytesIO(result.body))
     pixels = np.asarray(image.convert(mode) if mode else image)
     return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

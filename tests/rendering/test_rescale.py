@@ -22,7 +22,7 @@ RANGES = [
 
 
 def by_hand(values: Array, low: float, high: float) -> Array:
-    """The definition, value by value in float64."""
+    """Return the definition, value by value in float64."""
     clipped = np.minimum(np.maximum(values.astype(np.float64), low), high)
     return np.trunc((clipped - low) / (high - low) * 255.0).astype(np.uint8)
 

@@ -39,7 +39,7 @@ REQUESTS: dict[str, tuple[str, str, str]] = {
 
 
 def drawn() -> dict[str, Any]:
-    """What the tiles look like: a digest of their pixels; of lossy ones the means of 16 by 16 squares."""
+    """Return what the tiles look like: a digest of their pixels; of lossy ones the means of 16 by 16 squares."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         rasters.rgb(folder / "rgb.tif")

@@ -82,7 +82,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
 
 async def held(worker: Callable[..., Service], source: Source, render: Render) -> asyncio.Task[Served]:
-    """A render of a worker, under way."""
+    """Return a render of a worker, under way."""
     with ENGINE.open(source):
         pass
     task = asyncio.ensure_future(worker().answer(source, "a", render))

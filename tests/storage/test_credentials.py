@@ -38,7 +38,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def document(name: str, *, seconds: float = 3600) -> bytes:
-    """Keys as the services of tasks and instances give them."""
+    """Return keys as the services of tasks and instances give them."""
     end = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json.dumps({"AccessKeyId": name, "SecretAccessKey": "B", "Token": "T", "Expiration": end}).encode()
 

@@ -14,7 +14,9 @@ from cryptography.x509.oid import NameOID
 
 
 def certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS with a certificate for these names, and the file of the authority that signed it: itself."""
+    """Return a server's TLS with a certificate for these names, and the file of the authority that signed
+    it: itself.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = dt.datetime.now(dt.UTC)

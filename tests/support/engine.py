@@ -16,7 +16,7 @@ _STORES: dict[Settings, Stores] = {}
 
 
 def stores_of(settings: Settings) -> Stores:
-    """The stores of these settings, with their connections and what they remember."""
+    """Return the stores of these settings, with their connections and what they remember."""
     permit = Policy.from_sources(settings.sources).locate
     return _STORES.setdefault(settings, Stores(store_options(settings), permit))
 

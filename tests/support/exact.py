@@ -19,13 +19,13 @@ LINE = 0.01
 
 
 def tile_bounds(z: int, x: int, y: int) -> Bounds:
-    """Bounds of a tile of WebMercatorQuad."""
+    """Return bounds of a tile of WebMercatorQuad."""
     side = 2 * HALF / 2**z
     return (-HALF + x * side, HALF - (y + 1) * side, -HALF + (x + 1) * side, HALF - y * side)
 
 
 def tile_of(lon: float, lat: float, z: int) -> tuple[int, int, int]:
-    """Zoom, column and row of the tile of WebMercatorQuad that holds a place."""
+    """Return zoom, column and row of the tile of WebMercatorQuad that holds a place."""
     side = 2 * HALF / 2**z
     x = math.radians((lon + 180) % 360 - 180) * 6378137.0
     y = math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * 6378137.0

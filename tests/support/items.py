@@ -12,7 +12,9 @@ COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 def item(
     *names: str, assets: dict[str, Any] | None = None, version: str = "1.0.0", **properties: Any
 ) -> dict[str, Any]:
-    """An item in the Alps whose assets ``names`` are ``./name.tif`` beside it; ``assets`` are further ones, in full."""
+    """Return an item in the Alps whose assets ``names`` are ``./name.tif`` beside it; ``assets`` are further ones, in
+    full.
+    """
     return {
         "type": "Feature",
         "stac_version": version,
@@ -26,11 +28,11 @@ def item(
 
 
 def encoded(*names: str, **more: Any) -> bytes:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return json.dumps(item(*names, **more)).encode()
 
 
 def write(path: Path, *names: str, **more: Any) -> Path:
-    """The path of a file with the same."""
+    """Return the path of a file with the same."""
     path.write_bytes(encoded(*names, **more))
     return path

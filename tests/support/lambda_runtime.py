@@ -95,11 +95,11 @@ class Invocation:
             self._done.set()
 
     def wait(self, seconds: float) -> bool:
-        """True once it has an outcome."""
+        """Return True once it has an outcome."""
         return self._done.wait(seconds)
 
     def value(self) -> Any:
-        """What the function returned.
+        """Return what the function returned.
 
         Raises:
             RuntimeError: it failed.
@@ -179,7 +179,7 @@ class LambdaRuntime:
             server.server_close()
 
     def front(self, kind: str = "http-api", port: int = 0) -> str:
-        """The address of a front of that kind, opened by the first call."""
+        """Return the address of a front of that kind, opened by the first call."""
         if kind not in KINDS:
             raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
         if kind not in self._fronts:
@@ -190,7 +190,7 @@ class LambdaRuntime:
         return f"http://127.0.0.1:{self._fronts[kind].server_address[1]}"
 
     def invoke(self, event: Any) -> Invocation:
-        """What became of an event; waits as long as the function may take, and for its start."""
+        """Return what became of an event; waits as long as the function may take, and for its start."""
         invocation = Invocation(event, self.timeout)
         self.waiting.put(invocation)
         limit = time.monotonic() + self.timeout + 30
@@ -233,7 +233,7 @@ class _Environment:
             )
 
     def take(self) -> Invocation | None:
-        """The next invocation, once there is one; None when the process that wants it has died meanwhile."""
+        """Return the next invocation, once there is one; None when the process that wants it has died meanwhile."""
         asking = self.process
         while asking.poll() is None and not self.runtime.stopping:
             with contextlib.suppress(queue.Empty):
@@ -291,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def body(self) -> bytes:
-        """The request's body, whole or in chunks: the runtime client of C++ sends chunks."""
+        """Return the request's body, whole or in chunks: the runtime client of C++ sends chunks."""
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("content-length") or 0))
         parts = []
@@ -387,7 +387,7 @@ class _Front(_Handler):
 def make_event(
     kind: str, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes = b"", *, stage: str = ""
 ) -> Event:
-    """The event that this front makes of a request.
+    """Return the event that this front makes of a request.
 
     Args:
         kind: one of ``KINDS``.
@@ -463,7 +463,7 @@ def _event_1(method: str, path: str, query: str, headers: list[tuple[str, str]],
 
 
 def _event_alb(method: str, path: str, query: str, headers: list[tuple[str, str]], *, multi: bool) -> Event:
-    """A load balancer decodes neither the path nor the query."""
+    """Return a load balancer decodes neither the path nor the query."""
     pairs = [part.partition("=")[::2] for part in query.split("&") if part]
     event: Event = {
         "requestContext": {
@@ -492,7 +492,7 @@ def _multi(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def make_answer(kind: str, payload: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers and body that this front makes of what the function returned.
+    """Return status, headers and body that this front makes of what the function returned.
 
     Raises:
         ValueError: AWS would answer 502.

@@ -11,7 +11,7 @@ from tests.support.rasters import ALPS, Bounds
 
 
 def quadkey(x: int, y: int, zoom: int) -> str:
-    """A tile's quadkey, as the specification has it."""
+    """Return a tile's quadkey, as the specification has it."""
     digits = ""
     for bit in range(zoom, 0, -1):
         mask = 1 << (bit - 1)
@@ -20,7 +20,7 @@ def quadkey(x: int, y: int, zoom: int) -> str:
 
 
 def tiles(bounds: Bounds, zoom: int, names: list[str]) -> dict[str, list[str]]:
-    """The same names for each tile of a zoom that bounds in degrees touch."""
+    """Return the same names for each tile of a zoom that bounds in degrees touch."""
     west, south, east, north = bounds
     _, left, top = exact.tile_of(west, north, zoom)
     _, right, bottom = exact.tile_of(east - 1e-9, south + 1e-9, zoom)
@@ -28,7 +28,7 @@ def tiles(bounds: Bounds, zoom: int, names: list[str]) -> dict[str, list[str]]:
 
 
 def document(*names: str, zoom: int = 8, bounds: Bounds = ALPS, **more: Any) -> dict[str, Any]:
-    """A mosaic in the Alps, of rasters of these names in every tile."""
+    """Return a mosaic in the Alps, of rasters of these names in every tile."""
     return {
         "mosaicjson": "0.0.2",
         "minzoom": 7,
@@ -41,11 +41,11 @@ def document(*names: str, zoom: int = 8, bounds: Bounds = ALPS, **more: Any) -> 
 
 
 def encoded(*names: str, **more: Any) -> bytes:
-    """The same as JSON."""
+    """Return the same as JSON."""
     return json.dumps(document(*names, **more)).encode()
 
 
 def write(path: Path, *names: str, **more: Any) -> Path:
-    """The path of a file with the same."""
+    """Return the path of a file with the same."""
     path.write_bytes(encoded(*names, **more))
     return path

@@ -8,6 +8,6 @@ Json = dict[str, Any]
 
 
 def parameters(document: Json, operation: Json) -> list[Json]:
-    """The parameters of an operation, each in full."""
+    """Return the parameters of an operation, each in full."""
     listed = document.get("components", {}).get("parameters", {})
     return [listed[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in operation.get("parameters", ())]

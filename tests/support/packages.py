@@ -9,6 +9,6 @@ LISTS = Path(__file__).parents[2] / "requirements"
 
 
 def declared(name: str) -> set[str]:
-    """Packages that a list in ``requirements/`` asks for."""
+    """Return packages that a list in ``requirements/`` asks for."""
     lines = (line.partition("#")[0].strip() for line in (LISTS / name).read_text().splitlines())
     return {re.split(r"[<>=~\[]", line)[0].strip() for line in lines if line and not line.startswith("-")}

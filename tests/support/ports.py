@@ -6,7 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """A port of this machine at which nothing listens."""
+    """Return a port of this machine at which nothing listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

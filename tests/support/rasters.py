@@ -50,7 +50,7 @@ def write(
     gcps: Any = None,
     **creation: Any,
 ) -> Path:
-    """The path of a GeoTIFF holding ``data`` (bands, rows, columns).
+    """Return the path of a GeoTIFF holding ``data`` (bands, rows, columns).
 
     Args:
         mask: True where valid; becomes an internal mask of the whole dataset.
@@ -127,14 +127,14 @@ def _describe(
 
 
 def columns_and_rows(width: int, height: int, dtype: str = "uint16", count: int = 2) -> NDArray[Any]:
-    """Band 1 is the number of the column, band 2 of the row, further ones their sum; wraps around in uint8."""
+    """Return band 1 is the number of the column, band 2 of the row, further ones their sum; wraps around in uint8."""
     rows, columns = np.mgrid[0:height, 0:width]
     bands = [columns, rows, *([columns + rows] * (count - 2))][:count]
     return np.stack(bands).astype(dtype)
 
 
 def coordinates(bounds: Bounds, width: int, height: int, dtype: str = "float64") -> NDArray[Any]:
-    """Band 1 is x and band 2 is y of each pixel's centre, in units of the CRS."""
+    """Return band 1 is x and band 2 is y of each pixel's centre, in units of the CRS."""
     left, bottom, right, top = bounds
     xs = left + (np.arange(width) + 0.5) * (right - left) / width
     ys = top - (np.arange(height) + 0.5) * (top - bottom) / height
@@ -142,7 +142,9 @@ def coordinates(bounds: Bounds, width: int, height: int, dtype: str = "float64")
 
 
 def position(path: Path, crs: str = "EPSG:4326", bounds: Bounds | None = None, size: int = 512, **options: Any) -> Path:
-    """A float64 raster whose two bands are the coordinates of each pixel; ``bounds`` default to the Alps in ``crs``."""
+    """Return a float64 raster whose two bands are the coordinates of each pixel; ``bounds`` default to the Alps in
+    ``crs``.
+    """
     if bounds is None:
         bounds = transform_bounds("EPSG:4326", crs, *ALPS)
     options.setdefault("resampling", Resampling.average)  # so that overviews too hold their own positions
@@ -150,12 +152,12 @@ def position(path: Path, crs: str = "EPSG:4326", bounds: Bounds | None = None, s
 
 
 def gradient(path: Path, dtype: str = "uint16", size: int = 512, count: int = 2, **options: Any) -> Path:
-    """A raster whose bands count columns and rows."""
+    """Return a raster whose bands count columns and rows."""
     return write(path, columns_and_rows(size, size, dtype, count), **options)
 
 
 def rgb(path: Path, size: int = 512, **options: Any) -> Path:
-    """A smooth uint8 picture of three bands: red grows to the right, green downwards, blue is constant."""
+    """Return a smooth uint8 picture of three bands: red grows to the right, green downwards, blue is constant."""
     ramp = np.linspace(0, 255, size).round().astype("uint8")
     data = np.stack(
         [
@@ -168,12 +170,14 @@ def rgb(path: Path, size: int = 512, **options: Any) -> Path:
 
 
 def constant(path: Path, value: float, dtype: str = "uint8", size: int = 64, count: int = 1, **options: Any) -> Path:
-    """A raster of one value."""
+    """Return a raster of one value."""
     return write(path, np.full((count, size, size), value, dtype), **options)
 
 
 def half_masked(path: Path, kind: str, size: int = 256, dtype: str = "uint8", **options: Any) -> Path:
-    """A raster of three bands of 100 whose left half is missing, said by ``kind``: nodata, nan, mask or alpha."""
+    """Return a raster of three bands of 100 whose left half is missing, said by ``kind``: nodata, nan, mask
+    or alpha.
+    """
     data = np.full((3, size, size), 100, dtype)
     left = np.zeros((size, size), bool)
     left[:, : size // 2] = True
@@ -193,14 +197,14 @@ def half_masked(path: Path, kind: str, size: int = 256, dtype: str = "uint8", **
 
 
 def palette(path: Path, size: int = 256, **options: Any) -> Path:
-    """A paletted raster: values 0 to 3 in vertical quarters, red, green, blue and black."""
+    """Return a paletted raster: values 0 to 3 in vertical quarters, red, green, blue and black."""
     values = (np.arange(size) * 4 // size).astype("uint8")
     colours = {0: (255, 0, 0, 255), 1: (0, 255, 0, 255), 2: (0, 0, 255, 255), 3: (0, 0, 0, 255)}
     return write(path, np.broadcast_to(values, (1, size, size)).copy(), palette=colours, **options)
 
 
 def across_antimeridian(path: Path, size: int = 256) -> Path:
-    """A raster in UTM 60N that reaches over the 180th meridian; band 1 counts columns."""
+    """Return a raster in UTM 60N that reaches over the 180th meridian; band 1 counts columns."""
     return write(
         path,
         columns_and_rows(size, size, "uint16", 1),

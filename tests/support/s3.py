@@ -92,11 +92,11 @@ class S3:
         self._store(bucket).delete(key)
 
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
-        """The keys that the bucket has."""
+        """Return the keys that the bucket has."""
         return sorted(found["path"] for found in self._store(bucket).list(prefix or None).collect())
 
     def get(self, bucket: str, key: str) -> bytes:
-        """An object's bytes."""
+        """Return an object's bytes."""
         return bytes(self._store(bucket).get(key).bytes())
 
     def _store(self, bucket: str) -> S3Store:

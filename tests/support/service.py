@@ -16,13 +16,15 @@ from app.config.settings import Settings
 
 
 def client(*sources: Path | str, **settings: Any) -> TestClient:
-    """A client of a new application that may read these sources; its own settings win over the environment's."""
+    """Return a client of a new application that may read these sources; its own settings win over the environment's."""
     app = create_app(Settings(_env_file=None, sources=",".join(map(str, sources)), **settings))
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
 
 def pixels(body: bytes) -> NDArray[Any]:
-    """A picture's pixels, shape (rows, columns) or (rows, columns, channels), as an independent decoder sees them."""
+    """Return a picture's pixels, shape (rows, columns) or (rows, columns, channels), as an independent decoder sees
+    them.
+    """
     image: Image.Image = Image.open(io.BytesIO(body))
     if image.mode == "P":
         image = image.convert("RGBA")
@@ -30,6 +32,6 @@ def pixels(body: bytes) -> NDArray[Any]:
 
 
 def array(body: bytes) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The bands of an npy body, and its last one, the mask, as True where valid."""
+    """Return the bands of an npy body, and its last one, the mask, as True where valid."""
     found: NDArray[Any] = np.load(io.BytesIO(body))
     return found[:-1], found[-1] > 0

@@ -22,7 +22,7 @@ class Tiff:
         return struct.pack(self.order + form, *values)
 
     def add(self, tags: Tags, *, last: bool = True) -> Tiff:
-        """A directory at the end, followed by the next one if it is not the last."""
+        """Return a directory at the end, followed by the next one if it is not the last."""
         link, width = ("Q", 8) if self.big else ("I", 4)
         count, entry = (8, 20) if self.big else (2, 12)
         end = len(self.data) + count + len(tags) * entry + width
@@ -45,7 +45,7 @@ class Tiff:
 
 
 def picture(**more: Any) -> dict[int, tuple[int, Any]]:
-    """Tags of a picture of 8 by 8 bytes, which are the first of the file."""
+    """Return tags of a picture of 8 by 8 bytes, which are the first of the file."""
     tags: dict[int, tuple[int, Any]] = {
         256: (3, (8,)), 257: (3, (8,)), 258: (3, (8,)), 259: (3, (1,)), 262: (3, (1,)),
         273: (4, (0,)), 277: (3, (1,)), 278: (3, (8,)), 279: (4, (64,)),
@@ -54,7 +54,7 @@ def picture(**more: Any) -> dict[int, tuple[int, Any]]:
 
 
 def changed(data: bytes, tag: int, form: str, *values: float, directory: int = 0, field: str = "values") -> bytes:
-    """A little-endian classic TIFF with other numbers in a tag.
+    """Return a little-endian classic TIFF with other numbers in a tag.
 
     Args:
         data: the file.

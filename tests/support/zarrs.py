@@ -39,7 +39,7 @@ def write(
     attributes: Mapping[str, Any] | None = None,
     consolidated: bool = True,
 ) -> Path:
-    """The path of a store with these variables; of a name with a slash in a group of their own."""
+    """Return the path of a store with these variables; of a name with a slash in a group of their own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         group = zarr.open_group(path, mode="w", zarr_format=version, attributes=dict(attributes or {}))
@@ -56,12 +56,12 @@ def write(
 
 
 def axis(values: Any, name: str, **attrs: Any) -> Variable:
-    """A coordinate of its own dimension."""
+    """Return a coordinate of its own dimension."""
     return Variable(data=values, dims=(name,), attrs=attrs)
 
 
 def positions(latitudes: Array = LATITUDES, longitudes: Array = LONGITUDES, days: int = DAYS) -> Array:
-    """Values that say where and when they are: shape (days, rows, columns), int32, exact."""
+    """Return values that say where and when they are: shape (days, rows, columns), int32, exact."""
     lat, lon = np.rint(latitudes).astype("i4") + 100, np.rint(longitudes).astype("i4") + 200
     found: Array = (np.arange(days, dtype="i4") * 1_000_000)[:, None, None] + lat[:, None] * 1000 + lon
     return found
@@ -78,7 +78,7 @@ def world(
     consolidated: bool = True,
     **options: Any,
 ) -> Path:
-    """A store of one variable ``v`` of the whole world, four days from 2020-01-01."""
+    """Return a store of one variable ``v`` of the whole world, four days from 2020-01-01."""
     found = positions(latitudes, longitudes) if data is None else data
     variables = {
         "v": Variable(

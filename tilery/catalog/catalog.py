@@ -101,14 +101,14 @@ class Catalog:
         self._store.reach()
 
     def fresh(self, layer_id: str) -> Layer | None:
-        """The layer where it is known and need not be checked, else None. Touches no store."""
+        """Return the layer where it is known and need not be checked, else None. Touches no store."""
         cached = self._cache.get(layer_id)
         if cached is None or self._clock() - cached.checked >= self._revalidate:
             return None
         return cached.layer
 
     def get(self, layer_id: str) -> Layer:
-        """The layer of that id, at most a few seconds old.
+        """Return the layer of that id, at most a few seconds old.
 
         Raises:
             LayerNotFound: there is none, or its document never was good.
@@ -135,7 +135,7 @@ class Catalog:
         return cached.layer
 
     def layers(self) -> tuple[LayerSummary, ...]:
-        """All layers that can be served, in their order, after the documents of all were looked at.
+        """Return all layers that can be served, in their order, after the documents of all were looked at.
 
         Raises:
             UpstreamError: the store failed and was never listed.
@@ -143,7 +143,7 @@ class Catalog:
         return self._listing.all()
 
     def page(self, query: Query) -> Page:
-        """A part of the list, at most a few seconds old.
+        """Return a part of the list, at most a few seconds old.
 
         Raises:
             UpstreamError: the store failed and was never listed.
@@ -155,7 +155,9 @@ class Catalog:
         return self._listing.fresh(query)
 
     def problems(self) -> Mapping[str, str]:
-        """What is wrong with the documents that could not be read, by id; the last good layer may still be served."""
+        """Return what is wrong with the documents that could not be read, by id; the last good layer may still be
+        served.
+        """
         with self._lock:
             seen = self._listing.seen  # the store answered then
             found = {
@@ -172,12 +174,14 @@ class Catalog:
         return None if cached is None else cached.layer
 
     def _is_absent(self, layer_id: str) -> bool:
-        """True when an id was looked for lately, and was not there."""
+        """Return True when an id was looked for lately, and was not there."""
         checked = self._absent.get(layer_id)
         return checked is not None and self._clock() - checked < self._revalidate
 
     def _begin(self, layer_id: str) -> bool:
-        """True when nobody else checks this layer now. Where nothing is kept to go on with, all of them check."""
+        """Return True when nobody else checks this layer now. Where nothing is kept to go on with, all of
+        them check.
+        """
         with self._lock:
             if layer_id in self._checking:
                 return False
@@ -189,7 +193,7 @@ class Catalog:
             self._checking.discard(layer_id)
 
     def _check(self, layer_id: str) -> _Cached | None:
-        """What the store says of one id now; what is kept stays where the store or the document fails."""
+        """Return what the store says of one id now; what is kept stays where the store or the document fails."""
         cached = self._cache.get(layer_id)
         now = self._clock()
         try:
@@ -265,7 +269,7 @@ def _tell_unreachable(layer_id: str, cached: _Cached, problem: str) -> None:
 
 
 def open_catalog(address: str, *, revalidate: float = 5.0, options: StoreOptions | None = None) -> Catalog:
-    """The catalog at an address: a directory or ``s3://bucket/sources/``."""
+    """Return the catalog at an address: a directory or ``s3://bucket/sources/``."""
     from tilery.storage.objects import open_store
 
     return Catalog(open_store(address, options), revalidate=revalidate)

@@ -95,7 +95,7 @@ def _text(value: object) -> str:
 
 
 def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
-    """The layer that a document describes.
+    """Return the layer that a document describes.
 
     Args:
         layer_id: the id, from the name of the document's folder.
@@ -159,8 +159,8 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
 
 
 def _source(found: Document, folder: str) -> str:
-    """The raster's address. Without ``source``: the Lambda tiler's ``meta.source``, and the ``index.tif`` that stands
-    beside an ``index.vrt``, because we reproject by ourselves and need no VRT for it.
+    """Return the raster's address. Without ``source``: the Lambda tiler's ``meta.source``, and the ``index.tif`` that
+    stands beside an ``index.vrt``, because we reproject by ourselves and need no VRT for it.
     """
     written = found.source
     if written is None and found.meta.source is not None:
@@ -177,5 +177,5 @@ def _source(found: Document, folder: str) -> str:
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """The bytes of a document: indented, UTF-8, no NaN."""
+    """Return the bytes of a document: indented, UTF-8, no NaN."""
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"

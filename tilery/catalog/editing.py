@@ -31,7 +31,7 @@ Holds = Callable[[str], bool]
 
 
 def read(store: Store, layer_id: str) -> tuple[dict[str, Any], str]:
-    """A layer's document as it is written, and its version.
+    """Return a layer's document as it is written, and its version.
 
     Raises:
         LayerNotFound: there is none.
@@ -57,12 +57,12 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def edit(store: Store, layer_id: str, change: Change) -> dict[str, Any]:
-    """The document after a change, written only over the one that was changed; see `edited`."""
+    """Return the document after a change, written only over the one that was changed; see `edited`."""
     return edited(store, layer_id, change)[0]
 
 
 def edited(store: Store, layer_id: str, change: Change, *, holds: Holds = lambda _: True) -> tuple[dict[str, Any], str]:
-    """The document after a change and its version, written only over the one that was changed.
+    """Return the document after a change and its version, written only over the one that was changed.
 
     Raises:
         LayerNotFound, BrokenDocument: as `read`; or the change would break the document.
@@ -111,7 +111,8 @@ def _write(store: Store, layer_id: str, body: bytes, expected: str) -> str:
 
 
 def files(store: Store, layer_id: str) -> list[str]:
-    """Keys of all files of a layer, the document's first; also of one whose document is broken or was never written.
+    """Return keys of all files of a layer, the document's first; also of one whose document is broken or was never
+    written.
 
     Those of layers in a folder of the same name are not among them.
 
@@ -128,13 +129,14 @@ def files(store: Store, layer_id: str) -> list[str]:
 
 
 def _layer_of(key: str) -> str | None:
-    """The id whose document a key is."""
+    """Return the id whose document a key is."""
     folder, _, name = key.rpartition("/")
     return folder if name == DOCUMENT and ids.is_id(folder) else None
 
 
 def remove(store: Store, layer_id: str, *, holds: Holds | None = None) -> int:
-    """Number of files that were removed: the document first, so that nobody meets a layer with half of its files.
+    """Return number of files that were removed: the document first, so that nobody meets a layer with half of its
+    files.
 
     With ``holds`` only the document that it holds for: it is written over first, which a store does on that condition,
     and none removes.
@@ -162,12 +164,12 @@ def remove(store: Store, layer_id: str, *, holds: Holds | None = None) -> int:
 def set_style(
     store: Store, layer_id: str, name: str, render: Mapping[str, Any], title: str | None = None
 ) -> dict[str, Any]:
-    """The document with a style added or replaced."""
+    """Return the document with a style added or replaced."""
     return edit(store, layer_id, with_style(name, render, title))
 
 
 def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
-    """The document without a style.
+    """Return the document without a style.
 
     Raises:
         InvalidParameter: it has none of that name.
@@ -176,7 +178,7 @@ def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
 
 
 def with_style(name: str, render: Mapping[str, Any], title: str | None = None) -> Change:
-    """The change that adds a style or replaces it."""
+    """Return the change that adds a style or replaces it."""
 
     def change(found: dict[str, Any]) -> dict[str, Any]:
         style = {"render": dict(render)} | ({"title": title} if title else {})
@@ -186,7 +188,7 @@ def with_style(name: str, render: Mapping[str, Any], title: str | None = None) -
 
 
 def without_style(name: str) -> Change:
-    """The change that takes a style away; it raises InvalidParameter where there is none of that name."""
+    """Return the change that takes a style away; it raises InvalidParameter where there is none of that name."""
 
     def change(found: dict[str, Any]) -> dict[str, Any]:
         styles = _styles(found)
@@ -198,7 +200,7 @@ def without_style(name: str) -> Change:
 
 
 def with_render(render: Mapping[str, Any]) -> Change:
-    """The change of the parameters for requests that give none."""
+    """Return the change of the parameters for requests that give none."""
     return lambda found: found | {"render": dict(render)}
 
 
@@ -210,7 +212,7 @@ def _styles(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def set_render(store: Store, layer_id: str, render: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with other parameters for requests that give none."""
+    """Return the document with other parameters for requests that give none."""
     return edit(store, layer_id, with_render(render))
 
 

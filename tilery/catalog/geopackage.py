@@ -113,7 +113,7 @@ class LayerTable:
             raise sqlite3.DatabaseError(f"{sound}; {told}")
 
     def encoded(self) -> bytes:
-        """The table as a file, without what is still to be read."""
+        """Return the table as a file, without what is still to be read."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._db.execute("UPDATE gpkg_contents SET last_change = ?", (now,))
         self._db.execute("DELETE FROM layers WHERE name IS NULL")
@@ -126,7 +126,9 @@ class LayerTable:
     # What is in it
 
     def count(self, folder: str = "", words: Iterable[str] = ()) -> int:
-        """Number of the layers, of those in a folder, of those that have all the words in what people read of them."""
+        """Return number of the layers, of those in a folder, of those that have all the words in what people read of
+        them.
+        """
         where, values = _where(folder, words)
         found: int = self._db.execute(f"SELECT count(*) FROM layers {where}", values).fetchone()[0]  # noqa: S608
         return found
@@ -134,7 +136,9 @@ class LayerTable:
     def page(
         self, offset: int, limit: int, folder: str = "", words: Iterable[str] = ()
     ) -> list[tuple[str, str, LayerSummary | None]]:
-        """Id, version and what is known, in the layers' order; nothing is known of a layer that was never read."""
+        """Return id, version and what is known, in the layers' order; nothing is known of a layer that was
+        never read.
+        """
         where, values = _where(folder, words)
         rows = self._db.execute(
             f"SELECT {_ROW}, {_REST} FROM layers {where} ORDER BY {_ORDER} LIMIT ? OFFSET ?",  # noqa: S608
@@ -143,7 +147,7 @@ class LayerTable:
         return [(row[0], row[12], _summary(row)) for row in rows]
 
     def version(self, layer_id: str) -> str | None:
-        """The version of the document that a layer's row was made of; None where there is no row."""
+        """Return the version of the document that a layer's row was made of; None where there is no row."""
         found = self._db.execute("SELECT version FROM layers WHERE id = ?", (layer_id,)).fetchone()
         return None if found is None else str(found[0])
 
@@ -210,7 +214,7 @@ class LayerTable:
         return {row[0] for row in gone} | set(self.pending())
 
     def pending(self, among: Iterable[str] | None = None) -> list[str]:
-        """Ids of the layers whose documents are to be read, of all or of these."""
+        """Return ids of the layers whose documents are to be read, of all or of these."""
         if among is None:
             return [row[0] for row in self._db.execute("SELECT id FROM pending ORDER BY id")]
         one = "SELECT 1 FROM pending WHERE id = ?"
@@ -238,17 +242,17 @@ def _where(folder: str, words: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def _folded(text: object) -> str:
-    """A text as a search compares it."""
+    """Return a text as a search compares it."""
     return str(text).casefold()
 
 
 def _sayable(value: object) -> object:
-    """The same where SQLite can hold it: half a character, out of a JSON document, it cannot."""
+    """Return the same where SQLite can hold it: half a character, out of a JSON document, it cannot."""
     return _HALF.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _summary(row: tuple[object, ...]) -> LayerSummary | None:
-    """What a row says; None for one of a document that nobody has read."""
+    """Return what a row says; None for one of a document that nobody has read."""
     (layer_id, name, description, attribution, kind, minzoom, maxzoom, *bounds) = row[:11]
     revision, version, published, position, styles = row[11:]
     if name is None:
@@ -276,7 +280,7 @@ def _text(value: object) -> str | None:
 
 
 def _geometry(bounds: Bounds) -> bytes:
-    """A box as a GeoPackage holds it: a header and a MultiPolygon, of two parts across the antimeridian."""
+    """Return a box as a GeoPackage holds it: a header and a MultiPolygon, of two parts across the antimeridian."""
     west, south, east, north = bounds
     boxes = [bounds] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
     parts = b"".join(struct.pack("<BIII10d", 1, 3, 1, 5, *_ring(box)) for box in boxes)

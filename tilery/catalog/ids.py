@@ -113,7 +113,7 @@ _REVISION = re.compile(r"[0-9]{8}t[0-9]{6}-[0-9a-f]{6}")
 
 
 def is_id(text: str) -> bool:
-    """True when a layer may be called so."""
+    """Return True when a layer may be called so."""
     if len(text) > LONGEST or _ID.fullmatch(text) is None:
         return False
     _, *behind = text.split("/")
@@ -121,7 +121,7 @@ def is_id(text: str) -> bool:
 
 
 def is_folder(text: str) -> bool:
-    """True when layers may lie in a folder of that path."""
+    """Return True when layers may lie in a folder of that path."""
     return is_id(f"{text}/layer")
 
 
@@ -142,7 +142,7 @@ def of_parts(parts: Sequence[str], *, tiles: bool, also: Collection[str] = ()) -
 
 
 def check(text: str) -> str:
-    """The id, as it is.
+    """Return the id, as it is.
 
     Raises:
         InvalidParameter: a layer cannot be called so; the message says why.
@@ -170,7 +170,7 @@ def check(text: str) -> str:
 
 
 def requested(text: str) -> str:
-    """The id that a request asks for.
+    """Return the id that a request asks for.
 
     Raises:
         LayerNotFound: no layer can be called so, and no store is asked.

@@ -55,7 +55,8 @@ class Read:
 
 
 def load(store: Store, *, unless: str | None = None) -> tuple[LayerTable | None, str] | None:
-    """The index and its version; no index and ``new``, or the version of a broken one; None where it is ``unless``.
+    """Return the index and its version; no index and ``new``, or the version of a broken one; None where it is
+    ``unless``.
 
     Raises:
         UpstreamError: the store failed.
@@ -136,7 +137,7 @@ def read(
 
 
 def _document(store: Store, layer_id: str) -> Layer | TileryError | _Broken:
-    """What a layer's document says, or why it cannot be told."""
+    """Return what a layer's document says, or why it cannot be told."""
     try:
         blob = store.read(stored_document.key(layer_id))
     except (NotFound, UpstreamError) as error:
@@ -192,7 +193,7 @@ def _written(store: Store, layer_id: str) -> None:
 
 
 def _version(store: Store) -> str:
-    """The version of whatever index there is."""
+    """Return the version of whatever index there is."""
     try:
         blob = store.read(NAME)
     except NotFound:
@@ -201,7 +202,7 @@ def _version(store: Store) -> str:
 
 
 def _put(store: Store, table: LayerTable, version: str, attempt: int) -> bool:
-    """True when the table is the index now; False after a pause when somebody else's is."""
+    """Return True when the table is the index now; False after a pause when somebody else's is."""
     try:
         store.write(NAME, table.encoded(), media_type=_MEDIA_TYPE, cache_control="no-cache", expected=version)
     except Conflict:

@@ -68,7 +68,7 @@ class LayerSummary:
         return (longitude - 360 if longitude > 180 else longitude, (south + north) / 2, self.minzoom)
 
     def style(self, name: str) -> Style | None:
-        """The style of that name, or None."""
+        """Return the style of that name, or None."""
         return next((style for style in self.styles if style.name == name), None)
 
 

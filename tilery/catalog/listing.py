@@ -144,7 +144,7 @@ class Listing:
             self._pages = WeightedCache(_KEPT, _PAGES)
 
     def all(self) -> tuple[LayerSummary, ...]:
-        """All layers that can be served, in their order, after every document was looked at.
+        """Return all layers that can be served, in their order, after every document was looked at.
 
         Raises:
             UpstreamError: the store failed and was never listed.
@@ -155,7 +155,9 @@ class Listing:
             return tuple(layer for _, _, layer in table.page(0, -1) if layer is not None)
 
     def problems(self) -> Mapping[str, str]:
-        """What is wrong with the documents that could not be read, by id; the last good layer may still be served."""
+        """Return what is wrong with the documents that could not be read, by id; the last good layer may still be
+        served.
+        """
         with self._lock:
             return dict(self._problems)
 
@@ -194,7 +196,7 @@ class Listing:
                 logger.warning("the document of the layer %s cannot be listed: %s", layer_id, problem)
 
     def _refreshed(self, *, wait: bool = False) -> LayerTable:
-        """The table, at most a few seconds old."""
+        """Return the table, at most a few seconds old."""
         if not wait and self._table is not None and self._is_fresh():
             return self._table
         with self._refreshing:  # the others wait: they asked for what only the store can tell
@@ -216,7 +218,7 @@ class Listing:
         return self._checked is not None and self._clock() - self._checked < self._revalidate
 
     def _is_due(self, now: float) -> bool:
-        """True when the documents are to be listed again."""
+        """Return True when the documents are to be listed again."""
         if self._listed is None:
             return True
         pause = self._revalidate
@@ -226,7 +228,7 @@ class Listing:
         return now - self._listed >= pause
 
     def _is_quick(self) -> bool:
-        """True when a caller may wait for the documents to be listed."""
+        """Return True when a caller may wait for the documents to be listed."""
         table = self._table
         if table is None or not self._revalidate:
             return True

@@ -16,12 +16,12 @@ _parsing = threading.Lock()
 
 
 def key(layer_id: str) -> str:
-    """The key of a layer's document."""
+    """Return the key of a layer's document."""
     return f"{layer_id}/{DOCUMENT}"
 
 
 def parsed(store: Store, layer_id: str, blob: Blob) -> Layer:
-    """The layer that a document says.
+    """Return the layer that a document says.
 
     Raises:
         BrokenDocument: it says none.
@@ -31,7 +31,7 @@ def parsed(store: Store, layer_id: str, blob: Blob) -> Layer:
 
 
 def documents(store: Store) -> Iterator[Entry]:
-    """The documents that there are, in no particular order; none is read.
+    """Return the documents that there are, in no particular order; none is read.
 
     Raises:
         UpstreamError: the store cannot be listed.

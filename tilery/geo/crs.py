@@ -68,9 +68,9 @@ LONGEST = 8192
 
 
 def parse(text: str, parameter: str = "crs") -> Crs:
-    """The canonical form of what a caller wrote: ``EPSG:3857``, ``3857``, an OGC URI or URN, ``[EPSG:3857]``, WKT, a
-    PROJ string or PROJJSON. Names are not taken: to look for one in all of its database holds the interpreter's lock
-    for up to a second.
+    """Return the canonical form of what a caller wrote: ``EPSG:3857``, ``3857``, an OGC URI or URN, ``[EPSG:3857]``,
+    WKT, a PROJ string or PROJJSON. Names are not taken: to look for one in all of its database holds the interpreter's
+    lock for up to a second.
 
     Takes up to 40 ms where the text was not asked for lately: not for the event loop.
     ``parameter`` is what errors call it.
@@ -91,7 +91,7 @@ def parse(text: str, parameter: str = "crs") -> Crs:
 
 @lru_cache(maxsize=512)
 def _parsed(text: str) -> Crs | None:
-    """The canonical form of a text, None when it is no CRS: that is remembered too."""
+    """Return the canonical form of a text, None when it is no CRS: that is remembered too."""
     for pattern in (_CODE, _URI, _URN):
         if match := pattern.match(text):
             authority = (match["authority"] or "EPSG").upper()
@@ -116,7 +116,9 @@ def _parsed(text: str) -> Crs | None:
 
 
 def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
-    """The horizontal part of a CRS: heights do not say where a pixel is, and PROJ refuses bounds that have one."""
+    """Return the horizontal part of a CRS: heights do not say where a pixel is, and PROJ refuses bounds
+    that have one.
+    """
     return crs.to_2d() if crs.is_compound or len(crs.axis_info) > 2 else crs
 
 
@@ -126,7 +128,7 @@ def _has_no_plane(crs: pyproj.CRS) -> bool:
 
 
 def from_pyproj(crs: pyproj.CRS) -> Crs:
-    """The canonical text of a pyproj CRS, without its vertical part."""
+    """Return the canonical text of a pyproj CRS, without its vertical part."""
     crs = _horizontal(crs)
     authority = crs.to_authority(min_confidence=100)
     if authority is not None:
@@ -135,7 +137,7 @@ def from_pyproj(crs: pyproj.CRS) -> Crs:
 
 
 def from_rasterio(crs: rasterio.crs.CRS) -> Crs | None:
-    """The canonical text of a rasterio CRS, without its vertical part; None where it has no other part.
+    """Return the canonical text of a rasterio CRS, without its vertical part; None where it has no other part.
 
     Raises:
         UnsupportedRaster: it names files by their paths, which are whatever whoever made the raster wrote.
@@ -149,7 +151,7 @@ def from_rasterio(crs: rasterio.crs.CRS) -> Crs | None:
 
 
 def may_be_compound(crs: rasterio.crs.CRS) -> bool:
-    """True when a CRS may have a vertical part, told from how its text begins."""
+    """Return True when a CRS may have a vertical part, told from how its text begins."""
     return bool(crs.to_wkt().startswith(_PERHAPS_COMPOUND))
 
 
@@ -159,7 +161,7 @@ _PERHAPS_COMPOUND = ("COMPD_CS", "COMPOUNDCRS", "VERT", "GEOCCS", "GEODCRS", "GE
 
 @lru_cache(maxsize=256)
 def _flat(crs: Crs) -> Crs | None:
-    """A CRS without its vertical part. None where it has no other part."""
+    """Return a CRS without its vertical part. None where it has no other part."""
     from pyproj import exceptions
 
     try:
@@ -189,7 +191,9 @@ def to_rasterio(crs: Crs) -> rasterio.crs.CRS:
 
 @lru_cache(maxsize=256)
 def uri(crs: Crs) -> str | None:
-    """The OGC URI of a CRS, ``http://www.opengis.net/def/crs/EPSG/0/4326``, or None where it has no authority code."""
+    """Return the OGC URI of a CRS, ``http://www.opengis.net/def/crs/EPSG/0/4326``, or None where it has no authority
+    code.
+    """
     match = _CODE.match(crs)
     if match is None or not match["authority"]:
         return None
@@ -199,13 +203,13 @@ def uri(crs: Crs) -> str | None:
 
 
 def is_geographic(crs: Crs) -> bool:
-    """True when the CRS counts in degrees."""
+    """Return True when the CRS counts in degrees."""
     return crs in (WGS84, "OGC:CRS84") or (crs != WEB_MERCATOR and bool(to_pyproj(crs).is_geographic))
 
 
 @lru_cache(maxsize=256)
 def northing_first(crs: Crs) -> bool:
-    """True when the CRS's own definition has latitude or northing before longitude or easting, as EPSG:4326 has.
+    """Return True when the CRS's own definition has latitude or northing before longitude or easting, as EPSG:4326 has.
 
     Around a pole both axes point the same way, and only their names tell them apart.
     """
@@ -223,8 +227,8 @@ def northing_first(crs: Crs) -> bool:
 
 @lru_cache(maxsize=256)
 def world(crs: Crs) -> tuple[float, float] | None:
-    """The least and the largest x of one turn around the world, in a CRS that counts degrees or lies on an upright
-    cylinder: a place is found again a turn further. None for all others.
+    """Return the least and the largest x of one turn around the world, in a CRS that counts degrees or lies on an
+    upright cylinder: a place is found again a turn further. None for all others.
 
     PROJ answers with x between the two; rasters may lie beyond.
     """
@@ -252,7 +256,7 @@ _CYLINDERS = ("Popular Visualisation Pseudo Mercator", "Mercator", "Equidistant 
 
 
 def geodetic(crs: Crs) -> Crs:
-    """The degrees that a CRS is made from: EPSG:4326 for all that lead there, else those of its own body."""
+    """Return the degrees that a CRS is made from: EPSG:4326 for all that lead there, else those of its own body."""
     if crs in (WGS84, WEB_MERCATOR):
         return WGS84
     with suppress(UnsupportedRaster):
@@ -265,7 +269,9 @@ def geodetic(crs: Crs) -> Crs:
 
 
 def have_a_way(source: Crs, target: Crs) -> bool:
-    """True when PROJ can lead from one CRS to the other; False between the Earth and Mars, or to a floor plan."""
+    """Return True when PROJ can lead from one CRS to the other; False between the Earth and Mars, or to a
+    floor plan.
+    """
     if source == target:
         return True
     try:
@@ -290,7 +296,7 @@ def is_plain(crs: Crs) -> bool:
 
 
 def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
-    """A transformer of this thread's own, x (or longitude) first on both sides.
+    """Return a transformer of this thread's own, x (or longitude) first on both sides.
 
     Raises:
         UnsupportedRaster: no way leads from one to the other, as from the Earth to Mars.
@@ -314,7 +320,7 @@ def transformer(source: Crs, target: Crs) -> pyproj.Transformer:
 
 
 def transform_bounds(source: Crs, target: Crs, bounds: Bounds, densify: int = 21) -> Bounds:
-    """Bounds in ``target`` that hold ``bounds`` of ``source``, edges densified.
+    """Return bounds in ``target`` that hold ``bounds`` of ``source``, edges densified.
 
     May hold infinities, all of them where PROJ finds no answer, and west > east where the antimeridian is crossed.
     """
@@ -334,7 +340,7 @@ def _bounds(source: Crs, target: Crs, bounds: Bounds, densify: int) -> Bounds:
 
 
 def transform_points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, Any]:
-    """Coordinates in ``target``, float64 arrays of the input's shape; not finite where there is no answer."""
+    """Return coordinates in ``target``, float64 arrays of the input's shape; not finite where there is no answer."""
     if source == target:
         return np.asarray(xs, dtype="float64"), np.asarray(ys, dtype="float64")
     if np.size(xs) > _FEW:
@@ -353,7 +359,8 @@ def _points(source: Crs, target: Crs, xs: Any, ys: Any) -> tuple[Any, Any]:
 
 
 def _by_one(work: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
-    """What work on few points returns, done by this thread when it is one of the first, else by one for all others.
+    """Return what work on few points returns, done by this thread when it is one of the first, else by one for all
+    others.
 
     PROJ wants a transformer for each thread, which takes 3 ms to make and opens the database anew: more than all that
     a thread which mostly waits for a store ever asks of it.

@@ -56,7 +56,7 @@ class TileMatrix:
     """(first row, last row, factor) where tiles of a row are merged."""
 
     def factor(self, row: int) -> int:
-        """How many columns one tile of this row covers."""
+        """Return how many columns one tile of this row covers."""
         for first, last, factor in self.coalesce:
             if first <= row <= last:
                 return factor
@@ -90,7 +90,7 @@ class TileMatrixSet:
         return {matrix.zoom: matrix for matrix in self.matrices}
 
     def matrix(self, zoom: int) -> TileMatrix:
-        """The matrix of a zoom; one below the deepest defined is worked out where all scales have one ratio.
+        """Return the matrix of a zoom; one below the deepest defined is worked out where all scales have one ratio.
 
         Raises:
             TileOutsideBounds: the set has no such zoom.
@@ -136,7 +136,7 @@ class TileMatrixSet:
         return float(crs.axis_info[0].unit_conversion_factor)
 
     def scale_denominator(self, cell_size: float) -> float:
-        """The scale denominator of cells of that size (units of the CRS).
+        """Return the scale denominator of cells of that size (units of the CRS).
 
         Some published definitions hold other numbers: CanadianNAD83_LCC those of a screen with 96 dots an inch, GNOSIS
         and CDB rounded ones. Clients work cell sizes out from them, so only this one puts tiles where they are.
@@ -144,7 +144,7 @@ class TileMatrixSet:
         return cell_size * self.metres_per_unit / PIXEL
 
     def tile_bounds(self, z: int, x: int, y: int) -> Bounds:
-        """Bounds of a tile in the set's CRS, x (or longitude) first.
+        """Return bounds of a tile in the set's CRS, x (or longitude) first.
 
         Raises:
             TileOutsideBounds: the matrix has no such tile.
@@ -169,7 +169,7 @@ class TileMatrixSet:
         return (left, matrix.origin[1] - (y + 1) * tile_height, right, top)
 
     def tile_at(self, x: float, y: float, zoom: int) -> tuple[int, int]:
-        """Column and row of the tile that holds a position of the set's CRS, kept inside the matrix."""
+        """Return column and row of the tile that holds a position of the set's CRS, kept inside the matrix."""
         matrix = self.matrix(zoom)
         across = (x - matrix.origin[0]) / (matrix.cell_size * matrix.tile_width)
         down = (y - matrix.origin[1] if matrix.bottom_left else matrix.origin[1] - y) / (
@@ -180,7 +180,9 @@ class TileMatrixSet:
         return min(max(column, 0), matrix.width - 1), min(max(row, 0), matrix.height - 1)
 
     def zoom_for_resolution(self, resolution: float) -> int:
-        """The zoom whose cells are nearest in size to ``resolution`` (units of the CRS), as GDAL's COG has it."""
+        """Return the zoom whose cells are nearest in size to ``resolution`` (units of the CRS), as GDAL's
+        COG has it.
+        """
         chosen = self.matrices[-1]
         for matrix in self.matrices:
             chosen = matrix
@@ -276,14 +278,14 @@ def _is_sound(matrix: TileMatrix) -> bool:
 
 
 def _inverted(axes: list[str] | None, crs: Crs) -> bool:
-    """True when the document writes y before x."""
+    """Return True when the document writes y before x."""
     if axes:
         return axes[0].upper() in ("Y", "LAT", "N")
     return bool(crs_.to_pyproj(crs).axis_info[0].abbrev.upper() in ("Y", "LAT", "N"))
 
 
 def _folder() -> Path:
-    """Where morecantile keeps its definitions, found without importing it."""
+    """Return where morecantile keeps its definitions, found without importing it."""
     spec = find_spec("morecantile")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("morecantile is not installed")

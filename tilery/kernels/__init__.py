@@ -45,7 +45,7 @@ class _Kernels(Protocol):
 
 
 def _compiled() -> _Kernels | None:
-    """The compiled kernels; None where they could not be built."""
+    """Return the compiled kernels; None where they could not be built."""
     try:
         found = importlib.import_module("tilery.kernels._compiled")
     except ImportError:
@@ -78,7 +78,7 @@ class Compared:
 def compare(
     above: Array, made: Array, reach: int, certain: tuple[slice, slice], *, allowed: float, slack: float
 ) -> Compared:
-    """An overview of half the size against the level above it.
+    """Return an overview of half the size against the level above it.
 
     Args:
         above: of a type of `SHORT`, with twice as many rows and columns.
@@ -104,7 +104,7 @@ def count_values(values: Array, counts: NDArray[np.int64], valid: Array | None =
 
 
 def halve(image: Array, rows: Sequence[float], columns: Sequence[float]) -> Array:
-    """Each second pixel of an image that is smoothed, in floats of 24 bits, rounded to the nearest integer.
+    """Return each second pixel of an image that is smoothed, in floats of 24 bits, rounded to the nearest integer.
 
     Args:
         image: of a type of `SHORT`, two axes, as many pixels as are needed and no more.
@@ -132,7 +132,7 @@ def unfold(block: Array, row: int, column: int, made: Array, *, differences: boo
 
 
 def warp(image: Array, xs: Floats, ys: Floats, step: int, method: str, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Samples of an image for a window of another grid, and which of them lie in the image.
+    """Return samples of an image for a window of another grid, and which of them lie in the image.
 
     Places count from the image's upper left corner, in its pixels. Where not all pixels under a cubic kernel lie in
     the image, it is bilinear, and there the pixels at the edge stand for those beyond it. Nothing is thinned out: the
@@ -157,7 +157,7 @@ def warp(image: Array, xs: Floats, ys: Floats, step: int, method: str, shape: tu
 
 
 def _in_rows(array: Array) -> Array:
-    """The array, copied where its rows have gaps or its bytes are foreign."""
+    """Return the array, copied where its rows have gaps or its bytes are foreign."""
     native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     whole = native.shape[-1] <= 1 or native.strides[-1] == native.itemsize
     return native if whole and native.flags.aligned else np.require(native, requirements=["C_CONTIGUOUS", "ALIGNED"])

@@ -16,7 +16,9 @@ Weights = NDArray[np.float32]
 def compare(
     above: Array, made: Array, reach: int, certain: tuple[int, int, int, int], allowed: float, slack: float, /
 ) -> tuple[int, int, int, int]:
-    """What of an overview is out of its range, and sums: of it, of four pixels above each, of the squares of these."""
+    """Return what of an overview is out of its range, and sums: of it, of four pixels above each, of the squares of
+    these.
+    """
     four = [above[row::2, column::2] for row in (0, 1) for column in (0, 1)]
     total = np.sum([part.astype("int64") for part in four], axis=0)
     low, high = np.minimum.reduce(four), np.maximum.reduce(four)
@@ -30,7 +32,7 @@ def compare(
 
 
 def _around(values: Array, reach: int, axis: int, choose: Callable[..., Array]) -> Array:
-    """The lowest or highest of what lies up to ``reach`` pixels away along an axis."""
+    """Return the lowest or highest of what lies up to ``reach`` pixels away along an axis."""
     moved = np.moveaxis(values, axis, 0)
     found = [moved[np.clip(np.arange(len(moved)) + step, 0, len(moved) - 1)] for step in range(-reach, reach + 1)]
     return np.moveaxis(np.asarray(choose.reduce(found)), 0, axis)  # type: ignore[attr-defined]  # a ufunc
@@ -92,7 +94,7 @@ def warp(image: Array, xs: Floats, ys: Floats, step: int, method: int, made: Arr
 
 
 def _between(nodes: Floats, step: int, shape: tuple[int, int]) -> Floats:
-    """What lies at each pixel, on straight lines from node to node."""
+    """Return what lies at each pixel, on straight lines from node to node."""
     rows, columns = (np.arange(length) for length in shape)
     down = (rows % step / step)[:, None]
     lines = nodes[rows // step] + (nodes[rows // step + 1] - nodes[rows // step]) * down
@@ -101,7 +103,7 @@ def _between(nodes: Floats, step: int, shape: tuple[int, int]) -> Floats:
 
 
 def _weights(part: Array, method: int, whole: NDArray[np.bool_]) -> dict[int, Array]:
-    """Weights of pixels, by how far they are from the one before the place."""
+    """Return weights of pixels, by how far they are from the one before the place."""
     if method == 0:
         return {0: np.ones_like(part)}
     weights = {-1: np.zeros_like(part), 0: 1 - part, 1: part, 2: np.zeros_like(part)}

@@ -33,5 +33,5 @@ class limit:  # noqa: N801  it is read as a verb: `with limit(6 << 20):`
 
 
 def most() -> float:
-    """Bytes that the body of the answer may have; infinity where nothing limits it."""
+    """Return bytes that the body of the answer may have; infinity where nothing limits it."""
     return _most.get()

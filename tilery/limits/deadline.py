@@ -41,7 +41,7 @@ class limit:  # noqa: N801  it is read as a verb: `with limit(5):`
 
 
 def remaining() -> float:
-    """Seconds that are left, infinity where nothing limits the work.
+    """Return seconds that are left, infinity where nothing limits the work.
 
     Raises:
         DeadlineExceeded: none are left.
@@ -62,7 +62,7 @@ def check() -> None:
 
 
 def paced(items: Iterable[T], every: int = 16) -> Iterator[T]:
-    """The items, for a long loop in a thread: now and then the deadline is checked and the event loop let go on.
+    """Yield the items, for a long loop in a thread: now and then the deadline is checked and the event loop let go on.
 
     Without, it would wait 5 ms each time that it wants the interpreter's lock.
 
@@ -77,5 +77,5 @@ def paced(items: Iterable[T], every: int = 16) -> Iterator[T]:
 
 
 def exceeded() -> DeadlineExceeded:
-    """The error that says that the time is up."""
+    """Return the error that says that the time is up."""
     return DeadlineExceeded("The request took longer than the server allows.")

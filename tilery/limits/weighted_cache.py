@@ -30,7 +30,7 @@ class WeightedCache(Generic[K, V]):
         return self._held
 
     def get(self, key: K) -> V | None:
-        """The value of a key, None when it is not here."""
+        """Return the value of a key, None when it is not here."""
         with self._lock:
             found = self._values.get(key)
             if found is None:

@@ -374,7 +374,7 @@ class OpenedRaster:
             return None
 
     def _counted(self, bands: tuple[int, ...] = (), expression: str | None = None) -> Statistics:
-        """Statistics for display, once for each state of the file."""
+        """Return statistics for display, once for each state of the file."""
         key = (self._through(lambda reader: reader.pixel_identity), bands, expression)
         if key not in self._stats:
             self._stats = {key: self.stats(bands=bands or None, expression=expression, bins=_BINS)}

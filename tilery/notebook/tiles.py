@@ -160,7 +160,7 @@ class Tiles:
 
 
 def _has_ended(running: _Running, seconds: float) -> bool:
-    """Whether a server has ended, or does so before long."""
+    """Return whether a server has ended, or does so before long."""
     try:
         running.process.wait(seconds)
     except subprocess.TimeoutExpired:

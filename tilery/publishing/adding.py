@@ -119,7 +119,7 @@ def described(
 
 
 def _kinds(address: str) -> tuple[str, ...]:
-    """What a source may be, by its name."""
+    """Return what a source may be, by its name."""
     if address.partition("?")[0].rstrip("/").lower().endswith(".zarr"):
         return ("zarr",)
     return ("mosaic", "stac") if address.partition("?")[0].lower().endswith(_DOCUMENTS) else ("raster",)
@@ -169,7 +169,7 @@ def _nameless(reader: Reader) -> InvalidParameter:
 
 
 def _facts(reader: Reader) -> Json:
-    """Bounds and zooms."""
+    """Return bounds and zooms."""
     west, south, east, north = reader.geographic_bounds()
     south, north = max(south, -LATITUDE), min(north, LATITUDE)
     lowest, highest = reader.zooms(tms_.get(tms_.DEFAULT))

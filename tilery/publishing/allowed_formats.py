@@ -28,7 +28,7 @@ _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
 def drivers_for(path: Path) -> list[str]:
-    """The formats that a file may be opened as."""
+    """Return the formats that a file may be opened as."""
     return [*DRIVERS, "netCDF"] if _begins(path, CLASSIC_NETCDF) else list(DRIVERS)
 
 
@@ -57,7 +57,7 @@ def need_own(dataset: Any) -> None:
 
 
 def _literal(name: str) -> str:
-    """A file's name as a pattern that matches it alone."""
+    """Return a file's name as a pattern that matches it alone."""
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 

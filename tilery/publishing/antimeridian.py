@@ -32,7 +32,7 @@ class Roll:
     """Columns after which they come again."""
 
     def windows(self, window: Any) -> list[Any]:
-        """Windows of the raster as it is, that side by side are a window of the rolled one."""
+        """Return windows of the raster as it is, that side by side are a window of the rolled one."""
         from rasterio.windows import Window
 
         found = []
@@ -46,7 +46,7 @@ class Roll:
 
 
 def on_the_map(profile: Profile) -> tuple[Profile, Roll | None]:
-    """The facts of the raster as a map of the world wants it, and how its columns are to be ordered for it.
+    """Return the facts of the raster as a map of the world wants it, and how its columns are to be ordered for it.
 
     Returns:
         The same facts where all of it lies within ±180° already, or crosses 180° on the way from west to east.
@@ -76,7 +76,7 @@ def _holds_the_map(west: float, east: float, step: float) -> bool:
 
 
 def _roll(profile: Profile) -> Roll | None:
-    """How a raster that goes around the world is rolled; None for one that does not, or not in whole columns."""
+    """Return how a raster that goes around the world is rolled; None for one that does not, or not in whole columns."""
     step, left = profile.transform[0], profile.transform[2]
     turn = round(360.0 / step)
     if profile.width < turn or abs(turn * step - 360.0) > _INEXACT * step:
@@ -87,7 +87,9 @@ def _roll(profile: Profile) -> Roll | None:
 
 
 def crosses(profile: Profile) -> bool:
-    """True when a raster in degrees, already on the map, reaches over its right edge by more than half a pixel."""
+    """Return True when a raster in degrees, already on the map, reaches over its right edge by more than
+    half a pixel.
+    """
     if profile.crs is None or not crs_.is_geographic(profile.crs) or not profile.north_up:
         return False
     left, _, right, _ = profile.bounds

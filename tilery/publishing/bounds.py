@@ -15,15 +15,15 @@ _WIDE = 120.0
 
 
 def bounds_of(profile: Profile) -> Bounds:
-    """West, south, east, north of the raster in degrees, cut where a map's world ends; west > east across the
+    """Return west, south, east, north of the raster in degrees, cut where a map's world ends; west > east across the
     antimeridian.
     """
     return globe_bounds(profile)
 
 
 def map_bounds(profile: Profile) -> Bounds:
-    """Bounds that a Web Mercator grid is to cover: the raster's, or all of the map where it crosses the antimeridian
-    and little is left. Not in degrees, where a warp finds nothing beyond ±180.
+    """Return bounds that a Web Mercator grid is to cover: the raster's, or all of the map where it crosses the
+    antimeridian and little is left. Not in degrees, where a warp finds nothing beyond ±180.
     """
     west, south, east, north = bounds_of(profile)
     in_degrees = profile.crs is not None and crs_.is_geographic(profile.crs)
@@ -42,8 +42,8 @@ def size_at(bounds: Bounds, zoom: int) -> tuple[int, int]:
 
 
 def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:
-    """First column, first row, last column and last row of the tiles of Web Mercator that touch bounds which do not
-    cross the antimeridian.
+    """Return first column, first row, last column and last row of the tiles of Web Mercator that touch bounds which do
+    not cross the antimeridian.
     """
     west, south, east, north = bounds
     side = 2**zoom
@@ -55,13 +55,13 @@ def tile_range(bounds: Bounds, zoom: int) -> tuple[int, int, int, int]:
 
 
 def parts(bounds: Bounds) -> tuple[Bounds, ...]:
-    """The bounds in pieces that do not cross the antimeridian."""
+    """Return the bounds in pieces that do not cross the antimeridian."""
     west, south, east, north = bounds
     return (bounds,) if west <= east else ((west, south, 180.0, north), (-180.0, south, east, north))
 
 
 def count_tiles(bounds: Bounds, minzoom: int, maxzoom: int) -> int:
-    """Tiles that touch bounds, over a range of zooms."""
+    """Return tiles that touch bounds, over a range of zooms."""
     total = 0
     for zoom in range(minzoom, maxzoom + 1):
         for part in parts(bounds):

@@ -42,8 +42,8 @@ def cog(source: Path, target: Path, compression: Compression, dtype: str, expect
 
 
 def copied_levels(source: Path, compression: Compression, dtype: str) -> list[tuple[Path, Path | None]] | None:
-    """The files of a raster and its overviews, each with that of its mask, whose blocks are copied into the file to
-    publish; None where GDAL makes it.
+    """Return the files of a raster and its overviews, each with that of its mask, whose blocks are copied into the file
+    to publish; None where GDAL makes it.
     """
     chosen = encoding(compression, dtype)
     if chosen is None:

@@ -23,7 +23,7 @@ def is_countable(dtype: str) -> bool:
 
 
 def lowest_and_number(dtype: str) -> tuple[int, int]:
-    """The lowest value of such a type, and how many it has."""
+    """Return the lowest value of such a type, and how many it has."""
     if np.dtype(dtype).kind == "b":
         return 0, 2
     limits = np.iinfo(dtype)
@@ -31,7 +31,7 @@ def lowest_and_number(dtype: str) -> tuple[int, int]:
 
 
 def counts_of(values: Array, number: int) -> NDArray[np.int64]:
-    """How often each of so many values occurs, from the lowest of the type on."""
+    """Return how often each of so many values occurs, from the lowest of the type on."""
     found = np.zeros(number, "int64")
     kernels.count_values(np.atleast_2d(values), found)
     return found
@@ -47,7 +47,7 @@ class ValueCounts:
 
     @classmethod
     def of(cls, path: Path, *, masked: bool) -> ValueCounts | None:
-        """Counts of nothing yet; None where values are not counted.
+        """Return counts of nothing yet; None where values are not counted.
 
         Args:
             path: the file that is being made, with its header.
@@ -63,7 +63,7 @@ class ValueCounts:
         return cls(profile, np.zeros((bands, number), "int64")) if bands * number <= _MOST else None
 
     def counted(self, data: Array, mask: Array | None) -> NDArray[np.int64]:
-        """Counts of a window, for any thread to make.
+        """Return counts of a window, for any thread to make.
 
         Args:
             data: all bands.

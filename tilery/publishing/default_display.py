@@ -33,7 +33,7 @@ def default_render(profile: Profile, statistics: Mapping[str, Mapping[str, Any]]
 
 
 def shown(profile: Profile, kind: Kind) -> tuple[int, ...] | None:
-    """Numbers of the bands that make a picture; None where all do, in their order.
+    """Return numbers of the bands that make a picture; None where all do, in their order.
 
     Red, green and blue where bands say that they are, in their meaning or their name; else the first three. Of two
     bands and of several bands of classes the first: a picture of two bands shows the mask as blue.
@@ -69,7 +69,7 @@ def completed(render: Mapping[str, Any], default: Mapping[str, Any], *, bands: i
 
 
 def missing_bands(render: Mapping[str, Any], count: int) -> list[int]:
-    """Numbers of the bands that render parameters name and a raster of ``count`` has not got."""
+    """Return numbers of the bands that render parameters name and a raster of ``count`` has not got."""
     named = render.get("bidx")
     if named is None:
         return []
@@ -81,7 +81,9 @@ def missing_bands(render: Mapping[str, Any], count: int) -> list[int]:
 
 
 def _whole_ranges(profile: Profile, statistics: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
-    """The range of numbers that stand for something; None where a palette or the numbers themselves are colours."""
+    """Return the range of numbers that stand for something; None where a palette or the numbers themselves
+    are colours.
+    """
     if profile.palette is not None or profile.dtypes[0] == "uint8":
         return None
     pairs = [(band.get("min"), band.get("max")) for band in statistics.values()]

@@ -51,7 +51,7 @@ _DEMOS = (
 
 
 def missing(catalog: Path) -> tuple[str, ...]:
-    """Ids of the demo layers that a catalog does not have yet."""
+    """Return ids of the demo layers that a catalog does not have yet."""
     store = open_store(str(catalog))
     found = []
     for demo in _DEMOS:
@@ -63,7 +63,7 @@ def missing(catalog: Path) -> tuple[str, ...]:
 
 
 def make(catalog: Path, pictures: Path, progress: Callable[[str], Progress]) -> tuple[str, ...]:
-    """Ids of the layers that were made; those that are there already are left as they are.
+    """Return ids of the layers that were made; those that are there already are left as they are.
 
     Args:
         catalog: a directory.

@@ -17,7 +17,7 @@ from tilery.publishing.statistics import passes, statistics
 
 
 def slug(text: str) -> str:
-    """A layer's id made from a file's name.
+    """Return a layer's id made from a file's name.
 
     Raises:
         InvalidParameter: nothing of the name can be used.
@@ -28,7 +28,7 @@ def slug(text: str) -> str:
 def describe(
     path: Path, layer_id: str, placement: Georeference, progress: Progress, *, trust: bool = False
 ) -> dict[str, Any]:
-    """The document, its source being the file itself.
+    """Return the document, its source being the file itself.
 
     Args:
         path: a raster.

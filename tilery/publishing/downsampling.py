@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 def _box(x: Floats, ratio: float) -> Floats:
-    """Part of a pixel of the overview that a pixel above takes, by the distance of their centres."""
+    """Return part of a pixel of the overview that a pixel above takes, by the distance of their centres."""
     half = 0.5 / ratio
     overlap = np.minimum(x + half, 0.5) - np.maximum(x - half, -0.5)
     return np.asarray(np.maximum(0.0, overlap))
@@ -75,8 +75,8 @@ class Side:
 
 @lru_cache(maxsize=2048)
 def side(method: str, above: int, below: int, first: int, last: int) -> Side:
-    """Pixels ``first`` to ``last`` (behind the end) of a side that has ``below`` of them where the level above has
-    ``above``.
+    """Return pixels ``first`` to ``last`` (behind the end) of a side that has ``below`` of them where the level above
+    has ``above``.
     """
     here = np.arange(first, last)
     quarters = [(4 * here + part) * above // (4 * below) for part in (1, 3)]
@@ -95,7 +95,7 @@ def side(method: str, above: int, below: int, first: int, last: int) -> Side:
 
 
 def _taps(name: str, above: int, below: int, here: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
-    """Pixels above under the kernel of each pixel, shape (taps, pixels), and their weights, which sum to one."""
+    """Return pixels above under the kernel of each pixel, shape (taps, pixels), and their weights, which sum to one."""
     radius, weight_at = _KERNELS[name]
     ratio = above / below
     centre = (here + 0.5) * ratio
@@ -121,7 +121,7 @@ def _places(places: NDArray[np.int64], *, halved: bool) -> Any:
 def halve(
     data: Array, weight: Array | None, rows: Side, columns: Side, method: str, nodata: float | None
 ) -> tuple[Array, NDArray[np.bool_] | None]:
-    """A part of an overview, and which of it is valid (None: all).
+    """Return a part of an overview, and which of it is valid (None: all).
 
     Args:
         data: the level above from ``rows.start`` to ``rows.stop`` and so on, shape (bands, rows, columns).
@@ -154,7 +154,9 @@ def halve(
 
 
 def halve_alpha(alpha: Array, rows: Side, columns: Side, method: str) -> Array:
-    """The opacity of a part of an overview: the mean, and not nothing where anything is; with classes the highest."""
+    """Return the opacity of a part of an overview: the mean, and not nothing where anything is; with classes the
+    highest.
+    """
     four = [alpha[place][:, across] for place, across in _corners(rows, columns)]
     highest = np.maximum(np.maximum(four[0], four[1]), np.maximum(four[2], four[3]))
     if method not in _KERNELS:
@@ -175,7 +177,7 @@ def _any(present: NDArray[np.bool_], rows: Side, columns: Side) -> NDArray[np.bo
 
 
 def _weighted(values: Array, taps: tuple[_Tap, ...], axis: int) -> Array:
-    """Sums of values along an axis (0 or 1) of two."""
+    """Return sums of values along an axis (0 or 1) of two."""
     total: Any = None
     part: Array | None = None
     for places, weight in taps:
@@ -192,7 +194,7 @@ def _weighted(values: Array, taps: tuple[_Tap, ...], axis: int) -> Array:
 
 
 def _all(full: NDArray[np.bool_], rows: Side, columns: Side) -> NDArray[np.bool_]:
-    """Where everything under the kernel is fully there."""
+    """Return where everything under the kernel is fully there."""
     down = np.logical_and.reduce([full[places] for places, _ in rows.kernel])
     return np.asarray(np.logical_and.reduce([down[:, places] for places, _ in columns.kernel]))
 
@@ -200,7 +202,7 @@ def _all(full: NDArray[np.bool_], rows: Side, columns: Side) -> NDArray[np.bool_
 def _mean_of(
     band: Array, weight: Array | None, rows: Side, columns: Side, nodata: float | None, *, smooth: bool
 ) -> Array:
-    """A band under the kernel; where the kernel meets missing pixels, the mean of those that are there."""
+    """Return a band under the kernel; where the kernel meets missing pixels, the mean of those that are there."""
     dtype = band.dtype
     if weight is None and dtype.name in kernels.SHORT and _is_halved(rows) and _is_halved(columns):
         needed = band[_stretch(rows), _stretch(columns)]
@@ -235,13 +237,13 @@ def _is_halved(of_side: Side) -> bool:
 
 
 def _stretch(of_side: Side) -> slice:
-    """The pixels above that the kernel needs."""
+    """Return the pixels above that the kernel needs."""
     return slice(of_side.kernel[0][0].start, of_side.kernel[-1][0].stop)
 
 
 def _working_type(dtype: np.dtype[Any], weight: Array | None) -> str:
-    """Floats in which sums of products are exact enough: those of 24 bits for integers of 8, and of 16 where no opacity
-    weights them.
+    """Return floats in which sums of products are exact enough: those of 24 bits for integers of 8, and of 16 where no
+    opacity weights them.
     """
     if dtype.kind not in "iub" or dtype.itemsize > 2:
         return "float64"
@@ -261,7 +263,7 @@ def _to_type(found: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _away_from(found: Array, nodata: float | None) -> Array:
-    """The values, those that came out as the nodata value moved to the next one that the type has."""
+    """Return the values, those that came out as the nodata value moved to the next one that the type has."""
     if nodata is None or math.isnan(nodata):
         return found
     hit = found == found.dtype.type(nodata)
@@ -274,7 +276,7 @@ def _away_from(found: Array, nodata: float | None) -> Array:
 
 
 def _one_of(band: Array, weight: Array | None, rows: Side, columns: Side, *, first_wins: bool) -> Array:
-    """One of the four pixels that each stands for: the most frequent valid one."""
+    """Return one of the four pixels that each stands for: the most frequent valid one."""
     four = [band[row][:, column] for row, column in _corners(rows, columns)]
     there = None if weight is None else [weight[row][:, column] != 0 for row, column in _corners(rows, columns)]
     if first_wins:
@@ -297,7 +299,7 @@ def _one_of(band: Array, weight: Array | None, rows: Side, columns: Side, *, fir
 
 
 def _first(four: list[Array], there: list[NDArray[np.bool_]] | None) -> Array:
-    """The last of the four, which lies nearest to the middle as GDAL counts; where it is missing, another."""
+    """Return the last of the four, which lies nearest to the middle as GDAL counts; where it is missing, another."""
     found = four[3].copy()
     if there is not None:
         known = there[3]

@@ -35,7 +35,7 @@ class Estimate:
 
 
 def estimate(planned: PublishPlan) -> Estimate:
-    """What a plan will cost.
+    """Return what a plan will cost.
 
     Args:
         planned: of `tilery.publishing.publish.plan`, with the source on this machine.

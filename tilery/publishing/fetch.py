@@ -50,7 +50,7 @@ class PublishedSource:
 
 
 def name_of(address: str) -> str:
-    """The last part of an address, without a query."""
+    """Return the last part of an address, without a query."""
     if address.startswith(_BUCKETS):  # a key has no query and no percent-encoding
         return Path(address).name
     return Path(unquote(urlsplit(address).path) if "://" in address else address).name
@@ -62,7 +62,7 @@ def is_remote(address: str) -> bool:
 
 
 def origin(address: str, stores: StoreOptions) -> PublishedSource:
-    """What is at an address.
+    """Return what is at an address.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError: it cannot be reached.
@@ -152,8 +152,8 @@ def opened(address: str, stores: StoreOptions) -> Iterator[ByteSource]:
 
 
 def _opened(address: str, stores: StoreOptions) -> ByteSource:
-    """The object, opened by the service's own reader. The publisher named it, so its bucket or host is the list of
-    sources: its name may have signs that an entry of the list cannot have. A host that redirects may do so to any
+    """Return the object, opened by the service's own reader. The publisher named it, so its bucket or host is the list
+    of sources: its name may have signs that an entry of the list cannot have. A host that redirects may do so to any
     public one.
     """
     from tilery.storage.policy import Policy, WrongSourcesError

@@ -43,12 +43,12 @@ class WebGrid:
 
 
 def world(zoom: int) -> WebGrid:
-    """All of the map at a zoom."""
+    """Return all of the map at a zoom."""
     return WebGrid(zoom=zoom, left=0, top=0, width=256 * 2**zoom, height=256 * 2**zoom)
 
 
 def covering(bounds: Bounds, zoom: int) -> WebGrid:
-    """The blocks at a zoom that hold geographic bounds.
+    """Return the blocks at a zoom that hold geographic bounds.
 
     Raises:
         UnsupportedRaster: the bounds cross the antimeridian, or lie beyond what the map shows.

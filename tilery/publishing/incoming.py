@@ -47,7 +47,7 @@ class Arrival:
 
     @classmethod
     def at(cls, address: str, stores: StoreOptions | None = None) -> Arrival:
-        """The parts of an address.
+        """Return the parts of an address.
 
         Raises:
             InvalidParameter: it has no ``incoming/`` in it.
@@ -93,7 +93,7 @@ def take_in(
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Report, TileryError | None]:
-    """The report, after it was written, and the failure that it tells of.
+    """Return the report, after it was written, and the failure that it tells of.
 
     Args:
         address: of the object.
@@ -139,7 +139,7 @@ def _publish(arrival: Arrival, to: str, progress: Progress | None, options: dict
 
 
 def _identity(arrival: Arrival) -> str:
-    """The object's identity, when it is one of a format that is taken.
+    """Return the object's identity, when it is one of a format that is taken.
 
     Raises:
         NotARaster: it is not.
@@ -157,7 +157,7 @@ def _identity(arrival: Arrival) -> str:
 
 
 def _is_other(arrival: Arrival, identity: str) -> bool:
-    """True when the object was replaced or removed meanwhile."""
+    """Return True when the object was replaced or removed meanwhile."""
     try:
         return fetch.origin(arrival.address, arrival.stores).identity != identity
     except SourceNotFound:

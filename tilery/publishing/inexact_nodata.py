@@ -33,7 +33,7 @@ class Gaps:
     """Whether the source says it itself, so that GDAL knows its mask."""
 
     def filled(self, data: Array) -> Array:
-        """The bands with one nodata value.
+        """Return the bands with one nodata value.
 
         Raises:
             UnsupportedRaster: it is a valid value of another band.
@@ -54,7 +54,7 @@ class Gaps:
         return filled
 
     def mask(self, dataset: Any, data: Array, window: Any) -> Array | None:
-        """The mask of a window, 0 where every band is missing; None where a nodata value says it."""
+        """Return the mask of a window, 0 where every band is missing; None where a nodata value says it."""
         if self.common is not None:
             return None
         if self.own:
@@ -66,7 +66,7 @@ class Gaps:
 
 
 def closed(profile: Profile, *, own: bool) -> tuple[Profile, Gaps | None]:
-    """The facts of a copy that says what is missing in one way, and how it is made; None where none is needed.
+    """Return the facts of a copy that says what is missing in one way, and how it is made; None where none is needed.
 
     Args:
         profile: facts of the source.
@@ -95,8 +95,8 @@ def _both_nan(one: float | None, other: float | None) -> bool:
 
 
 def known(profile: Profile, dataset: Any) -> Profile:
-    """The facts with a nodata value that GDAL's Python binding keeps to itself, because floating point makes more of it
-    than the type has: one of the last of 64 bits. Which of them it is, GDAL knows.
+    """Return the facts with a nodata value that GDAL's Python binding keeps to itself, because floating point makes
+    more of it than the type has: one of the last of 64 bits. Which of them it is, GDAL knows.
     """
     from rasterio.enums import MaskFlags
 

@@ -35,7 +35,7 @@ _ALL = 32_000_000
 
 
 def guess(profile: Profile, sample: Array) -> Kind:
-    """The kind that a raster most likely is; a publisher who knows better says ``--kind``.
+    """Return the kind that a raster most likely is; a publisher who knows better says ``--kind``.
 
     Args:
         profile: facts of the raster.
@@ -62,7 +62,7 @@ def _valid(profile: Profile, sample: Array) -> Array:
 
 
 def _are_classes(values: Array) -> bool:
-    """True when whole numbers most likely are names of things."""
+    """Return True when whole numbers most likely are names of things."""
     found = np.unique(values)
     if not found.size or values.size <= 4 * found.size:
         return False
@@ -85,7 +85,7 @@ def sample(path: Path, driver: str | None = None) -> Array:
 
 
 def sample_of(dataset: DatasetReader) -> Array:
-    """The same of an open dataset; of a large one without overviews nine pieces, so as not to read all of it."""
+    """Return the same of an open dataset; of a large one without overviews nine pieces, so as not to read all of it."""
     from rasterio.windows import Window
 
     height, width = min(_SAMPLE, dataset.height), min(_SAMPLE, dataset.width)

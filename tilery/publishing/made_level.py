@@ -39,7 +39,7 @@ class MadeLevel:
     """How often each value occurs; None where that was not counted."""
 
     def facts(self) -> dict[str, Any]:
-        """The same as JSON has it."""
+        """Return the same as JSON has it."""
         return {"sums": dict(self.sums), "counts": None if self.counts is None else self.counts.counts.tolist()}
 
 

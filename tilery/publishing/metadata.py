@@ -30,7 +30,7 @@ def document(
     given: Mapping[str, Any],
     before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The document of a layer's new revision.
+    """Return the document of a layer's new revision.
 
     Args:
         layer_id: the id.
@@ -83,7 +83,7 @@ def document(
 
 
 def _history(before: Mapping[str, Any], revision: str) -> list[str]:
-    """Revisions before this one, which a publish that is gone on with may have written already."""
+    """Return revisions before this one, which a publish that is gone on with may have written already."""
     written = before.get("history")
     earlier = [*(written if isinstance(written, list) else []), before.get("revision")]
     return [one for one in earlier if isinstance(one, str) and one != revision]

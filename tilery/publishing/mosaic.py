@@ -81,7 +81,7 @@ def addresses(source: str, stores: StoreOptions, asset: str | None = None) -> li
 
 
 def _content(source: str, stores: StoreOptions) -> bytes:
-    """What is in a file that an operator names."""
+    """Return what is in a file that an operator names."""
     with engine_for([source], stores) as engine, closing(engine.stores.open(engine.locate(source))) as found:
         if found.size > _MOST_BYTES:
             raise InvalidParameter(f"{source} has more than {_MOST_BYTES} bytes.", limit=_MOST_BYTES)
@@ -207,7 +207,7 @@ def differing(found: Sequence[MosaicRaster]) -> str | None:
 
 
 def _common(names: Sequence[str]) -> str:
-    """The folder that all addresses begin with; empty where they have none in common."""
+    """Return the folder that all addresses begin with; empty where they have none in common."""
     folders = [name[: name.rfind("/") + 1] for name in names]
     prefix = min(folders)
     while not all(folder.startswith(prefix) for folder in folders):
@@ -216,7 +216,7 @@ def _common(names: Sequence[str]) -> str:
 
 
 def _touched(one: MosaicRaster, zoom: int) -> Iterator[tuple[int, int]]:
-    """Columns and rows of the tiles that a raster touches."""
+    """Yield columns and rows of the tiles that a raster touches."""
     matrix_set = tms_.get(tms_.DEFAULT)
     matrix = matrix_set.matrix(zoom)
     side, (left, top) = matrix.cell_size * matrix.tile_width, matrix.origin
@@ -241,7 +241,7 @@ def _range(first: float, last: float, count: int) -> range:
 
 
 def _around(boxes: Sequence[Bounds]) -> Bounds:
-    """Bounds of all; around the world where one crosses the antimeridian."""
+    """Return bounds of all; around the world where one crosses the antimeridian."""
     if any(box[0] > box[2] for box in boxes):
         west, east = -180.0, 180.0
     else:

@@ -122,7 +122,7 @@ def _size(reader: Reader, zoom: int) -> tuple[float, float, int, int]:
 
 
 def _blocks(left: float, top: float, width: int, height: int, cell: float) -> Iterator[tuple[Any, Grid]]:
-    """Windows of whole blocks, and their places."""
+    """Yield windows of whole blocks, and their places."""
     from rasterio.windows import Window
 
     for row in range(0, height, BLOCK):
@@ -141,7 +141,7 @@ def _blocks(left: float, top: float, width: int, height: int, cell: float) -> It
 
 
 def _read(reader: Reader, grid: Grid, options: ReadOptions, dtype: str) -> tuple[Any, Any]:
-    """Data of a block, and 255 where they are valid in any band."""
+    """Return data of a block, and 255 where they are valid in any band."""
     raster = reader.part(
         grid.bounds,
         bounds_crs=crs_.WEB_MERCATOR,

@@ -36,7 +36,7 @@ _NARROW = 128
 
 
 def factors(width: int, height: int, block: int = BLOCK) -> tuple[int, ...]:
-    """Decimations until the whole raster is one block: 2, 4, 8…; none for a raster that is one already."""
+    """Return decimations until the whole raster is one block: 2, 4, 8…; none for a raster that is one already."""
     found = []
     factor = 2
     while max(width, height) * 2 > block * factor:
@@ -46,22 +46,24 @@ def factors(width: int, height: int, block: int = BLOCK) -> tuple[int, ...]:
 
 
 def pixels(width: int, height: int) -> int:
-    """Pixels of all overviews of a raster."""
+    """Return pixels of all overviews of a raster."""
     return sum(-(-width // factor) * -(-height // factor) for factor in factors(width, height))
 
 
 def level_file(path: Path, level: int) -> Path:
-    """Where an overview is, from 1: each is the one before's own ``.ovr``, which GDAL takes for further overviews."""
+    """Return where an overview is, from 1: each is the one before's own ``.ovr``, which GDAL takes for further
+    overviews.
+    """
     return path.with_name(f"{path.name}{'.ovr' * level}")
 
 
 def mask_file(path: Path, level: int = 0) -> Path:
-    """The same of the mask."""
+    """Return the same of the mask."""
     return path.with_name(f"{path.name}.msk{'.ovr' * level}")
 
 
 def files(path: Path, levels: int) -> list[str]:
-    """Names that `overviews` writes, those of masks included."""
+    """Return names that `overviews` writes, those of masks included."""
     return [made(path, level).name for level in range(1, levels + 1) for made in (level_file, mask_file)]
 
 
@@ -172,7 +174,7 @@ def _make(
 def _lending(
     level: _Level, profile: Profile, stack: ExitStack, *, own: bool
 ) -> Callable[[], AbstractContextManager[tuple[Any, Any]]]:
-    """A function that lends a thread a dataset of a level and, where that is a file of its own, its mask's.
+    """Return a function that lends a thread a dataset of a level and, where that is a file of its own, its mask's.
 
     Args:
         level: which.
@@ -200,7 +202,7 @@ def _opened(level: _Level) -> Iterator[Any]:
 def _source(
     dataset: Any, mask: Any, above: _Level, below: _Level, profile: Profile, window: Window, resampling: str
 ) -> tuple[validity.WindowPixels, Side, Side]:
-    """What a window of an overview is made of, and the rows and columns of it."""
+    """Return what a window of an overview is made of, and the rows and columns of it."""
     top, left = int(window.row_off), int(window.col_off)
     rows = side(resampling, above.height, below.height, top, top + int(window.height))
     columns = side(resampling, above.width, below.width, left, left + int(window.width))
@@ -218,7 +220,7 @@ def _compared(
     above: _Level,
     below: _Level,
 ) -> list[list[Sums]]:
-    """What a check sees of a window of an overview, part by part."""
+    """Return what a check sees of a window of an overview, part by part."""
     from rasterio.windows import Window as Part
 
     sizes = (above.width, above.height), (below.width, below.height)
@@ -244,7 +246,7 @@ def _compared(
 
 
 def _is_mixed(weight: Array | None) -> bool:
-    """Whether some is there and some is missing."""
+    """Return whether some is there and some is missing."""
     return weight is not None and not weight.all() and bool(weight.any())
 
 
@@ -264,7 +266,7 @@ def _piece(
     window: Window,
     resampling: str,
 ) -> tuple[Array, Array | None]:
-    """A window of an overview: all bands, and its mask where it has one (0 or 255)."""
+    """Return a window of an overview: all bands, and its mask where it has one (0 or 255)."""
     top, left, height, width = places_of(window)
     weight = found.weight()
     data = np.empty((profile.count, height, width), profile.dtype)
@@ -300,7 +302,7 @@ def _piece(
 def _edged(
     dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side, columns: Side
 ) -> validity.WindowPixels:
-    """What the sides ask for; beyond the raster's edges its outermost pixels again."""
+    """Return what the sides ask for; beyond the raster's edges its outermost pixels again."""
     from rasterio.windows import Window
 
     if isinstance(dataset, LevelReader):  # which does so itself, without a copy

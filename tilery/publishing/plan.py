@@ -85,7 +85,7 @@ class PublishOptions:
     """Asked of the plan before anything is done; raises where what is ordered does not go with the raster."""
 
     def key(self, identity: str) -> str:
-        """What decides the bytes of the published files, with the source's ``identity``, as a digest."""
+        """Return what decides the bytes of the published files, with the source's ``identity``, as a digest."""
         parts = [identity, __version__, str(self.placement), self.kind, self.profile, self.quality, self.grid]
         parts += [self.layout, self.zoom, self.rule]
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
@@ -123,7 +123,8 @@ class PublishPlan:
 
 
 def plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.PublishedSource) -> PublishPlan:
-    """What publishing would do, from the facts of the raster and a sample of it, after the order's own check of it.
+    """Return what publishing would do, from the facts of the raster and a sample of it, after the order's own check of
+    it.
 
     Args:
         order: what is wanted.
@@ -221,14 +222,14 @@ def _is_across(bounds: Bounds) -> bool:
 
 
 def note(order: PublishOptions, planned: PublishPlan) -> str | None:
-    """What the publisher should know of how it is done, where that is not what was ordered."""
+    """Return what the publisher should know of how it is done, where that is not what was ordered."""
     if planned.native and order.grid == "auto" and order.layout != "legacy":
         return "The raster crosses the antimeridian, where a Web Mercator grid ends: its pixels stay where they are."
     return None
 
 
 def dry_run(order: PublishOptions) -> PublishPlan:
-    """What publishing would do by an ``order``; of a remote source only the head and a sample are read.
+    """Return what publishing would do by an ``order``; of a remote source only the head and a sample are read.
 
     Raises:
         TileryError: it cannot be published in this way.

@@ -23,8 +23,8 @@ class Compression:
     quality: int | None = None
 
     def options(self, dtype: str) -> dict[str, str]:
-        """Creation options of GDAL's COG driver. The predictor goes by the data type: differences of neighbours for
-        integers, of bytes for floats (TIFF technical note 3).
+        """Return creation options of GDAL's COG driver. The predictor goes by the data type: differences of neighbours
+        for integers, of bytes for floats (TIFF technical note 3).
         """
         options = {"COMPRESS": self.compress}
         if self.compress in ("DEFLATE", "ZSTD"):
@@ -39,7 +39,7 @@ class Compression:
         return options
 
     def strip_options(self, dtype: str) -> dict[str, str]:
-        """The same as creation options of the GTiff driver, which has other names for them."""
+        """Return the same as creation options of the GTiff driver, which has other names for them."""
         options = {"COMPRESS": self.compress}
         if self.compress in ("DEFLATE", "ZSTD"):
             options["PREDICTOR"] = "3" if dtype.startswith("float") else "2"
@@ -62,7 +62,7 @@ COMPRESSIONS: Mapping[str, Compression] = {
 
 
 def compression(name: str, profile: Profile, kind: Kind, quality: int | None = None) -> Compression:
-    """The compression of that name, for that raster and kind of data.
+    """Return the compression of that name, for that raster and kind of data.
 
     Raises:
         InvalidParameter: the raster's type or bands do not fit it.

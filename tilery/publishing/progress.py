@@ -16,7 +16,9 @@ class Progress(Protocol):
     """Something that shows steps."""
 
     def step(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Advance]:
-        """A step while it runs; ``total`` in ``unit``s (``B``, ``px``, ``tiles``), None where nobody knows it."""
+        """Return a step while it runs; ``total`` in ``unit``s (``B``, ``px``, ``tiles``), None where nobody
+        knows it.
+        """
         ...
 
 

@@ -68,7 +68,7 @@ class Published:
 
 
 def publish(order: PublishOptions, progress: Progress | None = None) -> Published:
-    """The layer, after everybody can see it.
+    """Return the layer, after everybody can see it.
 
     Args:
         order: what to publish, and how.
@@ -139,7 +139,7 @@ def _need_store(store: Store, layer_id: str) -> None:
 
 
 def _here(origin: fetch.PublishedSource, place: Workplace, progress: Progress) -> Path:
-    """The source as a local file."""
+    """Return the source as a local file."""
     if origin.path is not None:
         return origin.path
     name = f"source{Path(origin.name).suffix}"
@@ -166,7 +166,7 @@ class _Prepared:
 def _prepare(
     order: PublishOptions, planned: PublishPlan, path: Path, place: Workplace, progress: Progress
 ) -> _Prepared:
-    """The files to publish, checked, in the workplace."""
+    """Return the files to publish, checked, in the workplace."""
     facts = place.recall("check")
     if facts is None:
         if order.layout == "legacy":
@@ -205,8 +205,8 @@ def _prepare(
 
 
 def _at_hand(planned: PublishPlan, place: Workplace) -> tuple[CopiedLevels | None, list[list[int]] | None]:
-    """Files whose blocks were copied into the finished one, and counts of their values; None where it was made of
-    others.
+    """Return files whose blocks were copied into the finished one, and counts of their values; None where it was made
+    of others.
     """
     step, name = ("transcode", "tiled.tif") if planned.way is None else ("warp", "warped.tif")
     levels = copied_levels(place.path(name), planned.compression, planned.profile.dtypes[0])
@@ -218,7 +218,7 @@ def _at_hand(planned: PublishPlan, place: Workplace) -> tuple[CopiedLevels | Non
 
 
 def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[Path, Profile]:
-    """A raster that can be read anywhere: the source itself, or a copy of it in tiles."""
+    """Return a raster that can be read anywhere: the source itself, or a copy of it in tiles."""
     if "transcode" not in planned.steps:
         return path, planned.profile
     profile = planned.profile
@@ -242,7 +242,9 @@ def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progres
 
 
 def _encoding(planned: PublishPlan) -> Encoding:
-    """How blocks of the raster and its overviews are compressed: as they are published, where that is done here."""
+    """Return how blocks of the raster and its overviews are compressed: as they are published, where that
+    is done here.
+    """
     return encoding(planned.compression, planned.profile.dtypes[0]) or WORKING
 
 
@@ -277,7 +279,7 @@ def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Prog
 
 
 def _make_legacy(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
-    """The Lambda tiler's files: the raster in its own CRS, overviews beside it, the VRT.
+    """Return the Lambda tiler's files: the raster in its own CRS, overviews beside it, the VRT.
 
     The raster is a Cloud-Optimized GeoTIFF all the same, mask and overviews inside, because that is what we read.
     """
@@ -296,7 +298,7 @@ def _make_legacy(planned: PublishPlan, path: Path, place: Workplace, progress: P
 def _upload(
     order: PublishOptions, store: Store, place: Workplace, prepared: _Prepared, progress: Progress
 ) -> tuple[str, str]:
-    """The new revision and its folder, its files in the store."""
+    """Return the new revision and its folder, its files in the store."""
     facts = place.recall("revision")
     if facts is None:
         facts = {"revision": f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"}
@@ -317,7 +319,7 @@ def _upload(
 def _switch(
     order: PublishOptions, store: Store, planned: PublishPlan, prepared: _Prepared, revision: str, folder: str
 ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """The document, after it took the place of the one before, and that one. Whoever changed it meanwhile is not
+    """Return the document, after it took the place of the one before, and that one. Whoever changed it meanwhile is not
     overwritten: the new document is made again from theirs.
     """
     key = stored_document.key(order.id)

@@ -68,7 +68,7 @@ class Georeference:
     nodata: float | None = None
 
     def __bool__(self) -> bool:
-        """True when it says anything."""
+        """Return True when it says anything."""
         return self.crs is not None or self.bounds is not None or self.nodata is not None
 
 
@@ -168,7 +168,7 @@ def reading_remote(source: ByteSource, *, trust: bool = False) -> Iterator[Datas
 
 
 def _first_of(opening: Callable[[str | None], DatasetReader], drivers: Sequence[str | None]) -> DatasetReader:
-    """The dataset that the first driver opens which can.
+    """Return the dataset that the first driver opens which can.
 
     Raises:
         RasterioIOError: none of them can.
@@ -236,7 +236,7 @@ def failures(folder: Path | None) -> Iterator[None]:
 
 
 def _told_of_disk(folder: Path, text: str) -> CatalogError | None:
-    """The error that is the folder's or its disk's fault; None where neither can be told to be.
+    """Return the error that is the folder's or its disk's fault; None where neither can be told to be.
 
     GDAL has no numbers for what the operating system says, so it is found in the text, or the same is tried again.
     """
@@ -296,7 +296,7 @@ class Handles:
 
 
 def facts(path: Path, placement: Georeference | None = None, *, trust: bool = False, checked: bool = False) -> Profile:
-    """What the raster says of itself, with the placement taken for what it does not say.
+    """Return what the raster says of itself, with the placement taken for what it does not say.
 
     Args:
         path: a file.
@@ -334,7 +334,7 @@ def need_harmless(path: Path) -> None:
 
 
 def placed(found: Profile, placement: Georeference | None = None) -> Profile:
-    """The facts, with the placement taken for what the raster does not say.
+    """Return the facts, with the placement taken for what the raster does not say.
 
     Raises:
         UnsupportedRaster: complex numbers, or bands of several types.
@@ -387,13 +387,13 @@ def _need_degrees(profile: Profile) -> None:
 
 
 def identity(path: Path) -> str:
-    """Text that changes when the file does."""
+    """Return text that changes when the file does."""
     found = path.stat()
     return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
 
 
 def crs_of(profile: Profile) -> Crs:
-    """The CRS of a raster that has a place in it.
+    """Return the CRS of a raster that has a place in it.
 
     Raises:
         UnsupportedRaster: it has none, or has a CRS and no place.

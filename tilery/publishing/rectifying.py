@@ -74,7 +74,7 @@ def straightened(
 
 
 def _on(grid: WebGrid, text: str) -> str:
-    """The description of a warp with another grid."""
+    """Return the description of a warp with another grid."""
     forward = Affine(*grid.transform)
     replaced = [
         (r'rasterXSize="\d+" rasterYSize="\d+"', f'rasterXSize="{grid.width}" rasterYSize="{grid.height}"'),

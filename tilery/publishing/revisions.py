@@ -54,7 +54,7 @@ def tidy(store: Store, layer_id: str, written: Mapping[str, Any], before: Mappin
 
 
 def _age(published: object) -> float:
-    """Seconds since a moment as a document has it; none where it says nothing that can be read."""
+    """Return seconds since a moment as a document has it; none where it says nothing that can be read."""
     try:
         then = datetime.fromisoformat(str(published))
     except ValueError:

@@ -56,7 +56,7 @@ WHOLE = SeedPart(number=1, of=1)
 
 
 def tiles(bounds: Bounds, minzoom: int, maxzoom: int, part: SeedPart = WHOLE) -> Iterator[tuple[int, int, int]]:
-    """Zoom, column and row of the tiles that touch bounds: shallow zooms first, square by square."""
+    """Yield zoom, column and row of the tiles that touch bounds: shallow zooms first, square by square."""
     for zoom in range(minzoom, maxzoom + 1):
         square = 1 << min(_SQUARE, zoom)
         for piece in parts(bounds):
@@ -115,7 +115,7 @@ async def seed(
 def purge(
     store: Store, prefix: str, *, keep: Callable[[str], bool] | None = None, part: SeedPart = WHOLE, advance: Advance
 ) -> int:
-    """Number of tiles that were removed.
+    """Return number of tiles that were removed.
 
     Args:
         store: of tiles.

@@ -70,7 +70,7 @@ def _document(content: bytes, source: str) -> Json:
 
 
 def _rows(content: bytes, source: str) -> Json:
-    """The rows of a stac-geoparquet table, as an ItemCollection."""
+    """Return the rows of a stac-geoparquet table, as an ItemCollection."""
     rustac = _rustac(source)
     with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
         file.write(content)
@@ -82,7 +82,7 @@ def _rows(content: bytes, source: str) -> Json:
 
 
 def _found(source: str, most: int) -> list[Json]:
-    """The Items that a search gives, one page after the other."""
+    """Return the Items that a search gives, one page after the other."""
     parts = urlsplit(source)
     given = dict(parse_qsl(parts.query))
     if unknown := given.keys() - {*_LISTS, *_TEXTS, "limit"}:
@@ -120,7 +120,7 @@ def _listed(document: Mapping[str, Any]) -> list[Any]:
 
 
 def _address(item: Any, asset: str | None) -> str:
-    """The address of one asset of an Item."""
+    """Return the address of one asset of an Item."""
     try:
         known = parse(json.dumps(item).encode()).assets
     except NotARaster as error:

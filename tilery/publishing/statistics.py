@@ -54,12 +54,12 @@ class _Counts:
 
 
 def passes(dtype: str) -> int:
-    """How often the raster is read."""
+    """Return how often the raster is read."""
     return 1 if is_countable(dtype) else 2
 
 
 def statistics(path: Path, profile: Profile, advance: Advance, counts: list[list[int]] | None = None) -> Statistics:
-    """Statistics of each band with TiTiler's names, by ``b1``, ``b2``…; bands without any valid pixel say so.
+    """Return statistics of each band with TiTiler's names, by ``b1``, ``b2``…; bands without any valid pixel say so.
 
     Args:
         path: the file.
@@ -88,8 +88,8 @@ def statistics(path: Path, profile: Profile, advance: Advance, counts: list[list
 
 
 def _valid_values(path: Path, profile: Profile, work: Any, advance: Advance) -> Iterator[list[Any]]:
-    """What ``work`` made of the valid values of each band, piece by piece; nothing of it is kept here, or memory would
-    grow with the raster.
+    """Yield what ``work`` made of the valid values of each band, piece by piece; nothing of it is kept here, or memory
+    would grow with the raster.
     """
     handles = rasters.Handles(lambda: rasters.reading(path, driver=profile.driver))
     bands = list(profile.data_bands)
@@ -230,7 +230,7 @@ def _summary(found: _Counts, size: int, description: str) -> dict[str, Any]:
 
 
 def _exact_only(found: _Counts) -> dict[str, Any]:
-    """What only counting every value can tell."""
+    """Return what only counting every value can tell."""
     if not found.exact:
         return {}
     seen = np.flatnonzero(found.counts)
@@ -242,7 +242,7 @@ def _exact_only(found: _Counts) -> dict[str, Any]:
 
 
 def _percentile(found: _Counts, percent: float) -> float:
-    """The value below which that part of the pixels lies, between neighbours in proportion as numpy does."""
+    """Return the value below which that part of the pixels lies, between neighbours in proportion as numpy does."""
     position = (int(found.counts.sum()) - 1) * percent / 100
     cumulated = np.cumsum(found.counts)
     lower = found.values[int(np.searchsorted(cumulated, int(position), side="right"))]
@@ -251,7 +251,7 @@ def _percentile(found: _Counts, percent: float) -> float:
 
 
 def _histogram(found: _Counts) -> list[list[float]]:
-    """Counts and edges of `BINS` bins between the limits."""
+    """Return counts and edges of `BINS` bins between the limits."""
     edges = np.linspace(found.minimum, found.maximum, BINS + 1)
     if found.minimum == found.maximum:
         edges = np.linspace(found.minimum - 0.5, found.maximum + 0.5, BINS + 1)
@@ -260,7 +260,9 @@ def _histogram(found: _Counts) -> list[list[float]]:
 
 
 def limits_for_display(statistics_: Mapping[str, Mapping[str, Any]], dtype: str) -> list[str] | None:
-    """The ``rescale`` that shows most of the values, a range a band; None where bytes can be shown as they are."""
+    """Return the ``rescale`` that shows most of the values, a range a band; None where bytes can be shown
+    as they are.
+    """
     if dtype == "uint8":
         return None
     ranges = []

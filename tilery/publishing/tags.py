@@ -41,7 +41,7 @@ def copy_tags(source: Path, driver: str, written: Any, bands: Sequence[int]) -> 
 
 
 def _fitting(tags: Mapping[str, str], space: int) -> tuple[dict[str, str], int]:
-    """Tags to keep, and the space that they leave."""
+    """Return tags to keep, and the space that they leave."""
     chosen = {}
     for name, value in tags.items():
         size = len(name.encode()) + len(value.encode()) + 32

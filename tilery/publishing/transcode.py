@@ -31,7 +31,7 @@ _SEQUENTIAL = frozenset({"JPEG", "PNG", "GIF"})
 
 
 def is_random_access(profile: Profile) -> bool:
-    """True when any part of the raster can be read without what stands before it."""
+    """Return True when any part of the raster can be read without what stands before it."""
     rows, columns = profile.block_shapes[0]
     tiled = columns < profile.width or (profile.width <= 2048 and rows * columns <= 2048 * 2048)
     return tiled and rows * columns <= 4096 * 4096 and profile.driver not in _SEQUENTIAL
@@ -150,5 +150,5 @@ WORKING = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1"}
 
 
 def final(compression: Compression, dtype: str) -> dict[str, str]:
-    """Creation options of a GeoTIFF to keep, as the Lambda tiler's ``transcode`` wrote it."""
+    """Return creation options of a GeoTIFF to keep, as the Lambda tiler's ``transcode`` wrote it."""
     return compression.strip_options(dtype) | {"BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}

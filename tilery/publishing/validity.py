@@ -33,13 +33,13 @@ class WindowPixels:
     """Shape (bands or 1, rows, columns), alpha aside. None: all, as far as alpha does not say otherwise."""
 
     def weight(self) -> Array | None:
-        """Opacity where there is an alpha band, else validity; 0 where missing; None where nothing is."""
+        """Return opacity where there is an alpha band, else validity; 0 where missing; None where nothing is."""
         if self.alpha is None:
             return self.valid
         return self.alpha[None] if self.valid is None else self.alpha[None] * self.valid.astype(self.alpha.dtype)
 
     def part(self, rows: slice, columns: slice) -> WindowPixels:
-        """Some of its rows and columns, without a copy."""
+        """Return some of its rows and columns, without a copy."""
 
         def cut(array: Array | None) -> Any:
             return None if array is None else array[..., rows, columns]
@@ -47,7 +47,7 @@ class WindowPixels:
         return WindowPixels(data=cut(self.data), alpha=cut(self.alpha), valid=cut(self.valid))
 
     def present(self) -> NDArray[np.bool_]:
-        """True where valid, shape (bands or 1, rows, columns)."""
+        """Return True where valid, shape (bands or 1, rows, columns)."""
         weight = self.weight()
         return np.ones((1, *self.data.shape[1:]), "bool") if weight is None else weight != 0
 
@@ -55,7 +55,7 @@ class WindowPixels:
 def read(
     dataset: DatasetReader, profile: Profile, window: Window | None = None, *, mask: DatasetReader | None = None
 ) -> WindowPixels:
-    """A window and what of it is valid.
+    """Return a window and what of it is valid.
 
     Args:
         dataset: open, at any level.
@@ -75,18 +75,18 @@ def read(
 
 
 def may_miss(profile: Profile) -> bool:
-    """True where a pixel of the raster can be missing at all."""
+    """Return True where a pixel of the raster can be missing at all."""
     missing = profile.usable_nodata is not None or profile.alpha_band is not None or profile.has_mask
     return missing or profile.dtype.kind == "f"
 
 
 def has_mask(profile: Profile) -> bool:
-    """True where a mask beside the bands says what is missing."""
+    """Return True where a mask beside the bands says what is missing."""
     return profile.has_mask and profile.alpha_band is None and profile.usable_nodata is None
 
 
 def present(dataset: DatasetReader, profile: Profile, window: Window) -> NDArray[np.bool_]:
-    """Where the first band of a window is valid, shape (rows, columns); nothing is read that does not say so."""
+    """Return where the first band of a window is valid, shape (rows, columns); nothing is read that does not say so."""
     there = np.ones((int(window.height), int(window.width)), "bool")
     if profile.usable_nodata is not None or profile.dtype.kind == "f":
         there &= of(dataset.read(list(profile.data_bands[:1]), window=window), None, profile, None).present()[0]
@@ -98,7 +98,9 @@ def present(dataset: DatasetReader, profile: Profile, window: Window) -> NDArray
 
 
 def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -> WindowPixels:
-    """Values with what of them is valid; ``mask`` is 0 where the raster's mask says that something is missing."""
+    """Return values with what of them is valid; ``mask`` is 0 where the raster's mask says that something
+    is missing.
+    """
     parts: list[Any] = []
     nodata = profile.usable_nodata
     if data.dtype.kind == "f":
@@ -118,7 +120,7 @@ def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -
 
 
 def filler(profile: Profile) -> float:
-    """What stands where a pixel is missing."""
+    """Return what stands where a pixel is missing."""
     nodata = profile.usable_nodata
     if nodata is not None:
         return nodata

@@ -45,8 +45,8 @@ class Missing:
 
 
 def missing(profile: Profile, *, keep_alpha: bool) -> Missing:
-    """The way that suits a raster. Floats without any get NaN, which costs no mask. An alpha band of floats, of which
-    nobody can say which of its values is opaque, becomes a mask.
+    """Return the way that suits a raster. Floats without any get NaN, which costs no mask. An alpha band of floats, of
+    which nobody can say which of its values is opaque, becomes a mask.
     """
     floats = profile.dtypes[0].startswith("float")
     if profile.alpha_band is not None and keep_alpha and not floats:
@@ -174,7 +174,7 @@ def warp(
 def _reading(
     source: Path, profile: Profile, grid: WebGrid, way: Missing, resampling: str, bands: list[int], stack: ExitStack
 ) -> Callable[[Any], tuple[Array, Array | None]]:
-    """A function for any thread, which makes the pixels of a window of the grid, and what of them is valid."""
+    """Return a function for any thread, which makes the pixels of a window of the grid, and what of them is valid."""
     alpha = way.mask and profile.alpha_band is None
     bare = alpha and not profile.has_mask and not profile.gcps
     handles = rasters.Handles(lambda: warped(source, profile, grid, way, resampling, add_alpha=alpha))

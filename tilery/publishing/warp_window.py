@@ -45,7 +45,8 @@ _LARGER = 1 / 0.95
 
 
 def source_window(profile: Profile, grid: WebGrid, window: Window, bands: int) -> Window | None:
-    """The part of a raster that a window of the grid is made of, of no columns where the window lies beyond the raster.
+    """Return the part of a raster that a window of the grid is made of, of no columns where the window lies beyond the
+    raster.
 
     None where that cannot be told: when a part of the window has no place in the raster's CRS, or needs more of it than
     fits into memory.
@@ -73,7 +74,7 @@ def source_window(profile: Profile, grid: WebGrid, window: Window, bands: int) -
 
 
 def _places(profile: Profile, grid: WebGrid, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
-    """Columns and rows of a raster at the crossings of columns and rows of the grid, corners counted."""
+    """Return columns and rows of a raster at the crossings of columns and rows of the grid, corners counted."""
     step, _, left, _, _, top = grid.transform
     xs, ys = np.meshgrid(left + columns * step, top - rows * step)
     u, v = crs_.transform_points(crs_.WEB_MERCATOR, rasters.crs_of(profile), xs.ravel(), ys.ravel())
@@ -94,7 +95,7 @@ def from_memory(
     bands: list[int],
     resampling: str,
 ) -> tuple[Array, Array]:
-    """The pixels of a window of the grid, and which of them lie on the raster.
+    """Return the pixels of a window of the grid, and which of them lie on the raster.
 
     Args:
         dataset: the raster.
@@ -133,7 +134,7 @@ def from_memory(
 def _nodes(
     profile: Profile, grid: WebGrid, window: Window, needed: Window, resampling: str
 ) -> tuple[Floats, Floats] | None:
-    """Where the nodes lie in the part of the raster that is needed; None where GDAL has to do it."""
+    """Return where the nodes lie in the part of the raster that is needed; None where GDAL has to do it."""
     if not kernels.COMPILED or resampling not in kernels.METHODS or profile.dtype.name not in kernels.WARPED:
         return None
     across = np.arange(0, window.width + _STEP, _STEP) + window.col_off + 0.5

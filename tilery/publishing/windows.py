@@ -18,12 +18,12 @@ _Result = TypeVar("_Result")
 
 
 def threads() -> int:
-    """Threads to work with: the cores that this process may run on."""
+    """Return threads to work with: the cores that this process may run on."""
     return max(1, len(os.sched_getaffinity(0)))
 
 
 def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_only: bool = False) -> Iterator[Window]:
-    """Windows that cover the raster row by row, their sides whole blocks, about `PIECE` bytes each.
+    """Yield windows that cover the raster row by row, their sides whole blocks, about `PIECE` bytes each.
 
     Args:
         width: columns of the raster.
@@ -49,7 +49,7 @@ def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_
 
 
 def panels(width: int, height: int, pixel_bytes: int, block: int = 512) -> Iterator[Window]:
-    """Windows that cover the raster, one block high and as many wide as make about two `PIECE` bytes.
+    """Yield windows that cover the raster, one block high and as many wide as make about two `PIECE` bytes.
 
     They go down one by one, then on to the right: what one needs around it is mostly what the one before had, which is
     in GDAL's cache by then.
@@ -65,7 +65,7 @@ def panels(width: int, height: int, pixel_bytes: int, block: int = 512) -> Itera
 def in_order(
     windows: Iterable[Window], work: Callable[[Window], _Result], workers: int | None = None
 ) -> Iterator[tuple[Window, _Result]]:
-    """Each window with what ``work`` made of it, in the order given, a few in advance."""
+    """Yield each window with what ``work`` made of it, in the order given, a few in advance."""
     workers = workers or threads()
     waiting: deque[tuple[Window, Future[_Result]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="publish")

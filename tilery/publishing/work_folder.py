@@ -53,11 +53,11 @@ class Workplace:
             yield place
 
     def path(self, name: str) -> Path:
-        """The path of a file in here."""
+        """Return the path of a file in here."""
         return self.folder / name
 
     def recall(self, step: str) -> dict[str, Any] | None:
-        """What a step left behind, when it is done."""
+        """Return what a step left behind, when it is done."""
         mark = self._marks.get("steps", {}).get(step)
         if mark is None:
             return None
@@ -134,7 +134,7 @@ def _lock_file(folder: Path) -> IO[bytes]:
 
 
 def _is_lock_of(lock: IO[bytes], folder: Path) -> bool:
-    """Whether the file is the folder's lock; not where whoever had it removed the folder in between."""
+    """Return whether the file is the folder's lock; not where whoever had it removed the folder in between."""
     try:
         return os.path.samestat((folder / "lock").stat(), os.fstat(lock.fileno()))
     except FileNotFoundError:

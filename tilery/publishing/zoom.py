@@ -33,7 +33,7 @@ _ALIKE = 1.4
 
 
 def maximum(profile: Profile, rule: Rule = "upper") -> int:
-    """The deepest zoom worth having, 0 to 22.
+    """Return the deepest zoom worth having, 0 to 22.
 
     Raises:
         UnsupportedRaster: no CRS, or no place on a Web Mercator map.
@@ -47,8 +47,9 @@ def maximum(profile: Profile, rule: Rule = "upper") -> int:
 
 
 def mercator_resolution(profile: Profile) -> float:
-    """Metres of Web Mercator in one of the raster's pixels, the way GDAL suggests for a warp; as its pixels are where
-    that says something else: of the raster's corners off the globe, or of the world's width across the antimeridian.
+    """Return metres of Web Mercator in one of the raster's pixels, the way GDAL suggests for a warp; as its pixels are
+    where that says something else: of the raster's corners off the globe, or of the world's width across the
+    antimeridian.
     """
     from tilery.reading.gdal_facts import default_transform
 
@@ -79,13 +80,13 @@ def _lambda(profile: Profile) -> int:
 
 
 def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Metres between two positions in degrees, on a sphere."""
+    """Return metres between two positions in degrees, on a sphere."""
     (ax, ay), (bx, by) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
     half = math.sin((by - ay) / 2) ** 2 + math.cos(ay) * math.cos(by) * math.sin((bx - ax) / 2) ** 2
     return 2 * MEAN_RADIUS * math.asin(min(1.0, math.sqrt(half)))
 
 
 def minimum(width: int, height: int, maxzoom: int, tile: int = 256) -> int:
-    """The deepest zoom at which a raster of that size at ``maxzoom`` fits into one tile."""
+    """Return the deepest zoom at which a raster of that size at ``maxzoom`` fits into one tile."""
     levels = math.ceil(math.log2(max(width, height, tile) / tile))
     return max(0, maxzoom - levels)

@@ -25,8 +25,8 @@ _APART = 1.0
 
 
 def warp_options(points: Sequence[Any]) -> dict[str, str]:
-    """Options of GDAL's warp: none where the polynomials that it chooses by the number of points meet them, else a thin
-    plate spline, which meets each.
+    """Return options of GDAL's warp: none where the polynomials that it chooses by the number of points meet them, else
+    a thin plate spline, which meets each.
 
     Args:
         points: rasterio's, at least three.
@@ -42,7 +42,7 @@ def warp_options(points: Sequence[Any]) -> dict[str, str]:
 
 
 def residual(points: Sequence[Any]) -> float:
-    """Pixels by which the polynomials that GDAL fits miss the point that they miss most."""
+    """Return pixels by which the polynomials that GDAL fits miss the point that they miss most."""
     places = np.array([(point.x, point.y) for point in points])
     pixels = np.array([(point.col, point.row) for point in points])
     spread = np.ptp(places, axis=0)

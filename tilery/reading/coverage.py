@@ -22,8 +22,8 @@ STRIP_PARTS = 1 << 22
 
 
 def of(geometry: Mapping[str, Any] | Shape, geometry_crs: Crs, raster: Raster, scale: int) -> NDArray[np.float32]:
-    """Shares from 0 to 1, shape (rows, columns): each pixel is cut into ``scale`` × ``scale`` parts, and those that the
-    geometry touches are counted.
+    """Return shares from 0 to 1, shape (rows, columns): each pixel is cut into ``scale`` × ``scale`` parts, and those
+    that the geometry touches are counted.
 
     Raises:
         InvalidGeometry: it has no place in the raster's CRS.

@@ -65,8 +65,8 @@ class _Rings:
     """The polygon that each ring is of."""
 
     def within(self, first: float, last: float) -> _Rings:
-        """What of the rings has a say between two rows. Edges that lie above or below them are left out, the others cut
-        off there: what then connects their ends lies above or below as well.
+        """Return what of the rings has a say between two rows. Edges that lie above or below them are left out, the
+        others cut off there: what then connects their ends lies above or below as well.
         """
         y = self.positions[:, 1]
         side = (y > last).astype(np.int8) - (y < first)
@@ -83,7 +83,7 @@ class _Rings:
         return _Rings(positions, np.repeat(owners, 1 + anew), self.polygons)
 
     def geojson(self, row: int) -> dict[str, Any]:
-        """The rings as one GeoJSON geometry, ``row`` being the first."""
+        """Return the rings as one GeoJSON geometry, ``row`` being the first."""
         cuts = [0, *(np.flatnonzero(np.diff(self.owners)) + 1).tolist(), len(self.owners)]
         every = (self.positions - (0, row)).tolist()
         found: dict[int, list[Any]] = {}

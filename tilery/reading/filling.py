@@ -26,7 +26,7 @@ from tilery.reading.sizes import widened
 def fill(
     dataset: Dataset, grid: Grid, options: ReadOptions, *, buffer: float | None = None, padding: int | None = None
 ) -> Raster:
-    """A grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
+    """Return a grid filled, with what goes around it: a buffer that stays, a padding that is cut off again."""
     _check_size(widened(grid, buffer) if buffer else grid, options)
     if isinstance(dataset, Composite):
         return dataset.fill(grid, options, buffer=buffer, padding=padding)
@@ -150,7 +150,7 @@ def prepared(
 
 
 def _is_aligned(profile: Profile, grid: Grid) -> bool:
-    """True when the grid falls on the raster's own blocks, so that pixels around it change nothing."""
+    """Return True when the grid falls on the raster's own blocks, so that pixels around it change nothing."""
     if (
         grid.crs != profile.crs
         or not profile.north_up
@@ -197,9 +197,8 @@ def _nodata_of(profile: Profile, options: ReadOptions) -> float | None:
 
 
 def _method_for(profile: Profile, grid: Grid, options: ReadOptions) -> str:
-    """The resampling of this read. In the raster's own CRS it is ``resampling``; in another it is ``reproject``,
-    except that ``resampling`` has its say where the output is coarser than the raster and pixels must be thinned
-    out.
+    """Return the resampling of this read. In the raster's own CRS it is ``resampling``; in another it is ``reproject``,
+    except that ``resampling`` has its say where the output is coarser than the raster and pixels must be thinned out.
     """
     if grid.crs == profile.crs and profile.north_up and not profile.gcps:
         return options.resampling

@@ -105,7 +105,7 @@ def find(
 
 
 def _is_folder(url: str, policy: Policy) -> bool:
-    """Whether an address that lacks its slash is a folder's, as far as that is known without asking a store."""
+    """Return whether an address that lacks its slash is a folder's, as far as that is known without asking a store."""
     try:
         folder = folder_of(policy, url)
     except TileryError:
@@ -116,7 +116,7 @@ def _is_folder(url: str, policy: Policy) -> bool:
 
 
 def is_raster(url: str) -> bool:
-    """Whether an address is named as rasters are."""
+    """Return whether an address is named as rasters are."""
     return url.partition("?")[0].lower().endswith(RASTERS)
 
 
@@ -133,7 +133,7 @@ def _last(url: str) -> str:
 
 
 def _beginnings(policy: Policy, stores: Stores) -> tuple[Found, ...]:
-    """Everything that the policy names: of files only what turns out to be something."""
+    """Return everything that the policy names: of files only what turns out to be something."""
     found = []
     for root in roots(policy):
         if root.kind != "file":
@@ -175,7 +175,7 @@ def _is_wanted(name: str) -> bool:
 
 
 def _kinds(url: str, children: Sequence[Child], policy: Policy, stores: Stores) -> list[Kind | None]:
-    """What each child is; None for a document that is of no use here."""
+    """Return what each child is; None for a document that is of no use here."""
 
     def kind(child: Child) -> Kind | None:
         if child.is_folder:
@@ -195,7 +195,7 @@ def _kinds(url: str, children: Sequence[Child], policy: Policy, stores: Stores) 
 
 
 def _kind_of_document(policy: Policy, stores: Stores, url: str) -> Kind | None:
-    """What a JSON document is, by how it begins; None where it is of no use here, or cannot be read."""
+    """Return what a JSON document is, by how it begins; None where it is of no use here, or cannot be read."""
     try:
         head = _read(policy.locate(url), stores, catalog.HEAD)
     except DeadlineExceeded:
@@ -216,7 +216,7 @@ def _read(location: Location, stores: Stores, most: int) -> bytes:
 
 
 def _document(url: str, policy: Policy, stores: Stores, bounds: Bounds, after: str | None) -> Listing:
-    """What a document of STAC leads to; a raster where it is no JSON at all."""
+    """Return what a document of STAC leads to; a raster where it is no JSON at all."""
     location = policy.locate(url)
     above = parent(url, policy)
     head = _read(location, stores, catalog.HEAD)
@@ -249,7 +249,7 @@ def _links(document: Document) -> list[Found]:
 
 
 def _assets(content: bytes, location: Location) -> list[Found]:
-    """The assets of an Item that can be rasters."""
+    """Return the assets of an Item that can be rasters."""
     assets = item.parse(content).assets
     return [Found(name=name, url=asset.address(location), kind="raster") for name, asset in assets.items()]
 

@@ -16,7 +16,7 @@ _HAIR = 1e-9
 
 
 def turned(profile: Profile, x: float) -> float:
-    """A coordinate moved around the world to where the raster counts it, by one turn at most."""
+    """Return a coordinate moved around the world to where the raster counts it, by one turn at most."""
     world = None if profile.crs is None else crs_.world(profile.crs)
     if world is None or not math.isfinite(x):
         return x
@@ -26,8 +26,8 @@ def turned(profile: Profile, x: float) -> float:
 
 
 def covers(profile: Profile, bounds: Bounds, crs: Crs) -> bool:
-    """True when bounds of some CRS touch the raster, as rio-tiler decides whether a tile exists; also a turn further
-    around the world.
+    """Return True when bounds of some CRS touch the raster, as rio-tiler decides whether a tile exists; also a turn
+    further around the world.
     """
     if profile.crs is None:
         return False
@@ -51,8 +51,8 @@ def covers(profile: Profile, bounds: Bounds, crs: Crs) -> bool:
 
 
 def shifts(profile: Profile, grid: Grid) -> tuple[float, ...]:
-    """How far, in units of x, a raster has to be moved to be found by all of a grid: nowhere else than where it is,
-    unless one of the two goes beyond the antimeridian by more than a pixel.
+    """Return how far, in units of x, a raster has to be moved to be found by all of a grid: nowhere else than where it
+    is, unless one of the two goes beyond the antimeridian by more than a pixel.
     """
     world = None if profile.crs is None or profile.gcps else crs_.world(profile.crs)
     if world is None:
@@ -94,7 +94,7 @@ def extent(profile: Profile, crs: Crs) -> tuple[Bounds, Bounds] | None:
 
 
 def surely(bounds: Bounds, extent: tuple[Bounds, Bounds]) -> bool | None:
-    """True when bounds touch what lies inside, False when they are well away from what holds it, else None."""
+    """Return True when bounds touch what lies inside, False when they are well away from what holds it, else None."""
     left, bottom, right, top = bounds
     outer, inner = extent
     if left < inner[2] and right > inner[0] and bottom < inner[3] and top > inner[1]:
@@ -107,17 +107,20 @@ def surely(bounds: Bounds, extent: tuple[Bounds, Bounds]) -> bool | None:
 
 
 def scale(profile: Profile, grid: Grid) -> float:
-    """Pixels of the raster that one pixel of the grid stands for, along one side: the median over nine places."""
+    """Return pixels of the raster that one pixel of the grid stands for, along one side: the median over
+    nine places.
+    """
     return scales(profile, grid)[0]
 
 
 def detail(profile: Profile, grid: Grid) -> float:
-    """Pixels of the raster to one of the grid that an overview may be thinned out by: see `finer`."""
+    """Return pixels of the raster to one of the grid that an overview may be thinned out by: see `finer`."""
     return finer(grid, *scales(profile, grid))
 
 
 def finer(grid: Grid, mean: float, across: float, down: float) -> float:
-    """The scale that overviews are chosen by, from that of an area and those of both sides of a pixel of the grid.
+    """Return the scale that overviews are chosen by, from that of an area and those of both sides of a pixel of the
+    grid.
 
     An output in degrees is narrow towards the poles: the mean of both sides would lose what the finer one shows. On
     maps it is the mean, as GDAL's warper has it.
@@ -127,7 +130,7 @@ def finer(grid: Grid, mean: float, across: float, down: float) -> float:
 
 
 def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:
-    """Pixels of the raster to one of the grid: the side of its area, its width and its height, medians over nine
+    """Return pixels of the raster to one of the grid: the side of its area, its width and its height, medians over nine
     places.
     """
     if profile.crs is None or grid.crs is None:
@@ -155,7 +158,9 @@ def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:
 
 
 def resolution_at(profile: Profile, crs: Crs, x: float, y: float) -> float:
-    """Side of the square pixel, in units of ``crs``, that has the area of the raster's own pixel at a position."""
+    """Return side of the square pixel, in units of ``crs``, that has the area of the raster's own pixel at
+    a position.
+    """
     step = profile.resolution[0]
     if profile.crs is not None and crs_.is_geographic(profile.crs) != crs_.is_geographic(crs):
         step = step / 111_320.0 if crs_.is_geographic(crs) else step * 111_320.0
@@ -187,7 +192,7 @@ def overview(profile: Profile, factor: float, method: str) -> int | None:
 def decoded_bytes(
     profile: Profile, grid: Grid, bands: tuple[int, ...], *, least: Callable[[float], int] = lambda _: 0
 ) -> int:
-    """Bytes of decoded blocks that filling the grid takes, an upper bound from the header alone.
+    """Return bytes of decoded blocks that filling the grid takes, an upper bound from the header alone.
 
     Args:
         profile: of the raster.

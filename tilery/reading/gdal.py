@@ -115,7 +115,7 @@ class GdalGridReader:
             handle.close()
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
+        """Return the grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
         if method == "nearest" and not self._profile.gcps:
             return self._read_nearest(grid, bands, nodata)
         first, *others = footprint.shifts(self._profile, grid)
@@ -132,7 +132,9 @@ class GdalGridReader:
             return gdal_samples.nearest(dataset, profile, self._placer, grid, bands, nodata)
 
     def _read(self, grid: Grid, turn: float, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled from the raster moved by ``turn``: GDAL knows of places in one turn around the world only."""
+        """Return the grid filled from the raster moved by ``turn``: GDAL knows of places in one turn around the world
+        only.
+        """
         profile = self._profile
         if nodata is None and not profile.has_mask and is_inside(profile, grid):
             with self.handle() as dataset:
@@ -145,8 +147,8 @@ class GdalGridReader:
             return read_warped(dataset, profile, grid, bands, nodata, method, turn=turn)
 
     def _read_gauss(self, grid: Grid, turn: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
-        """A gaussian read in another CRS. GDAL has that kernel for reads only, not for warps: warp first at up to twice
-        the output's size, then let the read thin out.
+        """Return a gaussian read in another CRS. GDAL has that kernel for reads only, not for warps: warp first at up
+        to twice the output's size, then let the read thin out.
         """
         profile = self._profile
         mean, across, down = footprint.scales(profile, grid)
@@ -158,8 +160,9 @@ class GdalGridReader:
             return read_warped(dataset, profile, finer, bands, nodata, "nearest", turn=turn, out=out, thin="gauss")
 
     def _read_mode(self, grid: Grid, turn: float, bands: tuple[int, ...], nodata: float | None) -> Pixels:
-        """The most frequent value below each pixel. GDAL's warps count values as floating point of 32 bits, which makes
-        numbers of others beyond 2^24: the pixels are taken one by one and counted here, some rows at a time.
+        """Return the most frequent value below each pixel. GDAL's warps count values as floating point of 32 bits,
+        which makes numbers of others beyond 2^24: the pixels are taken one by one and counted here, some rows at a
+        time.
         """
         profile = self._profile
         scale = footprint.scale(profile, grid)
@@ -181,11 +184,11 @@ class GdalGridReader:
         return parts[0] if len(parts) == 1 else joined(parts, -2)
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
-        """Bytes that have to be decoded to fill the grid, from the header alone."""
+        """Return bytes that have to be decoded to fill the grid, from the header alone."""
         return footprint.decoded_bytes(self._profile, grid, bands, least=self.footing.least)
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:  # noqa: ARG002 - the same for all
-        """Bytes of memory that filling the grid takes at a time: blocks, which GDAL keeps up to the size of its cache,
-        and a copy of the output.
+        """Return bytes of memory that filling the grid takes at a time: blocks, which GDAL keeps up to the size of its
+        cache, and a copy of the output.
         """
         return self.estimate(grid, bands=bands) + grid.width * grid.height * len(bands) * self._profile.dtype.itemsize

@@ -69,7 +69,7 @@ def need_own_overviews(dataset: DatasetReader) -> None:
 
 
 def profile_of(dataset: DatasetReader) -> Profile:
-    """The facts of an open dataset; of the straightened raster where ground control points place it.
+    """Return the facts of an open dataset; of the straightened raster where ground control points place it.
 
     Raises:
         BrokenRaster: it is placed where no pixel can be found.
@@ -122,7 +122,9 @@ def profile_of(dataset: DatasetReader) -> Profile:
 
 
 def _told(texts: Callable[[], _T], without: _T) -> _T:
-    """Texts that a file says of itself, or what counts without: older files have them in an encoding of their own."""
+    """Return texts that a file says of itself, or what counts without: older files have them in an encoding of their
+    own.
+    """
     try:
         return texts()
     except UnicodeDecodeError:
@@ -137,7 +139,7 @@ def _palette(dataset: DatasetReader) -> dict[int, tuple[int, int, int, int]] | N
 
 
 def mask_options(dataset: DatasetReader, nodata: float | None = None) -> dict[str, Any]:
-    """How a warp is to say what is valid: by nodata where there is one, else by an alpha band of its own."""
+    """Return how a warp is to say what is valid: by nodata where there is one, else by an alpha band of its own."""
     if nodata is not None:
         if isinstance(nodata, int):  # floating point of 64 bits does not hold it: what does and is nearest
             ends = np.iinfo(dataset.dtypes[0])
@@ -149,7 +151,7 @@ def mask_options(dataset: DatasetReader, nodata: float | None = None) -> dict[st
 def default_transform(
     profile: Profile, target: Crs
 ) -> tuple[tuple[float, float, float, float, float, float], int, int]:
-    """Transform, width and height that GDAL suggests for the raster in another CRS.
+    """Return transform, width and height that GDAL suggests for the raster in another CRS.
 
     Raises:
         UnsupportedRaster: the raster cannot be placed in that CRS.

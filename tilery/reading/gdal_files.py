@@ -125,7 +125,7 @@ class DatasetFiles:
 
 
 def _open(path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
-    """What rasterio asks for files. A sidecar that was not added does not exist."""
+    """Return what rasterio asks for files. A sidecar that was not added does not exist."""
     number, _slash, name = path.removeprefix("/").removeprefix(f"{_NAME}s/").partition("/")
     opener = _openers.get(number, {}).get(name)
     if opener is None or mode not in ("r", "rb"):

@@ -44,7 +44,7 @@ def nearest(
     bands: tuple[int, ...],
     nodata: float | None,
 ) -> Pixels:
-    """The grid filled with the nearest pixels.
+    """Return the grid filled with the nearest pixels.
 
     Args:
         dataset: the raster, or one of its overviews.
@@ -82,7 +82,9 @@ def nearest(
 
 
 def _cut(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
-    """A grid cut in two, and the axis of arrays that this is: rows from rows, so that strips are decoded once."""
+    """Return a grid cut in two, and the axis of arrays that this is: rows from rows, so that strips are
+    decoded once.
+    """
     if grid.height == 1:
         return halves(grid)
     middle = grid.height // 2
@@ -92,7 +94,7 @@ def _cut(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
 def _taken(
     dataset: DatasetReader, found: sampling.Target, bands: list[int], *, masked: bool
 ) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Bands of a part of the grid, and where they are valid; None: everywhere."""
+    """Return bands of a part of the grid, and where they are valid; None: everywhere."""
     from rasterio.windows import Window
 
     window = Window(found.left, found.top, found.right - found.left, found.bottom - found.top)
@@ -112,8 +114,8 @@ def _taken(
 
 
 def majority(values: Array, valid: NDArray[np.bool_] | None) -> tuple[Array, NDArray[np.bool_]]:
-    """The value that is most frequent among the valid ones of each row of ``values``, the least of several that are;
-    and in which rows anything is valid.
+    """Return the value that is most frequent among the valid ones of each row of ``values``, the least of several that
+    are; and in which rows anything is valid.
     """
     rows, count = values.shape
     order = np.argsort(values, axis=1, kind="stable")
@@ -134,7 +136,7 @@ def majority(values: Array, valid: NDArray[np.bool_] | None) -> tuple[Array, NDA
 
 
 def most_frequent(pixels: Pixels, times: int, nodata: float | None) -> Pixels:
-    """Pixels of ``times`` × ``times`` as one each, with the value that is most frequent among the valid ones."""
+    """Return pixels of ``times`` × ``times`` as one each, with the value that is most frequent among the valid ones."""
     bands, height, width = pixels.data.shape
     rows, columns = height // times, width // times
 

@@ -23,7 +23,7 @@ from tilery.reading.profile import Profile
 
 
 def is_inside(profile: Profile, grid: Grid) -> bool:
-    """True when the grid's rows and columns run along the raster's, and none reaches beyond it."""
+    """Return True when the grid's rows and columns run along the raster's, and none reaches beyond it."""
     if grid.crs != profile.crs or not profile.north_up or profile.gcps:
         return False
     window, _ = _window(profile, grid)
@@ -37,8 +37,8 @@ def is_inside(profile: Profile, grid: Grid) -> bool:
 
 
 def _window(profile: Profile, grid: Grid) -> tuple[Window, tuple[bool, bool]]:
-    """The part of the raster that the grid covers; and whether its columns, and its rows, run as the grid's do: rows of
-    a south-up raster run upwards.
+    """Return the part of the raster that the grid covers; and whether its columns, and its rows, run as the grid's do:
+    rows of a south-up raster run upwards.
     """
     a, _, c, _, e, f = profile.transform
     left, bottom, right, top = grid.bounds
@@ -49,7 +49,7 @@ def _window(profile: Profile, grid: Grid) -> tuple[Window, tuple[bool, bool]]:
 
 
 def read_window(dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], method: str) -> Pixels:
-    """A part of a raster of which all is valid, resampled by GDAL's reads (which choose the overview)."""
+    """Return a part of a raster of which all is valid, resampled by GDAL's reads (which choose the overview)."""
     window, (rightwards, downwards) = _window(profile, grid)
     data = dataset.read(
         list(bands), out_shape=(len(bands), grid.height, grid.width), window=window, resampling=Resampling[method]
@@ -70,8 +70,8 @@ def read_warped(
     out: tuple[int, int] | None = None,
     thin: str = "nearest",
 ) -> Pixels:
-    """The grid filled by one warp at its own size, from the raster moved by ``turn``, then thinned to the size ``out``
-    by a read.
+    """Return the grid filled by one warp at its own size, from the raster moved by ``turn``, then thinned to the size
+    ``out`` by a read.
     """
     kind, missing = _computed_as(profile, nodata, method, thin)
     left, bottom, right, top = grid.bounds
@@ -140,7 +140,7 @@ def _as_integers(values: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _with_nodata(data: Array, nodata: float, dtype: np.dtype[Any]) -> Array:
-    """Computed values as the raster's type, nodata where they are not a number."""
+    """Return computed values as the raster's type, nodata where they are not a number."""
     valid = ~np.isnan(data)
     found = rounded(np.where(valid, data, data.dtype.type(0)), dtype)
     masks.set_nodata(found, nodata, valid)

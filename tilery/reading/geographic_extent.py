@@ -40,7 +40,7 @@ _ROUNDING = 1e-6
 
 
 def globe_bounds(profile: Profile) -> Bounds:
-    """West, south, east, north in degrees, within ±180 and ±90; west > east across the antimeridian.
+    """Return west, south, east, north in degrees, within ±180 and ±90; west > east across the antimeridian.
 
     A raster without a CRS is taken to count degrees.
     """
@@ -52,8 +52,8 @@ def globe_bounds(profile: Profile) -> Bounds:
 
 
 def geographic_bounds(profile: Profile, crs: Crs = crs_.WGS84) -> Bounds:
-    """Bounds in a geographic CRS, inside of its one turn around the world: west > east across the antimeridian. In a
-    projected CRS what holds the raster there.
+    """Return bounds in a geographic CRS, inside of its one turn around the world: west > east across the antimeridian.
+    In a projected CRS what holds the raster there.
 
     Raises:
         UnsupportedRaster: the raster has no CRS, or no place in that one.
@@ -84,8 +84,8 @@ def geographic_bounds(profile: Profile, crs: Crs = crs_.WGS84) -> Bounds:
 def within_a_turn(
     west: float, east: float, step: float, world: tuple[float, float] = (-180.0, 180.0)
 ) -> tuple[float, float]:
-    """Longitudes of any turn as those within one, west > east across its seam; all of it where they go all the way
-    round.
+    """Return longitudes of any turn as those within one, west > east across its seam; all of it where they go all the
+    way round.
 
     Args:
         west: the western edge.
@@ -110,7 +110,7 @@ def _is_sane(box: Bounds, *, geographic: bool) -> bool:
 
 
 def outline_is_known(profile: Profile, own: Crs, crs: Crs = crs_.WGS84) -> bool:
-    """True when every edge of a raster, whose own CRS is given, has a place in another one."""
+    """Return True when every edge of a raster, whose own CRS is given, has a place in another one."""
     along = np.linspace(0.0, 1.0, _EDGE)
     none, whole = np.zeros_like(along), np.ones_like(along)
     across, down = np.concatenate([along, along, none, whole]), np.concatenate([none, whole, along, along])
@@ -118,7 +118,7 @@ def outline_is_known(profile: Profile, own: Crs, crs: Crs = crs_.WGS84) -> bool:
 
 
 def position(profile: Profile, across: Floats, down: Floats) -> tuple[Floats, Floats]:
-    """Coordinates of places that are counted from 0 to 1 along both sides of the raster."""
+    """Return coordinates of places that are counted from 0 to 1 along both sides of the raster."""
     a, b, c, d, e, f = profile.transform
     columns, rows = across * profile.width, down * profile.height
     return a * columns + b * rows + c, d * columns + e * rows + f
@@ -127,7 +127,7 @@ def position(profile: Profile, across: Floats, down: Floats) -> tuple[Floats, Fl
 def _there(
     profile: Profile, own: Crs, crs: Crs, across: Floats, down: Floats
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Where places of the raster, counted from 0 to 1, are in a CRS, and whether they are there.
+    """Return where places of the raster, counted from 0 to 1, are in a CRS, and whether they are there.
 
     One off the globe may be given a place on it that is another's: it is not found again from there.
     """
@@ -147,7 +147,7 @@ def _there(
 
 
 def _sampled(profile: Profile, own: Crs, crs: Crs) -> Bounds:
-    """Bounds from places all over the raster, for one that reaches off the globe.
+    """Return bounds from places all over the raster, for one that reaches off the globe.
 
     Raises:
         UnsupportedRaster: nothing of it has a place.
@@ -170,7 +170,9 @@ def _sampled(profile: Profile, own: Crs, crs: Crs) -> Bounds:
 
 
 def _edge(profile: Profile, own: Crs, crs: Crs, places: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Places on the edge of the globe, between those that are known and neighbours that are not: shape (2, places)."""
+    """Return places on the edge of the globe, between those that are known and neighbours that are not: shape (2,
+    places).
+    """
     inside, outside = [], []
     for axis in (0, 1):
         for step in (1, -1):
@@ -189,7 +191,7 @@ def _edge(profile: Profile, own: Crs, crs: Crs, places: Floats, known: NDArray[n
 
 
 def _holds(profile: Profile, own: Crs, crs: Crs, latitude: float) -> bool:
-    """True when a pole lies on the raster."""
+    """Return True when a pole lies on the raster."""
     x, y = crs_.transform_points(crs, own, [0.0], [latitude])
     left, bottom, right, top = profile.bounds
     spare = max(profile.resolution) / 2
@@ -197,7 +199,9 @@ def _holds(profile: Profile, own: Crs, crs: Crs, latitude: float) -> bool:
 
 
 def _around(longitudes: Floats, low: float, high: float) -> tuple[float, float]:
-    """West and east of places: what lies between them is their widest gap, or nothing where they go all around."""
+    """Return west and east of places: what lies between them is their widest gap, or nothing where they go
+    all around.
+    """
     turn = high - low
     found = np.sort((longitudes - low) % turn + low)
     gaps = np.diff(found, append=found[0] + turn)
@@ -209,16 +213,16 @@ def _around(longitudes: Floats, low: float, high: float) -> tuple[float, float]:
 
 
 def is_wide(bounds: Bounds) -> bool:
-    """True when a raster of these geographic bounds is not nearly of one scale on a map: it goes far around the world,
-    across the antimeridian or near a pole, and what GDAL suggests for all of it tells of no place on it.
+    """Return True when a raster of these geographic bounds is not nearly of one scale on a map: it goes far around the
+    world, across the antimeridian or near a pole, and what GDAL suggests for all of it tells of no place on it.
     """
     west, south, east, north = bounds
     return west > east or east - west > WIDE or south < -MERCATOR or north > MERCATOR
 
 
 def middle(profile: Profile, bounds: Bounds) -> tuple[float, float]:
-    """Longitude and latitude of the middle of geographic bounds; of the middle of the raster where they cross the
-    antimeridian.
+    """Return longitude and latitude of the middle of geographic bounds; of the middle of the raster where they cross
+    the antimeridian.
     """
     west, south, east, north = bounds
     if west <= east:
@@ -232,8 +236,8 @@ def middle(profile: Profile, bounds: Bounds) -> tuple[float, float]:
 
 
 def beyond_seam(crs: Crs, bounds: Bounds) -> Bounds | None:
-    """Geographic bounds (EPSG:4326) in a CRS whose seam they cross, in one piece that goes on beyond it; None where
-    they do not, or it has none.
+    """Return geographic bounds (EPSG:4326) in a CRS whose seam they cross, in one piece that goes on beyond it; None
+    where they do not, or it has none.
     """
     world = crs_.world(crs)
     west, south, east, north = bounds

@@ -65,7 +65,7 @@ class Shape:
         yield from self.points
 
     def geojson(self) -> list[dict[str, Any]]:
-        """The shape as GeoJSON geometries, one for each kind that it has something of."""
+        """Return the shape as GeoJSON geometries, one for each kind that it has something of."""
         kinds: dict[str, list[Any]] = {
             "MultiPolygon": [[ring.tolist() for ring in rings] for rings in self.polygons],
             "MultiLineString": [line.tolist() for line in self.lines],
@@ -74,7 +74,7 @@ class Shape:
         return [{"type": kind, "coordinates": found} for kind, found in kinds.items() if found]
 
     def placed(self, source: Crs, target: Crs) -> Shape:
-        """The shape in another CRS.
+        """Return the shape in another CRS.
 
         Raises:
             InvalidGeometry: a vertex has no place there.
@@ -96,7 +96,7 @@ class Shape:
 
 
 def parse(geometry: Any, *, most: int = MOST_VERTICES) -> Shape:
-    """The shape of a GeoJSON geometry or Feature of any type; a shape is left as it is.
+    """Return the shape of a GeoJSON geometry or Feature of any type; a shape is left as it is.
 
     Args:
         geometry: as `json` gives it.

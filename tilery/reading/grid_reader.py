@@ -34,7 +34,7 @@ class GridReader(Protocol):
     """Fills grids from one raster. Safe to call from many threads."""
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled with the bands asked for.
+        """Return the grid filled with the bands asked for.
 
         Args:
             grid: where the pixels are to be; any CRS, any part inside or outside of the raster.
@@ -49,11 +49,11 @@ class GridReader(Protocol):
         ...
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
-        """Bytes that have to be decoded to fill the grid, an upper bound made from the header alone."""
+        """Return bytes that have to be decoded to fill the grid, an upper bound made from the header alone."""
         ...
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
-        """Bytes of memory that filling the grid takes at a time, beside the output, from the header alone."""
+        """Return bytes of memory that filling the grid takes at a time, beside the output, from the header alone."""
         ...
 
 
@@ -71,7 +71,7 @@ class Fetching(Protocol):
 
 
 def overlaid(below: Pixels, above: Pixels) -> Pixels:
-    """Pixels with those of another read of the same grid where they are not valid."""
+    """Return pixels with those of another read of the same grid where they are not valid."""
     if below.mask is None:
         return below
     taken = ~below.mask if above.mask is None else ~below.mask & above.mask

@@ -10,7 +10,7 @@ from tilery.reading.profile import Profile
 
 
 def info(profile: Profile) -> dict[str, Any]:
-    """What TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
+    """Return what TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
     names = [f"b{band}" for band in range(1, profile.count + 1)]
     if profile.nodata is not None:
         nodata_type = "Nodata"

@@ -88,7 +88,7 @@ def along(reader: Reader, line: Positions, *, coord_crs: Crs, samples: int, opti
 
 
 def _filled(dataset: Dataset, grids: dict[int, Grid], options: ReadOptions) -> dict[int, Raster]:
-    """Each grid filled; what some of them need is fetched together."""
+    """Return each grid filled; what some of them need is fetched together."""
     fetching, at_once = None, _TOGETHER
     if not isinstance(dataset, Composite):
         first = prepared(dataset, next(iter(grids.values())), options)
@@ -107,7 +107,7 @@ def _filled(dataset: Dataset, grids: dict[int, Grid], options: ReadOptions) -> d
 
 
 def _evenly(line: Positions, crs: Crs | None, samples: int) -> tuple[Positions, Floats]:
-    """Positions on a line at even distances, and the distances."""
+    """Return positions on a line at even distances, and the distances."""
     each = max(1, _PARTS // (len(line) - 1))
     steps = np.arange(1, each + 1)[:, None] / each
     parts = [line[:1], *(start + (end - start) * steps for start, end in pairwise(line))]
@@ -125,7 +125,7 @@ def _evenly(line: Positions, crs: Crs | None, samples: int) -> tuple[Positions, 
 
 
 def _lengths(positions: Positions, crs: Crs | None) -> Floats:
-    """Distances from each position to the next."""
+    """Return distances from each position to the next."""
     if crs is None:
         plain: Floats = np.hypot(*np.diff(positions, axis=0).T)
         return plain
@@ -139,7 +139,7 @@ def _lengths(positions: Positions, crs: Crs | None) -> Floats:
 
 
 def _in_raster(profile: Profile, crs: Crs | None, positions: Positions) -> tuple[Floats, Floats]:
-    """Positions in the raster's CRS, at the turn around the world at which the raster lies."""
+    """Return positions in the raster's CRS, at the turn around the world at which the raster lies."""
     x, y = positions.T
     if crs is not None and profile.crs is not None and crs != profile.crs:
         x, y = crs_.transform_points(crs, profile.crs, x, y)
@@ -147,7 +147,7 @@ def _in_raster(profile: Profile, crs: Crs | None, positions: Positions) -> tuple
 
 
 def _widths(profile: Profile, x: Floats, y: Floats) -> Floats:
-    """How far each position lies from its nearer neighbour, in units of the raster's CRS."""
+    """Return how far each position lies from its nearer neighbour, in units of the raster's CRS."""
     with np.errstate(invalid="ignore"):
         steps = np.hypot(np.diff(x), np.diff(y))
     steps[~np.isfinite(steps)] = math.inf
@@ -157,7 +157,7 @@ def _widths(profile: Profile, x: Floats, y: Floats) -> Floats:
 
 
 def _inside(profile: Profile, x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Which positions are on the raster."""
+    """Return which positions are on the raster."""
     a, b, c, d, e, f = profile.transform
     determinant = a * e - b * d
     if not determinant:
@@ -170,7 +170,7 @@ def _inside(profile: Profile, x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 
 def _joined(found: dict[int, Raster], samples: int) -> Raster:
-    """One raster of one row; what was not read is masked."""
+    """Return one raster of one row; what was not read is masked."""
     first = next(iter(found.values()))
     kind = np.result_type(*{raster.data.dtype for raster in found.values()})
     data = np.zeros((first.count, 1, samples), kind)

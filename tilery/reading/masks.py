@@ -14,7 +14,7 @@ from tilery.reading.profile import can_hold
 
 
 def valid(data: Array, nodata: float) -> NDArray[np.bool_] | None:
-    """True where values are numbers and not nodata, shape of ``data``; None when all are valid."""
+    """Return True where values are numbers and not nodata, shape of ``data``; None when all are valid."""
     if math.isnan(nodata):
         if data.dtype.kind in "iu":
             return None
@@ -29,7 +29,7 @@ def valid(data: Array, nodata: float) -> NDArray[np.bool_] | None:
 
 
 def numbers(data: Array) -> NDArray[np.bool_] | None:
-    """True where values are numbers, shape of ``data``; None when all are, as whole numbers always."""
+    """Return True where values are numbers, shape of ``data``; None when all are, as whole numbers always."""
     if data.dtype.kind not in "fc":
         return None
     mask = data == data  # noqa: PLR0124 - NaN is the value that is not itself
@@ -54,14 +54,16 @@ def set_nodata(data: Array, nodata: float, valid: NDArray[np.bool_] | None) -> N
 
 
 def opaque(alpha: Array) -> NDArray[np.bool_] | None:
-    """True where an alpha band is at its type's maximum, shape (1, rows, columns); None when it is everywhere."""
+    """Return True where an alpha band is at its type's maximum, shape (1, rows, columns); None when it is
+    everywhere.
+    """
     # no number is the most opaque of floating point: 1 and 255 are both written
     mask: NDArray[np.bool_] = alpha > 0 if alpha.dtype.kind == "f" else alpha == alpha.dtype.type(maximum(alpha.dtype))
     return None if mask.all() else mask[None]
 
 
 def opacity(alpha: Array) -> NDArray[np.float32] | None:
-    """What part of a pixel an alpha band shows, 0 to 1, in its shape; None when all of each.
+    """Return what part of a pixel an alpha band shows, 0 to 1, in its shape; None when all of each.
 
     A float band only tells transparent (0) from opaque (anything else).
     """
@@ -73,12 +75,12 @@ def opacity(alpha: Array) -> NDArray[np.float32] | None:
 
 
 def maximum(dtype: np.dtype[Any]) -> float:
-    """The largest value of a type; exact, so an integer of integer types."""
+    """Return the largest value of a type; exact, so an integer of integer types."""
     return int(np.iinfo(dtype).max) if dtype.kind in "iu" else float(np.finfo(dtype).max)
 
 
 def without(pixels: Pixels, valid: NDArray[np.bool_]) -> Pixels:
-    """Pixels that are valid only where ``valid``, of their shape, says so too; transparent where no band is."""
+    """Return pixels that are valid only where ``valid``, of their shape, says so too; transparent where no band is."""
     mask = valid if pixels.mask is None else valid & pixels.mask
     alpha = pixels.alpha
     if alpha is not None:

@@ -78,7 +78,7 @@ class OpenDatasets:
         self._checker = ThreadPoolExecutor(_CHECKS, thread_name_prefix="revalidate")
 
     def get(self, source: Source) -> OpenDataset:
-        """The dataset of a source, open. Opened once, however many threads ask for it at a time.
+        """Return the dataset of a source, open. Opened once, however many threads ask for it at a time.
 
         Raises:
             SourceError, UpstreamError: it cannot be opened.
@@ -107,7 +107,7 @@ class OpenDatasets:
         return found
 
     def peek(self, source: Source) -> OpenDataset | None:
-        """The dataset of a source if it is open and was checked lately. Never waits for anything."""
+        """Return the dataset of a source if it is open and was checked lately. Never waits for anything."""
         found = self._find(source)
         if found is None or time.monotonic() - found.checked > LATELY + self.revalidate_seconds:
             return None
@@ -148,7 +148,7 @@ class OpenDatasets:
         return found
 
     def _fresh(self, opened: OpenDataset) -> bool:
-        """True when what was opened may be used: it was checked lately, or is now."""
+        """Return True when what was opened may be used: it was checked lately, or is now."""
         if time.monotonic() - opened.checked <= LATELY + self.revalidate_seconds:
             return True
         if not opened.dataset.refresh():

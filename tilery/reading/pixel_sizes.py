@@ -29,7 +29,7 @@ _FEW = 9
 
 
 def pixel_sides(profile: Profile, crs: Crs) -> NDArray[np.float64]:
-    """Width, height and square root of the area of pixels all over the raster, in units of ``crs``.
+    """Return width, height and square root of the area of pixels all over the raster, in units of ``crs``.
 
     Of Web Mercator only what its square map shows is taken, where the raster has any of it.
 
@@ -60,8 +60,8 @@ def pixel_sides(profile: Profile, crs: Crs) -> NDArray[np.float64]:
 
 
 def finest(profile: Profile, crs: Crs) -> float:
-    """The shorter side of the raster's finest pixels; a twentieth of them may be finer, as those are that a projection
-    folds up at its rim.
+    """Return the shorter side of the raster's finest pixels; a twentieth of them may be finer, as those are that a
+    projection folds up at its rim.
 
     Raises:
         UnsupportedRaster: no pixel has a place in ``crs``.
@@ -70,7 +70,7 @@ def finest(profile: Profile, crs: Crs) -> float:
 
 
 def typical(profile: Profile, crs: Crs) -> float:
-    """Side of the square that is as large as the middle one of the raster's pixels by size.
+    """Return side of the square that is as large as the middle one of the raster's pixels by size.
 
     Raises:
         UnsupportedRaster: no pixel has a place in ``crs``.
@@ -79,7 +79,7 @@ def typical(profile: Profile, crs: Crs) -> float:
 
 
 def in_middle(profile: Profile, crs: Crs, whole: Bounds) -> float | None:
-    """Side of the square pixel, in units of ``crs``, that has the area of the raster's own pixel: the one in its
+    """Return side of the square pixel, in units of ``crs``, that has the area of the raster's own pixel: the one in its
     middle, or the median over places of the raster inside of ``whole`` where its middle is not. None where none is.
     """
     if profile.crs is None:
@@ -108,12 +108,12 @@ def in_middle(profile: Profile, crs: Crs, whole: Bounds) -> float | None:
 
 
 def _centres(size: int) -> NDArray[np.float64]:
-    """Middles of pixels spread over a side, the first and the last among them."""
+    """Return middles of pixels spread over a side, the first and the last among them."""
     return np.unique(np.linspace(0, size - 1, min(size, _ACROSS)).round()) + 0.5
 
 
 def _shortest(distance: Any, turn: float) -> Any:
-    """A distance along x, not around the world."""
+    """Return a distance along x, not around the world."""
     return distance if math.isinf(turn) else (distance + turn / 2) % turn - turn / 2
 
 

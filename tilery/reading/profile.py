@@ -23,7 +23,7 @@ Affine = tuple[float, float, float, float, float, float]
 
 
 def can_hold(dtype: str, value: float) -> bool:
-    """True when a value of that numpy type can be ``value``."""
+    """Return True when a value of that numpy type can be ``value``."""
     kind = np.dtype(dtype)
     if kind.kind not in "iu":
         return True
@@ -32,8 +32,8 @@ def can_hold(dtype: str, value: float) -> bool:
 
 
 def whole_nodata(text: str, dtype: str) -> float | int:
-    """The nodata value of integers of 64 bits as GDAL reads its text, with C's ``strtoll`` and ``strtoull``: the whole
-    number that it begins with, or 0, within the limits of the type. A float wherever one holds it exactly.
+    """Return the nodata value of integers of 64 bits as GDAL reads its text, with C's ``strtoll`` and ``strtoull``: the
+    whole number that it begins with, or 0, within the limits of the type. A float wherever one holds it exactly.
     """
     found = _WHOLE.match(text)
     value = int(found[1][:_MOST_DIGITS]) if found else 0
@@ -45,8 +45,8 @@ def whole_nodata(text: str, dtype: str) -> float | int:
 
 
 def can_be_placed(transform: Affine, width: int, height: int) -> bool:
-    """True when a transform gives each pixel a place of its own: coordinates and sizes of pixels that can be multiplied
-    and divided by one another, as float64 cannot at its ends.
+    """Return True when a transform gives each pixel a place of its own: coordinates and sizes of pixels that can be
+    multiplied and divided by one another, as float64 cannot at its ends.
     """
     a, b, c, d, e, f = transform
     determinant = a * e - b * d
@@ -173,7 +173,7 @@ class Profile:
         return (math.hypot(a, d), math.hypot(b, e))
 
     def statistics(self, band: int) -> tuple[float, float] | None:
-        """Minimum and maximum of a band as its tags say."""
+        """Return minimum and maximum of a band as its tags say."""
         tags: dict[str, Any] = self.band_tags[band - 1] if self.band_tags else {}
         try:
             return (float(tags["STATISTICS_MINIMUM"]), float(tags["STATISTICS_MAXIMUM"]))

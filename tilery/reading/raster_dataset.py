@@ -108,7 +108,7 @@ class RasterDataset:
             return self._gdal
 
     def _ask_gdal(self) -> Profile:
-        """What GDAL says of the raster, which it then has open."""
+        """Return what GDAL says of the raster, which it then has open."""
         from tilery.reading.gdal import GdalGridReader
         from tilery.reading.gdal_facts import profile_of
         from tilery.reading.gdal_handle import Handle

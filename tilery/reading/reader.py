@@ -94,7 +94,8 @@ class Reader:
         return self._dataset.is_local if isinstance(self._dataset, Composite) else True
 
     def geographic_bounds(self, crs: Crs = crs_.WGS84) -> Bounds:
-        """Bounds in a geographic ``crs``, inside of one turn around the world: west > east across the antimeridian.
+        """Return bounds in a geographic ``crs``, inside of one turn around the world: west > east across the
+        antimeridian.
 
         Raises:
             UnsupportedRaster: the raster has no CRS, or no place in that one.
@@ -102,7 +103,7 @@ class Reader:
         return self._derive(("bounds", crs), lambda: geographic_extent.geographic_bounds(self.profile, crs))
 
     def has_outline(self) -> bool:
-        """True when every edge of the raster lies on the globe."""
+        """Return True when every edge of the raster lies on the globe."""
         return geographic_extent.outline_is_known(self.profile, self._need_crs())
 
     def whereabouts(self) -> tuple[Bounds, tuple[float, float]]:
@@ -116,12 +117,12 @@ class Reader:
         return bounds, self._derive(("middle",), lambda: geographic_extent.middle(self.profile, bounds))
 
     def can_show(self, tms: TileMatrixSet) -> bool:
-        """True when the raster has a place in a tile matrix set's CRS, though perhaps not on the set."""
+        """Return True when the raster has a place in a tile matrix set's CRS, though perhaps not on the set."""
         crs = self.profile.crs
         return crs is not None and self._derive(("way", tms.crs), lambda: crs_.have_a_way(crs, tms.crs))
 
     def zooms(self, tms: TileMatrixSet) -> tuple[int, int]:
-        """Shallowest and deepest zoom that show the raster in a tile matrix set.
+        """Return shallowest and deepest zoom that show the raster in a tile matrix set.
 
         The deepest is the one nearest to its resolution, the shallowest the one at which it is about as large as a
         tile.
@@ -151,7 +152,7 @@ class Reader:
         return (tms.zoom_for_resolution(own * 2**level), tms.zoom_for_resolution(own))
 
     def _one_scale(self) -> bool:
-        """True when what GDAL suggests for all of the raster in another CRS tells of each place on it."""
+        """Return True when what GDAL suggests for all of the raster in another CRS tells of each place on it."""
 
         def found() -> bool:
             try:
@@ -193,12 +194,12 @@ class Reader:
         return self.identity if dataset.identity_for is None else dataset.identity_for(grid)
 
     def resolution(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
-        """Size of the raster's pixels in a CRS (``crs``) around a box (``bounds``), across and down, in its units."""
+        """Return the size of a pixel in a CRS (``crs``) around a box (``bounds``), across and down, in its units."""
         self._need_crs()
         return self._resolution_in(crs, bounds)
 
     def check_tile(self, tms: TileMatrixSet, z: int, x: int, y: int) -> Bounds:
-        """The bounds of a tile that touches the raster; found without reading.
+        """Return the bounds of a tile that touches the raster; found without reading.
 
         Raises:
             TileOutsideBounds: the tile does not touch the raster, or the matrix has no such tile.
@@ -223,7 +224,7 @@ class Reader:
         padding: int | None = None,
         touched: Touched | None = None,
     ) -> Raster:
-        """The pixels of a tile, of the size that its matrix says where none is given, plus twice the buffer.
+        """Return the pixels of a tile, of the size that its matrix says where none is given, plus twice the buffer.
 
         `touched` is what `refuse_tile` returned.
 
@@ -257,9 +258,9 @@ class Reader:
         padding: int | None = None,
         align: bool = False,
     ) -> Raster:
-        """The pixels inside of ``bounds``, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's own
-        resolution unless a size says otherwise. One side alone keeps the proportions. With ``align`` the box grows to
-        the borders of the raster's pixels.
+        """Return the pixels inside of ``bounds``, in ``dst_crs`` (``bounds_crs`` where none is given), at the raster's
+        own resolution unless a size says otherwise. One side alone keeps the proportions. With ``align`` the box grows
+        to the borders of the raster's pixels.
 
         Raises:
             InvalidParameter: the box has no area, or no place in the output's CRS.
@@ -293,12 +294,12 @@ class Reader:
         height: int | None = None,
         max_size: int | None = 1024,
     ) -> Raster:
-        """The whole raster, thinned out to a size."""
+        """Return the whole raster, thinned out to a size."""
         grid = self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size)
         return stored_order.restored(self.profile, fill(self._dataset, grid, options))
 
     def in_parts(self, grid: Grid, options: ReadOptions) -> Iterator[Raster]:
-        """A grid that has more pixels than a picture may have, some rows at a time.
+        """Yield a grid that has more pixels than a picture may have, some rows at a time.
 
         Raises:
             TooMuchWork: its pixels are more than one request may need.
@@ -318,7 +319,7 @@ class Reader:
             yield fill(self._dataset, rows_of(grid, row, min(grid.height, row + rows)), options)
 
     def whole(self, *, dst_crs: Crs | None, width: int | None, height: int | None, max_size: int | None) -> Grid:
-        """The grid that holds the whole raster, thinned out to a size."""
+        """Return the grid that holds the whole raster, thinned out to a size."""
         profile = self.profile
         target = dst_crs or profile.crs
         if target is None or target == profile.crs:
@@ -349,7 +350,8 @@ class Reader:
         padding: int | None = None,
         align: bool = False,
     ) -> Raster:
-        """The pixels of the box of a geometry (in ``shape_crs``), masked outside of it; each that it touches is inside.
+        """Return the pixels of the box of a geometry (in ``shape_crs``), masked outside of it; each that it touches is
+        inside.
 
         A line or a point lies on pixels of the raster: the box of what is not of polygons alone grows to their borders.
 
@@ -380,7 +382,7 @@ class Reader:
         return replace(raster, mask=mask, cutline=inside)
 
     def point(self, lon: float, lat: float, *, coord_crs: Crs, options: ReadOptions) -> Raster:
-        """The one pixel at ``lon`` (x) and ``lat`` (y) in ``coord_crs``, as a raster of one row and one column.
+        """Return the one pixel at ``lon`` (x) and ``lat`` (y) in ``coord_crs``, as a raster of one row and one column.
 
         Raises:
             PointOutsideBounds: the position is not on the raster.
@@ -427,11 +429,11 @@ class Reader:
             yield handle
 
     def info(self) -> dict[str, Any]:
-        """What TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
+        """Return what TiTiler's ``/info`` answers: bounds, CRS, bands, data type, nodata, overviews and so on."""
         return info(self.profile)
 
     def _derive(self, key: tuple[Any, ...], work_out: Callable[[], _T]) -> _T:
-        """What was worked out before from the profile, or is now."""
+        """Return what was worked out before from the profile, or is now."""
         return self._opened.derive(key, work_out)
 
     def _need_crs(self) -> Crs:
@@ -440,7 +442,7 @@ class Reader:
         return self.profile.crs
 
     def _transform_in(self, crs: Crs) -> tuple[tuple[float, ...], int, int]:
-        """Transform and size of the whole raster in a CRS."""
+        """Return transform and size of the whole raster in a CRS."""
         profile = self.profile
         if crs == profile.crs and profile.north_up:
             return (profile.transform, profile.width, profile.height)
@@ -453,7 +455,7 @@ class Reader:
         return self._derive(("transform", crs), suggested)
 
     def _resolution_in(self, crs: Crs, bounds: Bounds) -> tuple[float, float]:
-        """Size of the raster's pixels in a CRS, across and down.
+        """Return size of the raster's pixels in a CRS, across and down.
 
         Where the raster goes far around the world or across the antimeridian, what GDAL suggests for all of it tells of
         no place on it; the resolution is then taken at the place that is asked for.
@@ -465,20 +467,20 @@ class Reader:
         return (abs(transform[0]), abs(transform[4]))
 
     def _beyond_in(self, crs: Crs) -> Bounds | None:
-        """Bounds in another CRS of a raster that crosses its seam, in one piece that goes on beyond it. None where the
-        raster does not, or the CRS has no seam.
+        """Return bounds in another CRS of a raster that crosses its seam, in one piece that goes on beyond it. None
+        where the raster does not, or the CRS has no seam.
         """
         if self._one_scale():
             return None
         return self._derive(("beyond", crs), lambda: geographic_extent.beyond_seam(crs, self.geographic_bounds()))
 
     def _on_pixels(self, crs: Crs, bounds: Bounds) -> Bounds:
-        """Bounds grown to the borders of the raster's pixels, as these lie in a CRS."""
+        """Return bounds grown to the borders of the raster's pixels, as these lie in a CRS."""
         return self._grown(crs, bounds, math.ceil)
 
     def _touched(self, crs: Crs, bounds: Bounds) -> Bounds:
-        """Bounds of the raster's pixels that hold any position within bounds, which may have no area. A position on the
-        border of two pixels is in the latter.
+        """Return bounds of the raster's pixels that hold any position within bounds, which may have no area. A position
+        on the border of two pixels is in the latter.
         """
         if not all(map(math.isfinite, bounds)):
             raise InvalidGeometry("The geometry has no place in the output's coordinate reference system.")

@@ -8,7 +8,7 @@ from tilery.geo.raster import Grid
 
 
 def widened(grid: Grid, by: float) -> Grid:
-    """The grid with ``by`` more pixels on each side (a multiple of one half)."""
+    """Return the grid with ``by`` more pixels on each side (a multiple of one half)."""
     left, bottom, right, top = grid.bounds
     dx, dy = (right - left) / grid.width * by, (top - bottom) / grid.height * by
     return Grid(
@@ -22,8 +22,8 @@ def widened(grid: Grid, by: float) -> Grid:
 def output_size(
     native: tuple[float, float], *, width: int | None, height: int | None, max_size: int | None
 ) -> tuple[int, int]:
-    """Width and height of an output: as given; one side alone keeps the proportions of ``native`` (width, height);
-    ``max_size`` bounds the longer side where neither is given.
+    """Return width and height of an output: as given; one side alone keeps the proportions of ``native`` (width,
+    height); ``max_size`` bounds the longer side where neither is given.
     """
     across, down = native
     ratio = down / across if across else 1.0
@@ -43,7 +43,7 @@ def output_size(
 
 
 def deepest_overview(width: int, height: int, tile: int) -> int:
-    """How often a raster can be halved until it is no larger than a tile."""
+    """Return how often a raster can be halved until it is no larger than a tile."""
     level, factor = 0, 1
     while min(width // factor, height // factor) > tile:
         factor *= 2

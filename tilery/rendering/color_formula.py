@@ -38,7 +38,8 @@ class _Saturation:
 
 
 def apply(raster: Raster, formula: str) -> Raster:
-    """The raster as uint8 after the formula. Integers count from 0 to the most of their type; floats are rescaled.
+    """Return the raster as uint8 after the formula. Integers count from 0 to the most of their type; floats are
+    rescaled.
 
     Raises:
         InvalidParameter: the formula does not parse.

@@ -111,7 +111,7 @@ def get(name: str) -> Colormap:
 
 
 def parse(text: str) -> Colormap:
-    """The colormap that a caller wrote as JSON, InvalidColormap or OverLimit when it is none.
+    """Return the colormap that a caller wrote as JSON, InvalidColormap or OverLimit when it is none.
 
     Either an object ``{"value": colour}`` or a list ``[[[lower, upper], colour], …]``; a colour is ``"#rgb"``,
     ``"#rgba"``, ``"#rrggbb"``, ``"#rrggbbaa"``, ``[r, g, b]`` or ``[r, g, b, a]``.
@@ -126,12 +126,14 @@ def parse(text: str) -> Colormap:
 
 
 def from_palette(palette: Mapping[int, tuple[int, int, int, int]]) -> Colormap:
-    """The colormap of a source's own palette."""
+    """Return the colormap of a source's own palette."""
     return _from_items(palette.items())
 
 
 def to_json(colormap: Colormap) -> dict[str, list[int]] | list[list[list[float] | list[int]]]:
-    """The document at ``/colorMaps/{id}``: ``{"value": [r, g, b, a]}`` or ``[[[lower, upper], [r, g, b, a]], …]``."""
+    """Return the document at ``/colorMaps/{id}``: ``{"value": [r, g, b, a]}`` or ``[[[lower, upper], [r, g, b, a]],
+    …]``.
+    """
     colors: list[list[int]] = colormap.rgba.tolist()
     if colormap.kind == "interval":
         return [
@@ -180,7 +182,7 @@ def bar(
     height: int | None = None,
     most: int = 4096,
 ) -> Picture:
-    """A picture of the colormap's colours in their order, 256 by 20 pixels or 20 by 256 if no size is given.
+    """Return a picture of the colormap's colours in their order, 256 by 20 pixels or 20 by 256 if no size is given.
 
     OverLimit beyond ``most`` pixels a side; InvalidParameter for a size below one.
     """
@@ -207,7 +209,7 @@ def bar(
 
 
 def _palette(colormap: Colormap) -> NDArray[np.uint8]:
-    """The entries and, as the last one, the transparent colour of all values that are not listed."""
+    """Return the entries and, as the last one, the transparent colour of all values that are not listed."""
     return np.concatenate([colormap.rgba, np.zeros((1, 4), dtype=np.uint8)])
 
 

@@ -14,7 +14,7 @@ from tilery.rendering.options import RenderOptions
 
 
 def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, format_name: str | None) -> int:
-    """Bytes for each pixel of a picture, beside those of the pixels that were read.
+    """Return bytes for each pixel of a picture, beside those of the pixels that were read.
 
     Args:
         bands: that are read.
@@ -40,7 +40,7 @@ def of_picture(bands: int, kind: np.dtype[np.generic], options: RenderOptions, f
 
 
 def of_answer(bands: int, kind: np.dtype[np.generic], options: RenderOptions) -> int:
-    """Bytes that each pixel has at least in a format that does not compress.
+    """Return bytes that each pixel has at least in a format that does not compress.
 
     Args:
         bands: that are read.
@@ -59,7 +59,7 @@ def of_answer(bands: int, kind: np.dtype[np.generic], options: RenderOptions) ->
 
 
 def of_statistics(bands: int, kind: np.dtype[np.generic], options: RenderOptions, *, weighted: bool) -> int:
-    """Bytes for each pixel of statistics, beside those of the pixels that were read."""
+    """Return bytes for each pixel of statistics, beside those of the pixels that were read."""
     held, peak, bands, kind = _calculated(bands, kind, options)
     small = kind.itemsize <= 2 and kind.kind in "biu"
     counted = (16 if small else 24 + 3 * kind.itemsize) + (36 if weighted else 0)
@@ -69,7 +69,7 @@ def of_statistics(bands: int, kind: np.dtype[np.generic], options: RenderOptions
 def _calculated(
     bands: int, kind: np.dtype[np.generic], options: RenderOptions
 ) -> tuple[int, int, int, np.dtype[np.generic]]:
-    """Bytes held and at most taken by band maths and algorithm; number and type of the bands then."""
+    """Return bytes held and at most taken by band maths and algorithm; number and type of the bands then."""
     held = peak = 0
     if options.expression:
         parsed = expression.parse(options.expression)

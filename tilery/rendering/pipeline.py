@@ -47,7 +47,7 @@ class Rendered:
 
 
 def render(raster: Raster, options: RenderOptions, format_name: str | None = None) -> Rendered:
-    """The picture of a raster, as ``options`` have it. Without ``format_name``: PNG where anything is masked or
+    """Return the picture of a raster, as ``options`` have it. Without ``format_name``: PNG where anything is masked or
     transparent, else JPEG, both of uint8.
 
     Numbers that an algorithm packed into bytes are PNG without a format, and WebP of them is lossless.
@@ -69,7 +69,7 @@ def render(raster: Raster, options: RenderOptions, format_name: str | None = Non
 
 
 def on_background(raster: Raster, options: RenderOptions, format_name: str, background: Color | None) -> Rendered:
-    """The picture of a raster as map servers make it: 8 bits a channel, and a colour where data are missing.
+    """Return the picture of a raster as map servers make it: 8 bits a channel, and a colour where data are missing.
 
     Args:
         raster: the pixels.
@@ -87,7 +87,7 @@ def on_background(raster: Raster, options: RenderOptions, format_name: str, back
 
 
 def colors(raster: Raster, options: RenderOptions) -> NDArray[np.uint8]:
-    """The colours of a raster's pixels, shape (rows, columns, 4); see `render`."""
+    """Return the colours of a raster's pixels, shape (rows, columns, 4); see `render`."""
     picture, _, _ = _pictured(raster, options, _SHOWN)
     if picture.palette is not None:
         shown = colormap_.colors_of(picture.data[..., 0], picture.palette)
@@ -100,14 +100,14 @@ def colors(raster: Raster, options: RenderOptions) -> NDArray[np.uint8]:
 
 
 def _encoded(picture: Picture, row: Format, bounds: Bounds) -> Rendered:
-    """A picture as the bytes of a format."""
+    """Return a picture as the bytes of a format."""
     with stages.stage(stages.ENCODE):
         body = encode(picture, row)
     return Rendered(body=body, media_type=row.media_type, format=row.name, bounds=bounds)
 
 
 def _pictured(raster: Raster, options: RenderOptions, wanted: Format | None) -> tuple[Picture, Format, Bounds]:
-    """What the encoder gets, for which format, and where it lies."""
+    """Return what the encoder gets, for which format, and where it lies."""
     raster = calculated(raster, options)
     colormap = _colormap(raster, options)
     changed = bool(options.return_mask or options.rescale or options.color_formula or colormap is not None)
@@ -127,7 +127,7 @@ def _pictured(raster: Raster, options: RenderOptions, wanted: Format | None) -> 
 
 
 def _flattened(picture: Picture, background: Color) -> Picture:
-    """An 8-bit picture as one without opacity: each pixel in front of the background, rounded to the nearest.
+    """Return an 8-bit picture as one without opacity: each pixel in front of the background, rounded to the nearest.
 
     Some rows at a time: what is worked out has twice as many bytes as the picture.
     """
@@ -148,7 +148,7 @@ def _flattened(picture: Picture, background: Color) -> Picture:
 
 
 def cut_off(options: RenderOptions) -> int:
-    """Pixels that the algorithm cuts off on each side of what it gets, because it needs neighbours.
+    """Return pixels that the algorithm cuts off on each side of what it gets, because it needs neighbours.
 
     Raises:
         InvalidParameter: the algorithm's parameters are not its.
@@ -167,7 +167,7 @@ def _packs(algorithm: str | None) -> bool:
 
 
 def calculated(raster: Raster, options: RenderOptions) -> Raster:
-    """The raster after band maths and algorithm: the values that statistics and points tell of."""
+    """Return the raster after band maths and algorithm: the values that statistics and points tell of."""
     if options.expression and not raster.calculated:
         from tilery.rendering import expression
 
@@ -184,7 +184,7 @@ def calculated(raster: Raster, options: RenderOptions) -> Raster:
 
 
 def real(raster: Raster) -> Raster:
-    """The raster, whose values can be shown and counted.
+    """Return the raster, whose values can be shown and counted.
 
     Raises:
         UnsupportedRaster: they are complex numbers.
@@ -198,7 +198,7 @@ def real(raster: Raster) -> Raster:
 
 
 def _colormap(raster: Raster, options: RenderOptions) -> Colormap | None:
-    """The caller's colormap, else the source's palette as long as the values are still the source's."""
+    """Return the caller's colormap, else the source's palette as long as the values are still the source's."""
     if options.colormap is not None:
         return options.colormap
     if raster.colormap and raster.count == 1 and not (options.expression or options.algorithm):
@@ -271,7 +271,9 @@ def _opaque(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _has_mask_band(row: Format, count: int) -> bool:
-    """True where the mask is a band of its own right, opaque or not: data formats, and two bands in a picture."""
+    """Return True where the mask is a band of its own right, opaque or not: data formats, and two bands in
+    a picture.
+    """
     return not row.channels or (count == 2 and row.mask)
 
 

@@ -15,7 +15,8 @@ from tilery.geo.raster import Array
 
 
 def interleaved(pixels: Array, extra: Array | None = None) -> Array:
-    """Pixels (rows, columns, channels) contiguous in memory, with ``extra`` (rows, columns) as a further channel.
+    """Return pixels (rows, columns, channels) contiguous in memory, with ``extra`` (rows, columns) as a further
+    channel.
 
     They are not copied when they are contiguous and nothing is to be added.
     """
@@ -33,7 +34,7 @@ def interleaved(pixels: Array, extra: Array | None = None) -> Array:
 
 
 def planar(pixels: Array, extra: Array | None = None) -> Array:
-    """Bands (channels, rows, columns) contiguous in memory, with ``extra`` (rows, columns) as a further band."""
+    """Return bands (channels, rows, columns) contiguous in memory, with ``extra`` (rows, columns) as a further band."""
     rows, columns, channels = pixels.shape
     if extra is None and pixels.transpose(2, 0, 1).flags.c_contiguous:
         return pixels.transpose(2, 0, 1)

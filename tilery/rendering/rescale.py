@@ -25,7 +25,7 @@ _BLOCK = 1 << 18
 
 
 def linear(raster: Raster, ranges: Sequence[Range]) -> Raster:
-    """The raster as uint8, ``minimum`` to 0 and ``maximum`` to 255, values beyond them cut off, masked pixels 0.
+    """Return the raster as uint8, ``minimum`` to 0 and ``maximum`` to 255, values beyond them cut off, masked pixels 0.
 
     ``ranges`` holds one for each band; when their number is another the first serves all bands, as in TiTiler. A range
     whose maximum is below its minimum turns the values round; one of no width makes everything 0. The result is
@@ -52,7 +52,7 @@ def linear(raster: Raster, ranges: Sequence[Range]) -> Raster:
 
 
 def automatic(raster: Raster) -> Raster:
-    """The raster as uint8, for a format that cannot hold its type when the caller gave no range.
+    """Return the raster as uint8, for a format that cannot hold its type when the caller gave no range.
 
     The range is, in this order: the statistics that the raster carries (of the dataset, of an algorithm, or carried
     through an expression); for integers the whole range of their type, for truth values 0 and 1; for floats each band's
@@ -74,7 +74,8 @@ def automatic(raster: Raster) -> Raster:
 
 
 def opacity(alpha: Array, kind: np.dtype[Any]) -> Array:
-    """An alpha band in another unsigned type: 0 stays 0 and the most of its own type becomes the most of ``kind``.
+    """Return an alpha band in another unsigned type: 0 stays 0 and the most of its own type becomes the most of
+    ``kind``.
 
     Negative values are transparent. A float band only tells transparent (0) from opaque (anything else).
     """

@@ -45,7 +45,7 @@ def statistics(
     bins: int | Sequence[float] = 10,
     range: tuple[float, float] | None = None,  # noqa: A002 - numpy's and rio-tiler's name for it
 ) -> dict[str, dict[str, Any]]:
-    """The JSON object at ``/statistics``, of a ``raster``: statistics by band, None for what is not a number.
+    """Return the JSON object at ``/statistics``, of a ``raster``: statistics by band, None for what is not a number.
 
     ``coverage``, shape (rows, columns), is how much of each pixel counts; mean, count, sum, std, median and percentiles
     are weighted by it. With ``categorical`` the histogram counts each value, or those of ``categories``; else it has
@@ -100,8 +100,8 @@ def of_distinct(
     bins: int | Sequence[float],
     range: tuple[float, float] | None,  # noqa: A002 - as in `statistics`
 ) -> tuple[dict[str, Any], dict[str, float | None]]:
-    """What there is to say of distinct values in order, of the number of pixels of each and of their weight; and the
-    percentiles.
+    """Return what there is to say of distinct values in order, of the number of pixels of each and of their weight; and
+    the percentiles.
     """
     facts = {
         **_summary(keys, counts, shares),
@@ -138,7 +138,7 @@ def check(
 def histogram(
     keys: Array, counts: NDArray[np.int64] | None, bins: int | Sequence[float], limits: tuple[float, float] | None
 ) -> list[list[float]]:
-    """Heights and edges of the bins; without ``counts`` each key counts once."""
+    """Return heights and edges of the bins; without ``counts`` each key counts once."""
     cut = bins if isinstance(bins, int) else np.asarray(bins, dtype=np.float64)
     for values in (keys, keys.astype(np.float64)):
         try:
@@ -154,7 +154,7 @@ def histogram(
 
 
 def counted(data: Array, known: Mask | None, weights: Floats | None) -> tuple[Array, Floats | None]:
-    """The values that count, in a row, and their weights."""
+    """Return the values that count, in a row, and their weights."""
     if data.dtype == np.bool_:
         data = data.view(np.uint8)
     if data.dtype.kind == "f":
@@ -194,7 +194,7 @@ def _distinct(values: Array, weights: Floats | None) -> tuple[Array, NDArray[np.
 
 
 def _starts(ordered: Array) -> NDArray[np.intp]:
-    """Where each distinct value begins."""
+    """Return where each distinct value begins."""
     first = np.ones(ordered.size, dtype=np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return np.flatnonzero(first)
@@ -234,7 +234,7 @@ def _percentiles(keys: Array, shares: Weights, percentiles: Sequence[float]) -> 
 
 
 def _quantiles(shares: Weights, quantiles: Sequence[float]) -> list[int]:
-    """Position of the first value at which the running weight reaches each share of the whole."""
+    """Return position of the first value at which the running weight reaches each share of the whole."""
     running = np.cumsum(shares)
     positions = np.searchsorted(running, np.asarray(quantiles) * running[-1])
     return [min(position, len(shares) - 1) for position in positions.tolist()]

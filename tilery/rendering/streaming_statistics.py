@@ -117,7 +117,7 @@ class Counting:
         bins: int | Sequence[float] = 10,
         range: tuple[float, float] | None = None,  # noqa: A002 - as in `statistics.statistics`
     ) -> dict[str, dict[str, Any]]:
-        """Statistics of all parts together, as `tilery.rendering.statistics.statistics` gives them."""
+        """Return statistics of all parts together, as `tilery.rendering.statistics.statistics` gives them."""
         statistics.check(categories, percentiles, bins, range)
         how = {
             "categorical": categorical,
@@ -178,7 +178,7 @@ def _summary(ordered: Array) -> dict[str, float | None]:
 
 
 def _ends(ordered: Array, first: int, last: int) -> NDArray[np.intp]:
-    """Where runs of the same value end, from ``first`` on and before ``last``."""
+    """Return where runs of the same value end, from ``first`` on and before ``last``."""
     following = ordered[first + 1 : last + 1]
     ends = np.flatnonzero(ordered[first : first + following.size] != following) + first + 1
     return np.append(ends, last) if last == ordered.size else ends

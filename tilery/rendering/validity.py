@@ -11,7 +11,7 @@ Mask = NDArray[np.bool_]
 
 
 def valid(raster: Raster) -> Mask | None:
-    """The raster's mask where its alpha is not 0, shape (1 or bands, rows, columns). None: all valid."""
+    """Return the raster's mask where its alpha is not 0, shape (1 or bands, rows, columns). None: all valid."""
     mask = raster.mask
     if raster.alpha is not None:
         opaque = (raster.alpha > 0)[np.newaxis]

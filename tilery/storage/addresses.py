@@ -60,7 +60,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 @lru_cache(maxsize=1024)
 def is_allowed(address: str, *, listed: bool) -> bool:
-    """Whether a source may be fetched from this address.
+    """Return whether a source may be fetched from this address.
 
     Args:
         address: as `socket.getaddrinfo` gives it, without brackets.
@@ -85,7 +85,7 @@ def _is_allowed(address: Address, *, listed: bool) -> bool:
 
 
 def _unwrapped(address: Address) -> Iterator[Address]:
-    """The addresses that a packet to this one may end at."""
+    """Yield the addresses that a packet to this one may end at."""
     if isinstance(address, ipaddress.IPv4Address):
         yield address
         return

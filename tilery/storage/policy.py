@@ -79,7 +79,7 @@ class Policy:
     def from_sources(
         cls, entries: Sequence[str], *, variable: str = "TILERY_SOURCES", check_directories: bool = True
     ) -> Policy:
-        """The policy that allows these entries and nothing else.
+        """Return the policy that allows these entries and nothing else.
 
         Args:
             entries: as `app.config.settings.Settings.sources` has them.
@@ -93,7 +93,7 @@ class Policy:
         return cls(entries=tuple(_entry(text, variable, check_directories) for text in entries))
 
     def with_catalog(self, prefix: str) -> Policy:
-        """The same policy, which also allows what is in the catalog: a directory or ``s3://bucket/prefix/``.
+        """Return the same policy, which also allows what is in the catalog: a directory or ``s3://bucket/prefix/``.
 
         Raises:
             WrongSourcesError: the catalog's address has no meaning.
@@ -102,7 +102,7 @@ class Policy:
         return Policy(entries=(*self.entries, _entry(prefix, "TILERY_CATALOG", check_directories=False)))
 
     def locate(self, url: str) -> Location:
-        """Where the source is, if it may be read.
+        """Return where the source is, if it may be read.
 
         Args:
             url: ``s3://bucket/key``, ``https://host/path``, ``/path`` or ``file:///path``, as the caller wrote it; also
@@ -159,7 +159,7 @@ class Policy:
         return [S3Location(bucket=entry.bucket, key=entry.prefix) for entry in found]
 
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
-        """Statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
+        """Return statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.
 
         Objects may be read; listing is allowed because S3 answers 404 instead of 403 for a missing object only to those
         who may list. ``partition`` is that of the ARNs: ``aws``, ``aws-cn``.
@@ -224,7 +224,7 @@ class Policy:
 
 
 def _reach(entry: Entry, location: Location) -> int:
-    """The length of the prefix by which an entry names an object or a resource. -1: it does not."""
+    """Return the length of the prefix by which an entry names an object or a resource. -1: it does not."""
     if isinstance(entry, PermittedBucket) and isinstance(location, S3Location | CloudLocation):
         service = location.service if isinstance(location, CloudLocation) else "s3"
         if (entry.service, entry.bucket) == (service, location.bucket) and _is_under(location.key, entry.prefix):
@@ -326,7 +326,8 @@ def _path_of_file_url(url: str) -> str:
 
 
 def _without_gdal(url: str) -> str:
-    """The address without the prefix by which GDAL names what reads it; other prefixes of GDAL stay, and are refused.
+    """Return the address without the prefix by which GDAL names what reads it; other prefixes of GDAL stay, and are
+    refused.
 
     Only whole addresses are taken: no options, and no prefix behind a prefix.
     """
@@ -397,7 +398,7 @@ def _normal_path(text: str) -> str:
 
 
 def _encoded(text: str) -> str:
-    """The text with everything percent-encoded that may not stand in a request line as it is."""
+    """Return the text with everything percent-encoded that may not stand in a request line as it is."""
     return text if _PLAIN.fullmatch(text) else quote(text, safe="/?:@!$&'()*+,;=-._~%[]")
 
 
@@ -420,7 +421,7 @@ def _check_segments(path: str) -> None:
 
 
 def _holds(entry: Directory | PermittedFile, path: str, place: str) -> bool:
-    """Whether a path is in the entry, for which ``place`` stands: its own path, or the one where links lead."""
+    """Return whether a path is in the entry, for which ``place`` stands: its own path, or the one where links lead."""
     return path == place if isinstance(entry, PermittedFile) else _is_inside(path, place)
 
 
@@ -429,7 +430,9 @@ def _is_inside(path: str, folder: str) -> bool:
 
 
 def _is_under(name: str, prefix: str) -> bool:
-    """Whether the name is in the folder; for a prefix without a slash at its end also whether it is that very name."""
+    """Return whether the name is in the folder; for a prefix without a slash at its end also whether it is that very
+    name.
+    """
     if prefix == "" or prefix.endswith("/"):
         return name.startswith(prefix)
     return name == prefix or name.startswith(f"{prefix}/")
@@ -444,7 +447,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_public(host: str) -> bool:
-    """Whether the name may belong to a public host; what it resolves to is checked when it is connected to."""
+    """Return whether the name may belong to a public host; what it resolves to is checked when it is connected to."""
     if _is_address(host):
         return is_allowed(host, listed=False)
     return "." in host and not host.endswith((".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet"))

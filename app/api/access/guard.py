@@ -157,7 +157,7 @@ class Guard:
         _note(caller)
 
     def _needed(self, path: str) -> str | None:
-        """The scope that a path needs; None where everybody may ask for it."""
+        """Return the scope that a path needs; None where everybody may ask for it."""
         if DOCS.fullmatch(path):
             return None if self._docs_open else ADMIN
         if not self.guarded or _FILES.fullmatch(path) or (self._rules.keys and _LISTS.fullmatch(path)):
@@ -165,7 +165,7 @@ class Guard:
         return READ
 
     async def _caller(self, scope: Any, authorization: bytes | None) -> Caller:
-        """Who sent a request.
+        """Return who sent a request.
 
         Raises:
             Unauthorized: nobody who is known; what he carries may have been right once.

@@ -87,7 +87,7 @@ class GuessThrottle:
             self._waiting -= 1
 
     def _count(self, address: str) -> int:
-        """How many wrong ones an address sent lately, this one among them."""
+        """Return how many wrong ones an address sent lately, this one among them."""
         key, now = network(address), self._clock()
         count, last = self._wrong.pop(key, (0, now))
         count = 1 if now - last > _FORGOTTEN else count + 1

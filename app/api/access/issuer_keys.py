@@ -74,7 +74,7 @@ class IssuerKeys:
         return self._of(key_id)
 
     def _of(self, key_id: str | None) -> Key | None:
-        """The key of an id. A token that names none is by the only key that there is."""
+        """Return the key of an id. A token that names none is by the only key that there is."""
         if key_id is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get(key_id)
@@ -101,7 +101,7 @@ class IssuerKeys:
             logger.warning("the keys of %s cannot be had: %s", self._issuer.issuer, error)
 
     def _all(self) -> dict[str | None, Key]:
-        """The keys as they are now.
+        """Return the keys as they are now.
 
         Raises:
             TileryError, ValueError: they cannot be had.
@@ -122,7 +122,7 @@ class IssuerKeys:
 
 
 def _document(stores: Stores, locate: Callable[[str], Any], address: str) -> Mapping[str, Any]:
-    """A document of JSON."""
+    """Return a document of JSON."""
     source = stores.open(locate(address))
     try:
         if source.size > _LONGEST:
@@ -138,7 +138,7 @@ def _document(stores: Stores, locate: Callable[[str], Any], address: str) -> Map
 
 
 def _keys(document: Mapping[str, Any]) -> dict[str | None, Key]:
-    """The keys that sign, by their ids. What is none, or is a secret, is left out."""
+    """Return the keys that sign, by their ids. What is none, or is a secret, is left out."""
     entries = document.get("keys")
     found: dict[str | None, Key] = {}
     for entry in entries[:_MOST_KEYS] if isinstance(entries, list) else ():

@@ -132,7 +132,7 @@ class Verifier:
 
 
 def _header(token: bytes) -> Mapping[str, Any]:
-    """The header of a token; empty where it is none."""
+    """Return the header of a token; empty where it is none."""
     part = token.partition(b".")[0]
     try:
         found = json.loads(urlsafe_b64decode(part + b"=" * (-len(part) % 4)))

@@ -68,7 +68,7 @@ class Rates:
         return headers
 
     def _buckets(self, address: str, token: TokenEntry | None) -> Iterable[_Bucket]:
-        """Those that a request counts in: its address's before its token's, of which others need what is left."""
+        """Yield those that a request counts in: its address's before its token's, of which others need what is left."""
         client, policy = self._client, "client"
         if token is not None and (token.rate or token.client_rate):
             client, policy = token.client_rate, f"client {self._places[token.name]}"

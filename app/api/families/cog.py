@@ -24,7 +24,7 @@ from tilery.reading import source as source_
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
-    """The query as it is; the raster is the one at ``url``."""
+    """Return the query as it is; the raster is the one at ``url``."""
 
     def subject_of(values: Values) -> Subject:
         url = groups.url(values)
@@ -49,7 +49,7 @@ FAMILY = Family(
 
 
 async def viewer_page(context: RequestContext[None]) -> Response:
-    """A page on which one decides how a raster is shown."""
+    """Return a page on which one decides how a raster is shown."""
     return viewer.viewer_of_raster(context.request)
 
 

@@ -74,7 +74,7 @@ _BANDS: Group = (
 
 
 async def of(app: AppContext, layer_id: str) -> Layer:
-    """The layer of that id.
+    """Return the layer of that id.
 
     Raises:
         LayerNotFound: there is none.
@@ -89,7 +89,7 @@ async def of(app: AppContext, layer_id: str) -> Layer:
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
-    """The layer's query with the request's over it; the raster is the layer's."""
+    """Return the layer's query with the request's over it; the raster is the layer's."""
     layer = await of(app, path.name("layer"))
 
     def subject_of(values: Values) -> Subject:
@@ -107,7 +107,7 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
 
 
 def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
-    """A layer's parameters, those of the style that the query names, and the query's own, encoded.
+    """Return a layer's parameters, those of the style that the query names, and the query's own, encoded.
 
     Raises:
         InvalidParameter: there is no such style.
@@ -137,7 +137,7 @@ LISTED = 60
 
 
 async def listing(context: RequestContext[None]) -> Response:
-    """The layers of the catalog, a page of them at a time."""
+    """Return the layers of the catalog, a page of them at a time."""
     is_page = answers.wants_page(context)
     found, links = await layer_pages.requested_page(context, layer_pages.CARDS if is_page else table.MOST_LAYERS)
 
@@ -172,20 +172,20 @@ async def listing(context: RequestContext[None]) -> Response:
 
 
 def _key(context: RequestContext[Any], name: str, state: str) -> str:
-    """Everything that a document of layers is made of."""
+    """Return everything that a document of layers is made of."""
     scope = context.request.scope
     base, store = context.app.links.base(scope), stored_tiles.address(context.app, "")
     return f"{name} {state} {base} {store} {scope['path']} {scope['query_string']!r}"
 
 
 async def first(context: RequestContext[Any]) -> list[Json]:
-    """The TileJSON documents of the first layers."""
+    """Return the TileJSON documents of the first layers."""
     found = await layer_pages.page(context, listing_.Query(offset=0, limit=LISTED))
     return [described(context, layer) for layer in found.layers]
 
 
 def described(context: RequestContext[Any], layer: LayerSummary, query: Query = ()) -> Json:
-    """A layer as a TileJSON document."""
+    """Return a layer as a TileJSON document."""
     to, scope = context.app.links.to, context.request.scope
     document: Json = {
         "tilejson": "3.0.0",
@@ -212,7 +212,7 @@ def described(context: RequestContext[Any], layer: LayerSummary, query: Query = 
 
 
 async def tilejson(context: RequestContext[None]) -> Response:
-    """The layer as a TileJSON document."""
+    """Return the layer as a TileJSON document."""
     layer = await of(context.app, context.path.name("layer"))
     merged(
         layer.render, layer.styles, context.request.scope["query_string"]
@@ -223,12 +223,12 @@ async def tilejson(context: RequestContext[None]) -> Response:
 
 
 async def short_tile(context: RequestContext[TilePlan]) -> Response:
-    """One tile of a layer by its short address."""
+    """Return one tile of a layer by its short address."""
     return await _tile(context, missed=False)
 
 
 async def unstored_tile(context: RequestContext[TilePlan]) -> Response:
-    """The same for a caller whom the tile store's website sent here, having no such tile."""
+    """Return the same for a caller whom the tile store's website sent here, having no such tile."""
     return await _tile(context, missed=True)
 
 
@@ -245,19 +245,19 @@ async def _tile(context: RequestContext[TilePlan], *, missed: bool) -> Response:
 
 
 async def short_map(context: RequestContext[None]) -> Response:
-    """The map with this layer on it."""
+    """Return the map with this layer on it."""
     layer = await of(context.app, context.path.name("layer"))
     return viewer.map_of_layers(context.request, layer.id)
 
 
 async def viewer_page(context: RequestContext[None]) -> Response:
-    """The page on which one decides how the layer is shown."""
+    """Return the page on which one decides how the layer is shown."""
     layer = await of(context.app, context.path.name("layer"))
     return viewer.viewer_of_raster(context.request, f"layers/{layer.id}", needs_url=False)
 
 
 def _plan_wmts(app: AppContext, values: Values) -> TileSize:
-    """The size of tiles; refused where no tile may have it, so that no link leads to an error."""
+    """Return the size of tiles; refused where no tile may have it, so that no link leads to an error."""
     size = values.to(TileSize)
     if size.tilesize is not None:
         options.check_tile(app.settings, tilesize=size.tilesize, buffer=None, padding=None)
@@ -265,7 +265,7 @@ def _plan_wmts(app: AppContext, values: Values) -> TileSize:
 
 
 async def capabilities(context: RequestContext[TileSize]) -> Response:
-    """A WMTS document of one layer, or of a page of the catalog."""
+    """Return a WMTS document of one layer, or of a page of the catalog."""
     named = context.path.layer
     place = {"layer": named} if named else {}
     tile = await wmts_tile.answer(context, _SHORT_TILE, styles=None, path=place, only=tms_.DEFAULT)
@@ -304,7 +304,7 @@ async def capabilities(context: RequestContext[TileSize]) -> Response:
 
 
 def _entry(context: RequestContext[TileSize], layer: LayerSummary, *, ranged: bool) -> wmts.WmtsLayer | None:
-    """A layer as its WMTS document has it; see `wmts.layer`."""
+    """Return a layer as its WMTS document has it; see `wmts.layer`."""
     to, scope, row = context.app.links.to, context.request.scope, formats.get("png")
     query = kvp.without(query_of(scope, without=_OF_LIST))
     # A style that the caller chose is in the addresses; else the client chooses one of all.
@@ -415,7 +415,7 @@ SHORT: tuple[Operation[Any], ...] = (
 
 
 def fast_routes(app: AppContext) -> list[FastRoute]:
-    """The short ways to tiles of layers."""
+    """Return the short ways to tiles of layers."""
     layer = rf"(?P<layer>{ids.pattern()})"
     return [
         fast_route(f"/{layer}{tiles.PLACE}", _SHORT_TILE, app),

@@ -42,7 +42,7 @@ class NoAsset(NotFound):
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
-    """The query as it is; what is read is the mosaic whose document is at ``url``."""
+    """Return the query as it is; what is read is the mosaic whose document is at ``url``."""
 
     def subject_of(values: Values) -> Subject:
         url = groups.url(values)
@@ -83,7 +83,7 @@ async def admit(context: RequestContext[Any]) -> None:
 
 
 async def read(context: RequestContext[None]) -> Response:
-    """The document, with what counts where it says nothing."""
+    """Return the document, with what counts where it says nothing."""
 
     def work(reader: Reader) -> Encoded:
         mosaic = _dataset(reader).mosaic
@@ -99,12 +99,12 @@ async def read(context: RequestContext[None]) -> Response:
 
 
 async def info(context: RequestContext[None]) -> Response:
-    """Where the mosaic is, what it is called, and its zooms."""
+    """Return where the mosaic is, what it is called, and its zooms."""
     return await results.document(context, "info", _info)
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
-    """The same as properties of a GeoJSON Feature that covers its bounds."""
+    """Return the same as properties of a GeoJSON Feature that covers its bounds."""
     crs = context.values.to(BoundsCrs).crs
     return await results.document(
         context,
@@ -130,7 +130,7 @@ def _info(reader: Reader) -> Json:
 
 
 async def assets_of_tile(context: RequestContext[None]) -> Response:
-    """Addresses of the rasters that a tile may be made of."""
+    """Return addresses of the rasters that a tile may be made of."""
     z, x, y = context.path.tile
     matrix_set = context.app.tile_matrix_sets.get(context.path.matrix_set or groups.matrix_set(context.values))
     bounds = matrix_set.tile_bounds(z, x, y)
@@ -142,7 +142,7 @@ async def assets_of_tile(context: RequestContext[None]) -> Response:
 
 
 async def assets_of_position(context: RequestContext[None]) -> Response:
-    """Addresses of the rasters that a position may lie on."""
+    """Return addresses of the rasters that a position may lie on."""
     (lon, lat), crs = context.path.position, context.values.to(Crss).coord_crs
     return await results.document(
         context, f"assets {lon},{lat}", lambda reader: _dataset(reader).assets_at(lon, lat, crs)
@@ -150,13 +150,13 @@ async def assets_of_position(context: RequestContext[None]) -> Response:
 
 
 async def assets_of_box(context: RequestContext[None]) -> Response:
-    """Addresses of the rasters that a box may touch."""
+    """Return addresses of the rasters that a box may touch."""
     box, crs = context.path.box, context.values.to(Crss).coord_crs
     return await results.document(context, f"assets {box}", lambda reader: _dataset(reader).assets_in(box, crs))
 
 
 async def point(context: RequestContext[PixelOptions]) -> Response:
-    """The values at a position, of each raster that has some there."""
+    """Return the values at a position, of each raster that has some there."""
     wanted = context.values.to(Mosaicking)
     request = metadata.point_request(context)
 

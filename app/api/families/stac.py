@@ -36,7 +36,7 @@ JSON = results.JSON
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
-    """The query in today's words, over the render that it names as its style.
+    """Return the query in today's words, over the render that it names as its style.
 
     What is read are the assets that are then named, or the item alone where none are.
     """
@@ -59,17 +59,17 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved: 
 
 
 async def assets(context: RequestContext[None]) -> Response:
-    """The names of the assets that can be rasters."""
+    """Return the names of the assets that can be rasters."""
     return await results.document(context, "assets", lambda reader: list(_item(reader).assets))
 
 
 async def info(context: RequestContext[None]) -> Response:
-    """What each asset says of itself."""
+    """Return what each asset says of itself."""
     return await results.document(context, "info", lambda reader: _of_each(reader, lambda asset, _: asset.info()))
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
-    """The same as properties of a GeoJSON Feature that covers the bounds of the assets."""
+    """Return the same as properties of a GeoJSON Feature that covers the bounds of the assets."""
     crs = context.values.to(BoundsCrs).crs
 
     def work(reader: Reader) -> Json:
@@ -79,7 +79,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
 
 
 async def asset_statistics(context: RequestContext[StatisticsPlan]) -> Response:
-    """Statistics of each asset by itself."""
+    """Return statistics of each asset by itself."""
     request = statistics.request_of(context)
 
     def of_asset(reader: Reader, part: Part) -> Json:
@@ -96,7 +96,7 @@ def _item(reader: Reader) -> Item:
 
 
 def _of_each(reader: Reader, work: Callable[[Reader, Part], Json]) -> Json:
-    """What work makes of each asset that the request names, by its name and options."""
+    """Return what work makes of each asset that the request names, by its name and options."""
     stack = cast("AssetStack", reader.source)
     return {part.choice.label: work(Reader(stack.opened(part)), part) for part in stack.parts}
 
@@ -139,7 +139,7 @@ def _without_assets(verb: Operation[Any]) -> Operation[Any]:
 
 
 async def viewer_page(context: RequestContext[None]) -> Response:
-    """A page on which one decides which assets are shown, and how."""
+    """Return a page on which one decides which assets are shown, and how."""
     return viewer.viewer_of_raster(context.request, FAMILY.path.strip("/"), has_assets=True)
 
 

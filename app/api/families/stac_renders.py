@@ -126,7 +126,7 @@ def layers(context: RequestContext[Any], reader: Reader, query_: Query) -> list[
 
 
 async def listing(context: RequestContext[None]) -> Response:
-    """The ways in which the item is meant to be shown, with links."""
+    """Return the ways in which the item is meant to be shown, with links."""
 
     def work(reader: Reader) -> Json:
         renders = cast("ItemDataset", reader.source).item.renders
@@ -139,7 +139,7 @@ async def listing(context: RequestContext[None]) -> Response:
 
 
 async def one(context: RequestContext[None]) -> Response:
-    """One of the ways in which the item is meant to be shown."""
+    """Return one of the ways in which the item is meant to be shown."""
     name = context.path.name("render_id")
 
     def work(reader: Reader) -> Json:

@@ -43,7 +43,7 @@ def source_of(location: Location, asked: Variable) -> Source:
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
-    """The query as it is; what is read is a variable of the store at ``url``, or a group where none is named."""
+    """Return the query as it is; what is read is a variable of the store at ``url``, or a group where none is named."""
 
     def subject_of(values: Values) -> Subject:
         url = groups.url(values)
@@ -59,13 +59,13 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved: 
 
 
 async def info(context: RequestContext[None]) -> Response:
-    """Bounds, CRS, bands, data type, dimensions, attributes…"""
+    """Return bounds, CRS, bands, data type, dimensions, attributes…"""
     times = zarrs.shows_times(context.values)
     return await results.document(context, "info", lambda reader: _info(reader, times=times))
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
-    """The same as properties of a GeoJSON Feature that covers the bounds."""
+    """Return the same as properties of a GeoJSON Feature that covers the bounds."""
     times, crs = zarrs.shows_times(context.values), context.values.to(BoundsCrs).crs
     return await results.document(
         context,
@@ -86,7 +86,7 @@ def _group(reader: Reader) -> Group:
 
 
 async def page(context: RequestContext[None]) -> Response:
-    """What the group holds, as a fragment of a page."""
+    """Return what the group holds, as a fragment of a page."""
 
     def work(reader: Reader) -> Encoded:
         from tilery.reading.zarr import documents
@@ -97,28 +97,28 @@ async def page(context: RequestContext[None]) -> Response:
 
 
 async def as_dict(context: RequestContext[None]) -> Response:
-    """What the group holds, as xarray writes it as a dictionary."""
+    """Return what the group holds, as xarray writes it as a dictionary."""
     from tilery.reading.zarr import documents
 
     return await results.document(context, "dict", lambda reader: documents.as_dict(_group(reader)))
 
 
 async def dimensions(context: RequestContext[None]) -> Response:
-    """The lengths of the dimensions."""
+    """Return the lengths of the dimensions."""
     from tilery.reading.zarr import documents
 
     return await results.document(context, "dimensions", lambda reader: documents.dimensions(_group(reader)))
 
 
 async def keys(context: RequestContext[None]) -> Response:
-    """The names of the variables."""
+    """Return the names of the variables."""
     from tilery.reading.zarr import documents
 
     return await results.document(context, "keys", lambda reader: documents.keys(_group(reader)))
 
 
 async def coordinate(context: RequestContext[None]) -> Response:
-    """A coordinate with its values."""
+    """Return a coordinate with its values."""
     from tilery.reading.zarr import documents
 
     name = context.path.name("name")
@@ -128,7 +128,7 @@ async def coordinate(context: RequestContext[None]) -> Response:
 
 
 async def validate(context: RequestContext[None]) -> Response:
-    """Whether tiles of the variables can be made, and what is wrong if not."""
+    """Return whether tiles of the variables can be made, and what is wrong if not."""
     from tilery.reading.zarr import documents
 
     names = zarrs.variables(context.values)
@@ -136,7 +136,7 @@ async def validate(context: RequestContext[None]) -> Response:
 
 
 async def viewer_page(context: RequestContext[None]) -> Response:
-    """A page on which one decides which variable and which moment are shown, and how."""
+    """Return a page on which one decides which variable and which moment are shown, and how."""
     return viewer.viewer_of_raster(context.request, FAMILY.path.strip("/"), has_variables=True)
 
 

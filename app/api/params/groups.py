@@ -23,7 +23,7 @@ class TileSize:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The size that a request asks for."""
+        """Return the size that a request asks for."""
         return cls(tilesize=values.get("tilesize"), buffer=values.get("buffer"), padding=values.get("padding"))
 
 
@@ -42,7 +42,7 @@ class PictureSize:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The size that a request asks for."""
+        """Return the size that a request asks for."""
         return cls(width=values.get("width"), height=values.get("height"), max_size=values.get("max_size"))
 
 
@@ -55,11 +55,11 @@ class Zooms:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The zooms that a request asks for."""
+        """Return the zooms that a request asks for."""
         return cls(minzoom=values.get("minzoom"), maxzoom=values.get("maxzoom"))
 
     def over(self, zooms: tuple[int, int]) -> tuple[int, int]:
-        """Lowest and highest zoom, where the raster's own are ``zooms``."""
+        """Return lowest and highest zoom, where the raster's own are ``zooms``."""
         lowest, highest = zooms
         return (
             lowest if self.minzoom is None else self.minzoom,
@@ -79,7 +79,7 @@ class LinkedTiles:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The tiles that a request wants a document of."""
+        """Return the tiles that a request wants a document of."""
         return cls(
             tile_format=values.get("tile_format"),
             tile_scale=values.get("tile_scale"),
@@ -107,7 +107,7 @@ class Wmts:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The document that a request asks for."""
+        """Return the document that a request asks for."""
         return cls(matrix_set=values.get("TileMatrixSetId"), use_epsg=values["use_epsg"], zooms=values.get("zooms", ()))
 
 
@@ -120,7 +120,7 @@ class Crss:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The CRSs that a request names."""
+        """Return the CRSs that a request names."""
         return cls(coord_crs=values.of(table.COORD_CRS), dst_crs=values.get("dst_crs"))
 
 
@@ -134,7 +134,7 @@ class BoundsCrs:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The CRS that a request names, or WGS 84."""
+        """Return the CRS that a request names, or WGS 84."""
         return cls(crs=values.of(table.CRS), is_given=values.get("crs") is not None)
 
 
@@ -162,7 +162,7 @@ class OgcMap:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The map that a request asks for."""
+        """Return the map that a request asks for."""
         return cls(
             bbox=values["bbox"],
             bbox_crs=values.of(table.BBOX_CRS),
@@ -202,7 +202,7 @@ class StacItem:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The Item that a request asks for."""
+        """Return the Item that a request asks for."""
         return cls(
             datetime=values["datetime"],
             extensions=values.get("extensions", ()),
@@ -232,7 +232,7 @@ class Assets:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The assets that a request names."""
+        """Return the assets that a request names."""
         return cls(
             assets=values.get("assets"), as_bands=values.of(table.ASSET_AS_BAND), unscale=values.of(table.UNSCALE)
         )
@@ -247,7 +247,7 @@ class Mosaicking:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """What a request asks for."""
+        """Return what a request asks for."""
         return cls(skip_missing=values.of(mosaics.SKIP_MISSING))
 
 
@@ -262,7 +262,7 @@ class Legend:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The picture that a request asks for."""
+        """Return the picture that a request asks for."""
         return cls(
             format=values["f"],
             orientation=values.of(table.ORIENTATION),
@@ -284,7 +284,7 @@ class Paging:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The page that a request asks for.
+        """Return the page that a request asks for.
 
         Raises:
             InvalidParameter: no folder can be called so.
@@ -307,7 +307,7 @@ class SourceQuery:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The list that a request asks for."""
+        """Return the list that a request asks for."""
         return cls(url=values["url"], q=values["q"], limit=values["limit"], after=values["after"])
 
     @property
@@ -320,48 +320,48 @@ class SourceQuery:
 
 
 def url(values: Values) -> str:
-    """The address of the dataset."""
+    """Return the address of the dataset."""
     found: str = values.given["url"]
     return found
 
 
 def matrix_set(values: Values) -> str:
-    """The name of the tile matrix set, where the path has none."""
+    """Return the name of the tile matrix set, where the path has none."""
     found: str = values.of(table.MATRIX_SET_OLD)
     return found
 
 
 def picture_format(values: Values) -> str | None:
-    """The format of a picture, where the path has none."""
+    """Return the format of a picture, where the path has none."""
     found: str | None = values.get("format")
     return found
 
 
 def page_format(values: Values) -> str | None:
-    """The format of a document that is a page too: ``html`` or ``json``."""
+    """Return the format of a document that is a page too: ``html`` or ``json``."""
     found: str | None = values.get("f")
     return found
 
 
 def cover_scale(values: Values) -> int:
-    """Parts along each side into which a pixel is cut to tell how much of it is inside."""
+    """Return parts along each side into which a pixel is cut to tell how much of it is inside."""
     found: int = values.of(table.COVER_SCALE)
     return found
 
 
 def is_strict(values: Values) -> bool:
-    """True where warnings count as errors."""
+    """Return True where warnings count as errors."""
     found: bool = values["strict"]
     return found
 
 
 def style(values: Values) -> str | None:
-    """The name of one of the layer's styles."""
+    """Return the name of one of the layer's styles."""
     found: str | None = values.get("style")
     return found
 
 
 def is_checked(values: Values) -> bool:
-    """True where render parameters are held against the raster."""
+    """Return True where render parameters are held against the raster."""
     found: bool = values["check"]
     return found

@@ -49,7 +49,7 @@ class Kind(Protocol):
     """What one text has to be."""
 
     def read(self, text: str) -> Any:
-        """The value of a text.
+        """Return the value of a text.
 
         Raises:
             Wrong: it is not of this kind.
@@ -57,7 +57,7 @@ class Kind(Protocol):
         ...
 
     def schema(self) -> Schema:
-        """The JSON schema of one value."""
+        """Return the JSON schema of one value."""
         ...
 
 
@@ -69,7 +69,7 @@ class Text:
     longest: int = 65_536
 
     def read(self, text: str) -> str | None:
-        """The text itself, or None when it is empty."""
+        """Return the text itself, or None when it is empty."""
         if not text and self.pattern is None:
             return None
         if "\0" in text:
@@ -87,7 +87,7 @@ class Text:
         return text
 
     def schema(self) -> Schema:
-        """A string, with its pattern."""
+        """Return a string, with its pattern."""
         return {"type": "string"} | ({"pattern": self.pattern} if self.pattern else {})
 
 
@@ -100,7 +100,7 @@ class Integer:
     most: int | None = None
 
     def read(self, text: str) -> int:
-        """The number."""
+        """Return the number."""
         if text.isascii() and text.isdigit() and len(text) <= 32:  # as in nearly every tile's path
             value = int(text)
         else:
@@ -112,7 +112,7 @@ class Integer:
         return value
 
     def schema(self) -> Schema:
-        """An integer with its bounds."""
+        """Return an integer with its bounds."""
         return {"type": "integer"} | _bounds(self.above, self.least, self.most)
 
 
@@ -125,7 +125,7 @@ class Number:
     """The number must be a multiple of it. Not in the schema, as in TiTiler's."""
 
     def read(self, text: str) -> float:
-        """The number as float."""
+        """Return the number as float."""
         value = number(text)
         if not math.isfinite(value):
             raise Wrong("finite_number", "Input should be a finite number")
@@ -135,7 +135,7 @@ class Number:
         return value
 
     def schema(self) -> Schema:
-        """A number with its lower bound."""
+        """Return a number with its lower bound."""
         return {"type": "number"} | _bounds(self.above, None, None)
 
 
@@ -153,7 +153,7 @@ class Flag:
         raise Wrong("bool_parsing", "Input should be a valid boolean, unable to interpret input")
 
     def schema(self) -> Schema:
-        """A boolean."""
+        """Return a boolean."""
         return {"type": "boolean"}
 
 
@@ -170,7 +170,7 @@ class Choice:
     """Component of the OpenAPI document that holds the list."""
 
     def read(self, text: str) -> str:
-        """The name itself."""
+        """Return the name itself."""
         names = self.names()
         if text in names:
             return text
@@ -183,7 +183,7 @@ class Choice:
         raise Wrong(self.error, f"Input should be {expected}", {"expected": expected}, brief)
 
     def schema(self) -> Schema:
-        """An enumeration, or a reference to one."""
+        """Return an enumeration, or a reference to one."""
         if self.reference:
             return {"$ref": f"#/components/schemas/{self.reference}"}
         return {"type": "string", "enum": list(self.names())}
@@ -214,7 +214,7 @@ class Nodata:
     """A number, NaN and infinities included."""
 
     def read(self, text: str) -> float:
-        """The number as float."""
+        """Return the number as float."""
         try:
             return float(text)
         except ValueError:
@@ -234,7 +234,7 @@ class CrsText:
     name: str
 
     def read(self, text: str) -> Crs | None:
-        """The CRS in its canonical form, None for empty text."""
+        """Return the CRS in its canonical form, None for empty text."""
         if not text:
             return None
         try:
@@ -243,7 +243,7 @@ class CrsText:
             raise Wrong("value_error", "Value error, invalid CRS format", brief=error.detail) from None
 
     def schema(self) -> Schema:
-        """A string."""
+        """Return a string."""
         return {"type": "string"}
 
 
@@ -258,7 +258,7 @@ class Numbers:
     """Only for the schema and the message: what TiTiler's document says of it."""
 
     def read(self, text: str) -> tuple[float, ...]:
-        """The numbers."""
+        """Return the numbers."""
         parts = _parts(text.replace("[", "").replace("]", ""))
         if self.counts and len(parts) not in self.counts:
             raise self._wrong()
@@ -279,7 +279,7 @@ class Numbers:
         return Wrong("value_error", f"Value error, {self.message}")
 
     def schema(self) -> Schema:
-        """A string, with its pattern."""
+        """Return a string, with its pattern."""
         return {"type": "string"} | ({"pattern": self.pattern} if self.pattern else {})
 
 
@@ -288,7 +288,7 @@ class Ranges:
     """Minimum and maximum; several of them in one text as TiTiler 0.2 took them: ``0,1,0,1``."""
 
     def read(self, text: str) -> tuple[tuple[float, float], ...]:
-        """Pairs of (minimum, maximum); none for empty text."""
+        """Return pairs of (minimum, maximum); none for empty text."""
         if not text:
             return ()
         parts = _parts(text.replace("[", "").replace("]", ""))
@@ -301,7 +301,7 @@ class Ranges:
         return tuple(zip(values[::2], values[1::2], strict=True))
 
     def schema(self) -> Schema:
-        """A string."""
+        """Return a string."""
         return {"type": "string"}
 
 
@@ -310,17 +310,17 @@ class Indexes:
     """A band number; several of them in one text as TiTiler 0.3 took them: ``1,2,3``."""
 
     def read(self, text: str) -> tuple[int, ...]:
-        """Band numbers."""
+        """Return band numbers."""
         whole = Integer()
         return tuple(whole.read(part) for part in _parts(text))
 
     def schema(self) -> Schema:
-        """An integer."""
+        """Return an integer."""
         return {"type": "integer"}
 
 
 def _parts(text: str) -> list[str]:
-    """What commas divide, up to `MOST_PARTS`."""
+    """Return what commas divide, up to `MOST_PARTS`."""
     parts = text.split(",", MOST_PARTS)
     if len(parts) > MOST_PARTS:
         raise Wrong("too_long", f"List should have at most {MOST_PARTS} items", {"max_length": MOST_PARTS})
@@ -328,7 +328,7 @@ def _parts(text: str) -> list[str]:
 
 
 def number(text: str) -> float:
-    """A float of a text.
+    """Return a float of a text.
 
     Raises:
         Wrong: it is none.
@@ -340,7 +340,7 @@ def number(text: str) -> float:
 
 
 def one_of(names: Sequence[str]) -> str:
-    """The names as a sentence has them: ``'a', 'b' or 'c'``."""
+    """Return the names as a sentence has them: ``'a', 'b' or 'c'``."""
     quoted = [f"'{name}'" for name in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
@@ -364,7 +364,7 @@ class AssetText:
     """A STAC asset, with options behind bars."""
 
     def read(self, text: str) -> AssetChoice | None:
-        """The choice that a text means, or None when it is empty."""
+        """Return the choice that a text means, or None when it is empty."""
         if not text:
             return None
         if len(text) > LONGEST_ASSET or "\0" in text:
@@ -375,5 +375,5 @@ class AssetText:
             raise Wrong("value_error", f"Value error, {error}") from None
 
     def schema(self) -> Schema:
-        """A string."""
+        """Return a string."""
         return {"type": "string"}

@@ -53,7 +53,7 @@ class LegendQuery:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The legend that a request asks for."""
+        """Return the legend that a request asks for."""
         return cls(
             labels=values["labels"],
             title=values["title"],

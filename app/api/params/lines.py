@@ -15,6 +15,6 @@ SAMPLES = Parameter(
 
 
 def samples(values: Values) -> int:
-    """Positions along a line."""
+    """Return positions along a line."""
     found: int = values.of(SAMPLES)
     return found

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_options(values: Values, limits: ReadLimits) -> ReadOptions:
-    """Which bands are to be read and how; those of the expression where there is one.
+    """Return which bands are to be read and how; those of the expression where there is one.
 
     Raises:
         InvalidExpression: the expression does not parse.
@@ -51,7 +51,7 @@ def read_options(values: Values, limits: ReadLimits) -> ReadOptions:
 
 
 def render_options(values: Values, colormaps: Colormaps) -> RenderOptions:
-    """How the pixels become a picture.
+    """Return how the pixels become a picture.
 
     Raises:
         InvalidColormap: the colormap is not one.
@@ -69,7 +69,7 @@ def render_options(values: Values, colormaps: Colormaps) -> RenderOptions:
 
 
 def expression_text(values: Values) -> str | None:
-    """The expression, with commas between blocks (TiTiler 0.4) turned into semicolons."""
+    """Return the expression, with commas between blocks (TiTiler 0.4) turned into semicolons."""
     text: str | None = values.get("expression")
     if text is None or "," not in text:
         return text
@@ -82,7 +82,7 @@ def expression_text(values: Values) -> str | None:
 
 
 def statistics_options(values: Values) -> StatisticsOptions:
-    """What is to be counted in statistics.
+    """Return what is to be counted in statistics.
 
     Raises:
         InvalidParameter: the bins or percentiles have no meaning.
@@ -104,7 +104,7 @@ def statistics_options(values: Values) -> StatisticsOptions:
 
 
 def _bins(numbers: tuple[float, ...]) -> int | tuple[float, ...]:
-    """Number of bins, or their edges."""
+    """Return number of bins, or their edges."""
     if len(numbers) > 1:
         if any(low > high for low, high in pairwise(numbers)):
             raise InvalidParameter("The edges of histogram_bins must rise.", parameter="histogram_bins")
@@ -177,7 +177,7 @@ def _algorithm_params(text: str | None) -> dict[str, Any]:
 
 
 def _colormap(known: Colormaps, name: str | None, text: str | None) -> Colormap | None:
-    """The colormap named, or written as JSON, or (as TiTiler 0.2 took it) named where the JSON should be."""
+    """Return the colormap named, or written as JSON, or (as TiTiler 0.2 took it) named where the JSON should be."""
     if name is not None:
         return known.get(name)
     if text is None:

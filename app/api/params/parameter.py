@@ -39,7 +39,7 @@ class Parameter:
     examples: tuple[Any, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The parameter object of the OpenAPI document."""
+        """Return the parameter object of the OpenAPI document."""
         schema = self.kind.schema()
         if self.repeat:
             schema = {"type": "array", "items": schema}
@@ -89,10 +89,10 @@ def _known_to(known: Known, parameter: Parameter) -> Parameter:
 
 
 def optional(parameter: Parameter) -> Parameter:
-    """The parameter as one that need not be given."""
+    """Return the parameter as one that need not be given."""
     return replace(parameter, required=False)
 
 
 def with_default(parameter: Parameter, default: Any) -> Parameter:
-    """The parameter with another default."""
+    """Return the parameter with another default."""
     return replace(parameter, default=default)

@@ -44,29 +44,31 @@ class Values:
     _made: dict[type[MadeOfValues], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, group: type[G]) -> G:
-        """The values of a group of parameters; made once, for as long as these values are kept."""
+        """Return the values of a group of parameters; made once, for as long as these values are kept."""
         found: G | None = self._made.get(group)
         if found is None:
             found = self._made[group] = group.of(self)
         return found
 
     def __getitem__(self, name: str) -> Any:
-        """The value of a parameter."""
+        """Return the value of a parameter."""
         return self.given[name]
 
     def of(self, parameter: Parameter) -> Any:
-        """The value of a parameter, or the one that is implied where the route does not have it or it was not given."""
+        """Return the value of a parameter, or the one that is implied where the route does not have it or it was not
+        given.
+        """
         value = self.given.get(parameter.name)
         return parameter.implied if value is None else value
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a parameter, or ``default`` where the route does not have it or it was not given."""
+        """Return the value of a parameter, or ``default`` where the route does not have it or it was not given."""
         value = self.given.get(name)
         return default if value is None else value
 
 
 def pairs(query: str | bytes) -> list[tuple[str, str]]:
-    """Names and values of a query, decoded.
+    """Return names and values of a query, decoded.
 
     Raises:
         OverLimit: the query is longer than any real one.
@@ -98,7 +100,7 @@ class ParameterParser:
         }
 
     def query(self, query: str | bytes) -> Values:
-        """The values of a query, as it stands in the URL.
+        """Return the values of a query, as it stands in the URL.
 
         Raises:
             InvalidParameter: some are missing or wrong; ``errors`` has them all.
@@ -109,7 +111,7 @@ class ParameterParser:
         return Values(given=given, canonical=_canonical(self._of_query, given), ignored=ignored)
 
     def path(self, texts: Mapping[str, str | None]) -> dict[str, Any]:
-        """The values of the path's parameters, which are decoded texts.
+        """Return the values of the path's parameters, which are decoded texts.
 
         Raises:
             InvalidParameter: some are wrong; ``errors`` has them all.
@@ -130,7 +132,7 @@ class ParameterParser:
         return _all(self._of_path, {name: [text] for name, text in texts.items() if text is not None})
 
     def parse(self, query: str | bytes, path: Mapping[str, str | None]) -> tuple[Values, dict[str, Any]]:
-        """The values of both, with everything that is wrong in either said at once.
+        """Return the values of both, with everything that is wrong in either said at once.
 
         Raises:
             InvalidParameter: see `query` and `path`.
@@ -153,7 +155,7 @@ class ParameterParser:
         return values, places
 
     def _texts(self, query: str | bytes) -> tuple[dict[str, list[str]], tuple[str, ...]]:
-        """Texts by the name of their parameter, and the names that nobody knows."""
+        """Return texts by the name of their parameter, and the names that nobody knows."""
         texts: dict[str, list[str]] = {}
         ignored: dict[str, None] = {}
         for name, value in pairs(query):
@@ -193,7 +195,7 @@ class _AtPosition(Exception):
 
 
 def _all(parameters: Group, texts: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The typed value of every parameter, or everything that is wrong with them."""
+    """Return the typed value of every parameter, or everything that is wrong with them."""
     errors: list[dict[str, Any]] = []
     briefs: list[str] = []
     given: dict[str, Any] = {}
@@ -211,7 +213,7 @@ def _all(parameters: Group, texts: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def _value(parameter: Parameter, texts: list[str]) -> Any:
-    """The typed value of the texts given for a parameter: of one that is not repeated, the last counts."""
+    """Return the typed value of the texts given for a parameter: of one that is not repeated, the last counts."""
     if not texts:
         value = None
     elif parameter.repeat:

@@ -60,5 +60,5 @@ class PathValues:
         return self.given.get("layer")
 
     def name(self, parameter: str) -> str:
-        """The name of one of several things, as of an algorithm, that a parameter stands for."""
+        """Return the name of one of several things, as of an algorithm, that a parameter stands for."""
         return cast("str", self.given[parameter])

@@ -164,7 +164,7 @@ HEIGHT = Parameter(name="height", kind=Integer(above=0), description="Height of 
 
 
 def sizes(max_size: int | None) -> Group:
-    """Longest side, width and height."""
+    """Return longest side, width and height."""
     return (
         Parameter(
             name="max_size",

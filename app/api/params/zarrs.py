@@ -52,7 +52,7 @@ class Variable:
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """The variable that a request names, and what is selected of it.
+        """Return the variable that a request names, and what is selected of it.
 
         Raises:
             InvalidParameter: the selection makes no sense.
@@ -66,12 +66,12 @@ class Variable:
 
 
 def shows_times(values: Values) -> bool:
-    """True where the values of the dimension ``time`` are wanted too."""
+    """Return True where the values of the dimension ``time`` are wanted too."""
     found: bool = values.of(SHOW_TIMES)
     return found
 
 
 def variables(values: Values) -> tuple[str, ...]:
-    """The names of several variables, none where all are meant."""
+    """Return the names of several variables, none where all are meant."""
     found: tuple[str, ...] = values.get("variables", ())
     return found

@@ -47,7 +47,7 @@ class LegendPlan:
 
 
 def plan(app: AppContext, values: Values) -> LegendPlan:
-    """Parameters of a legend."""
+    """Return parameters of a legend."""
     query = values.to(LegendQuery)
     labels: Labels = ()
     if query.labels is not None:
@@ -60,7 +60,7 @@ def plan(app: AppContext, values: Values) -> LegendPlan:
 
 
 async def legend(context: RequestContext[LegendPlan]) -> Response:
-    """The legend, as a picture or a document."""
+    """Return the legend, as a picture or a document."""
     chosen, name = context.plan, context.path.format or "png"
     response = await results.made(
         context, f"legend {name}", lambda reader: _encoded(_made(reader, chosen), chosen.query, name)
@@ -80,7 +80,7 @@ def _made(reader: Reader, chosen: LegendPlan) -> Legend:
 
 
 def _stand_in(reader: Reader, read: ReadOptions) -> Raster:
-    """A raster without a pixel of the real one, but with its bands, type, palette and statistics."""
+    """Return a raster without a pixel of the real one, but with its bands, type, palette and statistics."""
     profile = reader.profile
     bands = read.bands or profile.data_bands
     if wrong := [number for number in bands if not 1 <= number <= profile.count]:
@@ -98,7 +98,7 @@ def _stand_in(reader: Reader, read: ReadOptions) -> Raster:
 
 
 def _present(reader: Reader, read: ReadOptions) -> Sequence[float] | None:
-    """Values that an overview of the raster has; None where it has none, or cannot be looked at."""
+    """Return values that an overview of the raster has; None where it has none, or cannot be looked at."""
     if isinstance(reader.source, Composite):
         return None
     overview = reader.preview(options=read, max_size=_LOOKED_AT)

@@ -24,7 +24,7 @@ MOST_SAMPLES = 10_000
 
 
 async def along_lines(context: RequestContext[PixelOptions]) -> Response:
-    """The body's Feature or FeatureCollection, with values along each line in the properties."""
+    """Return the body's Feature or FeatureCollection, with values along each line in the properties."""
     settings = context.app.settings
     content = await body.read(context.request, settings)
     image = ImageOptions(read=context.plan.read, render=context.plan.render)
@@ -54,7 +54,7 @@ async def along_lines(context: RequestContext[PixelOptions]) -> Response:
 
 
 def line_of(shape: Shape) -> Positions:
-    """The one line that a geometry is.
+    """Return the one line that a geometry is.
 
     Raises:
         InvalidGeometry: it is something else, or several.

@@ -69,7 +69,7 @@ class Planned:
 
 
 def plan(app: AppContext, values: Values) -> Planned:
-    """The rendering, area and size of a map.
+    """Return the rendering, area and size of a map.
 
     Raises:
         InvalidParameter: they contradict each other, or an axis is none of the CRS's.
@@ -107,7 +107,7 @@ def plan(app: AppContext, values: Values) -> Planned:
 
 
 async def answer(context: RequestContext[Planned]) -> Response:
-    """The map."""
+    """Return the map."""
     accepted, planned = context.request.headers.get("accept", ""), context.plan
     image = ImageOptions(
         read=planned.pixel_options.read,
@@ -138,7 +138,7 @@ async def answer(context: RequestContext[Planned]) -> Response:
 
 
 def _place(reader: Reader, planned: Planned, target: Crs | None) -> tuple[Bounds | None, Crs]:
-    """The box that is asked for and its CRS; None for the whole raster at a size."""
+    """Return the box that is asked for and its CRS; None for the whole raster at a size."""
     if planned.center is not None:
         return (*planned.center, *planned.center), planned.center_crs
     if planned.area is None:
@@ -158,7 +158,8 @@ def _place(reader: Reader, planned: Planned, target: Crs | None) -> tuple[Bounds
 
 
 def _at_scale(reader: Reader, planned: Planned, bounds: Bounds, crs: Crs, target: Crs) -> tuple[Bounds, Crs, Size]:
-    """The box in the map's CRS and the size that it has at the scale; around a center, the box that the size makes.
+    """Return the box in the map's CRS and the size that it has at the scale; around a center, the box that the size
+    makes.
 
     Raises:
         InvalidParameter: the place is none in the CRS of the map.
@@ -182,7 +183,7 @@ def _at_scale(reader: Reader, planned: Planned, bounds: Bounds, crs: Crs, target
 
 
 def _cell(reader: Reader, planned: Planned, target: Crs, bounds: Bounds) -> tuple[float, float]:
-    """Size of a pixel in units of the CRS: of the scale, else of the raster."""
+    """Return size of a pixel in units of the CRS: of the scale, else of the raster."""
     if planned.scale is None:
         return reader.resolution(target, bounds)
     metres = (
@@ -193,13 +194,15 @@ def _cell(reader: Reader, planned: Planned, target: Crs, bounds: Bounds) -> tupl
 
 
 def _box(numbers: tuple[float, ...], swapped: bool) -> Bounds:
-    """The box of four or six numbers, x first; of six, the heights are left out. ``swapped``: y is first in them."""
+    """Return the box of four or six numbers, x first; of six, the heights are left out. ``swapped``: y is first in
+    them.
+    """
     left, bottom, right, top = numbers if len(numbers) == 4 else (numbers[0], numbers[1], numbers[3], numbers[4])
     return (bottom, left, top, right) if swapped else (left, bottom, right, top)
 
 
 def _subset(texts: tuple[str, ...], crs: Crs) -> Area:
-    """The area of ``Lat(40:50),Lon(10:*)``.
+    """Return the area of ``Lat(40:50),Lon(10:*)``.
 
     Raises:
         InvalidParameter: it is not of that form, or names another axis.

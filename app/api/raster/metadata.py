@@ -33,13 +33,13 @@ DEFAULT_TILESIZE = 512
 
 
 async def info(context: RequestContext[None]) -> Response:
-    """Bounds, CRS, bands, data type, nodata, overviews…"""
+    """Return bounds, CRS, bands, data type, nodata, overviews…"""
     beside = _beside(context)
     return await results.document(context, "info", lambda reader: {**reader.info(), **_unread(context, beside)})
 
 
 def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
-    """Where files that belong to the raster may lie unread, as far as they may be looked at."""
+    """Return where files that belong to the raster may lie unread, as far as they may be looked at."""
     source, app = context.subject.source, context.app
     if source.kind != RASTER:
         return ()
@@ -57,13 +57,13 @@ def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
 
 
 def _unread(context: RequestContext[Any], beside: tuple[Location, ...]) -> Json:
-    """What lies beside the raster and is not read; nothing where nothing does."""
+    """Return what lies beside the raster and is not read; nothing where nothing does."""
     names = sidecars.lying(beside, context.app.engine.stores)
     return {"unread_sidecars": names} if names else {}
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
-    """The same as properties of a GeoJSON Feature that covers the raster's bounds."""
+    """Return the same as properties of a GeoJSON Feature that covers the raster's bounds."""
     given = context.values.to(BoundsCrs)
     beside = _beside(context)
     return await results.document(
@@ -75,7 +75,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
 
 
 def _placed(reader: Reader, given: BoundsCrs, properties: Json) -> Json:
-    """A Feature of the raster; without a geometry where the raster has no place on the Earth."""
+    """Return a Feature of the raster; without a geometry where the raster has no place on the Earth."""
     try:
         return feature(reader.geographic_bounds(given.crs), properties)
     except UnsupportedRaster:
@@ -85,7 +85,7 @@ def _placed(reader: Reader, given: BoundsCrs, properties: Json) -> Json:
 
 
 def feature(bounds: Bounds, properties: Json) -> Json:
-    """A GeoJSON Feature of a box; two polygons where the box crosses the antimeridian (RFC 7946, 3.1.9)."""
+    """Return a GeoJSON Feature of a box; two polygons where the box crosses the antimeridian (RFC 7946, 3.1.9)."""
     west, south, east, north = bounds
     if west > east:
         geometry: Json = {
@@ -103,7 +103,7 @@ def _ring(bounds: Bounds) -> list[list[float]]:
 
 
 async def bounds(context: RequestContext[None]) -> Response:
-    """The geographic bounds, as TiTiler answered until 0.25."""
+    """Return the geographic bounds, as TiTiler answered until 0.25."""
     crs = context.values.to(BoundsCrs).crs
     return await results.document(
         context,
@@ -130,7 +130,7 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
 
 
 async def tilejson(context: RequestContext[TilePlan]) -> Response:
-    """A TileJSON document whose tiles are asked for with the parameters of this request."""
+    """Return a TileJSON document whose tiles are asked for with the parameters of this request."""
     plan, linked, scope = context.plan, context.values.to(LinkedTiles), context.request.scope
     matrix_set = context.app.tile_matrix_sets.get(context.path.matrix_set or plan.matrix_set)
     tilesize = plan.size.tilesize or DEFAULT_TILESIZE
@@ -170,7 +170,8 @@ async def tilejson(context: RequestContext[TilePlan]) -> Response:
 
 
 def unwrapped(place: Bounds) -> Bounds:
-    """Geographic bounds as TileJSON wants them, with west before east: across the antimeridian the world's width.
+    """Return geographic bounds as TileJSON wants them, with west before east: across the antimeridian the world's
+    width.
 
     Clients ask for no tile otherwise: https://github.com/mapbox/tilejson-spec/tree/master/3.0.0#34-bounds
     """
@@ -185,7 +186,7 @@ _ALMOST = 0.01
 
 
 def centre(place: Bounds) -> tuple[float, float]:
-    """The middle of geographic bounds, also across the antimeridian."""
+    """Return the middle of geographic bounds, also across the antimeridian."""
     west, south, east, north = place
     middle = (west + east) / 2
     if west > east:
@@ -194,7 +195,7 @@ def centre(place: Bounds) -> tuple[float, float]:
 
 
 async def validate(context: RequestContext[None]) -> Response:
-    """Whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
+    """Return whether the raster is a Cloud-Optimized GeoTIFF, and what is wrong if not."""
     strict = groups.is_strict(context.values)
     path = context.subject.address
     beside = _beside(context)
@@ -207,7 +208,7 @@ async def validate(context: RequestContext[None]) -> Response:
 
 
 def point_request(context: RequestContext[PixelOptions]) -> PointRequest:
-    """The position that a request asks about, and how its values are read."""
+    """Return the position that a request asks about, and how its values are read."""
     lon, lat = context.path.position
     return PointRequest(
         lon=lon,
@@ -218,7 +219,7 @@ def point_request(context: RequestContext[PixelOptions]) -> PointRequest:
 
 
 async def point(context: RequestContext[PixelOptions]) -> Response:
-    """The values at a position."""
+    """Return the values at a position."""
     request = point_request(context)
     return await results.document(
         context,

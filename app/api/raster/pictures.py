@@ -20,7 +20,7 @@ from tilery.reading.reader import Reader
 
 
 async def preview(context: RequestContext[ImagePlan]) -> Response:
-    """The whole raster."""
+    """Return the whole raster."""
     request = PreviewRequest(
         image=plans.image_options(context, context.plan.pixel_options),
         size=plans.size(context),
@@ -37,7 +37,7 @@ async def preview(context: RequestContext[ImagePlan]) -> Response:
 
 
 async def box(context: RequestContext[ImagePlan]) -> Response:
-    """What is inside a box."""
+    """Return what is inside a box."""
     request = PartRequest(
         bounds=context.path.box,
         bounds_crs=context.plan.coord_crs,
@@ -56,7 +56,7 @@ async def box(context: RequestContext[ImagePlan]) -> Response:
 
 
 async def feature(context: RequestContext[ImagePlan]) -> Response:
-    """What is inside the geometry of the body."""
+    """Return what is inside the geometry of the body."""
     settings = context.app.settings
     content = await body.read(context.request, settings)
     image, size = plans.image_options(context, context.plan.pixel_options), plans.size(context)
@@ -76,7 +76,7 @@ async def feature(context: RequestContext[ImagePlan]) -> Response:
 
 
 def _sizes(path: Group, max_size: int | None) -> Group:
-    """Sizes in the query; where the path has them, only the one that does not count then."""
+    """Return sizes in the query; where the path has them, only the one that does not count then."""
     return table.sizes(max_size)[:1] if path == _SIZED else table.sizes(max_size)
 
 

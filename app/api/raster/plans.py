@@ -57,7 +57,7 @@ class StatisticsPlan:
 
 
 def pixel_options(app: AppContext, values: Values) -> PixelOptions:
-    """Parameters of reading and rendering."""
+    """Return parameters of reading and rendering."""
     return PixelOptions(
         read=options.read_options(values, app.read_limits),
         render=options.render_options(values, app.colormaps),
@@ -66,7 +66,7 @@ def pixel_options(app: AppContext, values: Values) -> PixelOptions:
 
 
 def tile_plan(app: AppContext, values: Values) -> TilePlan:
-    """Parameters of tiles, whose size is checked where it is given."""
+    """Return parameters of tiles, whose size is checked where it is given."""
     size = values.to(TileSize)
     if size != NO_SIZE:
         options.check_tile(
@@ -79,7 +79,7 @@ def tile_plan(app: AppContext, values: Values) -> TilePlan:
 
 
 def image_plan(app: AppContext, values: Values) -> ImagePlan:
-    """Parameters of a picture that is no tile."""
+    """Return parameters of a picture that is no tile."""
     size, crss = values.to(PictureSize), values.to(Crss)
     options.check_size(app.settings, width=size.width, height=size.height)
     options.check_size(app.settings, max_size=None if size.width or size.height else size.max_size)
@@ -92,7 +92,7 @@ def image_plan(app: AppContext, values: Values) -> ImagePlan:
 
 
 def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
-    """Parameters of statistics."""
+    """Return parameters of statistics."""
     return StatisticsPlan(
         image_plan=image_plan(app, values),
         statistics=options.statistics_options(values),
@@ -101,18 +101,18 @@ def statistics_plan(app: AppContext, values: Values) -> StatisticsPlan:
 
 
 def image_options(context: RequestContext[TilePlan] | RequestContext[ImagePlan], shown: PixelOptions) -> ImageOptions:
-    """The rendering with its format: the path's suffix, else the parameter."""
+    """Return the rendering with its format: the path's suffix, else the parameter."""
     return ImageOptions(read=shown.read, render=shown.render, format=context.path.format or shown.format)
 
 
 def media_type(image_options: ImageOptions) -> str | None:
-    """What a picture of that style is; None where its pixels decide."""
+    """Return what a picture of that style is; None where its pixels decide."""
     row = formats.FORMATS.get(image_options.format or "")
     return None if row is None else row.media_type
 
 
 def format_of_tiles(name: str | None, shown: PixelOptions) -> str | None:
-    """The format that addresses of tiles name, where ``name`` is asked for; None: each tile's pixels decide.
+    """Return the format that addresses of tiles name, where ``name`` is asked for; None: each tile's pixels decide.
 
     Numbers packed into colours are PNG where none, or one that would destroy them, is asked for.
     """
@@ -122,7 +122,7 @@ def format_of_tiles(name: str | None, shown: PixelOptions) -> str | None:
 
 
 def size(context: RequestContext[ImagePlan]) -> Size:
-    """The size of a picture: the path's, else the parameters'.
+    """Return the size of a picture: the path's, else the parameters'.
 
     Raises:
         OverLimit: the path's is too large.

@@ -26,7 +26,7 @@ Moment = dt.datetime
 
 
 async def stac(context: RequestContext[None]) -> Response:
-    """A STAC Item with the raster as its asset."""
+    """Return a STAC Item with the raster as its asset."""
     asked = context.values.to(StacItem)
     options.check_size(context.app.settings, max_size=asked.max_size)
     times = _times(asked.datetime)
@@ -51,7 +51,7 @@ def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
 
 
 def _item(reader: Reader, subject: Subject, asked: StacItem, times: tuple[Moment, ...], layer: str | None) -> Json:
-    """The Item, made as rio-stac makes it but for footprints that reach off the globe or over its seams."""
+    """Return the Item, made as rio-stac makes it but for footprints that reach off the globe or over its seams."""
     import pystac
     from rio_stac import stac as rio_stac
 
@@ -110,8 +110,8 @@ def _extension(name: str, version: str) -> str:
 
 
 def _footprint(reader: Reader, dataset: Any, densify: int, precision: int) -> tuple[Bounds | None, Json | None]:
-    """Bounding box and geometry in degrees: the outline of the raster, or its bounds where the outline is none on a map
-    of the world: over the antimeridian or a pole, or off the globe. None of both without a CRS.
+    """Return bounding box and geometry in degrees: the outline of the raster, or its bounds where the outline is none
+    on a map of the world: over the antimeridian or a pole, or off the globe. None of both without a CRS.
     """
     from rasterio.errors import RasterioError
     from rio_stac.stac import get_dataset_geom
@@ -134,7 +134,7 @@ _POLE = 89.99
 
 
 def _projection(profile: Profile) -> Json:
-    """What the projection extension says of a raster that is straightened by its ground control points."""
+    """Return what the projection extension says of a raster that is straightened by its ground control points."""
     left, bottom, right, top = profile.bounds
     ring = [[left, bottom], [right, bottom], [right, top], [left, top], [left, bottom]]
     authority, _, code = (profile.crs or "").partition(":")
@@ -150,8 +150,8 @@ def _projection(profile: Profile) -> Json:
 
 
 def _bands(dataset: Any, max_size: int) -> list[Json]:
-    """What the raster extension says of each band; the share of valid pixels counted anew from the histogram, which
-    holds them all: rio-stac takes no mask for a mask of one pixel.
+    """Return what the raster extension says of each band; the share of valid pixels counted anew from the histogram,
+    which holds them all: rio-stac takes no mask for a mask of one pixel.
     """
     from rio_stac.stac import get_raster_info
 
@@ -182,7 +182,7 @@ def _media_type(profile: Profile, dataset: Any) -> Any:
 
 
 def _cloud_cover(dataset: Any) -> float | None:
-    """The share of clouds that the raster's tags name, in percent; None where they name none that can be."""
+    """Return the share of clouds that the raster's tags name, in percent; None where they name none that can be."""
     try:
         cover = float(dataset.get_tag_item("CLOUDCOVER", "IMAGERY") or "nan")
     except ValueError:
@@ -197,7 +197,7 @@ _TIFF_TIME = "%Y:%m:%d %H:%M:%S"
 
 
 def _moment_of(dataset: Any) -> Moment:
-    """The moment that the raster's tags name, else now."""
+    """Return the moment that the raster's tags name, else now."""
     from pystac.utils import str_to_datetime
 
     for text in (dataset.get_tag_item("ACQUISITIONDATETIME", "IMAGERY"), dataset.get_tag_item("TIFFTAG_DATETIME")):

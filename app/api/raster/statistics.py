@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
-    """Statistics by band."""
+    """Return statistics by band."""
     request = request_of(context)
     return await results.document(
         context, "statistics", lambda reader: render.statistics(reader, request), identify=render.pixels
@@ -28,7 +28,7 @@ async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
 
 
 async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
-    """The body's Feature or FeatureCollection, with statistics in the properties."""
+    """Return the body's Feature or FeatureCollection, with statistics in the properties."""
     settings = context.app.settings
     content = await body.read(context.request, settings)
 
@@ -52,7 +52,7 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
 
 
 def request_of(context: RequestContext[StatisticsPlan], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
-    """What a request for statistics asks for."""
+    """Return what a request for statistics asks for."""
     image_plan = context.plan.image_plan
     return StatisticsRequest(
         image=ImageOptions(read=image_plan.pixel_options.read, render=image_plan.pixel_options.render),

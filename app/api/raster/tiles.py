@@ -34,7 +34,7 @@ FAST_ROUTE = rf"/tiles(?:/(?P<tileMatrixSetId>[A-Za-z0-9_]{{1,64}}))?{PLACE}"
 async def tile(
     context: RequestContext[TilePlan], stored: StoredTile | None = None, *, missed: bool = False
 ) -> Response:
-    """One tile as a picture; out of the tile store, or into it, where it has a place there."""
+    """Return one tile as a picture; out of the tile store, or into it, where it has a place there."""
     request = _request(context)
     record = request_.current()
     if record is not None:
@@ -58,7 +58,7 @@ async def tile(
 
 
 async def outside(context: RequestContext[TilePlan], error: TileOutsideBounds) -> Response:
-    """The answer where there is no tile, as the settings want it.
+    """Return the answer where there is no tile, as the settings want it.
 
     Raises:
         TileOutsideBounds: they want a 404.
@@ -96,7 +96,7 @@ def _request(context: RequestContext[TilePlan]) -> TileRequest:
 
 
 def _scaled(context: RequestContext[TilePlan]) -> int | None:
-    """The size that ``@2x`` says, or None."""
+    """Return the size that ``@2x`` says, or None."""
     scale = context.path.scale
     if scale is None:
         return None

@@ -36,7 +36,7 @@ _OF_TILES = ("f", "crs", "minzoom", "maxzoom", "tile_format", "use_epsg", "zooms
 
 
 def place_of(reader: Reader) -> Extent:
-    """Where a raster is.
+    """Return where a raster is.
 
     Raises:
         UnsupportedRaster: it has no place.
@@ -65,7 +65,7 @@ def _addresses(
 
 
 def _item_formats(context: RequestContext[Any]) -> list[formats.Format]:
-    """The formats that clients are offered tiles in: the one asked for, else those for looking at.
+    """Return the formats that clients are offered tiles in: the one asked for, else those for looking at.
 
     PNG is the first, which some clients take, and the only one for numbers that are packed into colours.
     """
@@ -78,7 +78,7 @@ def _item_formats(context: RequestContext[Any]) -> list[formats.Format]:
 
 
 async def tileset_list(context: RequestContext[None]) -> Response:
-    """Every tile matrix set that the raster's tiles may be asked for in."""
+    """Return every tile matrix set that the raster's tiles may be asked for in."""
     crs = context.values.to(BoundsCrs).crs
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
     known = context.app.tile_matrix_sets
@@ -96,7 +96,7 @@ async def tileset_list(context: RequestContext[None]) -> Response:
 
 
 async def tileset(context: RequestContext[None]) -> Response:
-    """The raster's tiles in one tile matrix set: zooms, limits, links."""
+    """Return the raster's tiles in one tile matrix set: zooms, limits, links."""
     tms = context.app.tile_matrix_sets.get(context.path.name("tileMatrixSetId"))
     query = kvp.without(query_of(context.request.scope, without=_OF_TILES))
 
@@ -113,7 +113,7 @@ async def tileset(context: RequestContext[None]) -> Response:
 
 
 async def _document(context: RequestContext[None], place: str, work: Any, *, title: str) -> Response:
-    """The document as JSON, or as a page for a person."""
+    """Return the document as JSON, or as a page for a person."""
     if not answers.wants_page(context):
         response = await results.document(context, place, work, links=True)
         response.headers.add_vary_header("Accept")
@@ -133,7 +133,9 @@ class WmtsPlan:
 
 
 def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
-    """The rendering of the tiles, checked so that no link leads to an error, and the zooms that the caller wants."""
+    """Return the rendering of the tiles, checked so that no link leads to an error, and the zooms that the caller
+    wants.
+    """
     linked, wanted = values.to(LinkedTiles), values.to(Wmts)
     if (tilesize := linked.tilesize) is not None:
         options.check_tile(app.settings, tilesize=tilesize, buffer=linked.size.buffer, padding=linked.size.padding)
@@ -146,7 +148,7 @@ def plan_wmts(app: AppContext, values: Values) -> WmtsPlan:
 
 
 async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
-    """A WMTS document with a layer for each tile matrix set, or for the one in the path."""
+    """Return a WMTS document with a layer for each tile matrix set, or for the one in the path."""
     plan = context.plan
     only = context.path.matrix_set or plan.wmts.matrix_set
     if (tile := await _by_keys(context, only)) is not None:
@@ -205,7 +207,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
 
 
 async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Response | None:
-    """The tile that a request by keys and values means; None where the document is wanted."""
+    """Return the tile that a request by keys and values means; None where the document is wanted."""
     layer, family = context.subject.layer, context.family
     if family is None:
         return None
@@ -220,7 +222,7 @@ async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Respo
 
 
 async def map_page(context: RequestContext[TilePlan]) -> Response:
-    """A page that shows the raster's tiles on a map."""
+    """Return a page that shows the raster's tiles on a map."""
     known = context.app.tile_matrix_sets
     tms, mercator = known.get(context.path.matrix_set or tms_.DEFAULT), known.get(tms_.DEFAULT)
 

@@ -47,7 +47,7 @@ def layer(
     abstract: str | None = None,
     attribution: str | None = None,
 ) -> WmsLayer:
-    """The entry of a raster.
+    """Return the entry of a raster.
 
     Args:
         spoken: version of the document, which decides the axis order of boxes.
@@ -89,7 +89,7 @@ def layer(
 def capabilities(
     spoken: Version, layers: Sequence[WmsLayer], *, address: str, title: str, most: int, templates: str | None = None
 ) -> str:
-    """The document of these layers, XML text.
+    """Return the document of these layers, XML text.
 
     Args:
         spoken: its version.
@@ -120,13 +120,13 @@ def capabilities(
 
 
 def _written(spoken: Version, crs: Crs, box: Bounds) -> Bounds:
-    """A box in the axis order that requests of this version have to write."""
+    """Return a box in the axis order that requests of this version have to write."""
     left, bottom, right, top = box
     return (bottom, left, top, right) if spoken == "1.3.0" and crs_.northing_first(crs) else box
 
 
 def _mercator(box: Bounds) -> Bounds | None:
-    """The box in Web Mercator, as far as that goes; by its formula, because a catalog has thousands of them."""
+    """Return the box in Web Mercator, as far as that goes; by its formula, because a catalog has thousands of them."""
     west, south, east, north = box
     south, north = max(south, -mercator.LATITUDE), min(north, mercator.LATITUDE)
     if south >= north:

@@ -24,7 +24,7 @@ _TYPES = {"1.3.0": "text/xml", "1.1.1": "application/vnd.ogc.se_xml"}
 
 
 def report(error: TileryError, request: Request) -> Response:
-    """The failure as XML, with the status that the problem document would have, or 400."""
+    """Return the failure as XML, with the status that the problem document would have, or 400."""
     try:
         spoken = version(kvp.given(request.scope["query_string"]))
     except OverLimit:

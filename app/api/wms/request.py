@@ -82,7 +82,7 @@ class Map:
 
 
 def version(given: Mapping[str, str]) -> Version:
-    """The version to answer in: the one that is asked for, or the next below it (OGC 06-042, 6.2.4)."""
+    """Return the version to answer in: the one that is asked for, or the next below it (OGC 06-042, 6.2.4)."""
     text = given.get("version") or given.get("wmtver")
     if not text:
         return "1.1.1" if "srs" in given else "1.3.0"
@@ -91,7 +91,7 @@ def version(given: Mapping[str, str]) -> Version:
 
 
 def map_of(given: Mapping[str, str]) -> Map:
-    """The map that the keys ask for.
+    """Return the map that the keys ask for.
 
     Raises:
         ServiceError: one is missing or wrong.
@@ -113,7 +113,7 @@ def map_of(given: Mapping[str, str]) -> Map:
 
 
 def point_of(given: Mapping[str, str], wanted: Map) -> tuple[float, float]:
-    """The centre of the pixel that the keys name, x first, in the map's CRS.
+    """Return the centre of the pixel that the keys name, x first, in the map's CRS.
 
     Raises:
         ServiceError: they name none, or one that the map does not have.
@@ -134,7 +134,7 @@ def point_of(given: Mapping[str, str], wanted: Map) -> tuple[float, float]:
 
 
 def info_format(given: Mapping[str, str]) -> str:
-    """The media type of the values that are wanted.
+    """Return the media type of the values that are wanted.
 
     Raises:
         ServiceError: it is none of ours.

@@ -36,7 +36,7 @@ XML = "text/xml"
 
 
 async def answer(context: RequestContext[PixelOptions]) -> Response:
-    """The answer of one raster's service."""
+    """Return the answer of one raster's service."""
     given = kvp.given(context.request.scope["query_string"])
     wanted = _operation(given)
     if wanted == "getcapabilities":
@@ -57,10 +57,10 @@ async def answer(context: RequestContext[PixelOptions]) -> Response:
 
 
 def catalog(family: Family) -> Callable[[RequestContext[None]], Any]:
-    """What answers for all layers, whose routes are the family's."""
+    """Return what answers for all layers, whose routes are the family's."""
 
     async def answer_all(context: RequestContext[None]) -> Response:
-        """The answer of the catalog's service."""
+        """Return the answer of the catalog's service."""
         given = kvp.given(context.request.scope["query_string"])
         if _operation(given) != "getcapabilities":
             texts = {"layer": given.get("layers", "")}
@@ -91,7 +91,7 @@ def catalog(family: Family) -> Callable[[RequestContext[None]], Any]:
 
 
 def _operation(given: Mapping[str, str]) -> str:
-    """The name of the operation in lower case.
+    """Return the name of the operation in lower case.
 
     Raises:
         ServiceError: it is none of ours.
@@ -116,7 +116,9 @@ def _check_name(given: Mapping[str, str], known: set[str]) -> None:
 
 
 def _address(context: RequestContext[Any]) -> str:
-    """What requests to this service begin with: its address and the parameters that are none of the protocol's."""
+    """Return what requests to this service begin with: its address and the parameters that are none of the
+    protocol's.
+    """
     scope = context.request.scope
     left_out = {*request_.NAMES, *(parameter.name for parameter in table.PAGING)}
     query = [pair for pair in kvp.without(query_of(scope)) if pair[0].lower() not in left_out]
@@ -203,7 +205,7 @@ async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) 
 
 
 async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
-    """The values of the pixel that was clicked at."""
+    """Return the values of the pixel that was clicked at."""
     wanted, media_type = await aside(request_.map_of, given), request_.info_format(given)
     x, y = request_.point_of(given, wanted)
     request = PointRequest(
@@ -222,7 +224,7 @@ async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str])
 
 
 def _info_body(name: str, found: Json, media_type: str) -> bytes:
-    """The values as GeoJSON without a geometry, as lines, or as a table."""
+    """Return the values as GeoJSON without a geometry, as lines, or as a table."""
     values = dict(zip(found["band_names"], found["values"], strict=True))
     if media_type == "application/json":
         feature = {"type": "Feature", "id": name, "geometry": None, "properties": values}
@@ -255,7 +257,7 @@ SERVICE: Operation[PixelOptions] = Operation(
 
 
 def of_all(family: Family, tag: str) -> Operation[None]:
-    """The service of the catalog."""
+    """Return the service of the catalog."""
     return Operation(
         id="getLayersWMS",
         paths=("/wms",),

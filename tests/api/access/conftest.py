@@ -35,17 +35,17 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def access(*keys: SigningKey, **more: Any) -> str:
-    """What ``TILERY_ACCESS`` has for some keys."""
+    """Return what ``TILERY_ACCESS`` has for some keys."""
     return json.dumps({"keys": [{"id": key.id, "secret": key.secret.decode()} for key in keys], **more})
 
 
 def signed(subject: str, *, key: SigningKey = KEY, seconds: float = 3600) -> str:
-    """A signature of ``layer:…`` or ``source:…`` that is good for so long."""
+    """Return a signature of ``layer:…`` or ``source:…`` that is good for so long."""
     return signatures.sign(key, subject, int(time.time() + seconds))
 
 
 def ask(client: TestClient, raw: str, query: str) -> int:
-    """The status of the answer to a path that no client has made tidy."""
+    """Return the status of the answer to a path that no client has made tidy."""
     statuses: list[int] = []
 
     async def send(message: Any) -> None:

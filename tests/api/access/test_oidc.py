@@ -102,13 +102,13 @@ def part(value: Any) -> bytes:
 
 
 def by_secret(secret: bytes, body: bytes) -> bytes:
-    """A token that is signed with a secret, by hand: libraries refuse to sign with what is no secret."""
+    """Return a token that is signed with a secret, by hand: libraries refuse to sign with what is no secret."""
     text = part({"alg": "HS256", "kid": "rsa"}) + b"." + body
     return text + b"." + urlsafe_b64encode(hmac.digest(secret, text, "sha256")).rstrip(b"=")
 
 
 def by_hand(provider: Provider, header: dict[str, Any], body: bytes) -> bytes:
-    """A token with the issuer's own signature, whatever its header says."""
+    """Return a token with the issuer's own signature, whatever its header says."""
     text = part({"alg": "RS256", "kid": "rsa"} | header) + b"." + body
     assert provider.rsa.private_key is not None
     signature = provider.rsa.private_key.sign(text, padding.PKCS1v15(), hashes.SHA256())

@@ -37,7 +37,7 @@ def client(catalog: Path) -> Iterator[TestClient]:
 
 
 def get(client: TestClient, path: str, signature: str, method: str = "GET", **query: Any) -> Any:
-    """The answer to a request whose path is sent as it is written, dots and all."""
+    """Return the answer to a request whose path is sent as it is written, dots and all."""
     pairs = urlencode({**query, "access_signature": signature})
     return client.request(method, f"{path}?{pairs}")
 

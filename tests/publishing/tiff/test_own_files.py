@@ -25,7 +25,7 @@ PLACE: dict[str, Any] = {"crs": "EPSG:3857", "transform": Affine(10, 0, 1000, 0,
 
 
 def noise(shape: tuple[int, ...], dtype: str, seed: int = 1) -> Any:
-    """Values of all sizes that the type has."""
+    """Return values of all sizes that the type has."""
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return (rng.normal(size=shape) * 10.0 ** rng.integers(-9, 9, shape)).astype(dtype)
@@ -95,7 +95,7 @@ def test_orderly_blocks_are_compressed_with_more_care() -> None:
 def levels_of(
     tmp_path: Path, width: int, height: int, *, masked: bool
 ) -> tuple[list[tuple[Path, Path | None]], Any, Any]:
-    """Files of a raster and two overviews with masks; what is in them."""
+    """Return files of a raster and two overviews with masks; what is in them."""
 
     def describe(dataset: Any) -> None:
         dataset.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)

@@ -71,7 +71,7 @@ def change(path: Path, work: Callable[[Any], Any]) -> None:
 
 
 def darkened(data: Any) -> Any:
-    """Some pixels in the middle of those that are there are not."""
+    """Return some pixels in the middle of those that are there are not."""
     rows, columns = np.nonzero(data[0])
     row, column = int(np.median(rows)), int(np.median(columns))
     data[:, row : row + 4, column : column + 4] = 0
@@ -119,7 +119,7 @@ def test_overviews_that_gdal_spoils_are_found(tmp_path: Path, method: str) -> No
 
 
 def lossy(real: Any, lose: Callable[[Any], None]) -> Any:
-    """A warp that makes something else of a part."""
+    """Return a warp that makes something else of a part."""
 
     def warped(source: Path, target: Path, *arguments: Any, **options: Any) -> Any:
         made = real(source, target, *arguments, **options)

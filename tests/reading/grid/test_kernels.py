@@ -26,7 +26,7 @@ METHODS = ["bilinear", "cubic", "cubic_spline", "lanczos"]
 
 
 def positions_raster(height: int, width: int, dtype: str = "float64") -> np.ndarray:
-    """Two bands: the column and the row of each pixel's centre."""
+    """Return two bands: the column and the row of each pixel's centre."""
     row, column = np.mgrid[0:height, 0:width] + 0.5
     return np.stack([column, row]).astype(dtype)
 
@@ -75,7 +75,7 @@ def test_nothing_is_shifted_through_overviews(path: Callable[[], Path], method: 
 
 
 def weight(method: str, x: np.ndarray) -> np.ndarray:
-    """The kernels, written down once more from their definitions."""
+    """Return the kernels, written down once more from their definitions."""
     x = np.abs(x)
     if method == "bilinear":
         return np.asarray(np.clip(1 - x, 0, None))
@@ -89,7 +89,7 @@ def weight(method: str, x: np.ndarray) -> np.ndarray:
 def oracle(
     data: np.ndarray, valid: np.ndarray, column: np.ndarray, row: np.ndarray, method: str, stretch: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each pixel by all weights of its kernel, in double precision; and whether the nearest pixel is valid."""
+    """Return each pixel by all weights of its kernel, in double precision; and whether the nearest pixel is valid."""
     radius = {"bilinear": 1, "cubic": 2, "cubic_spline": 2, "lanczos": 3}[method]
     height, width = data.shape
     total, weights = np.zeros(column.shape), np.zeros(column.shape)

@@ -25,7 +25,7 @@ UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5500000.0)
 
 
 def exact_positions(profile: Profile, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and rows of the raster at each pixel of the grid, by asking PROJ for each of them."""
+    """Return columns and rows of the raster at each pixel of the grid, by asking PROJ for each of them."""
     left, bottom, right, top = grid.bounds
     xs = left + (np.arange(grid.width) + 0.5) * (right - left) / grid.width
     ys = top + (np.arange(grid.height) + 0.5) * (bottom - top) / grid.height
@@ -48,7 +48,7 @@ def oracle(data: np.ndarray, profile: Profile, grid: Grid) -> tuple[np.ndarray, 
 
 
 def agreement(engine: BlockGridReader, data: np.ndarray, profile: Profile, grid: Grid) -> float:
-    """Share of pixels that are those of the oracle, mask included."""
+    """Return share of pixels that are those of the oracle, mask included."""
     pixels = engine.read(grid, bands=tuple(range(1, len(data) + 1)), nodata=None, method="nearest")
     expected, inside = oracle(data, profile, grid)
     mask = np.ones(inside.shape, bool) if pixels.mask is None else pixels.mask[0]

@@ -83,7 +83,7 @@ def workers() -> Iterator[Workers]:
 
 
 def joined(workers: Workers) -> BlockCache:
-    """A cache of this process on the shared arena."""
+    """Return a cache of this process on the shared arena."""
     workers.arena.row = workers.rows.pop()
     return BlockCache(0, workers.arena)
 

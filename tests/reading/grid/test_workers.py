@@ -8,7 +8,7 @@ from tilery.reading.grid.workers import Workers
 
 
 def helped(cores: int) -> bool:
-    """Whether two jobs ran at the same time."""
+    """Return whether two jobs ran at the same time."""
     together = threading.Barrier(2)
     met: list[bool] = []
 

@@ -132,7 +132,7 @@ def test_quadkeys_that_are_none_are_never_asked_for() -> None:
 
 
 def plain(*members: str) -> bytes:
-    """A document whose fields are these, as text."""
+    """Return a document whose fields are these, as text."""
     return ("{" + ",".join(('"mosaicjson":"0.0.3"', *members)) + "}").encode()
 
 

@@ -44,7 +44,7 @@ def names(mosaic: Mosaic, numbers: Sequence[int]) -> list[str]:
 
 
 def below(tiles: dict[tuple[int, int], list[str]], z: int, x: int, y: int) -> list[str]:
-    """Children first to last, each with all of its own first: top left, top right, bottom left, bottom right."""
+    """Return children first to last, each with all of its own first: top left, top right, bottom left, bottom right."""
     if z == ZOOM:
         return tiles.get((x, y), [])
     return [

@@ -17,7 +17,7 @@ SHAPE = (2, 5, 6)
 
 
 def stack(dtype: str, count: int, *, shared: bool = False, seed: int = 1) -> list[Raster]:
-    """Rasters of random values, of which some are masked; two places are masked in all."""
+    """Return rasters of random values, of which some are masked; two places are masked in all."""
     rng = np.random.default_rng(seed)
     found = []
     for number in range(count):
@@ -31,13 +31,13 @@ def stack(dtype: str, count: int, *, shared: bool = False, seed: int = 1) -> lis
 
 
 def masked(rasters: list[Raster]) -> Any:
-    """The stack as rio-tiler has it."""
+    """Return the stack as rio-tiler has it."""
     masks = [np.zeros(SHAPE, bool) if one.mask is None else ~np.broadcast_to(one.mask, SHAPE) for one in rasters]
     return np.ma.MaskedArray(np.stack([one.data for one in rasters]), np.stack(masks))
 
 
 def picked(values: Any, better: Callable[[Any, Any], Any]) -> Any:
-    """Values chosen one after the other; ``better`` compares bands of the next with those of what is there."""
+    """Return values chosen one after the other; ``better`` compares bands of the next with those of what is there."""
     found = values[0].copy()
     for after in values[1:]:
         taken = (better(after.data, found.data) & ~after.mask) | found.mask

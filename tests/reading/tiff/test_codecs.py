@@ -24,7 +24,7 @@ SIZE = (100, 150)
 
 
 def read_all(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The whole raster by our reader and by GDAL."""
+    """Return the whole raster by our reader and by GDAL."""
     profile = profile_of(path)
     left, bottom, right, top = profile.bounds
     grid = Grid(crs=profile.crs, bounds=(left, bottom, right, top), width=profile.width, height=profile.height)
@@ -130,7 +130,7 @@ def test_lerc_in_a_big_endian_file(tmp_path: Path, compress: str, dtype: str) ->
 
 
 def smooth(bands: int, height: int, width: int) -> np.ndarray:
-    """A picture without hard edges: decoders of JPEG differ where there are some."""
+    """Return a picture without hard edges: decoders of JPEG differ where there are some."""
     y, x = np.mgrid[0:height, 0:width]
     planes = [128 + 100 * np.sin(x / (20 + 5 * band)) * np.cos(y / (30 - 5 * band)) for band in range(bands)]
     return np.stack(planes).astype("uint8")

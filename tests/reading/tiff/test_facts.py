@@ -31,13 +31,13 @@ UTM_BOUNDS = (500_000.0, 5_100_000.0, 510_000.0, 5_110_000.0)
 
 
 def alone(path: Path) -> Profile | None:
-    """What our reader makes of the header."""
+    """Return what our reader makes of the header."""
     found = header_of(FileBytes(path))
     return None if found is None else facts.profile(found)
 
 
 def of_gdal(path: Path) -> Profile:
-    """What GDAL says of the file, told to look at no other."""
+    """Return what GDAL says of the file, told to look at no other."""
     with (
         rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO"),
         rasterio.open(path, driver="GTiff") as dataset,
@@ -46,7 +46,7 @@ def of_gdal(path: Path) -> Profile:
 
 
 def differences(found: Profile, wanted: Profile) -> dict[str, tuple[Any, Any]]:
-    """The facts that are not the same, the order of tags included."""
+    """Return the facts that are not the same, the order of tags included."""
     different = {}
     for field in fields(found):
         ours, theirs = getattr(found, field.name), getattr(wanted, field.name)
@@ -65,7 +65,7 @@ def check_known(path: Path) -> Profile:
 
 
 def check_never_wrong(path: Path) -> bool:
-    """True when the header alone was enough; then it says what GDAL says."""
+    """Return True when the header alone was enough; then it says what GDAL says."""
     found = alone(path)
     if found is None:
         return False
@@ -135,7 +135,7 @@ def test_jpeg(tmp_path: Path, photometric: str) -> None:
 
 
 def unusual(folder: Path) -> dict[str, Path]:
-    """Files whose headers say something that GDAL alone understands, by what that is."""
+    """Return files whose headers say something that GDAL alone understands, by what that is."""
     rows = noise(3, 128, 128)
     points = [
         GroundControlPoint(row, column, 8 + column / 1e4, 46 - row / 1e4) for row in (0, 99) for column in (0, 99)
@@ -181,7 +181,7 @@ def test_side_by_side_with_gdal_on_all_rasters_of_the_comparison(tmp_path: Path)
 
 
 def at(path: Path, tag: int) -> tuple[int, int, int]:
-    """Position, type and count of the values of a tag in the first directory of a little-endian classic TIFF."""
+    """Return position, type and count of the values of a tag in the first directory of a little-endian classic TIFF."""
     data = path.read_bytes()
     start = struct.unpack_from("<I", data, 4)[0]
     for number in range(struct.unpack_from("<H", data, start)[0]):
@@ -193,7 +193,7 @@ def at(path: Path, tag: int) -> tuple[int, int, int]:
 
 
 def changed(path: Path, target: Path, position: int, form: str, *values: Any) -> Path:
-    """A copy of a file with other numbers at a position."""
+    """Return a copy of a file with other numbers at a position."""
     data = bytearray(path.read_bytes())
     struct.pack_into(f"<{form}", data, position, *values)
     target.write_bytes(data)

@@ -119,7 +119,9 @@ def test_not_a_tiff(data: bytes) -> None:
 
 
 def tiff(*directories: list[tuple[int, int, int, int]], following: list[int] | None = None) -> bytes:
-    """A little-endian TIFF of directories of (tag, type, count, value), 1 kB apart; at 8 is an infinite number."""
+    """Return a little-endian TIFF of directories of (tag, type, count, value), 1 kB apart; at 8 is an
+    infinite number.
+    """
     body = bytearray(struct.pack("<2sHId", b"II", 42, 1024, math.inf))
     for number, entries in enumerate(directories):
         body.extend(bytes(1024 * (number + 1) - len(body)))
@@ -135,7 +137,7 @@ LONG, SHORT, DOUBLE = 4, 3, 12
 
 
 def entries(**changes: int | None) -> list[tuple[int, int, int, int]]:
-    """A one-band image of 64 × 64 in one tile; values changed or left out by name."""
+    """Return a one-band image of 64 × 64 in one tile; values changed or left out by name."""
     tags = {
         "width": (256, LONG, 1, 64), "height": (257, LONG, 1, 64), "bits": (258, SHORT, 1, 8),
         "compression": (259, SHORT, 1, 1), "samples": (277, SHORT, 1, 1), "planar": (284, SHORT, 1, 1),
@@ -267,7 +269,7 @@ def test_a_file_cut_short(path: Make) -> None:
 
 
 def taken(file: Path) -> bool:
-    """True when our reader takes a file that GDAL has opened with all that lies beside it."""
+    """Return True when our reader takes a file that GDAL has opened with all that lies beside it."""
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE", GDAL_PAM_ENABLED="YES"):
         return open_engine(FileBytes(file), profile_of(file), BlockCache(1 << 20)) is not None
 

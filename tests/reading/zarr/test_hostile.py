@@ -38,7 +38,7 @@ ZEROS = bytes(64 << 20)
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], None], name: str = "v") -> Path:
-    """The store with the metadata of one of its arrays changed; what is consolidated is left out."""
+    """Return the store with the metadata of one of its arrays changed; what is consolidated is left out."""
     root = json.loads((path / "zarr.json").read_text())
     root.pop("consolidated_metadata", None)
     (path / "zarr.json").write_text(json.dumps(root))

@@ -125,7 +125,9 @@ def test_interpolation_is_what_it_says(
 
 
 def _lanczos(at: Any, coordinate: Any) -> Any:
-    """What a coordinate is between its own values: weights of six of them, whose sum is one but whose mean ripples."""
+    """Return what a coordinate is between its own values: weights of six of them, whose sum is one but whose mean
+    ripples.
+    """
     cells = (at - coordinate[0]) / (coordinate[1] - coordinate[0])
     taps = np.floor(cells)[:, None].astype(int) + np.arange(-2, 4)
     off = taps - cells[:, None]

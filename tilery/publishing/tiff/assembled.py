@@ -63,12 +63,12 @@ class _Image:
 
     @classmethod
     def of(cls, tags: Directory, source: Placed, file: BinaryIO, *, mask: bool) -> _Image:
-        """One whose blocks have no place yet."""
+        """Return one whose blocks have no place yet."""
         number = len(source.blocks()[0])
         return cls(dict(tags), source, file, mask, np.zeros(number, "int64"), np.zeros(number, "int64"))
 
     def directory(self, form: Form) -> dict[int, Tag]:
-        """Its tags, with where its blocks are."""
+        """Return its tags, with where its blocks are."""
         dtype = "<u8" if form.big else "<u4"
         number = len(self.offsets)
         return self.tags | {
@@ -77,7 +77,7 @@ class _Image:
         }
 
     def blocks(self) -> Iterator[bytes]:
-        """Its blocks, row by row, as the new file has them."""
+        """Yield its blocks, row by row, as the new file has them."""
         known: dict[bytes, bytes] = {}  # most blocks of a mask are one of two
         for offset, count in zip(*self.source.blocks(), strict=True):
             self.file.seek(int(offset))
@@ -95,7 +95,7 @@ class _Image:
 
 
 def _bits(data: bytes, source: Placed) -> bytes:
-    """A block of a mask of bytes as one of bits."""
+    """Return a block of a mask of bytes as one of bits."""
     import imagecodecs  # large, and not needed before
 
     raw = np.empty(BLOCK * BLOCK, "u1")
@@ -110,7 +110,7 @@ def _code(found: Placed) -> int:
 
 
 def can_be_copied(level: Path, encoding: Encoding) -> bool:
-    """True where the blocks of a file are those to publish, so that none needs to be compressed again."""
+    """Return True where the blocks of a file are those to publish, so that none needs to be compressed again."""
     with level.open("rb") as file:
         try:
             found = directories.first(file)
@@ -155,7 +155,7 @@ def assemble(levels: Sequence[tuple[Path, Path | None]], target: Path) -> None:
 
 
 def _tags(main: Placed, level: Placed) -> dict[int, Tag]:
-    """What a level's directory says."""
+    """Return what a level's directory says."""
     if level is main:
         return {
             tag: value for tag, value in main.directory.items() if tag not in (directories.OFFSETS, directories.COUNTS)
@@ -168,7 +168,7 @@ def _tags(main: Placed, level: Placed) -> dict[int, Tag]:
 
 
 def _mask_tags(mask: Placed, *, reduced: bool) -> dict[int, Tag]:
-    """What the directory of a level's mask says."""
+    """Return what the directory of a level's mask says."""
     return {
         directories.SUBFILE: Tag.of(LONG, _MASK | (_REDUCED if reduced else 0)),
         directories.WIDTH: mask.directory[directories.WIDTH],
@@ -185,7 +185,7 @@ def _mask_tags(mask: Placed, *, reduced: bool) -> dict[int, Tag]:
 
 
 def _note(*, masked: bool) -> bytes:
-    """What GDAL reads to know how blocks stand in the file."""
+    """Return what GDAL reads to know how blocks stand in the file."""
     lines = ["LAYOUT=IFDS_BEFORE_DATA", "BLOCK_ORDER=ROW_MAJOR", "BLOCK_LEADER=SIZE_AS_UINT4"]
     lines += ["BLOCK_TRAILER=LAST_4_BYTES_REPEATED", "KNOWN_INCOMPATIBLE_EDITION=NO"]
     text = "".join(f"{line}\n" for line in lines) + " "  # room for a YES
@@ -211,7 +211,7 @@ def _write(pairs: Sequence[tuple[_Image, _Image | None]], out: BinaryIO) -> None
 
 
 def _most_bytes(images: Sequence[_Image]) -> int:
-    """Bytes that the file has at most."""
+    """Return bytes that the file has at most."""
     found = 0
     for image in images:
         _, counts = image.source.blocks()

@@ -33,7 +33,7 @@ class Encoding:
     """1: none. 2: differences of neighbours. 3: the same of the bytes of floating point, sorted by their weight."""
 
     def options(self) -> dict[str, str]:
-        """The same as creation options of GDAL's GTiff driver."""
+        """Return the same as creation options of GDAL's GTiff driver."""
         return {"COMPRESS": self.compress, "PREDICTOR": str(self.predictor)}
 
 
@@ -42,7 +42,7 @@ WORKING = Encoding(compress="ZSTD", level=1)
 
 
 def encoding(compression: Compression, dtype: str) -> Encoding | None:
-    """How blocks are encoded here for a compression; None where only GDAL does it."""
+    """Return how blocks are encoded here for a compression; None where only GDAL does it."""
     predictor = 3 if np.dtype(dtype).kind == "f" else 2
     if compression.compress == "DEFLATE":
         return Encoding(compress="DEFLATE", level=compression.level or 6, predictor=predictor)
@@ -52,7 +52,7 @@ def encoding(compression: Compression, dtype: str) -> Encoding | None:
 
 
 def encode(pixels: Array, chosen: Encoding) -> bytes:
-    """One block, compressed.
+    """Return one block, compressed.
 
     Args:
         pixels: shape (rows, columns, bands), contiguous.
@@ -71,7 +71,7 @@ def encode(pixels: Array, chosen: Encoding) -> bytes:
 
 
 def check_sum(data: bytes) -> int:
-    """A number that is another one for other bytes."""
+    """Return a number that is another one for other bytes."""
     return int(isal_zlib.crc32(data))
 
 
@@ -86,7 +86,9 @@ def _deflated(raw: Any, level: int) -> bytes:
 
 
 def _differences(pixels: Array) -> Array:
-    """Each sample less the one before it in its row, as whole numbers of their own width, whatever they stand for."""
+    """Return each sample less the one before it in its row, as whole numbers of their own width, whatever they stand
+    for.
+    """
     rows, _, bands = pixels.shape
     whole: Any = pixels.view(f"u{pixels.dtype.itemsize}").reshape(rows, -1)
     found = np.empty_like(whole)
@@ -96,7 +98,9 @@ def _differences(pixels: Array) -> Array:
 
 
 def _float_differences(pixels: Array) -> Array:
-    """The bytes of each row, all the first ones before all the second ones, and the differences of neighbours."""
+    """Return the bytes of each row, all the first ones before all the second ones, and the differences of
+    neighbours.
+    """
     rows, columns, bands = pixels.shape
     size = pixels.dtype.itemsize
     octets = pixels.view("u1").reshape(rows, columns * bands, size)
@@ -108,7 +112,7 @@ def _float_differences(pixels: Array) -> Array:
 
 
 def block_at(data: Array, top: int, left: int) -> Array:
-    """A block of a window; beyond the window's edges its outermost pixels again.
+    """Return a block of a window; beyond the window's edges its outermost pixels again.
 
     Args:
         data: shape (bands, rows, columns).

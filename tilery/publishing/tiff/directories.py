@@ -37,7 +37,7 @@ class Tag:
 
     @classmethod
     def of(cls, kind: int, *values: int) -> Tag:
-        """A tag of whole numbers."""
+        """Return a tag of whole numbers."""
         return cls(kind=kind, count=len(values), value=struct.pack(f"<{len(values)}{_WHOLE[kind]}", *values))
 
     @property
@@ -61,7 +61,7 @@ class Form:
         return 16 if self.big else 8
 
     def header(self, first: int) -> bytes:
-        """The first bytes of a file whose first directory is at that position."""
+        """Return the first bytes of a file whose first directory is at that position."""
         return struct.pack("<2sHHHQ", b"II", 43, 8, 0, first) if self.big else struct.pack("<2sHI", b"II", 42, first)
 
     @property
@@ -70,11 +70,11 @@ class Form:
         return LONG8 if self.big else LONG
 
     def entries_length(self, count: int) -> int:
-        """Bytes of a directory without the values that lie behind it."""
+        """Return bytes of a directory without the values that lie behind it."""
         return 8 + 20 * count + 8 if self.big else 2 + 12 * count + 4
 
     def length(self, directory: Directory) -> int:
-        """Bytes of a directory with its values, a whole number of 16."""
+        """Return bytes of a directory with its values, a whole number of 16."""
         inline = 8 if self.big else 4
         found = self.entries_length(len(directory))
         for tag in directory.values():
@@ -83,7 +83,7 @@ class Form:
         return -(-found // 16) * 16
 
     def packed(self, directory: Directory, start: int, following: int) -> bytes:
-        """A directory with its values.
+        """Return a directory with its values.
 
         Args:
             directory: its tags.
@@ -126,13 +126,13 @@ class Placed:
         return self.directory[HEIGHT].numbers[0]
 
     def blocks(self) -> tuple[Array, Array]:
-        """Positions and lengths of all blocks."""
+        """Return positions and lengths of all blocks."""
         offsets, counts = (np.array(self.directory[tag].numbers, "int64") for tag in (OFFSETS, COUNTS))
         return offsets, counts
 
 
 def first(file: BinaryIO) -> Placed:
-    """The first directory of a TIFF in little-endian order.
+    """Return the first directory of a TIFF in little-endian order.
 
     Raises:
         BrokenRaster: this is none.
@@ -141,7 +141,7 @@ def first(file: BinaryIO) -> Placed:
 
 
 def chain(file: BinaryIO) -> Iterator[Placed]:
-    """All directories of a TIFF in little-endian order.
+    """Yield all directories of a TIFF in little-endian order.
 
     Raises:
         BrokenRaster: this is none.
@@ -158,7 +158,7 @@ def chain(file: BinaryIO) -> Iterator[Placed]:
 
 
 def at(file: BinaryIO, form: Form, position: int) -> tuple[Placed, int]:
-    """The directory at a position, and where the next one is (0: it is the last)."""
+    """Return the directory at a position, and where the next one is (0: it is the last)."""
     counter, entry, link, inline = ("<Q", "<HHQ8s", "<Q", 8) if form.big else ("<H", "<HHI4s", "<I", 4)
     (count,) = struct.unpack(counter, _read(file, position, struct.calcsize(counter)))
     start = position + struct.calcsize(counter)

@@ -90,7 +90,7 @@ class LevelReader:
             kernels.unfold(block, *place, part, differences=self._differences)
 
     def read_masks(self, _band: int, window: Window | None = None) -> Array:
-        """The mask, shape (rows, columns).
+        """Return the mask, shape (rows, columns).
 
         Raises:
             BrokenRaster: a block does not inflate.
@@ -105,7 +105,7 @@ class LevelReader:
         return tag is not None and tag.numbers[0] == 2
 
     def _rows_of(self, number: int, first: int, last: int) -> tuple[Array, int]:
-        """Rows of a block, at least those that are wanted, and how many before them are left out."""
+        """Return rows of a block, at least those that are wanted, and how many before them are left out."""
         if first >= BLOCK - _LAST and (kept := self.last_rows.get(number)) is not None:
             return kept, BLOCK - _LAST
         block = self._inflated(number, last)
@@ -117,7 +117,7 @@ class LevelReader:
         return block, 0
 
     def _inflated(self, number: int, rows: int) -> Array:
-        """The first rows of a block, at least those that are wanted, shape (rows, columns, bands)."""
+        """Return the first rows of a block, at least those that are wanted, shape (rows, columns, bands)."""
         length = int(self.counts[number])
         packed = os.pread(self.file, length, int(self.offsets[number]))
         line = BLOCK * self.bands * self.dtype.itemsize

@@ -47,7 +47,7 @@ class LevelWriter:
     """A pixel of a block that nothing was put into, shape (bands,)."""
 
     def encoded(self, data: Array, window: Window) -> Blocks:
-        """The blocks of a window, for any thread to make.
+        """Return the blocks of a window, for any thread to make.
 
         Args:
             data: shape (bands, rows, columns).
@@ -80,7 +80,7 @@ class LevelWriter:
             self._patch(tag, kind, values.astype("<u8" if self.found.form.big else "<u4").tobytes())
 
     def sum(self) -> int:
-        """The check sum of all blocks, in their order."""
+        """Return the check sum of all blocks, in their order."""
         return check_sum(self.sums.tobytes())
 
     def _patch(self, tag: int, kind: int, value: bytes) -> None:
@@ -128,7 +128,7 @@ def writing_level(
 
 
 def writing_mask(path: Path, **profile: Any) -> AbstractContextManager[LevelWriter]:
-    """A new file of a mask: 0 where all bands are missing, else 255.
+    """Return a new file of a mask: 0 where all bands are missing, else 255.
 
     Args:
         path: where.

@@ -12,7 +12,7 @@ from tilery.reading.profile import Profile
 
 
 def check(path: Path, *, width: int, height: int, bands: int, dtype: str, cloud_optimized: bool = True) -> Profile:
-    """The facts of the finished file.
+    """Return the facts of the finished file.
 
     Raises:
         BrokenRaster: it is not what was meant, or its parts do not stand in the order of a Cloud-Optimized GeoTIFF.
@@ -37,7 +37,7 @@ def check(path: Path, *, width: int, height: int, bands: int, dtype: str, cloud_
 
 
 def _layout(path: Path, profile: Profile) -> list[str]:
-    """What is wrong with the order of the file: https://docs.ogc.org/is/21-026/21-026.html."""
+    """Return what is wrong with the order of the file: https://docs.ogc.org/is/21-026/21-026.html."""
     wrong = []
     rows, columns = profile.block_shapes[0]
     large = max(profile.width, profile.height) > rasters.BLOCK

@@ -105,7 +105,7 @@ class LevelCheck:
         above: tuple[int, int],
         below: tuple[int, int],
     ) -> list[Sums]:
-        """A window of an overview against the pixels above it and around, for any thread to do.
+        """Return a window of an overview against the pixels above it and around, for any thread to do.
 
         Args:
             source: pixels of the level above, all that `pixels_above` names and no other.
@@ -158,7 +158,7 @@ class LevelCheck:
         return sums
 
     def _plain(self, above: Array, made: Array, certain: tuple[slice, slice]) -> Sums:
-        """A band of a window half the size of what is above it, all of it valid."""
+        """Return a band of a window half the size of what is above it, all of it valid."""
         found = kernels.compare(above, made, self._reach, certain, allowed=self._loss + 1, slack=self._slack)
         if not self._blend:  # means of numbers that stand for something mean nothing
             return Sums(pixels=made.size, outside=found.outside)
@@ -167,20 +167,20 @@ class LevelCheck:
 
 
 def _is_plain(pixels: validity.WindowPixels) -> bool:
-    """Whether all is valid, and of a type that a kernel compares."""
+    """Return whether all is valid, and of a type that a kernel compares."""
     weight = pixels.weight()
     there = weight is None or (weight.dtype == bool and bool(weight.all()))
     return there and pixels.data.dtype.name in kernels.SHORT
 
 
 def _is_missing(pixels: validity.WindowPixels) -> bool:
-    """Whether nothing is valid."""
+    """Return whether nothing is valid."""
     weight = pixels.weight()
     return weight is not None and not weight.any()
 
 
 def pixels_above(window: Window, above: tuple[int, int], below: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the level above that a window of an overview stands for."""
+    """Return rows and columns of the level above that a window of an overview stands for."""
     top, left, height, width = places_of(window)
     down = _Run.over(top, top + height, above[1], below[1])
     across = _Run.over(left, left + width, above[0], below[0])
@@ -188,12 +188,12 @@ def pixels_above(window: Window, above: tuple[int, int], below: tuple[int, int])
 
 
 def places_of(window: Window) -> tuple[int, int, int, int]:
-    """Top, left, height and width."""
+    """Return top, left, height and width."""
     return int(window.row_off), int(window.col_off), int(window.height), int(window.width)
 
 
 def _wrong(found: Sums, profile: Profile, drift: float, *, lossless: bool) -> str | None:
-    """What is wrong with a band of an overview."""
+    """Return what is wrong with a band of an overview."""
     if found.misjudged > (0 if lossless else _LOST * max(1, found.pixels)):
         return "other pixels are valid"
     if found.outside > (0 if lossless else _LOST * found.pixels):
@@ -220,7 +220,7 @@ class _Run:
 
     @classmethod
     def over(cls, first: int, last: int, above: int, below: int) -> _Run:
-        """The run from ``first`` to ``last`` (behind the end)."""
+        """Return the run from ``first`` to ``last`` (behind the end)."""
         pair = [((np.arange(first, last) + part) * (above / below)).astype("int64") for part in (0.25, 0.75)]
         start = int(pair[0][0])
         places: Any = [side - start for side in pair]
@@ -230,12 +230,12 @@ class _Run:
 
 
 def _checked(first: int, last: int, reach: int, length: int) -> slice:
-    """Which pixels of a window have all that is around them in it, counted from the first."""
+    """Return which pixels of a window have all that is around them in it, counted from the first."""
     return slice(reach if first > 0 else 0, last - first - (reach if last < length else 0))
 
 
 def _pool(values: Array, rows: _Run, columns: _Run, choose: Callable[..., Array]) -> Array:
-    """Four pixels become one."""
+    """Return four pixels become one."""
     halved = choose(values[rows.places[0]], values[rows.places[1]])
     return np.asarray(choose(halved[:, columns.places[0]], halved[:, columns.places[1]]))
 
@@ -292,7 +292,7 @@ def _band(
 
 
 def _far(made: Array, low: Array, high: Array, slack: float, loss: float) -> int:
-    """How many values are out of their range by more than a kernel may bring them."""
+    """Return how many values are out of their range by more than a kernel may bring them."""
     values, floor, ceiling = (part.astype("float64") for part in (made, low, high))
     allowed = loss + (1.0 if made.dtype.kind in "iu" else 1e-6 * np.maximum(np.abs(floor), np.abs(ceiling)))
     allowed = allowed + slack * (ceiling - floor)
@@ -302,7 +302,7 @@ def _far(made: Array, low: Array, high: Array, slack: float, loss: float) -> int
 def _means(
     above: Array, weight: Array | None, known: NDArray[np.bool_] | None, rows: _Run, columns: _Run
 ) -> NDArray[Any]:
-    """The mean of the valid ones of four pixels, weighted by their opacity."""
+    """Return the mean of the valid ones of four pixels, weighted by their opacity."""
     values = above.astype("float32" if above.dtype.kind in "iu" and above.dtype.itemsize <= 2 else "float64")
     if weight is None or (known is None and weight.min() == weight.max()):
         return np.asarray(_pool(values, rows, columns, np.add) * values.dtype.type(0.25))
@@ -313,7 +313,7 @@ def _means(
 
 
 def _around(values: Array, reach: int, choose: Callable[..., Array]) -> Array:
-    """The lowest or highest of what lies up to ``reach`` pixels away, diagonally too."""
+    """Return the lowest or highest of what lies up to ``reach`` pixels away, diagonally too."""
     for axis in (0, 1):
         out = values.copy()
         for step in range(1, min(reach, values.shape[axis] - 1) + 1):

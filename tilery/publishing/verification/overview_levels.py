@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pixels(profile: Profile) -> int:
-    """Pixels that `need_true_overviews` looks at: those of all overviews."""
+    """Return pixels that `need_true_overviews` looks at: those of all overviews."""
     return sum(-(-profile.width // factor) * -(-profile.height // factor) for factor in profile.overviews)
 
 

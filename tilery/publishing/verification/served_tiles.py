@@ -64,7 +64,9 @@ def need_tiles(path: Path, profile: Profile, minzoom: int, maxzoom: int, points:
 
 
 def _place(profile: Profile, points: Points) -> tuple[float, float] | None:
-    """A place of the map to look at, as parts of its width and height: the valid one nearest to the middle of all."""
+    """Return a place of the map to look at, as parts of its width and height: the valid one nearest to the middle of
+    all.
+    """
     columns, rows = points.columns, points.rows
     if not rows.size:  # nothing is valid, or only in between
         columns, rows = np.array([profile.width // 2]), np.array([profile.height // 2])
@@ -115,7 +117,7 @@ def _need_tile(
 
 
 def _shown(read: Raster) -> NDArray[np.bool_]:
-    """True where a tile is valid, a layer a band; what is not finite is missing, as `validity` has it."""
+    """Return True where a tile is valid, a layer a band; what is not finite is missing, as `validity` has it."""
     shown = np.isfinite(read.data)
     if read.alpha is not None:  # beside it the mask says what is fully opaque
         shown &= read.alpha > 0
@@ -125,7 +127,7 @@ def _shown(read: Raster) -> NDArray[np.bool_]:
 
 
 def _level(profile: Profile, maxzoom: int, steps: int) -> int | None:
-    """The level whose pixels are those of a zoom, 0 for the raster itself; None where there is none."""
+    """Return the level whose pixels are those of a zoom, 0 for the raster itself; None where there is none."""
     step = resolution_at(maxzoom)
     a, _, c, _, e, f = profile.transform
     if profile.crs != crs_.WEB_MERCATOR or not profile.north_up or not np.allclose((a, -e), step, rtol=1e-9):
@@ -139,7 +141,7 @@ def _level(profile: Profile, maxzoom: int, steps: int) -> int | None:
 
 
 def _offset(profile: Profile, maxzoom: int, level: int) -> tuple[int, int]:
-    """Columns and rows of the world's pixels at a level that lie before the raster."""
+    """Return columns and rows of the world's pixels at a level that lie before the raster."""
     step = resolution_at(maxzoom)
     return (
         round((profile.transform[2] + HALF) / step) >> level,
@@ -150,7 +152,7 @@ def _offset(profile: Profile, maxzoom: int, level: int) -> tuple[int, int]:
 def _window(
     path: Path, profile: Profile, level: int, left: int, top: int, bands: tuple[int, ...]
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Values and validity of a tile as the file has them."""
+    """Return values and validity of a tile as the file has them."""
     from rasterio.windows import Window
 
     with rasters.environment(), rasters.reading(path, overview=level - 1 if level else None) as dataset:

@@ -108,7 +108,7 @@ def _judge(what: str, wrong: int, asked: int) -> None:
 
 
 def _spread(width: int, height: int) -> tuple[Numbers, Numbers]:
-    """Pixels all over a raster."""
+    """Return pixels all over a raster."""
     columns = ((np.arange(min(_SIDE, width)) + 0.5) * width / min(_SIDE, width)).astype("int64")
     rows = ((np.arange(min(_SIDE, height)) + 0.5) * height / min(_SIDE, height)).astype("int64")
     grid = np.meshgrid(columns, rows)
@@ -116,7 +116,7 @@ def _spread(width: int, height: int) -> tuple[Numbers, Numbers]:
 
 
 def _forth(source: Path, profile: Profile, found: Profile) -> _Forth:
-    """Places of the source around which all is valid, in the published raster."""
+    """Return places of the source around which all is valid, in the published raster."""
     columns, rows = _spread(profile.width, profile.height)
     across, down, reach = _lookup(profile, found, columns, rows)
     # A published pixel is looked at, so that what surrounds the place in the source must be as large as that.
@@ -133,7 +133,7 @@ def _forth(source: Path, profile: Profile, found: Profile) -> _Forth:
 
 
 def _scale(one: Profile, other: Profile, across: Floats, down: Floats) -> Floats:
-    """Pixels of another raster to a pixel of one, at places of it."""
+    """Return pixels of another raster to a pixel of one, at places of it."""
     ahead = [_positions(one, other, across + dx, down + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))]
     with np.errstate(invalid="ignore"):
         steps = [np.hypot(step[0] - ahead[0][0], step[1] - ahead[0][1]) for step in ahead[1:]]
@@ -142,7 +142,9 @@ def _scale(one: Profile, other: Profile, across: Floats, down: Floats) -> Floats
 
 
 def _lookup(one: Profile, other: Profile, columns: Numbers, rows: Numbers) -> tuple[Floats, Floats, Numbers]:
-    """Where pixels of a raster are in another, and how many pixels around to look at; -1 where it cannot be said."""
+    """Return where pixels of a raster are in another, and how many pixels around to look at; -1 where it cannot be
+    said.
+    """
     middle, centre = columns.astype("float64") + 0.5, rows.astype("float64") + 0.5
     across, down = _positions(one, other, middle, centre)
     scale = _scale(one, other, middle, centre)
@@ -154,7 +156,7 @@ def _lookup(one: Profile, other: Profile, columns: Numbers, rows: Numbers) -> tu
 
 
 def _positions(one: Profile, other: Profile, columns: Any, rows: Any) -> tuple[Floats, Floats]:
-    """Columns and rows in another raster, as floats, of places in one."""
+    """Return columns and rows in another raster, as floats, of places in one."""
     a, b, c, d, e, f = one.transform
     x, y = a * columns + b * rows + c, d * columns + e * rows + f
     x, y = crs_.transform_points(rasters.crs_of(one), rasters.crs_of(other), x, y)
@@ -182,7 +184,7 @@ def _world(crs: Any) -> float | None:
 
 
 def _states(path: Path, profile: Profile, across: Any, down: Any, reach: Numbers) -> NDArray[np.int8]:
-    """Whether all around each place is valid, or nothing is; places beyond the raster are missing."""
+    """Return whether all around each place is valid, or nothing is; places beyond the raster are missing."""
     usable = np.isfinite(across) & np.isfinite(down) & (reach >= 0)
     columns = np.floor(np.where(usable, across, -1)).clip(-(2**40), 2**40).astype("int64")
     rows = np.floor(np.where(usable, down, -1)).clip(-(2**40), 2**40).astype("int64")

@@ -87,7 +87,7 @@ class BlockCache:
         sizes: Callable[[list[_Key]], Mapping[_Key, int]],
         fill: Callable[[Mapping[_Key, Array]], Iterable[_Key]],
     ) -> dict[_Key, Array]:
-        """The bytes of each key's block, not to be written to.
+        """Return the bytes of each key's block, not to be written to.
 
         Args:
             keys: of the blocks that are wanted.
@@ -116,12 +116,12 @@ class BlockCache:
         return found
 
     def _find(self, digests: Mapping[_Key, Key]) -> dict[_Key, Array]:
-        """The blocks that are kept."""
+        """Return the blocks that are kept."""
         found = {key: SPARSE for key in digests if key in self._sparse} if self._sparse else {}
         return found | self._look_up(digests)[0]
 
     def _look_up(self, digests: Mapping[_Key, Key]) -> tuple[dict[_Key, Array], bool]:
-        """The blocks that are in the arena; and whether there are others that nobody is at."""
+        """Return the blocks that are in the arena; and whether there are others that nobody is at."""
         found: dict[_Key, Array] = {}
         gone = False
         views = self._views
@@ -140,7 +140,7 @@ class BlockCache:
         return found, gone
 
     def _claim(self, wanted: Iterable[_Key]) -> tuple[dict[_Key, _Decoding], dict[_Key, _Decoding]]:
-        """The flights that are the caller's from now on, and those of others."""
+        """Return the flights that are the caller's from now on, and those of others."""
         mine: dict[_Key, _Decoding] = {}
         others: dict[_Key, _Decoding] = {}
         with self._lock:
@@ -216,7 +216,7 @@ class BlockCache:
     def _buffers_for(
         self, sizes: Mapping[_Key, int], digests: Mapping[_Key, Key]
     ) -> tuple[dict[_Key, _BlockBuffer], dict[_Key, Array]]:
-        """Memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
+        """Return memory for those of some blocks that nobody is at, and those that have appeared meanwhile."""
         views = self._views
         arena = views.arena
         if not arena.lock():
@@ -307,14 +307,14 @@ class _Views:
         self._lock = threading.Lock()
 
     def view(self, page: int) -> Array:
-        """The bytes of an extent, not to be written to. With the arena locked."""
+        """Return the bytes of an extent, not to be written to. With the arena locked."""
         self.arena.use(page)
         array = self.buffer(page)
         array.flags.writeable = False
         return array
 
     def buffer(self, page: int) -> Array:
-        """The bytes of an extent, to be filled. With the arena locked."""
+        """Return the bytes of an extent, to be filled. With the arena locked."""
         with self._lock:
             self._let_go()
             self._counts[page] = self._counts.get(page, 0) + 1
@@ -357,7 +357,7 @@ def _arena(capacity: int) -> Arena:
 
 
 def _landed(flight: _Decoding) -> Array | None:
-    """What another thread has made, waited for; None when it failed."""
+    """Return what another thread has made, waited for; None when it failed."""
     left = deadline.remaining()
     with stages.stage(stages.DECODE), compute_slots.released():
         landed = flight.landed.wait(None if left == math.inf else left)

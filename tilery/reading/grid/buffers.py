@@ -26,7 +26,9 @@ _buffers = _Buffers()
 
 
 def buffer(name: str, shape: tuple[int, int], dtype: Any) -> Array:
-    """An array of some shape, good until the same thread asks for one of the same name; what it holds is chance."""
+    """Return an array of some shape, good until the same thread asks for one of the same name; what it
+    holds is chance.
+    """
     size = shape[0] * shape[1]
     if size > AT_A_TIME:
         return np.empty(shape, dtype)
@@ -37,6 +39,6 @@ def buffer(name: str, shape: tuple[int, int], dtype: Any) -> Array:
 
 
 def strips(height: int, width: int) -> Iterator[slice]:
-    """Rows to work on at a time, so that buffers hold them."""
+    """Return rows to work on at a time, so that buffers hold them."""
     step = max(1, AT_A_TIME // width)
     return (slice(start, min(start + step, height)) for start in range(0, height, step))

@@ -83,7 +83,7 @@ class Placer:
         self._regions: dict[object, _Region] = {}
 
     def place(self, grid: Grid) -> Placement:
-        """Where the pixels of the grid lie on the raster."""
+        """Return where the pixels of the grid lie on the raster."""
         same = grid.crs is None or self._crs is None or grid.crs == self._crs
         area = (slice(0, grid.height), slice(0, grid.width))
         if same:
@@ -120,7 +120,7 @@ class Placer:
             return Placement(pieces=tuple(pieces), scale=scale, detail=detail, same_crs=same)
 
     def _from_region(self, grid: Grid, area: tuple[slice, slice], *, same: bool) -> Placement | None:
-        """A placement by the polynomial of the region around the grid; None where there is none."""
+        """Return a placement by the polynomial of the region around the grid; None where there is none."""
         left, bottom, right, top = grid.bounds
         wide, high = right - left, top - bottom
         if max(grid.width, grid.height) * _REGION > _LARGEST_REGION or wide <= 0 or high <= 0:
@@ -149,7 +149,7 @@ class Placer:
         return Placement(pieces=(smooth_piece(rows, columns, x, y),), scale=scale, detail=detail, same_crs=same)
 
     def _region(self, grid: Grid, corner: tuple[float, float]) -> _Region:
-        """The region with this left and top corner, of grids like this one."""
+        """Return the region with this left and top corner, of grids like this one."""
         left, top = corner
         wide, high = grid.bounds[2] - grid.bounds[0], grid.bounds[3] - grid.bounds[1]
         whole = Grid(
@@ -167,7 +167,7 @@ class Placer:
         return _Region(left=left, top=top, coefficients=np.stack((cx[0], cy[0])) if smooth[0] else None)
 
     def _scaled(self, grid: Grid) -> Placement:
-        """A placement in the raster's own CRS: pixels of the grid are the raster's, scaled and moved."""
+        """Return a placement in the raster's own CRS: pixels of the grid are the raster's, scaled and moved."""
         left, _, _, top = grid.bounds
         dx, dy = _pixel(grid)
         a, _, c, _, e, f = self._inverse
@@ -181,7 +181,7 @@ class Placer:
         return Placement(pieces=(piece,), scale=scale, detail=min(scale), same_crs=True)
 
     def _beyond(self, grid: Grid) -> bool:
-        """True when the raster or the grid in its CRS goes beyond the antimeridian."""
+        """Return True when the raster or the grid in its CRS goes beyond the antimeridian."""
         if self._world is None or grid.crs is None:
             return False
         low, high = self._world
@@ -193,7 +193,7 @@ class Placer:
         return self._inverse[1] == 0.0 and self._inverse[3] == 0.0
 
     def _to_pixels(self, grid: Grid, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
-        """Pixels of the raster from coordinates of the grid's CRS."""
+        """Return pixels of the raster from coordinates of the grid's CRS."""
         wrap = self._period
         if grid.crs is not None and self._crs is not None and grid.crs != self._crs:
             xs, ys = crs_.transform_points(grid.crs, self._crs, xs, ys)
@@ -208,7 +208,7 @@ class Placer:
         return a * xs + b * ys + c, d * xs + e * ys + f
 
     def _along_axes(self, grid: Grid, *, same: bool, area: tuple[slice, slice] | None = None) -> Placement:
-        """A placement by one array of columns and one of rows."""
+        """Return a placement by one array of columns and one of rows."""
         rows, columns = area or (slice(0, grid.height), slice(0, grid.width))
         grid_x, grid_y = _centres(grid)
         grid_x, grid_y = grid_x[columns], grid_y[rows]
@@ -230,7 +230,7 @@ class Placer:
         return Placement(pieces=pieces, scale=scale, detail=detail, same_crs=same)
 
     def _scale_at(self, grid: Grid, area: tuple[slice, slice]) -> tuple[float, float]:
-        """Pixels of the raster to the one of the grid in the middle of an area."""
+        """Return pixels of the raster to the one of the grid in the middle of an area."""
         left, _, _, top = grid.bounds
         dx, dy = _pixel(grid)
         x = left + (area[1].start + area[1].stop) / 2 * dx + np.array([-0.5, 0.5, 0.0, 0.0]) * dx
@@ -240,7 +240,7 @@ class Placer:
         return scale if all(map(math.isfinite, scale)) and min(scale) > 0 else (1.0, 1.0)
 
     def _restricted(self, grid: Grid) -> tuple[slice, slice] | None:
-        """Rows and columns of the grid that may lie on the raster; None when none do."""
+        """Return rows and columns of the grid that may lie on the raster; None when none do."""
         left, bottom, right, top = grid.bounds
         rows, columns = slice(0, grid.height), slice(0, grid.width)
         footprint = self._footprint(grid.crs)
@@ -255,7 +255,7 @@ class Placer:
         return rows, columns
 
     def _footprint(self, crs: Crs | None) -> Bounds | None:
-        """The raster's bounds in the grid's CRS, on the safe side; None when they cannot be told."""
+        """Return the raster's bounds in the grid's CRS, on the safe side; None when they cannot be told."""
         if crs is None or self._crs is None:
             return None
         try:
@@ -272,7 +272,7 @@ class Placer:
             return footprint
 
     def _crosses(self, found: Bounds, crs: Crs) -> bool:
-        """True when the raster goes beyond the antimeridian, so that bounds in a CRS that ends there mislead."""
+        """Return True when the raster goes beyond the antimeridian, so that bounds in a CRS that ends there mislead."""
         world = crs_.world(crs)
         if world is None:
             return False
@@ -286,7 +286,7 @@ class Placer:
         )
 
     def _at_nodes(self, grid: Grid, areas: Sequence[tuple[slice, slice]]) -> tuple[Floats, Floats]:
-        """Positions at the Chebyshev nodes of each area: two arrays of shape (areas, nodes, nodes)."""
+        """Return positions at the Chebyshev nodes of each area: two arrays of shape (areas, nodes, nodes)."""
         left, _, _, top = grid.bounds
         dx, dy = _pixel(grid)
         nodes = polynomials.nodes()
@@ -300,7 +300,7 @@ class Placer:
         return x.reshape(xs.shape), y.reshape(xs.shape)
 
     def _pieces(self, grid: Grid, area: tuple[slice, slice]) -> list[Piece]:
-        """An area cut in four, and again, until polynomials are good enough for each part."""
+        """Return an area cut in four, and again, until polynomials are good enough for each part."""
         found: list[Piece] = []
         areas = _quarters(*area)
         small: list[tuple[slice, slice]] = []
@@ -320,7 +320,7 @@ class Placer:
         return found
 
     def _scattered(self, grid: Grid, areas: Sequence[tuple[slice, slice]]) -> list[Piece]:
-        """Positions of all pixels of some areas, asked for one by one."""
+        """Return positions of all pixels of some areas, asked for one by one."""
         grid_x, grid_y = _centres(grid)
         meshes = [np.meshgrid(grid_x[columns], grid_y[rows]) for rows, columns in areas]
         x, y = self._to_pixels(
@@ -340,7 +340,7 @@ class Placer:
 
 
 def _inverted(transform: Affine) -> Affine:
-    """The affine transform from coordinates to pixels."""
+    """Return the affine transform from coordinates to pixels."""
     a, b, c, d, e, f = transform
     if b == 0.0 and d == 0.0:
         return (1 / a, 0.0, -c / a, 0.0, 1 / e, -f / e)
@@ -350,13 +350,13 @@ def _inverted(transform: Affine) -> Affine:
 
 
 def _pixel(grid: Grid) -> tuple[float, float]:
-    """Width and (negative) height of a pixel of the grid."""
+    """Return width and (negative) height of a pixel of the grid."""
     left, bottom, right, top = grid.bounds
     return (right - left) / grid.width, (bottom - top) / grid.height
 
 
 def _centres(grid: Grid) -> tuple[Floats, Floats]:
-    """The x of all columns and the y of all rows, in the grid's CRS."""
+    """Return the x of all columns and the y of all rows, in the grid's CRS."""
     left, _, _, top = grid.bounds
     dx, dy = _pixel(grid)
     return left + _counted(grid.width) * dx, top + _counted(grid.height) * dy
@@ -364,12 +364,12 @@ def _centres(grid: Grid) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=64)
 def _counted(count: int) -> Floats:
-    """The middle of each of some pixels, in pixels."""
+    """Return the middle of each of some pixels, in pixels."""
     return np.arange(count) + 0.5
 
 
 def _between(low: float, high: float, first: float, last: float, count: int) -> slice:
-    """Which of ``count`` pixels from ``first`` to ``last`` may touch what lies between low and high."""
+    """Return which of ``count`` pixels from ``first`` to ``last`` may touch what lies between low and high."""
     step = (last - first) / count
     ends = sorted(((low - first) / step, (high - first) / step))
     start = max(0.0, min(float(count), ends[0] - 2))
@@ -378,7 +378,7 @@ def _between(low: float, high: float, first: float, last: float, count: int) -> 
 
 
 def _quarters(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    """An area cut in four, or in two where a side is short."""
+    """Return an area cut in four, or in two where a side is short."""
 
     def halves(side: slice) -> list[slice]:
         if side.stop - side.start <= _SMALLEST // 2:

@@ -55,7 +55,7 @@ def _cubic(x: Floats) -> Floats:
 
 
 def _spline(x: Floats) -> Floats:
-    """The cubic B-spline."""
+    """Return the cubic B-spline."""
     x = np.abs(x)
     near = 2 / 3 - x * x * (1 - x / 2)
     far = np.maximum(0.0, 2 - x) ** 3 / 6
@@ -94,7 +94,7 @@ class Kernel:
 
 
 def kernel(method: str, stretch: tuple[float, float]) -> Kernel:
-    """The kernel of a method, where a pixel of the grid is ``stretch`` pixels of the raster wide and high."""
+    """Return the kernel of a method, where a pixel of the grid is ``stretch`` pixels of the raster wide and high."""
     return Kernel(across=_table(method, _rounded(stretch[0])), down=_table(method, _rounded(stretch[1])))
 
 
@@ -104,7 +104,7 @@ def _rounded(stretch: float) -> float:
 
 @lru_cache(maxsize=256)
 def _table(method: str, stretch: float) -> Floats:
-    """Weights of the pixels around a position, for each part of a pixel that it may lie at."""
+    """Return weights of the pixels around a position, for each part of a pixel that it may lie at."""
     radius, weight = _KERNELS[method]
     half = math.ceil(radius * stretch)
     taps = np.arange(2 * half) - (half - 1)
@@ -135,7 +135,7 @@ class Resampled:
 
 
 def resample(found: Target, chosen: Kernel, layers: Sequence[BandWindow]) -> list[Resampled]:
-    """Layers resampled to a part of the grid; their windows start at the target's first row and column."""
+    """Return layers resampled to a part of the grid; their windows start at the target's first row and column."""
     wide = any(layer.values.dtype.itemsize > 2 and layer.values.dtype != np.float32 for layer in layers)
     dtype: Any = np.float64 if wide else np.float32
     planes: list[Array] = []
@@ -171,7 +171,7 @@ def _small(values: Array) -> bool:
 
 
 def _passes(found: Target, chosen: Kernel, planes: list[Array], dtype: Any) -> list[Array]:
-    """Planes resampled without regard to what is valid."""
+    """Return planes resampled without regard to what is valid."""
     piece, origin = found.piece, (found.left, found.top)
     chosen = Kernel(across=chosen.across.astype(dtype), down=chosen.down.astype(dtype))
     if isinstance(piece, Axes):
@@ -195,7 +195,7 @@ def _passes(found: Target, chosen: Kernel, planes: list[Array], dtype: Any) -> l
 
 
 def _by_rows(positions: Floats, table: Floats, planes: Sequence[Array]) -> list[Array]:
-    """Planes whose rows are resampled to positions along the columns: whole rows are weighted and summed."""
+    """Return planes whose rows are resampled to positions along the columns: whole rows are weighted and summed."""
     base, part = _split(positions, table)
     base -= table.shape[1] // 2 - 1
     weights = table[part]
@@ -212,7 +212,7 @@ def _by_rows(positions: Floats, table: Floats, planes: Sequence[Array]) -> list[
 
 
 def _scattered_pass(x: Array, y: Array | None, table: Floats, planes: Sequence[Array]) -> list[Array]:
-    """Planes resampled along one direction, at a position of its own for each pixel.
+    """Return planes resampled along one direction, at a position of its own for each pixel.
 
     Along rows with ``y`` None: pixel (i, j) of the result is at ``x[i, j]`` in row i. Else along columns: it is at
     ``y[i, j]`` in column j.
@@ -254,7 +254,7 @@ def _gather(plane: Array, flat: Indexes, out: Array) -> None:
 
 
 def _square(x: Array, y: Array, chosen: Kernel, planes: Sequence[Array]) -> list[Array]:
-    """Planes resampled with all weights of a kernel at each position."""
+    """Return planes resampled with all weights of a kernel at each position."""
     height, width = planes[0].shape
     column, part_x = _split(x - np.float32(0.5), chosen.across)
     row, part_y = _split(y - np.float32(0.5), chosen.down)
@@ -269,7 +269,7 @@ def _square(x: Array, y: Array, chosen: Kernel, planes: Sequence[Array]) -> list
 
 
 def _taps(row: Indexes, column: Indexes, chosen: Kernel, shape: tuple[int, int]) -> Iterator[tuple[int, int, Indexes]]:
-    """Row and column of each weight, with the flat indexes of the pixels that it is for."""
+    """Yield row and column of each weight, with the flat indexes of the pixels that it is for."""
     for down in range(chosen.down.shape[1]):
         deadline.check()
         line = np.clip(row + down, 0, shape[0] - 1) * shape[1]
@@ -278,7 +278,7 @@ def _taps(row: Indexes, column: Indexes, chosen: Kernel, shape: tuple[int, int])
 
 
 def _split(positions: Array, table: Floats) -> tuple[Indexes, Indexes]:
-    """Positions as whole pixels, and the part of a pixel that is left, in steps of the weights' table."""
+    """Return positions as whole pixels, and the part of a pixel that is left, in steps of the weights' table."""
     whole = np.floor(positions)
     part = (positions - whole) * (len(table) - 1) + 0.5
     return whole.astype(np.intp), part.astype(np.intp)

@@ -34,7 +34,9 @@ class Axes:
         return (min(x), max(x), min(y), max(y))
 
     def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
-        """Width and height of a pixel of the grid, in pixels of the full raster; ``scale`` is for the whole grid."""
+        """Return width and height of a pixel of the grid, in pixels of the full raster; ``scale`` is for the whole
+        grid.
+        """
         return (
             step_of(self.xs) if self.xs.size > 1 else scale[0],
             step_of(self.ys) if self.ys.size > 1 else scale[1],
@@ -54,7 +56,7 @@ class Smooth:
     """What it covers at most."""
 
     def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
-        """Width and height of the box around a pixel of the grid, in pixels of the full raster."""
+        """Return width and height of the box around a pixel of the grid, in pixels of the full raster."""
         columns, rows = self.columns.stop - self.columns.start - 1, self.rows.stop - self.rows.start - 1
         if columns < 1 or rows < 1:
             return scale
@@ -98,7 +100,7 @@ class Scattered:
         return (float(x.min()), float(x.max()), float(y.min()), float(y.max()))
 
     def stretch(self, scale: tuple[float, float]) -> tuple[float, float]:
-        """Width and height of a pixel of the grid, in pixels of the full raster."""
+        """Return width and height of a pixel of the grid, in pixels of the full raster."""
         return scale
 
     def positions(
@@ -114,12 +116,12 @@ Piece = Axes | Smooth | Scattered
 
 
 def step_of(values: Floats) -> float:
-    """How far neighbours are apart."""
+    """Return how far neighbours are apart."""
     return float(np.median(np.abs(np.diff(values))))
 
 
 def smooth_piece(rows: slice, columns: slice, x: Floats, y: Floats) -> Smooth:
-    """A piece from its coefficients. No Chebyshev polynomial exceeds 1, so their sum bounds what it covers."""
+    """Return a piece from its coefficients. No Chebyshev polynomial exceeds 1, so their sum bounds what it covers."""
     middle_x, middle_y = float(x[0, 0]), float(y[0, 0])
     spread_x = float(np.abs(x).sum()) - abs(middle_x)
     spread_y = float(np.abs(y).sum()) - abs(middle_y)
@@ -130,7 +132,7 @@ def smooth_piece(rows: slice, columns: slice, x: Floats, y: Floats) -> Smooth:
 def along_rows(
     piece: Smooth, scale: tuple[float, float], origin: tuple[float, float], height: int, most_shear: float
 ) -> Floats | None:
-    """Where the columns of a piece cross the rows of a window: x at [row of the window, column of the piece].
+    """Return where the columns of a piece cross the rows of a window: x at [row of the window, column of the piece].
 
     None where the piece is turned too much against the raster, or does not run straight enough, to tell.
 

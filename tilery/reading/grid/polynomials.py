@@ -33,7 +33,9 @@ def nodes() -> Floats:
 
 
 def values_at(at: Floats) -> Floats:
-    """The Chebyshev polynomials at some places, along a new last axis. (numpy's own function costs 10 ms to import.)"""
+    """Return the Chebyshev polynomials at some places, along a new last axis. (numpy's own function costs 10 ms to
+    import.)
+    """
     values = [np.ones_like(at), at]
     while len(values) < NODES:
         values.append(2 * at * values[-1] - values[-2])
@@ -48,7 +50,9 @@ def to_coefficients() -> Floats:
 
 @lru_cache(maxsize=256)
 def basis(count: int, dtype: np.dtype[Any]) -> Floats:
-    """The Chebyshev polynomials at the centres of ``count`` pixels, the first one at -1 and the last one at 1."""
+    """Return the Chebyshev polynomials at the centres of ``count`` pixels, the first one at -1 and the last
+    one at 1.
+    """
     at = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
     return np.ascontiguousarray(values_at(at), dtype)
 
@@ -60,7 +64,7 @@ def basis_across(count: int, dtype: np.dtype[Any]) -> Floats:
 
 
 def is_straight(x: Floats, y: Floats) -> bool:
-    """True when x does not change along columns of nodes, nor y along rows."""
+    """Return True when x does not change along columns of nodes, nor y along rows."""
     return bool((np.abs(x - x[0]) < _STRAIGHT).all() and (np.abs(y - y[:, :1]) < _STRAIGHT).all())
 
 
@@ -89,7 +93,7 @@ def _last_ones() -> Floats:
 
 @lru_cache(maxsize=512)
 def part(start: int, stop: int, count: int) -> Floats | None:
-    """What makes the coefficients of ``count`` pixels those of the pixels from ``start`` to ``stop``: a matrix.
+    """Return what makes the coefficients of ``count`` pixels those of the pixels from ``start`` to ``stop``: a matrix.
 
     None for a single pixel, which has no ends.
     """
@@ -102,13 +106,15 @@ def part(start: int, stop: int, count: int) -> Floats | None:
 
 
 def linear_scale(cx: Floats, cy: Floats, pixels: int) -> tuple[float, float]:
-    """Pixels of the raster to one of the grid where a polynomial tells: the side of the area that its slopes span."""
+    """Return pixels of the raster to one of the grid where a polynomial tells: the side of the area that its slopes
+    span.
+    """
     area = abs(float(cx[0, 1] * cy[1, 0] - cx[1, 0] * cy[0, 1])) * 4 / pixels
     return (math.sqrt(area), math.sqrt(area)) if area > 0 else (1.0, 1.0)
 
 
 def linear_sides(cx: Floats, cy: Floats, rows: slice, columns: slice) -> tuple[float, float]:
-    """Width and height of a pixel of the grid in pixels of the raster, where a polynomial tells."""
+    """Return width and height of a pixel of the grid in pixels of the raster, where a polynomial tells."""
     across, down = columns.stop - columns.start - 1, rows.stop - rows.start - 1
     return (
         2 * math.hypot(cx[0, 1], cy[0, 1]) / across if across else 0.0,
@@ -117,7 +123,7 @@ def linear_sides(cx: Floats, cy: Floats, rows: slice, columns: slice) -> tuple[f
 
 
 def sides(x: Floats, y: Floats, rows: slice, columns: slice) -> tuple[float, float]:
-    """The same where there is none: medians between nodes."""
+    """Return the same where there is none: medians between nodes."""
     spacing = np.diff(nodes())
     across = np.hypot(np.diff(x, axis=1), np.diff(y, axis=1)) / spacing
     down = np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) / spacing[:, None]
@@ -129,7 +135,9 @@ def sides(x: Floats, y: Floats, rows: slice, columns: slice) -> tuple[float, flo
 
 
 def scale(x: Floats, y: Floats, pixels: int) -> tuple[float, float]:
-    """Pixels of the raster to one of the grid: the side of the median area between nodes, as there is no axis to it."""
+    """Return pixels of the raster to one of the grid: the side of the median area between nodes, as there is no axis to
+    it.
+    """
     down, across = np.diff(x, axis=0), np.diff(x, axis=1)
     parts = np.abs(across[:-1] * np.diff(y, axis=0)[:, :-1] - down[:, :-1] * np.diff(y, axis=1)[:-1])
     parts = (parts / _areas()).ravel()
@@ -142,6 +150,6 @@ def scale(x: Floats, y: Floats, pixels: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=1)
 def _areas() -> Floats:
-    """Areas between nodes."""
+    """Return areas between nodes."""
     spacing = np.diff(nodes())
     return spacing[:, None] * spacing

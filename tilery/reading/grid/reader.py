@@ -85,11 +85,11 @@ class BlockGridReader:
         self._last = threading.local()
 
     def takes(self, method: str) -> bool:
-        """True when a resampling is done here."""
+        """Return True when a resampling is done here."""
         return method in METHODS
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
+        """Return the grid filled with the bands asked for; see `tilery.reading.grid_reader.GridReader.read`."""
         placement = self._place(grid)
         level = self._level(placement, method)
         if self._at_once(grid, placement, level, bands, method) > _AT_ONCE and grid.width * grid.height > _SMALL:
@@ -112,7 +112,7 @@ class BlockGridReader:
             self._patches(list(targets.values()), level.image, level.mask, planes)
 
     def _by_halves(self, grid: Grid, level: Level, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """A grid that is too large to be filled at once, cut along its longer side, again and again."""
+        """Return a grid that is too large to be filled at once, cut along its longer side, again and again."""
         both, axis = halves(grid)
         parts = []
         for half in both:
@@ -132,7 +132,7 @@ class BlockGridReader:
         nodata: float | None,
         method: str,
     ) -> Pixels:
-        """The grid filled from a level."""
+        """Return the grid filled from a level."""
         alpha_band = self._profile.alpha_band if nodata is None else None
         wanted = bands if alpha_band is None else (*bands, alpha_band)
         if method == "nearest" or (method in kernels.INTERPOLATING and self._on_centres(placement, level)):
@@ -150,22 +150,24 @@ class BlockGridReader:
         return Pixels(data=data, mask=mask, alpha=alpha)
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
-        """Bytes of the blocks that the grid needs, decoded, and what handling them takes, from the header alone."""
+        """Return bytes of the blocks that the grid needs, decoded, and what handling them takes, from the
+        header alone.
+        """
         placement = self._place(grid)
         level = self._level(placement, "average")
         return self._bytes_of(placement, level, bands) + level.image.working_bytes
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:
-        """Bytes of memory that filling the grid takes at a time, beside the output; more than `_AT_ONCE` is done in
-        parts.
+        """Return bytes of memory that filling the grid takes at a time, beside the output; more than `_AT_ONCE` is done
+        in parts.
         """
         placement = self._place(grid)
         at_once = min(self._at_once(grid, placement, self._level(placement, method), bands, method), _AT_ONCE)
         return at_once + grid.width * grid.height * len(bands) * self._profile.dtype.itemsize
 
     def _at_once(self, grid: Grid, placement: Placement, level: Level, bands: tuple[int, ...], method: str) -> int:
-        """Bytes that filling a grid takes when it is not done in parts: of its blocks, and of what a kernel makes of
-        them, which counts in float32.
+        """Return bytes that filling a grid takes when it is not done in parts: of its blocks, and of what a kernel
+        makes of them, which counts in float32.
         """
         blocks_bytes = self._bytes_of(placement, level, bands)
         if method == "nearest":
@@ -175,7 +177,7 @@ class BlockGridReader:
         return max(blocks_bytes * times, weights)
 
     def _bytes_of(self, placement: Placement, level: Level, bands: tuple[int, ...]) -> int:
-        """Bytes of a level's blocks that a grid needs, decoded, and what handling them takes."""
+        """Return bytes of a level's blocks that a grid needs, decoded, and what handling them takes."""
         image = level.image
         planes = len({image.place_of(band - 1)[0] for band in set(bands)}) if image.planar else 1
         scale = self._scale_of(image)
@@ -191,7 +193,7 @@ class BlockGridReader:
         return total
 
     def _place(self, grid: Grid) -> Placement:
-        """Where the grid lies on the raster; kept for the next call of this thread, which is mostly for the same
+        """Return where the grid lies on the raster; kept for the next call of this thread, which is mostly for the same
         grid.
         """
         last: tuple[Grid, Placement] | None = getattr(self._last, "placed", None)
@@ -202,7 +204,7 @@ class BlockGridReader:
         return placement
 
     def _level(self, placement: Placement, method: str) -> Level:
-        """The level that GDAL would read from."""
+        """Return the level that GDAL would read from."""
         levels = self.levels
         if not placement.same_crs:
             chosen = footprint.overview(self._profile, placement.detail, method)
@@ -217,11 +219,11 @@ class BlockGridReader:
         return best
 
     def _scale_of(self, image: BlockImage) -> tuple[float, float]:
-        """Pixels of an image to one of the full raster, across and down."""
+        """Return pixels of an image to one of the full raster, across and down."""
         return (image.width / self._profile.width, image.height / self._profile.height)
 
     def _on_centres(self, placement: Placement, level: Level) -> bool:
-        """True when the grid's pixels are those of the level, so that interpolation has nothing to do."""
+        """Return True when the grid's pixels are those of the level, so that interpolation has nothing to do."""
         scale = self._scale_of(level.image)
         targets = (sampling.target(piece, level.image, scale) for piece in placement.pieces)
         return all(found is None or sampling.on_centres(found) for found in targets)
@@ -229,7 +231,7 @@ class BlockGridReader:
     def _fill_nearest(
         self, placement: Placement, level: Level, bands: tuple[int, ...], *, use_mask: bool
     ) -> list[_Filling]:
-        """Each part of the grid with its nearest pixels."""
+        """Return each part of the grid with its nearest pixels."""
         image, mask = level.image, level.mask if use_mask else None
         scale = self._scale_of(image)
         found = [needed for piece in placement.pieces if (needed := sampling.target(piece, image, scale)) is not None]
@@ -251,7 +253,7 @@ class BlockGridReader:
     def _patches(
         self, found: list[sampling.Target], image: BlockImage, mask: BlockImage | None, planes: tuple[int, ...]
     ) -> list[list[Patch]]:
-        """The windows of all targets, a patch a plane; then, where there is a mask image, theirs in it."""
+        """Return the windows of all targets, a patch a plane; then, where there is a mask image, theirs in it."""
         windows = [_window(needed, image, planes, self._sparse) for needed in found]
         if mask is not None:
             windows += [_window(needed, mask, (0,), 0.0) for needed in found]
@@ -266,7 +268,7 @@ class BlockGridReader:
         alpha_band: int | None,
         method: str,
     ) -> list[_Filling]:
-        """Each part of the grid with what a kernel makes of the pixels around."""
+        """Return each part of the grid with what a kernel makes of the pixels around."""
         image, mask = level.image, level.mask if nodata is None else None
         scale = self._scale_of(image)
         found = []
@@ -321,7 +323,7 @@ def _inside_of(needed: sampling.Target, image: BlockImage) -> NDArray[np.bool_] 
 
 
 def _window_of(needed: sampling.Target, patch: Patch, sample: int) -> Array:
-    """One band of a window: shape (rows, columns). What lies outside of the image is 0."""
+    """Return one band of a window: shape (rows, columns). What lies outside of the image is 0."""
     data = patch.data[:, :, sample if patch.data.shape[2] > 1 else 0]
     top, left = needed.top - patch.top, needed.left - patch.left
     height, width = needed.bottom - needed.top, needed.right - needed.left
@@ -342,7 +344,7 @@ def _resampled(
     nodata: float | None,
     alpha_band: int | None,
 ) -> _Filling:
-    """A part of the grid from the windows of its bands.
+    """Return a part of the grid from the windows of its bands.
 
     A pixel is valid where the nearest one of the raster is, as in GDAL's warper.
     """
@@ -369,7 +371,7 @@ def _resampled(
 
 
 def _nearest_of(needed: sampling.Target, weights: Array | None) -> NDArray[np.bool_] | None:
-    """Whether the nearest pixel counts, for each of a part of the grid. None: all do."""
+    """Return whether the nearest pixel counts, for each of a part of the grid. None: all do."""
     if weights is None and needed.inside:
         return None
     if weights is None:
@@ -381,20 +383,20 @@ def _nearest_of(needed: sampling.Target, weights: Array | None) -> NDArray[np.bo
 
 
 def _sources(patches: list[Patch], bands: tuple[int, ...], *, planar: bool) -> list[sampling.Wanted]:
-    """Which samples to take from which patch."""
+    """Return which samples to take from which patch."""
     if planar:
         return [sampling.Wanted(patch=patch, samples=(0,)) for patch in patches]
     return [sampling.Wanted(patch=patches[0], samples=tuple(band - 1 for band in bands))]
 
 
 def _stacked(pixels: list[Array], planes: tuple[int, ...], bands: tuple[int, ...]) -> Array:
-    """Bands that were read apart as one array of shape (rows, columns, bands)."""
+    """Return bands that were read apart as one array of shape (rows, columns, bands)."""
     by_plane = {plane: part[:, :, 0] for plane, part in zip(planes, pixels, strict=True)}
     return np.stack([by_plane[band - 1] for band in bands]).transpose(1, 2, 0)
 
 
 def _all_valid(needed: sampling.Target, patch: Patch) -> bool:
-    """True when a mask image says so of a whole window."""
+    """Return True when a mask image says so of a whole window."""
     top, left = needed.top - patch.top, needed.left - patch.left
     height, width = needed.bottom - needed.top, needed.right - needed.left
     return bool(patch.data[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)].all())
@@ -413,7 +415,7 @@ def _window(needed: sampling.Target, image: BlockImage, planes: tuple[int, ...],
 
 
 def halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
-    """A grid cut in two along its longer side, and the axis of arrays that this is."""
+    """Return a grid cut in two along its longer side, and the axis of arrays that this is."""
     left, bottom, right, top = grid.bounds
     if grid.width >= grid.height:
         first = grid.width // 2
@@ -429,7 +431,7 @@ def halves(grid: Grid) -> tuple[tuple[Grid, Grid], int]:
 
 
 def rows_of(grid: Grid, start: int, end: int) -> Grid:
-    """Some rows of a grid."""
+    """Return some rows of a grid."""
     left, bottom, right, top = grid.bounds
     side = (top - bottom) / grid.height
     return Grid(
@@ -438,7 +440,7 @@ def rows_of(grid: Grid, start: int, end: int) -> Grid:
 
 
 def joined(parts: list[Pixels], axis: int) -> Pixels:
-    """Two halves of a grid put together again."""
+    """Return two halves of a grid put together again."""
     mask = None
     if any(part.mask is not None for part in parts):
         bands = max(1 if part.mask is None else part.mask.shape[0] for part in parts)
@@ -459,7 +461,9 @@ def joined(parts: list[Pixels], axis: int) -> Pixels:
 def _put_together(
     fillings: list[_Filling], grid: Grid, bands: int, dtype: np.dtype[Any], fill: float
 ) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Data of shape (bands, rows, columns) and, where some pixels have none, a mask of shape (1, rows, columns)."""
+    """Return data of shape (bands, rows, columns) and, where some pixels have none, a mask of shape (1,
+    rows, columns).
+    """
     if len(fillings) == 1:
         (only,) = fillings
         if only.data.shape[:2] == (grid.height, grid.width):
@@ -488,6 +492,6 @@ def _and(first: NDArray[np.bool_] | None, second: NDArray[np.bool_] | None) -> N
 
 
 def _blocks_between(low: float, high: float, block: int, size: int) -> int:
-    """Number of blocks along a side that a range of pixels touches."""
+    """Return number of blocks along a side that a range of pixels touches."""
     first, last = max(0.0, low), min(size - 1.0, high)
     return 0 if last < first else int(last // block) - int(first // block) + 1

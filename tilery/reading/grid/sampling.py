@@ -73,7 +73,7 @@ class Sized(Protocol):
 
 
 def target(piece: Piece, image: Sized, scale: tuple[float, float], reach: tuple[int, int] = (0, 0)) -> Target | None:
-    """What a piece needs of an image, ``scale`` times the size of the full raster; None when it needs nothing.
+    """Return what a piece needs of an image, ``scale`` times the size of the full raster; None when it needs nothing.
 
     Args:
         piece: a part of the grid.
@@ -107,8 +107,8 @@ def target(piece: Piece, image: Sized, scale: tuple[float, float], reach: tuple[
 
 
 def _on(side: slice, positions: Floats, size: int) -> tuple[slice, float, float]:
-    """Those of a side's positions that lie on an image, and the least and largest. They are one run: positions along an
-    axis only rise or only fall.
+    """Return those of a side's positions that lie on an image, and the least and largest. They are one run: positions
+    along an axis only rise or only fall.
     """
     moved = positions + _ON_THE_LINE
     on = np.flatnonzero((moved >= 0) & (moved < size))
@@ -178,7 +178,9 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
 
 
 def on_centres(found: Target) -> bool:
-    """True when the grid's positions are the centres of the image's pixels, one by one: nothing is to be resampled."""
+    """Return True when the grid's positions are the centres of the image's pixels, one by one: nothing is to be
+    resampled.
+    """
     piece = found.piece
     if not isinstance(piece, Axes):
         return False
@@ -213,7 +215,7 @@ def _nearest_along_axes(found: Target, piece: Axes, sources: Sequence[Wanted]) -
 
 
 def _whole(data: Array, samples: tuple[int, ...]) -> bool:
-    """True when it is quicker to take whole pixels, even where not all of their samples are wanted."""
+    """Return True when it is quicker to take whole pixels, even where not all of their samples are wanted."""
     count = data.shape[2]
     if samples == tuple(range(count)):
         return True
@@ -221,7 +223,7 @@ def _whole(data: Array, samples: tuple[int, ...]) -> bool:
 
 
 def _empty(data: Array, samples: tuple[int, ...], shape: tuple[int, int]) -> Array:
-    """An array that `_take` can fill."""
+    """Return an array that `_take` can fill."""
     return np.empty((*shape, data.shape[2] if _whole(data, samples) else len(samples)), data.dtype)
 
 
@@ -241,7 +243,7 @@ def _take(data: Array, flat: Indexes, samples: tuple[int, ...], out: Array) -> N
 
 
 def _run(indexes: Indexes) -> slice | None:
-    """Indexes as a slice, where each is one more, or one less, than the one before."""
+    """Return indexes as a slice, where each is one more, or one less, than the one before."""
     first, last = int(indexes[0]), int(indexes[-1])
     if indexes.size == 1:
         return slice(first, first + 1)
@@ -257,7 +259,7 @@ def _moved(run: slice, by: int) -> slice:
 
 
 def _chosen(pixels: Array, samples: tuple[int, ...]) -> Array:
-    """Some samples of pixels, without a copy where they are a run."""
+    """Return some samples of pixels, without a copy where they are a run."""
     if samples == tuple(range(samples[0], samples[0] + len(samples))):
         return pixels[:, :, samples[0] : samples[0] + len(samples)]
     return pixels[:, :, list(samples)]

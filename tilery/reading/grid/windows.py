@@ -31,7 +31,7 @@ class Window:
     """Value of blocks that are not stored."""
 
     def blocks(self) -> Iterator[tuple[int, int, int]]:
-        """Plane, row and column of each block that the window touches."""
+        """Return plane, row and column of each block that the window touches."""
         image = self.image
         rows = range(self.top // image.tile_height, (self.bottom - 1) // image.tile_height + 1)
         columns = range(self.left // image.tile_width, (self.right - 1) // image.tile_width + 1)
@@ -100,7 +100,7 @@ class BlockReader:
     def _fill(
         self, images: dict[int, BlockImage], places: dict[_Key, tuple[int, int]], buffers: Mapping[_Key, Array]
     ) -> Iterator[_Key]:
-        """Each key once its memory holds the decoded block. All are fetched at once."""
+        """Yield each key once its memory holds the decoded block. All are fetched at once."""
         data = self._source.read_many([places[key] for key in buffers])
         jobs = [(images[key[1]], packed, buffer) for (key, buffer), packed in zip(buffers.items(), data, strict=True)]
         with stages.stage(stages.DECODE):
@@ -109,7 +109,7 @@ class BlockReader:
                 deadline.check()
 
     def _assemble(self, window: Window, plane: int, blocks: dict[_Key, Array]) -> Patch:
-        """The pixels of one plane of a window."""
+        """Return the pixels of one plane of a window."""
         image = window.image
         height, width = image.tile_height, image.tile_width
         first_row, last_row = window.top // height, (window.bottom - 1) // height
@@ -140,7 +140,7 @@ def _decode(image: BlockImage, data: bytes, buffer: Array) -> None:
 
 
 def _samples(image: BlockImage, block: Array, plane: int) -> Array:
-    """The bytes of a block as the samples of a plane: shape (tile rows, tile columns, samples of a block)."""
+    """Return the bytes of a block as the samples of a plane: shape (tile rows, tile columns, samples of a block)."""
     shape = (image.tile_height, image.tile_width, image.block_samples)
     if image.block_planes == 1:
         return block.view(image.dtype).reshape(shape)

@@ -92,7 +92,7 @@ class MosaicDataset(Composite):
         return self._nothing(request) if found is None else found
 
     def _needed(self, grid: Grid, options: ReadOptions) -> Sequence[int]:
-        """The rasters that may be needed, in their order: the overview alone where that is fine enough."""
+        """Return the rasters that may be needed, in their order: the overview alone where that is fine enough."""
         if self.mosaic.overview is not None and self._is_coarse(grid):
             return [OVERVIEW]
         numbers, limit = self._looked_up.numbers(grid.crs, grid.bounds), options.limits.assets
@@ -103,12 +103,12 @@ class MosaicDataset(Composite):
         raise too_many(len(numbers), limit)
 
     def _is_coarse(self, grid: Grid) -> bool:
-        """True when the pixels of a grid are larger than those of the mosaic's shallowest zoom."""
+        """Return True when the pixels of a grid are larger than those of the mosaic's shallowest zoom."""
         finest, shallowest = self.mosaic.maxzoom, self.mosaic.minzoom
         return footprint.scale(self.profile, grid) > 2.0 ** (finest - shallowest) * 1.2
 
     def _is_inside_tile(self, grid: Grid) -> bool:
-        """True when a grid is no larger than a tile of the document: its rasters lie one over the other."""
+        """Return True when a grid is no larger than a tile of the document: its rasters lie one over the other."""
         return grid.crs == self.mosaic.matrix_set.crs and self._tiles_along(grid.bounds) <= 1.01
 
     def _tiles_along(self, bounds: Bounds) -> float:
@@ -135,7 +135,9 @@ class MosaicDataset(Composite):
         return self._addresses(lookup.for_position(self.mosaic, lon, lat, crs))
 
     def _addresses(self, numbers: Sequence[int]) -> list[str]:
-        """The addresses of rasters, each with the prefix of all: they may be many times as long as the document."""
+        """Return the addresses of rasters, each with the prefix of all: they may be many times as long as
+        the document.
+        """
         names, prefix = self.mosaic.index.names, len(self.mosaic.prefix)
         total = sum(prefix + len(names[number]) for number in deadline.paced(numbers, every=1024))
         if total > MOST_LISTED:
@@ -191,7 +193,7 @@ class MosaicDataset(Composite):
         return (tms.minzoom, tms.maxzoom)
 
     def _nothing(self, request: FillRequest) -> Raster:
-        """The grid with nothing in it."""
+        """Return the grid with nothing in it."""
         around, profile = request.around, self.profile
         bands = (
             request.options.bands or (None if request.formula is None else request.formula.bands) or profile.data_bands
@@ -211,7 +213,7 @@ class MosaicDataset(Composite):
         return replace(request.calculated(raster), statistics=None)
 
     def _sample(self) -> Profile | None:
-        """What the first raster says of itself; None where it cannot be opened."""
+        """Return what the first raster says of itself; None where it cannot be opened."""
         if not self.mosaic.index.names:
             return None
         try:
@@ -269,7 +271,7 @@ def _content(opened: ByteSource) -> bytes:
 
 
 def _zoom_of_all(mosaic: Mosaic, profile: Profile) -> int:
-    """The zoom at which the whole mosaic is about as large as a tile."""
+    """Return the zoom at which the whole mosaic is about as large as a tile."""
     own = mosaic.matrix_set
     box = crs_.transform_bounds(profile.crs or crs_.WGS84, own.crs, profile.bounds)
     sides = [side for side in (box[2] - box[0], box[3] - box[1]) if math.isfinite(side) and side > 0]
@@ -277,7 +279,9 @@ def _zoom_of_all(mosaic: Mosaic, profile: Profile) -> int:
 
 
 def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
-    """The mosaic as one raster in degrees, at the resolution of its deepest zoom, with the bands of one of its own."""
+    """Return the mosaic as one raster in degrees, at the resolution of its deepest zoom, with the bands of one of its
+    own.
+    """
     matrix_set = mosaic.matrix_set
     crs = crs_.geodetic(matrix_set.crs)
     cell = matrix_set.matrix(mosaic.maxzoom).cell_size

@@ -138,7 +138,7 @@ def filled(parts: Parts, numbers: Sequence[int], request: FillRequest) -> Raster
 def each(
     parts: Parts, numbers: Sequence[int], work: Callable[[OpenDataset], T], skip_missing: bool
 ) -> Iterator[tuple[int, T]]:
-    """What work makes of rasters, some at a time, by their numbers.
+    """Yield what work makes of rasters, some at a time, by their numbers.
 
     Raises:
         SourceNotFound: a raster is missing, and is not to be left out.
@@ -152,7 +152,7 @@ def each(
 
 
 def _unchanged(parts: Parts, number: int, work: Callable[[OpenDataset], T]) -> T:
-    """What work makes of a raster; done once more where that changes meanwhile."""
+    """Return what work makes of a raster; done once more where that changes meanwhile."""
     for _ in range(2):
         opened = parts.get(number)
         try:
@@ -163,13 +163,13 @@ def _unchanged(parts: Parts, number: int, work: Callable[[OpenDataset], T]) -> T
 
 
 def _wave(parts: Parts, numbers: Sequence[int], at: int, request: FillRequest) -> tuple[Sequence[int], int]:  # noqa: ARG001 - one of several
-    """The next rasters of which all are read, and where those after them begin: of this machine one by one."""
+    """Return the next rasters of which all are read, and where those after them begin: of this machine one by one."""
     end = at + (1 if parts.source(numbers[at]).is_local else AT_ONCE)
     return numbers[at:end], end
 
 
 def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, request: FillRequest) -> tuple[list[int], int]:
-    """The next rasters of which the first valid pixel is taken, and where those after them begin.
+    """Return the next rasters of which the first valid pixel is taken, and where those after them begin.
 
     None is opened that might not be needed: one that is not open is asked alone, and behind one that fills the grid
     none is read. Those in stores are read at a time where it is known that each has but a part of the grid.
@@ -194,14 +194,14 @@ def _wave_of_first(parts: Parts, numbers: Sequence[int], at: int, request: FillR
 
 
 def _is_solid(opened: OpenDataset, options: ReadOptions) -> bool:
-    """True where every pixel of a raster is surely valid."""
+    """Return True where every pixel of a raster is surely valid."""
     profile = opened.dataset.profile
     missing = options.nodata is not None or profile.nodata is not None or profile.has_mask
     return not missing and profile.alpha_band is None and profile.dtype.kind in "iu"
 
 
 def _crs(opened: OpenDataset, grid: Grid) -> Crs:
-    """The CRS of a grid.
+    """Return the CRS of a grid.
 
     Raises:
         UnsupportedRaster: the raster has none, and so no place in the mosaic.
@@ -212,7 +212,7 @@ def _crs(opened: OpenDataset, grid: Grid) -> Crs:
 
 
 def _opened(parts: Parts, wave: Sequence[int], *, skip_missing: bool) -> list[tuple[int, OpenDataset]]:
-    """The rasters of a wave, open."""
+    """Return the rasters of a wave, open."""
 
     def open_(number: int) -> OpenDataset | None:
         try:
@@ -227,14 +227,16 @@ def _opened(parts: Parts, wave: Sequence[int], *, skip_missing: bool) -> list[tu
 
 
 def _side_by_side(parts: Parts, wave: Sequence[int], jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What jobs give; at the same time where they wait for bytes from elsewhere."""
+    """Return what jobs give; at the same time where they wait for bytes from elsewhere."""
     if len(jobs) < 2 or all(parts.source(number).is_local for number in wave):
         return [job() for job in jobs]
     return parts.engine.parts.run(jobs)
 
 
 def _read(parts: Parts, number: int, opened: OpenDataset, filling: Filling, request: FillRequest) -> tuple[Raster, str]:
-    """The grid filled from one raster, and the raster's identity. One that changes meanwhile is read once more."""
+    """Return the grid filled from one raster, and the raster's identity. One that changes meanwhile is read
+    once more.
+    """
     try:
         return _sure(parts, opened, filling.read), opened.dataset.identity
     except SourceChanged:
@@ -247,7 +249,7 @@ def _read(parts: Parts, number: int, opened: OpenDataset, filling: Filling, requ
 
 
 def _sure(parts: Parts, opened: OpenDataset, work: Callable[[], T]) -> T:
-    """What work makes of a raster that is the same before and after.
+    """Return what work makes of a raster that is the same before and after.
 
     Raises:
         SourceChanged: it is not.

@@ -62,7 +62,7 @@ class Index:
         return len(self._keys)
 
     def quadkeys(self, digits: int) -> Iterable[tuple[str, tuple[str, ...]]]:
-        """Quadkeys of so many digits with the names of their rasters."""
+        """Yield quadkeys of so many digits with the names of their rasters."""
         for place, key in enumerate(self._keys):
             text = "".join(str(key >> 2 * (digits - 1 - digit) & 3) for digit in range(digits))
             yield text, tuple(self.names[number] for number in self._between(place, place + 1))
@@ -116,7 +116,7 @@ class Index:
         return self._different(self._members[self._starts[begin] : self._starts[end]])
 
     def _different(self, members: NDArray[np.int32]) -> array[int]:
-        """Numbers, each where it is first met."""
+        """Return numbers, each where it is first met."""
         if len(members) <= _FEW:
             return array("i", dict.fromkeys(members.tolist()))
         memory.need(_BYTES_SORTED * (len(self.names) + len(members)))
@@ -191,12 +191,12 @@ def quadkey_of(x: int, y: int, digits: int) -> str:
 
 
 def _interleaved(x: int, y: int) -> int:
-    """The number of a tile's quadkey."""
+    """Return the number of a tile's quadkey."""
     return _spread(x) | _spread(y) << 1
 
 
 def _spread(value: int) -> int:
-    """A number of up to 32 bits with a 0 before each of its own."""
+    """Return a number of up to 32 bits with a 0 before each of its own."""
     for shift, mask in _STEPS:
         value = (value | value << shift) & mask
     return value
@@ -212,7 +212,7 @@ _STEPS = (
 
 
 def _every_other(values: NDArray[Any]) -> NDArray[Any]:
-    """The bits 0, 2, 4… of numbers, side by side."""
+    """Return the bits 0, 2, 4… of numbers, side by side."""
     found = values & np.uint64(0x5555555555555555)
     for shift, mask in (
         (1, 0x3333333333333333),

@@ -96,6 +96,6 @@ def for_position(mosaic: Mosaic, lon: float, lat: float, crs: Crs) -> array[int]
 
 
 def _inside(first: float, last: float, count: int) -> tuple[int, int] | None:
-    """The first and the last tile along one axis; None where there is none."""
+    """Return the first and the last tile along one axis; None where there is none."""
     begin, end = max(math.floor(first + _HAIR), 0), min(math.ceil(last - _HAIR), count) - 1
     return (begin, end) if begin <= end else None

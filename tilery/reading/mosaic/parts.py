@@ -134,7 +134,9 @@ class Parts:
         self.engine.datasets.forget(opened)
 
     def _of(self, number: int, error: TileryError) -> TileryError:
-        """The error, which says whose it is: by the last part of the address alone, the rest of which may be secret."""
+        """Return the error, which says whose it is: by the last part of the address alone, the rest of which may be
+        secret.
+        """
         name = self.name(number)
         short = name.partition("?")[0].rstrip("/").rpartition("/")[2][:128]
         error.private = f"{name} {error.private or ''}".strip()

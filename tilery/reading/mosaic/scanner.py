@@ -102,7 +102,9 @@ class Scanner:
         return found
 
     def _value(self) -> Any:
-        """The value of a field that is not the tiles: of ever larger pieces of the text, as few need a large one."""
+        """Return the value of a field that is not the tiles: of ever larger pieces of the text, as few need a large
+        one.
+        """
         text, at = self._text, self._at
         left = LONGEST_FIELDS - self.length
         piece = _SHORT
@@ -163,7 +165,7 @@ class Scanner:
             memory.need(self._beside + self._granted)
 
     def _entries(self) -> Iterator[tuple[str, list[str]]]:
-        """Quadkeys with their assets: by one expression where an entry is as plain as nearly all are."""
+        """Yield quadkeys with their assets: by one expression where an entry is as plain as nearly all are."""
         if self._begins("}"):
             return
         while True:
@@ -187,7 +189,7 @@ class Scanner:
                 raise ValueError
 
     def _assets(self) -> list[str]:
-        """The texts of a list, which may be as long as all of the document."""
+        """Return the texts of a list, which may be as long as all of the document."""
         found: list[str] = []
         for name in deadline.paced(self._texts("]"), every=_AT_ONCE):
             found.append(name)
@@ -196,7 +198,7 @@ class Scanner:
         return found
 
     def _names(self, end: str) -> Iterator[str]:
-        """Names of an object's members, with the place on the value of each."""
+        """Yield names of an object's members, with the place on the value of each."""
         for name in self._texts(end):
             if not self._begins(":"):
                 raise ValueError
@@ -204,7 +206,7 @@ class Scanner:
             yield name
 
     def _texts(self, end: str) -> Iterator[str]:
-        """Texts divided by commas, up to what ends them."""
+        """Yield texts divided by commas, up to what ends them."""
         if self._begins(end):
             return
         while True:
@@ -222,7 +224,7 @@ class Scanner:
         return text if text.isascii() else text.encode(errors="replace").decode()
 
     def _peek(self) -> str:
-        """The next sign; empty at the end."""
+        """Return the next sign; empty at the end."""
         self._at = self._after_blanks()
         return self._text[self._at : self._at + 1]
 

@@ -81,7 +81,7 @@ class PixelSelection(ABC):
 
     @abstractmethod
     def _made(self) -> tuple[Array, Mask | None]:
-        """Data and what is valid of them."""
+        """Return data and what is valid of them."""
 
 
 class _Chosen(PixelSelection):
@@ -110,7 +110,7 @@ class _Chosen(PixelSelection):
                 self._mask = None
 
     def _better(self, raster: Raster) -> Mask | None:  # noqa: ARG002 - one of several
-        """Where the next raster's value is to be taken, as long as it has one. None: nowhere but in gaps."""
+        """Return where the next raster's value is to be taken, as long as it has one. None: nowhere but in gaps."""
         return None
 
     def _made(self) -> tuple[Array, Mask | None]:
@@ -304,10 +304,10 @@ def memory(method: str, *, pixels: int, bands: int, kind: np.dtype[Any], rasters
 
 
 def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which sums are counted."""
+    """Return the type in which sums are counted."""
     return np.dtype(np.complex128 if kind.kind == "c" else np.float64)
 
 
 def _widened(sums: Array, kind: np.dtype[Any]) -> Array:
-    """Sums of a type that takes values of another as well."""
+    """Return sums of a type that takes values of another as well."""
     return sums if kind.kind != "c" else sums.astype(np.complex128, copy=False)

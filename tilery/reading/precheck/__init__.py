@@ -18,7 +18,8 @@ __all__ = ["Footing", "check"]
 
 
 def check(file: SourceFile, driver: str) -> Footing:
-    """What reading the file with a driver of GDAL takes at the least. A damaged header is left for GDAL to judge.
+    """Return what reading the file with a driver of GDAL takes at the least. A damaged header is left for GDAL to
+    judge.
 
     Raises:
         UnsupportedRaster: the header is larger than that of any honest raster.

@@ -44,7 +44,7 @@ class Numbers:
         return self.count * self.dtype.itemsize
 
     def read(self, read: Read) -> NDArray[np.int64]:
-        """The numbers; fewer where the file ends."""
+        """Return the numbers; fewer where the file ends."""
         data = read(self.start, self.length)
         whole = len(data) // self.dtype.itemsize * self.dtype.itemsize
         return np.frombuffer(data[:whole], self.dtype).astype(np.int64)
@@ -101,7 +101,7 @@ class Blocks:
         found.whole[index] = True
 
     def _find(self, read: Read) -> _Found:
-        """All blocks, by their places."""
+        """Return all blocks, by their places."""
         parts = [np.zeros((3, 0), np.int64)]
         for table in self._tables:
             if max(table.offsets.length, table.counts.length) <= _MOST_OF_A_TABLE:

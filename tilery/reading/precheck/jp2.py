@@ -27,7 +27,7 @@ _AREA = 1024
 
 
 def check(file: SourceFile) -> Footing | None:
-    """What reading a JPEG 2000 takes: the whole tile.
+    """Return what reading a JPEG 2000 takes: the whole tile.
 
     Raises:
         UnsupportedRaster: there is more beside the picture, or there are more tiles and bands, than in any.

@@ -24,7 +24,7 @@ class Footing:
     """Blocks whose checksum nobody else looks at."""
 
     def least(self, factor: float) -> int:
-        """Bytes for the raster at a size that is smaller by a factor."""
+        """Return bytes for the raster at a size that is smaller by a factor."""
         if factor <= 1:
             return self.full
         return max((most for of, most in self.overviews if factor / _NEAR <= of <= factor * _NEAR), default=0)
@@ -35,7 +35,7 @@ NOTHING = Footing(full=0)
 
 
 def bytes_at(file: SourceFile, start: int, length: int) -> bytes:
-    """The bytes from ``start``, fewer where the file ends.
+    """Return the bytes from ``start``, fewer where the file ends.
 
     Raises:
         SourceChanged, TileryError: they could not be read.
@@ -49,5 +49,5 @@ def bytes_at(file: SourceFile, start: int, length: int) -> bytes:
 
 
 def beyond(what: str, limit: int) -> UnsupportedRaster:
-    """The error that says which limit a header is beyond."""
+    """Return the error that says which limit a header is beyond."""
     return UnsupportedRaster(f"The header of the raster has {what}: more than {limit}.", parameter="url", limit=limit)

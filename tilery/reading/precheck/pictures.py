@@ -23,7 +23,9 @@ _CHUNK = 100_000_000
 
 
 def jpeg(file: SourceFile) -> Footing | None:
-    """What reading a JPEG takes: all coefficients where they come in several scans, also for a smaller picture."""
+    """Return what reading a JPEG takes: all coefficients where they come in several scans, also for a
+    smaller picture.
+    """
     position, whole, components, progressive = 2, 0, 0, False
     for _ in range(MAX_SEGMENTS):
         head = bytes_at(file, position, 4)
@@ -45,7 +47,7 @@ def jpeg(file: SourceFile) -> Footing | None:
 
 
 def _coefficients(frame: bytes) -> tuple[int, int]:
-    """Bytes of all coefficients of a frame, and its number of components."""
+    """Return bytes of all coefficients of a frame, and its number of components."""
     if len(frame) < 6:
         return 0, 0
     height, width, components = struct.unpack(">HHB", frame[1:6])
@@ -58,7 +60,7 @@ def _coefficients(frame: bytes) -> tuple[int, int]:
 
 
 def png(file: SourceFile) -> Footing | None:
-    """What reading a PNG takes: many rows at once where it is interlaced."""
+    """Return what reading a PNG takes: many rows at once where it is interlaced."""
     head = bytes_at(file, 16, 13)
     if len(head) < 13 or not head[12]:
         return None

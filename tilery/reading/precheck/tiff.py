@@ -118,13 +118,13 @@ class _File:
         self.first = self.unpack(self.link, 8 if self.big else 4) or 0
 
     def unpack(self, form: str, start: int) -> int | None:
-        """One number, None where the file ends."""
+        """Return one number, None where the file ends."""
         found = bytes_at(self.file, start, struct.calcsize(form))
         return int(struct.unpack(form, found)[0]) if len(found) == struct.calcsize(form) else None
 
 
 def check(file: SourceFile) -> Footing | None:
-    """What reading a TIFF takes at the least, None where it holds no image.
+    """Return what reading a TIFF takes at the least, None where it holds no image.
 
     Raises:
         UnsupportedRaster: the header is beyond one of the limits above.
@@ -179,7 +179,7 @@ def _directory(numbers: _File, position: int, walk: _Walk) -> None:
 
 
 def _tags(numbers: _File, start: int, count: int) -> Iterator[_Tag]:
-    """The tags of a directory, those with a type that libtiff knows."""
+    """Yield the tags of a directory, those with a type that libtiff knows."""
     size = struct.calcsize(numbers.entry)
     block = bytes_at(numbers.file, start, count * size)
     for index in range(len(block) // size):
@@ -194,7 +194,7 @@ def _tags(numbers: _File, start: int, count: int) -> Iterator[_Tag]:
 
 
 def _values(numbers: _File, tag: _Tag, most: int) -> tuple[int, ...]:
-    """The first values of a tag of whole numbers."""
+    """Return the first values of a tag of whole numbers."""
     if tag.kind not in _NUMBERS:
         return ()
     size = _SIZES[tag.kind]
@@ -203,7 +203,7 @@ def _values(numbers: _File, tag: _Tag, most: int) -> tuple[int, ...]:
 
 
 def _largest(numbers: _File, tag: _Tag) -> int:
-    """The value of a tag; of one that has a value for each band, the largest."""
+    """Return the value of a tag; of one that has a value for each band, the largest."""
     return max(_values(numbers, tag, MAX_BANDS if tag.number == _BITS else 1), default=0)
 
 

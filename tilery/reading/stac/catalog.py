@@ -118,7 +118,7 @@ def _children(links: list[Json], base: Location) -> list[Link]:
 
 
 def _features(document: Json, base: Location) -> list[Link]:
-    """The Items of a list, which name their own addresses."""
+    """Return the Items of a list, which name their own addresses."""
     found = []
     features = document.get("features")
     for item in features if isinstance(features, list) else []:
@@ -140,7 +140,9 @@ def _is_get(link: Json) -> bool:
 
 
 def _name(url: str) -> str:
-    """What a document without a title is called: its file's name, or its folder's where all have the same name."""
+    """Return what a document without a title is called: its file's name, or its folder's where all have the
+    same name.
+    """
     parts = [part for part in url.partition("?")[0].split("/") if part]
     if len(parts) > 1 and parts[-1] in ("catalog.json", "collection.json", "item.json"):
         return parts[-2]

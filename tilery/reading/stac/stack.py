@@ -213,7 +213,7 @@ class _StackReader:
         return total
 
     def _wanted(self, bands: tuple[int, ...]) -> dict[int, list[int]]:
-        """Bands of each part, from 0, by its number."""
+        """Return bands of each part, from 0, by its number."""
         wanted: dict[int, list[int]] = {}
         for band in bands:
             number, inner = self._stack.places[band - 1]
@@ -224,7 +224,7 @@ class _StackReader:
 
 
 def _inner(part: Part, wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """Numbers of the asset's own bands that are read for bands of its part."""
+    """Return numbers of the asset's own bands that are read for bands of its part."""
     return part.bands if part.formula is not None else tuple(part.bands[position] for position in wanted)
 
 
@@ -283,7 +283,7 @@ def open_stack(engine: Resources, whole: Source, formula_of: Callable[[str], For
 
 
 def _chosen(document: Item, choices: tuple[AssetChoice, ...]) -> list[AssetChoice]:
-    """The choices, with every asset in place of the name that stands for all."""
+    """Return the choices, with every asset in place of the name that stands for all."""
     found = []
     for choice in choices:
         if choice.name == ALL:
@@ -296,7 +296,7 @@ def _chosen(document: Item, choices: tuple[AssetChoice, ...]) -> list[AssetChoic
 
 
 def _placed(engine: Resources, base: Location, asset: Asset) -> Source:
-    """The source of an asset, which the policy allows."""
+    """Return the source of an asset, which the policy allows."""
     try:
         return source.raster(engine.locate(asset.address(base, engine.alternate)))
     except TileryError as error:
@@ -304,7 +304,7 @@ def _placed(engine: Resources, base: Location, asset: Asset) -> Source:
 
 
 def _of_asset(name: str, error: TileryError) -> TileryError:
-    """The error, which says whose it is."""
+    """Return the error, which says whose it is."""
     error.detail = f"Asset {name!r}: {error.detail}"
     error.args = (error.detail,)
     error.parameter = "assets"
@@ -363,7 +363,7 @@ def _described(
     unscale: bool,
     said: tuple[tuple[float, float], ...] | None = None,
 ) -> Raster:
-    """Bands of an asset with their names, their statistics (or those that the item says) and their scales."""
+    """Return bands of an asset with their names, their statistics (or those that the item says) and their scales."""
     scales = tuple(profile.scales[band - 1] for band in bands)
     offsets = tuple(profile.offsets[band - 1] for band in bands)
     known = [profile.statistics(band) for band in bands]
@@ -387,7 +387,7 @@ def _described(
 
 
 def _profile(parts: tuple[Part, ...], *, as_bands: bool) -> Profile:
-    """What the stack says of itself."""
+    """Return what the stack says of itself."""
     count = sum(part.count for part in parts)
     dtype = np.result_type(*(part.facts.data.dtype for part in parts))
     descriptions: list[str] = []

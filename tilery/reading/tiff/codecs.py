@@ -44,7 +44,7 @@ _TOP = 1 << 16
 
 
 def supports(image: Image) -> bool:
-    """True when blocks of this image can be decoded here."""
+    """Return True when blocks of this image can be decoded here."""
     if image.photometric == _CIELAB or image.predictor not in (1, 2, 3):
         return False
     if image.compression == _JPEG:
@@ -71,7 +71,7 @@ def supports(image: Image) -> bool:
 
 
 def working_bytes(image: Image) -> int:
-    """Bytes that decoding one block may take beside the block itself."""
+    """Return bytes that decoding one block may take beside the block itself."""
     if image.compression == _JPEG:
         return 2 * image.block_bytes  # all coefficients, where it is progressive
     if image.compression == _LERC:
@@ -115,7 +115,7 @@ def decode(image: Image, data: bytes, buffer: Array) -> None:
 
 
 def _stream(compression: int, data: bytes, buffer: Array) -> Array:
-    """The buffer, filled to the last byte with a block as it was before compression."""
+    """Return the buffer, filled to the last byte with a block as it was before compression."""
     if compression == _NONE:
         raw = np.frombuffer(data, np.uint8)[: buffer.size]
         buffer[: raw.size] = raw
@@ -158,7 +158,7 @@ def _lerc(image: Image, data: bytes, samples: Array) -> None:
 
 
 def _unmasked(data: bytes, out: Array) -> NDArray[np.bool_] | None:
-    """What is valid of a LERC block that is decoded into an array of its shape; None: all."""
+    """Return what is valid of a LERC block that is decoded into an array of its shape; None: all."""
     mask: Any = imagecodecs.lerc_decode(data, masks=True, out=out)[1]
     if mask is None:
         return None

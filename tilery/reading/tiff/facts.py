@@ -59,7 +59,7 @@ class _Unusual(Exception):
 
 
 def profile(header: Header) -> Profile | None:
-    """What GDAL would say of the file, or None where only GDAL can tell."""
+    """Return what GDAL would say of the file, or None where only GDAL can tell."""
     try:
         return _profile(header)
     except (_Unusual, ValueError):
@@ -113,7 +113,7 @@ def _only_if(usual: bool) -> None:
 
 
 def _colours(image: Image) -> tuple[str, ...]:
-    """What each band means."""
+    """Return what each band means."""
     colours: tuple[str, ...] = ("gray",)
     if image.photometric == _RGB or (image.photometric == _YCBCR and image.compression == _JPEG):
         colours = ("red", "green", "blue")
@@ -127,7 +127,7 @@ def _colours(image: Image) -> tuple[str, ...]:
 
 
 def _nodata(text: str | None, image: Image) -> float | None:
-    """The value that stands for no data."""
+    """Return the value that stands for no data."""
     if text is None:
         return None
     if text == "nan":
@@ -154,7 +154,7 @@ def _transform(place: GeoTags) -> Affine:
 
 
 def _crs(place: GeoTags) -> Crs:
-    """The CRS, where an EPSG code says all of it."""
+    """Return the CRS, where an EPSG code says all of it."""
     _only_if(len(place.keys) >= 4 and place.keys[:2] == (1, 1) and place.keys[2] in (0, 1))
     _only_if(len(place.keys) == 4 + 4 * place.keys[3])
     keys = place.keys[4::4]
@@ -178,7 +178,7 @@ def _crs(place: GeoTags) -> Crs:
 
 
 def _entry(place: GeoTags, key: int) -> tuple[int, int, int] | None:
-    """Where a key's value stands, how many there are, and which is the first, or the value itself."""
+    """Return where a key's value stands, how many there are, and which is the first, or the value itself."""
     for at in range(4, len(place.keys), 4):
         if place.keys[at] == key:
             return (place.keys[at + 1], place.keys[at + 2], place.keys[at + 3])
@@ -186,7 +186,7 @@ def _entry(place: GeoTags, key: int) -> tuple[int, int, int] | None:
 
 
 def _value(place: GeoTags, key: int, default: int = 0) -> int:
-    """The whole number that a key has."""
+    """Return the whole number that a key has."""
     entry = _entry(place, key)
     if entry is None:
         return default
@@ -219,7 +219,7 @@ class _Band:
 def _bands(
     metadata: str, count: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[str | None, ...], tuple[dict[str, str], ...]]:
-    """Scale, offset, description and tags of each band."""
+    """Return scale, offset, description and tags of each band."""
     bands = [_Band() for _ in range(count)]
     if metadata:
         match = _need(_METADATA.fullmatch(metadata))

@@ -68,7 +68,7 @@ _FRACTIONS = frozenset({_PIXEL_SCALE, _TIE_POINTS, _MATRIX, _GEO_NUMBERS, _RPC})
 
 
 def parse(source: ByteSource) -> Header:
-    """The header of a TIFF.
+    """Return the header of a TIFF.
 
     Raises:
         NotARaster: the bytes are no TIFF.
@@ -151,7 +151,7 @@ class _HeaderReader:
         return ahead[:length]
 
     def _held(self, start: int, length: int) -> bytes | None:
-        """Bytes that were read already."""
+        """Return bytes that were read already."""
         for begin, window in self._windows:
             if begin <= start and start + length <= begin + len(window):
                 return window[start - begin : start - begin + length]
@@ -161,7 +161,7 @@ class _HeaderReader:
         return struct.unpack(self.order + form, self.bytes_at(start, struct.calcsize(self.order + form)))
 
     def directories(self) -> list[tuple[int, dict[int, _Entry]]]:
-        """Position and entries of each image directory along the chain."""
+        """Return position and entries of each image directory along the chain."""
         if self.big:
             offset_size, reserved, position = self.unpack("HHQ", 4)
             if offset_size != 8 or reserved != 0:
@@ -210,7 +210,7 @@ class _HeaderReader:
         return entries, following
 
     def values(self, entries: dict[int, _Entry], tag: int) -> tuple[Any, ...]:
-        """All values of a tag, none where it is missing."""
+        """Return all values of a tag, none where it is missing."""
         if tag not in entries:
             return ()
         kind, count, place = entries[tag]
@@ -219,14 +219,14 @@ class _HeaderReader:
         return self.unpack(f"{count}{_KINDS[kind]}", place)
 
     def first(self, entries: dict[int, _Entry], tag: int, default: int) -> int:
-        """The first value of a tag."""
+        """Return the first value of a tag."""
         if tag not in entries:
             return default
         kind, count, place = entries[tag]
         return int(self.unpack(_KINDS[kind], place)[0]) if count else default
 
     def octets(self, entries: dict[int, _Entry], tag: int) -> bytes:
-        """The bytes of a tag, none where it is missing."""
+        """Return the bytes of a tag, none where it is missing."""
         if tag in entries and entries[tag][0] not in _OCTETS:
             raise BrokenRaster("A directory of the raster is damaged.", parameter="url")
         return bytes(self.values(entries, tag))
@@ -236,7 +236,7 @@ class _HeaderReader:
         return octets.split(b"\0")[0].decode("latin-1").strip() if octets else None
 
     def place(self, entries: dict[int, _Entry]) -> GeoTags | None:
-        """Where the raster lies, if it is said in the plainest way."""
+        """Return where the raster lies, if it is said in the plainest way."""
         if _MATRIX in entries or _RPC in entries or not {_PIXEL_SCALE, _TIE_POINTS, _GEO_KEYS} <= entries.keys():
             return None
         for tag, kind in _OF_A_PLACE.items():
@@ -261,7 +261,7 @@ class _HeaderReader:
             return None
 
     def table(self, entries: dict[int, _Entry], tag: int, count: int) -> Table:
-        """Where a table of at least ``count`` numbers lies."""
+        """Return where a table of at least ``count`` numbers lies."""
         kind, number, place = entries.get(tag, (0, 0, 0))
         if kind not in (3, 4, 16) or number < count:
             raise BrokenRaster("The raster's table of blocks is damaged.", parameter="url")
@@ -271,7 +271,7 @@ class _HeaderReader:
         return Table(offset=place, count=count, dtype=dtype)
 
     def image(self, position: int, entries: dict[int, _Entry]) -> Image:
-        """The facts of one directory, checked."""
+        """Return the facts of one directory, checked."""
         width, height = self.first(entries, _WIDTH, 0), self.first(entries, _HEIGHT, 0)
         tile_width, tile_height = self.first(entries, _TILE_WIDTH, 0), self.first(entries, _TILE_HEIGHT, 0)
         if _TILE_WIDTH not in entries or _OFFSETS not in entries:
@@ -314,7 +314,7 @@ class _HeaderReader:
         )
 
     def _pages(self, table: Table) -> Pages:
-        """A table, already read where what was read of the header holds it whole."""
+        """Return a table, already read where what was read of the header holds it whole."""
         pages = Pages(table=table)
         held = self._held(table.offset, table.length) if table.read_whole else None
         if held is not None:

@@ -53,12 +53,12 @@ class Pages:
         return _TABLE_AT_ONCE // self.table.dtype.itemsize
 
     def known(self, indexes: Sequence[int]) -> dict[int, NDArray[Any]]:
-        """The pages of some values, those that are kept."""
+        """Return the pages of some values, those that are kept."""
         cached = ((page, self.pages.get(page)) for page in {index // self.per_page for index in indexes})
         return {page: found for page, found in cached if found is not None}
 
     def missing(self, indexes: Sequence[int], known: Mapping[int, NDArray[Any]]) -> list[int]:
-        """The pages of some values, those that have to be read."""
+        """Return the pages of some values, those that have to be read."""
         return sorted({index // self.per_page for index in indexes} - known.keys())
 
     def range_of(self, page: int) -> tuple[int, int]:

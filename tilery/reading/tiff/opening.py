@@ -18,7 +18,7 @@ from tilery.storage.bytes.protocol import ByteSource
 
 
 def header_of(source: ByteSource) -> Header | None:
-    """The header of a file, or None where it is not one that can be read here."""
+    """Return the header of a file, or None where it is not one that can be read here."""
     try:
         return header_.parse(source)
     except (NotARaster, UnsupportedRaster, BrokenRaster):
@@ -26,7 +26,7 @@ def header_of(source: ByteSource) -> Header | None:
 
 
 def supports(header: Header, profile: Profile, method: str = "nearest") -> bool:
-    """True when the header agrees with what GDAL made of the file, and all of it can be read here."""
+    """Return True when the header agrees with what GDAL made of the file, and all of it can be read here."""
     main = header.levels[0].image
     overviews = [level.image for level in header.levels[1:]]
     a, b, _, d, e, _ = profile.transform
@@ -67,7 +67,7 @@ def grid_reader(
 
 
 def sparse_value(header: Header) -> float:
-    """What blocks that are not stored hold."""
+    """Return what blocks that are not stored hold."""
     dtype = header.levels[0].image.dtype
     if header.nodata is None:
         return 0.0

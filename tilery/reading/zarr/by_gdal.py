@@ -35,7 +35,7 @@ class WindowReader:
         self._placer = Placer(profile)
 
     def read(self, grid: Grid, *, bands: tuple[int, ...], nodata: float | None, method: str) -> Pixels:
-        """The grid filled; see `tilery.reading.grid_reader.GridReader.read`."""
+        """Return the grid filled; see `tilery.reading.grid_reader.GridReader.read`."""
         window = self._window(grid)
         if window is None:
             return self._blocks.read(grid, bands=bands, nodata=nodata, method="nearest")
@@ -77,17 +77,17 @@ class WindowReader:
             reader.close()
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
-        """Bytes that have to be decoded; see `tilery.reading.grid_reader.GridReader.estimate`."""
+        """Return bytes that have to be decoded; see `tilery.reading.grid_reader.GridReader.estimate`."""
         window = self._window(grid)
         return 0 if window is None else self._blocks.estimate(window, bands=bands)
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:  # noqa: ARG002 - one of several
-        """Bytes of memory; see `tilery.reading.grid_reader.GridReader.work`."""
+        """Return bytes of memory; see `tilery.reading.grid_reader.GridReader.work`."""
         window = self._window(grid)
         return 0 if window is None else self._blocks.work(window, bands=bands, method="nearest")
 
     def _window(self, grid: Grid) -> Grid | None:
-        """The cells that a grid lies on, as a grid of their own; None where it lies on none."""
+        """Return the cells that a grid lies on, as a grid of their own; None where it lies on none."""
         profile = self._profile
         ends = [piece.extent for piece in self._placer.place(grid).pieces]
         ends = [end for end in ends if all(map(math.isfinite, end))]
@@ -116,11 +116,11 @@ class _Memory:
         self.identity = identity_of("memory", id(self))
 
     def read(self, start: int, length: int) -> bytes:
-        """The bytes from ``start``."""
+        """Return the bytes from ``start``."""
         return self._data[start : start + length]
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of each range."""
+        """Return the bytes of each range."""
         return [self.read(start, length) for start, length in ranges]
 
     def refresh(self) -> bool:

@@ -25,12 +25,12 @@ _KNOWN: dict[str, Algorithm] = {algorithm.name: algorithm for table in _TABLES f
 
 
 def names() -> tuple[str, ...]:
-    """Every name, in the order in which they are listed."""
+    """Return every name, in the order in which they are listed."""
     return tuple(_KNOWN)
 
 
 def describe(name: str) -> dict[str, Any]:
-    """The JSON document at ``/algorithms/{id}``: title, description, inputs, outputs, parameters."""
+    """Return the JSON document at ``/algorithms/{id}``: title, description, inputs, outputs, parameters."""
     return _get(name).document()
 
 
@@ -40,7 +40,7 @@ def check(name: str, params: Mapping[str, Any]) -> None:
 
 
 def apply(name: str, params: Mapping[str, Any], raster: Raster) -> Raster:
-    """The raster after the algorithm.
+    """Return the raster after the algorithm.
 
     Raises:
         InvalidParameter: there is no such algorithm, or it does not take these parameters.
@@ -50,7 +50,7 @@ def apply(name: str, params: Mapping[str, Any], raster: Raster) -> Raster:
 
 
 def cut_off(name: str, params: Mapping[str, Any]) -> int:
-    """Pixels that the algorithm cuts off on each side of what it gets.
+    """Return pixels that the algorithm cuts off on each side of what it gets.
 
     Raises:
         InvalidParameter: as `check`.
@@ -59,7 +59,7 @@ def cut_off(name: str, params: Mapping[str, Any]) -> int:
 
 
 def memory_of(name: str, bands: int, kind: np.dtype[np.generic]) -> int:
-    """Bytes a pixel that the algorithm takes at most with that many bands of that type, what it gives included.
+    """Return bytes a pixel that the algorithm takes at most with that many bands of that type, what it gives included.
 
     Raises:
         InvalidParameter: there is no such algorithm.
@@ -68,7 +68,8 @@ def memory_of(name: str, bands: int, kind: np.dtype[np.generic]) -> int:
 
 
 def output_of(name: str, bands: int) -> tuple[int, np.dtype[np.generic]]:
-    """Number and type of the bands that the algorithm makes of so many; 64 bits where the type depends on theirs.
+    """Return number and type of the bands that the algorithm makes of so many; 64 bits where the type depends on
+    theirs.
 
     Raises:
         InvalidParameter: there is no such algorithm.
@@ -77,7 +78,9 @@ def output_of(name: str, bands: int) -> tuple[int, np.dtype[np.generic]]:
 
 
 def packs(name: str | None) -> bool:
-    """True where the algorithm packs a number into the bytes of several bands: no format may change any of them."""
+    """Return True where the algorithm packs a number into the bytes of several bands: no format may change
+    any of them.
+    """
     return name is not None and name in _KNOWN and _KNOWN[name].packs
 
 

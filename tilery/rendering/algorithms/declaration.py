@@ -31,7 +31,7 @@ class AlgorithmParameter:
     description: str | None = None
 
     def schema(self) -> dict[str, Any]:
-        """The parameter's JSON schema."""
+        """Return the parameter's JSON schema."""
         bounds = {"maximum": self.maximum, "minimum": self.minimum}
         title = self.name.replace("_", " ").title()
         if self.nullable:
@@ -44,7 +44,9 @@ class AlgorithmParameter:
         return {"default": self.default, **described, **bounds, "title": title, "type": self.kind}
 
     def value(self, given: object) -> float | None:
-        """The given value as a number of the parameter's kind. InvalidParameter when it is none or out of range."""
+        """Return the given value as a number of the parameter's kind. InvalidParameter when it is none or
+        out of range.
+        """
         if given is None and self.nullable:
             return None
         number = _number(given)
@@ -81,7 +83,7 @@ class Algorithm:
     """Bytes a pixel that it takes at a time, what it gives included; None: it depends on the bands that it gets."""
 
     def document(self) -> dict[str, Any]:
-        """The JSON document at ``/algorithms/{id}``."""
+        """Return the JSON document at ``/algorithms/{id}``."""
         return {
             "title": self.title,
             "description": self.description,
@@ -96,7 +98,7 @@ class Algorithm:
         }
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Every parameter's value: as given, else its default. InvalidParameter for a wrong or unknown one."""
+        """Return every parameter's value: as given, else its default. InvalidParameter for a wrong or unknown one."""
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
@@ -111,15 +113,15 @@ class Algorithm:
         }
 
     def memory_of(self, bands: int, kind: np.dtype[np.generic]) -> int:
-        """Bytes a pixel that it takes at most with that many bands of that type, what it gives included."""
+        """Return bytes a pixel that it takes at most with that many bands of that type, what it gives included."""
         return 40 + 2 * bands * max(8, kind.itemsize) if self.memory is None else self.memory
 
     def output_of(self, bands: int) -> tuple[int, np.dtype[np.generic]]:
-        """Number and type of the bands that it makes of so many; 64 bits where the type depends on theirs."""
+        """Return number and type of the bands that it makes of so many; 64 bits where the type depends on theirs."""
         return self.output_bands or bands, np.dtype(self.output_dtype or "float64")
 
     def apply(self, given: Mapping[str, Any], raster: Raster) -> Raster:
-        """The raster after the algorithm. InvalidBand when it has too few bands."""
+        """Return the raster after the algorithm. InvalidBand when it has too few bands."""
         values = self.values(given)
         if raster.count < self.least_bands:
             raise InvalidBand(

@@ -15,7 +15,7 @@ from tilery.rendering.validity import Mask, valid
 
 
 def _luma(raster: Raster) -> tuple[Array, Mask | None]:
-    """Luma after ITU-R 601-2, and where all of red, green and blue are valid."""
+    """Return luma after ITU-R 601-2, and where all of red, green and blue are valid."""
     red, green, blue = (raster.data[band].astype(np.float64) for band in range(3))
     mask = valid(raster)
     if mask is not None and len(mask) > 1:

@@ -20,7 +20,7 @@ def result(
     *,
     statistics: tuple[tuple[float, float], ...] | None = None,
 ) -> Raster:
-    """The raster with new bands in place of its own.
+    """Return the raster with new bands in place of its own.
 
     ``statistics`` are the range that an algorithm's values have by their nature, so that a picture of them is stretched
     alike in every tile.
@@ -41,7 +41,9 @@ def result(
 
 
 def to_bytes(values: Array) -> NDArray[np.uint8]:
-    """Values cut to whole numbers, the low eight bits of which are kept: what a cast to uint8 does on most machines."""
+    """Return values cut to whole numbers, the low eight bits of which are kept: what a cast to uint8 does on most
+    machines.
+    """
     if values.dtype == np.uint8:
         return values
     with np.errstate(invalid="ignore", over="ignore"):

@@ -71,7 +71,7 @@ def _gradients(raster: Raster, exaggeration: float) -> Iterator[tuple[slice, Arr
 
 
 def _strips(raster: Raster) -> Iterator[slice]:
-    """Some rows at a time.
+    """Yield some rows at a time.
 
     Raises:
         DeadlineExceeded: the time is up.
@@ -83,7 +83,7 @@ def _strips(raster: Raster) -> Iterator[slice]:
 
 
 def _both_known(raster: Raster) -> Mask | None:
-    """Where both gradients are known."""
+    """Return where both gradients are known."""
     mask = valid(raster)
     if mask is None:
         return None
@@ -101,7 +101,7 @@ def _both_known(raster: Raster) -> Mask | None:
 
 
 def _without_buffer(raster: Raster, buffer: int) -> Raster:
-    """The raster less ``buffer`` pixels on each side."""
+    """Return the raster less ``buffer`` pixels on each side."""
     if not buffer:
         return raster
     if 2 * buffer >= min(raster.width, raster.height):
@@ -165,7 +165,7 @@ def _terrainrgb(raster: Raster, values: Mapping[str, Any]) -> Raster:
 
 
 def _filled(heights: NDArray[Any], raster: Raster, nodata_height: float | None, encode: Any) -> Mask | None:
-    """The mask that is left: none at all where masked pixels take the height that was given for them."""
+    """Return the mask that is left: none at all where masked pixels take the height that was given for them."""
     mask = valid(raster)
     if mask is None:
         return None

@@ -8,5 +8,5 @@ from tilery.rendering.encoding.palette import expanded
 
 
 def encode(picture: Picture, row: Format) -> bytes:
-    """The picture's bytes in that format. The caller has seen to the data type and the number of channels."""
+    """Return the picture's bytes in that format. The caller has seen to the data type and the number of channels."""
     return row.encoder(picture if row.palette else expanded(picture))

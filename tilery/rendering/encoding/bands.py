@@ -9,7 +9,8 @@ from tilery.rendering.pixels import planar
 
 
 def bands_of(picture: Picture) -> Array:
-    """The picture's bands and, if it has one, its mask as the last of them; shape (bands, rows, columns), contiguous.
+    """Return the picture's bands and, if it has one, its mask as the last of them; shape (bands, rows, columns),
+    contiguous.
 
     The mask follows rio-tiler's convention, which clients of npy and GeoTIFF know: the most that the type holds where
     valid, the least where not (0 for unsigned types). Alpha values in between are kept.

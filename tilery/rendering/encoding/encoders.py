@@ -6,49 +6,49 @@ from tilery.geo.raster import Picture
 
 
 def png(picture: Picture) -> bytes:
-    """A PNG."""
+    """Return a PNG."""
     from tilery.rendering.encoding import png as codec
 
     return codec.encode(picture)
 
 
 def fast_png(picture: Picture) -> bytes:
-    """A PNG that is sooner made and larger."""
+    """Return a PNG that is sooner made and larger."""
     from tilery.rendering.encoding import png as codec
 
     return codec.encode(picture, fast=True)
 
 
 def jpeg(picture: Picture) -> bytes:
-    """A JPEG."""
+    """Return a JPEG."""
     from tilery.rendering.encoding import jpeg as codec
 
     return codec.encode(picture)
 
 
 def webp(picture: Picture) -> bytes:
-    """A WebP; without loss where the picture has to be exact."""
+    """Return a WebP; without loss where the picture has to be exact."""
     from tilery.rendering.encoding import webp as codec
 
     return codec.encode(picture)
 
 
 def jp2(picture: Picture) -> bytes:
-    """A JPEG 2000."""
+    """Return a JPEG 2000."""
     from tilery.rendering.encoding import gdal as codec
 
     return codec.encode_jp2(picture)
 
 
 def geotiff(picture: Picture) -> bytes:
-    """A GeoTIFF."""
+    """Return a GeoTIFF."""
     from tilery.rendering.encoding import gdal as codec
 
     return codec.encode_geotiff(picture)
 
 
 def npy(picture: Picture) -> bytes:
-    """An array as NumPy saves it."""
+    """Return an array as NumPy saves it."""
     from tilery.rendering.encoding import npy as codec
 
     return codec.encode(picture)

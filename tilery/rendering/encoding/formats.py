@@ -110,7 +110,7 @@ FORMATS: dict[str, Format] = {
 
 
 def get(name: str) -> Format:
-    """The format of that name. InvalidParameter when there is none."""
+    """Return the format of that name. InvalidParameter when there is none."""
     try:
         return FORMATS[name]
     except KeyError:
@@ -118,7 +118,7 @@ def get(name: str) -> Format:
 
 
 def by_media_type(media_type: str) -> Format | None:
-    """The first format of that media type, parameters aside; ``image/jpg`` is taken for ``image/jpeg``."""
+    """Return the first format of that media type, parameters aside; ``image/jpg`` is taken for ``image/jpeg``."""
     wanted = media_type.split(";", maxsplit=1)[0].strip().lower().replace("image/jpg", "image/jpeg")
     for row in FORMATS.values():
         if row.media_type.split(";")[0] == wanted:
@@ -127,7 +127,7 @@ def by_media_type(media_type: str) -> Format | None:
 
 
 def holds(row: Format, dtype: np.dtype[np.generic]) -> bool:
-    """True when the format can hold values of that type as they are."""
+    """Return True when the format can hold values of that type as they are."""
     return not row.dtypes or dtype.name in row.dtypes
 
 

@@ -88,7 +88,7 @@ def _describe(target: Any, picture: Picture, count: int) -> None:
 
 
 def _fits(value: float, kind: np.dtype[Any]) -> bool:
-    """True when a band of that type can hold the value: GDAL refuses a nodata value that it cannot."""
+    """Return True when a band of that type can hold the value: GDAL refuses a nodata value that it cannot."""
     if kind.kind in "fc":
         return True
     limits = np.iinfo(kind)

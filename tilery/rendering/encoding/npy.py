@@ -11,7 +11,7 @@ from tilery.rendering.encoding.bands import bands_of
 
 
 def encode(picture: Picture) -> bytes:
-    """A ``.npy`` file of shape (bands, rows, columns), or (bands + 1, rows, columns) with a mask."""
+    """Return a ``.npy`` file of shape (bands, rows, columns), or (bands + 1, rows, columns) with a mask."""
     bands = bands_of(picture)
     with BytesIO() as head:
         np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(bands))

@@ -8,7 +8,7 @@ from tilery.geo.raster import Picture
 
 
 def expanded(picture: Picture) -> Picture:
-    """The same picture in RGB with its opacity as mask; the picture itself when it has no palette."""
+    """Return the same picture in RGB with its opacity as mask; the picture itself when it has no palette."""
     if picture.palette is None:
         return picture
     rgba = picture.palette.take(picture.data[..., 0], axis=0)

@@ -137,7 +137,7 @@ def _filtered(lines: Bytes, step: int, kind: Filter) -> Bytes:
 
 
 def _less(lines: Bytes, above: Bytes, step: int, kind: Filter) -> Bytes:
-    """Lines less what a filter expects of them."""
+    """Return lines less what a filter expects of them."""
     if kind == 0:
         return lines
     if kind == 2:
@@ -153,13 +153,13 @@ def _less(lines: Bytes, above: Bytes, step: int, kind: Filter) -> Bytes:
 
 
 def _ratio(sample: Bytes, above: Bytes, step: int, kind: Filter) -> float:
-    """Compressed over plain size of a filtered sample."""
+    """Return compressed over plain size of a filtered sample."""
     less = _less(sample, above, step, kind)
     return len(isal_zlib.compress(np.ascontiguousarray(less), 1)) / sample.size
 
 
 def _sample(lines: Bytes) -> tuple[Bytes, Bytes]:
-    """Some of the lines, and the line above each."""
+    """Return some of the lines, and the line above each."""
     rows = len(lines)
     if rows <= 4 * _STRIP:
         return lines[1:], lines[:-1]

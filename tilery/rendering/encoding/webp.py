@@ -36,6 +36,6 @@ def encode(picture: Picture) -> bytes:
 
 
 def _is_smooth(pixels: Array) -> bool:
-    """True when neighbours in a row are much alike, in green."""
+    """Return True when neighbours in a row are much alike, in green."""
     green = pixels[::_EVERY, :, 1].astype(np.int16)
     return green.shape[1] < 2 or bool(np.abs(np.diff(green, axis=1)).mean() < _ALIKE)

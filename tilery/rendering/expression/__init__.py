@@ -39,7 +39,7 @@ _CORNERS = 10
 
 
 def parse(text: str) -> Expression:
-    """The expression that a caller wrote (``text``, as ``(b4-b1)/(b4+b1);b1*2``).
+    """Return the expression that a caller wrote (``text``, as ``(b4-b1)/(b4+b1);b1*2``).
 
     Raises:
         InvalidExpression: it does not parse, names what it may not, or has a block without a band.
@@ -79,7 +79,7 @@ def _parse(text: str) -> Expression:
 
 @lru_cache(maxsize=256)
 def result_type(text: str, kind: np.dtype[Any]) -> np.dtype[Any]:
-    """The type of what an expression gives of bands of one type."""
+    """Return the type of what an expression gives of bands of one type."""
     expression = parse(text)
     nothing = np.empty((0, 1), kind if kind.kind in "biuf" else np.float64)
     try:
@@ -89,7 +89,7 @@ def result_type(text: str, kind: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def apply(expression: Expression, raster: Raster) -> Raster:
-    """A raster with a band a block, named ``b1``, ``b2``… and described by the text of the block.
+    """Return a raster with a band a block, named ``b1``, ``b2``… and described by the text of the block.
 
     A pixel is masked where any of the bands used is. The raster's statistics are carried through the expression; where
     it has none but is of a type of 8 or 16 bits, the range of the type is.
@@ -126,7 +126,7 @@ def apply(expression: Expression, raster: Raster) -> Raster:
 
 
 def _positions(expression: Expression, raster: Raster) -> dict[int, int]:
-    """Position in the raster of each band that the expression uses."""
+    """Return position in the raster of each band that the expression uses."""
     names = raster.band_names or tuple(f"b{number}" for number in range(1, raster.count + 1))
     found = {}
     for number in expression.bands:
@@ -137,7 +137,7 @@ def _positions(expression: Expression, raster: Raster) -> dict[int, int]:
 
 
 def _descriptions(expression: Expression, raster: Raster, positions: dict[int, int]) -> tuple[str, ...]:
-    """Text of each block, with the descriptions of bands in place of their names as rio-tiler writes them."""
+    """Return text of each block, with the descriptions of bands in place of their names as rio-tiler writes them."""
     known = raster.band_descriptions if len(raster.band_descriptions) == raster.count else None
 
     def described(match: re.Match[str]) -> str:
@@ -150,7 +150,7 @@ def _descriptions(expression: Expression, raster: Raster, positions: dict[int, i
 def _ranges(
     expression: Expression, raster: Raster, positions: dict[int, int]
 ) -> tuple[tuple[float, float], ...] | None:
-    """Least and most of each block over every choice of least and most of the bands, as rio-tiler finds them.
+    """Return least and most of each block over every choice of least and most of the bands, as rio-tiler finds them.
 
     None where nothing is known of the bands, where they are too many, or where the answer would be of no use.
     """

@@ -87,7 +87,9 @@ _TABLE_OF_POWERS = 50
 
 
 def evaluate(expression: Expression, bands: dict[int, Array]) -> Array:
-    """Results of all blocks, shape (blocks, rows, columns). DeadlineExceeded when the time is up before they are."""
+    """Return results of all blocks, shape (blocks, rows, columns). DeadlineExceeded when the time is up before they
+    are.
+    """
     with np.errstate(all="ignore"):
         nothing = {number: values[:0] for number, values in bands.items()}
         kinds = [_run(block, nothing).dtype for block in expression.blocks]
@@ -106,7 +108,7 @@ def evaluate(expression: Expression, bands: dict[int, Array]) -> Array:
 
 
 def _finite(values: Array) -> Array:
-    """What ``nan_to_num`` gives, in half its time."""
+    """Return what ``nan_to_num`` gives, in half its time."""
     most = np.finfo(values.dtype).max
     bounded = np.clip(values, -most, most)
     np.copyto(bounded, 0, where=np.isnan(values))
@@ -114,7 +116,7 @@ def _finite(values: Array) -> Array:
 
 
 def _numeric(values: Array) -> Array:
-    """Values in one of the five types that are worked in."""
+    """Return values in one of the five types that are worked in."""
     if values.dtype in _RANK_OF:
         return values
     if values.dtype.kind in "iu":
@@ -154,7 +156,7 @@ def _cast(values: Sequence[Value], rank: int) -> list[Value]:
 
 
 def apply_step(name: str, values: list[Value]) -> Value:
-    """The result of one step, in the type that numexpr would give it."""
+    """Return the result of one step, in the type that numexpr would give it."""
     rank = _rank(values)
     if name in _COMPARE:
         return _COMPARE[name](*_cast(values, rank))
@@ -199,7 +201,7 @@ def _power(base: Value, exponent: Value) -> Value:
 
 
 def _multiplied(base: Value, exponent: float, *, inverse: bool) -> Value:
-    """The base times itself, a root for the half."""
+    """Return the base times itself, a root for the half."""
     rank = _rank([base])
     if rank == _BOOL:
         base = base.astype(np.int32)

@@ -66,7 +66,7 @@ class Parser:
         self.most = most
 
     def parse(self) -> tuple[Step, ...]:
-        """The steps of the whole block."""
+        """Return the steps of the whole block."""
         self._binary(0)
         if self.tokens[self.position][0] != "end":
             raise invalid(f"expression has '{self.tokens[self.position][1]}' where an operator or the end should be.")
@@ -200,7 +200,7 @@ def _decimal(text: str) -> Number:
 
 
 def _checked(value: Number) -> Number:
-    """A constant that numpy can hold: whole numbers of 64 bits, finite floats."""
+    """Return a constant that numpy can hold: whole numbers of 64 bits, finite floats."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         value = float(value) if abs(value) < 2**1023 else math.inf
     if not math.isfinite(value):
@@ -209,7 +209,7 @@ def _checked(value: Number) -> Number:
 
 
 def _fold(name: str, values: list[Number]) -> Number:
-    """The value of a step on constants. Whole numbers stay whole only where the result is exact."""
+    """Return the value of a step on constants. Whole numbers stay whole only where the result is exact."""
     if all(isinstance(value, int) for value in values) and name in _WHOLE:
         if name in {"//", "%"} and values[-1] == 0:
             raise invalid("expression divides a constant by zero.")

@@ -55,10 +55,10 @@ class Expression:
 
 
 def invalid(detail: str) -> InvalidExpression:
-    """The error for an expression that cannot be meant."""
+    """Return the error for an expression that cannot be meant."""
     return InvalidExpression(detail, parameter="expression")
 
 
 def over(detail: str, limit: int) -> OverLimit:
-    """The error for an expression beyond a limit."""
+    """Return the error for an expression beyond a limit."""
     return OverLimit(detail, parameter="expression", limit=limit)

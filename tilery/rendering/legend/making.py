@@ -69,7 +69,7 @@ def _rgba(color: Sequence[int]) -> Rgba:
 
 
 def _back(key: float, options: RenderOptions) -> float:
-    """The value that becomes a key of the colormap, which is looked up after values were rescaled."""
+    """Return the value that becomes a key of the colormap, which is looked up after values were rescaled."""
     if not options.rescale:
         return key
     low, high = options.rescale[0]
@@ -109,7 +109,9 @@ def _name(labels: Labels, number: int, value: float) -> str | None:
 
 
 def _bands(raster: Raster, options: RenderOptions) -> Legend:
-    """Which band is which colour, and what becomes dark and bright; nothing of colours that an algorithm mixes."""
+    """Return which band is which colour, and what becomes dark and bright; nothing of colours that an
+    algorithm mixes.
+    """
     if options.colormap is not None:
         pipeline.colors(raster, replace(options, expression=None, algorithm=None))  # it needs one band, and says so
     if options.algorithm or raster.count not in (2, 3):
@@ -155,7 +157,7 @@ def _continuous(raster: Raster, options: RenderOptions) -> Legend:
 
 
 def _domain(raster: Raster, options: RenderOptions) -> tuple[float | None, float | None]:
-    """Values that have the first and the last colour; None where each tile has its own."""
+    """Return values that have the first and the last colour; None where each tile has its own."""
     if options.rescale:
         return options.rescale[0]
     if options.colormap is not None:

@@ -17,7 +17,7 @@ _MISSING = 0xFFFD
 
 @cache
 def _glyphs() -> dict[int, NDArray[np.uint8]]:
-    """Opacity of each character by its code, 34 rows."""
+    """Return opacity of each character by its code, 34 rows."""
     with np.load(Path(__file__).parent / "glyphs.npz", allow_pickle=False) as file:
         codes, widths, packed = file["codes"], file["widths"], file["pixels"]
     strip = np.empty((packed.shape[0], packed.shape[1] * 2), np.uint8)

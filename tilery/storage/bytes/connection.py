@@ -123,7 +123,7 @@ class Connection:
         return not self._close_after
 
     def fresh(self) -> bool:
-        """Whether the connection is still as it was left: open and silent.
+        """Return whether the connection is still as it was left: open and silent.
 
         A server that said more than the answers to what it was asked would have its surplus taken for the next one.
         """
@@ -137,7 +137,7 @@ class Connection:
         return not poll.poll(0)
 
     def head(self, request: bytes) -> Answer:
-        """The head of the answer to a request.
+        """Return the head of the answer to a request.
 
         Raises:
             Broken, TimeoutError, DeadlineExceeded, OSError: there was none that could be read.
@@ -153,14 +153,14 @@ class Connection:
         raise Broken("nothing but interim answers")
 
     def body(self, length: int) -> bytes:
-        """The body, which has this many bytes."""
+        """Return the body, which has this many bytes."""
         data = self._reader.read(length)
         if len(data) != length:
             raise Broken(f"the body ended after {len(data)} of {length} bytes")
         return data
 
     def whole(self, answer: Answer, limit: int) -> bytes | None:
-        """The body however long it is. None: it is longer than the limit."""
+        """Return the body however long it is. None: it is longer than the limit."""
         length = answer.length
         if length is not None:
             return self.body(length) if length <= limit else None
@@ -255,8 +255,8 @@ def _connect(location: HttpLocation, proxy: Proxy | None, timeout: float) -> soc
 
 
 def _led(location: HttpLocation, proxy: Proxy) -> socket.socket:
-    """A connection that a proxy leads to the host. Its addresses are the proxy's affair: it may be the only one to know
-    them.
+    """Return a connection that a proxy leads to the host. Its addresses are the proxy's affair: it may be the only one
+    to know them.
     """
     connected = _connected(_addresses(proxy.host, proxy.port, f"{location.private_name}: its proxy"))
     try:
@@ -274,7 +274,7 @@ def _led(location: HttpLocation, proxy: Proxy) -> socket.socket:
 
 
 def _checked(location: HttpLocation) -> Sequence[tuple[socket.AddressFamily, str, int]]:
-    """The addresses of the host, every one of which may be connected to."""
+    """Return the addresses of the host, every one of which may be connected to."""
     addresses = _addresses(location.host, location.port, location.private_name)
     refused = [address for _, address, _ in addresses if not is_allowed(address, listed=location.listed)]
     if refused or not addresses:
@@ -288,7 +288,7 @@ def _checked(location: HttpLocation) -> Sequence[tuple[socket.AddressFamily, str
 
 
 def _addresses(host: str, port: int, name: str) -> list[tuple[socket.AddressFamily, str, int]]:
-    """The addresses of a host, which the log calls by the name."""
+    """Return the addresses of a host, which the log calls by the name."""
     try:
         found = elsewhere(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), _resolvers())
     except (OSError, UnicodeError) as error:
@@ -297,7 +297,7 @@ def _addresses(host: str, port: int, name: str) -> list[tuple[socket.AddressFami
 
 
 def _connected(addresses: Sequence[tuple[socket.AddressFamily, str, int]]) -> socket.socket:
-    """A connection to the first of these addresses that takes one."""
+    """Return a connection to the first of these addresses that takes one."""
     failure: OSError | None = None
     for place, (family, address, port) in enumerate(addresses):
         made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -320,7 +320,7 @@ def _connected(addresses: Sequence[tuple[socket.AddressFamily, str, int]]) -> so
 
 
 def _secured(connected: socket.socket, location: HttpLocation) -> socket.socket:
-    """The connection, encrypted where the scheme says so, with a server that proved to be the URL's host."""
+    """Return the connection, encrypted where the scheme says so, with a server that proved to be the URL's host."""
     if location.scheme == "http":
         return connected
     try:

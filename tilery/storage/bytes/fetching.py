@@ -24,7 +24,8 @@ STUCK = 3.0
 
 
 def together(jobs: Sequence[Callable[[], T]], pool: ThreadPoolExecutor, *, take_part: bool) -> list[T]:
-    """What all jobs give, in their order, done at the same time by the pool's threads and, if wished, the caller's.
+    """Return what all jobs give, in their order, done at the same time by the pool's threads and, if wished, the
+    caller's.
 
     Raises:
         DeadlineExceeded: the time was up before all were done.
@@ -42,7 +43,7 @@ def together(jobs: Sequence[Callable[[], T]], pool: ThreadPoolExecutor, *, take_
 
 
 def elsewhere(job: Callable[[], T], pool: ThreadPoolExecutor) -> T:
-    """What the job gives, done by a thread of the pool, which is left behind when the time is up.
+    """Return what the job gives, done by a thread of the pool, which is left behind when the time is up.
 
     Raises:
         DeadlineExceeded: the time was up first.
@@ -51,7 +52,7 @@ def elsewhere(job: Callable[[], T], pool: ThreadPoolExecutor) -> T:
 
 
 def wait(future: Future[T]) -> T:
-    """The future's result.
+    """Return the future's result.
 
     Raises:
         DeadlineExceeded: the time was up first.
@@ -100,5 +101,5 @@ class Bulkhead:
 
 
 def share(number: int) -> int:
-    """How many of this many threads a single store may hold: three of four, and at least two."""
+    """Return how many of this many threads a single store may hold: three of four, and at least two."""
     return max(2, number * 3 // 4)

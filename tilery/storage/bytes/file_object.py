@@ -25,7 +25,7 @@ _MOST = CACHED_CHUNKS // 2
 
 
 def file_object(source: ByteSource, *, quiet: bool = False) -> SourceFile:
-    """The source as a seekable file that is only read. Closing it leaves the source open.
+    """Return the source as a seekable file that is only read. Closing it leaves the source open.
 
     Args:
         source: what to read.
@@ -50,7 +50,7 @@ class HeaderReads:
         self._noting = True
 
     def get(self, start: int, length: int) -> bytes | None:
-        """The bytes of a read that was noted."""
+        """Return the bytes of a read that was noted."""
         return self._reads.get((start, length))
 
     def note(self, start: int, length: int, data: bytes) -> None:
@@ -92,11 +92,11 @@ class SourceFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The position."""
+        """Return the position."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """The new position, which may lie behind the end."""
+        """Return the new position, which may lie behind the end."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}[whence]
         if base + offset < 0:
             raise ValueError("a position before the start")
@@ -104,7 +104,7 @@ class SourceFile(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes, as many as asked for; fewer only at the end, or none when a quiet read failed.
+        """Return the next bytes, as many as asked for; fewer only at the end, or none when a quiet read failed.
 
         Raises:
             What `ByteSource.read` raises.
@@ -131,11 +131,11 @@ class SourceFile(io.RawIOBase):
         return data
 
     def readall(self) -> bytes:
-        """All bytes from the position to the end."""
+        """Return all bytes from the position to the end."""
         return self.read(-1)
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # any writable buffer
-        """How many bytes were put into the buffer."""
+        """Return how many bytes were put into the buffer."""
         view = memoryview(buffer).cast("B")
         data = self.read(len(view))
         view[: len(data)] = data

@@ -27,7 +27,7 @@ _DATE = re.compile(r"[A-Za-z0-9,: -]{1,40}")
 
 
 def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecutor) -> RemoteSource:
-    """The resource, opened with one request, and one more for each redirect before it.
+    """Return the resource, opened with one request, and one more for each redirect before it.
 
     Raises:
         SourceRefused: an address of the host is not allowed, or it redirects to what may not be read.
@@ -51,7 +51,7 @@ class HttpOrigin:
         """Where the last request went, that place's server, and how requests to it begin."""
 
     def first(self, length: int) -> First:
-        """The first bytes and the version they belong to; see `Origin.first`."""
+        """Return the first bytes and the version they belong to; see `Origin.first`."""
         answer, body = self._get(0, length, "")
         if answer.status == 416 and answer.headers.get("content-range", "").replace(" ", "") in {"bytes*/0", ""}:
             return First(head=b"", version=_version(answer, 0))
@@ -81,7 +81,7 @@ class HttpOrigin:
         raise self._failure(answer)
 
     def is_same(self, version: Version) -> bool:
-        """Whether the server still has this version; see `Origin.is_same`."""
+        """Return whether the server still has this version; see `Origin.is_same`."""
         condition = ""
         if version.etag:
             condition = f"If-None-Match: {version.etag}\r\n"
@@ -102,7 +102,7 @@ class HttpOrigin:
         raise self._failure(answer)
 
     def _get(self, start: int, length: int, condition: str, *, renew: bool = False) -> tuple[Answer, bytes]:
-        """An answer, with its body when it is data; tried again while that may help and time is left.
+        """Return an answer, with its body when it is data; tried again while that may help and time is left.
 
         Args:
             start: first byte.
@@ -193,7 +193,7 @@ class HttpOrigin:
                 return answer, body
 
     def _data(self, connection: Connection, answer: Answer, start: int, length: int) -> bytes:
-        """The body, if it is the data that was asked for."""
+        """Return the body, if it is the data that was asked for."""
         if answer.status not in {200, 206}:
             connection.skip(answer)
             return b""
@@ -217,7 +217,7 @@ class HttpOrigin:
         return part
 
     def _failure(self, answer: Answer) -> TileryError:
-        """The error that an answer stands for."""
+        """Return the error that an answer stands for."""
         private = f"{self._location.private_name} answered {answer.status}"
         match answer.status:
             case 401 | 403 | 407:
@@ -231,7 +231,7 @@ class HttpOrigin:
 
 
 def _part(answer: Answer) -> tuple[int, int, int]:
-    """First byte, last byte and size of the whole, as Content-Range says."""
+    """Return first byte, last byte and size of the whole, as Content-Range says."""
     match = _RANGE.fullmatch(answer.headers.get("content-range", ""))
     if match is None:
         raise Broken("Content-Range makes no sense")

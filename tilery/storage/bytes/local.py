@@ -61,7 +61,7 @@ class LocalSource:
         self.open_path: str | None = f"{_DESCRIPTORS}/{self._descriptor}" if _HAS_DESCRIPTORS else None
 
     def read(self, start: int, length: int) -> bytes:
-        """The bytes from ``start``; see `ByteSource.read`."""
+        """Return the bytes from ``start``; see `ByteSource.read`."""
         try:
             data = os.pread(self._descriptor, length, start)
         except OSError as error:
@@ -71,12 +71,12 @@ class LocalSource:
         return data
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of each range; see `ByteSource.read_many`."""
+        """Return the bytes of each range; see `ByteSource.read_many`."""
         with stages.stage(stages.FETCH):
             return [self.read(start, length) for start, length in ranges]
 
     def refresh(self) -> bool:
-        """Whether the name still leads to this very file, unwritten since."""
+        """Return whether the name still leads to this very file, unwritten since."""
         try:
             return _identity(self._path, os.stat(self._path)) == self.identity  # noqa: PTH116
         except OSError:
@@ -89,7 +89,7 @@ class LocalSource:
         """
 
     def _rest(self, start: int, length: int) -> bytes:
-        """What one ``pread`` left out: it gives 2 GiB at most, and less where the file was cut meanwhile."""
+        """Return what one ``pread`` left out: it gives 2 GiB at most, and less where the file was cut meanwhile."""
         parts = []
         for part in iter(partial(os.pread, self._descriptor, length, start), b""):
             parts.append(part)

@@ -39,7 +39,7 @@ class ByteSource(Protocol):
         ...
 
     def read(self, start: int, length: int) -> bytes:
-        """The bytes from ``start``, exactly ``length`` of them; fewer only where the object ends.
+        """Return the bytes from ``start``, exactly ``length`` of them; fewer only where the object ends.
 
         Raises:
             SourceChanged: the object was replaced or removed since it was opened.
@@ -51,14 +51,14 @@ class ByteSource(Protocol):
         ...
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of each range (start, length), in their order, as `read` gives them.
+        """Return the bytes of each range (start, length), in their order, as `read` gives them.
 
         Where fetching costs round trips, ranges near each other are fetched as one, and those apart at the same time.
         """
         ...
 
     def refresh(self) -> bool:
-        """Whether the object is still the one that was opened, found out at the lowest price.
+        """Return whether the object is still the one that was opened, found out at the lowest price.
 
         Raises:
             UpstreamError: the store failed to say.
@@ -71,5 +71,7 @@ class ByteSource(Protocol):
 
 
 def identity_of(*facts: object) -> str:
-    """A digest of what tells one version of an object from another: 32 hexadecimal digits that give nothing away."""
+    """Return a digest of what tells one version of an object from another: 32 hexadecimal digits that give nothing
+    away.
+    """
     return blake2b("\0".join(str(fact) for fact in facts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -22,7 +22,7 @@ class Fetch:
 
 
 def plan(ranges: Sequence[tuple[int, int]]) -> list[Fetch]:
-    """The requests that fetch all of these ranges (start, length): neighbours merged, none longer than needed.
+    """Return the requests that fetch all of these ranges (start, length): neighbours merged, none longer than needed.
 
     Ranges may touch, overlap and repeat. A single range longer than `LONGEST` stays whole. Empty ranges are left out.
     """

@@ -54,7 +54,7 @@ class Origin(Protocol):
         ...
 
     def first(self, length: int) -> First:
-        """The first bytes, ``length`` or as many as there are, and the version they belong to."""
+        """Return the first bytes, ``length`` or as many as there are, and the version they belong to."""
         ...
 
     def fetch(self, start: int, length: int, version: Version) -> bytes:
@@ -66,7 +66,7 @@ class Origin(Protocol):
         ...
 
     def is_same(self, version: Version) -> bool:
-        """Whether the store still has this version."""
+        """Return whether the store still has this version."""
         ...
 
 
@@ -97,14 +97,14 @@ class RemoteSource:
         self.open_path: str | None = None
 
     def read(self, start: int, length: int) -> bytes:
-        """The bytes from ``start``; see `ByteSource.read`."""
+        """Return the bytes from ``start``; see `ByteSource.read`."""
         end = min(start + length, self.size)
         if end <= len(self._head):
             return self._head[start:end]
         return self._call(lambda: self._fetch(start, end - start)) if end > start else b""
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of each range; see `ByteSource.read_many`."""
+        """Return the bytes of each range; see `ByteSource.read_many`."""
         results = [b""] * len(ranges)
         missing: list[tuple[int, int]] = []
         for place, (start, length) in enumerate(ranges):
@@ -124,7 +124,7 @@ class RemoteSource:
         return results
 
     def refresh(self) -> bool:
-        """Whether the store still has what was opened; one request without a body."""
+        """Return whether the store still has what was opened; one request without a body."""
         return self._call(lambda: self._origin.is_same(self._version))
 
     def close(self) -> None:

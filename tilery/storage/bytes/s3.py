@@ -43,7 +43,7 @@ _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
 def open_s3(location: S3Location | CloudLocation, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
-    """The object, opened with one request; of another cloud's store too, which obstore reads alike.
+    """Return the object, opened with one request; of another cloud's store too, which obstore reads alike.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
@@ -81,7 +81,7 @@ class Buckets:
         self._lock = Lock()
 
     def of(self, location: S3Location | CloudLocation) -> Bucket:
-        """The bucket of an object."""
+        """Return the bucket of an object."""
         own = self._options.of(location)
         service = "s3" if isinstance(location, S3Location) else location.service
         key = (service, location.bucket, own.address if own is not None else None)
@@ -103,7 +103,7 @@ class S3Origin:
         self._bucket = bucket
 
     def first(self, length: int) -> First:
-        """The first bytes and the version they belong to; see `Origin.first`."""
+        """Return the first bytes and the version they belong to; see `Origin.first`."""
         try:
             head, version = self._get({"range": (0, length)})
         except _Empty:
@@ -126,7 +126,7 @@ class S3Origin:
         return data
 
     def is_same(self, version: Version) -> bool:
-        """Whether the bucket still has this version; see `Origin.is_same`."""
+        """Return whether the bucket still has this version; see `Origin.is_same`."""
         options: GetOptions = {"range": (0, 1)}
         if version.etag:
             options["if_none_match"] = version.etag
@@ -200,7 +200,7 @@ class _Misplaced(Exception):
 
 
 def _failure(text: str) -> Exception:
-    """The error that obstore's text stands for; it has no types for these."""
+    """Return the error that obstore's text stands for; it has no types for these."""
     if failures.lacks_credentials(text) and (said := failures.meaning(text)):
         return UpstreamError(said, private=failures.for_operator(text))
     status, private = _STATUS.search(text), failures.for_operator(text)
@@ -216,6 +216,6 @@ def _failure(text: str) -> Exception:
 
 
 def _private(error: Exception) -> str:
-    """What an operator needs to know of why an object cannot be had."""
+    """Return what an operator needs to know of why an object cannot be had."""
     text = str(error)
     return f"{failures.meaning(text) or ''} {failures.for_operator(text)}".strip()

@@ -38,7 +38,7 @@ class Server:
         self.bulkhead = Bulkhead(share(options.fetch_threads))
 
     def take(self) -> Connection:
-        """A connection: the one used last if it is still good, else a new one."""
+        """Return a connection: the one used last if it is still good, else a new one."""
         while (found := self._idle_connections.take(self._key)) is not None:
             since, connection = found
             if time.monotonic() - since < IDLE and connection.fresh():
@@ -68,7 +68,7 @@ class IdleConnections:
         weakref.finalize(self, _close_all, self._all)  # where nobody closes them
 
     def take(self, server: _Key) -> tuple[float, Connection] | None:
-        """The connection to a server that was used last, and when."""
+        """Return the connection to a server that was used last, and when."""
         with self._lock:
             idle = self._of.get(server)
             if idle is None:
@@ -123,7 +123,7 @@ class Servers:
         self._lock = Lock()
 
     def of(self, location: HttpLocation) -> Server:
-        """The server of this location."""
+        """Return the server of this location."""
         own = chosen(self.options.sources, location)
         proxy = None if own is None else own.proxy
         key = (location.scheme, location.host, location.port, location.listed, proxy)
@@ -135,7 +135,7 @@ class Servers:
             return server
 
     def head(self, location: HttpLocation) -> str:
-        """The lines with which every request for this location begins."""
+        """Return the lines with which every request for this location begins."""
         return request_head(location, self.options.sources)
 
     def close(self) -> None:

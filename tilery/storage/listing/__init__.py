@@ -59,7 +59,7 @@ def listed(
 
 
 def _is_allowed(policy: Policy, url: str, child: Child) -> bool:
-    """Whether a file, or some file of a folder, may be read by its address."""
+    """Return whether a file, or some file of a folder, may be read by its address."""
     try:
         if child.is_folder:
             folder_of(policy, f"{url}{child.name}")

@@ -85,7 +85,7 @@ def search(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, words: t
 
 
 def _whole(bucket: Bucket, prefix: str, spent: Spent) -> list[Child] | None:
-    """All children of a folder, sorted by name; None where there are too many to be listed in a moment."""
+    """Return all children of a folder, sorted by name; None where there are too many to be listed in a moment."""
 
     async def listed(store: Any) -> Any:
         return await asyncio.wait_for(
@@ -101,7 +101,7 @@ def _whole(bucket: Bucket, prefix: str, spent: Spent) -> list[Child] | None:
 
 
 def _walked(bucket: Bucket, prefix: str, spent: Spent, after: str | None) -> Iterator[Child]:
-    """The children of a folder after a name, in the order of their keys, until it is too much."""
+    """Yield the children of a folder after a name, in the order of their keys, until it is too much."""
     while True:
         again = False
         for chunk in _chunks(bucket, prefix, spent, after):
@@ -124,7 +124,9 @@ def _walked(bucket: Bucket, prefix: str, spent: Spent, after: str | None) -> Ite
 
 
 def _chunks(bucket: Bucket, prefix: str, spent: Spent, after: str | None) -> Iterator[Sequence[ObjectMeta]]:
-    """The objects below a folder in the order of their keys, an answer of the store at a time, until it is too much."""
+    """Yield the objects below a folder in the order of their keys, an answer of the store at a time, until it is too
+    much.
+    """
     offset = None if after is None else f"{prefix}{after}{_LAST if after.endswith('/') else ''}"
     stream = _called(
         bucket, lambda store: _begun(obstore.list(store, prefix.rstrip("/") or None, offset=offset, chunk_size=_CHUNK))
@@ -138,13 +140,13 @@ def _chunks(bucket: Bucket, prefix: str, spent: Spent, after: str | None) -> Ite
 
 
 def _begun(chunks: Iterable[T]) -> Iterator[T]:
-    """The same, after its first part was fetched, so that it may be asked for again in another region."""
+    """Return the same, after its first part was fetched, so that it may be asked for again in another region."""
     rest = iter(chunks)
     return chain(list(islice(rest, 1)), rest)
 
 
 def _called(bucket: Bucket, request: Callable[[Any], T]) -> T:
-    """What a request to a bucket gives, which may turn out to be in another region."""
+    """Return what a request to a bucket gives, which may turn out to be in another region."""
     client = bucket.client
     return client.call(request) if isinstance(client, BucketClient) else request(client.store)
 

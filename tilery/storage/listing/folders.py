@@ -74,7 +74,7 @@ def folder_of(policy: Policy, url: str) -> Folder:
 
 
 def _is_hidden(policy: Policy, folder: str) -> bool:
-    """Whether there is a hidden folder between a folder and where one may begin."""
+    """Return whether there is a hidden folder between a folder and where one may begin."""
     ways = [folder[len(root.url) :] for root in roots(policy) if folder.startswith(root.url)]
     return any(part.startswith(".") for part in min(ways, key=len, default="").split("/"))
 

@@ -55,7 +55,7 @@ def search(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, words: t
 
 
 def _walked(folder: str, spent: Spent) -> Iterator[str]:
-    """The files below a folder, those nearest to it first, until it is too much."""
+    """Yield the files below a folder, those nearest to it first, until it is too much."""
     waiting = [""]
     while waiting:
         below: list[str] = []
@@ -75,7 +75,7 @@ def _walked(folder: str, spent: Spent) -> Iterator[str]:
 
 
 def _names(folder: str, spent: Spent) -> Iterator[str]:
-    """The names of a folder as they come, folders with a slash at their end, until it is too much."""
+    """Yield the names of a folder as they come, folders with a slash at their end, until it is too much."""
     try:
         with os.scandir(folder) as entries:
             for entry in deadline.paced(entries, _EVERY):
@@ -96,12 +96,12 @@ def _names(folder: str, spent: Spent) -> Iterator[str]:
 
 
 def _is_shown(name: str, wanted: Wanted) -> bool:
-    """Whether a name is of what is listed; one that cannot be written in an address is not."""
+    """Return whether a name is of what is listed; one that cannot be written in an address is not."""
     return not name.startswith(".") and name.isprintable() and (name.endswith("/") or wanted(name))
 
 
 def _child(folder: str, name: str, policy: Policy) -> Child | None:
-    """What is said of a file or folder; None where the policy does not allow it, or it has gone."""
+    """Return what is said of a file or folder; None where the policy does not allow it, or it has gone."""
     if name.endswith("/"):
         return Child(name=name)
     try:

@@ -83,6 +83,6 @@ class Spent:
 
 
 def matches(words: tuple[str, ...], path: str) -> bool:
-    """Whether all words are in a path, whatever their case."""
+    """Return whether all words are in a path, whatever their case."""
     folded = path.casefold()
     return all(word in folded for word in words)

@@ -9,7 +9,7 @@ __all__ = ["Blob", "Entry", "Store", "open_store"]
 
 
 def open_store(address: str, options: StoreOptions | None = None, *, patient: bool = True) -> Store:
-    """The store at an address: ``s3://bucket/prefix/`` or a directory.
+    """Return the store at an address: ``s3://bucket/prefix/`` or a directory.
 
     Args:
         address: where it is.

@@ -31,7 +31,7 @@ class DirectoryStore:
 
     @classmethod
     def at(cls, address: str, *, durable: bool = True) -> DirectoryStore:
-        """The store of a directory, by any way of writing its path."""
+        """Return the store of a directory, by any way of writing its path."""
         return cls(Path(os.path.abspath(Path(address).expanduser())), durable=durable)  # noqa: PTH100 (links stay as they are written)
 
     @property
@@ -40,7 +40,7 @@ class DirectoryStore:
         return f"{self.root}/"
 
     def path(self, key: str) -> Path:
-        """The file of a key.
+        """Return the file of a key.
 
         Raises:
             NotFound: the key leaves the directory.
@@ -66,7 +66,7 @@ class DirectoryStore:
             raise _told(refused, "write to") from refused
 
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
-        """What is under the key, or None when it is unchanged."""
+        """Return what is under the key, or None when it is unchanged."""
         with _failures(), self.path(key).open("rb") as file:
             version = _version(os.fstat(file.fileno()))
             if version == unless:
@@ -82,7 +82,7 @@ class DirectoryStore:
         cache_control: str | None = None,  # noqa: ARG002
         expected: str = "any",
     ) -> str:
-        """The new version. Writers that expect something take turns on a lock file."""
+        """Return the new version. Writers that expect something take turns on a lock file."""
         path = self.path(key)
         with _failures("write to"):
             with _written(path) as part:
@@ -122,7 +122,7 @@ class DirectoryStore:
             _flush(target.parent)
 
     def has(self, key: str) -> bool:
-        """True when there is a file."""
+        """Return True when there is a file."""
         with _failures():
             return self.path(key).is_file()
 
@@ -151,7 +151,7 @@ class DirectoryStore:
                     break
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Names of the folders below a prefix.
+        """Yield names of the folders below a prefix.
 
         Raises:
             UpstreamError: the directory was there and has gone; or its file system has, and left an empty one behind.
@@ -172,7 +172,7 @@ class DirectoryStore:
         yield from names
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Every file below a prefix but for locks. What a writer that was killed left behind is among them."""
+        """Yield every file below a prefix but for locks. What a writer that was killed left behind is among them."""
         folder = self.path(prefix.rstrip("/")) if prefix else self.root
         with _failures():
             for path in _files(folder):
@@ -185,7 +185,7 @@ class DirectoryStore:
                     yield Entry(key=key, size=found.st_size, modified=found.st_mtime, version=_version(found))
 
     def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
-        """Every file of a name in a folder at any depth; folders that nobody may look into have none."""
+        """Yield every file of a name in a folder at any depth; folders that nobody may look into have none."""
         waiting = [folder for folder in self.folders() if within(folder)]
         while waiting:
             folder = waiting.pop()
@@ -204,7 +204,7 @@ class DirectoryStore:
 
 
 def _entry(key: str, found: os.DirEntry[str]) -> Iterator[Entry]:
-    """The entry of a file; nothing where it has gone meanwhile."""
+    """Yield the entry of a file; nothing where it has gone meanwhile."""
     try:
         facts = found.stat()
     except FileNotFoundError:
@@ -216,7 +216,7 @@ def _entry(key: str, found: os.DirEntry[str]) -> Iterator[Entry]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What is below a folder, while others may remove some of it."""
+    """Yield what is below a folder, while others may remove some of it."""
 
     def failed(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -278,7 +278,9 @@ def _written(path: Path) -> Iterator[_Part]:
 
 
 def _new_file(folder: Path) -> tuple[int, Path]:
-    """An open file in a folder, which is made where it is not there; others remove folders that they find empty."""
+    """Return an open file in a folder, which is made where it is not there; others remove folders that they
+    find empty.
+    """
     for _ in range(_TRIES):
         path = folder / f".part-{secrets.token_hex(6)}"
         try:

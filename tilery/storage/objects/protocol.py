@@ -39,7 +39,7 @@ class Store(Protocol):
         ...
 
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
-        """What is under the key, or None when its version still is ``unless``.
+        """Return what is under the key, or None when its version still is ``unless``.
 
         Raises:
             NotFound: there is nothing.
@@ -55,7 +55,7 @@ class Store(Protocol):
         cache_control: str | None = None,
         expected: str = "any",
     ) -> str:
-        """The new version, after the bytes were put under the key in one step.
+        """Return the new version, after the bytes were put under the key in one step.
 
         Args:
             key: where to.
@@ -74,7 +74,7 @@ class Store(Protocol):
         ...
 
     def has(self, key: str) -> bool:
-        """True when something is under the key."""
+        """Return True when something is under the key."""
         ...
 
     def reach(self) -> None:
@@ -90,15 +90,16 @@ class Store(Protocol):
         ...
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Names of the folders just below a prefix (which is empty or ends in a slash)."""
+        """Return names of the folders just below a prefix (which is empty or ends in a slash)."""
         ...
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Every file below a prefix, at any depth, in no particular order."""
+        """Return every file below a prefix, at any depth, in no particular order."""
         ...
 
     def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
-        """Every file of a name in a folder at any depth; only folders are looked into whose path ``within`` lets pass.
+        """Return every file of a name in a folder at any depth; only folders are looked into whose path ``within`` lets
+        pass.
 
         Raises:
             UpstreamError: the store was there and has gone.

@@ -67,7 +67,7 @@ class S3Store:
         return self._address
 
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
-        """What is under the key, or None when its ETag still is ``unless``."""
+        """Return what is under the key, or None when its ETag still is ``unless``."""
         import obstore
         from obstore.exceptions import NotModifiedError
 
@@ -131,7 +131,7 @@ class S3Store:
             )
 
     def has(self, key: str) -> bool:
-        """True when there is an object."""
+        """Return True when there is an object."""
         import obstore
 
         try:
@@ -168,7 +168,7 @@ class S3Store:
                 return
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Names of the common prefixes below a prefix."""
+        """Yield names of the common prefixes below a prefix."""
         import obstore
 
         with _failures():
@@ -177,7 +177,7 @@ class S3Store:
             yield name.rstrip("/").rpartition("/")[2]
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Every object below a prefix."""
+        """Yield every object below a prefix."""
         import obstore
 
         with _failures():
@@ -193,7 +193,7 @@ class S3Store:
                     )
 
     def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
-        """Every object whose key ends in ``/name``: of a thousand keys that one request tells."""
+        """Yield every object whose key ends in ``/name``: of a thousand keys that one request tells."""
         for entry in self.entries():
             folder, _, last = entry.key.rpartition("/")
             if last == name and folder and within(folder):
@@ -208,7 +208,7 @@ def _begun(chunks: Iterable[T]) -> Iterator[T]:
 
 
 def _chunk_size(size: int) -> int:
-    """Bytes of a part: S3 takes 10,000 parts at most."""
+    """Return bytes of a part: S3 takes 10,000 parts at most."""
     return max(_PART, (size // 9000 + (1 << 20)) & ~((1 << 20) - 1))
 
 

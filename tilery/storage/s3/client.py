@@ -148,7 +148,7 @@ class BucketClient:
 
 
 def _credentials(options: StoreOptions, own: SourceOptions | None) -> Callable[[], Credential] | None:
-    """What gives keys. None: obstore takes them from variables, or there are none to be used."""
+    """Return what gives keys. None: obstore takes them from variables, or there are none to be used."""
     look_up = None if options.s3_anonymous else look_up_of(options.aws, own)
     if look_up is None or (own is not None and own.keys and not own.role):
         return look_up  # what is written down does not run out

@@ -26,7 +26,7 @@ class Credential(TypedDict):
 
 
 def region(variables: Mapping[str, str]) -> str | None:
-    """The region in force: a variable, or the profile's. None: nothing says it."""
+    """Return the region in force: a variable, or the profile's. None: nothing says it."""
     return (
         variables.get("AWS_REGION")
         or variables.get("AWS_DEFAULT_REGION")
@@ -36,7 +36,7 @@ def region(variables: Mapping[str, str]) -> str | None:
 
 
 def credentials_of_profile(variables: Mapping[str, str]) -> Callable[[], Credential] | None:
-    """What gives the profile's keys. None: keys come from variables or from a role, or the profile has none."""
+    """Return what gives the profile's keys. None: keys come from variables or from a role, or the profile has none."""
     roles = (
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",

@@ -42,7 +42,7 @@ def look_up_of(variables: Mapping[str, str], own: SourceOptions | None) -> LookU
 
 
 def _of_process(variables: Mapping[str, str], *, static: bool) -> LookUp | None:
-    """What finds the keys of the process.
+    """Return what finds the keys of the process.
 
     Args:
         variables: those of AWS's tools.
@@ -86,14 +86,14 @@ def _static(keys: Keys) -> Credential:
 
 
 def _of_container(address: str, variables: Mapping[str, str]) -> Credential:
-    """Those of a task of ECS, or a pod of EKS: the file of its token is written anew from time to time."""
+    """Return those of a task of ECS, or a pod of EKS: the file of its token is written anew from time to time."""
     file = variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
     token = _text(file) if file else variables.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "").strip()
     return _parsed(_answer("GET", address, {"Authorization": token} if token else {}))
 
 
 def _of_instance(service: str) -> Credential:
-    """Those of an instance of EC2, by version 2 of its metadata service."""
+    """Return those of an instance of EC2, by version 2 of its metadata service."""
     session = _answer("PUT", f"{service}/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "300"}).decode()
     headers = {"X-aws-ec2-metadata-token": session}
     folder = f"{service}/latest/meta-data/iam/security-credentials/"
@@ -102,7 +102,7 @@ def _of_instance(service: str) -> Credential:
 
 
 def _of_web_identity(variables: Mapping[str, str]) -> Credential:
-    """Those of a role that an identity of the web may assume, as of a pod of Kubernetes."""
+    """Return those of a role that an identity of the web may assume, as of a pod of Kubernetes."""
     return sts.assume_with_identity(
         variables["AWS_ROLE_ARN"],
         _text(variables["AWS_WEB_IDENTITY_TOKEN_FILE"]),

@@ -102,7 +102,7 @@ def _keep(reference: weakref.ref[Refreshing], over: threading.Event) -> None:
 
 
 def _left(keys: Credential) -> float:
-    """Seconds for which keys are good."""
+    """Return seconds for which keys are good."""
     expires = keys["expires_at"]
     return float("inf") if expires is None else (expires - datetime.now(UTC)).total_seconds()
 

@@ -14,12 +14,12 @@ _REGION = re.compile(r"[a-z0-9-]{4,30}")
 
 
 def find_region(bucket: str, region: str | None, options: StoreOptions) -> str | None:
-    """The bucket's region, as the service tells everybody who asks for the bucket. None: it did not tell."""
+    """Return the bucket's region, as the service tells everybody who asks for the bucket. None: it did not tell."""
     return ask_region(bucket, _service(region), options)
 
 
 def ask_region(bucket: str, service: HttpLocation, options: StoreOptions) -> str | None:
-    """The same, asked at this address of the service."""
+    """Return the same, asked at this address of the service."""
     request = f"HEAD /{bucket} HTTP/1.1\r\nHost: {service.authority}\r\nUser-Agent: Tilery\r\nConnection: close\r\n\r\n"
     try:
         with deadline.limit(options.connect_timeout + options.read_timeout):
@@ -36,7 +36,7 @@ def ask_region(bucket: str, service: HttpLocation, options: StoreOptions) -> str
 
 
 def _service(region: str | None) -> HttpLocation:
-    """The address of S3 that can be asked: a neighbour's region knows, another partition does not."""
+    """Return the address of S3 that can be asked: a neighbour's region knows, another partition does not."""
     region = region or "us-east-1"
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     host = f"s3.{region}.{domain}"

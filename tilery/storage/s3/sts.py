@@ -115,7 +115,7 @@ def _asked(form: dict[str, str], region: str | None, endpoint: str | None, keys:
 
 
 def _parsed(text: str) -> Credential:
-    """Keys in the answer. Their elements have neither attributes nor entities."""
+    """Return keys in the answer. Their elements have neither attributes nor entities."""
     found = {
         name: value
         for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
