@@ -87,6 +87,7 @@ _BEHIND = RESERVED | {
     "legend",
     "metadata",
     "part",
+    "profile",
     "tile",
     "tilesets",
 }
