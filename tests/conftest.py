@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,3 +28,18 @@ def _one_file_is_one_raster(request: pytest.FixtureRequest, monkeypatch: pytest.
             monkeypatch.delenv(name, raising=False)
             if own := sys.modules.get("rasterio._env"):  # leaving its Env sets what the variable said before it
                 own.del_gdal_config(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hanging_slots_do_not_end_the_tests() -> Iterator[None]:
+    """A service whose every slot hangs ends its process, for a new one to take its place. Here that would be the one of
+    all tests: a machine with too much to do, and the service of a test that is long over, are enough for it.
+    """
+    from app.serving import watching
+
+    def tell() -> None:
+        print("every slot of a test's service hangs", file=sys.stderr)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watching, "replace_worker", tell)
+        yield

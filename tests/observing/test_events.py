@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -32,6 +31,7 @@ from tests.support import rasters
 from tests.support.ports import free_port
 from tests.support.service import client
 from tests.support.upstream import Fault, Upstream
+from tilery.storage.objects import directory
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "s3cr3t-of-tests"
@@ -370,7 +370,7 @@ def test_a_disk_that_is_full(tmp_path: Path, written: io.StringIO, monkeypatch: 
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tempfile, "mkstemp", full)  # a disk of ours would need the rights to mount one
+    monkeypatch.setattr(directory, "_new_file", full)  # a disk of ours would need the rights to mount one
     assert service.get("/rgb/8/134/90.png").status_code == 200
     assert tell(context)["tilery_tile_store_total", "operation=write", "outcome=failed"] == 1
     line = next(

@@ -37,9 +37,11 @@ def test_a_clock_that_jumps(
     assert service.get("/rgb/8/134/90.png").headers["x-cache"] == "hit"
     assert service.get("/rgb/8/133/90.png").status_code == 200
     assert tell(context)["tilery_clock_changes_total",] == 1
-    (line,) = lines(written, "tilery.watchdog")
-    assert f"set by {seconds:+.0f} s" in line["message"]
-    assert line["level"] == "warning"
+    told = lines(written, "tilery.watchdog")  # by this one, and by those of other tests' services where they still run
+    assert told
+    for line in told:
+        assert f"set by {seconds:+.0f} s" in line["message"]
+        assert line["level"] == "warning"
 
 
 def test_a_cache_that_is_too_small_for_what_is_asked(tmp_path: Path, written: io.StringIO) -> None:
