@@ -81,7 +81,9 @@ def test_it_is_what_gdal_makes(kernels: ModuleType, dtype: str, method: str) -> 
     assert (valid == (expected[2] > 0)).all()
     miss = np.abs(made.astype("float64") - expected[:2])
     assert miss.max() <= (2e-6 if dtype == "float32" else method != "nearest")
-    assert np.count_nonzero(miss >= 1) <= 0.01 * miss.size  # halves are rounded as floats of 24 or of 53 bits have them
+    # halves are rounded as floats of 24 or of 53 bits have them; of 16 bits, GDAL 3.12 sums up what is off by some 0.02
+    most = 0.05 if dtype.endswith("16") else 0.01
+    assert np.count_nonzero(miss >= 1) <= most * miss.size
 
 
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic"])
