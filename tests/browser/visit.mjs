@@ -61,6 +61,15 @@ async function recolour(page, colorScheme) {
   );
 }
 
+/** Presses an arrow on the map, and waits until the page's address says that the map has moved and nothing moves it further. */
+async function pan(page, key) {
+  const place = () => page.evaluate("location.hash");
+  const before = await place();
+  await page.press(".maplibregl-canvas", key);
+  await until(page, `location.hash !== ${JSON.stringify(before)}`);
+  await settle(page);
+}
+
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** What axe finds wrong with the page: light and dark, on a desktop and a telephone. */
@@ -96,6 +105,7 @@ const verbs = {
   tapAt: (page, [x, y]) => page.touchscreen.tap(x, y),
   fill: (page, [selector, text]) => page.fill(selector, text),
   press: (page, [selector, key]) => page.press(selector, key),
+  pan: (page, [key]) => pan(page, key),
   choose: (page, [selector, value]) => page.selectOption(selector, value),
   wait: (page, [selector]) => page.waitForSelector(selector, { timeout: 30000 }),
   waitUntil: (page, [expression]) => until(page, expression),
