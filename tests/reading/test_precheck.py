@@ -21,7 +21,7 @@ from tilery.errors import UnsupportedRaster
 from tilery.reading import gdal_options
 from tilery.reading.gdal_facts import driver_of
 from tilery.reading.gdal_handle import Handle
-from tilery.reading.precheck import Footing, check, jp2, tiff
+from tilery.reading.precheck import MinimumMemory, check, jp2, tiff
 from tilery.storage.bytes.file_object import file_object
 from tilery.storage.locations import FileLocation
 
@@ -29,12 +29,12 @@ KINDS = pytest.mark.parametrize(("big", "order"), [(big, order) for big in (Fals
 """Classic TIFF and BigTIFF, in both orders of bytes."""
 
 
-def look(path: Path) -> Footing:
+def look(path: Path) -> MinimumMemory:
     source = ENGINE.stores.open(FileLocation(path=str(path.resolve())))
     return check(file_object(source, quiet=True), driver_of(source.read(0, 16)))
 
 
-def found(tmp_path: Path, of: Tiff) -> Footing:
+def found(tmp_path: Path, of: Tiff) -> MinimumMemory:
     path = tmp_path / "a.tif"
     path.write_bytes(of.data + b"\0" * 64)
     return look(path)
@@ -53,7 +53,7 @@ def test_no_more_images_than_any_file_has(tmp_path: Path, big: bool, order: str)
         for index in range(number):
             of.add(picture(t254=(4, (2 if index else 0,))), last=index == number - 1)
         if number == most:
-            assert found(tmp_path, of) == Footing(full=0)
+            assert found(tmp_path, of) == MinimumMemory(full=0)
         else:
             with pytest.raises(UnsupportedRaster, match="images") as raised:
                 found(tmp_path, of)
@@ -87,7 +87,7 @@ def test_no_more_tags_metadata_and_bands_than_any_file_has(tmp_path: Path, big: 
     within = picture(
         t42112=(2, items(tiff.MAX_ITEMS)), t50000=(2, b"\0" * (20 << 20)), t277=(3, (tiff.MAX_BANDS,)), t284=(3, (2,))
     )
-    assert found(tmp_path, Tiff(big, order).add(within)) == Footing(full=0)
+    assert found(tmp_path, Tiff(big, order).add(within)) == MinimumMemory(full=0)
 
 
 @KINDS
@@ -105,7 +105,7 @@ def test_a_chain_in_a_circle_ends(tmp_path: Path) -> None:
     of = Tiff(False, "<").add(picture(), last=True)
     link = 8 + 2 + 12 * len(picture())
     of.data = of.data[:link] + struct.pack("<I", 8) + of.data[link + 4 :]
-    assert found(tmp_path, of) == Footing(full=0)
+    assert found(tmp_path, of) == MinimumMemory(full=0)
 
 
 def test_every_cut_of_a_header_is_survived(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_blocks_count_whole_where_the_codec_decodes_them_whole(tmp_path: Path) -
     assert lerc.full >= 2 * data.nbytes
     assert look(rasters.write(tmp_path / "deflate.tif", data, **single)).full == 0  # GDAL says how it reads strips
     tiled = look(rasters.write(tmp_path / "tiled.tif", data, block=256, overviews=(2,)))
-    assert tiled == Footing(full=256 * 256 * 4, overviews=((2.0, 256 * 256 * 4),))
+    assert tiled == MinimumMemory(full=256 * 256 * 4, overviews=((2.0, 256 * 256 * 4),))
     assert (tiled.least(1), tiled.least(2), tiled.least(8)) == (256 * 256 * 4, 256 * 256 * 4, 0)
 
 

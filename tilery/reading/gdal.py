@@ -25,7 +25,7 @@ from tilery.reading.gdal_windows import is_inside, read_warped, read_window
 from tilery.reading.grid.coordinates import Placer
 from tilery.reading.grid.reader import joined, rows_of
 from tilery.reading.grid_reader import Pixels, overlaid
-from tilery.reading.precheck import Footing
+from tilery.reading.precheck import MinimumMemory
 from tilery.reading.profile import Profile
 from tilery.storage.bytes.file_object import file_object
 from tilery.storage.bytes.protocol import ByteSource
@@ -55,14 +55,16 @@ class GdalGridReader:
         self._idle: dict[int | None, list[Handle]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
-        self._footing: Footing | None = None
+        self._minimum_memory: MinimumMemory | None = None
 
     @property
-    def footing(self) -> Footing:
+    def minimum_memory(self) -> MinimumMemory:
         """What reading the raster takes at the least."""
-        if self._footing is None:
-            self._footing = precheck.check(file_object(self._source, quiet=True), driver_of(self._source.read(0, 16)))
-        return self._footing
+        if self._minimum_memory is None:
+            self._minimum_memory = precheck.check(
+                file_object(self._source, quiet=True), driver_of(self._source.read(0, 16))
+            )
+        return self._minimum_memory
 
     @contextmanager
     def handle(self, overview: int | None = None) -> Iterator[DatasetReader]:
@@ -71,8 +73,8 @@ class GdalGridReader:
             idle = self._idle[overview]
             handle = idle.pop() if idle else None
         if handle is None:
-            handle = Handle(self._source, overview=overview, footing=self._footing, beside=self._beside)
-            self._footing = handle.footing
+            handle = Handle(self._source, overview=overview, minimum_memory=self._minimum_memory, beside=self._beside)
+            self._minimum_memory = handle.minimum_memory
             if overview is not None and not self._is_alike(handle.dataset, self._profile.overviews[overview]):
                 handle.close()
                 raise BrokenRaster("An overview of the raster has another shape or type than it.", parameter="url")
@@ -101,7 +103,7 @@ class GdalGridReader:
 
     def adopt(self, handle: Handle) -> None:
         """Take over a handle of the full raster that is already open."""
-        self._footing = handle.footing
+        self._minimum_memory = handle.minimum_memory
         with self._lock:
             self._idle[None].append(handle)
 
@@ -185,7 +187,7 @@ class GdalGridReader:
 
     def estimate(self, grid: Grid, *, bands: tuple[int, ...]) -> int:
         """Return bytes that have to be decoded to fill the grid, from the header alone."""
-        return footprint.decoded_bytes(self._profile, grid, bands, least=self.footing.least)
+        return footprint.decoded_bytes(self._profile, grid, bands, least=self.minimum_memory.least)
 
     def work(self, grid: Grid, *, bands: tuple[int, ...], method: str) -> int:  # noqa: ARG002 - the same for all
         """Return bytes of memory that filling the grid takes at a time: blocks, which GDAL keeps up to the size of its

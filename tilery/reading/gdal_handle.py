@@ -25,7 +25,7 @@ from rasterio.io import DatasetReader
 from tilery.errors import BrokenRaster, UnsupportedRaster
 from tilery.reading import gdal_files, precheck
 from tilery.reading.gdal_facts import FAILURES, driver_of, need_own_overviews
-from tilery.reading.precheck import Footing
+from tilery.reading.precheck import MinimumMemory
 from tilery.storage.bytes.file_object import SourceFile
 from tilery.storage.bytes.protocol import ByteSource
 
@@ -46,7 +46,7 @@ class Handle:
         source: ByteSource,
         *,
         overview: int | None = None,
-        footing: Footing | None = None,
+        minimum_memory: MinimumMemory | None = None,
         beside: Sequence[Sidecar] = (),
     ) -> None:
         """Open the raster of a byte source.
@@ -54,7 +54,7 @@ class Handle:
         Args:
             source: the bytes.
             overview: an overview level (from 0); None: the full raster.
-            footing: what was found before of this very source; None: its header is checked first.
+            minimum_memory: what was found before of this very source; None: its header is checked first.
             beside: open files that GDAL is to find beside it.
 
         Raises:
@@ -63,9 +63,9 @@ class Handle:
         _close_abandoned()
         driver = driver_of(source.read(0, 16))
         self._files = gdal_files.DatasetFiles(source)
-        self.footing = footing or precheck.check(self._files.header, driver)
+        self.minimum_memory = minimum_memory or precheck.check(self._files.header, driver)
         path, added = source.open_path, None
-        if path is None or beside or self.footing.deflated is not None:
+        if path is None or beside or self.minimum_memory.deflated is not None:
             # files beside it have no names; its blocks are looked at as they are read
             path = added = gdal_files.add(self._files.open, {one.suffix: self._opener_of(one) for one in beside})
         try:
@@ -81,11 +81,11 @@ class Handle:
         self._lost = weakref.finalize(self, _abandoned.append, (self.dataset, added))
         self._lost.atexit = False
         _handles.add(self)
-        if self.footing.deflated is not None:
-            self._files.check_blocks(self.footing.deflated.check)
+        if self.minimum_memory.deflated is not None:
+            self._files.check_blocks(self.minimum_memory.deflated.check)
 
     def _opener_of(self, sidecar: Sidecar) -> Callable[[], SourceFile]:
-        deflated = sidecar.footing.deflated
+        deflated = sidecar.minimum_memory.deflated
         return partial(self._files.open_beside, sidecar.source, _unchecked if deflated is None else deflated.check)
 
     def _open(self, path: str, driver: str, overview: int | None, *, beside: bool) -> DatasetReader:

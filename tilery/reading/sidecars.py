@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tilery.errors import BrokenRaster, SourceDenied, SourceError, SourceNotFound, SourceRefused, TileryError
-from tilery.reading.precheck import Footing
+from tilery.reading.precheck import MinimumMemory
 from tilery.storage.bytes.protocol import ByteSource
 from tilery.storage.locations import FileLocation, HttpLocation, Location
 from tilery.storage.policy import Policy
@@ -34,7 +34,7 @@ class Sidecar:
 
     suffix: str
     source: ByteSource
-    footing: Footing
+    minimum_memory: MinimumMemory
 
 
 def allowed(location: Location, policies: Sequence[Policy]) -> tuple[Location, ...]:
@@ -105,7 +105,7 @@ def _opened(location: Location, stores: Stores) -> tuple[Sidecar, ...]:
     except BaseException:
         source.close()
         raise
-    return (Sidecar(suffix=suffix_of(location), source=source, footing=handle.footing),)
+    return (Sidecar(suffix=suffix_of(location), source=source, minimum_memory=handle.minimum_memory),)
 
 
 def suffix_of(location: Location) -> str:

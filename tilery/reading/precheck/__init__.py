@@ -9,15 +9,15 @@ refused, and what the codec decodes at the least is told, for the budget of each
 from __future__ import annotations
 
 from tilery.reading.precheck import jp2, pictures, tiff
-from tilery.reading.precheck.minimum_memory import NOTHING, Footing
+from tilery.reading.precheck.minimum_memory import NOTHING, MinimumMemory
 from tilery.storage.bytes.file_object import SourceFile
 
 _OF_DRIVER = {"GTiff": tiff.check, "JPEG": pictures.jpeg, "PNG": pictures.png, "JP2OpenJPEG": jp2.check}
 
-__all__ = ["Footing", "check"]
+__all__ = ["MinimumMemory", "check"]
 
 
-def check(file: SourceFile, driver: str) -> Footing:
+def check(file: SourceFile, driver: str) -> MinimumMemory:
     """Return what reading the file with a driver of GDAL takes at the least. A damaged header is left for GDAL to
     judge.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 from tilery.errors import UnsupportedRaster
-from tilery.reading.precheck.minimum_memory import Footing, beyond, bytes_at
+from tilery.reading.precheck.minimum_memory import MinimumMemory, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
 MAX_BOXES = 1024
@@ -26,7 +26,7 @@ _AREA = 1024
 """Pixels along a side that GDAL decodes at a time of a picture that is one tile."""
 
 
-def check(file: SourceFile) -> Footing | None:
+def check(file: SourceFile) -> MinimumMemory | None:
     """Return what reading a JPEG 2000 takes: the whole tile.
 
     Raises:
@@ -54,7 +54,7 @@ def check(file: SourceFile) -> Footing | None:
     raise beyond("too many boxes", MAX_BOXES)
 
 
-def _picture(head: bytes, size: int) -> Footing | None:
+def _picture(head: bytes, size: int) -> MinimumMemory | None:
     if len(head) < 42 or not head.startswith(_START):
         return None
     right, bottom, left, top, across, down, from_left, from_top, bands = struct.unpack(">8IH", head[8:42])
@@ -70,5 +70,5 @@ def _picture(head: bytes, size: int) -> Footing | None:
     smaller = tuple((float(2**level), samples * (_NUMBER + 2) // 4**level) for level in range(1, 11))
     if tiles == 1 and max(width, height) > _AREA:
         # Only a part is decoded, but all code blocks are kept, and what there is to know of each.
-        return Footing(full=samples + size, overviews=smaller)
-    return Footing(full=samples * (_NUMBER + 2), overviews=smaller)
+        return MinimumMemory(full=samples + size, overviews=smaller)
+    return MinimumMemory(full=samples * (_NUMBER + 2), overviews=smaller)

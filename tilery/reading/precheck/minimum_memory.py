@@ -1,4 +1,4 @@
-"""What reading a file takes at the least."""
+"""The memory that reading a file takes at the least, whatever part of it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NEAR = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footing:
+class MinimumMemory:
     """Bytes that the codec holds at the least while any part of an image is read."""
 
     full: int
@@ -30,7 +30,7 @@ class Footing:
         return max((most for of, most in self.overviews if factor / _NEAR <= of <= factor * _NEAR), default=0)
 
 
-NOTHING = Footing(full=0)
+NOTHING = MinimumMemory(full=0)
 """No more than the blocks that are read."""
 
 

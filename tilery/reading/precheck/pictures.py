@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from tilery.reading.precheck.minimum_memory import Footing, beyond, bytes_at
+from tilery.reading.precheck.minimum_memory import MinimumMemory, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
 MAX_SEGMENTS = 1024
@@ -22,7 +22,7 @@ _CHUNK = 100_000_000
 """Bytes of rows that GDAL keeps of an interlaced PNG."""
 
 
-def jpeg(file: SourceFile) -> Footing | None:
+def jpeg(file: SourceFile) -> MinimumMemory | None:
     """Return what reading a JPEG takes: all coefficients where they come in several scans, also for a
     smaller picture.
     """
@@ -41,7 +41,7 @@ def jpeg(file: SourceFile) -> Footing | None:
             apart = bytes_at(file, position + 4, 1) != bytes([components])
             if not (progressive or apart):
                 return None
-            return Footing(full=whole, overviews=tuple((float(factor), whole) for factor in (2, 4, 8)))
+            return MinimumMemory(full=whole, overviews=tuple((float(factor), whole) for factor in (2, 4, 8)))
         position += 2 + struct.unpack(">H", head[2:])[0]
     raise beyond("too many segments", MAX_SEGMENTS)
 
@@ -59,11 +59,11 @@ def _coefficients(frame: bytes) -> tuple[int, int]:
     return samples * _COEFFICIENT, components
 
 
-def png(file: SourceFile) -> Footing | None:
+def png(file: SourceFile) -> MinimumMemory | None:
     """Return what reading a PNG takes: many rows at once where it is interlaced."""
     head = bytes_at(file, 16, 13)
     if len(head) < 13 or not head[12]:
         return None
     width, height, bits, colours = struct.unpack(">IIBB", head[:10])
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 4)
-    return Footing(full=min(_CHUNK, width * height * channels * (2 if bits == 16 else 1)))
+    return MinimumMemory(full=min(_CHUNK, width * height * channels * (2 if bits == 16 else 1)))

@@ -15,7 +15,7 @@ import numpy as np
 
 from tilery.errors import UnsupportedRaster
 from tilery.reading.precheck.deflate import Blocks, BlockTable, Numbers
-from tilery.reading.precheck.minimum_memory import Footing, beyond, bytes_at
+from tilery.reading.precheck.minimum_memory import MinimumMemory, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
 MAX_DIRECTORIES = 1024
@@ -123,7 +123,7 @@ class _File:
         return int(struct.unpack(form, found)[0]) if len(found) == struct.calcsize(form) else None
 
 
-def check(file: SourceFile) -> Footing | None:
+def check(file: SourceFile) -> MinimumMemory | None:
     """Return what reading a TIFF takes at the least, None where it holds no image.
 
     Raises:
@@ -146,7 +146,7 @@ def check(file: SourceFile) -> Footing | None:
     same = [most for other, most in walk.images[1:] if other == width]  # its mask
     smaller = [(width / other, most) for other, most in walk.images[1:] if 0 < other < width]
     deflated = Blocks(walk.deflated) if walk.deflated else None
-    return Footing(full=max([full, *same]), overviews=tuple(smaller), deflated=deflated)
+    return MinimumMemory(full=max([full, *same]), overviews=tuple(smaller), deflated=deflated)
 
 
 def _directory(numbers: _File, position: int, walk: _Walk) -> None:
