@@ -42,7 +42,7 @@ async def listing(context: RequestContext[None]) -> Response:
 
     if is_page:
         entries = [{"name": layer.name, "path": f"collections/{layer.id}"} for layer in found.layers]
-        response = await context.app.service.once(
+        response = await context.app.service.run(
             lambda: answers.document(context, body(), title="Collections", description="The layers.", entries=entries)
         )
     else:

@@ -78,7 +78,7 @@ async def colormap(context: RequestContext[None]) -> Response:
         options.check_size(context.app.settings, width=legend.width, height=legend.height)
         if (legend.width or 256) * (legend.height or 256) <= SMALL:
             return _picture(found, legend, kind, context.app.settings.max_size)
-        return await context.app.service.once(lambda: _picture(found, legend, kind, context.app.settings.max_size))
+        return await context.app.service.run(lambda: _picture(found, legend, kind, context.app.settings.max_size))
     if kind == "json":
         return answers.as_json(colormaps.to_json(found))
     return pages.page(

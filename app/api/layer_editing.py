@@ -64,7 +64,7 @@ async def show(context: RequestContext[None]) -> Response:
     """Return a layer's document as it is written, with its entity tag."""
     await need_admin(context.request.scope)
     store, layer_id = _catalog(context).store, context.path.name("layer")
-    found, version = await context.app.service.errand(lambda: editing.read(store, layer_id))
+    found, version = await context.app.service.run_io(lambda: editing.read(store, layer_id))
     return _answer(layer_id, found, version)
 
 
@@ -100,7 +100,7 @@ async def add(context: RequestContext[None]) -> Response:
         _check(context.app, _parsed(catalog.store, layer_id, found), check=check)
         return layer_id, found, editing.add(catalog.store, layer_id, found)
 
-    layer_id, found, version = await context.app.service.errand(work)
+    layer_id, found, version = await context.app.service.run_io(work)
     _changed(context, layer_id, "added")
     response = _answer(layer_id, found, version, status=201)
     response.headers["Location"] = answers.link(context, f"/layers/{layer_id}")
@@ -136,7 +136,7 @@ async def _write(context: RequestContext[None], change_of: Callable[[Json], edit
 
         return editing.edited(store, layer_id, checked, holds=holds)
 
-    found, version = await context.app.service.errand(work)
+    found, version = await context.app.service.run_io(work)
     _changed(context, layer_id, what)
     return _answer(layer_id, found, version)
 
@@ -145,7 +145,7 @@ async def remove(context: RequestContext[None]) -> Response:
     """Return a layer taken away, with its files in the catalog."""
     await need_admin(context.request.scope)
     holds, layer_id, store = _holds(context), context.path.name("layer"), _catalog(context).store
-    await context.app.service.errand(lambda: editing.remove(store, layer_id, holds=holds))
+    await context.app.service.run_io(lambda: editing.remove(store, layer_id, holds=holds))
     _changed(context, layer_id, "removed")
     return Response(status_code=204)
 
@@ -183,7 +183,7 @@ async def _edit_style(
     context: RequestContext[None], change: Callable[[Store, str], editing.Change], what: str
 ) -> Response:
     holds, layer_id, store = _holds(context), context.path.name("layer"), _catalog(context).store
-    found, version = await context.app.service.errand(
+    found, version = await context.app.service.run_io(
         lambda: editing.edited(store, layer_id, change(store, layer_id), holds=holds)
     )
     _changed(context, layer_id, what)

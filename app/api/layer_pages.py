@@ -26,7 +26,7 @@ async def page(context: RequestContext[Any], query: Query) -> Page:
         return _NONE
     found = catalog.fresh_page(query)
     if found is None:
-        found = await context.app.service.together(f"page {query}", lambda: catalog.page(query))
+        found = await context.app.service.run_shared(f"page {query}", lambda: catalog.page(query))
     return found
 
 

@@ -72,7 +72,7 @@ async def landing(context: RequestContext[None]) -> Response:
     if not answers.wants_page(context):
         return answers.as_json(body)
     shown = await layers.first(context)
-    return await context.app.service.once(
+    return await context.app.service.run(
         lambda: answers.document(
             context,
             body,

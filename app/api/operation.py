@@ -238,11 +238,11 @@ async def _off_the_loop(query: bytes, work: Callable[..., T], *arguments: Any) -
     """
     long = len(query) > LONG_QUERY or b"crs" in query.lower()
     if long or (b"%" in query and any(b"%" in pair.partition(b"=")[0] for pair in query.split(b"&"))):
-        return await aside(work, *arguments)
+        return await in_parsing_thread(work, *arguments)
     return work(*arguments)
 
 
-async def aside(work: Callable[..., T], *arguments: Any) -> T:
+async def in_parsing_thread(work: Callable[..., T], *arguments: Any) -> T:
     """Return the result of work that takes too long for the event loop and is no render: what asks PROJ."""
     return await asyncio.get_running_loop().run_in_executor(_parsing(), partial(work, *arguments))
 

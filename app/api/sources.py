@@ -72,7 +72,7 @@ async def _found(context: RequestContext[None], asked: SourceQuery) -> Listing:
             asked.url, app.locations.policy, app.engine.stores, bounds, after=asked.after, words=asked.words
         )
 
-    return await app.service.errand(work, key=repr(asked))
+    return await app.service.run_io(work, key=repr(asked))
 
 
 def _document(context: RequestContext[None], found: Listing) -> Json:

@@ -67,7 +67,7 @@ class Seeder:
             place = stored_tiles.tile_of(self.store, self.layer, self.style, tile, suffix, identity)
             if place is None:
                 return None
-            return await service.keep(
+            return await service.ensure_stored(
                 self.source,
                 f"{tiles.text_of(request)} {self.layer.id} {self.layer.revision} {self.values.canonical}",
                 work,

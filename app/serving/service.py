@@ -43,9 +43,9 @@ DISCONNECT_CHECK_AFTER = 0.05
 """Seconds of waiting after which a caller may be found gone."""
 HANGING = 2.0
 """Deadlines after which work that has not come back is taken to hang."""
-_ERRANDS = 4
+_IO_THREADS = 4
 """Threads for what makes no picture: listings, changes of the catalog."""
-_WAITING_ERRANDS = 16
+_IO_QUEUE = 16
 DEFAULT_WORK = 512 << 20
 """Bytes that requests under way may take where nothing says how much memory there is."""
 LEAST_BLOCKS = 4 << 20
@@ -86,31 +86,31 @@ class Service:
         self.memory = Memory(settings.work_bytes or DEFAULT_WORK, own_memory(settings))
         """Of requests under way, and of answers that wait to be sent."""
         self._slots = ComputeSlots(slots)
-        self.admission = self._admission(slots)
-        self.afar = self._admission(max(slots, settings.fetch_threads))
+        self.local = self._admission(slots)
+        self.remote = self._admission(max(slots, settings.fetch_threads))
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
-        self.errands = Admission(_ERRANDS, _WAITING_ERRANDS, patience=HANGING * settings.deadline, name="errand")
+        self.io = Admission(_IO_THREADS, _IO_QUEUE, patience=HANGING * settings.deadline, name="io")
         """For what is no picture and may wait for a store: listings, changes of the catalog."""
         self.cache = TileCache(_tiles(settings), arena.shared.claims if arena.shared is not None else None)
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()
-        self._together: Flights[Any] = Flights()
+        self._shared: Flights[Any] = Flights()
 
     @property
     def oldest(self) -> float:
         """Seconds since the work that is longest under way began; 0 when there is none."""
-        return max(self.admission.oldest, self.afar.oldest)
+        return max(self.local.oldest, self.remote.oldest)
 
     @property
     def hanging(self) -> int:
         """Threads whose work should have come back long ago, in native code that nothing can interrupt."""
-        return self.admission.hanging + self.afar.hanging
+        return self.local.hanging + self.remote.hanging
 
     @property
     def pools(self) -> Mapping[str, Admission]:
         """The compute slots by the rasters that they are for."""
-        return {"local": self.admission, "remote": self.afar}
+        return {"local": self.local, "remote": self.remote}
 
     @property
     def flights(self) -> int:
@@ -128,9 +128,9 @@ class Service:
 
     def close(self) -> None:
         """Take no more work; what runs is finished by its threads."""
-        self.admission.close()
-        self.afar.close()
-        self.errands.close()
+        self.local.close()
+        self.remote.close()
+        self.io.close()
 
     def _admission(self, threads: int) -> Admission:
         settings = self.settings
@@ -138,7 +138,7 @@ class Service:
 
     def _for(self, source: Source) -> Admission:
         reader = self.engine.peek(source) if source.is_local else None
-        return self.admission if source.is_local and (reader is None or reader.is_local) else self.afar
+        return self.local if source.is_local and (reader is None or reader.is_local) else self.remote
 
     async def answer(
         self,
@@ -178,10 +178,10 @@ class Service:
         if stored is None or self.tile_store is None:
             served = await make(work)
         else:
-            served = await tile_store_tier.answer(self.tile_store, stored, work, make, self.once, missed=missed)
+            served = await tile_store_tier.answer(self.tile_store, stored, work, make, self.run, missed=missed)
         return _noted(served)
 
-    async def keep(
+    async def ensure_stored(
         self,
         source: Source,
         request: str,
@@ -197,7 +197,7 @@ class Service:
         def make(work: Callable[[Reader], Encoded]) -> Awaitable[Served]:
             return self._answer(source, request, work, known=None, check=check, identify=render.whole, gone=None)
 
-        return await tile_store_tier.keep(self.tile_store, stored, work, make, self.once)
+        return await tile_store_tier.ensure(self.tile_store, stored, work, make, self.run)
 
     async def _answer(
         self,
@@ -258,7 +258,7 @@ class Service:
         found, _ = await wanted(self._openings.join(key, lambda tell: self._open(source, identify, tell)), gone)
         return found
 
-    async def use(
+    async def run_with_reader(
         self, source: Source, work: Callable[[Reader], T], gone: Callable[[], Awaitable[None]] | None = None
     ) -> T:
         """Return what ``work`` makes of the raster of a source, done in a compute slot and not remembered.
@@ -274,7 +274,7 @@ class Service:
 
         return await wanted(self._for(source).run(do), gone)
 
-    async def once(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
+    async def run(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]] | None = None) -> T:
         """Return what ``work`` returns, which is about no raster, done in a compute slot and not remembered.
 
         Raises:
@@ -286,7 +286,7 @@ class Service:
             with self.memory.work(), stopwatch:
                 return work()
 
-        return await wanted(self.admission.run(do), gone)
+        return await wanted(self.local.run(do), gone)
 
     async def document(self, request: str, work: Callable[[], Encoded], *, known: str | None = None) -> Served:
         """Return the answer to a request about no raster, made in a compute slot and remembered.
@@ -311,7 +311,7 @@ class Service:
                     encoded = work()
                 return _Made(encoded=encoded, etag=tag, stopwatch=stopwatch)
 
-            return self.admission.start(do, tell, lambda made: self.cache.put(tag, made.encoded))
+            return self.local.start(do, tell, lambda made: self.cache.put(tag, made.encoded))
 
         made, joined = await self._flights.join(tag, start)
         if joined:
@@ -319,7 +319,7 @@ class Service:
         how: Literal["wait", "miss"] = "wait" if joined else "miss"
         return _noted(Served(encoded=made.encoded, etag=tag, how=how, timing=made.stopwatch.timing()))
 
-    async def errand(self, work: Callable[[], T], *, key: str | None = None) -> T:
+    async def run_io(self, work: Callable[[], T], *, key: str | None = None) -> T:
         """Return what ``work`` returns, which makes no picture and may wait for a store: tiles do not wait for it.
 
         Args:
@@ -330,15 +330,15 @@ class Service:
             Busy: too many others wait already.
         """
         if key is None:
-            return await self.errands.run(work)
-        found, _ = await self._together.join(f"errand {key}", lambda tell: self.errands.start(work, tell))
+            return await self.io.run(work)
+        found, _ = await self._shared.join(f"io {key}", lambda tell: self.io.start(work, tell))
         return cast("T", found)
 
-    async def together(self, key: str, work: Callable[[], T]) -> T:
+    async def run_shared(self, key: str, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, done in a compute slot once for all who want the same at a time; not
         remembered.
         """
-        found, _ = await self._together.join(key, lambda tell: self.admission.start(work, tell))
+        found, _ = await self._shared.join(key, lambda tell: self.local.start(work, tell))
         return cast("T", found)
 
     def _open(self, source: Source, identify: Callable[[Reader], str], tell: Tell[str]) -> Job[str]:

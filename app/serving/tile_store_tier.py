@@ -16,7 +16,7 @@ Make = Callable[[Work], Awaitable[Served]]
 """Answers with what a piece of work makes: from memory, by a flight, or made now."""
 
 
-class Aside(Protocol):
+class Run(Protocol):
     """Does something in a compute slot's thread."""
 
     async def __call__(self, work: Callable[[], Any]) -> Any:
@@ -25,7 +25,7 @@ class Aside(Protocol):
 
 
 async def answer(
-    store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside, *, missed: bool = False
+    store: TileStore, tile: StoredTile, work: Work, make: Make, run: Run, *, missed: bool = False
 ) -> Served:
     """Return a tile out of the store, or made and put into it.
 
@@ -34,18 +34,18 @@ async def answer(
         tile: its place there.
         work: makes the tile.
         make: see `Make`.
-        aside: asks the store, which may wait.
+        run: asks the store, which may wait.
         missed: the store itself sent the caller here, because it could not answer. Such a caller is led back only when
             the tile was not there and is there now; in any other case there is something between the caller and the
             store, and a redirect would lead in circles.
     """
     there: bool | None = None
     if store.mode == "redirect":
-        there = await aside(lambda: store.has(tile.key))
+        there = await run(lambda: store.has(tile.key))
         if there and not missed:
             return Served(encoded=None, etag="", how="stored", address=store.address(tile.key))
         if there is False or not missed:
-            return await _store_first(store, tile, work, make, aside)
+            return await _store_first(store, tile, work, make, run)
     found = False
 
     def find_or_make(reader: Reader) -> Encoded:
@@ -68,26 +68,26 @@ async def answer(
     return replace(served, how="stored") if found and served.how == "miss" else served
 
 
-async def keep(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> bool:
+async def ensure(store: TileStore, tile: StoredTile, work: Work, make: Make, run: Run) -> bool:
     """Return whether a tile is in the store, after it was made where it was not there.
 
     Raises:
         TileryError: it cannot be made.
     """
-    if await aside(lambda: store.has(tile.key)):
+    if await run(lambda: store.has(tile.key)):
         return True
-    return (await _written(store, tile, work, make, aside))[0]
+    return (await _written(store, tile, work, make, run))[0]
 
 
-async def _store_first(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> Served:
+async def _store_first(store: TileStore, tile: StoredTile, work: Work, make: Make, run: Run) -> Served:
     """Return where a tile is that was written before; the tile itself where it could not be."""
-    is_written, served = await _written(store, tile, work, make, aside)
+    is_written, served = await _written(store, tile, work, make, run)
     if is_written:
         return Served(encoded=None, etag="", how="stored", address=store.address(tile.key))
     return served
 
 
-async def _written(store: TileStore, tile: StoredTile, work: Work, make: Make, aside: Aside) -> tuple[bool, Served]:
+async def _written(store: TileStore, tile: StoredTile, work: Work, make: Make, run: Run) -> tuple[bool, Served]:
     """Return whether a tile is in the store after it was made, and the tile."""
     is_written = False
 
@@ -100,5 +100,5 @@ async def _written(store: TileStore, tile: StoredTile, work: Work, make: Make, a
     served = await make(make_and_keep)
     held = served.encoded
     if not is_written and served.how == "hit" and held is not None:
-        is_written = bool(await aside(lambda: store.keep(tile.key, held)))
+        is_written = bool(await run(lambda: store.keep(tile.key, held)))
     return is_written, served

@@ -246,7 +246,7 @@ def test_listing_is_done_by_threads_of_its_own(
     monkeypatch.setattr(local, "page", noted)
     listed(client, url=f"{folder}/deep/")
     assert len(seen) == 1
-    assert seen[0].startswith("errand")
+    assert seen[0].startswith("io")
 
 
 def test_a_bucket(s3: S3, tmp_path: Path) -> None:  # noqa: F811  the fixture

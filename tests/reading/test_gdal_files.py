@@ -94,9 +94,9 @@ def test_more_rasters_than_are_kept_each_in_a_context_of_its_own(
         service = Service(Settings(_env_file=None, render_slots=4, queue_length=500), engine)
         for _ in range(2):
             for number, location in enumerate(places):  # one after the other: each evicts another
-                assert await service.use(raster(location), value) == number
+                assert await service.run_with_reader(raster(location), value) == number
         at_once = [
-            service.use(raster(location), work)
+            service.run_with_reader(raster(location), work)
             for _ in range(3)
             for location in places
             for work in (value, corner, valid)

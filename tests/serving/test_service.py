@@ -162,7 +162,7 @@ def test_nobody_works_for_a_caller_who_has_gone(source: Source) -> None:
         await asyncio.sleep(0)
         with pytest.raises(CallerGone):  # while it waits for the slot
             await of.answer(source, "b", make, gone=at_once)
-        assert of.admission.waiting == 0
+        assert of.local.waiting == 0
         go.set()
         await holding
         assert make.count == 2
@@ -224,7 +224,7 @@ def test_what_was_begun_is_kept_for_a_caller_who_comes_back(source: Source) -> N
         with pytest.raises(asyncio.CancelledError):
             await caller
         go.set()
-        await of.once(lambda: None)  # the only slot is free again
+        await of.run(lambda: None)  # the only slot is free again
         assert (await of.answer(source, "b", work)).how == "hit"
 
     asyncio.run(main())
@@ -250,7 +250,7 @@ def test_while_requests_wait_for_a_store_others_go_on(tmp_path: Path) -> None:
         of = service(render_slots=1)
         answers = await asyncio.gather(*(of.answer(source, str(number), make) for number in range(8)))
         assert {served.how for served in answers} == {"miss"}
-        await asyncio.gather(*(of.use(source, make) for _ in range(8)))
+        await asyncio.gather(*(of.run_with_reader(source, make) for _ in range(8)))
         of.close()
 
     with Upstream() as upstream:
@@ -274,7 +274,7 @@ def test_pixels_are_worked_on_by_no_more_threads_than_slots(tmp_path: Path) -> N
     async def main(near: Source, far: Source) -> None:
         of = service(render_slots=2)
         tiles = (of.answer(where, str(n), make) for n in range(10) for where in (near, far))
-        await asyncio.gather(*tiles, *(of.use(where, make) for _ in range(10) for where in (near, far)))
+        await asyncio.gather(*tiles, *(of.run_with_reader(where, make) for _ in range(10) for where in (near, far)))
         of.close()
 
     with Upstream() as upstream:

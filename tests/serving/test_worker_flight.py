@@ -99,7 +99,7 @@ def test_one_makes_it_and_others_wait(worker: Callable[..., Service], source: So
         # Who waits holds no slot, of which there is one, and no event loop.
         other = await second.answer(source, "b", quick(b"other"))
         assert other.how == "miss"
-        assert (second.admission.running, second.admission.waiting, second.flights) == (0, 0, 1)
+        assert (second.local.running, second.local.waiting, second.flights) == (0, 0, 1)
         assert not any(task.done() for task in waiting)
         render.go.set()
         answers = await asyncio.gather(first, *waiting)

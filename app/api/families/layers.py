@@ -84,7 +84,7 @@ async def of(app: AppContext, layer_id: str) -> Layer:
         raise LayerNotFound(parameter="layer")
     layer = catalog.fresh(layer_id)
     if layer is None:
-        layer = await app.service.once(lambda: catalog.get(layer_id))
+        layer = await app.service.run(lambda: catalog.get(layer_id))
     return layer
 
 
@@ -157,7 +157,7 @@ async def listing(context: RequestContext[None]) -> Response:
         return Encoded(body=b'{"layers":[%b]%b%b' % (listed, b"," if beside else b"", rest), media_type=answers.JSON)
 
     if is_page:
-        response = await context.app.service.once(
+        response = await context.app.service.run(
             lambda: answers.document(
                 context, body(), title="Layers", template="layers.html", beside=links, words=words, token=token
             )

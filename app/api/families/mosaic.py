@@ -74,7 +74,7 @@ async def admit(context: RequestContext[Any]) -> None:
     source = context.subject.source
     reader = context.app.engine.peek(source)
     lowest, highest = (
-        await context.app.service.use(source, lambda opened: opened.zooms(matrix_set))
+        await context.app.service.run_with_reader(source, lambda opened: opened.zooms(matrix_set))
         if reader is None
         else reader.zooms(matrix_set)
     )
@@ -207,7 +207,7 @@ async def validate(context: RequestContext[None]) -> Response:
             raise problem from None
         return b"true"
 
-    return Response(await context.app.service.once(work), headers={"Content-Type": JSON})
+    return Response(await context.app.service.run(work), headers={"Content-Type": JSON})
 
 
 _CORNERS = "{minx},{miny},{maxx},{maxy}"

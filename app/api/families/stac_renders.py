@@ -90,7 +90,7 @@ async def styled(app: AppContext, query_: bytes) -> bytes:
     if not name or not url or name == wmts_tile.DEFAULT_STYLE:
         return query_
     source = item_source(app.locations.of(url))
-    renders = await app.service.use(source, lambda reader: cast("ItemDataset", reader.source).item.renders)
+    renders = await app.service.run_with_reader(source, lambda reader: cast("ItemDataset", reader.source).item.renders)
     if name not in renders:
         known = ", ".join(list(renders)[:32]) or "none"
         raise RequestError(f"The item has no render of that name. Its renders: {known}.", parameter="style")

@@ -49,7 +49,9 @@ async def along_lines(context: RequestContext[PixelOptions]) -> Response:
         ]
         return json_documents.encode(read[0] if document["type"] == "Feature" else {**document, "features": read})
 
-    encoded = await context.app.service.use(context.subject.source, work, results.gone(context.request.receive))
+    encoded = await context.app.service.run_with_reader(
+        context.subject.source, work, results.gone(context.request.receive)
+    )
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 

@@ -71,7 +71,9 @@ async def feature(context: RequestContext[ImagePlan]) -> Response:
         )
         return render.feature(reader, request)
 
-    encoded = await context.app.service.use(context.subject.source, work, results.gone(context.request.receive))
+    encoded = await context.app.service.run_with_reader(
+        context.subject.source, work, results.gone(context.request.receive)
+    )
     return Response(encoded.body, headers=results.described(encoded))
 
 

@@ -47,7 +47,9 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
         ]
         return json_documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
 
-    encoded = await context.app.service.use(context.subject.source, work, results.gone(context.request.receive))
+    encoded = await context.app.service.run_with_reader(
+        context.subject.source, work, results.gone(context.request.receive)
+    )
     return Response(encoded, headers={"Content-Type": results.GEOJSON})
 
 

@@ -71,7 +71,7 @@ async def outside(context: RequestContext[TilePlan], error: TileOutsideBounds) -
     if wish == "204":
         return Response(status_code=204)
     request = _request(context)
-    encoded = await context.app.service.once(lambda: render.nothing(request))
+    encoded = await context.app.service.run(lambda: render.nothing(request))
     return Response(encoded.body, headers=results.described(encoded))
 
 

@@ -118,7 +118,7 @@ async def _document(context: RequestContext[None], place: str, work: Any, *, tit
         response = await results.document(context, place, work, links=True)
         response.headers.add_vary_header("Accept")
         return response
-    body = await context.app.service.use(context.subject.source, work)
+    body = await context.app.service.run_with_reader(context.subject.source, work)
     return answers.document(context, body, title=title)
 
 
@@ -229,14 +229,14 @@ async def map_page(context: RequestContext[TilePlan]) -> Response:
     def work(reader: Reader) -> tuple[Extent, tuple[int, int], tuple[int, int]]:
         return place_of(reader), reader.zooms(tms), reader.zooms(mercator)
 
-    place, in_set, in_mercator = await context.app.service.use(context.subject.source, work)
+    place, in_set, in_mercator = await context.app.service.run_with_reader(context.subject.source, work)
     linked = context.values.to(LinkedTiles)
     tile_format = plans.format_of_tiles(linked.tile_format, context.plan.pixel_options)
     own = (*_OF_TILES, "tilesize")
     query = [*kvp.without(query_of(context.request.scope, without=own)), ("tilesize", str(linked.size.tilesize))]
     query += credentials.carried(context.request.scope["query_string"])
     # where it is in the set is asked of PROJ, and the page is a template: no work for the event loop
-    return await context.app.service.once(
+    return await context.app.service.run(
         lambda: viewer.map_of_raster(
             context.request,
             tms,

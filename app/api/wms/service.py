@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.api import json_documents, kvp, layer_pages, results
 from app.api.links import query_of
-from app.api.operation import Family, Operation, RequestContext, aside, bound, no_plan
+from app.api.operation import Family, Operation, RequestContext, bound, in_parsing_thread, no_plan
 from app.api.ows import ServiceError
 from app.api.params import groups, options, table
 from app.api.params.parse import pairs
@@ -186,7 +186,7 @@ def _media_type(spoken: request_.Version) -> str:
 
 
 async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
-    wanted = await aside(request_.map_of, given)
+    wanted = await in_parsing_thread(request_.map_of, given)
     options.check_size(context.app.settings, WIDTH=wanted.width, HEIGHT=wanted.height)
     part = PartRequest(
         bounds=wanted.bounds,
@@ -206,7 +206,7 @@ async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) 
 
 async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str]) -> Response:
     """Return the values of the pixel that was clicked at."""
-    wanted, media_type = await aside(request_.map_of, given), request_.info_format(given)
+    wanted, media_type = await in_parsing_thread(request_.map_of, given), request_.info_format(given)
     x, y = request_.point_of(given, wanted)
     request = PointRequest(
         lon=x, lat=y, coord_crs=wanted.crs, image=ImageOptions(read=context.plan.read, render=context.plan.render)
