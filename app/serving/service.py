@@ -19,11 +19,11 @@ from app.process import budget, native
 from app.process.own_memory import own_memory
 from app.serving import etag, render, tile_store_tier
 from app.serving.admission import Admission, Job
+from app.serving.answer_cache import AnswerCache
 from app.serving.encoded import Encoded
 from app.serving.outcome import Tell
 from app.serving.served import Served
 from app.serving.single_flight import Flights
-from app.serving.tile_cache import TileCache
 from app.serving.tile_store import StoredTile, TileStore
 from app.serving.worker_flight import WorkerFlight
 from tilery import arena
@@ -91,7 +91,7 @@ class Service:
         """For rasters in stores: most of their threads wait for bytes, and those that compute share the slots."""
         self.io = Admission(_IO_THREADS, _IO_QUEUE, patience=HANGING * settings.deadline, name="io")
         """For what is no picture and may wait for a store: listings, changes of the catalog."""
-        self.cache = TileCache(_tiles(settings), arena.shared.claims if arena.shared is not None else None)
+        self.cache = AnswerCache(_tiles(settings), arena.shared.claims if arena.shared is not None else None)
         self._version = _version(settings)
         self._flights: Flights[_Made] = Flights()
         self._openings: Flights[str] = Flights()

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from app.serving.answer_cache import AnswerCache
 from app.serving.encoded import Encoded
 from app.serving.outcome import Outcome
-from app.serving.tile_cache import TileCache
 from tilery.claims import Claim, Claims
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class WorkerFlight(Generic[T]):
 
     __slots__ = ("_cache", "_claim", "_claims", "_ends", "_has_asked", "_make", "_since", "_tag")
 
-    def __init__(self, cache: TileCache, claims: Claims, tag: str, left: float, make: Callable[[Encoded], T]) -> None:
+    def __init__(self, cache: AnswerCache, claims: Claims, tag: str, left: float, make: Callable[[Encoded], T]) -> None:
         """Find out about an answer.
 
         Args:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.serving import etag
+from app.serving.answer_cache import AnswerCache
 from app.serving.encoded import Encoded
-from app.serving.tile_cache import TileCache
 from tilery.arena import TILE_PAGE, Arena, Shared
 from tilery.geo.raster import Crs
 
@@ -23,8 +23,8 @@ def tag(number: int) -> str:
     return etag.make("source", str(number))
 
 
-def cache_of(capacity: int) -> TileCache:
-    return TileCache(Arena(capacity, page=TILE_PAGE))
+def cache_of(capacity: int) -> AnswerCache:
+    return AnswerCache(Arena(capacity, page=TILE_PAGE))
 
 
 def test_an_answer_comes_back_as_it_was() -> None:
@@ -83,7 +83,7 @@ def test_what_one_worker_has_made_another_finds() -> None:
 
     def make() -> None:
         shared.join(second)
-        TileCache(shared.tiles).put(tag(1), encoded(50_000))
+        AnswerCache(shared.tiles).put(tag(1), encoded(50_000))
         os._exit(0)
 
     process = multiprocessing.get_context("fork").Process(target=make)
@@ -91,7 +91,7 @@ def test_what_one_worker_has_made_another_finds() -> None:
     process.join(10)
     shared.dismiss(second)
     shared.join(first)
-    assert TileCache(shared.tiles).get(tag(1)) == encoded(50_000)
+    assert AnswerCache(shared.tiles).get(tag(1)) == encoded(50_000)
 
 
 def test_numbers_of_workers_are_given_again() -> None:

@@ -12,7 +12,7 @@ from tilery.claims import Claim, Claims
 _LENGTH = struct.Struct("<I")
 
 
-class TileCache:
+class AnswerCache:
     """Answers by entity tag. Used from one thread, the event loop's.
 
     A tag names the state of the source, the code and everything asked for, so an entry is never out of date: it only
