@@ -197,7 +197,8 @@ class Settings(EnvironmentSettings):
     block_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("BLOCK_CACHE_BYTES"))
     """Bytes of decoded blocks kept for each worker; those of all are in one cache. Not set: a share of its memory."""
     tile_cache_bytes: int | None = Field(None, ge=0, validation_alias=_names("TILE_CACHE_BYTES"))
-    """Bytes of encoded tiles kept for each worker, in one cache too. Not set: a share of its memory; 0 keeps none."""
+    """Bytes of finished tiles, other pictures and documents kept for each worker, in one cache too. Not set: a share of
+    its memory; 0 keeps none."""
     kept_datasets: int = Field(128, gt=0, validation_alias=_names("KEPT_DATASETS"))
     """Open datasets that a worker keeps."""
     revalidate_seconds: float = Field(5.0, ge=0, validation_alias=_names("REVALIDATE_SECONDS"))

@@ -1,4 +1,7 @@
-"""Finished answers in memory: those used lately, up to a number of bytes; of one process or of all workers."""
+"""Finished answers in memory, pictures and documents: those used lately; of one process or of all workers.
+
+How many bytes it may hold is said by ``TILERY_TILE_CACHE_BYTES``.
+"""
 
 from __future__ import annotations
 
