@@ -139,7 +139,7 @@ class Arena:
         self._lock.release()
 
     def find(self, key: Key) -> int | None:
-        """Page where the extent of a key begins."""
+        """Return the page where the extent of a key begins."""
         high, low = key
         keys = self._keys
         place = self._first[low & self._bucket_of]
@@ -171,7 +171,7 @@ class Arena:
         self._pins[page * self._rows + self.row] = 0
 
     def make(self, key: Key, size: int) -> int | None:
-        """Page of a new extent for a key that has none, pinned, to be filled; None when there is no room."""
+        """Return the page of a new extent for a key that has none, pinned, to be filled; None when there is no room."""
         wanted = max(1, -(-size // self.page))
         if self._is_missed(key):
             self._grow()
@@ -227,7 +227,7 @@ class Arena:
         return self._pins[start : start + self._rows] != self._unpinned
 
     def _free_extent(self, wanted: int) -> int | None:
-        """Page of a free extent of some length, made of what may go; None when too much is pinned."""
+        """Return the page of a free extent of some length, made of what may go; None when too much is pinned."""
         limit = self._words[_LIMIT]
         if wanted > limit:
             return None

@@ -78,7 +78,7 @@ class Links:
         return self._prefix_of(scope, _headers(scope))[0]
 
     def _prefix_of(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[str, bool]:
-        """That path, and True when nothing but a header says it, which a proxy may have let through."""
+        """Return that path, and True when nothing but a header says it, which a proxy may have let through."""
         prefix = self._prefix or scope.get("state", {}).get("prefix", "")
         if prefix or not self.trusts(scope):
             return prefix, False

@@ -184,7 +184,7 @@ def _samples(crs: Crs, whole: Bounds, geographic: Bounds) -> Bounds | None:
 
 @lru_cache(maxsize=64)
 def _matrix_samples(crs: Crs, bounds: Bounds) -> tuple[NDArray[np.float64], ...]:
-    """x, y, longitude and latitude of a grid of points over a tile matrix set, its edges included."""
+    """Return x, y, longitude and latitude of a grid of points over a tile matrix set, its edges included."""
     left, bottom, right, top = bounds
     x, y = np.meshgrid(np.linspace(left, right, 65), np.linspace(bottom, top, 65))
     longitude, latitude = crs_.transform_points(crs, crs_.WGS84, x.ravel(), y.ravel())
@@ -219,7 +219,7 @@ def limits(tms: TileMatrixSet, bounds: Bounds | None, minzoom: int, maxzoom: int
 
 
 def bounding_box(bounds: Bounds, crs: Crs = crs_.WGS84) -> Json:
-    """``boundingBox`` of a tileset."""
+    """Return the ``boundingBox`` of a tileset."""
     left, bottom, right, top = bounds
     return {"lowerLeft": [left, bottom], "upperRight": [right, top], "crs": _crs_name(crs)}
 

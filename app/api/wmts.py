@@ -247,7 +247,7 @@ def parse_zooms(texts: Iterable[str], known: Iterable[str]) -> dict[str, tuple[i
 
 
 def supported_crs(tms: TileMatrixSet, *, use_epsg: bool = False) -> str:
-    """``ows:SupportedCRS``: a URN, ``EPSG:code`` when asked for, WKT where the CRS has no code."""
+    """Return ``ows:SupportedCRS``: a URN, ``EPSG:code`` when asked for, WKT where the CRS has no code."""
     match = _CODE.fullmatch(tms.crs)
     if match is None:
         return tms.crs
@@ -316,7 +316,9 @@ def _top_left(tms: TileMatrixSet, matrix: TileMatrix) -> str:
 
 
 def _limits(limits: Sequence[TileLimits]) -> Markup:
-    """``TileMatrixLimits`` of each zoom. They are nearly all of a long document, and numbers need no escaping."""
+    """Return the ``TileMatrixLimits`` of each zoom. They are nearly all of a long document, and numbers need no
+    escaping.
+    """
     from markupsafe import Markup  # comes with the templates, which tiles need not
 
     return Markup(  # noqa: S704 - numbers only
@@ -331,7 +333,7 @@ def _limits(limits: Sequence[TileLimits]) -> Markup:
 
 
 def _corners(bounds: Bounds) -> tuple[str, str]:
-    """Lower and upper corner of ``WGS84BoundingBox``, inside the world.
+    """Return lower and upper corner of ``WGS84BoundingBox``, inside the world.
 
     No client understands a box across the antimeridian: they get the whole way around.
     """

@@ -169,7 +169,9 @@ def forget_tiles(layer_id: str, *, removed: bool = False) -> None:
 
 
 def seconds_until_known() -> float:
-    """After a layer has changed: seconds until every server knows of it and has ended what it had begun before."""
+    """Return, after a layer has changed, the seconds until every server knows of it and has ended what it had begun
+    before.
+    """
     from app.serving.tile_store import LONGEST_WRITE
 
     found = settings.get()

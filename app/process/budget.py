@@ -220,7 +220,9 @@ def plan(environ: Mapping[str, str], limits: ContainerLimits) -> WorkerPlan:
 
 
 def slots_for(cores: float) -> int:
-    """Renders at a time for this many cores: one more than there are, so that one may wait for bytes; at least two."""
+    """Return renders at a time for this many cores: one more than there are, so that one may wait for bytes; at least
+    two.
+    """
     return max(2, math.ceil(cores) + 1)
 
 

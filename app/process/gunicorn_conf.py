@@ -64,7 +64,7 @@ def _plan() -> budget.WorkerPlan:
 
 
 def _level() -> str:
-    """LOG_LEVEL in gunicorn's words."""
+    """Return LOG_LEVEL in gunicorn's words."""
     level = (os.environ.get("LOG_LEVEL", "").strip() or "info").lower()
     if level not in LEVELS:
         raise SystemExit(f"LOG_LEVEL={level} has to be one of {', '.join(LEVELS)}.")

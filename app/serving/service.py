@@ -451,7 +451,7 @@ async def wanted(work: Coroutine[Any, Any, T], gone: Callable[[], Awaitable[None
 
 
 def default_slots() -> int:
-    """Renders at a time where no setting says it: for the cores that this process may run on."""
+    """Return how many renders run at a time where no setting says it: for the cores that this process may run on."""
     return budget.slots_for(
         float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     )

@@ -151,7 +151,7 @@ class Catalog:
         return self._listing.page(query)
 
     def fresh_page(self, query: Query) -> Page | None:
-        """That part where it is known and need not be checked, else None. Touches no store."""
+        """Return that part where it is known and need not be checked, else None. Touches no store."""
         return self._listing.fresh(query)
 
     def problems(self) -> Mapping[str, str]:
@@ -253,7 +253,7 @@ class Catalog:
                 del self._absent[next(iter(self._absent))]
 
     def _is_listable(self) -> bool:
-        """False where the store itself has gone, with everything in it."""
+        """Return False where the store itself has gone, with everything in it."""
         try:
             next(iter(self._store.folders()), None)
         except (UpstreamError, NotFound):

@@ -60,7 +60,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def query(render: Mapping[str, Any]) -> Query:
-    """Render parameters as pairs of a query string.
+    """Return render parameters as pairs of a query string.
 
     Lists are repeats (``"bidx": [4, 3, 2]``), a list of pairs is a list of ranges (``"rescale": [[0, 3000]]``), an
     object is JSON text (``"colormap": {"1": "#ff0000"}``): the way of STAC's renders extension, so that one can be

@@ -217,7 +217,7 @@ def set_render(store: Store, layer_id: str, render: Mapping[str, Any]) -> dict[s
 
 
 def render_of(text: str) -> dict[str, Any]:
-    """Render parameters from a query string, ``rescale=0,3000&colormap_name=viridis``; repeats become lists.
+    """Return render parameters from a query string, ``rescale=0,3000&colormap_name=viridis``; repeats become lists.
 
     Raises:
         InvalidParameter: not a query string, or a parameter that says where pixels are and not how they look.

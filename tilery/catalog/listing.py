@@ -111,12 +111,12 @@ class Listing:
         """Held by the one thread that works behind the answers."""
 
     def fresh(self, query: Query) -> Page | None:
-        """That part where it is known and need not be checked, else None. Touches no store."""
+        """Return that part where it is known and need not be checked, else None. Touches no store."""
         checked, page = self._pages.get(query) or (0.0, None)
         return page if page is not None and self._clock() - checked < self._revalidate else None
 
     def page(self, query: Query) -> Page:
-        """That part.
+        """Return that part.
 
         Raises:
             UpstreamError: the store failed and was never listed.

@@ -175,7 +175,7 @@ def _flat(crs: Crs) -> Crs | None:
 
 @lru_cache(maxsize=256)
 def to_pyproj(crs: Crs) -> pyproj.CRS:
-    """Pyproj's object for a CRS."""
+    """Return pyproj's object for a CRS."""
     import pyproj
 
     return pyproj.CRS.from_user_input(crs)
@@ -183,7 +183,7 @@ def to_pyproj(crs: Crs) -> pyproj.CRS:
 
 @lru_cache(maxsize=256)
 def to_rasterio(crs: Crs) -> rasterio.crs.CRS:
-    """Rasterio's object for a CRS."""
+    """Return rasterio's object for a CRS."""
     from rasterio.crs import CRS
 
     return CRS.from_user_input(crs)

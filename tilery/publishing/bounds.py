@@ -33,7 +33,7 @@ def map_bounds(profile: Profile) -> Bounds:
 
 
 def size_at(bounds: Bounds, zoom: int) -> tuple[int, int]:
-    """About how many pixels of a zoom lie within bounds, across and down."""
+    """Return about how many pixels of a zoom lie within bounds, across and down."""
     west, south, east, north = bounds
     side = 256 * 2**zoom
     wide = east - west if west <= east else east + 360 - west

@@ -31,7 +31,10 @@ def lowest_and_number(dtype: str) -> tuple[int, int]:
 
 
 def counts_of(values: Array, number: int) -> NDArray[np.int64]:
-    """Return how often each of so many values occurs, from the lowest of the type on."""
+    """Return how often each of so many values occurs, from the lowest of the type on: shape (number,).
+
+    ``values`` have one dimension or two, and a type that `is_countable`.
+    """
     found = np.zeros(number, "int64")
     kernels.count_values(np.atleast_2d(values), found)
     return found
@@ -66,8 +69,11 @@ class ValueCounts:
         """Return counts of a window, for any thread to make.
 
         Args:
-            data: all bands.
-            mask: 0 where a mask beside them says that something is missing; None: nothing is.
+            data: all bands, shape (bands, rows, columns).
+            mask: 0 where a mask beside them says that something is missing, shape (rows, columns); None: nothing is.
+
+        Returns:
+            Of valid pixels, shape (bands that are not alpha, values).
         """
         alpha = None
         if self.profile.alpha_band is not None:

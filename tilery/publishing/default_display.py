@@ -17,7 +17,8 @@ _ONE = ("colormap", "colormap_name")
 
 
 def default_render(profile: Profile, statistics: Mapping[str, Mapping[str, Any]], kind: Kind) -> dict[str, Any]:
-    """Render parameters of a raster: which bands are shown, where a picture has no room for all, and over which range.
+    """Return render parameters of a raster: which bands are shown, where a picture has no room for all, and over which
+    range.
 
     Args:
         profile: facts of the raster that is published.
@@ -51,7 +52,8 @@ def shown(profile: Profile, kind: Kind) -> tuple[int, ...] | None:
 
 
 def completed(render: Mapping[str, Any], default: Mapping[str, Any], *, bands: int, count: int) -> dict[str, Any]:
-    """Render parameters that somebody wrote, with a choice of bands where they make none or one of missing bands.
+    """Return render parameters that somebody wrote, with a choice of bands where they make none or one of missing
+    bands.
 
     Args:
         render: the parameters.

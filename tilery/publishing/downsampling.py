@@ -155,7 +155,7 @@ def halve(
 
 def halve_alpha(alpha: Array, rows: Side, columns: Side, method: str) -> Array:
     """Return the opacity of a part of an overview: the mean, and not nothing where anything is; with classes the
-    highest.
+    highest. ``alpha`` has shape (rows, columns), and other arguments are those of `halve`.
     """
     four = [alpha[place][:, across] for place, across in _corners(rows, columns)]
     highest = np.maximum(np.maximum(four[0], four[1]), np.maximum(four[2], four[3]))

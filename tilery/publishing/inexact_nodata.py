@@ -33,7 +33,7 @@ class Gaps:
     """Whether the source says it itself, so that GDAL knows its mask."""
 
     def filled(self, data: Array) -> Array:
-        """Return the bands with one nodata value.
+        """Return the bands, shape (bands, rows, columns), with one nodata value.
 
         Raises:
             UnsupportedRaster: it is a valid value of another band.
@@ -54,7 +54,9 @@ class Gaps:
         return filled
 
     def mask(self, dataset: Any, data: Array, window: Any) -> Array | None:
-        """Return the mask of a window, 0 where every band is missing; None where a nodata value says it."""
+        """Return the mask of a window, shape (rows, columns), 0 where every band is missing and else 255; None where a
+        nodata value says it. ``data`` are its bands, as they are in the source.
+        """
         if self.common is not None:
             return None
         if self.own:

@@ -74,7 +74,7 @@ def _are_classes(values: Array) -> bool:
 
 
 def sample(path: Path, driver: str | None = None) -> Array:
-    """Valid values from all over the first band of a file, in one dimension, none of them mixed.
+    """Return valid values from all over the first band of a file, in one dimension, none of them mixed.
 
     Args:
         path: the file.

@@ -102,7 +102,7 @@ def sources_of(places: Iterable[str]) -> list[str]:
 
 @contextmanager
 def engine_for(places: Sequence[str], stores: StoreOptions) -> Iterator[Engine]:
-    """An engine that may read these rasters."""
+    """Return an engine that may read these rasters."""
     from tilery.engine import Engine, EngineOptions
 
     with Engine(EngineOptions(stores=stores, policy=Policy.from_sources(sources_of(places)))) as engine:

@@ -411,5 +411,5 @@ def crs_of(profile: Profile) -> Crs:
 
 
 def rasterio_crs(crs: Crs) -> Any:
-    """Rasterio's object."""
+    """Return rasterio's object."""
     return crs_.to_rasterio(crs)

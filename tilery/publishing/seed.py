@@ -37,7 +37,7 @@ class SeedPart:
 
     @classmethod
     def parse(cls, text: str) -> SeedPart:
-        """``3/10``: the third of ten.
+        """Return the part that ``3/10`` means: the third of ten.
 
         Raises:
             InvalidParameter: it is not written so.

@@ -100,6 +100,12 @@ def present(dataset: DatasetReader, profile: Profile, window: Window) -> NDArray
 def of(data: Array, alpha: Array | None, profile: Profile, mask: Array | None) -> WindowPixels:
     """Return values with what of them is valid; ``mask`` is 0 where the raster's mask says that something
     is missing.
+
+    Args:
+        data: the bands that are not alpha, shape (bands, rows, columns).
+        alpha: shape (rows, columns).
+        profile: facts of the raster.
+        mask: shape (rows, columns).
     """
     parts: list[Any] = []
     nodata = profile.usable_nodata

@@ -105,6 +105,10 @@ def from_memory(
         needed: what `source_window` found for it.
         bands: of the raster.
         resampling: rasterio's name.
+
+    Returns:
+        Pixels, shape (bands, rows, columns), of the raster's type; and which lie on it, shape (rows, columns), 0 for
+        those that do not.
     """
     from rasterio.enums import Resampling
     from rasterio.warp import reproject

@@ -28,7 +28,7 @@ _PER_VERTEX = 64
 
 
 def touched(shape: Shape, bounds: Bounds, height: int, width: int) -> NDArray[np.uint8]:
-    """1 for each pixel that a shape touches, else 0; shape (height, width).
+    """Return 1 for each pixel that a shape touches, else 0; shape (height, width).
 
     Args:
         shape: in the CRS of the pixels.

@@ -72,8 +72,8 @@ _MOST_SHIFTS = 2
 
 
 def extent(profile: Profile, crs: Crs) -> tuple[Bounds, Bounds] | None:
-    """(bounds that hold the raster, bounds that lie inside of it) in another CRS: with them nearly every question
-    whether a tile touches is four comparisons. None where the raster's shape there is not nearly a rectangle.
+    """Return (bounds that hold the raster, bounds that lie inside of it) in another CRS: with them nearly every
+    question whether a tile touches is four comparisons. None where the raster's shape there is not nearly a rectangle.
     """
     if profile.crs is None:
         return None
@@ -175,7 +175,7 @@ def _window_scale(profile: Profile, grid: Grid) -> float:
 
 
 def overview(profile: Profile, factor: float, method: str) -> int | None:
-    """Index of the overview to read from, or None for the full raster.
+    """Return the index of the overview to read from, or None for the full raster.
 
     GDAL takes an overview that is up to 1.2 times coarser than asked for when it picks nearest neighbours
     (GDAL_OVERVIEW_OVERSAMPLING_THRESHOLD), and one not coarser than asked for otherwise, but for rounding.

@@ -42,7 +42,7 @@ rasterio passes on here and there.
 
 
 def driver_of(head: bytes) -> str:
-    """GDAL's name for the format that these first bytes belong to.
+    """Return GDAL's name for the format that these first bytes belong to.
 
     Raises:
         NotARaster: they belong to none that we open.

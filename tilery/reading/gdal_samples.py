@@ -116,6 +116,13 @@ def _taken(
 def majority(values: Array, valid: NDArray[np.bool_] | None) -> tuple[Array, NDArray[np.bool_]]:
     """Return the value that is most frequent among the valid ones of each row of ``values``, the least of several that
     are; and in which rows anything is valid.
+
+    Args:
+        values: shape (rows, values of a row), of any type that can be sorted.
+        valid: which of them count, of the same shape; None: all.
+
+    Returns:
+        Both of shape (rows,). Where nothing of a row is valid its value means nothing.
     """
     rows, count = values.shape
     order = np.argsort(values, axis=1, kind="stable")
@@ -136,7 +143,14 @@ def majority(values: Array, valid: NDArray[np.bool_] | None) -> tuple[Array, NDA
 
 
 def most_frequent(pixels: Pixels, times: int, nodata: float | None) -> Pixels:
-    """Return pixels of ``times`` × ``times`` as one each, with the value that is most frequent among the valid ones."""
+    """Return pixels of ``times`` × ``times`` as one each, with the value that is most frequent among the valid ones.
+
+    Args:
+        pixels: rows and columns are multiples of ``times``.
+        times: by how much rows and columns become fewer.
+        nodata: what stands where none is valid. None: what a pixel without a valid value holds means nothing. A pixel
+            is as opaque as the most opaque of those that it is made of.
+    """
     bands, height, width = pixels.data.shape
     rows, columns = height // times, width // times
 

@@ -49,7 +49,18 @@ def _window(profile: Profile, grid: Grid) -> tuple[Window, tuple[bool, bool]]:
 
 
 def read_window(dataset: DatasetReader, profile: Profile, grid: Grid, bands: tuple[int, ...], method: str) -> Pixels:
-    """Return a part of a raster of which all is valid, resampled by GDAL's reads (which choose the overview)."""
+    """Return a part of a raster of which all is valid, resampled by GDAL's reads (which choose the overview).
+
+    Args:
+        dataset: the raster, open.
+        profile: its facts; its rows and columns run along the axes of its CRS.
+        grid: to fill, in the CRS of the raster and within its bounds.
+        bands: numbers from 1.
+        method: resampling, a name of `rasterio.enums.Resampling`.
+
+    Raises:
+        RasterioError: GDAL cannot read it.
+    """
     window, (rightwards, downwards) = _window(profile, grid)
     data = dataset.read(
         list(bands), out_shape=(len(bands), grid.height, grid.width), window=window, resampling=Resampling[method]
@@ -72,6 +83,20 @@ def read_warped(
 ) -> Pixels:
     """Return the grid filled by one warp at its own size, from the raster moved by ``turn``, then thinned to the size
     ``out`` by a read.
+
+    Args:
+        dataset: the raster, open.
+        profile: its facts.
+        grid: of the warp.
+        bands: numbers from 1.
+        nodata: value that means missing; None: mask, alpha or nothing says it.
+        method: resampling of the warp, a name of `rasterio.enums.Resampling`.
+        turn: units of the raster's CRS to the east.
+        out: rows and columns of the result; None: those of the grid.
+        thin: resampling of the read.
+
+    Raises:
+        RasterioError: GDAL cannot read it.
     """
     kind, missing = _computed_as(profile, nodata, method, thin)
     left, bottom, right, top = grid.bounds
@@ -133,7 +158,7 @@ def _computed_as(profile: Profile, nodata: float | None, method: str, thin: str)
 
 
 def _as_integers(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Floating point as integers of 64 bits, those beyond them as the most."""
+    """Return floating point as integers of 64 bits, those beyond them as the most."""
     most = np.iinfo(dtype).max
     inside = values < float(most)
     return np.where(inside, np.where(inside, np.rint(values), 0).astype(dtype), dtype.type(most))

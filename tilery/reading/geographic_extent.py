@@ -118,7 +118,9 @@ def outline_is_known(profile: Profile, own: Crs, crs: Crs = crs_.WGS84) -> bool:
 
 
 def position(profile: Profile, across: Floats, down: Floats) -> tuple[Floats, Floats]:
-    """Return coordinates of places that are counted from 0 to 1 along both sides of the raster."""
+    """Return coordinates, in the raster's CRS, of places that are counted from 0 to 1 along both sides of the raster:
+    from its first column to behind its last one, and from its first row likewise. All arrays are of one shape.
+    """
     a, b, c, d, e, f = profile.transform
     columns, rows = across * profile.width, down * profile.height
     return a * columns + b * rows + c, d * columns + e * rows + f

@@ -107,7 +107,7 @@ class Reader:
         return geographic_extent.outline_is_known(self.profile, self._need_crs())
 
     def whereabouts(self) -> tuple[Bounds, tuple[float, float]]:
-        """(bounds, middle) in degrees, those of its own globe where the raster is not on the Earth.
+        """Return (bounds, middle) in degrees, those of its own globe where the raster is not on the Earth.
 
         Raises:
             UnsupportedRaster: the raster has no CRS, or one that leads to no globe.

@@ -144,7 +144,7 @@ def to_json(colormap: Colormap) -> dict[str, list[int]] | list[list[list[float] 
 
 
 def apply(colormap: Colormap, values: Array) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """(indexes, palette): what to look up for each of ``values``, and the RGBA entries to look it up in.
+    """Return (indexes, palette): what to look up for each of ``values``, and the RGBA entries to look it up in.
 
     Indexes have the shape of ``values`` (one band: rows, columns) and are uint8 whenever at most 256 entries are
     needed, so that a picture can be written with a palette; uint8 values are their own indexes and are not copied.
@@ -167,7 +167,7 @@ def apply(colormap: Colormap, values: Array) -> tuple[NDArray[Any], NDArray[np.u
 
 
 def colors_of(indexes: NDArray[Any], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA of each index, shape (rows, columns, 4)."""
+    """Return the RGBA of each index, shape (rows, columns, 4)."""
     whole = np.ascontiguousarray(palette).view(np.uint32)[:, 0]
     if len(whole) < 256 and indexes.dtype == np.uint8:
         whole = np.concatenate([whole, np.zeros(256 - len(whole), dtype=np.uint32)])
@@ -222,7 +222,7 @@ def _palette_of_bytes(colormap: Colormap) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=32)
 def _table(colormap: Colormap, dtype: str) -> NDArray[Any]:
-    """Index of each value of an 8 or 16 bit type, in the order of the same bits taken as unsigned."""
+    """Return the index of each value of an 8 or 16 bit type, in the order of the same bits taken as unsigned."""
     size = np.dtype(dtype).itemsize
     every = np.arange(256**size, dtype=f"u{size}").view(dtype)
     table = _locate(colormap, every)
@@ -231,7 +231,7 @@ def _table(colormap: Colormap, dtype: str) -> NDArray[Any]:
 
 
 def _locate(colormap: Colormap, values: Array) -> NDArray[Any]:
-    """Index of the entry of each value; the number of entries where none fits."""
+    """Return the index of the entry of each value; the number of entries where none fits."""
     edges, entries = _edges(colormap, values.dtype.str)
     if colormap.kind == "interval":
         position = np.searchsorted(edges, values, side="right")

@@ -278,7 +278,7 @@ def _has_mask_band(row: Format, count: int) -> bool:
 
 
 def _opacity(raster: Raster, kind: np.dtype[Any]) -> Array | None:
-    """0 where masked, else the source's alpha or the most that the type holds; None when everything is opaque.
+    """Return 0 where masked, else the source's alpha or the most that the type holds; None when everything is opaque.
 
     A pixel is masked when all its bands are: rio-tiler's rule. Readers mask what their alpha band shows in part; such a
     pixel keeps its alpha, unless it is outside of the geometry that was asked for.

@@ -112,7 +112,7 @@ def _scale(values: Array, limits: Range, out: NDArray[np.uint8]) -> None:
 
 @lru_cache(maxsize=128)
 def _table(kind: str, low: float, high: float) -> bytes:
-    """uint8 for each value of an 8 or 16 bit type, in the order of the same bits taken as unsigned."""
+    """Return uint8 for each value of an 8 or 16 bit type, in the order of the same bits taken as unsigned."""
     size = np.dtype(kind).itemsize
     every = np.arange(256**size, dtype=f"u{size}").view(kind)
     return _formula(every, low, high).tobytes()

@@ -101,7 +101,10 @@ def of_distinct(
     range: tuple[float, float] | None,  # noqa: A002 - as in `statistics`
 ) -> tuple[dict[str, Any], dict[str, float | None]]:
     """Return what there is to say of distinct values in order, of the number of pixels of each and of their weight; and
-    the percentiles.
+    the percentiles. The three arrays are of one dimension and one length.
+
+    Raises:
+        InvalidParameter: the histogram cannot have these bins.
     """
     facts = {
         **_summary(keys, counts, shares),
@@ -138,7 +141,17 @@ def check(
 def histogram(
     keys: Array, counts: NDArray[np.int64] | None, bins: int | Sequence[float], limits: tuple[float, float] | None
 ) -> list[list[float]]:
-    """Return heights and edges of the bins; without ``counts`` each key counts once."""
+    """Return heights and edges of the bins; without ``counts`` each key counts once.
+
+    Args:
+        keys: values, one dimension.
+        counts: how often each of them occurs.
+        bins: how many, of one width, or their edges.
+        limits: least and largest value that count. None: those of the values.
+
+    Raises:
+        InvalidParameter: the range cannot be cut into so many bins.
+    """
     cut = bins if isinstance(bins, int) else np.asarray(bins, dtype=np.float64)
     for values in (keys, keys.astype(np.float64)):
         try:
@@ -154,7 +167,13 @@ def histogram(
 
 
 def counted(data: Array, known: Mask | None, weights: Floats | None) -> tuple[Array, Floats | None]:
-    """Return the values that count, in a row, and their weights."""
+    """Return the values that count, in one dimension, and their weights. Truth values are counted as 0 and 1.
+
+    Args:
+        data: of any shape.
+        known: which are valid, of the same shape; None: all. What is not finite does not count either.
+        weights: of the same shape; None: each counts as one.
+    """
     if data.dtype == np.bool_:
         data = data.view(np.uint8)
     if data.dtype.kind == "f":
@@ -167,7 +186,9 @@ def counted(data: Array, known: Mask | None, weights: Floats | None) -> tuple[Ar
 
 
 def _distinct(values: Array, weights: Floats | None) -> tuple[Array, NDArray[np.int64], Weights]:
-    """(distinct values in order, number of pixels of each, weight of each: the number itself where none is given)."""
+    """Return (distinct values in order, number of pixels of each, weight of each: the number itself where none is
+    given).
+    """
     kind = values.dtype
     shares: Any = None
     counts: Any

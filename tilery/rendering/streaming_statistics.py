@@ -185,7 +185,7 @@ def _ends(ordered: Array, first: int, last: int) -> NDArray[np.intp]:
 
 
 def _position(size: int, quantile: float) -> int:
-    """Of the first of so many sorted values at which that share of them is reached."""
+    """Return the position of the first of so many sorted values at which that share of them is reached."""
     return min(max(math.ceil(quantile * size) - 1, 0), size - 1)
 
 

@@ -357,7 +357,7 @@ def _bucket_and_key(url: str) -> tuple[Service, str, str]:
 
 
 def _pieces(url: str) -> tuple[Literal["http", "https"], str, int, str, str]:
-    """Scheme, host, port, path and query of a URL, each in its one normal form."""
+    """Return scheme, host, port, path and query of a URL, each in its one normal form."""
     whole = _HTTP.fullmatch(url)
     if whole is None or "\\" in url or "#" in url:
         raise _not_a_location("a resource is named as https://host/path")

@@ -247,7 +247,7 @@ def _several(parameter: Parameter, texts: list[str]) -> tuple[Any, ...] | None:
 
 
 def _canonical(parameters: Group, given: Mapping[str, Any]) -> str:
-    """Name and value of everything in the query that differs from its default, in the table's order."""
+    """Return name and value of everything in the query that differs from its default, in the table's order."""
     return "&".join(
         f"{parameter.name}={given[parameter.name]!r}"
         for parameter in parameters

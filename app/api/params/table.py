@@ -44,7 +44,7 @@ _FORMAT = Choice(names=lambda: tuple(FORMATS), error="enum", reference="ImageTyp
 
 
 def picture_types() -> tuple[str, ...]:
-    """Media types of pictures, as the OpenAPI document lists them."""
+    """Return media types of pictures, as the OpenAPI document lists them."""
     return tuple(dict.fromkeys(row.media_type for row in FORMATS.values()))
 
 

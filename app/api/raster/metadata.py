@@ -113,7 +113,7 @@ async def bounds(context: RequestContext[None]) -> Response:
 
 
 async def metadata(context: RequestContext[PixelOptions]) -> Response:
-    """Info and statistics in one document, as TiTiler answered until 0.4."""
+    """Answer with info and statistics in one document, as TiTiler answered until 0.4."""
     request = StatisticsRequest(
         image=ImageOptions(read=context.plan.read, render=RenderOptions()),
         size=Size(max_size=1024),

@@ -126,7 +126,7 @@ class Placed:
         return self.directory[HEIGHT].numbers[0]
 
     def blocks(self) -> tuple[Array, Array]:
-        """Return positions and lengths of all blocks."""
+        """Return positions in the file and lengths in bytes of all blocks, row by row."""
         offsets, counts = (np.array(self.directory[tag].numbers, "int64") for tag in (OFFSETS, COUNTS))
         return offsets, counts
 

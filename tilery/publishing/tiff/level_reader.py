@@ -54,7 +54,8 @@ class LevelReader:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, bands: int | None = None, window: Window | None = None) -> Array:
-        """Pixels, shape (bands, rows, columns); of one band (rows, columns). Beyond the image its outermost ones again.
+        """Return pixels, shape (bands, rows, columns); of one band (rows, columns). Beyond the image its outermost ones
+        again.
 
         Raises:
             BrokenRaster: a block does not inflate.

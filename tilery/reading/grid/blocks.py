@@ -367,7 +367,7 @@ def _landed(flight: _Decoding) -> Array | None:
 
 
 def _digest(key: Hashable) -> Key:
-    """128 bits that stand for a key in all workers."""
+    """Return 128 bits that stand for a key in all workers."""
     high, low = struct.unpack("QQ", blake2b(repr(key).encode(), digest_size=16).digest())
     return high, low
 

@@ -285,7 +285,9 @@ def _split(positions: Array, table: Floats) -> tuple[Indexes, Indexes]:
 
 
 def rounded(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Floating-point values as another type: whole numbers are rounded, and kept within what the type can hold."""
+    """Return floating-point values as another type, in their shape: whole numbers are rounded, halves upwards, and kept
+    within what the type can hold. ``values`` is written over.
+    """
     if dtype.kind not in "iu":
         return values.astype(dtype)
     limits = np.iinfo(dtype)

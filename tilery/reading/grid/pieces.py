@@ -116,12 +116,15 @@ Piece = Axes | Smooth | Scattered
 
 
 def step_of(values: Floats) -> float:
-    """Return how far neighbours are apart."""
+    """Return how far neighbours are apart, the median of them; two ``values`` at the least, in one dimension."""
     return float(np.median(np.abs(np.diff(values))))
 
 
 def smooth_piece(rows: slice, columns: slice, x: Floats, y: Floats) -> Smooth:
-    """Return a piece from its coefficients. No Chebyshev polynomial exceeds 1, so their sum bounds what it covers."""
+    """Return a piece from the coefficients of its x and y, shape (`NODES`, `NODES`), in pixels of the full raster.
+
+    No Chebyshev polynomial exceeds 1, so their sum bounds what the piece covers.
+    """
     middle_x, middle_y = float(x[0, 0]), float(y[0, 0])
     spread_x = float(np.abs(x).sum()) - abs(middle_x)
     spread_y = float(np.abs(y).sum()) - abs(middle_y)

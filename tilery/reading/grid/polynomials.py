@@ -28,13 +28,13 @@ _STRAIGHT = 1e-6
 
 @lru_cache(maxsize=1)
 def nodes() -> Floats:
-    """Return the Chebyshev nodes, from -1 to 1."""
+    """Return the Chebyshev nodes, from -1 to 1, shape (`NODES`,)."""
     return -np.cos(np.pi * np.arange(NODES) / (NODES - 1))
 
 
 def values_at(at: Floats) -> Floats:
-    """Return the Chebyshev polynomials at some places, along a new last axis. (numpy's own function costs 10 ms to
-    import.)
+    """Return the Chebyshev polynomials at some places from -1 to 1, by degree along a new last axis of length `NODES`.
+    (numpy's own function costs 10 ms to import.)
     """
     values = [np.ones_like(at), at]
     while len(values) < NODES:
@@ -44,14 +44,14 @@ def values_at(at: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def to_coefficients() -> Floats:
-    """Return the matrix that makes coefficients of the values at nodes."""
+    """Return the matrix, shape (`NODES`, `NODES`), that makes coefficients of the values at nodes."""
     return np.linalg.inv(values_at(nodes()))
 
 
 @lru_cache(maxsize=256)
 def basis(count: int, dtype: np.dtype[Any]) -> Floats:
     """Return the Chebyshev polynomials at the centres of ``count`` pixels, the first one at -1 and the last
-    one at 1.
+    one at 1; shape (count, `NODES`).
     """
     at = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
     return np.ascontiguousarray(values_at(at), dtype)
@@ -59,17 +59,24 @@ def basis(count: int, dtype: np.dtype[Any]) -> Floats:
 
 @lru_cache(maxsize=256)
 def basis_across(count: int, dtype: np.dtype[Any]) -> Floats:
-    """Return `basis` turned, polynomials along the first axis."""
+    """Return `basis` turned, polynomials along the first axis: shape (`NODES`, count)."""
     return np.ascontiguousarray(basis(count, dtype).T)
 
 
 def is_straight(x: Floats, y: Floats) -> bool:
-    """Return True when x does not change along columns of nodes, nor y along rows."""
+    """Return True when x does not change along columns of nodes, nor y along rows; both of shape (rows, columns)."""
     return bool((np.abs(x - x[0]) < _STRAIGHT).all() and (np.abs(y - y[:, :1]) < _STRAIGHT).all())
 
 
 def fit(x: Floats, y: Floats, areas: Sequence[tuple[slice, slice]]) -> tuple[list[bool], Floats, Floats]:
-    """For each area: whether polynomials through its nodes are good, and their coefficients."""
+    """Return for each area whether polynomials through its nodes are good, and their coefficients for x and for y.
+
+    Args:
+        x: pixels of the raster, shape (areas, `NODES`, `NODES`): rows of nodes and their columns. Coefficients are of
+            the same shape, by degree down and across.
+        y: the same.
+        areas: rows and columns of the grid that each has.
+    """
     to = to_coefficients()
     coefficients = to @ np.stack((x, y)) @ to.T
     magnitude = np.abs(coefficients)
@@ -85,7 +92,7 @@ def fit(x: Floats, y: Floats, areas: Sequence[tuple[slice, slice]]) -> tuple[lis
 
 @lru_cache(maxsize=1)
 def _last_ones() -> Floats:
-    """1 for the coefficients of the two highest degrees either way, 0 for the others."""
+    """Return 1 for the coefficients of the two highest degrees either way, 0 for the others."""
     weights = np.zeros((NODES, NODES))
     weights[-2:] = weights[:, -2:] = 1
     return weights
@@ -93,7 +100,8 @@ def _last_ones() -> Floats:
 
 @lru_cache(maxsize=512)
 def part(start: int, stop: int, count: int) -> Floats | None:
-    """Return what makes the coefficients of ``count`` pixels those of the pixels from ``start`` to ``stop``: a matrix.
+    """Return the matrix, shape (`NODES`, `NODES`), that makes the coefficients of ``count`` pixels those of the pixels
+    from ``start`` to ``stop``.
 
     None for a single pixel, which has no ends.
     """
@@ -107,14 +115,16 @@ def part(start: int, stop: int, count: int) -> Floats | None:
 
 def linear_scale(cx: Floats, cy: Floats, pixels: int) -> tuple[float, float]:
     """Return pixels of the raster to one of the grid where a polynomial tells: the side of the area that its slopes
-    span.
+    span. ``cx`` and ``cy`` are coefficients of x and y, shape (`NODES`, `NODES`); ``pixels`` those of the grid.
     """
     area = abs(float(cx[0, 1] * cy[1, 0] - cx[1, 0] * cy[0, 1])) * 4 / pixels
     return (math.sqrt(area), math.sqrt(area)) if area > 0 else (1.0, 1.0)
 
 
 def linear_sides(cx: Floats, cy: Floats, rows: slice, columns: slice) -> tuple[float, float]:
-    """Return width and height of a pixel of the grid in pixels of the raster, where a polynomial tells."""
+    """Return width and height of a pixel of the grid in pixels of the raster, where a polynomial tells; ``cx``
+    and ``cy`` as in `linear_scale`. 0 along a side of one pixel.
+    """
     across, down = columns.stop - columns.start - 1, rows.stop - rows.start - 1
     return (
         2 * math.hypot(cx[0, 1], cy[0, 1]) / across if across else 0.0,
@@ -123,7 +133,9 @@ def linear_sides(cx: Floats, cy: Floats, rows: slice, columns: slice) -> tuple[f
 
 
 def sides(x: Floats, y: Floats, rows: slice, columns: slice) -> tuple[float, float]:
-    """Return the same where there is none: medians between nodes."""
+    """Return the same where there is none: medians between nodes, whose x and y, shape (`NODES`, `NODES`), are not
+    numbers where they have no place.
+    """
     spacing = np.diff(nodes())
     across = np.hypot(np.diff(x, axis=1), np.diff(y, axis=1)) / spacing
     down = np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) / spacing[:, None]
@@ -136,7 +148,7 @@ def sides(x: Floats, y: Floats, rows: slice, columns: slice) -> tuple[float, flo
 
 def scale(x: Floats, y: Floats, pixels: int) -> tuple[float, float]:
     """Return pixels of the raster to one of the grid: the side of the median area between nodes, as there is no axis to
-    it.
+    it; x and y as in `sides`. 1 where nothing tells.
     """
     down, across = np.diff(x, axis=0), np.diff(x, axis=1)
     parts = np.abs(across[:-1] * np.diff(y, axis=0)[:, :-1] - down[:, :-1] * np.diff(y, axis=1)[:-1])

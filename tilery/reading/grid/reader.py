@@ -440,7 +440,9 @@ def rows_of(grid: Grid, start: int, end: int) -> Grid:
 
 
 def joined(parts: list[Pixels], axis: int) -> Pixels:
-    """Return two halves of a grid put together again."""
+    """Return two halves of a grid put together again along an axis: -2 for rows, -1 for columns. Where one of them has
+    a mask the result has one; both have opacity, or neither.
+    """
     mask = None
     if any(part.mask is not None for part in parts):
         bands = max(1 if part.mask is None else part.mask.shape[0] for part in parts)

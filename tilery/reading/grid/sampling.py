@@ -128,7 +128,7 @@ class Wanted:
 
 
 def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bools | None]:
-    """For each source its nearest pixels, shape (rows, columns, samples), and where the image has pixels at all.
+    """Return for each source its nearest pixels, shape (rows, columns, samples), and where the image has pixels at all.
 
     The pixels are a view of the patch, not to be written to, where the grid runs along its pixels one by one. The mask
     is None when all pixels lie on the image.

@@ -64,7 +64,8 @@ class BlockReader:
         self._identity = source.identity
 
     def read(self, windows: Sequence[Window]) -> list[list[Patch]]:
-        """For each window the pixels of each of its planes. All blocks that are not kept are fetched in one call.
+        """Return for each window the pixels of each of its planes. All blocks that are not kept are fetched in one
+        call.
 
         A window inside of one block is that block as the cache holds it: nothing is copied.
         """
@@ -89,7 +90,7 @@ class BlockReader:
         return (self._identity, image.position, (image.place_of(plane)[0] * image.down + row) * image.across + column)
 
     def _places(self, images: dict[int, BlockImage], keys: list[_Key]) -> dict[_Key, tuple[int, int]]:
-        """Start and length in the file of each key's block; none of one that is not stored."""
+        """Return start and length in the file of each key's block; none of one that is not stored."""
         found: dict[_Key, tuple[int, int]] = {}
         for position, image in images.items():
             own = [key for key in keys if key[1] == position]

@@ -44,7 +44,7 @@ class Numbers:
         return self.count * self.dtype.itemsize
 
     def read(self, read: Read) -> NDArray[np.int64]:
-        """Return the numbers; fewer where the file ends."""
+        """Return the numbers, one dimension; fewer where the file ends."""
         data = read(self.start, self.length)
         whole = len(data) // self.dtype.itemsize * self.dtype.itemsize
         return np.frombuffer(data[:whole], self.dtype).astype(np.int64)
@@ -114,7 +114,7 @@ class Blocks:
 
 
 def _is_whole(data: bytes, decoded: int) -> bool:
-    """False when a zlib stream has no end, or a checksum there that is not that of what it holds."""
+    """Return False when a zlib stream has no end, or a checksum there that is not that of what it holds."""
     if decoded <= _AT_ONCE:
         import imagecodecs  # which is large, and what is only looked at has no pixels read
 

@@ -143,7 +143,7 @@ def _nodata(text: str | None, image: Image) -> float | None:
 
 
 def _transform(place: GeoTags) -> Affine:
-    """From pixels to coordinates, for the corner of the first pixel."""
+    """Return the transform from pixels to coordinates, for the corner of the first pixel."""
     _only_if(len(place.scale) == 3 and len(place.ties) == 6 and all(map(math.isfinite, (*place.scale, *place.ties))))
     across, down = place.scale[0], place.scale[1]
     column, row, _, x, y, _ = place.ties

@@ -106,7 +106,7 @@ def parse(source: ByteSource) -> Header:
 
 
 def nodata_text(source: ByteSource) -> str | None:
-    """GDAL's nodata tag of a TIFF of any kind; None where there is none, or no TIFF."""
+    """Return GDAL's nodata tag of a TIFF of any kind; None where there is none, or no TIFF."""
     try:
         reader = _HeaderReader(source)
         return reader.text(reader.directories()[0][1], _NODATA)
@@ -249,7 +249,7 @@ class _HeaderReader:
         return GeoTags(scale=scale, ties=ties, keys=keys, numbers=numbers, text=bytes(text).decode("latin-1"))
 
     def metadata(self, entries: dict[int, _Entry]) -> str | None:
-        """GDAL's XML, if it is not longer than any that is worth reading here."""
+        """Return GDAL's XML, if it is not longer than any that is worth reading here."""
         if _METADATA not in entries:
             return ""
         kind, count, _ = entries[_METADATA]
@@ -334,7 +334,7 @@ class _HeaderReader:
         return bits, np.dtype(f"{kind}{bits // 8}")
 
     def structure(self) -> dict[str, str]:
-        """GDAL's note behind the first bytes of a cloud-optimized file."""
+        """Return GDAL's note behind the first bytes of a cloud-optimized file."""
         start = 16 if self.big else 8
         note = self._head[start : start + 1024]
         if not note.startswith(b"GDAL_STRUCTURAL_METADATA_SIZE="):

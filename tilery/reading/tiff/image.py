@@ -68,7 +68,7 @@ class Pages:
         return (self.table.offset + start * self.table.dtype.itemsize, length * self.table.dtype.itemsize)
 
     def add(self, page: int, data: bytes) -> NDArray[Any]:
-        """Keep a page that was read and return its values."""
+        """Keep a page that was read and return its values, one dimension, of the table's type."""
         if len(self.pages) >= _KEPT_PAGES:
             self.pages.clear()
         found = self.pages[page] = np.frombuffer(data, self.table.dtype)
@@ -155,7 +155,7 @@ class Image:
         return codecs.working_bytes(self)
 
     def ranges(self, source: ByteSource, indexes: Sequence[int]) -> list[tuple[int, int] | None]:
-        """Start and length in the file of each block asked for; None for a block that is not stored (sparse).
+        """Return start and length in the file of each block asked for; None for a block that is not stored (sparse).
 
         Raises:
             BrokenRaster: a block lies beyond the end of the file, or is larger than it can be.

@@ -52,7 +52,9 @@ def _is_mask(image: Image) -> bool:
 
 
 def _agrees_on_mask(header: Header, profile: Profile) -> bool:
-    """False where GDAL sees a mask that is not in the file (in a file beside it), or one is missing at some levels."""
+    """Return False where GDAL sees a mask that is not in the file (in a file beside it), or one is missing at some
+    levels.
+    """
     masked = {level.mask is not None for level in header.levels}
     if len(masked) > 1:
         return False

@@ -93,7 +93,7 @@ def _guarded(decode: Callable[[], Array]) -> Array:
 
 
 def filled(array: ArrayMetadata) -> Array:
-    """Return a chunk that is not stored."""
+    """Return a chunk that is not stored, shape ``array.chunks``: the fill value, 0 or no text where there is none."""
     if array.dtype.kind == "O":
         texts = np.empty(array.chunks, object)
         texts.fill(array.fill or "")  # the same text in each place, where `np.full` makes a new one for each

@@ -52,7 +52,7 @@ _LIMIT = 9.2e18
 
 
 def read(objects: StoredObjects, shards: Shards, array: ArrayMetadata) -> Array:
-    """Return all elements of a small array, as they are stored.
+    """Return all elements of a small array, as they are stored but in the machine's byte order, shape ``array.shape``.
 
     Raises:
         TooMuchWork: it is not small.
@@ -172,7 +172,7 @@ def _added(start: int, numbers: Array, unit: int, missing: Array) -> Array:
 
 
 def bytes_of(values: Array) -> int:
-    """Return how much memory values take, with the objects that they may be."""
+    """Return how many bytes of memory values take, with the objects that they may be."""
     return values.nbytes + (_MOMENT * values.size if values.dtype.kind == "O" else 0)
 
 

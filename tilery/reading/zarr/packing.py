@@ -35,7 +35,7 @@ class Packing:
         return bool(self.missing)
 
     def unpacked(self, elements: Array) -> Array:
-        """Return the values of elements."""
+        """Return the values of elements, in their shape and of the type ``dtype``: NaN for missing ones."""
         if elements.dtype != self.stored:
             elements = elements.view(self.stored) if elements.dtype.itemsize == self.stored.itemsize else elements
         if not self.missing and self.scale is None and self.offset is None:

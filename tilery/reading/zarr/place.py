@@ -98,7 +98,11 @@ def of(group: Group, array: ArrayMetadata) -> Place:
 
 def index(group: Group, array: ArrayMetadata, axis: int) -> tuple[Array, Json, bool]:
     """Return the values along a dimension, their attributes, and whether they are its own: where it has none they are
-    the positions.
+    the positions, from 0. One dimension, as long as the array is along ``axis``.
+
+    Raises:
+        TooMuchWork: it is longer than is read.
+        BrokenRaster: a chunk of the coordinate does not decode.
     """
     name, length = array.dimensions[axis], array.shape[axis]
     coordinate = _coordinate(group, name)

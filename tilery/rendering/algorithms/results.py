@@ -42,7 +42,7 @@ def result(
 
 def to_bytes(values: Array) -> NDArray[np.uint8]:
     """Return values cut to whole numbers, the low eight bits of which are kept: what a cast to uint8 does on most
-    machines.
+    machines. They keep their shape.
     """
     if values.dtype == np.uint8:
         return values

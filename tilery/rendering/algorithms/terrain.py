@@ -54,7 +54,7 @@ def _slope(raster: Raster, values: Mapping[str, Any]) -> Raster:
 
 
 def _gradients(raster: Raster, exaggeration: float) -> Iterator[tuple[slice, Array, Array]]:
-    """Change from row to row and from column to column, some rows at a time."""
+    """Return the change from row to row and from column to column, some rows at a time."""
     if raster.height < 2 or raster.width < 2:
         raise InvalidParameter("This algorithm needs a picture of at least 2 by 2 pixels.", parameter="algorithm")
     heights = raster.data[0]

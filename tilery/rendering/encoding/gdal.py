@@ -17,7 +17,7 @@ from tilery.rendering.encoding.bands import bands_of
 
 
 def encode_geotiff(picture: Picture) -> bytes:
-    """GeoTIFF with CRS and geotransform, any number and type of bands, opacity as last band of kind alpha.
+    """Return a GeoTIFF with CRS and geotransform, any number and type of bands, opacity as last band of kind alpha.
 
     Without opacity the picture's nodata value is written instead. Uncompressed, as TiTiler's: the HTTP compression that
     follows does the rest.
@@ -26,7 +26,7 @@ def encode_geotiff(picture: Picture) -> bytes:
 
 
 def encode_jp2(picture: Picture) -> bytes:
-    """JPEG 2000 (lossy, OpenJPEG's default rate as TiTiler's) of uint8, uint16 or int16, opacity as last band."""
+    """Return JPEG 2000 (lossy, at OpenJPEG's rate as TiTiler's) of uint8, uint16 or int16, opacity as last band."""
     return _write(picture, "JP2OpenJPEG", "jp2")
 
 

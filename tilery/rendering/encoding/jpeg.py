@@ -25,7 +25,7 @@ _HEADER = 620
 
 
 def encode(picture: Picture) -> bytes:
-    """Baseline JPEG of one (gray), three (RGB) or four (CMYK) channels of uint8. Opacity is left out."""
+    """Return a baseline JPEG of one (gray), three (RGB) or four (CMYK) channels of uint8. Opacity is left out."""
     pixels = interleaved(picture.data)
     channels = pixels.shape[2]
     if channels == 1:

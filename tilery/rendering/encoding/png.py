@@ -42,7 +42,7 @@ _RICH = 0.55
 
 
 def encode(picture: Picture, *, fast: bool = False) -> bytes:
-    """PNG of the picture, 8 or 16 bits, gray, gray with alpha, RGB, RGBA or palette.
+    """Return a PNG of the picture, 8 or 16 bits, gray, gray with alpha, RGB, RGBA or palette.
 
     ``fast`` leaves out every search for fewer bytes.
     """

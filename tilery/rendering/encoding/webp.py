@@ -22,7 +22,7 @@ _EVERY = 8
 
 
 def encode(picture: Picture) -> bytes:
-    """WebP of one channel (gray, written as RGB), three (RGB) or four (RGBA) of uint8, and of opacity, if any."""
+    """Return WebP of one channel (gray, written as RGB), three (RGB) or four (RGBA) of uint8, and of opacity."""
     from imagecodecs import webp_encode
 
     pixels = picture.data

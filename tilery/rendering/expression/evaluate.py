@@ -87,8 +87,15 @@ _TABLE_OF_POWERS = 50
 
 
 def evaluate(expression: Expression, bands: dict[int, Array]) -> Array:
-    """Return results of all blocks, shape (blocks, rows, columns). DeadlineExceeded when the time is up before they
-    are.
+    """Return results of all blocks, shape (blocks, rows, columns), of a type that holds those of each.
+
+    Args:
+        expression: parsed.
+        bands: by number from 1, each of shape (rows, columns); those that the expression uses, one at the least.
+
+    Raises:
+        InvalidExpression: an operator that this data type does not know.
+        DeadlineExceeded: the time is up before they are there.
     """
     with np.errstate(all="ignore"):
         nothing = {number: values[:0] for number, values in bands.items()}

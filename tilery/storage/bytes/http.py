@@ -62,7 +62,7 @@ class HttpOrigin:
         raise self._failure(answer)
 
     def fetch(self, start: int, length: int, version: Version) -> bytes:
-        """Exactly these bytes of this version; see `Origin.fetch`."""
+        """Return exactly these bytes of this version; see `Origin.fetch`."""
         condition = ""
         if version.strong_etag:
             condition = f"If-Match: {version.strong_etag}\r\n"

@@ -58,7 +58,7 @@ class Origin(Protocol):
         ...
 
     def fetch(self, start: int, length: int, version: Version) -> bytes:
-        """Exactly these bytes of exactly this version, which has them.
+        """Return exactly these bytes of exactly this version, which has them.
 
         Raises:
             SourceChanged: there is another version, or none.

@@ -111,7 +111,7 @@ class S3Origin:
         return First(head=head, version=version)
 
     def fetch(self, start: int, length: int, version: Version) -> bytes:
-        """Exactly these bytes of this version; see `Origin.fetch`."""
+        """Return exactly these bytes of this version; see `Origin.fetch`."""
         options: GetOptions = {"range": (start, start + length)}
         if version.strong_etag:
             options["if_match"] = version.strong_etag
