@@ -10,7 +10,7 @@ base: ## bind the images to the base image that the registry has today: docker/b
 	digest=$$($(ASK_BASE)) && sed -i.old "s|^FROM .*|FROM $(BASE_IMAGE)@$$digest|" docker/base.Dockerfile && rm docker/base.Dockerfile.old
 
 base-digest: # the digest that a release is built from: that of the file, else today's
-	@if test -n "$(BASE_DIGEST)"; then echo "$(BASE_DIGEST)"; else echo "@$$($(ASK_BASE))"; fi
+	@if test -n "$(BASE_DIGEST)"; then echo "$(BASE_DIGEST)"; else digest=$$($(ASK_BASE)) && echo "@$$digest"; fi
 
 image: ## build the service's image
 	docker build $(BOUND) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) -t tilery .

@@ -23,7 +23,8 @@ audit: $(SUPPLY)/.made ## published vulnerabilities of what is locked (asks PyPI
 		$(SUPPLY)/bin/pip-audit --disable-pip --require-hashes -r $$lock $(AUDIT); done
 	npm audit --package-lock-only --omit dev --audit-level high
 
-lint-workflows: $(SUPPLY)/.made ## weaknesses of the workflows
+lint-workflows: $(SUPPLY)/.made ## weaknesses of the workflows and mistakes in them; shellcheck looks at their commands where it is installed
 	$(SUPPLY)/bin/zizmor --offline --no-progress --persona pedantic .github
+	$(SUPPLY)/bin/jactionlint
 
 .PHONY: wheel sbom audit lint-workflows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -31,7 +32,7 @@ def targets() -> set[str]:
 def test_workflows_call_targets_and_files_that_there_are(path: Path) -> None:
     called = 0
     for step in steps(path):
-        for command in re.findall(r"\bmake ([^&|;\n]+)", step.get("run", "")):
+        for command in re.findall(r"\bmake ([^&|;>\n]+)", step.get("run", "")):
             words = [word for word in command.split() if "=" not in word]
             assert set(words) <= targets()
             called += len(words)
@@ -86,6 +87,26 @@ def test_images_are_bound_to_the_digest_of_the_base_image_where_there_is_one(tmp
     for words in (("image",), ("lambda-image",)):
         assert re.findall(r"BASE_DIGEST=(\S+)", said(*words)) == ([digest] if digest else [])
     assert "BASE_DIGEST" not in said("lambda-image", "LAMBDA_PYTHON=3.12"), "it is another image's"
+    assert "--build-arg BASE_DIGEST" not in said("image", "BASE_DIGEST="), "where there is no registry"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_release_ends_where_the_registry_does_not_say_the_digest(tmp_path: Path, *, answers: bool) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "base.Dockerfile").write_text("FROM python:3.13-slim\n")
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\n{'echo sha256:abc' if answers else 'exit 1'}\n")
+    docker.chmod(0o755)
+    environ = os.environ | {"PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    (run,) = (
+        step["run"]
+        for step in steps(ROOT / ".github" / "workflows" / "release.yml")
+        if "base-digest" in step.get("run", "") and "make" in step["run"]
+    )
+    (tmp_path / "Makefile").write_text(f"include {ROOT}/docker/container.mk\n")
+    done = subprocess.run(["sh", "-ec", run], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0, done.stdout) == (answers, "@sha256:abc\n" if answers else "")
 
 
 def test_the_bill_of_materials_of_the_pages_names_what_is_copied_into_them() -> None:
