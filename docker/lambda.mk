@@ -2,13 +2,15 @@
 
 ARCHITECTURE ?= x86_64
 LAMBDA_PYTHON ?= 3.13
+# the digest is that of one version's image
+LAMBDA_BOUND = $(filter python:$(LAMBDA_PYTHON)-slim,$(BASE_IMAGE))
 
 lambda-zip: $(VENV)/.service $(PAGES) ## build/package.zip for Lambda, without Docker; ARCHITECTURE=arm64 LAMBDA_PYTHON=3.13
 	$(RUN) docker/lambda_zip.py --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON) --to build/package.zip
 
 lambda-image: ## build the image for Lambda
-	docker build -f docker/lambda.Dockerfile --target image --build-arg LAMBDA_PYTHON=$(LAMBDA_PYTHON) $(if $(filter python:$(LAMBDA_PYTHON)-slim,$(BASE_IMAGE)),$(BOUND)) \
-		--build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) -t tilery-lambda .
+	docker build -f docker/lambda.Dockerfile --target image --build-arg LAMBDA_PYTHON=$(LAMBDA_PYTHON) $(if $(LAMBDA_BOUND),$(BOUND)) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) -t tilery-lambda .$(if $(LAMBDA_BOUND), || $(UNBOUND))
 
 lambda-serve: $(VENV)/.develop $(PAGES) ## the function on port 9000, behind Lambda's Runtime API; KIND=alb
 	$(RUN) tests/support/lambda_runtime.py --port 9000 --kind $(or $(KIND),http-api) -- \
