@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import random
 import threading
 import time
@@ -19,8 +18,6 @@ from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
 from tilery.reading.grid.blocks import SPARSE, BlockCache
 from tilery.reading.grid.workers import Workers
-
-faulthandler.enable()
 
 PIECE = 1000
 """Bytes of a block here; each takes a page of the arena."""
