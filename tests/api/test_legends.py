@@ -135,6 +135,21 @@ def test_its_numbers(client: TestClient, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("width", "shown"), [(240, ["1626.8", "1800", "1987.9"]), (480, ["1626.8", "1700", "1800", "1900", "1987.9"])]
+)
+def test_no_number_lies_over_another(client: TestClient, folder: Path, width: int, shown: list[str]) -> None:
+    """All are in the document, and as many as have room are in the pictures."""
+    query = {"url": str(folder / "two.tif"), "bidx": "1", "rescale": "1626.8,1987.9", "width": str(width)}
+    ticks = client.get("/cog/legend.json", params=query).json()["ticks"]
+    assert [tick["label"] for tick in ticks] == ["1626.8", "1700", "1800", "1900", "1987.9"]
+    root = ET.fromstring(client.get("/cog/legend.svg", params=query).text)
+    assert [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")] == shown
+    picture = service.pixels(client.get("/cog/legend.png", params=query).content)
+    below = picture[MARGIN + BAR + 1, :, :3].max(axis=1) < 128
+    assert np.count_nonzero(np.diff(below.astype(int)) == 1) == len(shown)
+
+
+@pytest.mark.parametrize(
     ("name", "query", "ends"),
     [
         ("two.tif", {"bidx": 1}, ("0", "65535")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +21,14 @@ OFFERED = "document.querySelectorAll('.edit-button, #save-button').length"
 def near(found: Any, expected: tuple[int, ...], tolerance: int = 8) -> bool:
     """True for a colour that a lossy codec makes of another."""
     return bool(np.abs(np.asarray(found) - np.asarray(expected)).max() <= tolerance)
+
+
+def added_in_qgis(code: str) -> dict[str, list[str]]:
+    """Run the code for QGIS's console, and return what the source that it adds is made of, as QGIS takes it apart."""
+    added: list[str] = []
+    interface = SimpleNamespace(addRasterLayer=lambda source, _name, _provider: added.append(source))
+    exec(code, {"iface": interface})
+    return parse_qs(added[0], strict_parsing=True)
 
 
 def test_the_map_shows_the_first_layer(visit: Visit) -> None:
@@ -115,6 +124,11 @@ def test_the_viewer_stretches_and_colours_a_band(visit: Visit, site: Site) -> No
         ("evaluate", "document.querySelector('#link-tilejson').value"),
         ("evaluate", "[...document.querySelectorAll('#facts dd')].map((fact) => fact.textContent)"),
         ("evaluate", "fetch(document.querySelector('#link-tilejson').value).then((answer) => answer.json())"),
+        ("choose", "#snippet-kind", "QGIS"),
+        ("evaluate", "['snippet', 'link-xyz'].map((id) => document.getElementById(id).value)"),
+        ("click", "#copy-link"),
+        ("wait", "#copy-link:has-text('Copied')"),
+        ("evaluate", "navigator.clipboard.readText().then((text) => text === location.href)"),
         axe=True,
     )
     query = parse_qs(seen.results[9][1:])
@@ -123,7 +137,16 @@ def test_the_viewer_stretches_and_colours_a_band(visit: Visit, site: Site) -> No
     assert query["colormap_name"] == ["viridis"]
     assert urlsplit(seen.results[10]).path == "/cog/WebMercatorQuad/tilejson.json"
     assert "uint16" in seen.results[11]
-    assert seen.results[12]["tiles"][0].startswith(site.address)
+    tilejson = seen.results[12]
+    assert tilejson["tiles"][0].startswith(site.address)
+    code, tiles = seen.results[14]
+    assert added_in_qgis(code) == {
+        "type": ["xyz"],
+        "zmin": [str(tilejson["minzoom"])],
+        "zmax": [str(tilejson["maxzoom"])],
+        "url": [tiles],
+    }
+    assert seen.results[-1] is True
     # Along the middle of the raster the colours run through the colormap from one end to the other.
     colours = colormap.get("viridis").rgba[:, :3].astype(int)
     row = seen.pixels[240, 361:]

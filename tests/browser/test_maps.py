@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import BLUE, RED, Seen, Site, Visit
+from tilery.rendering import colormap
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -125,6 +126,8 @@ def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
         ("clickAt", *along[-1]),
         ("wait", "#measure .plot polyline"),
         ("download", "#measure .csv a"),
+        ("evaluate", "location.search + location.hash"),
+        ("evaluate", "document.querySelector('#measure').textContent"),
         ("press", "#measure .plot", "End"),
         ("evaluate", "document.querySelector('#measure .said').textContent"),
         axe=True,
@@ -144,7 +147,8 @@ def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
     lines = seen.results[8].splitlines()
     assert lines[0].startswith("band,mean,median,min,max")
     assert lines[1].split(",")[0] == "b1"
-    head, *rows = (line.split(",") for line in seen.results[-3].splitlines())
+    csv, address, text, _, said = seen.results[-5:]
+    head, *rows = (line.split(",") for line in csv.splitlines())
     assert head == ["distance_m", "longitude", "latitude", "b1"]
     ends = [place(*point, zoom=4, longitude=5, latitude=5) for point in (along[0], along[-1])]
     assert np.array([rows[0][1:3], rows[-1][1:3]], float) == pytest.approx(np.array(ends), abs=1e-5)
@@ -152,7 +156,21 @@ def test_an_area_that_is_drawn_is_measured(visit: Visit, site: Site) -> None:
     assert len(rows) == 256
     assert np.diff(distances) == pytest.approx(distances[-1] / 255, rel=1e-3)
     assert values == pytest.approx(np.linspace(1000, 3000, 256).astype(int)[(longitudes * 25.6).astype(int)], abs=1)
-    assert seen.results[-1].endswith(f"km: {values[-1]:g}")
+    assert said.endswith(f"km: {values[-1]:g}")
+    # whoever is sent the address sees the same line, measured
+    kind, _, corners_kept = parse_qs(urlsplit(address).fragment)["drawn"][0].partition(":")
+    kept = np.array(corners_kept.split(","), float).reshape(-1, 2)
+    expected_line = [place(*point, zoom=4, longitude=5, latitude=5) for point in along]
+    assert kind == "line"
+    assert kept == pytest.approx(np.array(expected_line), abs=2e-7)
+    again = visit(
+        f"/cog/viewer{address}",
+        ("wait", "#measure .plot polyline"),
+        ("evaluate", "document.querySelector('#measure').textContent"),
+        ("evaluate", "document.querySelector('#measure').style.visibility = 'hidden'"),
+    )
+    assert again.results[1] == text
+    assert np.abs(again.pixels[310, 570] - (0xE4, 0x57, 0x2E)).max() <= 40  # between the first two points
 
 
 def test_lines_and_areas_are_drawn_by_touch_and_by_keyboard(visit: Visit, site: Site) -> None:
@@ -169,6 +187,8 @@ def test_lines_and_areas_are_drawn_by_touch_and_by_keyboard(visit: Visit, site: 
         ("download", "#measure .csv a"),
         ("press", "#measure-area", "Enter"),
         ("wait", "#measure .row"),
+        ("press", ".maplibregl-canvas", "Enter"),
+        ("evaluate", "document.querySelector('#measure [role=status]').textContent"),
         *((("pan", key) if key.startswith("Arrow") else ("press", ".maplibregl-canvas", key)) for key in keys),
         ("press", ".maplibregl-canvas", "Enter"),
         ("wait", "#measure .row"),
@@ -182,6 +202,7 @@ def test_lines_and_areas_are_drawn_by_touch_and_by_keyboard(visit: Visit, site: 
     head, *rows = (line.split(",") for line in seen.results[6].splitlines())
     _, longitudes, latitudes, values = np.array(rows, float).T
     assert head == ["distance_m", "longitude", "latitude", "b1 Blue 490 nm"]
+    assert seen.results[10] == "An area needs 3 corners at least: 3 more."
     first = place(520, 300, zoom=4.5, longitude=5, latitude=5)
     assert (longitudes[0], latitudes[0]) == pytest.approx(first, abs=1e-5)
     assert values == pytest.approx(100 + 3 * longitudes * 25.6 + 2 * (10 - latitudes) * 25.6, abs=5)
@@ -287,18 +308,24 @@ def test_a_raster_without_a_place_has_a_grid_of_its_pixels(visit: Visit, site: S
         ("clickAt", 620, 300),
         ("wait", "#measure td"),
         ("evaluate", "[...document.querySelectorAll('#measure td')].map((cell) => Number(cell.textContent))"),
-        ("evaluate", "document.querySelector('#error').hidden"),
-        allowed=415,
+        ("click", "#colormap"),
+        ("click", "#colormap-list button[value=viridis]"),
+        ("settle",),
+        ("evaluate", "location.search"),
+        ("evaluate", "['error', 'link-tilejson', 'tools'].map((id) => document.getElementById(id).checkVisibility())"),
+        ("evaluate", "fetch(document.querySelector('#link-preview').href).then((answer) => answer.status)"),
         axe=True,
     )
     left, top, width, height = seen.results[2]
     assert seen.results[3] == ["0", "100", "200", "300", "400", "0", "100", "200", "300"]
     assert seen.results[6] == [int((300 - top) / width * 400), int((620 - left) / width * 400)]
-    assert seen.results[7] is True
-    # dark on top, where the first row is
+    assert parse_qs(seen.results[10])["colormap_name"] == ["viridis"]
+    assert seen.results[11:] == [[False, False, False], 200]
+    # the first colours on top, where the first row is
     right, upper, lower = int(left + width) - 12, int(top) + 12, int(top + height) - 12
-    assert seen.pixels[upper, right].max() < 60
-    assert seen.pixels[lower, right].min() > 200
+    colours = colormap.get("viridis").rgba[:, :3].astype(int)
+    assert np.abs(seen.pixels[upper, right] - colours[:12]).max(axis=1).min() <= 6
+    assert np.abs(seen.pixels[lower, right] - colours[-12:]).max(axis=1).min() <= 6
 
 
 def test_two_looks_are_compared_by_an_address(visit: Visit, site: Site) -> None:

@@ -77,6 +77,13 @@ export async function json<Body>(
   return body as Body;
 }
 
+/** The picture at an address; a Problem with the server's own words when it refuses. */
+export async function picture(from: string, signal: AbortSignal): Promise<Blob> {
+  const answer = await fetch(from, { signal });
+  if (!answer.ok) throw new Problem(wordsIn(await answer.text()) ?? `The server answered ${answer.status}.`, answer.status);
+  return answer.blob();
+}
+
 /** The sentence of a problem document, or null. */
 export function words(body: unknown): string | null {
   const detail = (body as { detail?: unknown } | null)?.detail;

@@ -66,11 +66,11 @@ async def info(context: RequestContext[None]) -> Response:
 
 async def info_geojson(context: RequestContext[None]) -> Response:
     """Return the same as properties of a GeoJSON Feature that covers the bounds."""
-    times, crs = zarrs.shows_times(context.values), context.values.to(BoundsCrs).crs
+    times, given = zarrs.shows_times(context.values), context.values.to(BoundsCrs)
     return await results.document(
         context,
         "info.geojson",
-        lambda reader: metadata.feature(reader.geographic_bounds(crs), _info(reader, times=times)),
+        lambda reader: metadata.placed(reader, given, _info(reader, times=times)),
         media_type=results.GEOJSON,
     )
 

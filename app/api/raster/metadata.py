@@ -69,12 +69,12 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     return await results.document(
         context,
         "info.geojson",
-        lambda reader: _placed(reader, given, {**reader.info(), **_unread(context, beside)}),
+        lambda reader: placed(reader, given, {**reader.info(), **_unread(context, beside)}),
         media_type=results.GEOJSON,
     )
 
 
-def _placed(reader: Reader, given: BoundsCrs, properties: Json) -> Json:
+def placed(reader: Reader, given: BoundsCrs, properties: Json) -> Json:
     """Return a Feature of the raster; without a geometry where the raster has no place on the Earth."""
     try:
         return feature(reader.geographic_bounds(given.crs), properties)

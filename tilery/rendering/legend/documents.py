@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from tilery.rendering.legend import text
-from tilery.rendering.legend.drawing import BAR, MARGIN, ROW, SWATCH, TICK, size_of
+from tilery.rendering.legend.drawing import BAR, MARGIN, ROW, SWATCH, TICK, readable, size_of
 from tilery.rendering.legend.values import Legend, Rgba, Theme
 
 _FONT = "system-ui, 'DejaVu Sans', Verdana, sans-serif"
@@ -66,7 +66,7 @@ def _bar(legend: Legend, top: int, columns: int) -> list[str]:
         f'<linearGradient id="ramp">{stops}</linearGradient>',
         f'<rect x="{MARGIN}" y="{top}" width="{length}" height="{BAR}" fill="url(#ramp)"/>',
     ]
-    for tick in legend.ticks:
+    for tick in readable(legend.ticks, length):
         x = MARGIN + tick.position * length
         anchor = "start" if tick.position < 0.05 else "end" if tick.position > 0.95 else "middle"
         parts.append(f'<rect x="{min(x, MARGIN + length - 1):.1f}" y="{top + BAR}" width="1" height="{TICK}"/>')

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tilery.geo.raster import Picture
 from tilery.rendering.legend import text
-from tilery.rendering.legend.values import Legend, Rgba, Theme
+from tilery.rendering.legend.values import Legend, Rgba, Theme, Tick
 
 MARGIN = 8
 ROW = 20
@@ -35,6 +37,26 @@ def size_of(legend: Legend, width: int) -> tuple[int, int]:
 
 def _rest(legend: Legend) -> str:
     return f"and {legend.left_out} more"
+
+
+def readable(ticks: Sequence[Tick], length: int) -> list[Tick]:
+    """Return the ticks whose labels have room along so many pixels at scale 1: the first and the last, and between them
+    those that touch no other.
+    """
+    if len(ticks) < 3:
+        return list(ticks)
+
+    def ends(tick: Tick) -> tuple[float, float]:
+        wide = text.width(tick.label, 1)
+        start = min(max(tick.position * length - wide / 2, 0), max(length - wide, 0))
+        return start, start + wide
+
+    kept, (last, _) = [ticks[0]], ends(ticks[-1])
+    for tick in ticks[1:-1]:
+        start, end = ends(tick)
+        if start >= ends(kept[-1])[1] + _GAP and end + _GAP <= last:
+            kept.append(tick)
+    return [*kept, ticks[-1]]
 
 
 def draw(legend: Legend, theme: Theme, *, width: int, scale: int = 1, opaque: bool = True) -> Picture:
@@ -68,7 +90,7 @@ def _bar(canvas: Canvas, legend: Legend, theme: Theme, top: int, scale: int) -> 
     steps = (np.arange(length) * 2 + 1) * len(ramp) // (2 * length)
     _fill(canvas[top : top + BAR * scale, left:right], ramp[steps])
     bottom = top + BAR * scale
-    for tick in legend.ticks:
+    for tick in readable(legend.ticks, length // scale):
         place = left + round(tick.position * (length - 1))
         canvas[bottom : bottom + TICK * scale, place : place + scale] = theme.text
         wide = text.width(tick.label, scale)

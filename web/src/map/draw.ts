@@ -11,6 +11,8 @@ const LAYERS = ["drawn:fill", "drawn:line", "drawn:points"];
 const COLOUR = "#e4572e";
 /** Pixels around a corner within which a click is meant for it. */
 const NEAR = 14;
+/** Digits of degrees behind the point, as an address has them too: a centimetre. */
+const DIGITS = 7;
 
 export interface Drawing {
   /** Adds the middle of the map. */
@@ -22,11 +24,22 @@ export interface Drawing {
   cancel(): void;
 }
 
+export interface Told {
+  /** How many corners there are now. */
+  changed(corners: number): void;
+  /** Somebody wants to end, and so many corners are missing. */
+  tooFew(missing: number): void;
+  /** What was drawn, or null when it was given up. */
+  done(drawn: Drawn | null): void;
+}
+
 /** Corners that a drawing needs at least. */
 export const least = (kind: Kind): number => (kind === "line" ? 2 : 3);
 
-/** Lets somebody draw; `done` gets what was drawn, or null when it was given up. */
-export function draw(map: MapLibreMap, kind: Kind, changed: (corners: number) => void, done: (drawn: Drawn | null) => void): Drawing {
+export const kindOf = ({ type }: Drawn["geometry"]): Kind => (type === "Polygon" ? "area" : "line");
+
+/** Lets somebody draw. */
+export function draw(map: MapLibreMap, kind: Kind, { changed, tooFew, done }: Told): Drawing {
   const corners: Position[] = [];
   const canvas = map.getCanvas();
   const pen = element("div", { className: "pen", ariaHidden: "true", hidden: true });
@@ -35,10 +48,11 @@ export function draw(map: MapLibreMap, kind: Kind, changed: (corners: number) =>
   map.doubleClickZoom.disable();
 
   const redraw = (): void => {
-    show(map, corners.length > 1 ? [shape("line", corners), points(corners)] : [points(corners)]);
+    show(map, corners.length > 1 ? [drawnFrom("line", corners), points(corners)] : [points(corners)]);
     changed(corners.length);
   };
-  const put = (position: Position): void => {
+  const put = (given: Position): void => {
+    const position = given.map((value) => Number(value.toFixed(DIGITS)));
     if (String(position) === String(corners.at(-1))) return;
     corners.push(position);
     redraw();
@@ -76,7 +90,9 @@ export function draw(map: MapLibreMap, kind: Kind, changed: (corners: number) =>
     done(drawn);
   };
   const finish = (): void => {
-    if (corners.length >= least(kind)) end(shape(kind, corners));
+    const missing = least(kind) - corners.length;
+    if (missing > 0) tooFew(missing);
+    else end(drawnFrom(kind, corners));
   };
   map.on("click", click);
   map.on("dblclick", finish);
@@ -100,7 +116,8 @@ export function mark(map: MapLibreMap, drawn: Drawn, position: Position | null):
   show(map, position ? [drawn, points([position])] : [drawn]);
 }
 
-function shape(kind: Kind, corners: readonly Position[]): Drawn {
+/** What these corners make. */
+export function drawnFrom(kind: Kind, corners: readonly Position[]): Drawn {
   const geometry: LineString | Polygon =
     kind === "line"
       ? { type: "LineString", coordinates: [...corners] }

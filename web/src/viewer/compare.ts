@@ -1,6 +1,7 @@
 // Two looks side by side: the one that was kept, right of a handle, and the one that the controls show, left of it.
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { by, credits } from "../dom";
+import type { Bounds } from "../geo";
 import { createMap, keepInHash, type Made } from "../map/create";
 import { addRaster } from "../map/raster";
 import { swipe } from "../map/swipe";
@@ -52,10 +53,14 @@ export function comparing(base: string, made: Promise<Made>, look: () => Params,
 }
 
 async function show(map: MapLibreMap, base: string, params: Params): Promise<void> {
-  const facts = await json<TileJson>(`${base}/WebMercatorQuad/tilejson.json`, params);
+  const [facts, { bbox }] = await Promise.all([
+    json<TileJson>(`${base}/WebMercatorQuad/tilejson.json`, params),
+    json<{ bbox?: Bounds }>(`${base}/info.geojson`, params),
+  ]);
   addRaster(map, {
     id: "kept",
-    bounds: facts.bounds,
+    // which alone can say that it crosses the antimeridian
+    bounds: bbox ?? facts.bounds,
     minzoom: facts.minzoom,
     maxzoom: facts.maxzoom,
     tiles: template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}`, [...params, ["tilesize", 512]]),

@@ -1,8 +1,8 @@
 // The list of facts about a raster.
 import { by, element, short } from "../dom";
-import type { Info, TileJson } from "./raster";
+import type { Opened } from "./raster";
 
-export function facts(info: Info, tilejson: TileJson | null): void {
+export function facts({ info, place }: Opened): void {
   const crs = String(info.crs ?? "none").replace(/^https?:\/\/www\.opengis\.net\/def\/crs\/(\w+)\/[^/]+\//, "$1:");
   const rows: [string, string][] = [
     ["Size", `${info.width} × ${info.height} pixels, ${info.count} ${info.count === 1 ? "band" : "bands"}`],
@@ -10,7 +10,7 @@ export function facts(info: Info, tilejson: TileJson | null): void {
     ["CRS", crs.slice(0, 80)],
     ["No data", info.nodata_type === "Nodata" ? short(info.nodata_value) : info.nodata_type],
     ["Overviews", info.overviews?.length ? info.overviews.join(", ") : "none"],
-    ...(tilejson ? [["Zooms", `${tilejson.minzoom} – ${tilejson.maxzoom}`] as [string, string]] : []),
+    ...(typeof place === "string" ? [] : [["Zooms", `${place.minzoom} – ${place.maxzoom}`] as [string, string]]),
     ["Format", info.driver],
   ];
   by("facts").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));

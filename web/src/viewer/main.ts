@@ -25,10 +25,11 @@ import { firstLook } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
 import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
 import { type Tools, tools } from "./measure";
-import { measure as spread, NotOnMap, open, type Opened, type Statistics } from "./raster";
+import { factsOf, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 import { type Standing, standing } from "./standing";
 import { chooseVariable, listenToVariables } from "./variables";
+import type { Asking, Plain } from "./without-place";
 
 interface Data {
   readonly base: string;
@@ -53,6 +54,7 @@ let forget = (): void => undefined;
 let mapOf: Promise<Made> | null = null;
 let stands: Standing | null = null;
 let measure: Tools | null = null;
+let plain: Plain | null = null;
 
 const graph = histogram(
   () => writeRanges(),
@@ -110,54 +112,65 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
   closeClasses();
   busy("Opening…");
   forget();
+  plain?.end();
+  plain = null;
   try {
     if (hasAssets) choice.assets = await chooseAssets(base, choice.url, choice.assets);
     if (hasVariables) Object.assign(choice, await chooseVariable(storeParams(choice), choice, moveTo));
-    opened = await open(base, sourceParams(choice), choice.assets, signal);
+    const facts = await factsOf(base, sourceParams(choice), choice.assets, signal);
     // the one band of a variable is called after the moment, which changes
-    if (hasVariables && opened.info.count === 1) opened = { ...opened, info: { ...opened.info, band_descriptions: [["b1", choice.variable]] } };
-    const { info, tilejson } = opened;
+    const info = hasVariables && facts.info.count === 1 ? { ...facts.info, band_descriptions: [["b1", choice.variable]] as const } : facts.info;
     const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels } = choice;
     const kept = { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels };
     if (!looks) Object.assign(choice, firstChoice(info), kept);
     if (choice.ranges && choice.ranges.length !== 1 && choice.mode !== "rgb") choice.ranges = choice.ranges.slice(0, 1);
-    facts(info, tilejson);
-    for (const id of ["controls", "results", "tools", "share"]) by(id).hidden = false;
-    by("hint").hidden = true;
-    if (choice.algorithm || wantsStretch(choice, info, null)) await prepare(signal);
-    else void prepare(signal).then(refresh, (error: unknown) => fail(messageOf(error)));
-    refresh();
-    const away = placed ? () => undefined : firstLook(opened.bounds, tilejson.minzoom, preview);
-    forget = away;
-    const { map } = await (mapOf ??= makeMap());
-    if (signal.aborted) return;
-    if (!placed) fitTo(map, opened.bounds, tilejson.minzoom);
-    apply(false);
-    stands?.offer(opened);
-    map.once("idle", away);
+    opened = { info, place: "" };
+    const needed = choice.algorithm || wantsStretch(choice, info, null) ? prepare(signal) : null;
+    const [place] = await Promise.all([placeOf(base, sourceParams(choice), facts, signal), needed]);
+    opened = { info, place };
+    if (!needed) void prepare(signal).then(refresh, (error: unknown) => fail(messageOf(error)));
+    offer(opened);
+    if (typeof place === "string") await showByItself(signal);
+    else await showOnMap(place, placed, signal);
   } catch (error) {
     if (signal.aborted) return;
+    opened = null;
     for (const id of ["controls", "results", "tools"]) by(id).hidden = true;
-    if (error instanceof NotOnMap) await byItself(error, signal).catch((failure: unknown) => fail(messageOf(failure)));
-    else fail(messageOf(error));
+    fail(messageOf(error));
   } finally {
     if (!signal.aborted) busy(null);
   }
 }
 
+/** Shows the controls that a raster has, and what is known of it. */
+function offer(opened: Opened): void {
+  const isPlaced = typeof opened.place !== "string";
+  for (const id of ["controls", "results", "share"]) by(id).hidden = false;
+  for (const id of ["tools", "opacity-field"]) by(id).hidden = !isPlaced;
+  by("hint").hidden = isPlaced;
+  if (!isPlaced) by("hint").textContent = `${opened.place} So it is shown by itself, without a map.`;
+  facts(opened);
+  refresh();
+}
+
+async function showOnMap({ bounds, minzoom }: Place, placed: boolean, signal: AbortSignal): Promise<void> {
+  const away = placed ? () => undefined : firstLook(bounds, minzoom, preview);
+  forget = away;
+  const { map } = await (mapOf ??= makeMap());
+  if (signal.aborted) return;
+  if (!placed) fitTo(map, bounds, minzoom);
+  apply(false);
+  stands?.offer(opened);
+  map.once("idle", away);
+}
+
 /** Shows what there is of a raster that has no place on the map. */
-async function byItself({ info, message }: NotOnMap, signal: AbortSignal): Promise<void> {
-  opened = null;
-  facts(info, null);
-  by("results").hidden = false;
-  by("share").hidden = true;
-  by("hint").hidden = false;
-  by("hint").textContent = `${message} So it is shown by itself, without a map.`;
-  keepAddress(false);
+async function showByItself(signal: AbortSignal): Promise<void> {
   const { withoutPlace } = await import("./without-place");
-  const away = await withoutPlace({ base, source: sourceParams(choice), info, mostBands }, signal);
-  if (signal.aborted) away();
-  else forget = away;
+  if (signal.aborted || !opened) return;
+  plain = withoutPlace(opened.info, asking);
+  stands?.offer(opened);
+  apply(false);
 }
 
 /** Learns what the choice needs to be shown: the algorithm, how values are spread, and how they are stretched. */
@@ -230,22 +243,23 @@ function tilesNow(): string {
 /** Puts the choice on the map, into the links and into the page's address; `push` makes a step to go back to. */
 function apply(push: boolean): void {
   if (!opened) return;
-  const { tilejson, bounds } = opened;
-  const tiles = tilesNow();
+  const { place } = opened;
   shareNow();
   keepAddress(push);
   legend();
+  if (typeof place === "string") return showPicture();
+  const tiles = tilesNow();
   void mapOf?.then((made) => {
     const { map } = made;
     removeRaster(map, ID);
     addRaster(map, {
       id: ID,
-      bounds,
-      minzoom: tilejson.minzoom,
-      maxzoom: tilejson.maxzoom,
+      bounds: place.bounds,
+      minzoom: place.minzoom,
+      maxzoom: place.maxzoom,
       tiles,
       tileSize: window.devicePixelRatio > 1.25 ? 256 : 512,
-      attribution: credits(tilejson.attribution),
+      attribution: credits(place.attribution),
       opacity: choice.opacity,
       preview,
     });
@@ -253,15 +267,26 @@ function apply(push: boolean): void {
   });
 }
 
+/** Shows the choice as one picture, where there is no map. */
+function showPicture(): void {
+  fail(null);
+  plain?.show(address(`${base}/preview.png`, [...rendering(), ["max_size", 1024]])).catch((error: unknown) => fail(messageOf(error)));
+}
+
 /** Shows another moment: what is stretched stays, so that moments can be compared. */
 function moveTo(sel: readonly string[]): void {
   choice.sel = sel;
   shareNow();
   keepAddress(false);
-  void mapOf?.then((made) => {
-    retile(made.map, ID, tilesNow(), opened?.bounds, preview);
-    shareMap(made);
-  });
+  const place = opened?.place;
+  if (typeof place === "string") showPicture();
+  else {
+    void mapOf?.then((made) => {
+      retile(made.map, ID, tilesNow(), place?.bounds, preview);
+      shareMap(made);
+    });
+  }
+  measure?.again();
   const signal = anew();
   prepare(signal).then(refresh, (error: unknown) => !signal.aborted && fail(messageOf(error)));
 }
@@ -302,6 +327,7 @@ const shown = (): Shown | null =>
     reading: readingParams(choice),
     rendering: rendering(),
     format: choice.format,
+    zooms: typeof opened.place === "string" ? null : [opened.place.minzoom, opened.place.maxzoom],
   };
 
 function shareNow(): void {
@@ -316,19 +342,24 @@ function shareMap({ map }: Made): void {
   shareView(now, [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()]);
 }
 
+/** What a click asks for: the values of all bands, and before them what is calculated of them. */
+function asking(): Asking {
+  if (!opened) throw new Error("There is no raster.");
+  const { nodata, unscale, mode, expression } = choice;
+  const source: Params = [...sourceParams(choice), ["nodata", nodata], ["unscale", unscale ? "true" : ""]];
+  return { base, source, expression: mode === "expression" ? expression : "", info: opened.info, mostBands };
+}
+
 /** The values of all bands at a point, in a popup. */
 async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void> {
-  if (!opened || measure?.isDrawing()) return;
+  if (!opened || typeof opened.place === "string" || measure?.isDrawing()) return;
   const { lng, lat } = lngLat.wrap();
   const popup = new lib.Popup({ maxWidth: "none", focusAfterOpen: false }).setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
   const where = element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`);
   const content = element("div", { className: "values" }, where);
   try {
     const { spectrum } = await import("./spectrum");
-    const { nodata, unscale, mode, expression } = choice;
-    const source: Params = [...sourceParams(choice), ["nodata", nodata], ["unscale", unscale ? "true" : ""]];
-    const asked = { base, longitude: lng, latitude: lat, source, expression: mode === "expression" ? expression : "" };
-    content.append(...(await spectrum({ ...asked, info: opened.info, mostBands })));
+    content.append(...(await spectrum({ ...asking(), longitude: lng, latitude: lat })));
   } catch (error) {
     content.append(element("p", {}, messageOf(error)));
   }
@@ -341,6 +372,7 @@ function listenToForm(): void {
     opened: (url) => {
       Object.assign(choice, untouched(), { url, assets: [], variable: "", sel: [] });
       found = null;
+      measure?.close();
       void openRaster(false, false);
     },
     values: () => void revalue(),
@@ -380,12 +412,12 @@ function listenToForm(): void {
   listenToVariables((variable) => {
     Object.assign(choice, untouched(), { variable, sel: [] });
     found = null;
-    void openRaster(false, true);
+    void openRaster(false, true).then(() => measure?.again());
   });
   listenToAssets((assets) => {
     Object.assign(choice, untouched(), { assets });
     found = null;
-    void openRaster(false, false);
+    void openRaster(false, false).then(() => measure?.again());
   });
 }
 
@@ -395,7 +427,8 @@ function goBack(): void {
   const named = ({ url, variable, sel }: Choice): string => JSON.stringify([url, variable, sel]);
   const other = named(kept) !== named(choice) && needsUrl;
   Object.assign(choice, kept, needsUrl ? {} : { url: "" });
-  if (other || !opened) return void openRaster(looks, false);
+  if (other || !opened) return void openRaster(looks, false).then(() => measure?.recall());
+  measure?.recall();
   closeClasses();
   const signal = anew();
   prepare(signal).then(
@@ -422,15 +455,20 @@ async function start(): Promise<void> {
   measure = tools(mapOf, { base, values, algorithm: () => algorithmParams(choice) }, fail);
   window.addEventListener("popstate", goBack);
   onTheme(() => opened && legend());
-  await Promise.all([opening, mapOf, fillAlgorithms(choice.algorithm)]);
+  await Promise.all([opening.then(() => opened && measure?.recall()), mapOf, fillAlgorithms(choice.algorithm)]);
   document.documentElement.dataset.ready = "yes";
 }
 
-/** Without WebGL the page that needs none takes over, once there is something to show. */
-function withoutWebGL(wanted: boolean): void {
+/** Without WebGL the page that needs none takes over, once there is something to show that has a place on a map. */
+async function withoutWebGL(wanted: boolean): Promise<void> {
   const to = (query: Params): string => `${address(`${base}/WebMercatorQuad/map.html`, query)}#no-webgl`;
   const given = [...new URLSearchParams(location.search)].filter(([name]) => name !== "format" && !isAccess(name));
-  if (wanted) return location.replace(to(given));
+  if (wanted) {
+    const facts = await factsOf(base, sourceParams(choice), choice.assets, running.signal).catch(() => null);
+    if (!facts || facts.bounds) return location.replace(to(given));
+    await Promise.all([openRaster(first.looks, false), fillAlgorithms(choice.algorithm)]);
+    return;
+  }
   say("This browser has no WebGL, so rasters are shown on a plain map, without the controls.");
   by("open").addEventListener("submit", () => location.assign(to(sourceParams(choice))));
 }

@@ -1,8 +1,9 @@
 // Statistics of a line or an area that is drawn on the map, and the values along a line.
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { by, element } from "../dom";
-import { type Drawing, type Drawn, draw, erase, type Kind, least } from "../map/draw";
+import { type Drawing, type Drawn, draw, erase, type Kind, kindOf, least, mark } from "../map/draw";
 import { json, messageOf, type Params } from "../page";
+import { isKept, keepDrawn, keptDrawn } from "./drawn";
 import { alongLine, type LineProfile } from "./line-profile";
 import type { Measured } from "./measure";
 import type { Statistics } from "./raster";
@@ -17,10 +18,20 @@ const KEYS = "By keyboard, on the map: arrows move it, Space adds its middle, Ba
 /** Pixels along the longest side of what is counted. */
 const COUNTED = 2048;
 
+/** What is said when somebody wants to end too early. */
+function wanting(kind: Kind, missing: number): string {
+  const [whole, part] = kind === "line" ? ["A line", "point"] : ["An area", "corner"];
+  return `${whole} needs ${least(kind)} ${part}s at least: ${missing} more.`;
+}
+
 export interface Measuring {
   begin(kind: Kind): void;
   isDrawing(): boolean;
+  /** Asks again, as for other bands. */
   again(): void;
+  /** Shows what the page's address holds, and nothing where it holds nothing. */
+  recall(): void;
+  close(): void;
 }
 
 export function startMeasuring(map: MapLibreMap, { base, values, algorithm }: Measured): Measuring {
@@ -29,12 +40,16 @@ export function startMeasuring(map: MapLibreMap, { base, values, algorithm }: Me
   let drawn: Drawn | null = null;
   let asked = 0;
 
-  const close = (): void => {
+  const clear = (): void => {
     asked += 1;
     drawing?.cancel();
     drawn = null;
     panel.hidden = true;
     erase(map);
+  };
+  const close = (): void => {
+    clear();
+    keepDrawn(null);
   };
   const fill = (kind: Kind, ...content: (Node | null)[]): void => {
     const away = element("button", { type: "button", className: "quiet", ariaLabel: "Close" }, "×");
@@ -47,7 +62,7 @@ export function startMeasuring(map: MapLibreMap, { base, values, algorithm }: Me
   const measure = async (): Promise<void> => {
     if (!drawn) return;
     const shape = drawn;
-    const kind = shape.geometry.type === "Polygon" ? "area" : "line";
+    const kind = kindOf(shape.geometry);
     const ticket = ++asked;
     fill(kind, element("p", {}, "Measuring…"));
     const post = <Body>(path: string, params: Params): Promise<Body> =>
@@ -76,26 +91,37 @@ export function startMeasuring(map: MapLibreMap, { base, values, algorithm }: Me
       HTMLButtonElement,
       HTMLButtonElement,
     ];
-    fill(kind, element("p", {}, WORDS[kind]), element("p", { className: "soft keys" }, KEYS), element("div", { className: "row" }, add, undo, finish));
-    drawing = draw(
-      map,
-      kind,
-      (corners) => {
+    const missed = element("p", { role: "status", className: "missed" });
+    fill(kind, element("p", {}, WORDS[kind]), element("p", { className: "soft keys" }, KEYS), missed, element("div", { className: "row" }, add, undo, finish));
+    drawing = draw(map, kind, {
+      changed: (corners) => {
+        missed.textContent = "";
         finish.disabled = corners < least(kind);
         undo.disabled = corners === 0;
       },
-      (found) => {
+      tooFew: (missing) => (missed.textContent = wanting(kind, missing)),
+      done: (found) => {
         drawing = null;
         drawn = found;
+        keepDrawn(found);
         if (found) void measure();
         else panel.hidden = true;
       },
-    );
+    });
     const { add: put, undo: back, finish: end } = drawing;
     add.addEventListener("click", put);
     undo.addEventListener("click", back);
     finish.addEventListener("click", end);
     map.getCanvas().focus();
   };
-  return { begin, isDrawing: () => drawing !== null, again: () => void measure() };
+  const recall = (): void => {
+    if (isKept(drawn)) return;
+    const kept = keptDrawn();
+    clear();
+    drawn = kept;
+    keepDrawn(kept);
+    if (kept) mark(map, kept, null);
+    void measure();
+  };
+  return { begin, isDrawing: () => drawing !== null, again: () => void measure(), recall, close };
 }

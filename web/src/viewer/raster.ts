@@ -2,6 +2,9 @@
 import type { Bounds } from "../geo";
 import { json, type Params } from "../page";
 
+/** Degrees of latitude at which Web Mercator ends. */
+const EDGE = 85.0511;
+
 export interface Info {
   /** Left, bottom, right, top in the raster's own CRS. */
   readonly bounds: Bounds;
@@ -41,51 +44,43 @@ export interface BandStatistics {
 
 export type Statistics = Readonly<Record<string, BandStatistics>>;
 
-export interface Opened {
-  readonly info: Info;
-  readonly tilejson: TileJson;
-  /** Where it is, also across the antimeridian, which TileJSON's own bounds cannot say. */
+/** Where a raster is on this map. */
+export interface Place extends Omit<TileJson, "bounds"> {
+  /** Also across the antimeridian, which TileJSON's own bounds cannot say. */
   readonly bounds: Bounds;
 }
 
-/** A raster that has facts but no place on this map, with the server's words for why. */
-export class NotOnMap extends Error {
-  constructor(
-    message: string,
-    readonly info: Info,
-  ) {
-    super(message);
-  }
+export interface Opened {
+  readonly info: Info;
+  /** In words why it has none, where it has no place on this map. */
+  readonly place: Place | string;
 }
 
 interface Feature {
   readonly bbox?: Bounds;
+  readonly geometry: unknown;
   readonly properties: Info & Record<string, Info>;
 }
 
-/** Asks for all of it at once. */
-export async function open(base: string, source: Params, assets: readonly string[], signal: AbortSignal): Promise<Opened> {
-  const [feature, tilejson] = await Promise.allSettled([
-    json<Feature>(`${base}/info.geojson`, source, { signal }),
-    json<TileJson>(`${base}/WebMercatorQuad/tilejson.json`, source, { signal }),
-  ]);
-  if (tilejson.status === "rejected") {
-    const info = feature.status === "fulfilled" ? infoOf(feature.value, assets) : await factsAlone(base, source, signal);
-    if (info && tilejson.reason instanceof Error && tilejson.reason.name !== "AbortError") {
-      throw new NotOnMap(tilejson.reason.message, info);
-    }
-    throw tilejson.reason;
-  }
-  if (feature.status === "rejected") throw feature.reason;
-  return {
-    info: infoOf(feature.value, assets),
-    tilejson: tilejson.value,
-    bounds: feature.value.bbox ?? tilejson.value.bounds,
-  };
+export interface Facts {
+  readonly info: Info;
+  /** In degrees; null where it has no place on the Earth. */
+  readonly bounds: Bounds | null;
 }
 
-const factsAlone = (base: string, source: Params, signal: AbortSignal): Promise<Info | null> =>
-  json<Info>(`${base}/info`, source, { signal }).catch(() => null);
+/** What the raster says of itself. */
+export async function factsOf(base: string, source: Params, assets: readonly string[], signal: AbortSignal): Promise<Facts> {
+  const feature = await json<Feature>(`${base}/info.geojson`, source, { signal });
+  return { info: infoOf(feature, assets), bounds: feature.geometry ? (feature.bbox ?? null) : null };
+}
+
+/** Where it is on this map. What has no place on it is not asked for: that it has none is no failure. */
+export async function placeOf(base: string, source: Params, { info, bounds }: Facts, signal: AbortSignal): Promise<Place | string> {
+  if (!bounds) return info.crs ? "The raster's coordinate reference system is not one of the Earth." : "The raster has no coordinate reference system.";
+  if (bounds[1] > EDGE || bounds[3] < -EDGE) return "The raster lies where this map does not reach, which ends at 85° of latitude.";
+  const tilejson = await json<TileJson>(`${base}/WebMercatorQuad/tilejson.json`, source, { signal });
+  return { ...tilejson, bounds };
+}
 
 /** The facts; those of several assets as of one raster that has the bands of all. */
 function infoOf({ properties }: Feature, assets: readonly string[]): Info {

@@ -9,22 +9,27 @@ export interface Shown {
   readonly reading: Params;
   readonly rendering: Params;
   readonly format: string;
+  /** The least and the deepest zoom of its tiles; null where it has no place on the map, and so no tiles. */
+  readonly zooms: readonly [number, number] | null;
 }
 
 interface Addresses {
   readonly tilejson: string;
   readonly xyz: string;
   readonly wmts: string;
+  readonly zooms: readonly [number, number];
 }
 
 const SNIPPETS: Readonly<Record<string, (at: Addresses) => string>> = {
   MapLibre: ({ tilejson }) => `map.addSource("raster", { type: "raster", url: "${tilejson}", tileSize: 256 });
 map.addLayer({ id: "raster", type: "raster", source: "raster" });`,
-  Leaflet: ({ xyz }) => `L.tileLayer("${xyz}").addTo(map);`,
+  Leaflet: ({ xyz, zooms: [least, most] }) =>
+    `L.tileLayer("${xyz}", { minZoom: ${least}, maxNativeZoom: ${most}, maxZoom: 24 }).addTo(map);`,
   OpenLayers: ({ xyz }) => `new ol.layer.Tile({ source: new ol.source.XYZ({ url: "${xyz}" }) });`,
-  QGIS: ({ xyz }) => `# Layer > Add Layer > Add XYZ Layer, or in the Python console:
+  QGIS: ({ xyz, zooms: [least, most] }) => `# Browser > XYZ Tiles > New Connection, or in the Python console:
 from urllib.parse import quote
-iface.addRasterLayer("type=xyz&zmin=0&url=" + quote("${xyz}", safe=":/{}"), "raster", "wms")`,
+url = quote("${xyz}", safe=":/{}")
+iface.addRasterLayer("type=xyz&zmin=${least}&zmax=${most}&url=" + url, "raster", "wms")`,
   ArcGIS: ({ wmts }) => `Insert > Connections > Server > New WMTS Server:
 ${wmts}`,
   leafmap: ({ xyz }) => `import leafmap
@@ -39,13 +44,15 @@ export const snippetKinds = Object.keys(SNIPPETS);
 
 /** Writes addresses and code down. */
 export function share(shown: Shown, kind: string): void {
-  const { base, rendering, format } = shown;
+  const { base, rendering, format, zooms } = shown;
   const tileFormat: Params = format ? [["tile_format", format]] : [];
   const at: Addresses = {
     tilejson: address(`${base}/WebMercatorQuad/tilejson.json`, [...rendering, ...tileFormat]),
     xyz: template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}.${format || "png"}`, [...rendering, ["tilesize", 256]]),
     wmts: address(`${base}/WMTSCapabilities.xml`, [...rendering, ...tileFormat]),
+    zooms: zooms ?? [0, 24],
   };
+  for (const part of document.querySelectorAll<HTMLElement>(".of-tiles")) part.hidden = !zooms;
   by<HTMLInputElement>("link-tilejson").value = at.tilejson;
   by<HTMLInputElement>("link-xyz").value = at.xyz;
   by<HTMLInputElement>("link-wmts").value = at.wmts;
@@ -71,8 +78,14 @@ export function shareView(shown: Shown, [west, south, east, north]: Bounds): voi
   ]);
 }
 
-/** Buttons that copy what is beside them, and say so only where it was possible. */
+/** Buttons that copy what is beside them or the page's own address, and say so only where it was possible. */
 export function copyButtons(): void {
+  const link = by("copy-link");
+  const words = link.textContent;
+  link.addEventListener("click", async () => {
+    link.textContent = (await copy(location.href)) ? "Copied" : "Copy it from the address bar";
+    setTimeout(() => (link.textContent = words), 1600);
+  });
   for (const field of document.querySelectorAll(".copy")) {
     const input = field.querySelector<HTMLInputElement | HTMLTextAreaElement>("input, textarea");
     const button = field.querySelector("button");

@@ -28,10 +28,8 @@ export function standing(
 
   const begin = async (tilted: boolean): Promise<void> => {
     const [{ map }, { relief }] = await Promise.all([made, import("./relief")]);
-    if (!shown || flat) return;
-    const { bounds, tilejson } = shown;
-    const { minzoom, maxzoom } = tilejson;
-    flat = relief(map, { tiles: tilesOf(base, known()), bounds, minzoom, maxzoom }, tilted);
+    if (!shown || typeof shown.place === "string" || flat) return;
+    flat = relief(map, { tiles: tilesOf(base, known()), ...shown.place }, tilted);
     field.hidden = false;
     button.setAttribute("aria-pressed", "true");
   };
@@ -53,7 +51,7 @@ export function standing(
       if (opened === shown) return;
       if (flat) end();
       shown = opened;
-      button.hidden = !opened || !isHeights(opened.info);
+      button.hidden = !opened || typeof opened.place === "string" || !isHeights(opened.info);
       if (first && !button.hidden) begin(true).catch((error: unknown) => fail(messageOf(error)));
       first = false;
     },

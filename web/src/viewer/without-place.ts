@@ -1,28 +1,27 @@
 // A raster that has no place on a map of the Earth: its picture with a grid of its own coordinates, and values at a click.
 import { by, element, short } from "../dom";
-import { address, messageOf, type Params } from "../page";
+import { messageOf, picture } from "../page";
 import { shape, ticks } from "../plot";
-import { readingParams, untouched } from "./choice";
-import { firstChoice, stretched, wantsStretch } from "./look";
-import { type Info, measure } from "./raster";
-import { spectrum } from "./spectrum";
+import type { Info } from "./raster";
+import { type Asked, spectrum } from "./spectrum";
 
-export interface Shown {
-  /** Path of the family's routes, as `cog`. */
-  readonly base: string;
-  readonly source: Params;
-  readonly info: Info;
-  readonly mostBands: number;
+/** What a click asks for, but for its place. */
+export type Asking = Omit<Asked, "longitude" | "latitude" | "axes">;
+
+export interface Plain {
+  /** Shows the picture at this address, in place of one that is still on its way. */
+  show(address: string): Promise<void>;
+  /** Takes it away. */
+  end(): void;
 }
 
-/** Shows it over the map. The function that it returns takes it away. */
-export async function withoutPlace(shown: Shown, signal: AbortSignal): Promise<() => void> {
-  const { info } = shown;
+/** Makes room for the picture over the map. `asking` says what is shown when somebody clicks. */
+export function withoutPlace(info: Info, asking: () => Asking): Plain {
   const [left, bottom, right, top] = info.bounds;
   // pixels are counted from the first row on, which is the uppermost
   const pixels = info.crs === null && left === 0 && bottom === 0 && right === info.width && top === info.height;
   const [first, last] = pixels ? [bottom, top] : [top, bottom];
-  const image = element("img", { alt: "The raster, without a map", src: await picture(shown, signal) });
+  const image = element("img", { alt: "The raster, without a map" });
   const grid = shape("svg", { "aria-hidden": "true" });
   for (const [low, high, axis] of [[left, right, "x"], [first, last, "y"]] as const) {
     for (const value of ticks(Math.min(low, high), Math.max(low, high))) {
@@ -44,29 +43,32 @@ export async function withoutPlace(shown: Shown, signal: AbortSignal): Promise<(
     const part = (at: number, start: number, size: number): number => Math.min(Math.max((at - start) / size, 0), 1 - 1e-9);
     const x = left + part(event.clientX, box.left, box.width) * (right - left);
     const y = first + part(event.clientY, box.top, box.height) * (last - first);
-    void valuesAt(shown, x, y);
+    void valuesAt(asking(), x, y);
   });
   const frame = element("div", { className: "plain-picture" }, element("div", { className: "fitted" }, gridded), caption);
   const stage = by("stage");
   stage.classList.add("plain");
   stage.append(frame);
-  return () => {
-    frame.remove();
-    stage.classList.remove("plain");
-    by("measure").hidden = true;
+  let running = new AbortController();
+  return {
+    show: async (address) => {
+      running.abort();
+      running = new AbortController();
+      const before = image.src;
+      image.src = URL.createObjectURL(await picture(address, running.signal));
+      URL.revokeObjectURL(before);
+    },
+    end: () => {
+      running.abort();
+      URL.revokeObjectURL(image.src);
+      frame.remove();
+      stage.classList.remove("plain");
+      by("measure").hidden = true;
+    },
   };
 }
 
-/** The address of a picture of the likeliest bands, stretched where they have to be. */
-async function picture({ base, source, info }: Shown, signal: AbortSignal): Promise<string> {
-  const choice = { ...untouched(), ...firstChoice(info), url: "", assets: [], group: "", variable: "", sel: [], format: "", opacity: 1 };
-  const read = [...source, ...readingParams(choice)];
-  const ranges = wantsStretch(choice, info, null) ? stretched("percentiles", await measure(base, read, signal), null) : null;
-  const rescale = (ranges ?? []).map(([low, high]) => ["rescale", `${low},${high}`] as const);
-  return address(`${base}/preview.png`, [...read, ...rescale, ["max_size", 1024]]);
-}
-
-async function valuesAt({ base, source, info, mostBands }: Shown, x: number, y: number): Promise<void> {
+async function valuesAt(asking: Asking, x: number, y: number): Promise<void> {
   const panel = by("measure");
   const away = element("button", { type: "button", className: "quiet", ariaLabel: "Close" }, "×");
   away.addEventListener("click", () => (panel.hidden = true));
@@ -76,9 +78,8 @@ async function valuesAt({ base, source, info, mostBands }: Shown, x: number, y: 
   const content = element("div", { className: "values" }, "…");
   panel.replaceChildren(element("header", {}, element("h2", {}, said), away), content);
   try {
-    const placed: Params = [...source, ["coord_crs", info.crs]];
-    const at = { longitude: x, latitude: y, axes: ["x", "y"] as const };
-    content.replaceChildren(...(await spectrum({ base, ...at, source: placed, expression: "", info, mostBands })));
+    const source = [...asking.source, ["coord_crs", asking.info.crs] as const];
+    content.replaceChildren(...(await spectrum({ ...asking, longitude: x, latitude: y, axes: ["x", "y"], source })));
   } catch (error) {
     content.textContent = messageOf(error);
   }
