@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pyproj import CRS
 from starlette.testclient import TestClient
 
 from app.cli import tilery
@@ -45,6 +46,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "x": axis(np.arange(30.0), "x"),
         },
         attributes={"title": "<b>Deep</b>"},
+    )
+    moon = {"crs_wkt": CRS.from_user_input("IAU_2015:30100").to_wkt()}
+    zarrs.write(
+        found / "moon.zarr",
+        {
+            "height": Variable(data=np.ones((20, 30), "f4"), dims=("y", "x"), attrs={"grid_mapping": "crs"}),
+            "crs": Variable(data=np.int32(0), dims=(), attrs=moon),
+            "y": axis(np.arange(20.0), "y"),
+            "x": axis(np.arange(30.0), "x"),
+        },
     )
     return found
 
@@ -97,6 +108,9 @@ def test_info(get: Any) -> None:
     feature = get("/info.geojson", variable="v", sel=T).json()
     assert feature["bbox"] == [-180, -90, 180, 90]
     assert feature["properties"]["count"] == 1
+    elsewhere = get("/info.geojson", "moon.zarr", variable="height").json()
+    assert (elsewhere["geometry"], elsewhere["properties"]["count"]) == (None, 1)
+    assert get("/info.geojson", "moon.zarr", variable="height", crs="EPSG:4326").status_code == 415
 
 
 @pytest.mark.parametrize("store", ["w.zarr", "old.zarr", "listed.zarr"])

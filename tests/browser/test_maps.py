@@ -186,7 +186,7 @@ def test_lines_and_areas_are_drawn_by_touch_and_by_keyboard(visit: Visit, site: 
         ("wait", "#measure .plot polyline"),
         ("download", "#measure .csv a"),
         ("press", "#measure-area", "Enter"),
-        ("wait", "#measure .row"),
+        ("waitUntil", "document.querySelector('#measure .missed')"),
         ("press", ".maplibregl-canvas", "Enter"),
         ("evaluate", "document.querySelector('#measure [role=status]').textContent"),
         *((("pan", key) if key.startswith("Arrow") else ("press", ".maplibregl-canvas", key)) for key in keys),
