@@ -153,6 +153,12 @@ class Engine:
             self.blocks.resize(block_cache_bytes)
         self.datasets.clear()
 
+    def empty(self) -> None:
+        """Close every dataset and drop all blocks, where their memory is not that of others too."""
+        if not self._shares_blocks:
+            self.blocks.renew()
+        self.datasets.clear()
+
     def forget(self) -> None:
         """Close every dataset and connection; what is needed again is opened again."""
         self.datasets.clear()

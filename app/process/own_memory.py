@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.config.settings import Settings
 from app.process import budget, native
 from tilery import arena
@@ -10,9 +12,10 @@ from tilery import arena
 class OwnMemory:
     """The pages that only this process has, against its share of the task's memory. See `limits.memory.Holding`."""
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, empty_caches: Callable[[], None]) -> None:
         """Let the process hold ``ceiling`` bytes."""
         self.ceiling = ceiling
+        self._empty_caches = empty_caches
 
     def resident(self) -> int:
         """Return the bytes that it holds and that the kernel cannot take back."""
@@ -22,14 +25,20 @@ class OwnMemory:
         """Give memory that was freed, and that the allocator keeps, back to the system."""
         native.trim()
 
+    def empty(self) -> None:
+        """Drop what is kept for requests to come, and give its memory back to the system."""
+        self._empty_caches()
+        native.trim()
 
-def own_memory(settings: Settings) -> OwnMemory | None:
+
+def own_memory(settings: Settings, empty_caches: Callable[[], None]) -> OwnMemory | None:
     """Return what the process may hold for itself, without its share of what all workers have together; None where
     nothing says so, or the kernel does not tell what it holds.
     """
     if not settings.memory or not budget.resident():
         return None
-    return OwnMemory(private(settings.memory, settings.block_cache_bytes or 0, settings.tile_cache_bytes or 0))
+    ceiling = private(settings.memory, settings.block_cache_bytes or 0, settings.tile_cache_bytes or 0)
+    return OwnMemory(ceiling, empty_caches)
 
 
 def private(memory: int, block_cache: int, tile_cache: int) -> int:

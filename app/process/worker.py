@@ -53,14 +53,37 @@ SERVICE = "tilery.service"
 """Where the application says what serves: a name in the state of ASGI's lifespan."""
 THOROUGH_SECONDS = 3600.0
 """How long garbage in circles may stay that has lasted for a while; longer where there is always a request."""
+TRIM_FROM = 0.7
+"""Share of the ceiling from which freed memory is given back now and then: a busy worker of 440 MB has 100 of it."""
+TRIM_SECONDS = 10.0
+"""Seconds from one such time to the next, each of which takes some milliseconds."""
 FULL = 2
 """The generation that has everything."""
 LAST_REQUESTS_SECONDS = 0.5
 """Time between the end of listening and the closing of connections without a request."""
 
 
+class UnderWay(Protocol):
+    """What the requests under way were given of the process's memory; see `limits.memory.Memory`."""
+
+    @property
+    def held(self) -> int:
+        """Bytes that they were given."""
+        ...
+
+    @property
+    def is_starved(self) -> bool:
+        """True when there was no room for one although it would have run alone."""
+        ...
+
+
 class Watched(Protocol):
     """What is looked at of the service while it serves."""
+
+    @property
+    def memory(self) -> UnderWay:
+        """What the requests under way were given of its memory."""
+        ...
 
     @property
     def hanging(self) -> int:
@@ -80,7 +103,9 @@ class DrainingServer(Server):
     """A server that drains before it stops."""
 
     def __init__(self, config: Config, *, drain_delay: float, ceiling: int, flags: WorkerFlags | None = None) -> None:
-        """Drain for ``drain_delay`` seconds on SIGTERM; end when the process holds more than ``ceiling`` bytes."""
+        """Drain for ``drain_delay`` seconds on SIGTERM; end when the process holds more than ``ceiling`` bytes beside
+        what its requests were given.
+        """
         super().__init__(config)
         self.drain_delay = drain_delay
         # not all workers of a task at the same moment
@@ -91,7 +116,7 @@ class DrainingServer(Server):
         self.recycling_since: float | None = None
         """Moment at which this worker asked for a successor."""
         self._tidied = False
-        self._collected = time.monotonic()
+        self._trimmed = self._collected = time.monotonic()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module gives it
         """SIGTERM begins the drain, a second one ends it; every other signal stops at once."""
@@ -137,15 +162,24 @@ class DrainingServer(Server):
         service = self._service
         if service is not None and service.hanging:
             return "hanging", f"{service.hanging} of its threads hang"
-        if not self.ceiling or (size := budget.resident()) <= self.ceiling:
+        if not self.ceiling:
+            return None
+        held, is_starved = (service.memory.held, service.memory.is_starved) if service is not None else (0, False)
+        if is_starved:
+            return "grown", "no room for a large request, with empty caches"
+        size = budget.resident()
+        if size - held <= self.ceiling:
             self._tidied = False
+            if size > TRIM_FROM * self.ceiling and time.monotonic() - self._trimmed > TRIM_SECONDS:
+                await asyncio.to_thread(native.trim)
+                self._trimmed = time.monotonic()
             return None
         if not self._tidied:
             # what was freed and not given back to the system may be all that is too much
             self._tidied = True
             await asyncio.to_thread(native.give_back)
             return None
-        return "grown", f"grown to {size >> 20} MiB, past {self.ceiling >> 20}"
+        return "grown", f"grown to {size - held >> 20} MiB beside its requests, past {self.ceiling >> 20}"
 
     def _recycle(self, kind: str, reason: str) -> None:
         """Ask for a successor, and make room for it."""

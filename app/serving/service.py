@@ -83,7 +83,7 @@ class Service:
         self.tile_store = tile_store
         self.settings = settings
         slots = settings.render_slots or default_slots()
-        self.memory = Memory(settings.work_bytes or DEFAULT_WORK, own_memory(settings))
+        self.memory = Memory(settings.work_bytes or DEFAULT_WORK, own_memory(settings, engine.empty))
         """Of requests under way, and of answers that wait to be sent."""
         self._slots = ComputeSlots(slots)
         self.local = self._admission(slots)
@@ -122,7 +122,8 @@ class Service:
         self.metrics.count(m.RECYCLES, reason)
 
     def give_back_memory(self) -> None:
-        """Drop what is kept for requests to come, in a process that will get few more."""
+        """Drop what is kept for requests to come, in a process that will get few more, and leave room for another."""
+        self.memory.leave(budget.LIBRARIES)
         self.engine.shrink(LEAST_BLOCKS)
         native.give_back()
 

@@ -157,14 +157,18 @@ class Process:
         self.ceiling = 200 * MIB
         self.held = resident
         self.freed = 0
+        self.cached = 0
         self.given_back = False
 
     def resident(self) -> int:
-        return self.held + self.freed
+        return self.held + self.freed + self.cached
 
     def give_back(self) -> None:
         self.given_back = True
         self.freed = 0
+
+    def empty(self) -> None:
+        self.freed = self.cached = 0
 
 
 def test_what_the_process_holds_besides_leaves_less_room() -> None:
@@ -189,7 +193,7 @@ def test_what_the_process_holds_besides_leaves_less_room() -> None:
 
 def test_what_was_freed_and_kept_by_the_allocator_is_given_back_first() -> None:
     process = Process(100 * MIB)
-    process.freed = 80 * MIB
+    process.freed = 60 * MIB
     budget = Memory(100 * MIB, process)
     first = Request(budget, 40 * MIB)
     assert first.has.wait(10)
@@ -201,12 +205,62 @@ def test_what_was_freed_and_kept_by_the_allocator_is_given_back_first() -> None:
         request.finish()
 
 
-def test_the_only_large_request_goes_on_in_a_process_that_holds_too_much() -> None:
-    budget = Memory(100 * MIB, Process(300 * MIB))
-    for _ in range(2):
-        request = Request(budget, 40 * MIB)
-        assert request.has.wait(10)
-        request.finish()
+def test_caches_make_room_for_a_request_that_runs_alone_and_for_nobody_else() -> None:
+    process = Process(100 * MIB)
+    process.cached = 40 * MIB
+    budget = Memory(150 * MIB, process)
+    first = Request(budget, 40 * MIB)
+    assert first.has.wait(10)
+    process.held += 40 * MIB
+    second = Request(budget, 80 * MIB)
+    until(lambda: process.given_back)
+    assert not second.has.wait(0.3)
+    assert process.cached
+    process.held -= 40 * MIB
+    first.finish()
+    assert second.has.wait(10)
+    assert not process.cached
+    second.finish()
+    assert not budget.is_starved
+
+
+def test_no_request_is_let_in_that_the_process_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LONGEST_WAIT", 0.3)
+    process = Process(170 * MIB)
+    budget = Memory(100 * MIB, process)
+    fitting = Request(budget, 20 * MIB)
+    assert fitting.has.wait(10)
+    larger = Request(budget, 40 * MIB)
+    larger.join(10)
+    assert isinstance(larger.failure, Busy)
+    assert not budget.is_starved, "it would not have been alone"
+    fitting.finish()
+    larger = Request(budget, 40 * MIB)
+    larger.join(10)
+    assert isinstance(larger.failure, Busy)
+    assert budget.is_starved
+
+
+def test_who_waits_for_slow_readers_starves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LONGEST_WAIT", 0.3)
+    budget = Memory(100 * MIB, Process(0))
+    budget.unsent(70 * MIB)
+    request = Request(budget, 40 * MIB)
+    request.join(10)
+    assert isinstance(request.failure, Busy)
+    assert not budget.is_starved
+
+
+def test_what_is_left_to_another_process_is_not_given_away() -> None:
+    budget = Memory(100 * MIB, Process(100 * MIB))
+    budget.leave(50 * MIB)
+    large = Request(budget, 60 * MIB)
+    until(lambda: budget._waiting)
+    fitting = Request(budget, SMALL)
+    assert fitting.has.wait(10)
+    assert not large.has.wait(0.2)
+    large.sizes = ()
+    fitting.finish()
 
 
 def test_memory_not_yet_taken_is_not_taken_for_free() -> None:
@@ -220,6 +274,27 @@ def test_memory_not_yet_taken_is_not_taken_for_free() -> None:
     first.finish()
     assert second.has.wait(10)
     second.finish()
+
+
+def test_the_most_of_some_seconds_counts_and_not_a_moment_with_much_not_yet_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    process = Process(100 * MIB)
+    budget = Memory(150 * MIB, process)
+    assert budget._look_beside(process.resident()) == 100 * MIB
+    budget._held = 80 * MIB  # given and not yet taken
+    clock += memory.REMEMBERED - 1
+    assert budget._look_beside(process.resident()) == 100 * MIB
+    budget._held = 60 * MIB
+    clock += 2
+    assert budget._look_beside(process.resident()) == 40 * MIB
+    clock += memory.REMEMBERED - 1
+    process.held = 30 * MIB
+    assert budget._look_beside(process.resident()) == 30 * MIB
+    clock += 2
+    assert budget._look_beside(process.resident()) == -30 * MIB
 
 
 def test_threads_of_one_request_give_back_all_that_they_were_given() -> None:

@@ -11,10 +11,18 @@ from urllib.parse import parse_qs
 kept: list[bytes] = []
 
 
+class Memory:
+    """What requests were given."""
+
+    held = 0
+    is_starved = False
+
+
 class Service:
     """What the worker looks at."""
 
     hanging = 0
+    memory = Memory()
 
     def count_recycle(self, reason: str) -> None:
         print(f"counted as {reason}", file=sys.stderr, flush=True)
@@ -24,6 +32,13 @@ class Service:
 
 
 service = Service()
+
+
+def pretend(query: dict[str, list[str]]) -> None:
+    """Be what the query says to whoever looks."""
+    service.hanging |= "hang" in query
+    service.memory.is_starved |= "starve" in query
+    service.memory.held = int(query.get("given", [service.memory.held])[0])
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -41,8 +56,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.sleep(float(query.get("wait", ["0"])[0]))
     if grow := int(query.get("grow", ["0"])[0]):
         kept.append(os.urandom(grow))
-    if "hang" in query:
-        service.hanging = 1
+    pretend(query)
     if "die" in query:
         os.abort()
     body = str(os.getpid()).encode() if "size" not in query else bytes(int(query["size"][0]))

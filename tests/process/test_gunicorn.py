@@ -206,6 +206,18 @@ def test_a_grown_worker_is_replaced_and_somebody_always_answers(serve: Callable[
     assert served.text().count("Booting worker") == 2
 
 
+def test_what_requests_were_given_is_no_growth_and_too_little_for_a_large_one_is(serve: Callable[..., Served]) -> None:
+    served = serve(TILERY_MEMORY=str(300 << 20), WEB_CONCURRENCY="1")
+    first = served.worker()
+    served.get(f"/?given={400 << 20}")
+    served.get(f"/?grow={400 << 20}")
+    time.sleep(2.5)  # it looks once a second, twice before it acts
+    assert "to be replaced" not in served.text()
+    served.get("/?starve=1")
+    served.until(lambda: not is_alive(first), seconds=40)
+    assert "no room for a large request, with empty caches: to be replaced by a new worker" in served.text()
+
+
 @pytest.mark.parametrize("where", ["before", "behind"])
 def test_a_worker_told_to_stop_as_it_is_forked_stops(tmp_path: Path, where: str) -> None:
     """Between the fork and its own signals a worker is told to stop: the moment is made long, on either side of the

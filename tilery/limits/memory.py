@@ -5,7 +5,8 @@ it, and waits until there is room. What was made and not yet sent counts as well
 answer's bytes. Requests as small as a tile never wait: all the slots together can hold little of them.
 
 What a process holds besides is more than what was planned for it at times: libraries keep memory, and the allocator has
-gaps. So there is room for a large request only when what the process holds in truth leaves it.
+gaps. So there is room for a large request only when what the process holds in truth leaves it. What was freed is given
+back to the system before a request has to wait, and the caches go before one that would run alone is refused.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ LOOK_AGAIN = 0.1
 """Seconds after which who waits looks again at what the process holds: nobody says when that shrinks."""
 GIVE_BACK_EVERY = 1.0
 """Seconds from one giving back of freed memory to the next, which takes some milliseconds."""
-REMEMBERED = 5.0
-"""Seconds for which the most that the process held beside its requests is taken to be held still."""
+EMPTY_EVERY = 5.0
+"""Seconds from one emptying of the caches to the next: who comes afterwards reads all anew."""
+REMEMBERED = 8.0
+"""Seconds for which the most that the process held beside its requests is taken to be held still: less than anybody
+waits."""
 
 
 class Holding(Protocol):
@@ -47,6 +51,10 @@ class Holding(Protocol):
 
     def give_back(self) -> None:
         """Give what was freed back to the system."""
+        ...
+
+    def empty(self) -> None:
+        """Give back what is kept for requests to come as well."""
         ...
 
 
@@ -78,9 +86,13 @@ class Memory:
         self._large = 0
         self._unsent = 0
         self._holding = holding
-        self._rest = 0
-        self._rest_until = 0.0
+        self._beside: deque[tuple[float, int]] = deque()
+        """What the process held at least beside its requests, with the moments: the most first, then each later one
+        that no still later one passed.
+        """
         self._given_back = -GIVE_BACK_EVERY
+        self._emptied = -EMPTY_EVERY
+        self._is_starved = False
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
@@ -95,6 +107,13 @@ class Memory:
         return self._unsent
 
     @property
+    def is_starved(self) -> bool:
+        """True when a large request found no room although it would have run alone and the caches were emptied: only
+        another process can serve it.
+        """
+        return self._is_starved
+
+    @property
     def crowded(self) -> bool:
         """True when clients who do not read hold half of everything."""
         return self._unsent > self.total // 2
@@ -105,6 +124,11 @@ class Memory:
             self._unsent += change
             if change < 0:
                 self._changed.notify_all()
+
+    def leave(self, size: int) -> None:
+        """Leave ``size`` bytes of what the process may hold to another."""
+        if self._holding is not None:
+            self._holding.ceiling -= size
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -142,10 +166,12 @@ class Memory:
             self._waiting.append(ticket)
             try:
                 while self._waiting[0] is not ticket or not self._fits(size):
-                    if self._give_back_freed():
+                    alone = self._waiting[0] is ticket and not self._large
+                    if self._make_room(alone=alone):
                         continue
                     left = end - time.monotonic()
                     if not self._changed.wait(left if self._holding is None else min(left, LOOK_AGAIN)) and left <= 0:
+                        self._is_starved |= alone and self._held + self._unsent + size <= self.total
                         deadline.check()
                         raise Busy(
                             "The server has no memory left for a request of this size. Try again in a moment.",
@@ -162,36 +188,42 @@ class Memory:
             return False
         if self._holding is None or size <= SMALL:
             return True
-        room = self._beside(taken) + taken + size <= self._holding.ceiling
-        # who is the only large one goes on whatever the process holds: for him nothing would change by waiting
-        return room or not self._large
+        return self._look_beside(self._holding.resident()) + taken + size <= self._holding.ceiling
 
-    def _beside(self, taken: int) -> int:
-        """Return what the process holds beside its requests: what it holds without what they may have taken by now is
-        the least that this can be, so the most of some seconds is what counts.
+    def _look_beside(self, resident: int) -> int:
+        """Return what the process holds beside its requests. All without what they may have taken by now is the least
+        that this can be, so the most of some seconds is what counts; and it is never more than all.
+        """
+        now, least, seen = time.monotonic(), resident - self._held - self._unsent, self._beside
+        while seen and (seen[-1][1] <= least):
+            seen.pop()
+        seen.append((now, least))
+        while seen[0][0] < now - REMEMBERED:
+            seen.popleft()
+        return min(seen[0][1], resident)
+
+    def _make_room(self, *, alone: bool) -> bool:
+        """Give freed memory back, which may be what is missing, or else what is kept for requests to come where nothing
+        larger runs; False when both were just done. The lock is held before and after, not meanwhile.
         """
         holding, now = self._holding, time.monotonic()
-        least = holding.resident() - taken if holding is not None else 0
-        if least >= self._rest or now > self._rest_until:
-            self._rest, self._rest_until = least, now + REMEMBERED
-        return self._rest
-
-    def _give_back_freed(self) -> bool:
-        """Give freed memory back, which may be what is missing; False when that was just done. The lock is held before
-        and after, not meanwhile.
-        """
-        holding, now = self._holding, time.monotonic()
-        if holding is None or now - self._given_back < GIVE_BACK_EVERY:
+        if holding is None:
             return False
-        self._given_back = now
+        if now - self._given_back >= GIVE_BACK_EVERY:
+            self._given_back, give = now, holding.give_back
+        elif alone and now - self._emptied >= EMPTY_EVERY:
+            self._emptied, give = now, holding.empty
+        else:
+            return False
         self._changed.release()
         try:
             before = holding.resident()
-            holding.give_back()
+            give()
             freed = before - holding.resident()
         finally:
             self._changed.acquire()
-        self._rest -= max(freed, 0)
+        if freed > 0:
+            self._beside = deque((at, size - freed) for at, size in self._beside)
         return True
 
     def _give(self, grant: _Grant, size: int) -> None:
@@ -204,9 +236,12 @@ class Memory:
         if not grant.held:
             return
         with self._changed:
+            was_large = grant.held > SMALL
             self._held -= grant.held
-            self._large -= grant.held > SMALL
+            self._large -= was_large
             grant.held = 0
+            if was_large and self._holding is not None:
+                self._look_beside(self._holding.resident())
             if self._waiting:
                 self._changed.notify_all()
 

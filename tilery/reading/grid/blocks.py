@@ -75,9 +75,13 @@ class BlockCache:
             finally:
                 arena.unlock()
 
+    def renew(self) -> None:
+        """Drop all blocks with their memory, which goes back to the system when nobody reads one of them any more."""
+        self.resize(self._views.arena.capacity)
+
     def use_own_memory(self) -> None:
         """Have memory of one's own. For a process that was forked from one that uses the cache."""
-        self._views = _Views(_arena(self._views.arena.capacity))
+        self.renew()
         self._flights = {}
         self._lock = threading.Lock()
 
