@@ -18,14 +18,20 @@ PUBLISHERS = frozenset(("cli", "publishing"))
 
 
 @pytest.fixture(autouse=True)
-def _one_file_is_one_raster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GDAL is told what whoever starts a server tells it."""
+def _one_file_is_one_raster(request: pytest.FixtureRequest) -> None:
+    """Tell GDAL what whoever starts a server tells it.
+
+    A variable is touched only where it has to change, which is from one folder of tests to another: while the table of
+    variables moves, a thread of an earlier test that is still at work in GDAL reads the old one, which is free by then.
+    """
     serving = PUBLISHERS.isdisjoint(request.path.parts)
     for name, value in gdal_options.ALONE.items():
+        if os.environ.get(name) == (value if serving else None):
+            continue
         if serving:
-            monkeypatch.setenv(name, value)
+            os.environ[name] = value
         else:
-            monkeypatch.delenv(name, raising=False)
+            del os.environ[name]
             if own := sys.modules.get("rasterio._env"):  # leaving its Env sets what the variable said before it
                 own.del_gdal_config(name)
 
