@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 import rasterio
@@ -38,17 +37,6 @@ from tilery.errors import (
 from tilery.publishing.seed import SeedPart, tiles
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    for name in list(os.environ):
-        if name.startswith(("TILERY_", "TITILER_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    settings.get.cache_clear()
-    yield
-    settings.get.cache_clear()
 
 
 def run(*arguments: str | Path) -> Result:

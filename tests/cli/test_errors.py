@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -19,17 +18,6 @@ from tests.support import rasters as made
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for name in list(os.environ):
-        if name.startswith(("TILERY_", "TITILER_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    settings.get.cache_clear()
-    yield
-    settings.get.cache_clear()
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ import pytest
 
 from app.cli import main
 from app.commands import serve_paths, service
-from app.config import settings
 from app.process import launcher
 from tests.support import rasters as made
 from tests.support.ports import free_port
@@ -29,17 +28,6 @@ from tests.support.upstream import Upstream
 from tilery.errors import NotARaster, RequestError, SourceError, SourceNotFound, UnsupportedRaster
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for name in list(os.environ):
-        if name.startswith(("TILERY_", "TITILER_")) or name in ("HOST", "PORT"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    settings.get.cache_clear()
-    yield
-    settings.get.cache_clear()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli.test_cli import _no_settings, run  # noqa: F401 - the fixture is of every test of the command line
+from tests.cli.test_cli import run
 from tests.support import rasters as made
 from tilery.errors import SourceNotFound
 

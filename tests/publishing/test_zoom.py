@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.profiles import profile
 from tilery.errors import UnsupportedRaster
 from tilery.geo.crs import WEB_MERCATOR, WGS84, parse
 from tilery.geo.mercator import LATITUDE
@@ -19,27 +20,6 @@ from tilery.publishing import zoom
 from tilery.publishing.bounds import bounds_of, count_tiles, tile_range
 from tilery.publishing.grid import covering, world
 from tilery.reading.profile import Profile
-
-
-def profile(width: int, height: int, crs: str | None, transform: tuple[float, ...]) -> Profile:
-    return Profile(
-        driver="GTiff",
-        width=width,
-        height=height,
-        count=1,
-        dtypes=("uint8",),
-        crs=Crs(crs) if crs else None,
-        transform=transform,  # type: ignore[arg-type]
-        nodata=None,
-        colorinterp=("gray",),
-        has_mask=False,
-        scales=(1.0,),
-        offsets=(0.0,),
-        descriptions=(None,),
-        overviews=(),
-        block_shapes=((512, 512),),
-        palette=None,
-    )
 
 
 def mercator(resolution: float) -> Profile:

@@ -5,35 +5,18 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.profiles import profile
 from tilery.geo import tms
 from tilery.geo.crs import WEB_MERCATOR, WGS84
-from tilery.geo.raster import Crs
 from tilery.reading import footprint
 from tilery.reading.profile import Profile
 
 
-def profile(crs: str, left: float, top: float, cell: float, size: int = 1000) -> Profile:
-    return Profile(
-        driver="GTiff",
-        width=size,
-        height=size,
-        count=1,
-        dtypes=("uint8",),
-        crs=Crs(crs),
-        transform=(cell, 0.0, left, 0.0, -cell, top),
-        nodata=None,
-        colorinterp=("gray",),
-        has_mask=False,
-        scales=(1.0,),
-        offsets=(0.0,),
-        descriptions=(None,),
-        overviews=(),
-        block_shapes=((256, 256),),
-        palette=None,
-    )
+def square(crs: str, left: float, top: float, cell: float, size: int = 1000) -> Profile:
+    return profile(size, size, crs, (cell, 0.0, left, 0.0, -cell, top))
 
 
-UTM = profile("EPSG:32632", 640_000, 5_240_000, 10)
+UTM = square("EPSG:32632", 640_000, 5_240_000, 10)
 
 
 @settings(deadline=None)
@@ -61,6 +44,6 @@ def test_the_middle_and_far_away_are_decided() -> None:
 
 
 def test_no_rectangle_no_extent() -> None:
-    assert footprint.extent(profile("EPSG:32660", 600_000, 100_000, 1000), WGS84) is None, "over the antimeridian"
-    assert footprint.extent(profile("EPSG:4326", 175, 5, 0.01), WEB_MERCATOR) is None, "beyond 180 degrees"
-    assert footprint.extent(profile("EPSG:3995", -2e6, 2e6, 4000), WEB_MERCATOR) is None, "around the pole"
+    assert footprint.extent(square("EPSG:32660", 600_000, 100_000, 1000), WGS84) is None, "over the antimeridian"
+    assert footprint.extent(square("EPSG:4326", 175, 5, 0.01), WEB_MERCATOR) is None, "beyond 180 degrees"
+    assert footprint.extent(square("EPSG:3995", -2e6, 2e6, 4000), WEB_MERCATOR) is None, "around the pole"

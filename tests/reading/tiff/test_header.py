@@ -16,12 +16,12 @@ from rasterio.shutil import copy
 from rasterio.transform import Affine
 
 from tests.reading.conftest import FileBytes, noise, open_engine, profile_of, write
+from tests.support.profiles import profile
 from tilery.errors import BrokenRaster, NotARaster, TileryError, UnsupportedRaster
 from tilery.geo.crs import WEB_MERCATOR
 from tilery.geo.raster import Grid
 from tilery.reading.grid import reader as reader_
 from tilery.reading.grid.blocks import BlockCache
-from tilery.reading.profile import Profile
 from tilery.reading.tiff import header
 from tilery.reading.tiff import image as images
 from tilery.reading.tiff.opening import supports
@@ -337,12 +337,8 @@ def test_blocks_of_one_pixel_are_counted_by_what_they_cost() -> None:
     tables = [(tag, LONG, side * side, 8192) for tag in (324, 325)]
     image = entries(width=side, height=side, tile_width=1, tile_height=1, offsets=None, counts=None)
     source = Bytes(tiff([*image, *tables]).ljust(8192, b"\0") + struct.pack("<I", 1) * side * side)
-    profile = Profile(
-        driver="GTiff", width=side, height=side, count=1, dtypes=("uint8",), crs=WEB_MERCATOR, nodata=None,
-        transform=(1.0, 0.0, 0.0, 0.0, -1.0, side), colorinterp=("gray",), has_mask=False, scales=(1.0,),
-        offsets=(0.0,), descriptions=(None,), overviews=(), block_shapes=((1, 1),), palette=None,
-    )  # fmt: skip
-    engine = open_engine(source, profile, BlockCache(1 << 20))
+    facts = profile(side, side, WEB_MERCATOR, (1.0, 0.0, 0.0, 0.0, -1.0, side), block_shapes=((1, 1),))
+    engine = open_engine(source, facts, BlockCache(1 << 20))
     assert engine is not None
     grid = Grid(crs=WEB_MERCATOR, bounds=(0.0, 0.0, side, side), width=256, height=256)
     assert engine.estimate(grid, bands=(1,)) > 512 << 20
