@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from app.config import references
+from app.config import documents
 from app.config.environment import WrongVariables, written
 
 if TYPE_CHECKING:
@@ -154,12 +154,12 @@ def read(text: str, variables: Mapping[str, str] | None = None) -> AccessRules:
     if variables is None:
         variables = written() | dict(os.environ)
     try:
-        document = references.filled_in(_document(text.strip()), variables)
+        document = documents.filled_in(_document(text.strip()), variables)
         found = _Document.model_validate(document)
     except OSError as error:
         raise WrongVariables({VARIABLE: f"the file cannot be read: {error.strerror}"}) from None
     except ValidationError as error:
-        raise WrongVariables({VARIABLE: references.told(error)}) from None
+        raise WrongVariables({VARIABLE: documents.told(error)}) from None
     except ValueError as error:
         raise WrongVariables({VARIABLE: str(error)[:200]}) from None
     if found.oidc and importlib.util.find_spec("joserfc") is None:
@@ -172,7 +172,7 @@ def read(text: str, variables: Mapping[str, str] | None = None) -> AccessRules:
 
 
 def _document(text: str) -> Any:
-    written_here = references.is_text(text)
+    written_here = documents.is_text(text)
     content = text if written_here else Path(text).read_text("utf-8")
     where = "the setting" if written_here else "the file"
     if text.startswith("{") or (not written_here and text.lower().endswith(".json")):

@@ -359,7 +359,7 @@ def _is_installed(module: str) -> bool:
 
 def is_whole_file(field: str, value: Any) -> bool:
     """Return whether a setting that mostly names a file holds what would be in it, keys and all."""
-    from app.config.references import is_text  # it needs the library, which the stacks have not
+    from app.config.documents import is_text  # it needs the library, which the stacks have not
 
     return field == "sources_file" and value is not None and is_text(value)
 

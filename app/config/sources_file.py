@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from app.config import references
+from app.config import documents
 from app.config.environment import WrongVariables, written
 from tilery.storage.bytes.proxy import parse as parse_proxy
 from tilery.storage.policy import Policy, WrongSourcesError
@@ -120,7 +120,7 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
     if variables is None:
         variables = written() | dict(os.environ)
     try:
-        text = path if references.is_text(path) else Path(path).read_text("utf-8")
+        text = path if documents.is_text(path) else Path(path).read_text("utf-8")
         import tomllib  # here, where it is needed: most have no such file
 
         document = json.loads(text) if _kind(path) == "JSON" else tomllib.loads(text)
@@ -128,21 +128,21 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
     except OSError as error:
         raise WrongVariables({VARIABLE: f"the file cannot be read: {error.strerror}"}) from None
     except ValidationError as error:
-        raise WrongVariables({VARIABLE: references.told(error)}) from None
+        raise WrongVariables({VARIABLE: documents.told(error)}) from None
     except ValueError as error:  # also of both parsers, whose messages have places and no values
         raise WrongVariables({VARIABLE: f"the file is not {_kind(path)}: {str(error)[:200]}"}) from None
     return tuple(_options(number, entry, variables) for number, entry in enumerate(entries, 1))
 
 
 def _kind(path: str) -> str:
-    if references.is_text(path):
+    if documents.is_text(path):
         return "JSON" if path.lstrip().startswith("{") else "TOML"
     return "JSON" if path.lower().endswith(".json") else "TOML"
 
 
 def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -> SourceOptions:
     try:
-        found = _Entry.model_validate(references.filled_in(entry, variables))
+        found = _Entry.model_validate(documents.filled_in(entry, variables))
         _check(found)
         keys = None
         if found.access_key_id and found.secret_access_key:
@@ -170,10 +170,10 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
             proxy=parse_proxy(found.proxy) if found.proxy else None,
         )
     except ValidationError as error:
-        why = references.told(error)
+        why = documents.told(error)
     except WrongSourcesError as error:
         # of a variable anything can be a secret, wherever in the address it stands, and reasons name parts of it
-        filled_in = references.REFERENCE.search(str(entry["url"])) is not None
+        filled_in = documents.REFERENCE.search(str(entry["url"])) is not None
         why = f"'url' is not {_ADDRESSES}" if filled_in else str(error).removeprefix(f"{VARIABLE}: ")
     except ValueError as error:
         why = str(error)
