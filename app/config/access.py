@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.config import documents
 from app.config.environment import WrongVariables, written
@@ -153,15 +151,8 @@ def read(text: str, variables: Mapping[str, str] | None = None) -> AccessRules:
     """
     if variables is None:
         variables = written() | dict(os.environ)
-    try:
-        document = documents.filled_in(_document(text.strip()), variables)
-        found = _Document.model_validate(document)
-    except OSError as error:
-        raise WrongVariables({VARIABLE: f"the file cannot be read: {error.strerror}"}) from None
-    except ValidationError as error:
-        raise WrongVariables({VARIABLE: documents.told(error)}) from None
-    except ValueError as error:
-        raise WrongVariables({VARIABLE: str(error)[:200]}) from None
+    with documents.failures(VARIABLE):
+        found = _Document.model_validate(documents.filled_in(documents.read(text.strip()), variables))
     if found.oidc and importlib.util.find_spec("joserfc") is None:
         raise WrongVariables({VARIABLE: "an issuer needs the package joserfc: pip install 'tilery[oidc]'"})
     return AccessRules(
@@ -169,24 +160,6 @@ def read(text: str, variables: Mapping[str, str] | None = None) -> AccessRules:
         keys=tuple(SigningKey(id=key.id, secret=key.secret.encode()) for key in found.keys),
         issuer=found.oidc.value() if found.oidc else None,
     )
-
-
-def _document(text: str) -> Any:
-    written_here = documents.is_text(text)
-    content = text if written_here else Path(text).read_text("utf-8")
-    where = "the setting" if written_here else "the file"
-    if text.startswith("{") or (not written_here and text.lower().endswith(".json")):
-        return _parsed(json.loads, content, f"{where} is not JSON")
-    import tomllib  # here, where it is needed: most have no such file
-
-    return _parsed(tomllib.loads, content, f"{where} is not TOML")
-
-
-def _parsed(parse: Any, text: str, problem: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError as error:  # the messages of both parsers have places and no values
-        raise ValueError(f"{problem}: {str(error)[:150]}") from None
 
 
 def _rate(a_second: float | None, burst: int | None) -> Rate | None:

@@ -6,11 +6,9 @@ the file instead: a task of ECS gets it from Secrets Manager so, and has no disk
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -119,25 +117,9 @@ def read(path: str, variables: Mapping[str, str] | None = None) -> tuple[SourceO
     """
     if variables is None:
         variables = written() | dict(os.environ)
-    try:
-        text = path if documents.is_text(path) else Path(path).read_text("utf-8")
-        import tomllib  # here, where it is needed: most have no such file
-
-        document = json.loads(text) if _kind(path) == "JSON" else tomllib.loads(text)
-        entries = _File.model_validate(document).sources
-    except OSError as error:
-        raise WrongVariables({VARIABLE: f"the file cannot be read: {error.strerror}"}) from None
-    except ValidationError as error:
-        raise WrongVariables({VARIABLE: documents.told(error)}) from None
-    except ValueError as error:  # also of both parsers, whose messages have places and no values
-        raise WrongVariables({VARIABLE: f"the file is not {_kind(path)}: {str(error)[:200]}"}) from None
+    with documents.failures(VARIABLE):
+        entries = _File.model_validate(documents.read(path)).sources
     return tuple(_options(number, entry, variables) for number, entry in enumerate(entries, 1))
-
-
-def _kind(path: str) -> str:
-    if documents.is_text(path):
-        return "JSON" if path.lstrip().startswith("{") else "TOML"
-    return "JSON" if path.lower().endswith(".json") else "TOML"
 
 
 def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -> SourceOptions:
