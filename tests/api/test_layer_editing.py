@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.support import rasters, service
+from tests.support import items, rasters, service
 from tests.support.openapi import parameters
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 
@@ -294,17 +293,8 @@ def test_the_default_style(plain: TestClient, folder: Path) -> None:
 
 
 def test_an_item_of_stac_becomes_a_layer(plain: TestClient, folder: Path) -> None:
-    item = {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "id": "scene",
-        "bbox": [8, 46, 9, 47],
-        "geometry": None,
-        "properties": {},
-        "links": [],
-        "assets": {"data": {"href": "./two.tif", "type": "image/tiff; application=geotiff"}},
-    }
-    (folder / "item.json").write_text(json.dumps(item))
+    data = {"href": "./two.tif", "type": items.COG}
+    items.write(folder / "item.json", assets={"data": data})
     body = {"id": "scene", "source": f"{folder}/item.json"}
     assert plain.post("/layers", json=body, headers=ADMIN).status_code == 422  # which asset?
     answer = plain.post("/layers", json=body | {"render": "assets=data&bidx=1"}, headers=ADMIN)

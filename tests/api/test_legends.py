@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rio_tiler.colormap import cmap
 from starlette.testclient import TestClient
 
-from tests.support import rasters, service
+from tests.support import items, rasters, service
 from tilery.rendering.legend.drawing import BAR, MARGIN, ROW, SWATCH
 
 TITLE = 20
@@ -32,17 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rasters.rgb(found / "rgb.tif", size=64, descriptions=("red", "green", "blue"))
     rasters.palette(found / "palette.tif")
     rasters.constant(found / "complex.tif", 1, "complex64")
-    item = {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "id": "scene",
-        "bbox": [8, 46, 9, 47],
-        "geometry": None,
-        "properties": {},
-        "links": [],
-        "assets": {"data": {"href": "./two.tif", "type": "image/tiff; application=geotiff"}},
-    }
-    (found / "item.json").write_text(json.dumps(item))
+    data = {"href": "./two.tif", "type": items.COG}
+    items.write(found / "item.json", assets={"data": data})
     layer = {
         "name": "Four",
         "bounds": [8, 46, 9, 47],

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from app.api.app import create_app
 from app.config.settings import Settings
-from tests.support import rasters, service
+from tests.support import items, rasters, service
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401
 from tilery.storage.listing import local
 
@@ -23,16 +23,7 @@ HTML = {"accept": "text/html"}
 
 
 def item(**assets: str) -> dict[str, Any]:
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "id": "scene",
-        "bbox": [8, 46, 9, 47],
-        "geometry": None,
-        "properties": {},
-        "links": [],
-        "assets": {name: {"href": href, "type": "image/tiff; application=geotiff"} for name, href in assets.items()},
-    }
+    return items.item(assets={name: {"href": href, "type": items.COG} for name, href in assets.items()})
 
 
 def catalog(*links: dict[str, str], **more: Any) -> dict[str, Any]:
