@@ -13,7 +13,7 @@ from app.api.params.kinds import Wrong
 from app.config.settings import Settings
 from app.serving.service import CallerGone
 from tilery.errors import InvalidParameter, OverLimit
-from tilery.limits import deadline, foreign_json
+from tilery.limits import deadline, untrusted_json
 from tilery.reading import geometry
 from tilery.reading.geometry import Shape
 
@@ -112,8 +112,8 @@ def _document(body: bytes) -> Json:
     if not body:
         raise _wrong([], Wrong("missing", "Field required"), None)
     try:
-        found = foreign_json.parse(body, deepest=_DEEPEST)
-    except foreign_json.TooDeep:
+        found = untrusted_json.parse(body, deepest=_DEEPEST)
+    except untrusted_json.TooDeep:
         raise _wrong([], Wrong("json_invalid", f"JSON is nested more than {_DEEPEST} deep"), None) from None
     except ValueError:
         raise _wrong([], Wrong("json_invalid", "JSON decode error"), None) from None

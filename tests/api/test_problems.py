@@ -284,7 +284,7 @@ def test_bodies_are_looked_through_in_a_slot(
         threads.append(threading.current_thread().name)
         return whole(*args, **more)
 
-    monkeypatch.setattr("tilery.limits.foreign_json.json.loads", noted)
+    monkeypatch.setattr("tilery.limits.untrusted_json.json.loads", noted)
     client.post(path, params={"url": f"{folder}/rgb.tif"}, content=b"[" + b"{}," * 20_000 + b"{}]")
     assert [name.partition("_")[0] for name in threads[:1]] == ["render"]
 

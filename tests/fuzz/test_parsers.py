@@ -22,7 +22,7 @@ from tests.fuzz.world import World
 from tilery.catalog import ids
 from tilery.errors import InvalidParameter, TileryError
 from tilery.geo import crs, tms
-from tilery.limits import foreign_json
+from tilery.limits import untrusted_json
 from tilery.reading import precheck
 from tilery.reading.mosaic import document as mosaics
 from tilery.reading.tiff import header
@@ -95,7 +95,7 @@ def test_any_document_for_a_colormap_or_a_mosaic(found: Any) -> None:
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_for_a_document(content: bytes) -> None:
     with suppress(ValueError):
-        json.dumps(foreign_json.parse(content, deepest=8), ensure_ascii=False).encode()
+        json.dumps(untrusted_json.parse(content, deepest=8), ensure_ascii=False).encode()
     with suppress(TileryError):
         mosaics.unpacked(b"\x1f\x8b" + content)
 

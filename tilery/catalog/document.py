@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tilery.catalog.layer import Layer, Meta, Query, Style
 from tilery.did_you_mean import hint
 from tilery.errors import BrokenDocument
-from tilery.limits import foreign_json
+from tilery.limits import untrusted_json
 
 if TYPE_CHECKING:
     from tilery.catalog.schema import Document
@@ -113,13 +113,13 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     from tilery.catalog.schema import Document
 
     try:
-        raw = foreign_json.parse(body, deepest=MAX_DEPTH)
+        raw = untrusted_json.parse(body, deepest=MAX_DEPTH)
         found = Document.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
         raise BrokenDocument(f"{where}: {first['msg']}", parameter=where) from None
-    except foreign_json.TooDeep:
+    except untrusted_json.TooDeep:
         raise BrokenDocument(f"The document is nested more than {MAX_DEPTH} levels deep.", limit=MAX_DEPTH) from None
     except (ValueError, RecursionError):
         raise BrokenDocument("The document is not JSON.") from None

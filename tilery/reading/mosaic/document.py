@@ -11,7 +11,7 @@ from tilery.errors import NotARaster, TileryError
 from tilery.geo import tms as tms_
 from tilery.geo.raster import Bounds
 from tilery.geo.tms import TileMatrixSet
-from tilery.limits import deadline, foreign_json, memory
+from tilery.limits import deadline, memory, untrusted_json
 from tilery.reading.mosaic.index import Index, IndexMaker
 from tilery.reading.mosaic.scanner import BYTES_A_CHARACTER, LONGEST_FIELDS, NotAMosaic, Scanner, wrong
 
@@ -72,7 +72,7 @@ class Mosaic:
     @property
     def center(self) -> tuple[float, float, int]:
         """Longitude, latitude and zoom that a map may open at."""
-        said = foreign_json.numbers(self.fields.get("center"))
+        said = untrusted_json.numbers(self.fields.get("center"))
         if said is not None and len(said) == 3:
             return (said[0], said[1], int(said[2]))
         west, south, east, north = self.bounds
@@ -166,7 +166,7 @@ def _mosaic(fields: Json, tiles: IndexMaker, *, size: int, fields_size: int) -> 
     minzoom, maxzoom = _zoom(fields, "minzoom", 0), _zoom(fields, "maxzoom", _DEEPEST)
     quadkey_zoom = _zoom(fields, "quadkey_zoom", 0) or minzoom
     said = fields.get("bounds")
-    bounds = (-180.0, -90.0, 180.0, 90.0) if said is None else _bounds(foreign_json.numbers(said))
+    bounds = (-180.0, -90.0, 180.0, 90.0) if said is None else _bounds(untrusted_json.numbers(said))
     matrix_set = _matrix_set(fields.get("tilematrixset"))
     prefix, overview = fields.get("asset_prefix") or "", fields.get("overview")
     if not isinstance(prefix, str):

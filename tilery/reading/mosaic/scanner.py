@@ -13,7 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed do
 from typing import Any
 
 from tilery.errors import NotARaster, OverLimit
-from tilery.limits import deadline, foreign_json, memory, nesting
+from tilery.limits import deadline, memory, nesting, untrusted_json
 from tilery.reading.mosaic.index import BYTES_AN_ENTRY, IndexMaker
 
 MOST_TILES = 1 << 18
@@ -124,8 +124,8 @@ class Scanner:
             deadline.check()
         if nesting.is_deeper(value, _DEEPEST):
             raise wrong(f"one of its fields is nested more than {_DEEPEST} deep")
-        if foreign_json.has_escapes(text[at : at + length]):
-            value = foreign_json.whole(value)
+        if untrusted_json.has_escapes(text[at : at + length]):
+            value = untrusted_json.whole(value)
         self._at += length
         self.length += length
         return value

@@ -11,7 +11,7 @@ from typing import Any
 from tilery.errors import TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
-from tilery.limits import foreign_json
+from tilery.limits import untrusted_json
 from tilery.reading.profile import Affine, Profile, can_be_placed
 from tilery.reading.stac.item import Item
 
@@ -99,7 +99,7 @@ def _projected(fields: Any, item: Any) -> Frame | None:
     crs = _crs(fields) or _crs(item)
     if crs is None or not isinstance(transform, list) or not isinstance(shape, list):
         return None
-    numbers = foreign_json.numbers([*transform[:6], *shape])
+    numbers = untrusted_json.numbers([*transform[:6], *shape])
     if numbers is None or len(numbers) != 8:
         return None
     a, b, c, d, e, f, height, width = numbers

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from tilery.errors import InvalidBand, NotARaster, NotFound
 from tilery.geo.raster import Bounds
-from tilery.limits import foreign_json
+from tilery.limits import untrusted_json
 from tilery.storage.locations import CloudLocation, HttpLocation, Location, S3Location
 
 MOST_BYTES = 4 << 20
@@ -96,7 +96,7 @@ class Asset:
         for band in said:
             numbers = band.get("statistics") if isinstance(band, dict) else None
             low, high = (numbers.get("minimum"), numbers.get("maximum")) if isinstance(numbers, dict) else (None, None)
-            span = foreign_json.numbers([low, high])
+            span = untrusted_json.numbers([low, high])
             if span is None:
                 return None
             found.append((span[0], span[1]))
@@ -175,7 +175,7 @@ class Item:
         box = self.document.get("bbox")
         if isinstance(box, list) and len(box) == 6:
             box = [*box[:2], *box[3:5]]
-        edges = foreign_json.numbers(box)
+        edges = untrusted_json.numbers(box)
         if edges is None or len(edges) != 4:
             geometry = self.document.get("geometry")
             places = list(_positions(geometry.get("coordinates"))) if isinstance(geometry, dict) else []
@@ -194,8 +194,8 @@ def parse(content: bytes) -> Item:
         NotARaster: it is none.
     """
     try:
-        document = foreign_json.parse(content, deepest=_DEEPEST)
-    except foreign_json.TooDeep:
+        document = untrusted_json.parse(content, deepest=_DEEPEST)
+    except untrusted_json.TooDeep:
         raise NotARaster(
             f"This is not a STAC Item that can be read: it is nested more than {_DEEPEST} deep.",
             parameter="url",
@@ -239,6 +239,6 @@ def _positions(coordinates: Any, depth: int = 0) -> list[tuple[float, float]]:
     if not isinstance(coordinates, list) or depth > 4 or not coordinates:
         return []
     if isinstance(coordinates[0], int | float):
-        place = foreign_json.numbers(coordinates[:2])
+        place = untrusted_json.numbers(coordinates[:2])
         return [(place[0], place[1])] if place is not None and len(place) == 2 else []
     return [place for one in coordinates for place in _positions(one, depth + 1)]

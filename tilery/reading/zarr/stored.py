@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tilery.errors import BrokenRaster, InvalidParameter, SourceDenied, SourceNotFound
-from tilery.limits import foreign_json, memory
+from tilery.limits import memory, untrusted_json
 from tilery.reading.dataset import Resources
 from tilery.reading.zarr.source import base, inside
 from tilery.storage.bytes.protocol import ByteSource
@@ -104,7 +104,7 @@ def document(opened: ByteSource) -> Json:
     memory.need(PARSED * opened.size)
     content = opened.read(0, opened.size)
     try:
-        found = foreign_json.parse(content, deepest=_DEEPEST)
+        found = untrusted_json.parse(content, deepest=_DEEPEST)
     except ValueError:
         found = None
     if not isinstance(found, dict):
