@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import answers, json_documents, layer_pages, results
+from app.api import answers, json_documents, layer_pages, responses
 from app.api.families import layers
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params.table import MOST_LAYERS, PAGE_FORMAT, PAGING
@@ -51,9 +51,9 @@ async def listing(context: RequestContext[None]) -> Response:
         served = await context.app.service.document(
             key,
             lambda: Encoded(body=json_documents.encode(body()), media_type=answers.JSON),
-            known=results.if_none_match(context.request),
+            known=responses.if_none_match(context.request),
         )
-        response = results.response(served, answers.JSON)
+        response = responses.response(served, answers.JSON)
         response.headers.add_vary_header("Accept")
     return layer_pages.with_links(response, beside)
 

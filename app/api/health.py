@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
-from app.api import json_documents, results
+from app.api import json_documents, responses
 from app.api.context import AppContext
 from app.api.operation import FastRoute, Operation, RequestContext, fast_route, no_plan
 
@@ -46,7 +46,7 @@ def _operation(name: str, paths: tuple[str, ...], answer: Answer, summary: str, 
         tag="Health Check",
         summary=summary,
         description=description,
-        produces=results.produces(),
+        produces=responses.produces(),
     )
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from app.api import answers, json_documents, kvp, layer_pages, results, stored_tiles, viewer, wmts, wmts_tile
+from app.api import answers, json_documents, kvp, layer_pages, responses, stored_tiles, viewer, wmts, wmts_tile
 from app.api.context import AppContext
 from app.api.families import layer_sources
 from app.api.links import query_of
@@ -164,9 +164,9 @@ async def listing(context: RequestContext[None]) -> Response:
         )
     else:
         served = await context.app.service.document(
-            _key(context, "layers", found.state), encoded, known=results.if_none_match(context.request)
+            _key(context, "layers", found.state), encoded, known=responses.if_none_match(context.request)
         )
-        response = results.response(served, answers.JSON)
+        response = responses.response(served, answers.JSON)
         response.headers.add_vary_header("Accept")
     return layer_pages.with_links(response, links)
 
@@ -298,9 +298,9 @@ async def capabilities(context: RequestContext[TileSize]) -> Response:
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
     served = await context.app.service.document(
-        _key(context, "wmts", state), work, known=results.if_none_match(context.request)
+        _key(context, "wmts", state), work, known=responses.if_none_match(context.request)
     )
-    return layer_pages.with_links(results.response(served, wmts.MEDIA_TYPE), beside)
+    return layer_pages.with_links(responses.response(served, wmts.MEDIA_TYPE), beside)
 
 
 def _entry(context: RequestContext[TileSize], layer: LayerSummary, *, ranged: bool) -> wmts.WmtsLayer | None:
@@ -392,7 +392,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     wms.of_all(FAMILY, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", tilesets.HTML),
     *verbs.operations(FAMILY),
-    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", results.produces(), table.STYLE),
+    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", responses.produces(), table.STYLE),
 )
 SHORT: tuple[Operation[Any], ...] = (
     _UNSTORED_TILE,
@@ -409,7 +409,7 @@ SHORT: tuple[Operation[Any], ...] = (
     ),
     bound(_SHORT_FAMILY, wms.SERVICE),
     _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", tilesets.HTML),
-    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", results.produces(), table.STYLE),
+    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", responses.produces(), table.STYLE),
 )
 """Routes that begin with the layer's id: they come after all others."""
 

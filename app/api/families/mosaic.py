@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import body, json_documents, results
+from app.api import body, json_documents, responses
 from app.api.context import AppContext
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject
 from app.api.params import groups, mosaics, table
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tilery.reading.open_datasets import OpenDataset
 
 Json = dict[str, Any]
-JSON = results.JSON
+JSON = responses.JSON
 _WRITTEN = 8
 """Bytes that a document takes for each of its own while it is written: in parts, and all of them joined twice."""
 
@@ -95,22 +95,22 @@ async def read(context: RequestContext[None]) -> Response:
         )
         return Encoded(body=b'%b,"tiles":{%b}}' % (head[:-1], tiles_), media_type=JSON)
 
-    return await results.made(context, "mosaic", work, media_type=JSON)
+    return await responses.made(context, "mosaic", work, media_type=JSON)
 
 
 async def info(context: RequestContext[None]) -> Response:
     """Return where the mosaic is, what it is called, and its zooms."""
-    return await results.document(context, "info", _info)
+    return await responses.document(context, "info", _info)
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
     """Return the same as properties of a GeoJSON Feature that covers its bounds."""
     crs = context.values.to(BoundsCrs).crs
-    return await results.document(
+    return await responses.document(
         context,
         "info.geojson",
         lambda reader: metadata.feature(reader.geographic_bounds(crs), _info(reader)),
-        media_type=results.GEOJSON,
+        media_type=responses.GEOJSON,
     )
 
 
@@ -134,7 +134,7 @@ async def assets_of_tile(context: RequestContext[None]) -> Response:
     z, x, y = context.path.tile
     matrix_set = context.app.tile_matrix_sets.get(context.path.matrix_set or groups.matrix_set(context.values))
     bounds = matrix_set.tile_bounds(z, x, y)
-    return await results.document(
+    return await responses.document(
         context,
         f"assets {matrix_set.id} {z}/{x}/{y}",
         lambda reader: _dataset(reader).assets_for(matrix_set.crs, bounds),
@@ -144,7 +144,7 @@ async def assets_of_tile(context: RequestContext[None]) -> Response:
 async def assets_of_position(context: RequestContext[None]) -> Response:
     """Return addresses of the rasters that a position may lie on."""
     (lon, lat), crs = context.path.position, context.values.to(Crss).coord_crs
-    return await results.document(
+    return await responses.document(
         context, f"assets {lon},{lat}", lambda reader: _dataset(reader).assets_at(lon, lat, crs)
     )
 
@@ -152,7 +152,7 @@ async def assets_of_position(context: RequestContext[None]) -> Response:
 async def assets_of_box(context: RequestContext[None]) -> Response:
     """Return addresses of the rasters that a box may touch."""
     box, crs = context.path.box, context.values.to(Crss).coord_crs
-    return await results.document(context, f"assets {box}", lambda reader: _dataset(reader).assets_in(box, crs))
+    return await responses.document(context, f"assets {box}", lambda reader: _dataset(reader).assets_in(box, crs))
 
 
 async def point(context: RequestContext[PixelOptions]) -> Response:
@@ -185,7 +185,7 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
         return {"coordinates": [request.lon, request.lat], "assets": listed}
 
     try:
-        return await results.document(context, f"point {request.lon},{request.lat}", work, identify=render.pixels)
+        return await responses.document(context, f"point {request.lon},{request.lat}", work, identify=render.pixels)
     except NoAsset:
         return Response(status_code=204)
 
@@ -211,7 +211,7 @@ async def validate(context: RequestContext[None]) -> Response:
 
 
 _CORNERS = "{minx},{miny},{maxx},{maxy}"
-_json = results.document_operation
+_json = responses.document_operation
 _OWN: tuple[Operation[Any], ...] = (
     _json("getMosaicJSON", ("/", ""), read, "The MosaicJSON document"),
     _json("getInfo", ("/info",), info, "Where the mosaic is, what it is called, and its zooms"),
@@ -221,7 +221,7 @@ _OWN: tuple[Operation[Any], ...] = (
         info_geojson,
         "The same as a GeoJSON Feature",
         table.CRS,
-        media_type=results.GEOJSON,
+        media_type=responses.GEOJSON,
     ),
     _json(
         "getAssetsForBoundingBox",

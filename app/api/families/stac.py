@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import results, viewer
+from app.api import responses, viewer
 from app.api.context import AppContext
 from app.api.families import stac_renders, stac_spellings
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, no_plan
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tilery.reading.stac.stack import AssetStack, Part
 
 Json = dict[str, Any]
-JSON = results.JSON
+JSON = responses.JSON
 
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:  # noqa: ARG001 - one of several
@@ -60,12 +60,12 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved: 
 
 async def assets(context: RequestContext[None]) -> Response:
     """Return the names of the assets that can be rasters."""
-    return await results.document(context, "assets", lambda reader: list(_item(reader).assets))
+    return await responses.document(context, "assets", lambda reader: list(_item(reader).assets))
 
 
 async def info(context: RequestContext[None]) -> Response:
     """Return what each asset says of itself."""
-    return await results.document(context, "info", lambda reader: _of_each(reader, lambda asset, _: asset.info()))
+    return await responses.document(context, "info", lambda reader: _of_each(reader, lambda asset, _: asset.info()))
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
@@ -75,7 +75,7 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     def work(reader: Reader) -> Json:
         return metadata.feature(reader.geographic_bounds(crs), _of_each(reader, lambda asset, _: asset.info()))
 
-    return await results.document(context, "info.geojson", work, media_type=results.GEOJSON)
+    return await responses.document(context, "info.geojson", work, media_type=responses.GEOJSON)
 
 
 async def asset_statistics(context: RequestContext[StatisticsPlan]) -> Response:
@@ -88,7 +88,7 @@ async def asset_statistics(context: RequestContext[StatisticsPlan]) -> Response:
         shown = replace(image, read=read, render=replace(image.render, expression=part.choice.expression))
         return render.statistics(reader, replace(request, image=shown))
 
-    return await results.document(context, "asset_statistics", lambda reader: _of_each(reader, of_asset))
+    return await responses.document(context, "asset_statistics", lambda reader: _of_each(reader, of_asset))
 
 
 def _item(reader: Reader) -> Item:
@@ -101,7 +101,7 @@ def _of_each(reader: Reader, work: Callable[[Reader, Part], Json]) -> Json:
     return {part.choice.label: work(Reader(stack.opened(part)), part) for part in stack.parts}
 
 
-_json = results.document_operation
+_json = responses.document_operation
 _OWN: tuple[Operation[Any], ...] = (
     _json("getInfo", ("/info",), info, "What each asset says of itself", table.ASSETS),
     _json(
@@ -111,7 +111,7 @@ _OWN: tuple[Operation[Any], ...] = (
         "What each asset says of itself, as a GeoJSON Feature",
         table.ASSETS,
         table.CRS,
-        media_type=results.GEOJSON,
+        media_type=responses.GEOJSON,
     ),
     _json("getAssets", ("/assets",), assets, "Names of the assets that can be rasters"),
     _json(

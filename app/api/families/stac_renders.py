@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from app.api import results, wmts_tile
+from app.api import responses, wmts_tile
 from app.api.access import credentials
 from app.api.operation import Operation, Query, RequestContext, no_plan
 from app.api.params import table
@@ -135,7 +135,7 @@ async def listing(context: RequestContext[None]) -> Response:
             "links": [_link(context, "/renders", "List STAC Renders metadata")],
         }
 
-    return await results.document(context, "renders", work, links=True)
+    return await responses.document(context, "renders", work, links=True)
 
 
 async def one(context: RequestContext[None]) -> Response:
@@ -148,7 +148,7 @@ async def one(context: RequestContext[None]) -> Response:
             raise NotFound("The item has no render of that name.", parameter="render_id")
         return _described(context, name, found)
 
-    return await results.document(context, f"render {name}", work, links=True)
+    return await responses.document(context, f"render {name}", work, links=True)
 
 
 def _described(context: RequestContext[None], name: str, render: Json) -> Json:
@@ -175,7 +175,7 @@ def _described(context: RequestContext[None], name: str, render: Json) -> Json:
 def _link(context: RequestContext[None], path: str, title: str) -> Json:
     to, scope = context.app.links.to, context.request.scope
     href = to(scope, context.subject.base + path, [("url", context.subject.address)])
-    return {"href": href, "rel": "self", "type": results.JSON, "title": title}
+    return {"href": href, "rel": "self", "type": responses.JSON, "title": title}
 
 
 def _several(value: Any) -> list[Any]:
@@ -195,7 +195,7 @@ OPERATIONS: tuple[Operation[None], ...] = (
         answer=listing,
         summary="List STAC Renders metadata",
         description="The ways in which the item is meant to be shown, with links.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
     Operation(
         id="getRender",
@@ -209,6 +209,6 @@ OPERATIONS: tuple[Operation[None], ...] = (
         answer=one,
         summary="STAC Renders metadata",
         description="One of the ways in which the item is meant to be shown, with links.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import results, viewer
+from app.api import responses, viewer
 from app.api.context import AppContext
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject, bound, no_plan
 from app.api.params import groups, table, zarrs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tilery.reading.zarr.group import Group
 
 Json = dict[str, Any]
-JSON = results.JSON
+JSON = responses.JSON
 HTML = "text/html; charset=utf-8"
 
 
@@ -61,17 +61,17 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved: 
 async def info(context: RequestContext[None]) -> Response:
     """Return bounds, CRS, bands, data type, dimensions, attributes…"""
     times = zarrs.shows_times(context.values)
-    return await results.document(context, "info", lambda reader: _info(reader, times=times))
+    return await responses.document(context, "info", lambda reader: _info(reader, times=times))
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
     """Return the same as properties of a GeoJSON Feature that covers the bounds."""
     times, given = zarrs.shows_times(context.values), context.values.to(BoundsCrs)
-    return await results.document(
+    return await responses.document(
         context,
         "info.geojson",
         lambda reader: metadata.placed(reader, given, _info(reader, times=times)),
-        media_type=results.GEOJSON,
+        media_type=responses.GEOJSON,
     )
 
 
@@ -93,28 +93,28 @@ async def page(context: RequestContext[None]) -> Response:
 
         return Encoded(body=documents.page(_group(reader)).encode(errors="replace"), media_type=HTML)
 
-    return await results.made(context, "dataset", work, media_type=HTML)
+    return await responses.made(context, "dataset", work, media_type=HTML)
 
 
 async def as_dict(context: RequestContext[None]) -> Response:
     """Return what the group holds, as xarray writes it as a dictionary."""
     from tilery.reading.zarr import documents
 
-    return await results.document(context, "dict", lambda reader: documents.as_dict(_group(reader)))
+    return await responses.document(context, "dict", lambda reader: documents.as_dict(_group(reader)))
 
 
 async def dimensions(context: RequestContext[None]) -> Response:
     """Return the lengths of the dimensions."""
     from tilery.reading.zarr import documents
 
-    return await results.document(context, "dimensions", lambda reader: documents.dimensions(_group(reader)))
+    return await responses.document(context, "dimensions", lambda reader: documents.dimensions(_group(reader)))
 
 
 async def keys(context: RequestContext[None]) -> Response:
     """Return the names of the variables."""
     from tilery.reading.zarr import documents
 
-    return await results.document(context, "keys", lambda reader: documents.keys(_group(reader)))
+    return await responses.document(context, "keys", lambda reader: documents.keys(_group(reader)))
 
 
 async def coordinate(context: RequestContext[None]) -> Response:
@@ -122,7 +122,7 @@ async def coordinate(context: RequestContext[None]) -> Response:
     from tilery.reading.zarr import documents
 
     name = context.path.name("name")
-    return await results.document(
+    return await responses.document(
         context, f"coordinate {name}", lambda reader: documents.coordinate(_group(reader), name)
     )
 
@@ -132,7 +132,7 @@ async def validate(context: RequestContext[None]) -> Response:
     from tilery.reading.zarr import documents
 
     names = zarrs.variables(context.values)
-    return await results.document(context, "validate", lambda reader: documents.validate(_group(reader), names))
+    return await responses.document(context, "validate", lambda reader: documents.validate(_group(reader), names))
 
 
 async def viewer_page(context: RequestContext[None]) -> Response:
@@ -140,7 +140,7 @@ async def viewer_page(context: RequestContext[None]) -> Response:
     return viewer.viewer_of_raster(context.request, FAMILY.path.strip("/"), has_variables=True)
 
 
-_json = results.document_operation
+_json = responses.document_operation
 _OWN: tuple[Operation[Any], ...] = (
     _json("getInfo", ("/info",), info, "What the variable says of itself", zarrs.SHOW_TIMES),
     _json(
@@ -150,7 +150,7 @@ _OWN: tuple[Operation[Any], ...] = (
         "What the variable says of itself, as a GeoJSON Feature",
         zarrs.SHOW_TIMES,
         table.CRS,
-        media_type=results.GEOJSON,
+        media_type=responses.GEOJSON,
     ),
 )
 _TAKEN = ("getInfo", "getInfoGeoJSON", "validate", "getMetadata")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from starlette.responses import Response
 
-from app.api import json_documents, results
+from app.api import json_documents, responses
 from app.api.context import AppContext
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
@@ -62,7 +62,7 @@ def plan(app: AppContext, values: Values) -> LegendPlan:
 async def legend(context: RequestContext[LegendPlan]) -> Response:
     """Return the legend, as a picture or a document."""
     chosen, name = context.plan, context.path.format or "png"
-    response = await results.made(
+    response = await responses.made(
         context, f"legend {name}", lambda reader: _encoded(_made(reader, chosen), chosen.query, name)
     )
     if name == "svg":  # opened by itself it is a document of ours, in which nothing may run
@@ -110,7 +110,7 @@ def _present(reader: Reader, read: ReadOptions) -> Sequence[float] | None:
 def _encoded(made: Legend, query: LegendQuery, name: str) -> Encoded:
     theme, opaque = THEMES[query.theme], not query.transparent
     if name == "json":
-        return Encoded(body=json_documents.encode(documents.to_json(made)), media_type=results.JSON)
+        return Encoded(body=json_documents.encode(documents.to_json(made)), media_type=responses.JSON)
     if name == "svg":
         text = documents.to_svg(made, theme, width=query.width, opaque=opaque)
         return Encoded(body=text.encode(errors="replace"), media_type=SVG)
@@ -132,7 +132,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         produces={
             200: {
                 "description": "Successful Response",
-                "content": {"image/png": {}, SVG: {}, results.JSON: {"schema": {"type": "object"}}},
+                "content": {"image/png": {}, SVG: {}, responses.JSON: {"schema": {"type": "object"}}},
             }
         },
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import body, json_documents, results
+from app.api import body, json_documents, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.params.groups import Crss
@@ -50,9 +50,9 @@ async def along_lines(context: RequestContext[PixelOptions]) -> Response:
         return json_documents.encode(read[0] if document["type"] == "Feature" else {**document, "features": read})
 
     encoded = await context.app.service.run_with_reader(
-        context.subject.source, work, results.gone(context.request.receive)
+        context.subject.source, work, responses.gone(context.request.receive)
     )
-    return Response(encoded, headers={"Content-Type": results.GEOJSON})
+    return Response(encoded, headers={"Content-Type": responses.GEOJSON})
 
 
 def line_of(shape: Shape) -> Positions:
@@ -78,7 +78,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=along_lines,
         summary="Profile",
         description="The values along each line, by band, at even distances from its beginning to its end.",
-        produces=results.produces(results.GEOJSON),
+        produces=responses.produces(responses.GEOJSON),
         body=body.LINES,
     ),
 )

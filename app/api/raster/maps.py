@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from app.api import negotiation, results
+from app.api import negotiation, responses
 from app.api.context import AppContext
 from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
@@ -130,7 +130,7 @@ async def answer(context: RequestContext[Planned]) -> Response:
             options.check_size(context.app.settings, width=size.width, height=size.height)
         return render.part(reader, PartRequest(bounds=bounds, bounds_crs=crs, dst_crs=target, image=image, size=size))
 
-    response = await results.made(
+    response = await responses.made(
         context, f"map {image.format}", work, media_type=plans.media_type(image), identify=render.pixels
     )
     response.headers.add_vary_header("Accept")

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import kvp, results
+from app.api import kvp, responses
 from app.api.links import query_of
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import groups, options, table
@@ -35,7 +35,7 @@ DEFAULT_TILESIZE = 512
 async def info(context: RequestContext[None]) -> Response:
     """Return bounds, CRS, bands, data type, nodata, overviews…"""
     beside = _beside(context)
-    return await results.document(context, "info", lambda reader: {**reader.info(), **_unread(context, beside)})
+    return await responses.document(context, "info", lambda reader: {**reader.info(), **_unread(context, beside)})
 
 
 def _beside(context: RequestContext[Any]) -> tuple[Location, ...]:
@@ -66,11 +66,11 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     """Return the same as properties of a GeoJSON Feature that covers the raster's bounds."""
     given = context.values.to(BoundsCrs)
     beside = _beside(context)
-    return await results.document(
+    return await responses.document(
         context,
         "info.geojson",
         lambda reader: placed(reader, given, {**reader.info(), **_unread(context, beside)}),
-        media_type=results.GEOJSON,
+        media_type=responses.GEOJSON,
     )
 
 
@@ -105,7 +105,7 @@ def _ring(bounds: Bounds) -> list[list[float]]:
 async def bounds(context: RequestContext[None]) -> Response:
     """Return the geographic bounds, as TiTiler answered until 0.25."""
     crs = context.values.to(BoundsCrs).crs
-    return await results.document(
+    return await responses.document(
         context,
         "bounds",
         lambda reader: {"bounds": list(reader.geographic_bounds(crs)), "crs": crs_.uri(crs) or crs},
@@ -126,7 +126,7 @@ async def metadata(context: RequestContext[PixelOptions]) -> Response:
             band["percentiles"] = [band["percentile_2"], band["percentile_98"]]
         return {**reader.info(), "statistics": {name.removeprefix("b"): band for name, band in bands.items()}}
 
-    return await results.document(context, "metadata", work, identify=render.pixels)
+    return await responses.document(context, "metadata", work, identify=render.pixels)
 
 
 async def tilejson(context: RequestContext[TilePlan]) -> Response:
@@ -166,7 +166,7 @@ async def tilejson(context: RequestContext[TilePlan]) -> Response:
             **({"minmax": facts["minmax"]} if "minmax" in facts else {}),
         }
 
-    return await results.document(context, f"tilejson {matrix_set.id}", work, links=True)
+    return await responses.document(context, f"tilejson {matrix_set.id}", work, links=True)
 
 
 def unwrapped(place: Bounds) -> Bounds:
@@ -204,7 +204,7 @@ async def validate(context: RequestContext[None]) -> Response:
         unread = sidecars.lying(beside, context.app.engine.stores)
         return cog_validation.validate(reader, path=path, strict=strict, unread=unread)
 
-    return await results.document(context, "validate", work)
+    return await responses.document(context, "validate", work)
 
 
 def point_request(context: RequestContext[PixelOptions]) -> PointRequest:
@@ -221,7 +221,7 @@ def point_request(context: RequestContext[PixelOptions]) -> PointRequest:
 async def point(context: RequestContext[PixelOptions]) -> Response:
     """Return the values at a position."""
     request = point_request(context)
-    return await results.document(
+    return await responses.document(
         context,
         f"point {request.lon},{request.lat}",
         lambda reader: render.point(reader, request),
@@ -248,7 +248,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=info,
         summary="Info",
         description="What the raster says of itself.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
     Operation(
         id="getInfoGeoJSON",
@@ -258,7 +258,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=info_geojson,
         summary="Info Geojson",
         description="What the raster says of itself, as a GeoJSON Feature.",
-        produces=results.produces(results.GEOJSON),
+        produces=responses.produces(responses.GEOJSON),
     ),
     Operation(
         id="getTileJSON",
@@ -268,7 +268,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=tilejson,
         summary="Tilejson",
         description="A TileJSON document of the raster.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
     Operation(
         id="getTileJSONWithoutMatrixSet",
@@ -286,7 +286,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=point,
         summary="Point",
         description="The values at a position.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
     Operation(
         id="validate",
@@ -296,7 +296,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=validate,
         summary="Validate",
         description="Whether the raster is a Cloud-Optimized GeoTIFF.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
     Operation(
         id="getBounds",

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import body, results
+from app.api import body, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.params.parameter import Group
@@ -27,7 +27,7 @@ async def preview(context: RequestContext[ImagePlan]) -> Response:
         dst_crs=context.plan.dst_crs,
     )
     place = f"preview {request.image.format} {request.size}"
-    return await results.made(
+    return await responses.made(
         context,
         place,
         lambda reader: render.preview(reader, request),
@@ -46,7 +46,7 @@ async def box(context: RequestContext[ImagePlan]) -> Response:
         size=plans.size(context),
     )
     place = f"bbox {request.bounds} {request.image.format} {request.size}"
-    return await results.made(
+    return await responses.made(
         context,
         place,
         lambda reader: render.part(reader, request),
@@ -72,9 +72,9 @@ async def feature(context: RequestContext[ImagePlan]) -> Response:
         return render.feature(reader, request)
 
     encoded = await context.app.service.run_with_reader(
-        context.subject.source, work, results.gone(context.request.receive)
+        context.subject.source, work, responses.gone(context.request.receive)
     )
-    return Response(encoded.body, headers=results.described(encoded))
+    return Response(encoded.body, headers=responses.described(encoded))
 
 
 def _sizes(path: Group, max_size: int | None) -> Group:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import results
+from app.api import responses
 from app.api.operation import Operation, RequestContext, Subject, no_plan
 from app.api.params import options, table
 from app.api.params.groups import StacItem
@@ -36,7 +36,7 @@ async def stac(context: RequestContext[None]) -> Response:
         _check_pixels(reader.profile, asked.max_size, context.app.settings.max_pixels)
         return _item(reader, context.subject, asked, times, layer)
 
-    return await results.document(context, "stac", work, links=layer is not None)
+    return await responses.document(context, "stac", work, links=layer is not None)
 
 
 def _check_pixels(profile: Profile, max_size: int, limit: int) -> None:
@@ -246,6 +246,6 @@ OPERATIONS: tuple[Operation[None], ...] = (
         answer=stac,
         summary="Create STAC Item",
         description="A STAC Item that describes the raster.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import body, json_documents, results
+from app.api import body, json_documents, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.raster import plans
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
     """Return statistics by band."""
     request = request_of(context)
-    return await results.document(
+    return await responses.document(
         context, "statistics", lambda reader: render.statistics(reader, request), identify=render.pixels
     )
 
@@ -48,9 +48,9 @@ async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
         return json_documents.encode(counted[0] if document["type"] == "Feature" else {**document, "features": counted})
 
     encoded = await context.app.service.run_with_reader(
-        context.subject.source, work, results.gone(context.request.receive)
+        context.subject.source, work, responses.gone(context.request.receive)
     )
-    return Response(encoded, headers={"Content-Type": results.GEOJSON})
+    return Response(encoded, headers={"Content-Type": responses.GEOJSON})
 
 
 def request_of(context: RequestContext[StatisticsPlan], features: tuple[Shape, ...] = ()) -> StatisticsRequest:
@@ -82,7 +82,7 @@ OPERATIONS: tuple[Operation[StatisticsPlan], ...] = (
         answer=of_raster,
         summary="Statistics",
         description="Statistics of the raster, by band.",
-        produces=results.produces(),
+        produces=responses.produces(),
     ),
     Operation(
         id="postStatisticsForGeoJSON",
@@ -102,7 +102,7 @@ OPERATIONS: tuple[Operation[StatisticsPlan], ...] = (
         answer=of_features,
         summary="Geojson Statistics",
         description="Statistics of what is inside each geometry, by band.",
-        produces=results.produces(results.GEOJSON),
+        produces=responses.produces(responses.GEOJSON),
         body=body.FEATURES,
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import results
+from app.api import responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import options, table
 from app.api.params.parameter import Group, optional
@@ -43,7 +43,7 @@ async def tile(
     if context.family is not None and context.family.admits is not None:
         await context.family.admits(context)
     try:
-        return await results.made(
+        return await responses.made(
             context,
             text_of(request),
             work,
@@ -72,7 +72,7 @@ async def outside(context: RequestContext[TilePlan], error: TileOutsideBounds) -
         return Response(status_code=204)
     request = _request(context)
     encoded = await context.app.service.run(lambda: render.nothing(request))
-    return Response(encoded.body, headers=results.described(encoded))
+    return Response(encoded.body, headers=responses.described(encoded))
 
 
 def text_of(request: TileRequest) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import answers, kvp, results, tilesets, viewer, wmts, wmts_tile
+from app.api import answers, kvp, responses, tilesets, viewer, wmts, wmts_tile
 from app.api.access import credentials
 from app.api.context import AppContext
 from app.api.links import query_of
@@ -115,7 +115,7 @@ async def tileset(context: RequestContext[None]) -> Response:
 async def _document(context: RequestContext[None], place: str, work: Any, *, title: str) -> Response:
     """Return the document as JSON, or as a page for a person."""
     if not answers.wants_page(context):
-        response = await results.document(context, place, work, links=True)
+        response = await responses.document(context, place, work, links=True)
         response.headers.add_vary_header("Accept")
         return response
     body = await context.app.service.run_with_reader(context.subject.source, work)
@@ -203,7 +203,7 @@ async def capabilities(context: RequestContext[WmtsPlan]) -> Response:
         return Encoded(body=text.encode(), media_type=wmts.MEDIA_TYPE)
 
     key = f"wmts {only} {context.app.links.base(scope)} {scope['path']} {scope['query_string']!r}"
-    return await results.made(context, key, work, media_type=wmts.MEDIA_TYPE)
+    return await responses.made(context, key, work, media_type=wmts.MEDIA_TYPE)
 
 
 async def _by_keys(context: RequestContext[WmtsPlan], only: str | None) -> Response | None:

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from app.api import json_documents, kvp, layer_pages, results
+from app.api import json_documents, kvp, layer_pages, responses
 from app.api.links import query_of
 from app.api.operation import Family, Operation, RequestContext, bound, in_parsing_thread, no_plan
 from app.api.ows import ServiceError
@@ -83,9 +83,9 @@ def catalog(family: Family) -> Callable[[RequestContext[None]], Any]:
             return Encoded(body=text.encode(), media_type=media_type)
 
         served = await context.app.service.document(
-            f"wms {spoken} {page.state} {address}", work, known=results.if_none_match(context.request)
+            f"wms {spoken} {page.state} {address}", work, known=responses.if_none_match(context.request)
         )
-        return layer_pages.with_links(results.response(served, media_type), beside)
+        return layer_pages.with_links(responses.response(served, media_type), beside)
 
     return answer_all
 
@@ -154,7 +154,7 @@ async def _capabilities(context: RequestContext[PixelOptions], given: Mapping[st
         )
         return Encoded(body=text.encode(), media_type=media_type)
 
-    return await results.made(context, f"wms {spoken} {address}", work, media_type=media_type)
+    return await responses.made(context, f"wms {spoken} {address}", work, media_type=media_type)
 
 
 def _check_place(reader: Reader) -> None:
@@ -195,7 +195,7 @@ async def _map(context: RequestContext[PixelOptions], given: Mapping[str, str]) 
         image=ImageOptions(read=context.plan.read, render=context.plan.render, format=wanted.format),
         size=Size(width=wanted.width, height=wanted.height),
     )
-    return await results.made(
+    return await responses.made(
         context,
         f"wms {wanted}",
         lambda reader: render.on_background(reader, part, wanted.background),
@@ -220,7 +220,7 @@ async def _info(context: RequestContext[PixelOptions], given: Mapping[str, str])
             found = {"values": [], "band_names": [], "band_descriptions": []}
         return Encoded(body=_info_body(name, found, media_type), media_type=media_type)
 
-    return await results.made(context, f"wms info {x},{y}", work, media_type=media_type, identify=render.pixels)
+    return await responses.made(context, f"wms info {x},{y}", work, media_type=media_type, identify=render.pixels)
 
 
 def _info_body(name: str, found: Json, media_type: str) -> bytes:
