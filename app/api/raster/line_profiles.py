@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import body, json_documents, responses
+from app.api import geojson_bodies, json_documents, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.params.groups import Crss
@@ -26,12 +26,12 @@ MOST_SAMPLES = 10_000
 async def along_lines(context: RequestContext[PixelOptions]) -> Response:
     """Return the body's Feature or FeatureCollection, with values along each line in the properties."""
     settings = context.app.settings
-    content = await body.read(context.request, settings)
+    content = await geojson_bodies.read(context.request, settings)
     image = ImageOptions(read=context.plan.read, render=context.plan.render)
     coord_crs, count = context.values.to(Crss).coord_crs, samples(context.values)
 
     def work(reader: Reader) -> bytes:
-        document, items, shapes = body.features(content, settings)
+        document, items, shapes = geojson_bodies.features(content, settings)
         lines = [line_of(shape) for shape in shapes]
         if len(lines) * count > MOST_SAMPLES:
             raise OverLimit(
@@ -79,6 +79,6 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         summary="Profile",
         description="The values along each line, by band, at even distances from its beginning to its end.",
         produces=responses.produces(responses.GEOJSON),
-        body=body.LINES,
+        body=geojson_bodies.LINES,
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import body, responses
+from app.api import geojson_bodies, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.params.parameter import Group
@@ -58,12 +58,12 @@ async def box(context: RequestContext[ImagePlan]) -> Response:
 async def feature(context: RequestContext[ImagePlan]) -> Response:
     """Return what is inside the geometry of the body."""
     settings = context.app.settings
-    content = await body.read(context.request, settings)
+    content = await geojson_bodies.read(context.request, settings)
     image, size = plans.image_options(context, context.plan.pixel_options), plans.size(context)
 
     def work(reader: Reader) -> Encoded:
         request = FeatureRequest(
-            geometry=body.feature(content, settings),
+            geometry=geojson_bodies.feature(content, settings),
             geometry_crs=context.plan.coord_crs,
             dst_crs=context.plan.dst_crs,
             image=image,
@@ -135,7 +135,7 @@ def _feature(name: str, *paths: str, path: Group = (), query: Group = ()) -> Ope
         summary="Feature",
         description="What is inside a geometry, as a picture.",
         produces=PICTURE,
-        body=body.FEATURE,
+        body=geojson_bodies.FEATURE,
     )
 
 
