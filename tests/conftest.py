@@ -41,11 +41,11 @@ def _hanging_slots_do_not_end_the_tests() -> Iterator[None]:
     """A service whose every slot hangs ends its process, for a new one to take its place. Here that would be the one of
     all tests: a machine with too much to do, and the service of a test that is long over, are enough for it.
     """
-    from app.serving import watching
+    from app.serving import monitoring
 
     def tell() -> None:
         print("every slot of a test's service hangs", file=sys.stderr)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watching, "replace_worker", tell)
+        patch.setattr(monitoring, "replace_worker", tell)
         yield

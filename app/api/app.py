@@ -25,7 +25,7 @@ from app.config import settings as settings_
 from app.config.engine_options import engine_options, read_limits, source_policy
 from app.config.settings import Settings
 from app.observing import redaction
-from app.serving import watching
+from app.serving import monitoring
 from app.serving.readiness import Readiness
 from app.serving.service import Service
 from app.serving.tile_store import open_tile_store
@@ -74,7 +74,7 @@ class Application:
             metrics=context.metrics,
             traces=context.traces,
         )
-        self.watch = watching.Watch(context.settings, context.service, context.catalog)
+        self.watch = monitoring.Monitor(context.settings, context.service, context.catalog)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's start and stop."""
@@ -158,8 +158,8 @@ def _traces(settings: Settings) -> tuple[Traces | None, Callable[[], str] | None
 
 
 def _context(settings: Settings, families: tuple[Family, ...]) -> AppContext:
-    metrics = watching.metrics_of(settings)
-    observe = partial(watching.count_exchange, metrics) if metrics.wanted else None
+    metrics = monitoring.metrics_of(settings)
+    observe = partial(monitoring.count_exchange, metrics) if metrics.wanted else None
     traces, trace_headers = _traces(settings)
     engine = Engine(
         engine_options(settings, observe, trace_headers),

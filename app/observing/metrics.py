@@ -119,7 +119,7 @@ class Metrics:
         self.row = row
         self._places: dict[tuple[str, ...], int] = {}
         self.of_requests: dict[RequestKind, tuple[tuple[int, ...], int, int]] = {}
-        """Where requests of one kind are counted, for `app.serving.watching`."""
+        """Where requests of one kind are counted, for `app.serving.monitoring`."""
 
     @property
     def wanted(self) -> bool:

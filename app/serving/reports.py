@@ -16,7 +16,7 @@ from starlette.types import Scope
 from app.observing.logs import RequestLog
 from app.observing.metrics import Metrics
 from app.observing.request import Answer, RequestRecord
-from app.serving import watching
+from app.serving import monitoring
 
 DELAY = 0.1
 """Seconds after which an answer is written down at the latest."""
@@ -29,7 +29,7 @@ class Reports:
 
     def __init__(self, metrics: Metrics, log: RequestLog, client: Callable[[Scope], str]) -> None:
         """Count in the metrics, write into the log, and ask ``client`` who it was."""
-        self._counts = watching.RequestCounts(metrics) if metrics.wanted else None
+        self._counts = monitoring.RequestCounts(metrics) if metrics.wanted else None
         self._log = log
         self._client = client
         self._lines: list[Answer] = []

@@ -6,7 +6,7 @@ from app.observing import metrics as m
 from app.observing.metrics import Metrics
 from app.observing.request import RequestRecord, Stopwatch
 from app.observing.shared_counters import Table
-from app.serving.watching import RequestCounts
+from app.serving.monitoring import RequestCounts
 
 
 def record(how: str | None, code: str | None = None, limited: str | None = None) -> RequestRecord:

@@ -100,7 +100,7 @@ def count_exchange(metrics: Metrics, exchange: Exchange) -> None:
         metrics.count(m.UPSTREAM_ERRORS, exchange.host, exchange.problem)
 
 
-class Watch:
+class Monitor:
     """Watches a service as long as its server runs."""
 
     def __init__(self, settings: Settings, service: Service, catalog: Catalog | None) -> None:
