@@ -16,9 +16,9 @@ from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
 from tilery.reading.mosaic.source import MOSAIC
 from tilery.reading.open_datasets import OpenDatasets
+from tilery.reading.parallel_reads import ParallelReads
 from tilery.reading.raster_dataset import open_raster
 from tilery.reading.reader import Reader
-from tilery.reading.side_by_side import SideBySide
 from tilery.reading.sidecars import SidecarLocations
 from tilery.reading.source import RASTER, Source
 from tilery.reading.stac.choice import ITEM, STACK
@@ -75,7 +75,7 @@ class Engine:
         capacity = self.options.block_cache_bytes
         self.blocks = BlockCache(BLOCK_CACHE_BYTES if capacity is None else capacity, block_arena)
         self.workers = Workers(self.options.cores)
-        self.parts = SideBySide()
+        self.parts = ParallelReads()
         self.openers: dict[str, Opener] = {
             RASTER: open_raster,
             ITEM: _open_item,

@@ -17,8 +17,8 @@ from tilery.reading.grid.blocks import BlockCache
 from tilery.reading.grid.workers import Workers
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.options import ReadOptions
+from tilery.reading.parallel_reads import ParallelReads
 from tilery.reading.profile import Profile
-from tilery.reading.side_by_side import SideBySide
 from tilery.reading.sidecars import SidecarLocations
 from tilery.reading.source import Source
 from tilery.storage.locations import Location
@@ -52,7 +52,7 @@ class Resources(Protocol):
         ...
 
     @property
-    def parts(self) -> SideBySide:
+    def parts(self) -> ParallelReads:
         """Threads that open and read the parts of a source made of others."""
         ...
 

@@ -174,7 +174,7 @@ def test_what_is_unusual_is_left_to_gdal(tmp_path: Path) -> None:
     assert understood == set()
 
 
-def test_side_by_side_with_gdal_on_all_rasters_of_the_comparison(tmp_path: Path) -> None:
+def test_parallel_reads_with_gdal_on_all_rasters_of_the_comparison(tmp_path: Path) -> None:
     parity.make(tmp_path)
     found = [check_never_wrong(path) for path in sorted(tmp_path.glob("*.tif")) if header_of(FileBytes(path))]
     assert sum(found) > 20

@@ -125,7 +125,7 @@ class AssetStack:
             self._engine.datasets.forget(opened)
             raise
 
-    def side_by_side(self, jobs: list[Callable[[], Any]]) -> list[Any]:
+    def parallel_reads(self, jobs: list[Callable[[], Any]]) -> list[Any]:
         """Return what jobs give; at the same time where they wait for bytes from elsewhere."""
         if all(part.source.is_local for part in self.parts):
             return [job() for job in jobs]
@@ -175,7 +175,7 @@ class _StackReader:
             partial(_read, stack, stack.parts[number], tuple(inner), grid, nodata, method)
             for number, inner in wanted.items()
         ]
-        found = dict(zip(wanted, stack.side_by_side(jobs), strict=True))
+        found = dict(zip(wanted, stack.parallel_reads(jobs), strict=True))
         if len(found) == 1 and len(bands) == len(next(iter(wanted.values()))):
             data, mask = next(iter(found.values()))
             return Pixels(data=data.astype(stack.profile.dtype, copy=False), mask=mask, alpha=None)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 THREADS = 16
 
 
-class SideBySide:
+class ParallelReads:
     """Threads for the parts of sources. Those who run in them start no parts of their own: they would wait in line
     behind themselves.
     """

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tilery.limits.compute_slots import ComputeSlots
-from tilery.reading.side_by_side import SideBySide
+from tilery.reading.parallel_reads import ParallelReads
 
 
 def test_results_come_in_order_and_jobs_wait_together() -> None:
@@ -20,7 +20,7 @@ def test_results_come_in_order_and_jobs_wait_together() -> None:
         together.wait()  # never comes through unless all four are under way
         return number
 
-    parts = SideBySide()
+    parts = ParallelReads()
     assert parts.run([partial(job, number) for number in range(4)]) == [0, 1, 2, 3]
     parts.close()
 
@@ -38,7 +38,7 @@ def test_no_more_compute_than_there_are_slots(number: int) -> None:
         with lock:
             computing -= 1
 
-    slots, parts = ComputeSlots(number), SideBySide()
+    slots, parts = ComputeSlots(number), ParallelReads()
     with slots.taken():
         parts.run([job] * 6)
     assert most <= number
@@ -52,7 +52,7 @@ def test_the_first_failure_is_raised() -> None:
         raise ValueError("no")
 
     jobs: list[Callable[[], None]] = [lambda: None, fail, lambda: None]
-    parts = SideBySide()
+    parts = ParallelReads()
     with pytest.raises(ValueError, match="no"):
         parts.run(jobs)
     parts.close()
