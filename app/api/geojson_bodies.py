@@ -1,19 +1,15 @@
-"""Request bodies: GeoJSON with geometries in it, read up to a limit and looked through before it is used."""
+"""Request bodies with geometries, which are GeoJSON: looked through before they are used."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
-
-from starlette.requests import ClientDisconnect, Request
 
 from app.api import geojson, json_documents
 from app.api.params.kinds import Wrong
 from app.config.settings import Settings
-from app.serving.service import CallerGone
 from tilery.errors import InvalidParameter, OverLimit
-from tilery.limits import deadline, untrusted_json
+from tilery.limits import untrusted_json
 from tilery.reading import geometry
 from tilery.reading.geometry import Shape
 
@@ -42,33 +38,6 @@ LINES: Mapping[str, Any] = {
     **FEATURES,
     "description": "GeoJSON Feature of a LineString, or FeatureCollection of such.",
 }
-
-
-async def read(request: Request, settings: Settings) -> bytes:
-    """Return the body of a request; who sends it too slowly or goes away meanwhile is not waited for.
-
-    It is looked through by `feature` and `features`, in a compute slot: what it says takes 25 times its bytes.
-
-    Raises:
-        OverLimit: it is too long.
-        DeadlineExceeded: it did not come in time.
-        CallerGone: it will never come.
-    """
-    limit = settings.max_body_bytes
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(deadline.remaining()):
-            async for part in request.stream():
-                size += len(part)
-                if size > limit:
-                    raise OverLimit(f"The body has more than {limit} bytes.", parameter="body", limit=limit)
-                parts.append(part)
-    except TimeoutError:
-        raise deadline.exceeded() from None
-    except ClientDisconnect:
-        raise CallerGone from None
-    return b"".join(parts)
 
 
 def feature(body: bytes, settings: Settings) -> Shape:

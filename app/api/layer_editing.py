@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
-from app.api import answers, geojson_bodies, layer_bodies
+from app.api import answers, layer_bodies, request_body
 from app.api.admin import need_admin
 from app.api.context import AppContext
 from app.api.families import layer_styles
@@ -71,7 +71,7 @@ async def show(context: RequestContext[None]) -> Response:
 async def add(context: RequestContext[None]) -> Response:
     """Return a layer of what lies somewhere already."""
     await need_admin(context.request.scope)
-    content = await geojson_bodies.read(context.request, context.app.settings)
+    content = await request_body.read(context.request, context.app.settings)
     check = groups.is_checked(context.values)
 
     def work() -> tuple[str, Json, str]:
@@ -120,7 +120,7 @@ async def patch(context: RequestContext[None]) -> Response:
 async def _write(context: RequestContext[None], change_of: Callable[[Json], editing.Change], what: str) -> Response:
     await need_admin(context.request.scope)
     holds, layer_id = _holds(context), context.path.name("layer")
-    content = await geojson_bodies.read(context.request, context.app.settings)
+    content = await request_body.read(context.request, context.app.settings)
     check, store = groups.is_checked(context.values), _catalog(context).store
 
     def work() -> tuple[Json, str]:
@@ -153,7 +153,7 @@ async def remove(context: RequestContext[None]) -> Response:
 async def put_style(context: RequestContext[None]) -> Response:
     """Return a style of a layer, added or replaced."""
     await need_admin(context.request.scope)
-    content = await geojson_bodies.read(context.request, context.app.settings)
+    content = await request_body.read(context.request, context.app.settings)
     name, check = context.path.name("style"), groups.is_checked(context.values)
 
     def change(store: Store, layer_id: str) -> editing.Change:

@@ -21,7 +21,7 @@ from app.api import links, problem_pages, problems
 from app.api.access.guard import GUARD, HEALTH, Guard
 from app.api.access.rates import Limited
 from app.api.operation import FastRoute
-from app.api.receiving import Incoming
+from app.api.request_body import Incoming
 from app.api.sending import PIECE, in_pieces
 from app.config.settings import Settings
 from app.observing import redaction, request

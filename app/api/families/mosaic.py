@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from app.api import geojson_bodies, json_documents, responses
+from app.api import json_documents, request_body, responses
 from app.api.context import AppContext
 from app.api.operation import Family, Operation, RequestContext, Resolved, Subject
 from app.api.params import groups, mosaics, table
@@ -192,7 +192,7 @@ async def point(context: RequestContext[PixelOptions]) -> Response:
 
 async def validate(context: RequestContext[None]) -> Response:
     """Say true where the body is a MosaicJSON document."""
-    content = await geojson_bodies.read(context.request, context.app.settings)
+    content = await request_body.read(context.request, context.app.settings)
 
     def work() -> bytes:
         from tilery.reading.mosaic import document

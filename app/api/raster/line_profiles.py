@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import geojson_bodies, json_documents, responses
+from app.api import geojson_bodies, json_documents, request_body, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.params.groups import Crss
@@ -26,7 +26,7 @@ MOST_SAMPLES = 10_000
 async def along_lines(context: RequestContext[PixelOptions]) -> Response:
     """Return the body's Feature or FeatureCollection, with values along each line in the properties."""
     settings = context.app.settings
-    content = await geojson_bodies.read(context.request, settings)
+    content = await request_body.read(context.request, settings)
     image = ImageOptions(read=context.plan.read, render=context.plan.render)
     coord_crs, count = context.values.to(Crss).coord_crs, samples(context.values)
 

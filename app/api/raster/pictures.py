@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import geojson_bodies, responses
+from app.api import geojson_bodies, request_body, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.params.parameter import Group
@@ -58,7 +58,7 @@ async def box(context: RequestContext[ImagePlan]) -> Response:
 async def feature(context: RequestContext[ImagePlan]) -> Response:
     """Return what is inside the geometry of the body."""
     settings = context.app.settings
-    content = await geojson_bodies.read(context.request, settings)
+    content = await request_body.read(context.request, settings)
     image, size = plans.image_options(context, context.plan.pixel_options), plans.size(context)
 
     def work(reader: Reader) -> Encoded:

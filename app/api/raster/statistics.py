@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from app.api import geojson_bodies, json_documents, responses
+from app.api import geojson_bodies, json_documents, request_body, responses
 from app.api.operation import Operation, RequestContext
 from app.api.params import table
 from app.api.raster import plans
@@ -30,7 +30,7 @@ async def of_raster(context: RequestContext[StatisticsPlan]) -> Response:
 async def of_features(context: RequestContext[StatisticsPlan]) -> Response:
     """Return the body's Feature or FeatureCollection, with statistics in the properties."""
     settings = context.app.settings
-    content = await geojson_bodies.read(context.request, settings)
+    content = await request_body.read(context.request, settings)
 
     def work(reader: Reader) -> bytes:
         document, items, shapes = geojson_bodies.features(content, settings)
