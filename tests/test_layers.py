@@ -183,3 +183,19 @@ def test_the_map_of_the_repository_names_what_is_there() -> None:
     map_, _, _ = text.partition("## Recipes")
     for name in re.findall(r"`((?:app|tilery|tests)/[\w/.]+)`", map_):
         assert (ROOT / name).exists(), f"docs/architecture.md names {name}"
+
+
+def test_the_map_of_the_repository_says_what_each_package_may_import() -> None:
+    """The row of a package in docs/architecture.md says what the table above does."""
+    found = {}
+    table, _, _ = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## The way of a tile")
+    for named, _, allowed in re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", table, re.MULTILINE):
+        for path in re.findall(r"`((?:app|tilery)/\w+)(?:/|\.py)`", named):
+            found[path.replace("/", ".")] = set(re.findall(r"`([\w.]+)`", allowed))
+    short = {
+        package: {name.removeprefix(f"{package.split('.')[0]}.") for name in allowed}
+        for package, allowed in MAY_IMPORT.items()
+    }
+    assert short.keys() <= found.keys()
+    for package, allowed in short.items():
+        assert {name.removeprefix("app.") for name in found[package]} == allowed, package

@@ -10,7 +10,7 @@ import math
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-_most: ContextVar[float] = ContextVar("allowance", default=math.inf)
+_most: ContextVar[float] = ContextVar("answer_size", default=math.inf)
 
 
 class limit:  # noqa: N801  it is read as a verb: `with limit(6 << 20):`
