@@ -6,12 +6,17 @@ import os
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 if os.environ.get("TILERY_TEST_KERNELS") == "reference":  # what holds where nothing could be compiled
     sys.modules["tilery.kernels._compiled"] = None  # type: ignore[assignment]  # Python's word for what is not there
 
 from tilery.reading import gdal_options
+
+# How long anything takes says nothing of it: the machine may have other work.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 PUBLISHERS = frozenset(("cli", "publishing"))
 """Folders of tests whose subject takes a raster with all the files beside it, as publishers have them."""

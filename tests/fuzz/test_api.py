@@ -38,7 +38,6 @@ def check(operation: Any, world: World, fuzzed: Service) -> None:
     @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

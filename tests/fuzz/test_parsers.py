@@ -31,7 +31,7 @@ from tilery.rendering.expression import parse as parse_expression
 from tilery.storage.bytes.file_object import SourceFile
 from tilery.storage.policy import Policy, WrongSourcesError
 
-SPARSE = settings(max_examples=60, deadline=None)
+SPARSE = settings(max_examples=60)
 NUMBER_LIKE = st.text(alphabet="0123456789+-.,eEinfatNx_ []:", max_size=40) | st.sampled_from(NUMBERS)
 ANY = st.text(max_size=60) | NUMBER_LIKE | st.sampled_from(TEXTS)
 
@@ -51,7 +51,7 @@ def test_all_kinds_are_there() -> None:
 
 
 @given(st.sampled_from(sorted(KINDS)), ANY)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_for_any_parameter(name: str, text: str) -> None:
     with suppress(Wrong):
         KINDS[name].read(text)
@@ -81,7 +81,7 @@ def test_any_text_for_a_name(text: str) -> None:
         max_leaves=12,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_document_for_a_colormap_or_a_mosaic(found: Any) -> None:
     text = json.dumps(found)
     with suppress(TileryError):
@@ -92,7 +92,7 @@ def test_any_document_for_a_colormap_or_a_mosaic(found: Any) -> None:
 
 
 @given(st.binary(max_size=200) | ANY.map(lambda text: text.encode("utf-8", "replace")))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_for_a_document(content: bytes) -> None:
     with suppress(ValueError):
         json.dumps(untrusted_json.parse(content, deepest=8), ensure_ascii=False).encode()
@@ -110,7 +110,7 @@ def test_any_text_for_a_formula(text: str) -> None:
 
 
 @given(st.lists(ANY | st.text(alphabet="https3://*.a-z0[]@:%?#", max_size=40), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_entries_of_the_sources(entries: list[str]) -> None:
     try:
         policy = Policy.from_sources(entries)
@@ -122,7 +122,7 @@ def test_any_entries_of_the_sources(entries: list[str]) -> None:
 
 
 @given(st.sampled_from(sorted(Settings.model_fields)), ANY)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_for_a_setting(name: str, text: str) -> None:
     if "\0" not in text:  # no variable holds one
         with suppress(WrongVariables):
@@ -151,7 +151,7 @@ class Bytes:
     ),
     st.binary(max_size=400) | st.lists(st.integers(0, 40), max_size=200).map(bytes),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_for_a_header(magic: bytes, rest: bytes) -> None:
     source: Any = Bytes(magic + rest)
     with suppress(TileryError):
@@ -165,7 +165,7 @@ def test_any_bytes_for_a_header(magic: bytes, rest: bytes) -> None:
     st.sampled_from(sorted(HEADERS)),
     st.binary(max_size=60) | st.text(alphabet='"W/*,;=q01.- bytes', max_size=60).map(str.encode),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_bytes_in_a_header(world: World, fuzzed: Service, name: bytes, value: bytes) -> None:
     value = value.translate(None, b"\0\r\n")  # which the server lets nobody send
     for path in ("/cog/tiles/WebMercatorQuad/8/134/90", "/layers", "/healthz", "/static/tilery.css"):

@@ -68,7 +68,7 @@ def test_predictors_go_by_type() -> None:
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([1, 3, 64, 4096]), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pieces_cover_everything_once(width: int, height: int, pixel: int, rows_only: bool) -> None:
     seen = np.zeros((height, width), "uint8")
     for window in pieces(width, height, pixel, rows_only=rows_only):

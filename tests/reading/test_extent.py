@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.profiles import profile
@@ -19,7 +19,6 @@ def square(crs: str, left: float, top: float, cell: float, size: int = 1000) -> 
 UTM = square("EPSG:32632", 640_000, 5_240_000, 10)
 
 
-@settings(deadline=None)
 @given(z=st.integers(8, 18), across=st.floats(-1, 2), down=st.floats(-1, 2))
 def test_the_short_way_agrees_with_the_long_one(z: int, across: float, down: float) -> None:
     found = footprint.extent(UTM, WEB_MERCATOR)

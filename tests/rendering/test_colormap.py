@@ -208,7 +208,7 @@ json_values = st.recursive(
 
 
 @given(st.text(max_size=80) | json_values.map(json.dumps))
-@hypothesis_settings(max_examples=80, deadline=None)
+@hypothesis_settings(max_examples=80)
 def test_any_text_is_a_colormap_or_refused(text: str) -> None:
     try:
         mapping = parse(text)

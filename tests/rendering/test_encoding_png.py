@@ -225,7 +225,7 @@ def test_rows_that_repeat_and_noise() -> None:
     spread=st.integers(1, 256),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_picture_comes_back(rows: int, columns: int, channels: int, masked: bool, spread: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, spread, (rows, columns, channels), dtype=np.uint8)

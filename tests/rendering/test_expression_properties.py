@@ -66,7 +66,7 @@ nodes = st.recursive(
 
 
 @given(nodes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_values_are_those_of_numpy(node: Node) -> None:
     text = f"{node.text}+b1*0"
     with np.errstate(all="ignore"):
@@ -81,7 +81,7 @@ def test_values_are_those_of_numpy(node: Node) -> None:
 
 
 @given(nodes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spaces_and_case_change_nothing(node: Node) -> None:
     text = f"{node.text}+b1"
     try:
@@ -93,7 +93,7 @@ def test_spaces_and_case_change_nothing(node: Node) -> None:
 
 
 @given(st.text(max_size=300) | st.text(alphabet="b123+-*/%<>=!&|^~(),;. e_9where", max_size=300))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_parses_or_is_refused(text: str) -> None:
     refused = None
     try:

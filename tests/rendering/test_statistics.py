@@ -190,7 +190,7 @@ def test_valid_percent_is_of_the_pixels_covered() -> None:
     st.sampled_from(["uint8", "uint16", "int32", "float64"]),
     st.integers(0, 100),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_against_pythons_own_sums(values: list[int], kind: str, percentile: int) -> None:
     found = band(values, kind, percentiles=(percentile,))
     assert found["mean"] == pytest.approx(python.fmean(values))

@@ -455,7 +455,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.one_of(st.lists(_WORDS, max_size=10).map("".join), st.text(max_size=60)))
 def test_every_text_is_located_refused_or_no_location(url: str) -> None:
     policy = Policy.from_sources(["https://host.example/pre/", "s3://bucket/pre/", "/usr/"], check_directories=False)

@@ -69,7 +69,7 @@ STEPS = st.lists(
 )
 
 
-@of_hypothesis(max_examples=100, deadline=None)
+@of_hypothesis(max_examples=100)
 @given(STEPS)
 def test_reads_like_a_file(steps: list[tuple[str, int]]) -> None:
     found, expected = file_object(Counted()), io.BytesIO(DATA)
