@@ -86,8 +86,8 @@ def layers(
     """Return a raster's layers, one for each tile matrix set with tiles of it, identified by ``{title}_{set}_{render}``
     as TiTiler's.
 
-    WebMercatorQuad comes first: some clients take the first layer. Sets that merge tiles near the poles have none: WMTS
-    1.0.0 cannot say so, and clients would show their tiles squeezed.
+    WebMercatorQuad comes first: some clients take the first layer. Sets that merge tiles near the poles, or count rows
+    from below, have none: WMTS 1.0.0 cannot say so, and clients would show their tiles squeezed or in the wrong place.
 
     Args:
         sets: the tile matrix sets to look at.
@@ -105,7 +105,7 @@ def layers(
     found = []
     chosen = sorted(sets, key=lambda tms: tms.id != tms_.DEFAULT)
     for tms in chosen:
-        if any(matrix.coalesce for matrix in tms.matrices):
+        if any(matrix.coalesce or matrix.bottom_left for matrix in tms.matrices):
             continue
         covered = tilesets.covered(tms, place)
         limits = tilesets.limits(tms, covered, *zooms(tms)) if covered is not None else ()
@@ -310,8 +310,6 @@ def _top_left(tms: TileMatrixSet, matrix: TileMatrix) -> str:
     x, y = matrix.origin
     written: Mapping[str, list[float]] = {item["id"]: item["pointOfOrigin"] for item in tms.document["tileMatrices"]}
     swapped = tuple(map(float, written[str(matrix.zoom)])) != (x, y)
-    if matrix.bottom_left:
-        y += matrix.cell_size * matrix.tile_height * matrix.height
     return f"{y} {x}" if swapped else f"{x} {y}"
 
 

@@ -196,6 +196,11 @@ class TileMatrixSet:
         return zoom
 
     @cached_property
+    def is_upward(self) -> bool:
+        """True where rows are counted from below."""
+        return self.matrices[0].bottom_left
+
+    @cached_property
     def is_quadtree(self) -> bool:
         """True where each tile is divided into four at the next zoom, so that it can be named by a quadkey."""
         return all(

@@ -153,7 +153,7 @@ async def tilejson(context: RequestContext[TilePlan]) -> Response:
         return {
             "tilejson": "3.0.0",
             "version": "1.0.0",
-            "scheme": "xyz",
+            "scheme": "tms" if matrix_set.is_upward else "xyz",
             "tiles": [tiles],
             "minzoom": minzoom,
             "maxzoom": maxzoom,
