@@ -57,10 +57,7 @@ def environment(folder: str | None) -> jinja2.Environment:
 
 def root(request: Request) -> str:
     """Return the way from the page that is asked for to the root of the service: ``./``, ``../``, ``../../``…"""
-    path: str = request.scope["path"]
-    prefix: str = request.scope.get("root_path", "")
-    if prefix and path.startswith(f"{prefix}/"):
-        path = path[len(prefix) :]
+    path: str = request.scope["path"]  # without a prefix, which the middleware has taken off
     return "../" * (path.count("/") - 1) or "./"
 
 

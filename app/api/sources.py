@@ -209,12 +209,13 @@ def _shown(one: Found) -> Mapping[str, Any]:
 
 def bytes_in_words(size: int) -> str:
     """Return a number of bytes as people read it: ``812 B``, ``1.4 GB``."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+    if size < 1000:
+        return f"{size} B"
+    value, units = size / 1000, ["kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
         value /= 1000
-    raise AssertionError
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if value >= 100 else f"{value:.1f} {units[0]}"
 
 
 OPERATIONS: tuple[Operation[None], ...] = (

@@ -13,6 +13,7 @@ import cramjam
 import pytest
 from starlette.testclient import TestClient
 
+from app.api import negotiation
 from app.api.middleware import RequestMiddleware
 from app.config.settings import Settings
 from tests.support import service
@@ -362,3 +363,18 @@ def test_head_has_no_body_however_many_pieces_it_would_come_in() -> None:
         ("http.response.body", b"", False),
     ]
     assert (b"content-length", b"6") in sent[0]["headers"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("text/html;level=1;q=0.4, application/json;charset=utf-8;q=0.5", "application/json"),
+        ("text/html; level=1, application/json; q=0.9", "text/html"),
+        ("text/html;q=none, application/json;q=0.1", "application/json"),
+        ("image/png", None),
+        ("text/html;q=0, application/json;q=0", None),
+    ],
+)
+def test_the_kind_of_answer_that_is_liked_best(accept: str, wanted: str | None) -> None:
+    """RFC 9110, 12.5.1: what else is said of a type does not change how much it is liked."""
+    assert negotiation.preferred(accept, ("text/html", "application/json")) == wanted

@@ -320,3 +320,21 @@ def test_pages_that_are_none(many: Path, query: str) -> None:
         for path in ("/layers", "/wmts"):
             answer = client.get(f"{path}?{query}")
             assert (answer.status_code, answer.json()["parameter"]) == (422, query.partition("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("bounds", "centre"),
+    [
+        ([170, -10, -170, 30], [180, 10]),
+        ([170, -10, -160, 30], [-175, 10]),
+        ([160, -10, -170, 30], [175, 10]),
+        ([8, 46, 9, 47], [8.5, 46.5]),
+    ],
+)
+def test_the_centre_of_a_layer_is_within_its_bounds(tmp_path: Path, bounds: list[float], centre: list[float]) -> None:
+    (tmp_path / "one").mkdir()
+    rasters.rgb(tmp_path / "one" / "raster.tif", size=32)
+    document = {"name": "One", "bounds": bounds, "minzoom": 3, "maxzoom": 9, "source": "raster.tif"}
+    (tmp_path / "one" / "index.json").write_text(json.dumps(document))
+    with service.client(tmp_path, catalog=str(tmp_path)) as client:
+        assert client.get("/one").json()["center"] == [*centre, 3]

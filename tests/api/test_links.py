@@ -298,3 +298,17 @@ def test_who_asked_is_the_nearest_that_is_no_proxy(proxies: str, peer: str, forw
     headers = [(b"x-forwarded-for", text.encode()) for text in forwarded]
     assert links.client({"client": (peer, 1), "headers": headers}) == client
     assert Links(Settings(_env_file=None)).client({"headers": headers}) == "?"
+
+
+@pytest.mark.parametrize(
+    ("settings", "to"),
+    [
+        ({}, "/healthz?a=1"),
+        ({"root_path": "/maps"}, "/maps/healthz?a=1"),
+        ({"public_url": "https://tiles.example.com/maps/"}, "/maps/healthz?a=1"),
+        ({"public_url": "https://tiles.example.com"}, "/healthz?a=1"),
+    ],
+)
+def test_a_slash_at_the_end_is_taken_off_below_the_prefix(folder: Path, settings: dict[str, str], to: str) -> None:
+    answer = at(folder, **settings).get("/healthz/?a=1", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, to)

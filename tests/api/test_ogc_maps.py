@@ -122,3 +122,9 @@ def test_what_contradicts_itself_is_refused(
     answer = client.get("/cog/map", params={"url": f"{folder}/position.tif", **query})
     assert answer.status_code in (400, 413, 422), answer.text
     assert answer.json().get("parameter") == parameter
+
+
+def test_a_box_at_the_pole_has_no_area_in_web_mercator(client: TestClient, folder: Path) -> None:
+    query = {"bbox": "0,90,10,90.0", "crs": "EPSG:3857", "scale-denominator": "1000000"}
+    answer = client.get("/cog/map", params={"url": f"{folder}/position.tif", **query})
+    assert (answer.status_code, answer.json()["parameter"]) == (422, "bbox"), answer.text

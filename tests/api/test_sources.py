@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.api import sources
 from app.api.app import create_app
 from app.config.settings import Settings
 from tests.support import items, rasters, service
@@ -265,3 +266,36 @@ def test_a_bucket(s3: S3, tmp_path: Path) -> None:  # noqa: F811  the fixture
         answer = found.get("/sources", params={"url": "s3://not-there/"})
         assert answer.status_code in (404, 502)
         assert answer.json()["detail"].endswith(".")
+
+
+def test_addresses_that_are_remembered_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.context.KEPT_LOCATIONS", 2)
+    locations = create_app(Settings(_env_file=None, sources=f"{folder}/")).context.locations
+    for name in ("a", "b", "a", "c"):
+        assert locations.of(f"{folder}/{name}.tif").url.endswith(f"/{name}.tif")
+    assert set(locations._found) == {f"{folder}/{name}.tif" for name in ("b", "c")}
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (812, "812 B"), (1000, "1.0 kB"), (1_400_000_000, "1.4 GB"), (123_456, "123 kB"), (7e15, "7000 TB")],
+)
+def test_sizes_in_words(size: float, words: str) -> None:
+    assert sources.bytes_in_words(int(size)) == words
+
+
+def test_a_list_of_items_leads_to_its_next_page(client: TestClient, folder: Path) -> None:
+    """As a page that was saved of a STAC API's search does; what may not be read is not linked to."""
+    query = {"url": f"{folder}/page.json"}
+    for address, onward in ((f"{folder}/item.json", True), ("https://elsewhere.example.com/2", False)):
+        document = {
+            "type": "FeatureCollection",
+            "features": [item(data=f"{folder}/a.tif")],
+            "links": [{"rel": "next", "href": address}],
+        }
+        (folder / "page.json").write_text(json.dumps(document))
+        links = {link["rel"]: link["href"] for link in client.get("/sources", params=query).json()["links"]}
+        page = client.get("/sources", params=query, headers=HTML).text
+        assert (("next" in links), ('rel="next"' in page)) == (onward, onward)
+        if onward:
+            assert client.get(links["next"]).json()["url"] == address

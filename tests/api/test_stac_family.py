@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.families import stac_renders
 from tests.support import exact, items, rasters, service
 
 Z, X, Y = exact.tile_of(8.5, 46.5, 10)
@@ -310,3 +311,19 @@ def test_an_odd_item_is_never_an_error_of_ours(folder: Path, field: str) -> None
             for asset in ("five", "five|bands=red"):
                 answer = ask(client, folder, "/preview.png", asset, file=file)
                 assert answer.status_code < 500, (asset, odd, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("render", "shown"),
+    [
+        ({"rescale": [[0, 9]]}, {"rescale": [[0, 9]]}),
+        (
+            {"assets": ["a", "b"], "asset_bidx": ["a|1,2", "c|3"], "asset_expression": "b|b1*2"},
+            {"assets": ["a|bidx=1,2", "b|expression=b1*2"]},
+        ),
+        ({"assets": ["a"], "asset_bidx": "1"}, {"assets": ["a"]}),
+    ],
+)
+def test_renders_are_written_as_todays_queries(render: dict[str, Any], shown: dict[str, Any]) -> None:
+    """What is said of an asset that the render does not show, or of none, is left out."""
+    assert stac_renders.adapted(render) == shown

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from joserfc import jwe, jwk, jwt
 
 from app.api.access import issuer_keys
@@ -113,6 +113,13 @@ def by_hand(provider: Provider, header: dict[str, Any], body: bytes) -> bytes:
     assert provider.rsa.private_key is not None
     signature = provider.rsa.private_key.sign(text, padding.PKCS1v15(), hashes.SHA256())
     return text + b"." + urlsafe_b64encode(signature).rstrip(b"=")
+
+
+def short_key() -> dict[str, Any]:
+    """Return a public key of 1024 bits, for which RFC 7518, 3.3 has no use: 2048 are the least."""
+    numbers = rsa.generate_private_key(65537, 1024).public_key().public_numbers()
+    modulus = urlsafe_b64encode(numbers.n.to_bytes(128, "big")).rstrip(b"=").decode()
+    return {"kty": "RSA", "n": modulus, "e": "AQAB"}
 
 
 class TestGood:
@@ -227,6 +234,12 @@ class TestAttacks:
         with pytest.raises(Unauthorized, match=said):
             looked_at(verifier, provider.token(**timed))
 
+    def test_a_clock_may_be_ahead_by_so_much(self, provider: Provider) -> None:
+        moment = 1_800_000_000
+        verifier = Verifier(issuer(provider), now=lambda: float(moment))
+        ahead = provider.token(exp=moment + 600, iat=moment + SKEW, nbf=moment + SKEW)
+        assert looked_at(verifier, ahead) == [{READ}]
+
     def test_the_second_of_its_end(self, provider: Provider) -> None:
         moment = [1_800_000_000.0]
         verifier = Verifier(issuer(provider), now=lambda: moment[0])
@@ -244,11 +257,15 @@ class TestAttacks:
         looked_at(verifier, *(provider.token(provider.ec, "ES256", sub=str(number)) for number in range(9)))
         assert len(verifier._good) == 3
 
+    @pytest.mark.filterwarnings("ignore:Key size should be")
     def test_keys_that_are_none(self, provider: Provider) -> None:
         weak = {"kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB"}
         secret = {"kty": "oct", "kid": "secret", "k": "c2VjcmV0"}
         used = provider.rsa.as_dict(private=False) | {"kid": "used", "use": "enc"}
-        document = {"keys": [weak, secret, used, 7, None, {"kty": "RSA"}, provider.ec.as_dict(private=False)]}
+        short = short_key() | {"kid": "short"}
+        named = provider.ec.as_dict(private=False) | {"kid": 7}
+        good = provider.ec.as_dict(private=False)
+        document = {"keys": [weak, secret, used, short, named, 7, None, {"kty": "RSA"}, good]}
         assert set(issuer_keys._keys(document)) == {"ec"}
         assert issuer_keys._keys({"keys": "none"}) == {}
 
