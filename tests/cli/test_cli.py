@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,8 +18,9 @@ import rasterio
 from click.testing import CliRunner, Result
 
 from app.cli import tilery
-from app.commands.exits import status_of
+from app.commands.exits import lines_of, status_of
 from app.config import settings
+from app.config.environment import WrongVariables
 from app.config.provenance import rows
 from tests.support import rasters as made
 from tests.support.ports import free_port
@@ -125,6 +127,9 @@ def test_publish_list_style_show_remove(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TILERY_CATALOG", str(tmp_path / "catalog"))
     assert "/my-alps/{z}/{x}/{y}.png" in run("publish", source, "--render", "rescale=0,300", "--quiet").stdout
     assert run("publish", source, "--to", tmp_path / "catalog" / "other", "--quiet", "--name", "Other").exit_code == 0
+    monkeypatch.setenv("TILERY_PUBLIC_URL", "https://tiles.example.com/")
+    again = run("publish", source, "--to", tmp_path / "catalog" / "other", "--quiet", "--name", "Other")
+    assert "Map: https://tiles.example.com/other/map\n" in again.stderr
     listed = run("layers", "list").stdout.splitlines()
     assert [line.split()[0] for line in listed] == ["my-alps", "other"]
     assert json.loads(run("layers", "list", "--json").stdout)[1]["name"] == "Other"
@@ -170,10 +175,33 @@ def test_a_dry_run_says_what_it_would_do(tmp_path: Path) -> None:
         (Conflict("x"), 5),
         (InvalidParameter("x"), 2),
         (TileryError("x"), 1),
+        (OSError(errno.ENOSPC, "x"), 4),
+        (MemoryError(), 1),
+        (ZeroDivisionError("x"), 1),
     ],
 )
-def test_exit_status(error: TileryError, status: int) -> None:
+def test_exit_status(error: Exception, status: int) -> None:
     assert status_of(error) == status
+
+
+@pytest.mark.parametrize(
+    ("error", "first", "further"),
+    [
+        (TileryError("It broke.", private=" by itself "), "Error: It broke.", ["  (by itself)"]),
+        (TileryError("It broke."), "Error: It broke.", []),
+        (WrongVariables({"A": "is wrong"}), "Error: A: is wrong", []),
+        (OSError(errno.ENOSPC, "Full", "/a"), "Error: The disk is full.", ["  ([Errno 28] Full: '/a')"]),
+        (OSError(errno.EACCES, "Denied", "/a"), "Error: This user may not use '/a'.", ["  ([Errno 13] Denied: '/a')"]),
+        (OSError(errno.EACCES, "Denied"), "Error: This user may not use a file or folder.", ["  ([Errno 13] Denied)"]),
+        (MemoryError(), "Error: memory ran out.", []),
+        (ZeroDivisionError("division by zero"), "Error: division by zero.", []),
+    ],
+)
+def test_failures_are_told_in_a_sentence(error: Exception, first: str, further: list[str]) -> None:
+    told, *rest = lines_of(error)
+    assert told.startswith(first)
+    assert told.endswith((".", "wrong"))
+    assert rest == further
 
 
 def test_failures_end_with_a_sentence_and_a_status(tmp_path: Path) -> None:
@@ -407,6 +435,9 @@ def test_a_list_says_what_is_wrong(tmp_path: Path) -> None:
     (catalog / "alps").mkdir()
     (catalog / "alps" / "index.json").write_text("{")
     assert "alps: The document is not JSON.\n" in run("layers", "list", "--catalog", catalog).output
+    indexed = run("layers", "index", "--catalog", catalog)
+    assert "alps: The document is not JSON.\n" in indexed.stderr
+    assert indexed.stderr.endswith("layers.gpkg lists 0 layers.\n")
 
 
 def test_a_layer_is_removed_only_by_who_says_yes(tmp_path: Path) -> None:

@@ -245,6 +245,32 @@ def test_many_rasters_are_not_all_told(tmp_path: Path) -> None:
     assert serve_paths.opening([str(tmp_path / "00.tif"), str(tmp_path / "01.tif")]).more is False
 
 
+def test_what_is_told_of_many_rasters_and_of_none(tmp_path: Path) -> None:
+    empty = serve_paths.opening([str(tmp_path)])
+    assert service._page(empty, lists=True) == "/sources"
+    told = service._shown(empty, "/", lists=False)
+    assert told.notes == ["No rasters were looked for there, or none was found; any that is there can be asked for."]
+    assert [title for title, _ in told.links] == ["All pages", "The API"]
+    for number in range(serve_paths.SHOWN + 1):
+        (tmp_path / f"{number:02}.tif").touch()
+    many = serve_paths.opening([str(tmp_path)])
+    told = service._shown(many, "/", lists=True)
+    assert told.notes == [f"And more: these are the first {serve_paths.SHOWN}."]
+    assert [title for title, _ in told.links][-3:] == ["All files", "All pages", "The API"]
+    assert service._page(None, lists=True) == launcher.MAP
+    assert service._shown(None, "/x", lists=True) == launcher.Shown(page="/x")
+
+
+def test_of_a_large_folder_not_all_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve_paths, "_LOOKED_AT", 2)
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        for name in ("1.tif", "2.tif"):
+            (tmp_path / folder / name).touch()
+    found = serve_paths.opening([str(tmp_path)]).rasters
+    assert found == tuple(str(tmp_path / folder / name) for folder in ("a", "b") for name in ("1.tif", "2.tif"))
+
+
 def test_a_folder_without_rasters_is_served(tmp_path: Path) -> None:
     found = serve_paths.opening([str(tmp_path)])
     assert (found.rasters, found.page) == ((), "/")

@@ -344,3 +344,49 @@ def test_what_waits_is_written_when_the_server_stops(
             service.get(f"/healthz?{number}")
         assert asked() == 0, "they are put off"
     assert asked() == 3
+
+
+def test_lines_for_other_programs_are_left_as_they_are() -> None:
+    record = logging.LogRecord(logs.RAW, logging.INFO, "a.py", 1, '{"a": "%s"}', ("b\nc",), None)
+    assert logs.formatter("text").format(record) == '{"a": "b\nc"}'
+    record.msg, record.args = '{"a": 1}', ()
+    assert logs.formatter("json").format(record) == '{"a": 1}'
+
+
+def test_a_trace_is_a_field_of_its_line() -> None:
+    """Also where no filter was asked to hide what is secret in it, as of a handler that somebody else has set."""
+    try:
+        json.loads("{}")["a\nb"]
+    except KeyError:
+        record = logging.LogRecord("tilery.a", logging.ERROR, "a.py", 1, "it broke", (), sys.exc_info())
+    token = request.begin(RequestRecord(request_id="a", trace_id="Root=1-2", method="GET", path="/"))
+    line = json.loads(logs.formatter("json").format(record))
+    request.end(token)
+    assert line["traceback"].endswith("KeyError: 'a\\nb'")
+    assert (line["message"], line["trace_id"]) == ("it broke", "Root=1-2")
+    assert json.loads(logs.formatter("json").format(record))["traceback"] == line["traceback"]
+
+
+def test_a_handler_hides_secrets_once() -> None:
+    handler = logging.StreamHandler()
+    for kind in ("text", "json"):
+        logs.prepare(handler, kind)
+    assert [type(one).__name__ for one in handler.filters] == ["HideSecrets"]
+    assert isinstance(handler.formatter, logs.JsonFormatter)
+
+
+def test_a_log_of_failures_alone_has_no_lines_of_warnings(written: io.StringIO) -> None:
+    logger = logging.getLogger(logs.REQUESTS)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        record = RequestRecord(request_id="a", method="GET", path="/")
+        logs.RequestLog("all", "json").write([(record, status, 1, 0.1, 1.0) for status in (200, 503, 404)])
+    finally:
+        logger.setLevel(level)
+    assert lines_of(written) == []
+
+
+def test_gdal_may_say_what_it_likes_where_there_is_no_request() -> None:
+    line = logging.makeLogRecord({"msg": "a complaint"})
+    assert all(logs._few_of_gdal(line) for _ in range(100))

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -83,6 +84,15 @@ def test_threads_lose_no_count() -> None:
     assert shown(table)["tilery_upstream_requests_total", "host=bucket"] == 20_000
 
 
+def test_times_without_room_are_not_counted_either() -> None:
+    assert m.observed(0, 0.3) == ((0, 0.0), (0, 0.0))
+    assert list(m.observed_many(0, [1, 2], 0.3)) == []
+    table = Table()
+    row = table.row()
+    row.add_all([*m.observed(0, 0.3), (0, 5.0)])
+    assert [entry.values for entry in table.read()] == [(0.0,)], "the place of what has no room"
+
+
 def test_names_without_room_are_not_counted_and_harm_nothing() -> None:
     table = Table()
     metrics = Metrics(table, table.row())
@@ -122,6 +132,9 @@ def test_the_endpoint_answers_metrics_and_nothing_else() -> None:
         assert b"tilery_worker_deaths_total 1.0" in answer.read()
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{address}/", timeout=10)
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/metrics", method="HEAD"), timeout=10) as answer:
+        assert int(answer.headers["content-length"]) > 1000
+        assert answer.read() == b""
 
 
 @pytest.fixture
@@ -199,6 +212,14 @@ def test_lines_for_cloudwatch_say_what_came_since_the_line_before(caplog: pytest
     assert 10 <= found["RequestP50"] <= 25
     assert 100 <= found["RequestP99"] <= 250
     assert found["tilery_requests_total_cog.getTile_503"] == 1
+    with caplog.at_level(logging.INFO, logs.RAW):
+        lines.write_when_due()
+        assert len(caplog.messages) == 1, "a minute has not passed"
+        lines._due = time.monotonic()
+        lines.write_when_due()
+        lines.write_when_due()
+    assert len(caplog.messages) == 2
+    assert json.loads(caplog.messages[1])["Requests"] == 0
     metrics.count(m.REQUESTS, "cog.getTile", "200")
     second = lines.line()
     assert (second["Requests"], second["Errors5xx"], second["Memory"], second["RequestP50"]) == (1, 0, 100, 0)

@@ -93,3 +93,9 @@ def test_exceptions_that_are_part_of_a_message(caplog: pytest.LogCaptureFixture)
     logger.error(error)
     assert caplog.text.count("https://*@h/x.tif?sig=*") == 3
     assert "s3cr3t" not in caplog.text
+
+
+def test_what_is_very_long_is_cut() -> None:
+    found = redaction.hidden("a" * 9_990 + " sig=s3cr3t" * 1000)
+    assert found == "a" * 9_990 + " sig=*"
+    assert "s3cr3t" not in found
