@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tilery.geo import crs as crs_
+from tilery.geo import mercator
 from tilery.geo.raster import Bounds, Crs, Grid
 from tilery.reading.profile import Profile
 
@@ -163,7 +164,7 @@ def resolution_at(profile: Profile, crs: Crs, x: float, y: float) -> float:
     """
     step = profile.resolution[0]
     if profile.crs is not None and crs_.is_geographic(profile.crs) != crs_.is_geographic(crs):
-        step = step / 111_320.0 if crs_.is_geographic(crs) else step * 111_320.0
+        step = step / mercator.DEGREE if crs_.is_geographic(crs) else step * mercator.DEGREE
     around = Grid(crs=crs, bounds=(x - 2 * step, y - 2 * step, x + 2 * step, y + 2 * step), width=4, height=4)
     return step / scale(profile, around)
 

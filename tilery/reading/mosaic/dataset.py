@@ -16,6 +16,7 @@ import numpy as np
 
 from tilery.errors import AnswerTooLarge, RequestError, SourceError, UnsupportedRaster, UpstreamError
 from tilery.geo import crs as crs_
+from tilery.geo import mercator
 from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
 from tilery.limits import deadline, memory
@@ -285,7 +286,7 @@ def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
     matrix_set = mosaic.matrix_set
     crs = crs_.geodetic(matrix_set.crs)
     cell = matrix_set.matrix(mosaic.maxzoom).cell_size
-    side = cell if crs_.is_geographic(matrix_set.crs) else cell * matrix_set.metres_per_unit / _METRES
+    side = cell if crs_.is_geographic(matrix_set.crs) else cell * matrix_set.metres_per_unit / mercator.DEGREE
     west, south, east, north = mosaic.bounds
     if west > east:
         east += 360.0
@@ -318,7 +319,3 @@ def _profile(mosaic: Mosaic, sample: Profile | None) -> Profile:
         composed=True,
         **facts,
     )
-
-
-_METRES = math.radians(6_378_137.0)
-"""Metres of a degree along the equator."""
