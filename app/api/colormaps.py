@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api import answers, negotiation, pages
 from app.api.operation import Operation, RequestContext, no_plan
 from app.api.params import options
-from app.api.params.groups import Legend
+from app.api.params.groups import ColormapPicture
 from app.api.params.kinds import NameOf
 from app.api.params.parameter import Parameter
 from app.api.params.table import LEGEND, PAGE_FORMAT
@@ -72,7 +72,7 @@ async def colormap(context: RequestContext[None]) -> Response:
     """Return a colormap: its colours as JSON or as a page, or a picture of them."""
     name = context.path.name("colorMapId")
     found = context.app.colormaps.get(name)
-    legend = context.values.to(Legend)
+    legend = context.values.to(ColormapPicture)
     kind = legend.format or _by_accept(context.request.headers.get("accept", ""))
     if kind in formats.FORMATS:
         options.check_size(context.app.settings, width=legend.width, height=legend.height)
@@ -96,7 +96,7 @@ def _by_accept(accept: str) -> str:
     return {answers.HTML: "html", **_PICTURE_TYPES}.get(chosen or "", "json")
 
 
-def _picture(found: Colormap, legend: Legend, name: str, most: int) -> Response:
+def _picture(found: Colormap, legend: ColormapPicture, name: str, most: int) -> Response:
     bar = colormaps.bar(
         found,
         orientation=legend.orientation,

@@ -11,15 +11,15 @@ from app.api.links import query_of
 from app.api.operation import RequestContext
 from app.api.params.groups import Paging
 from app.api.params.table import MOST_LAYERS
-from tilery.catalog.listing import Page, Query
+from tilery.catalog.listing import LayerPage, Query
 
 CARDS = 100
 """Layers of one page for people."""
 
-_NONE = Page(layers=(), total=0, state="none")
+_NONE = LayerPage(layers=(), total=0, state="none")
 
 
-async def page(context: RequestContext[Any], query: Query) -> Page:
+async def page(context: RequestContext[Any], query: Query) -> LayerPage:
     """Return a part of the list."""
     catalog = context.app.catalog
     if catalog is None:
@@ -30,7 +30,7 @@ async def page(context: RequestContext[Any], query: Query) -> Page:
     return found
 
 
-async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) -> tuple[Page, dict[str, str]]:
+async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) -> tuple[LayerPage, dict[str, str]]:
     """Return the page that a request asks for, and the addresses of it and of those beside it; ``most``
     layers at most.
     """
@@ -40,7 +40,7 @@ async def requested_page(context: RequestContext[Any], most: int = MOST_LAYERS) 
     return found, _links(context, found, offset, limit)
 
 
-def _links(context: RequestContext[Any], found: Page, offset: int, limit: int) -> dict[str, str]:
+def _links(context: RequestContext[Any], found: LayerPage, offset: int, limit: int) -> dict[str, str]:
     """Return addresses of the page itself, and of the ``next`` and ``prev`` ones where there are such."""
     wanted = {"self": offset}
     if offset + limit < found.total:

@@ -33,7 +33,7 @@ def check_planned(app: AppContext, render: Mapping[str, Any], plan: PublishPlan)
     Raises:
         RequestError: they do not.
     """
-    from app.api.families.layer_styles import Bands, check
+    from app.api.families.layer_styles import RasterBands, check
     from tilery.catalog import document
     from tilery.publishing import default_display
 
@@ -41,7 +41,7 @@ def check_planned(app: AppContext, render: Mapping[str, Any], plan: PublishPlan)
     completed = default_display.completed(
         render, {"bidx": list(shown)} if shown else {}, bands=len(plan.profile.data_bands), count=plan.bands
     )
-    bands = Bands(
+    bands = RasterBands(
         count=plan.bands,
         data=plan.profile.data_bands,
         dtype=plan.profile.dtype,

@@ -35,7 +35,7 @@ class WrongVariables(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
+class EnvironmentVariable:
     """One setting as the environment knows it."""
 
     field: str
@@ -96,7 +96,7 @@ class EnvironmentSettings(BaseSettings):
         return (init_settings, _Variables(settings_cls, os.environ), _Variables(settings_cls, written(file)))
 
     @classmethod
-    def variables(cls) -> tuple[Variable, ...]:
+    def variables(cls) -> tuple[EnvironmentVariable, ...]:
         """Return the variables of all fields, in the order in which they are declared."""
         return tuple(_variable(name, field) for name, field in cls.model_fields.items())
 
@@ -129,10 +129,10 @@ def written(path: Any = ".env") -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
 
-def _variable(name: str, field: FieldInfo) -> Variable:
+def _variable(name: str, field: FieldInfo) -> EnvironmentVariable:
     alias = field.validation_alias
     names = tuple(str(choice) for choice in alias.choices) if isinstance(alias, AliasChoices) else (str(alias or name),)
-    return Variable(
+    return EnvironmentVariable(
         field=name,
         names=names,
         is_list=get_origin(field.annotation) is tuple,

@@ -8,7 +8,7 @@ from inspect import cleandoc
 from typing import Any
 
 from app.config import settings
-from app.config.environment import Variable, written
+from app.config.environment import EnvironmentVariable, written
 from app.config.settings import Settings
 
 _MASK = "********"
@@ -41,7 +41,7 @@ def rows() -> tuple[Row, ...]:
     return tuple(_row(variable, getattr(found, variable.field), file) for variable in Settings.variables())
 
 
-def _row(variable: Variable, value: Any, file: dict[str, str]) -> Row:
+def _row(variable: EnvironmentVariable, value: Any, file: dict[str, str]) -> Row:
     origin = "default"
     for place, found in (("environment", settings.process()), (".env", file)):
         name = variable.name_in(found)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from tilery.catalog import ids, stored_document
 from tilery.catalog.layer import Layer, LayerSummary
-from tilery.catalog.listing import Listing, Page, Query
+from tilery.catalog.listing import LayerList, LayerPage, Query
 from tilery.errors import BrokenDocument, LayerNotFound, NotFound, UpstreamError
 from tilery.storage.objects import Store
 from tilery.storage.options import StoreOptions
@@ -71,7 +71,7 @@ class Catalog:
         self._held = 0
         self._absent: dict[str, float] = {}
         """When which id was not there, the latest last."""
-        self._listing = Listing(store, revalidate=revalidate, clock=clock, served=self._served)
+        self._listing = LayerList(store, revalidate=revalidate, clock=clock, served=self._served)
         self._checking: set[str] = set()
 
     @property
@@ -142,7 +142,7 @@ class Catalog:
         """
         return self._listing.all()
 
-    def page(self, query: Query) -> Page:
+    def page(self, query: Query) -> LayerPage:
         """Return a part of the list, at most a few seconds old.
 
         Raises:
@@ -150,7 +150,7 @@ class Catalog:
         """
         return self._listing.page(query)
 
-    def fresh_page(self, query: Query) -> Page | None:
+    def fresh_page(self, query: Query) -> LayerPage | None:
         """Return that part where it is known and need not be checked, else None. Touches no store."""
         return self._listing.fresh(query)
 

@@ -19,7 +19,7 @@ from tilery.errors import BrokenDocument
 from tilery.limits import untrusted_json
 
 if TYPE_CHECKING:
-    from tilery.catalog.schema import Document
+    from tilery.catalog.schema import LayerDocument
 
 MAX_BYTES = 8 << 20
 MAX_DEPTH = 32
@@ -110,11 +110,11 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
         raise BrokenDocument(f"The document is longer than {MAX_BYTES} bytes.", limit=MAX_BYTES)
     from pydantic import ValidationError
 
-    from tilery.catalog.schema import Document
+    from tilery.catalog.schema import LayerDocument
 
     try:
         raw = untrusted_json.parse(body, deepest=MAX_DEPTH)
-        found = Document.model_validate(raw)
+        found = LayerDocument.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
@@ -158,7 +158,7 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     )
 
 
-def _source(found: Document, folder: str) -> str:
+def _source(found: LayerDocument, folder: str) -> str:
     """Return the raster's address. Without ``source``: the Lambda tiler's ``meta.source``, and the ``index.tif`` that
     stands beside an ``index.vrt``, because we reproject by ourselves and need no VRT for it.
     """

@@ -57,7 +57,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class LayerPage:
     """A part of the list of layers."""
 
     layers: tuple[LayerSummary, ...]
@@ -68,7 +68,7 @@ class Page:
     """Changes with every document of the page, and with the number of all; the same in every process."""
 
 
-class Listing:
+class LayerList:
     """The list. Safe to use from many threads; nothing is read before the first question."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Listing:
         self._own: set[str] = set()
         """Ids of which the documents say something else than the index."""
         self._problems: dict[str, str] = {}
-        self._pages: WeightedCache[Query, tuple[float, Page]] = WeightedCache(_KEPT, _PAGES)
+        self._pages: WeightedCache[Query, tuple[float, LayerPage]] = WeightedCache(_KEPT, _PAGES)
         self.seen = -math.inf
         """When the store told its documents last."""
         self._told: str | None = None
@@ -110,12 +110,12 @@ class Listing:
         self._behind = threading.Lock()
         """Held by the one thread that works behind the answers."""
 
-    def fresh(self, query: Query) -> Page | None:
+    def fresh(self, query: Query) -> LayerPage | None:
         """Return that part where it is known and need not be checked, else None. Touches no store."""
         checked, page = self._pages.get(query) or (0.0, None)
         return page if page is not None and self._clock() - checked < self._revalidate else None
 
-    def page(self, query: Query) -> Page:
+    def page(self, query: Query) -> LayerPage:
         """Return that part.
 
         Raises:
@@ -161,7 +161,7 @@ class Listing:
         with self._lock:
             return dict(self._problems)
 
-    def _page(self, table: LayerTable, query: Query) -> Page:
+    def _page(self, table: LayerTable, query: Query) -> LayerPage:
         with self._lock:
             rows = table.page(query.offset, query.limit, query.folder, query.words)
             waiting = table.pending(layer_id for layer_id, _, _ in rows)
@@ -173,7 +173,7 @@ class Listing:
             total = table.count(query.folder, query.words)
         found = tuple(layer for _, _, layer in rows if layer is not None)
         digest = hashlib.blake2b(repr((total, [(layer.id, layer.version) for layer in found])).encode(errors="replace"))
-        return Page(layers=found, total=total, state=digest.hexdigest()[:32])
+        return LayerPage(layers=found, total=total, state=digest.hexdigest()[:32])
 
     def _read(self, layers: list[str] | None = None) -> None:
         """Read documents that are to be read."""

@@ -27,7 +27,7 @@ class StyleDocument(BaseModel):
     render: dict[str, Any] = {}
 
 
-class Document(BaseModel):
+class LayerDocument(BaseModel):
     """The whole document."""
 
     model_config = ConfigDict(extra="ignore")

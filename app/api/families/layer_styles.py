@@ -35,7 +35,7 @@ _SIDE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bands:
+class RasterBands:
     """What of a raster decides which parameters fit."""
 
     count: int
@@ -46,12 +46,12 @@ class Bands:
     palette: dict[int, tuple[int, int, int, int]] | None = None
 
     @classmethod
-    def of(cls, profile: Profile) -> Bands:
+    def of(cls, profile: Profile) -> RasterBands:
         """Return those of an open raster."""
         return cls(count=profile.count, data=profile.data_bands, dtype=profile.dtype, palette=profile.palette)
 
 
-def check(app: AppContext, query: Query, bands: Bands | None) -> None:
+def check(app: AppContext, query: Query, bands: RasterBands | None) -> None:
     """Check that a tile with these parameters can be made of such a raster; None: of any.
 
     Raises:
@@ -76,7 +76,7 @@ def check(app: AppContext, query: Query, bands: Bands | None) -> None:
         pipeline.render(blank, options.render, "png")
 
 
-def bands_of(app: AppContext, layer: Layer) -> Bands:
+def bands_of(app: AppContext, layer: Layer) -> RasterBands:
     """Return the bands of a layer's raster.
 
     Raises:
@@ -84,4 +84,4 @@ def bands_of(app: AppContext, layer: Layer) -> Bands:
     """
     values = ParameterParser(_SOURCE).query(urlencode(layer.render))
     with app.engine.open(layer_sources.source_of(app, layer, values)) as reader:
-        return Bands.of(reader.profile)
+        return RasterBands.of(reader.profile)

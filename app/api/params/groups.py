@@ -252,7 +252,7 @@ class Mosaicking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Legend:
+class ColormapPicture:
     """A colormap as a picture or a document."""
 
     format: str | None

@@ -67,7 +67,7 @@ NAMES = frozenset(parameter.name.lower() for parameter in KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Map:
+class MapRequest:
     """A map that is asked for."""
 
     crs: Crs
@@ -90,7 +90,7 @@ def version(given: Mapping[str, str]) -> Version:
     return "1.1.1" if numbers < [1, 3] else "1.3.0"
 
 
-def map_of(given: Mapping[str, str]) -> Map:
+def map_of(given: Mapping[str, str]) -> MapRequest:
     """Return the map that the keys ask for.
 
     Raises:
@@ -102,7 +102,7 @@ def map_of(given: Mapping[str, str]) -> Map:
     if row is None or row.media_type not in FORMATS:
         raise ServiceError("InvalidFormat", f"FORMAT is one of {', '.join(FORMATS)}.", parameter="FORMAT")
     clear = given.get("transparent", "").upper() == "TRUE" and row.mask
-    return Map(
+    return MapRequest(
         crs=crs,
         bounds=_bounds(given, swapped=spoken == "1.3.0" and crs_.northing_first(crs)),
         width=_side(given, "WIDTH"),
@@ -112,7 +112,7 @@ def map_of(given: Mapping[str, str]) -> Map:
     )
 
 
-def point_of(given: Mapping[str, str], wanted: Map) -> tuple[float, float]:
+def point_of(given: Mapping[str, str], wanted: MapRequest) -> tuple[float, float]:
     """Return the centre of the pixel that the keys name, x first, in the map's CRS.
 
     Raises:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.s3 import KEYS, S3, s3, s3_server  # noqa: F401
 from tilery.errors import DeadlineExceeded, InvalidParameter, SourceDenied, SourceNotFound, SourceRefused
 from tilery.limits import deadline
-from tilery.storage.listing import Bounds, Page, listed, roots
+from tilery.storage.listing import Bounds, FolderPage, listed, roots
 from tilery.storage.listing import buckets as buckets_
 from tilery.storage.options import StoreOptions
 from tilery.storage.policy import Policy
@@ -40,7 +40,7 @@ class Place:
     policy: Policy
     stores: Stores
 
-    def page(self, url: str = "", **asked: object) -> Page:
+    def page(self, url: str = "", **asked: object) -> FolderPage:
         limit, words, after = asked.get("limit", 100), asked.get("words", ()), asked.get("after")
         return listed(
             f"{self.root}{url}",
@@ -63,7 +63,7 @@ class Place:
         raise AssertionError("there is no end of pages")
 
 
-def names(page: Page) -> list[str]:
+def names(page: FolderPage) -> list[str]:
     return [child.name for child in page.children]
 
 
@@ -183,7 +183,7 @@ def test_a_folder_of_more_names_than_are_looked_at(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"{number:03}.tif").touch()
     policy, wanted = Policy.from_sources([str(tmp_path)]), lambda name: name.endswith(".tif")
-    asked: Callable[..., Page] = lambda **more: listed(  # noqa: E731  said once
+    asked: Callable[..., FolderPage] = lambda **more: listed(  # noqa: E731  said once
         f"{tmp_path}/", policy, Stores(), wanted=wanted, bounds=Bounds(limit=5, names=128), **more
     )
     page = asked()

@@ -31,7 +31,7 @@ Read = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Numbers:
+class NumberTable:
     """Where an array of numbers lies in the file."""
 
     start: int
@@ -54,8 +54,8 @@ class Numbers:
 class BlockTable:
     """The blocks of one image."""
 
-    offsets: Numbers
-    counts: Numbers
+    offsets: NumberTable
+    counts: NumberTable
     block_bytes: int
     """Of a decoded block."""
 

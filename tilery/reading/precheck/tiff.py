@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilery.errors import UnsupportedRaster
-from tilery.reading.precheck.deflate import Blocks, BlockTable, Numbers
+from tilery.reading.precheck.deflate import Blocks, BlockTable, NumberTable
 from tilery.reading.precheck.minimum_memory import MinimumMemory, beyond, bytes_at
 from tilery.storage.bytes.file_object import SourceFile
 
@@ -159,13 +159,13 @@ def _directory(numbers: _File, position: int, walk: _Walk) -> None:
         raise beyond("too many tags", MAX_TAGS_IN_ALL)
     start = position + struct.calcsize(numbers.count)
     facts: dict[int, int] = {}
-    tables: dict[int, Numbers] = {}
+    tables: dict[int, NumberTable] = {}
     for tag in _tags(numbers, start, count):
         walk.take_note(tag, numbers.size)
         if tag.number in _FACTS and tag.number not in facts:
             facts[tag.number] = _largest(numbers, tag)
         elif tag.number in _TABLES and tag.kind in _NUMBERS:
-            tables[tag.number] = Numbers(
+            tables[tag.number] = NumberTable(
                 start=tag.place, count=tag.values, dtype=np.dtype(f"{numbers.order}u{_SIZES[tag.kind]}")
             )
         elif tag.number == _METADATA:
@@ -216,7 +216,7 @@ def _metadata(numbers: _File, tag: _Tag, walk: _Walk) -> None:
         raise beyond("too many items of metadata", MAX_ITEMS)
 
 
-def _image(facts: dict[int, int], tables: dict[int, Numbers], walk: _Walk) -> None:
+def _image(facts: dict[int, int], tables: dict[int, NumberTable], walk: _Walk) -> None:
     """Take note of what the blocks of an image decode to."""
     width, height, samples = facts.get(_WIDTH, 0), facts.get(_HEIGHT, 0), facts.get(_SAMPLES, 1)
     if samples > MAX_BANDS:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from tilery.errors import TileryError
 from tilery.storage.listing.folders import Folder, Root, folder_of, path_of, prefix_of, roots
-from tilery.storage.listing.values import Bounds, Child, Page, Wanted
+from tilery.storage.listing.values import Bounds, Child, FolderPage, Wanted
 from tilery.storage.locations import FileLocation
 from tilery.storage.policy import Policy
 from tilery.storage.stores import Stores
 
-__all__ = ["Bounds", "Child", "Page", "Root", "folder_of", "listed", "path_of", "roots"]
+__all__ = ["Bounds", "Child", "FolderPage", "Root", "folder_of", "listed", "path_of", "roots"]
 
 
 def listed(
@@ -23,7 +23,7 @@ def listed(
     bounds: Bounds,
     after: str | None = None,
     words: tuple[str, ...] = (),
-) -> Page:
+) -> FolderPage:
     """Return what is in a folder, or with ``words`` the files below it in whose paths they all are.
 
     Args:

@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 
 from tilery.errors import SourceDenied, SourceNotFound, UpstreamError
 from tilery.limits import deadline
-from tilery.storage.listing.values import Bounds, Child, Page, Spent, Wanted, matches
+from tilery.storage.listing.values import Bounds, Child, FolderPage, Spent, Wanted, matches
 from tilery.storage.s3 import failures
 from tilery.storage.s3.client import BucketClient
 
@@ -39,7 +39,7 @@ _LAST = "\U0010ffff"
 """What comes after every other character in a key."""
 
 
-def page(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, after: str | None) -> Page:
+def page(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, after: str | None) -> FolderPage:
     """Return the children of a folder whose names come next; ``prefix`` ends with a slash, or is empty.
 
     Raises:
@@ -57,14 +57,14 @@ def page(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, after: str
                 continue
             if _is_shown(child.name, wanted):
                 if len(children) == bounds.limit:
-                    return Page(children=tuple(children), after=seen)
+                    return FolderPage(children=tuple(children), after=seen)
                 children.append(child)
             seen = child.name
     cut = whole is None and spent.is_too_much
-    return Page(children=tuple(children), after=seen if cut else None)
+    return FolderPage(children=tuple(children), after=seen if cut else None)
 
 
-def search(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, words: tuple[str, ...]) -> Page:
+def search(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, words: tuple[str, ...]) -> FolderPage:
     """Return the objects below a folder in whose keys all words are, in the order of their keys.
 
     Raises:
@@ -79,9 +79,9 @@ def search(bucket: Bucket, prefix: str, wanted: Wanted, bounds: Bounds, words: t
                 hidden = name.startswith(".") or "/." in name
                 if not hidden and _is_shown(name.rpartition("/")[2], wanted) and matches(words, name):
                     if len(found) == bounds.limit:
-                        return Page(children=tuple(found), complete=False)
+                        return FolderPage(children=tuple(found), complete=False)
                     found.append(_child(meta, prefix))
-    return Page(children=tuple(found), complete=not spent.is_too_much)
+    return FolderPage(children=tuple(found), complete=not spent.is_too_much)
 
 
 def _whole(bucket: Bucket, prefix: str, spent: Spent) -> list[Child] | None:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from tilery.errors import SourceDenied, SourceNotFound, TileryError, UpstreamError
 from tilery.limits import deadline
-from tilery.storage.listing.values import Bounds, Child, Page, Spent, Wanted, matches
+from tilery.storage.listing.values import Bounds, Child, FolderPage, Spent, Wanted, matches
 from tilery.storage.policy import Policy
 
 _EVERY = 64
 """Names between two looks at the clock."""
 
 
-def page(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, after: str | None) -> Page:
+def page(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, after: str | None) -> FolderPage:
     """Return the children of a folder whose names come next.
 
     All names are looked at, since a file system has no order, but only those of one page are kept.
@@ -28,14 +28,14 @@ def page(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, after: str
     first = heapq.nsmallest(bounds.limit + 1, names)
     shown = first[: bounds.limit]
     children = tuple(child for child in (_child(folder, name, policy) for name in shown) if child is not None)
-    return Page(
+    return FolderPage(
         children=children,
         after=shown[-1] if len(first) > bounds.limit else None,
         complete=not spent.is_too_much,
     )
 
 
-def search(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, words: tuple[str, ...]) -> Page:
+def search(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, words: tuple[str, ...]) -> FolderPage:
     """Return the files below a folder in whose paths all words are; folders nearest to it come first.
 
     Raises:
@@ -51,7 +51,7 @@ def search(folder: str, policy: Policy, wanted: Wanted, bounds: Bounds, words: t
             found += [child] if child is not None else []
     complete = len(found) <= bounds.limit and not spent.is_too_much
     found.sort(key=lambda child: child.name)
-    return Page(children=tuple(found[: bounds.limit]), complete=complete)
+    return FolderPage(children=tuple(found[: bounds.limit]), complete=complete)
 
 
 def _walked(folder: str, spent: Spent) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class FolderPage:
     """A part of what is in a folder, sorted by name."""
 
     children: tuple[Child, ...]
