@@ -21,11 +21,12 @@ from tilery.geo.raster import Bounds, Crs, Grid, Raster
 from tilery.geo.tms import TileMatrixSet
 from tilery.limits import deadline, memory
 from tilery.reading import footprint
+from tilery.reading.band_math import BandMath
 from tilery.reading.dataset import Composite, Resources
 from tilery.reading.grid_reader import GridReader
 from tilery.reading.mosaic import document, lookup
 from tilery.reading.mosaic.document import Mosaic
-from tilery.reading.mosaic.filling import FillRequest, Formula, each, filled, too_many
+from tilery.reading.mosaic.filling import FillRequest, each, filled, too_many
 from tilery.reading.mosaic.lookup_cache import LookedUp
 from tilery.reading.mosaic.parts import OVERVIEW, Parts
 from tilery.reading.open_datasets import OpenDataset
@@ -57,7 +58,7 @@ class MosaicDataset(Composite):
         source: ByteSource,
         base: Location,
         mosaic: Mosaic,
-        formula_of: Callable[[str], Formula],
+        formula_of: Callable[[str], BandMath],
     ) -> None:
         """Hold what was read from a byte source; learn of the bands from the first raster, where that can be opened."""
         self._source = source
@@ -243,7 +244,7 @@ class MosaicDataset(Composite):
         self._source.close()
 
 
-def open_mosaic(engine: Resources, source: Source, formula_of: Callable[[str], Formula]) -> MosaicDataset:
+def open_mosaic(engine: Resources, source: Source, formula_of: Callable[[str], BandMath]) -> MosaicDataset:
     """Open a mosaic.
 
     Args:

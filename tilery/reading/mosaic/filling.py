@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tilery.errors import SourceDenied, SourceNotFound, TooMuchWork, Unsupported
 from tilery.geo.raster import Crs, Grid, Raster
 from tilery.limits import deadline, memory
 from tilery.reading import touching
+from tilery.reading.band_math import BandMath
 from tilery.reading.filling import Filling, check_decoded, prepared
 from tilery.reading.mosaic import selection
 from tilery.reading.mosaic.parts import Parts
@@ -33,26 +34,13 @@ _REAL_ONLY = frozenset(("highest", "lowest", "median", "lastbandlow", "lastbandh
 """Selections that compare values, which complex numbers do not know."""
 
 
-class Formula(Protocol):
-    """Band maths on one raster."""
-
-    @property
-    def bands(self) -> tuple[int, ...]:
-        """Numbers of the bands that it uses."""
-        ...
-
-    def apply(self, raster: Raster) -> Raster:
-        """Return a raster with a band for each block."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillRequest:
     """What a grid is to be filled with."""
 
     grid: Grid
     options: ReadOptions
-    formula: Formula | None
+    formula: BandMath | None
     buffer: float | None
     padding: int | None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tilery.errors import InvalidBand, OverLimit, RequestError, SourceError, TileryError, UnsupportedRaster
 from tilery.geo.raster import Array, Grid, Raster
 from tilery.reading import masks, source
+from tilery.reading.band_math import BandMath
 from tilery.reading.dataset import Resources
 from tilery.reading.grid_reader import GridReader, Pixels
 from tilery.reading.open_datasets import OpenDataset
@@ -41,19 +42,6 @@ class AssetAsBand(RequestError):
     code = "invalid_asset"
 
 
-class Formula(Protocol):
-    """Band maths on one asset."""
-
-    @property
-    def bands(self) -> tuple[int, ...]:
-        """Numbers of the bands that it uses."""
-        ...
-
-    def apply(self, raster: Raster) -> Raster:
-        """Return a raster with a band for each block."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One asset of a stack."""
@@ -66,7 +54,7 @@ class Part:
     """Of its dataset."""
     bands: tuple[int, ...]
     """Numbers of the asset's bands that are read."""
-    formula: Formula | None
+    formula: BandMath | None
     unscale: bool
     facts: Raster
     """Names, type and statistics of what it adds to the stack, without a pixel."""
@@ -249,7 +237,7 @@ def _read(
     return raster.data, raster.mask
 
 
-def open_stack(engine: Resources, whole: Source, formula_of: Callable[[str], Formula]) -> AssetStack:
+def open_stack(engine: Resources, whole: Source, formula_of: Callable[[str], BandMath]) -> AssetStack:
     """Open assets of an item, those in stores side by side.
 
     Args:
@@ -316,7 +304,7 @@ def _opened(
     document: Item,
     choice: AssetChoice,
     place: Source,
-    formula_of: Callable[[str], Formula],
+    formula_of: Callable[[str], BandMath],
     *,
     unscale: bool,
 ) -> Part:
