@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from app.config import advice
+from app.config import settings as settings_module
 from app.config.environment import WrongVariables
 from app.config.settings import Settings
 
@@ -118,3 +120,70 @@ def test_settings_are_values() -> None:
     assert hash(Settings(name="a")) == hash(Settings(name="a"))
     with pytest.raises(ValidationError, match="frozen"):
         Settings().name = "b"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "variable"),
+    [
+        ({"frame_ancestors": ("https://maps.example.com", "javascript:alert(1)")}, "TILERY_FRAME_ANCESTORS"),
+        ({"frame_ancestors": ("'self'", "self;")}, "TILERY_FRAME_ANCESTORS"),
+        ({"api_docs": "admin"}, "TILERY_API_DOCS"),
+        ({"tile_store_first": True, "tile_store_url": "https://t.example.com"}, "TILERY_TILE_STORE_FIRST"),
+        ({"tile_store": "/t/", "tile_store_mode": "redirect"}, "TILERY_TILE_STORE_URL"),
+        (
+            {
+                "tile_store": "/t/",
+                "tile_store_mode": "redirect",
+                "tile_store_url": "https://t.example.com/",
+                "public_url": "https://t.example.com",
+            },
+            "TILERY_TILE_STORE_URL",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_said_by_the_variable_to_change(given: dict[str, Any], variable: str) -> None:
+    assert list(problems(_env_file=None, **given)) == [variable]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"frame_ancestors": ("'self'", "https://maps.example.com", "*")},
+        {"api_docs": "admin", "admin_token": "a-token-of-enough-characters"},
+        {"tile_store": "/t/", "tile_store_mode": "redirect", "tile_store_url": "https://t.example.com/"},
+    ],
+)
+def test_what_goes_together(given: dict[str, Any]) -> None:
+    assert Settings(_env_file=None, **given)
+
+
+def test_traces_need_packages_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_module, "_is_installed", lambda name: not name.startswith("opentelemetry."))
+    assert list(problems(_env_file=None, telemetry=True)) == ["TILERY_TELEMETRY"]
+    assert not Settings(_env_file=None, telemetry=False).telemetry
+
+
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [
+        ({}, "failed"),
+        ({"log_format": "json"}, "all"),
+        ({"log_format": "json", "log_requests": "failed"}, "failed"),
+        ({"log_requests": "none"}, "none"),
+        ({"log_requests": "none", "debug": True}, "all"),
+    ],
+)
+def test_which_requests_are_logged(given: dict[str, Any], logged: str) -> None:
+    assert Settings(_env_file=None, **given).logged_requests == logged
+
+
+def test_an_operator_is_advised_once_and_only_where_he_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "_advised", False)
+    said: list[str] = []
+    for given in ({"public_url": "https://t.example.com"}, {"allowed_hosts": ("t.example.com",)}):
+        advice.advise(Settings(_env_file=None, **given), said.append)
+    assert said == []
+    for _ in range(2):
+        advice.advise(Settings(_env_file=None), said.append)
+    assert len(said) == 1
+    assert "TILERY_PUBLIC_URL" in said[0]

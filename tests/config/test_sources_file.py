@@ -16,6 +16,7 @@ from app.config.provenance import rows
 from app.config.settings import Settings
 from tilery.storage.locations import HttpLocation, S3Location
 from tilery.storage.policy import WrongSourcesError
+from tilery.storage.source_options import Keys
 
 TOML = """
 [[sources]]
@@ -52,6 +53,18 @@ def test_what_a_file_says(file: Path) -> None:
     assert (level.role, level.external_id) == ("arn:aws:iam::123456789012:role/readers", "t0p-id")
     assert bearer.headers == {"Authorization": "Bearer t0p-secret"}
     assert azure.query == "sv=2024&sig=t0p%2Fsecret"
+
+
+def test_keys_and_another_endpoint(tmp_path: Path) -> None:
+    keys = {"access_key_id": "${ID}", "secret_access_key": "${KEY}", "session_token": "${SESSION}"}
+    entries = [{"url": "s3://bkt/", "endpoint": "http://[::1]:9000/"} | keys, {"url": "s3://other/"}]
+    path = tmp_path / "sources.json"
+    path.write_text(json.dumps({"sources": entries}))
+    found, other = sources_file.read(str(path), {"ID": "AKIA1", "KEY": "t0p", "SESSION": "short"})
+    assert found.endpoint == "http://[::1]:9000"
+    assert found.keys == Keys(access_key_id="AKIA1", secret_access_key="t0p", session_token="short")
+    assert "t0p" not in repr(found)
+    assert (other.endpoint, other.keys) == (None, None)
 
 
 def test_json_means_the_same(file: Path, tmp_path: Path) -> None:
@@ -124,6 +137,8 @@ def test_the_longest_address_counts_and_all_are_listed(file: Path, monkeypatch: 
         ("[[sources]]\nurl = 's3://bkt/'\nrole = 't0p'", "ARN of a role"),
         ("[[sources]]\nurl = 's3://bkt/'\nexternal_id = 't0p'", "goes with 'role'"),
         ("[[sources]]\nurl = 's3://bkt/'\nendpoint = 't0p'", "not an address"),
+        ("[[sources]]\nurl = 'http://h.example/'\nproxy = 'http://me:t0p@proxy.example:3128'", "'proxy' is for https"),
+        ("[[sources]]\nurl = 's3://bkt/'\nsession_token = 't0p'", "go together"),
         ("[[sources]]\nurl = 's3://bkt/'\nrequester_pays = 't0p'", "requester_pays"),
         ("[[sources]]\nurl = 's3://bkt/'\nregoin = 't0p'", "regoin"),
         ("[[sources]]\nurl = 'nothing'", "is none of s3://"),
