@@ -378,3 +378,16 @@ def test_head_has_no_body_however_many_pieces_it_would_come_in() -> None:
 def test_the_kind_of_answer_that_is_liked_best(accept: str, wanted: str | None) -> None:
     """RFC 9110, 12.5.1: what else is said of a type does not change how much it is liked."""
     assert negotiation.preferred(accept, ("text/html", "application/json")) == wanted
+
+
+def test_whoever_knows_any_answer_is_told_only_where_there_is_one(folder: Path) -> None:
+    """RFC 9110, 13.1.2: ``*`` matches whatever there is, made or not."""
+    with service.client(folder) as client:
+        query, any_ = {"url": f"{folder}/rgb.tif"}, {"If-None-Match": "*"}
+        first = client.get(TILE, params=query, headers=any_)
+        assert (first.status_code, first.content) == (304, b"")
+        plain = client.get(TILE, params=query)
+        assert (plain.status_code, plain.headers["x-cache"]) == (200, "hit"), "it was made for the one before"
+        assert plain.headers["etag"] == first.headers["etag"]
+        assert client.get(TILE, params=query, headers=any_).status_code == 304
+        assert client.get(TILE.replace("/134/", "/0/"), params=query, headers=any_).status_code == 404

@@ -93,6 +93,26 @@ def test_first_come_first_served() -> None:
     run(main)
 
 
+def test_whoever_leaves_is_told_nothing_when_his_time_is_up(gate: Gate) -> None:
+    async def main() -> None:
+        admission = Admission(1, 2)
+        first = asyncio.create_task(admission.run(gate))
+        await until(lambda: admission.running == 1)
+        told: list[Outcome[str]] = []
+        with deadline.limit(60):
+            job = admission.start(lambda: "never", told.append)
+        assert job.timer is not None
+        timer = job.timer
+        job.cancel()
+        assert timer.cancelled()
+        assert admission.waiting == 0
+        gate.opened.set()
+        await first
+        assert told == []
+
+    run(main)
+
+
 def test_whoever_leaves_the_queue_is_never_run(gate: Gate) -> None:
     async def main() -> None:
         admission = Admission(1, 2)

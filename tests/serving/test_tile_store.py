@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from app.api.app import create_app
 from app.config.environment import WrongVariables
 from app.config.settings import Settings
+from app.serving import tile_store
 from app.serving.encoded import Encoded
 from app.serving.tile_store import Breaker, TileStore
 from tests.support import rasters as made
@@ -305,3 +306,28 @@ def test_links_name_the_store_where_it_is_asked_first(tmp_path: Path) -> None:
     assert "https://tiles.example.com/alps/{TileMatrix}/{TileCol}/{TileRow}.png" in text
     policy = server.get("/map").headers["content-security-policy"]
     assert policy.count("https://tiles.example.com") == 2, "pictures and answers"
+
+
+def test_a_tile_that_waited_for_too_long_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layer may have changed since, and plain keys would then hold an old tile."""
+    store = TileStore(open_store(f"{tmp_path}/"))
+    tile = Encoded(body=b"x", media_type="image/png")
+    store.keep_later("a/1/0/0.png", tile)
+    store.settle(10)
+    monkeypatch.setattr(tile_store, "_LATEST", 0.0)
+    store.keep_later("a/1/0/1.png", tile)
+    store.close()
+    assert files(tmp_path) == ["a/1/0/0.png"]
+
+
+def test_a_tile_that_was_written_lately_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tile_store, "_REMEMBERED", 2)
+    store = TileStore(open_store(f"{tmp_path}/"))
+    tile = Encoded(body=b"x", media_type="image/png")
+    for name in ("a.png", "b.png", "c.png"):
+        assert store.keep(name, tile)
+        (tmp_path / name).unlink()
+    for name in ("a.png", "b.png", "c.png"):
+        store.keep_again(name, tile)
+    store.close()
+    assert files(tmp_path) == ["a.png"], "of the first nobody knows any more that it was written"
