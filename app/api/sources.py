@@ -17,8 +17,8 @@ from app.api.params.groups import SourceQuery
 from app.api.params.source_lists import SOURCE_LIST
 from app.api.same_origin import need_own_page
 from tilery.errors import TileryError
-from tilery.reading import finding
-from tilery.reading.finding import Found, Listing
+from tilery.reading import browsing
+from tilery.reading.browsing import Found, Listing
 from tilery.storage.listing import Bounds, roots
 
 Json = dict[str, Any]
@@ -68,7 +68,7 @@ async def _found(context: RequestContext[None], asked: SourceQuery) -> Listing:
     bounds = Bounds(limit=asked.limit, seconds=min(SECONDS, app.settings.deadline / 2))
 
     def work() -> Listing:
-        return finding.find(
+        return browsing.find(
             asked.url, app.locations.policy, app.engine.stores, bounds, after=asked.after, words=asked.words
         )
 

@@ -14,7 +14,7 @@ from app.config import checks, settings
 from app.config.engine_options import engine_options, store_options
 from app.config.settings import Settings
 from tilery.errors import InvalidParameter, SourceError, SourceNotFound, TileryError, UnsupportedRaster
-from tilery.reading import finding
+from tilery.reading import browsing
 from tilery.storage.policy import Policy, WrongSourcesError
 
 SHOWN = 12
@@ -111,7 +111,7 @@ def _below(folder: Path, policy: Policy) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if finding.is_raster(name) and not name.startswith(".") and name.isprintable():
+            if browsing.is_raster(name) and not name.startswith(".") and name.isprintable():
                 with suppress(TileryError):  # a link that leads elsewhere
                     policy.locate(str(Path(place, name)))
                     yield str(Path(place, name))
