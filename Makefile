@@ -50,8 +50,10 @@ test-kernels: $(VENV)/.develop ## the compiled kernels against those in NumPy
 
 prepare: $(VENV)/.develop $(PAGES) .peer/.made .venv-cdk/.made .venv-chart/.made .venv-notebooks/.made ## what tests need; with -j 2 side by side
 
-coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses
-	$(RUN) -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term $(TESTS)
+coverage: $(VENV)/.develop $(PAGES) .peer/.made ## which branches of app the tests reach; TESTS="…" chooses, PACKAGE=tilery measures that
+	$(RUN) -m pytest $(SIDE_BY_SIDE) --cov=$(or $(PACKAGE),app) --cov-report=term --cov-report=json:build/coverage.json $(TESTS)
+	@$(RUN) -c 'import json; found = json.load(open("build/coverage.json"))["totals"]; \
+	print("branches: {covered_branches} of {num_branches}, {percent_branches_covered:.1f} %".format(**found))'
 
 lint: lint-style lint-types lint-stacks lint-pages ## ruff, mypy --strict, and the pages' types
 
