@@ -23,9 +23,9 @@ from tests.support import service
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401  fixtures
 from tests.support.upstream import Fault, Upstream
 from tilery.storage.policy import Policy
-from tilery.storage.s3 import lookups, refreshing, sts
+from tilery.storage.s3 import credential_refresh, credentials, sts
+from tilery.storage.s3.credential_refresh import Refreshing
 from tilery.storage.s3.environment import Credential
-from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.source_options import Keys, SourceOptions
 
 ROLE = "arn:aws:iam::123456789012:role/readers"
@@ -44,7 +44,7 @@ def document(name: str, *, seconds: float = 3600) -> bytes:
 
 
 def found(variables: dict[str, str], own: SourceOptions | None = None) -> Credential:
-    look_up = lookups.look_up_of({"AWS_SHARED_CREDENTIALS_FILE": "/-", "AWS_CONFIG_FILE": "/-"} | variables, own)
+    look_up = credentials.look_up_of({"AWS_SHARED_CREDENTIALS_FILE": "/-", "AWS_CONFIG_FILE": "/-"} | variables, own)
     assert look_up is not None
     return look_up()
 
@@ -123,7 +123,7 @@ def test_signatures_are_those_of_aws_own_library(token: str | None) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"AccessKeyId": "t0p"}', b"<html>t0p</html>"])
 def test_answers_that_are_no_keys(upstream: Upstream, body: bytes) -> None:
     upstream.put("/task", body)
-    with pytest.raises(lookups.NoKeys) as caught:
+    with pytest.raises(credentials.NoKeys) as caught:
         found({"AWS_CONTAINER_CREDENTIALS_FULL_URI": upstream.url("/task")})
     assert "t0p" not in str(caught.value)
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_sent_is_not_told(upstream: Upstream, tmp_path: Path, sec
         (sts_, own_options(role=ROLE, keys=keys)),
         (sts_ | {"AWS_REGION": secret}, own_options(role=ROLE, keys=Keys(access_key_id="A", secret_access_key="B"))),
     ):
-        with pytest.raises((lookups.NoKeys, sts.Refused)) as caught:
+        with pytest.raises((credentials.NoKeys, sts.Refused)) as caught:
             found(variables, own)
         assert "t0p" not in "".join(traceback.format_exception(caught.value))
     assert not upstream.requests
@@ -170,7 +170,7 @@ def test_an_address_that_cannot_be_asked_is_not_told(address: str) -> None:
             own_options(role=ROLE, keys=Keys(access_key_id="A", secret_access_key="B")),
         ),
     ):
-        with pytest.raises((lookups.NoKeys, sts.Refused)) as caught:
+        with pytest.raises((credentials.NoKeys, sts.Refused)) as caught:
             found(variables, own)
         assert "t0p" not in str(caught.value)
 
@@ -189,7 +189,7 @@ def test_a_role_that_may_not_be_assumed_is_told_without_secrets(upstream: Upstre
 def test_keys_in_variables_are_left_to_obstore_and_a_function_of_lambda_too() -> None:
     nowhere = {"AWS_SHARED_CREDENTIALS_FILE": "/-", "AWS_CONFIG_FILE": "/-"}
     for variables in ({"AWS_ACCESS_KEY_ID": "A"}, {"AWS_LAMBDA_FUNCTION_NAME": "f"}):
-        assert lookups.look_up_of(nowhere | variables, None) is None
+        assert credentials.look_up_of(nowhere | variables, None) is None
 
 
 # Renewed in the background
@@ -206,7 +206,7 @@ class Source:
     def __call__(self) -> Credential:
         self.threads.append(threading.current_thread().name)
         if self.fail:
-            raise lookups.NoKeys("none")
+            raise credentials.NoKeys("none")
         life = self.lives.pop(0) if self.lives else 3600.0
         end = datetime.now(UTC) + timedelta(seconds=life)
         number = str(len(self.threads))
@@ -228,7 +228,7 @@ def test_they_are_looked_up_at_once_and_before_they_run_out() -> None:
     assert set(source.threads) == {"credentials"}, "nobody who asked for keys looked them up"
     expires = keys()["expires_at"]
     assert expires is not None
-    assert expires <= datetime.now(UTC) + refreshing.KEPT
+    assert expires <= datetime.now(UTC) + credential_refresh.KEPT
 
 
 def test_keys_at_hand_are_used_while_new_ones_cannot_be_had(caplog: pytest.LogCaptureFixture) -> None:
@@ -237,19 +237,19 @@ def test_keys_at_hand_are_used_while_new_ones_cannot_be_had(caplog: pytest.LogCa
     until(lambda: source.threads)
     assert keys()["access_key_id"] == "1"
     source.fail = True
-    assert [keys.refresh() for _ in range(3)] == [refreshing.AGAIN, 2 * refreshing.AGAIN, 4 * refreshing.AGAIN]
+    assert [keys.refresh() for _ in range(3)] == [times * credential_refresh.AGAIN for times in (1, 2, 4)]
     assert keys()["access_key_id"] == "1"
     assert caplog.text.count("could not be looked up") == 1, "said once"
 
 
 def test_who_finds_none_is_told_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refreshing, "_REMEMBERED", 60.0)
+    monkeypatch.setattr(credential_refresh, "_REMEMBERED", 60.0)
     source = Source()
     source.fail = True
     keys = Refreshing(source)
     until(lambda: source.threads)
     for _ in range(3):
-        with pytest.raises(lookups.NoKeys):
+        with pytest.raises(credentials.NoKeys):
             keys()
     assert len(source.threads) == 1, "the failure is remembered"
     source.fail = False

@@ -19,7 +19,7 @@ from tests.support.upstream import Fault, Upstream
 from tilery.storage.bytes import ByteSource
 from tilery.storage.locations import S3Location
 from tilery.storage.s3.client import BucketClient
-from tilery.storage.s3.refreshing import Refreshing
+from tilery.storage.s3.credential_refresh import Refreshing
 from tilery.storage.stores import Stores
 
 DATA = os.urandom(100_000)

@@ -1,8 +1,8 @@
 """A bucket's client: requests are signed and sent by obstore.
 
 It takes keys from variables itself; those that run out are looked up in the background, so that no request waits for
-them (`tilery.storage.s3.lookups`). A bucket that is in another region than was thought is found when the first request
-says so.
+them (`tilery.storage.s3.credentials`). A bucket that is in another region than was thought is found when the first
+request says so.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from tilery.storage.options import StoreOptions
+from tilery.storage.s3.credential_refresh import Refreshing
+from tilery.storage.s3.credentials import look_up_of
 from tilery.storage.s3.environment import Credential, region
-from tilery.storage.s3.lookups import look_up_of
-from tilery.storage.s3.refreshing import Refreshing
 from tilery.storage.s3.region import find_region
 from tilery.storage.source_options import SourceOptions, proxied
 
