@@ -137,21 +137,24 @@ def running(
     group: Group | None = None,
     until: str = "/healthz",
     environment: Mapping[str, str] | None = None,
+    log: str | None = None,
 ) -> Iterator[Running]:
-    """A server of that name, started anew, that has answered ``until`` with 200; stopped at the end."""
+    """A server of that name, started anew, that has answered ``until`` with 200; stopped at the end. ``log`` names the
+    file that has what it writes, where there are several of one name.
+    """
     port = free_port()
     command, own = SERVERS[name](port, workers)
     if group:
         command = ["sh", "-c", f'{group.join}; exec "$@"', "sh", *command]
-    log = WORK / f"{name}.log"
-    with _process(command, own | dict(environment or {}), log) as process:
+    written = WORK / f"{log or name}.log"
+    with _process(command, own | dict(environment or {}), written) as process:
         deadline = time.monotonic() + START_SECONDS
         status = 0
         while status != 200:
             with contextlib.suppress(OSError):
                 status, _ = get(port, until)
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} did not start: {log.read_text(errors='replace')[-2000:]}")
+                raise RuntimeError(f"{name} did not start: {written.read_text(errors='replace')[-2000:]}")
             if status != 200:
                 time.sleep(0.02)
         yield Running(pid=process.pid, port=port)

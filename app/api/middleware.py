@@ -173,7 +173,7 @@ class RequestMiddleware:
     def _note(self, visit: _RequestState) -> None:
         """Count a request and write its line; never its query, which may hold secrets."""
         status = visit.status or GONE
-        if self.reports.wants(status):
+        if status >= self.reports.least:
             if status >= 400:
                 visit.name_source()
             self.reports.add(visit.record, visit.scope, status, visit.size, time.perf_counter() - visit.started)

@@ -6,11 +6,13 @@ Every other line that is about a request names it: by its fields in JSON, behind
 
 from __future__ import annotations
 
+import itertools
 import logging
+import operator
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal
 
@@ -33,8 +35,11 @@ _MOST_OF_GDAL = 5
 
 _AT_ONCE = 4096
 """Bytes that a pipe takes as one, whoever else writes into it (PIPE_BUF of Linux)."""
-_ANSWERED, _FAILED = (f'","level":"{level}","logger":"{REQUESTS}","pid":' for level in ("info", "warning"))
+_ANSWERED, _FAILED = (f'Z","level":"{level}","logger":"{REQUESTS}","pid":' for level in ("info", "warning"))
 """What stands between the moment of a line and the number of its process."""
+_THOUSANDTHS = tuple(f"{number:03d}" for number in range(1000))
+_LEAST = {"all": 0, "failed": 400, "none": 1000}
+_STATUS = operator.itemgetter(1)
 _STAGES = ",".join(f'"{name}":%.6f' for name in request.STAGES)
 
 Format = Literal["text", "json"]
@@ -142,44 +147,34 @@ class RequestLog:
 
     def __init__(self, which: Which, kind: Format) -> None:
         """Write those of some answers, in that form."""
-        self._which = which
+        self.least = _LEAST[which]
+        """The least status of an answer that leaves a line."""
         self._line = json_line if kind == "json" else text_line
         self._alone = kind == "text"
         self._logger = logging.getLogger(REQUESTS)
 
-    def writes(self, status: int) -> bool:
-        """Return whether an answer of that status leaves a line."""
-        return self._which == "all" or (self._which == "failed" and status >= 400)
+    def write(self, answers: Sequence[Answer]) -> None:
+        """Write the lines of some answers, in their order; several at a time where each is whole by itself."""
+        if self.least:
+            answers = [answer for answer in answers if answer[1] >= self.least]
+        if max(map(_STATUS, answers), default=0) < 500:
+            self._write(answers, logging.INFO)
+            return
+        for failed, some in itertools.groupby(answers, lambda answer: answer[1] >= 500):
+            self._write(list(some), logging.WARNING if failed else logging.INFO)
 
-    def write(self, answers: Iterable[Answer]) -> None:
-        """Write the lines of some answers; several at a time where each is whole by itself."""
-        lines: list[str] = []
-        length, first = 0, 0.0
-        make, good = self._line, self._logger.isEnabledFor(logging.INFO)
-        for answer in answers:
-            if answer[1] >= 500:  # its status; what is unpacked here is paid for by each tile
-                if lines:
-                    self._emit(logging.INFO, lines, first)
-                    lines, length = [], 0
-                if self._logger.isEnabledFor(logging.WARNING):
-                    self._emit(logging.WARNING, [make(answer, logging.WARNING)], answer[4])
-                continue
-            if not good:
-                continue
-            line = make(answer, logging.INFO)
-            if lines and (self._alone or length + len(line) >= _AT_ONCE):
-                self._emit(logging.INFO, lines, first)
-                lines, length = [], 0
-            if not lines:
-                first = answer[4]
-            lines.append(line)
-            length += len(line) + 1
-        if lines:
-            self._emit(logging.INFO, lines, first)
+    def _write(self, answers: Sequence[Answer], level: int) -> None:
+        if not answers or not self._logger.isEnabledFor(level):
+            return
+        make = self._line
+        lines = [make(answer, level) for answer in answers]
+        number = 1 if self._alone else max(1, _AT_ONCE // (max(map(len, lines)) + 1))
+        for first in range(0, len(lines), number):
+            self._emit(level, "\n".join(lines[first : first + number]), answers[first][4])
 
-    def _emit(self, level: int, lines: list[str], moment: float) -> None:
+    def _emit(self, level: int, text: str, moment: float) -> None:
         # made by hand: logging's own way looks for the line of code that called it, at twice the cost
-        entry = logging.LogRecord(REQUESTS, level, "", 0, "\n".join(lines), None, None)
+        entry = logging.LogRecord(REQUESTS, level, "", 0, text, None, None)
         entry.created = moment
         self._logger.handle(entry)
 
@@ -193,9 +188,11 @@ def json_line(answer: Answer, level: int) -> str:
     record, status, size, seconds, moment = answer
     head = _FAILED if level >= logging.WARNING else _ANSWERED
     stages = record.stages() if record.stopwatches else None
+    whole = int(moment)
+    second = _second[1] if _second[0] == whole else _text_of(whole)
     return (
-        f'{{"time":"{_time(moment)}{head}{_pid},"request_id":{quoted(record.request_id)},"method":{quoted(record.method)}'
-        f',"path":{quoted(record.path)}'
+        f'{{"time":"{second}{_THOUSANDTHS[int((moment - whole) * 1000)]}{head}{_pid}'
+        f',"request_id":{quoted(record.request_id)},"method":{quoted(record.method)},"path":{quoted(record.path)}'
         f"""{"" if (text := record.trace_id) is None else f',"trace_id":{quoted(text)}'}"""
         f"""{"" if (text := record.source) is None else f',"source":{quoted(text)}'}"""
         f"""{"" if (text := record.layer) is None else f',"layer":{quoted(text)}'}"""
@@ -255,10 +252,14 @@ _second: tuple[int, str] = (0, "")
 
 
 def _time(moment: float) -> str:
-    """Return a moment as RFC 3339 has it, in UTC; the text of a second is made once."""
-    global _second  # noqa: PLW0603 - of one line to the next it mostly is the same
+    """Return a moment as RFC 3339 has it, in UTC."""
     whole = int(moment)
-    known = _second
-    if known[0] != whole:
-        known = _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(whole)))
-    return f"{known[1]}{str(1000 + int((moment - whole) * 1000))[1:]}Z"  # three digits, in half of the time of ``:03d``
+    return f"{_text_of(whole)}{_THOUSANDTHS[int((moment - whole) * 1000)]}Z"
+
+
+def _text_of(second: int) -> str:
+    """Return a second as RFC 3339 has it, with a point behind it; it is made once for all lines of the second."""
+    global _second  # noqa: PLW0603 - of one line to the next it mostly is the same
+    if _second[0] != second:
+        _second = (second, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)))
+    return _second[1]

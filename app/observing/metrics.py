@@ -6,8 +6,10 @@ them.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -159,8 +161,18 @@ def observed(place: int, seconds: float) -> tuple[Amount, Amount]:
     return (place + bisect_left(FAST, seconds), 1.0), (place + _CELLS - 1, seconds)
 
 
-def observed_many(place: int, counts: Iterable[float], seconds: float) -> Iterator[Amount]:
-    """Return what is added to the histogram at a place by many, given how many are in each bucket, and their sum."""
-    if place:
-        yield from ((place + number, count) for number, count in enumerate(counts) if count)
-        yield place + _CELLS - 1, seconds
+def observed_many(place: int, values: Sequence[float]) -> Iterator[Amount]:
+    """Return what many, in seconds, add to the histogram at a place."""
+    if not place:
+        return
+    if len(values) < len(FAST):
+        counts = Counter(bisect_left(FAST, value) for value in values)
+        yield from ((place + number, count) for number, count in counts.items())
+    else:
+        ordered, before = sorted(values), 0
+        for number, bound in enumerate((*FAST, math.inf)):
+            behind = bisect_right(ordered, bound, before)
+            if behind > before:
+                yield place + number, behind - before
+                before = behind
+    yield place + _CELLS - 1, sum(values)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_left
+from collections.abc import Iterable
 from functools import partial
 
 from app.config.settings import Settings
 from app.observing import emf, endpoint, shared_counters
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.observing.request import STAGES, RequestRecord
+from app.observing.request import STAGES, Answer, RequestRecord
 from app.observing.shared_counters import Table
 from app.serving import gauges
 from app.serving.service import Service, replace_worker
@@ -19,9 +19,6 @@ from tilery.catalog.catalog import Catalog
 from tilery.storage.options import Exchange
 
 logger = logging.getLogger("tilery.metrics")
-
-_SUMS = 3
-"""Numbers of a kind of requests before those of its histogram."""
 
 
 def metrics_of(settings: Settings) -> Metrics:
@@ -35,48 +32,48 @@ def metrics_of(settings: Settings) -> Metrics:
 class RequestCounts:
     """What requests add to the metrics, those of one kind added up and written down together: to write the numbers of a
     tile that is in memory each time would be a twentieth of its cost.
-
-    Used from one event loop.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         """Count in these metrics."""
         self._metrics = metrics
-        self._waiting: dict[m.RequestKind, list[float]] = {}
-        """Of each kind how many there were, their bytes and seconds, and how many in each bucket of the histogram."""
-        self._worked: list[RequestRecord] = []
+        self._stages: tuple[int, ...] = ()
+        """Where each stage is counted."""
 
-    def add(self, record: RequestRecord, status: int, size: int, seconds: float) -> None:
-        """Count a request that was answered; it is in the metrics after `flush`."""
-        key = (record.route, status, record.how, record.code, record.limited)
-        sums = self._waiting.get(key)
-        if sums is None:
-            sums = self._waiting[key] = [0.0] * (_SUMS + len(m.FAST) + 1)
-        sums[0] += 1
-        sums[1] += size
-        sums[2] += seconds
-        sums[_SUMS + bisect_left(m.FAST, seconds)] += 1
-        if record.stopwatches and record.how != "wait":
-            self._worked.append(record)
-
-    def flush(self) -> None:
-        """Write down what waits."""
-        metrics = self._metrics
+    def add(self, answers: Iterable[Answer]) -> None:
+        """Count requests that were answered."""
+        kinds: dict[m.RequestKind, tuple[list[int], list[float]]] = {}
+        worked: list[RequestRecord] = []
+        for record, status, size, seconds, _ in answers:
+            key = (record.route, status, record.how, record.code, record.limited)
+            kind = kinds.get(key)
+            if kind is None:
+                kinds[key] = [size], [seconds]
+            else:
+                kind[0].append(size)
+                kind[1].append(seconds)
+            if record.stopwatches and record.how != "wait":
+                worked.append(record)
         amounts: list[m.Amount] = []
-        for key, (requests, size, seconds, *buckets) in self._waiting.items():
-            places = metrics.of_requests.get(key)
-            if places is None:
-                places = metrics.of_requests[key] = _places(metrics, key)
-            ones, sent, histogram = places
-            amounts += [(place, requests) for place in ones]
-            amounts += ((sent, size), *m.observed_many(histogram, buckets, seconds))
-        for record in self._worked:
-            for name, value in zip(STAGES, record.stages() or (), strict=False):
+        for key, (sizes, times) in kinds.items():
+            ones, sent, histogram = self._places(key)
+            amounts += [(place, len(times)) for place in ones]
+            amounts.append((sent, sum(sizes)))
+            amounts += m.observed_many(histogram, times)
+        for record in worked:
+            for place, value in zip(self._stage_places(), record.stages() or (), strict=False):
                 if value:
-                    amounts += m.observed(metrics.place(m.STAGE_SECONDS, name), value)
-        self._waiting, self._worked = {}, []
-        if metrics.row is not None:
-            metrics.row.add_all(amounts)
+                    amounts += m.observed(place, value)
+        if self._metrics.row is not None:
+            self._metrics.row.add_all(amounts)
+
+    def _places(self, kind: m.RequestKind) -> tuple[tuple[int, ...], int, int]:
+        known = self._metrics.of_requests
+        return known.get(kind) or known.setdefault(kind, _places(self._metrics, kind))
+
+    def _stage_places(self) -> tuple[int, ...]:
+        self._stages = self._stages or tuple(self._metrics.place(m.STAGE_SECONDS, name) for name in STAGES)
+        return self._stages
 
 
 def _places(metrics: Metrics, kind: m.RequestKind) -> tuple[tuple[int, ...], int, int]:

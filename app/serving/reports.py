@@ -1,4 +1,4 @@
-"""What was answered is counted and written down: at once where something went wrong, else a moment later and many at a
+"""What was answered is counted and written down: at once where the service failed, else a moment later and many at a
 time.
 
 Behind a tile that was just rendered the processor's caches are full of pixels, and all that has to be fetched into them
@@ -32,18 +32,15 @@ class Reports:
         self._counts = monitoring.RequestCounts(metrics) if metrics.wanted else None
         self._log = log
         self._client = client
-        self._lines: list[Answer] = []
-        self._waiting = 0
+        self._waiting: list[Answer] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.least = log.least if self._counts is None else 0
+        """The least status of an answer that is counted or written."""
 
     def may_wait(self) -> None:
         """Let answers wait from now on: the event loop that this is called on goes on until `flush` is called."""
         self._loop = asyncio.get_running_loop()
-
-    def wants(self, status: int) -> bool:
-        """Return whether an answer of that status is counted or written."""
-        return self._counts is not None or self._log.writes(status)
 
     def add(self, record: RequestRecord, scope: Scope, status: int, size: int, seconds: float) -> None:
         """Report an answer.
@@ -55,13 +52,11 @@ class Reports:
             size: bytes of its body that were sent.
             seconds: that it took.
         """
-        if self._counts is not None:
-            self._counts.add(record, status, size, seconds)
-        if self._log.writes(status):
+        if status >= self._log.least:
             record.client = self._client(scope)  # now: the scope, which is large, need not be kept
-            self._lines.append((record, status, size, seconds, time.time()))
-        self._waiting += 1
-        if status >= 400 or self._loop is None or self._waiting >= MOST:
+        waiting = self._waiting
+        waiting.append((record, status, size, seconds, time.time()))
+        if status >= 500 or self._loop is None or len(waiting) >= MOST:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(DELAY, self.flush)
@@ -71,12 +66,12 @@ class Reports:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._waiting = 0
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
         if self._counts is not None:
-            self._counts.flush()
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._log.write(lines)
+            self._counts.add(waiting)
+        self._log.write(waiting)
 
     def close(self) -> None:
         """Write down what waits, and let nothing wait any more."""

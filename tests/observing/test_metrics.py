@@ -86,7 +86,7 @@ def test_threads_lose_no_count() -> None:
 
 def test_times_without_room_are_not_counted_either() -> None:
     assert m.observed(0, 0.3) == ((0, 0.0), (0, 0.0))
-    assert list(m.observed_many(0, [1, 2], 0.3)) == []
+    assert list(m.observed_many(0, [0.1, 0.2])) == []
     table = Table()
     row = table.row()
     row.add_all([*m.observed(0, 0.3), (0, 5.0)])

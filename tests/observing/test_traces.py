@@ -175,7 +175,7 @@ class TestContext:
 
 
 def test_the_log_names_the_trace(collector: Collector, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with client(folder, log_requests="all", log_format="json") as found, caplog.at_level("INFO"):
+    with caplog.at_level("INFO"), client(folder, log_requests="all", log_format="json") as found:
         found.get("/cog/info", params={"url": f"{folder}/gone.tif"})
     (root,) = roots(collector.spans)
     assert root.trace_id.hex() in caplog.text
