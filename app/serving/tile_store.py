@@ -33,6 +33,7 @@ from app.serving.etag import files_version
 from tilery.catalog.layer import Layer, Query
 from tilery.errors import NotFound, TileryError
 from tilery.geo.raster import Bounds, Crs
+from tilery.reading.dataset import document_identity
 from tilery.reading.reader import Reader
 from tilery.rendering.version import RENDER_VERSION
 from tilery.storage.objects import Store, open_store
@@ -70,11 +71,11 @@ class StoredTile:
     bounds: Bounds
     crs: Crs
     source: str = ""
-    """Identity of the raster that the key was made for; empty where the layer's revision says it."""
+    """Identity of the raster or document that the key was made for; empty where the layer's revision says it."""
 
     def fits(self, reader: Reader) -> bool:
-        """Return False when the raster was written over since the key was made."""
-        return not self.source or reader.identity == self.source
+        """Return False when the raster or document was written over since the key was made."""
+        return not self.source or document_identity(reader.source) == self.source
 
     def encoded(self, body: bytes) -> Encoded:
         """Return what the store holds as an answer."""

@@ -99,6 +99,28 @@ def test_every_verb_of_a_layer(client: TestClient, layer: str) -> None:
     assert client.get("/wms", params=query).headers["content-type"] == "image/png"
 
 
+def test_tiles_of_every_kind_are_stored_under_what_they_are_made_of(client: TestClient, folder: Path) -> None:
+    """A document and a file may be written over, so each has its identity in the keys of its tiles."""
+    names = ("mosaic", "item", "plain")
+    zooms = {name: client.get(f"/{name}").json()["maxzoom"] for name in names}
+    paths = {name: "/{}/{}/{}/{}@2x.npy".format(name, *exact.tile_of(8.5, 46.5, zooms[name])) for name in names}
+    made = {name: client.get(path) for name, path in paths.items()}
+    assert {name: answer.status_code for name, answer in made.items()} == dict.fromkeys(names, 200)
+    store = client.app.context.service.tile_store  # type: ignore[attr-defined]
+    store.settle(10)
+    stored = {path.relative_to(folder / "tiles").parts[0]: path for path in (folder / "tiles").rglob("*.npy")}
+    assert {name: path.read_bytes() for name, path in stored.items()} == {n: made[n].content for n in names}
+    items.write(folder / "item.new", "twenty", "ten")
+    (folder / "item.new").rename(folder / "item.json")
+    with service.client(
+        f"{folder}/", catalog=str(folder / "layers"), tile_store=str(folder / "tiles"), revalidate_seconds=0
+    ) as other:
+        assert other.get(paths["item"]).content == made["item"].content
+        other.app.context.service.tile_store.settle(10)  # type: ignore[attr-defined]
+        found = {path.parts[-4] for path in (folder / "tiles" / "item").rglob("*.npy")}
+    assert len(found) == 2, "the same pixels, of another document"
+
+
 def test_stored_tiles_follow_the_document(client: TestClient, folder: Path) -> None:
     query = {"bidx": "1"}
     first = client.get(f"/mosaic/{Z}/{X}/{Y}.png", params=query)

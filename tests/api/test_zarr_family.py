@@ -296,6 +296,8 @@ def test_layers(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert client.get("/w/0/0/0.png?rescale=0,2e6").status_code == 200
         assert client.get("/w/0/0/0.png", params={"style": "warm"}).status_code == 200
         assert client.get("/w/0/0/0.png").headers["x-cache"] == "miss"
+        client.app.context.service.tile_store.settle(10)  # type: ignore[attr-defined]
+        assert len(list((tmp_path / "tiles" / "w").rglob("0/0/0.png"))) == 2, "that of the style and that without one"
         deep = client.get("/layers/deep/point/3.1,4.1", params={"sel": "time=2020-01-01"}).json()
         assert deep["values"] == [2 * 600 + 4 * 30 + 3]
         for path in ("/info", "/WebMercatorQuad/tilejson.json", "/WMTSCapabilities.xml", "/statistics?max_size=32"):

@@ -138,6 +138,16 @@ class Holder(Protocol):
         ...
 
 
+@runtime_checkable
+class Documented(Protocol):
+    """A dataset that a document leads to, as an item to its assets: it has an identity beside that of the document."""
+
+    @property
+    def document_identity(self) -> str:
+        """Identity of the document alone."""
+        ...
+
+
 class Composite(ABC):
     """A dataset made of others that choose among their pixels: it fills grids by itself, as options ask."""
 
@@ -185,3 +195,10 @@ Opener = Callable[[Resources, Source], Dataset]
 
 Raises SourceError or UpstreamError when it cannot be opened.
 """
+
+
+def document_identity(dataset: Dataset) -> str:
+    """Return the identity of the document that leads to a dataset: of an item, a group of arrays, a mosaic; where there
+    is none, that of the raster.
+    """
+    return dataset.document_identity if isinstance(dataset, Documented) else dataset.identity

@@ -81,7 +81,7 @@ class AssetStack:
         """Stack parts, which the engine keeps open."""
         self._engine = engine
         self._item = item_source(whole.location)
-        self._item_identity = document.identity
+        self.document_identity = document.identity
         self.item = document.item
         self.parts = parts
         self.identity = identity_of(document.identity, *(part.identity for part in parts))
@@ -126,7 +126,7 @@ class AssetStack:
     def unchanged(self) -> bool:
         """Return whether item and assets still are what was opened, as far as that costs no request."""
         datasets, same = self._engine.datasets, True
-        known = [(self._item, self._item_identity), *((part.source, part.identity) for part in self.parts)]
+        known = [(self._item, self.document_identity), *((part.source, part.identity) for part in self.parts)]
         for one, identity in known:
             opened = datasets.peek(one)
             if opened is None:
@@ -140,7 +140,7 @@ class AssetStack:
     def refresh(self) -> bool:
         """Return whether item and assets still are what was opened. Each is checked as any dataset is."""
         get = self._engine.datasets.get
-        if get(self._item).dataset.identity != self._item_identity:
+        if get(self._item).dataset.identity != self.document_identity:
             return False
         return all(get(part.source).dataset.identity == part.identity for part in self.parts)
 

@@ -44,6 +44,7 @@ class ZarrDataset:
         options = dict(source.selection)
         self._datasets = engine.datasets
         self.levels = levels.of(engine, source, options["variable"])
+        self.document_identity = levels.named_group(engine, source).dataset.identity
         finest = self.levels[0]
         self.group, self.array, place = finest.group, finest.array, finest.place
         for level in self.levels:

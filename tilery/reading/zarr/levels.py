@@ -51,7 +51,7 @@ def of(engine: Resources, source: Source, variable: str) -> list[Level]:
         UnsupportedRaster: it is no raster.
     """
     options = dict(source.selection)
-    opened = _group(engine, source, options["group"], times=options["decode_times"])
+    opened = named_group(engine, source)
     group = cast("Group", opened.dataset)
     paths = _paths(group.attributes)
     array = group.find(variable)
@@ -77,6 +77,17 @@ def of(engine: Resources, source: Source, variable: str) -> list[Level]:
         if _is_overview(level, finest) and level.size[0] < levels[-1].size[0] and level.size[1] < levels[-1].size[1]:
             levels.append(level)
     return levels
+
+
+def named_group(engine: Resources, source: Source) -> OpenDataset:
+    """Return the group that a variable's source names, open; its sizes may be in groups below.
+
+    Raises:
+        GroupNotFound: there is none of that path.
+        SourceError, UpstreamError: it cannot be read.
+    """
+    options = dict(source.selection)
+    return _group(engine, source, options["group"], times=options["decode_times"])
 
 
 def _group(engine: Resources, source: Source, path: str | None, *, times: bool) -> OpenDataset:
