@@ -12,6 +12,7 @@ import rasterio
 from starlette.testclient import TestClient
 
 from tests.support import rasters, service
+from tests.support.upstream import Upstream
 from tilery.reading.gdal_options import ALONE
 
 
@@ -392,3 +393,24 @@ def test_parameters_of_an_algorithm_have_their_say(client: TestClient, folder: P
         for more in ({}, {"algorithm_params": '{"azimuth": 90}'}, {"algorithm_params": '{"azimuth": 270}'})
     }
     assert len(pictures) >= 2
+
+
+def test_files_beside_a_signed_address_are_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature is for one object alone."""
+    for name, value in ALONE.items():  # as processes of the service are started
+        monkeypatch.setenv(name, value)
+    data = rasters.constant(tmp_path / "a.tif", 7).read_bytes()
+    with Upstream() as upstream, service.client(upstream.root) as client:
+        for query in ("", "?signature=1"):
+            upstream.put(f"/a.tif{query}", data)
+            upstream.put(f"/a.tif.msk{query}", b"II*\0")
+        assert get(client, "/cog/info", upstream.url("/a.tif"))["unread_sidecars"] == [".msk"]
+        assert "unread_sidecars" not in get(client, "/cog/info", f"{upstream.url('/a.tif')}?signature=1")
+
+
+def test_a_raster_without_a_place_has_no_bounds_in_a_crs(client: TestClient, folder: Path) -> None:
+    query = {"url": f"{folder}/placeless.tif"}
+    found = client.get("/cog/info.geojson", params=query).json()
+    assert (found["type"], found["geometry"], found["properties"]["width"]) == ("Feature", None, 64)
+    refused = client.get("/cog/info.geojson", params=query | {"crs": "EPSG:3857"})
+    assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_raster")

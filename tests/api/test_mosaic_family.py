@@ -93,6 +93,14 @@ def test_each_selection_is_an_answer_of_its_own_and_is_kept(client: TestClient, 
     assert len(tags) == 3
 
 
+def test_a_legend_of_a_palette_has_every_colour(client: TestClient, folder: Path) -> None:
+    """Which of them occur, nobody looks for in all rasters of a mosaic; of one raster they are looked for."""
+    entries = ask(client, folder, "/legend.json", file="palette.json").json()["classes"]
+    alone = client.get("/cog/legend.json", params={"url": str(folder / "palette.tif")}).json()["classes"]
+    assert len(entries) >= len(alone) > 0
+    assert {(one["value"], one["color"]) for one in alone} <= {(one["value"], one["color"]) for one in entries}
+
+
 def test_a_palette_is_shown(client: TestClient, folder: Path) -> None:
     z, x, y = exact.tile_of(8.1, 46.5, 12)
     shown = service.pixels(ask(client, folder, f"/tiles/{z}/{x}/{y}.png", file="palette.json").content)

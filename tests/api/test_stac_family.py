@@ -189,6 +189,16 @@ def rendered(folder: Path) -> str:
     return "rendered.json"
 
 
+def test_no_render_is_what_there_is_without_one(client: TestClient, folder: Path, rendered: str) -> None:
+    path = f"/tiles/WebMercatorQuad/{Z}/{X}/{Y}.png"
+    plain = ask(client, folder, path, "fine", file=rendered)
+    for style in ("", "default"):
+        assert ask(client, folder, path, "fine", file=rendered, style=style).content == plain.content
+    shown = ask(client, folder, path, file=rendered, style="index")
+    assert (shown.status_code, shown.content != plain.content) == (200, True)
+    assert ask(client, folder, path, "fine", file=rendered, style="none").status_code == 400
+
+
 def test_renders_lead_to_tiles(client: TestClient, folder: Path, rendered: str) -> None:
     found = ask(client, folder, "/renders", file=rendered).json()["renders"]
     assert {name: render["valid"] for name, render in found.items()} == {"index": True, "old": True, "wrong": False}
