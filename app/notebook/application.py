@@ -78,7 +78,7 @@ class NotebookApplication:
         if proxied is not None and not _PREFIX.fullmatch(proxied):
             proxied = None
         before = proxied
-        if proxied is None and self._behind is not None:
+        if proxied is None and self._behind is not None and not _is_from_a_browser_here(scope):
             before = self._behind
             headers = [(name, value) for name, value in headers if name != b"host"]  # links begin with a slash then
         return {
@@ -88,6 +88,12 @@ class NotebookApplication:
             "raw_path": f"/{rest}".encode(),
             "root_path": f"{(before or '').rstrip('/')}/{given}",
         }
+
+
+def _is_from_a_browser_here(scope: Scope) -> bool:
+    """Return whether a browser on this machine asks at the port itself: what it is told leads there again."""
+    headers, port = dict(scope["headers"]), (scope.get("server") or ("", 0))[1]
+    return b"sec-fetch-mode" in headers and headers.get(b"host") == f"127.0.0.1:{port}".encode()
 
 
 def _application() -> Application:

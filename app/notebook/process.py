@@ -14,6 +14,7 @@ import sys
 import threading
 from contextlib import suppress
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -26,6 +27,9 @@ from tilery.storage.policy import WrongSourcesError
 HOST = "127.0.0.1"
 _HUB = "JUPYTERHUB_SERVICE_PREFIX"
 """JupyterHub's variable: path of this user's Jupyter server, below which jupyter-server-proxy is."""
+_EDITOR = "VSCODE_PROXY_URI"
+"""Variable of code-server and its like, VS Code in a browser: ``https://host/proxy/{{port}}/``."""
+_PORT = "{{port}}"
 _LOOK = 1.0
 """Seconds between looks at whether the kernel is still there: a process that it forked may hold the input open."""
 _LAST = 5.0
@@ -80,9 +84,11 @@ def _listening(preferred: int | None) -> socket.socket:
 
 
 def _behind(port: int) -> str | None:
-    """Return the path by which a browser comes to a port of this machine, where a hub's variable says it."""
-    hub = settings.environment(_HUB)
-    return f"{hub.rstrip('/')}/proxy/{port}" if hub else None
+    """Return the path by which a browser comes to a port of this machine, where a hub's or an editor's variable says it."""
+    if hub := settings.environment(_HUB):
+        return f"{hub.rstrip('/')}/proxy/{port}"
+    path = urlsplit(settings.environment(_EDITOR) or "").path
+    return path.replace(_PORT, str(port)).rstrip("/") if _PORT in path else None
 
 
 def _obey(

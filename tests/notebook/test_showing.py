@@ -213,17 +213,32 @@ def test_links_lead_through_a_proxy_of_jupyter(folder: Path) -> None:
     assert tile.startswith(f"{raster.endpoint}/cog/tiles/")
 
 
-def test_behind_a_hub_addresses_are_those_of_its_proxy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+@pytest.mark.parametrize(
+    ("variable", "value", "before"),
+    [
+        ("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/", "/user/ada/proxy/"),
+        ("VSCODE_PROXY_URI", "https://code.example.com/at/proxy/{{port}}/", "/at/proxy/"),
+    ],
+)
+def test_behind_a_hub_addresses_are_those_of_its_proxy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, before: str
+) -> None:
+    monkeypatch.setenv(variable, value)
     own = Tiles()
     try:
         own.allow(str(folder / "red.tif"))
-        prefix = f"/user/ada/proxy/{own.port()}"
+        prefix = f"{before}{own.port()}"
         assert own.root().startswith(f"{prefix}/")
         shown = Map(tilery.open(folder / "red.tif").show().views, own)
         assert shown.tile_url.startswith(own.root())
         assert shown.tilejson["tiles"][0].startswith(f"{own.root()}/cog/tiles/")
         assert f'"prefix": "{prefix}"' in shown.html()
+        # leafmap asks from within the kernel, for the browser; a browser on this machine may come without the proxy
+        address = f"{own.endpoint()}/cog/WebMercatorQuad/tilejson.json?url={folder / 'red.tif'}"
+        (tile,) = json.loads(get(address)[2])["tiles"]
+        assert tile.startswith(f"{own.root()}/cog/tiles/")
+        (tile,) = json.loads(get(address, **{"Sec-Fetch-Mode": "cors"})[2])["tiles"]
+        assert tile.startswith(f"{own.endpoint()}/cog/tiles/")
         process = own.process_id
     finally:
         own.close()

@@ -1,6 +1,6 @@
 """What a cell's output is made of: facts and a histogram, and the frame that a map comes into.
 
-Plain HTML with a script of twenty lines, so that it is seen wherever a notebook is: JupyterLab, Notebook, VS Code, and
+Plain HTML with a script of thirty lines, so that it is seen wherever a notebook is: JupyterLab, Notebook, VS Code, and
 as a file. A widget would need an extension in the Jupyter server's environment, which is another one than the kernel's
 behind JupyterHub, and its tiles would wait while a cell computes.
 """
@@ -38,7 +38,8 @@ _STYLE = (
 )
 
 # Where the browser and the kernel are on one machine the port is the shortest way, else the Jupyter server's proxy is.
-# The one that answers is taken; which address this page has says which is tried first.
+# The one that answers is taken; which address this page has says which is tried first. VS Code forwards a port a few
+# seconds after something listens at it, so they are tried again for a minute.
 _FRAME = Template(
     """<div class="map" id="$id" style="height:${height}px"><div class="pictures">$pictures</div></div>
 <script>
@@ -50,24 +51,30 @@ _FRAME = Template(
   const proxies = [to.prefix, base && base.replace(/\\/?$$/, "/proxy/" + to.port)]
     .filter((path) => path).map((path) => new URL(path, location.href).href.replace(/\\/$$/, ""));
   const near = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname) && !to.prefix;
-  for (const root of near || !proxies.length ? [...direct, ...proxies] : [...proxies, ...direct]) {
-    try {
-      const answer = await fetch(root + to.alive, { signal: AbortSignal.timeout(5000) });
-      if (!answer.ok || !(await answer.text()).includes("ok")) continue;
-    } catch { continue; }
-    const frame = document.createElement("iframe");
-    frame.src = root + to.page;
-    frame.title = to.title;
-    frame.allow = "fullscreen";
-    box.append(frame);
-    return;
-  }
+  const ways = near || !proxies.length ? [...direct, ...proxies] : [...proxies, ...direct];
   const note = document.createElement("p");
   note.className = "unreachable";
   note.textContent = "This is a picture: the map's server cannot be reached from this browser. "
     + "Run the cell again where the kernel has ended; with Jupyter on another machine, "
     + "install jupyter-server-proxy there.";
-  box.append(note);
+  for (let pause = 1; ; pause *= 2) {
+    for (const root of ways) {
+      try {
+        const answer = await fetch(root + to.alive, { signal: AbortSignal.timeout(5000) });
+        if (!answer.ok || !(await answer.text()).includes("ok")) continue;
+      } catch { continue; }
+      const frame = document.createElement("iframe");
+      frame.src = root + to.page;
+      frame.title = to.title;
+      frame.allow = "fullscreen";
+      note.remove();
+      box.append(frame);
+      return;
+    }
+    if (pause > 1) box.append(note);
+    if (pause > 32 || !box.isConnected) return;
+    await new Promise((done) => setTimeout(done, pause * 1000));
+  }
 })();
 </script>"""
 )

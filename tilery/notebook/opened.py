@@ -301,8 +301,10 @@ class OpenedRaster:
 
     @property
     def endpoint(self) -> str:
-        """Address of the server, for clients of TiTiler: leafmap's ``titiler_endpoint``. `url` is what it can read."""
-        return self._serving().root()
+        """Address of the server, for clients of TiTiler in Python: leafmap's ``titiler_endpoint``. `url` is what it can
+        read. Behind a hub it answers this kernel with addresses that a browser reaches.
+        """
+        return self._serving().endpoint()
 
     def __or__(self, other: OpenedRaster | Map) -> Map:
         """Return a map with a swipe: this raster on the left, the other one on the right."""

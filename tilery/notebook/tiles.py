@@ -89,9 +89,13 @@ class Tiles:
         return self._needed().catalog
 
     def root(self) -> str:
-        """Return the address of the server as a browser, or a library in this process, reaches it."""
+        """Return the address of the server as a browser reaches it: below a hub, a path of it."""
         running = self._needed()
-        return f"{running.prefix or f'http://{_HOST}:{running.port}'}/{self._token}"
+        return f"{running.prefix}/{self._token}" if running.prefix else self.endpoint()
+
+    def endpoint(self) -> str:
+        """Return the address of the server as programs on this machine reach it."""
+        return f"http://{_HOST}:{self._needed().port}/{self._token}"
 
     def port(self) -> int:
         """Return the port at which the server listens on loopback."""
