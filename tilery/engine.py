@@ -69,7 +69,9 @@ class Engine:
             block_arena: memory for decoded blocks, where it is shared with other processes.
         """
         self.options = options or EngineOptions()
-        self.stores = Stores(self.options.stores, self.options.policy.locate)
+        self.policy = self.options.policy
+        """What sources that name others may name, and servers redirect to; whoever made the engine may change it."""
+        self.stores = Stores(self.options.stores, self.locate)
         self.sidecars = self.options.sidecars
         self._shares_blocks = block_arena is not None
         capacity = self.options.block_cache_bytes
@@ -108,7 +110,7 @@ class Engine:
             SourceRefused: the policy does not allow it.
             InvalidParameter: it is no address.
         """
-        return self.options.policy.locate(url)
+        return self.policy.locate(url)
 
     @contextmanager
     def open(self, source: Source) -> Iterator[Reader]:

@@ -1,4 +1,5 @@
-"""The ASGI application of a kernel's server: `/cog` for the rasters that were opened, below a token in the path.
+"""The ASGI application of a kernel's server: the routes of rasters for what was opened, below a token in the
+path.
 
 Other users of the machine can connect to loopback too, so whoever does not know the token finds nothing. It stands in
 the path and not in the query, because clients such as leafmap append theirs to an address that they are given.
@@ -19,7 +20,9 @@ from starlette.types import Receive, Scope, Send
 from app.api import pages
 from app.api.app import Application, create_app
 from app.config.isolated import isolated
+from tilery.notebook.choosing import FAMILIES
 from tilery.reading import sidecars
+from tilery.reading.source import RASTER
 from tilery.storage.policy import Policy
 
 _PREFIX = re.compile(r"/[A-Za-z0-9._~/@%-]{1,512}")
@@ -54,7 +57,9 @@ class NotebookApplication:
         """
         found = tuple(dict.fromkeys((*self._sources, *sources)))
         policy = Policy.from_sources(found, variable="tilery.open")
-        self._app.context.locations.policy = policy  # what is being answered goes on with the one before
+        context = self._app.context
+        context.locations.policy = policy  # what is being answered goes on with the one before
+        context.engine.policy = context.engine.options.policy.also(policy)  # what items and mosaics name is among them
         self._sources = found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,8 +109,6 @@ def _application() -> Application:
             trusted_proxies=("127.0.0.1",),
             cors_origins=("*",),
             cache_control="private, no-cache",  # a raster may be written anew at any moment
-            disable_stac=True,
-            disable_mosaic=True,
         )
     )
     context = app.context
@@ -128,4 +131,9 @@ async def _map(request: Request) -> Response:
 
 def _described(view: Sequence[tuple[str, str]]) -> dict[str, object]:
     named = dict(view)
-    return {"name": named.get("name", ""), "query": [pair for pair in view if pair[0] != "name"]}
+    family = named.get("family", "")
+    return {
+        "name": named.get("name", ""),
+        "family": family if family in FAMILIES.values() else FAMILIES[RASTER],
+        "query": [pair for pair in view if pair[0] not in ("name", "family")],
+    }

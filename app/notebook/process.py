@@ -84,7 +84,7 @@ def _listening(preferred: int | None) -> socket.socket:
 
 
 def _behind(port: int) -> str | None:
-    """Return the path by which a browser comes to a port of this machine, where a hub's or an editor's variable says it."""
+    """Return the path by which a browser comes to a port here, where a hub's or an editor's variable says it."""
     if hub := settings.environment(_HUB):
         return f"{hub.rstrip('/')}/proxy/{port}"
     path = urlsplit(settings.environment(_EDITOR) or "").path

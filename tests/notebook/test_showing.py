@@ -84,8 +84,9 @@ def test_who_has_no_token_finds_nothing_and_nobody_reads_what_was_not_opened(fol
         assert get(address.replace(token, wrong))[0] == 404, wrong
     assert get(address.replace("red.tif", "secret.tif"))[0] == 403
     assert get(address.replace(quote(str(folder / "red.tif"), safe=""), "https%3A%2F%2Fexample.com%2Fa.tif"))[0] == 403
-    for path in ("stac/info?url=x", "mosaicjson/info?url=x"):
-        assert get(f"{address.partition('/cog/')[0]}/{path}")[0] == 404, path
+    for family in ("stac", "mosaicjson", "zarr"):
+        unopened = f"{address.partition('/cog/')[0]}/{family}/info?url={folder / 'secret.tif'}&assets=a&variable=a"
+        assert get(unopened)[0] == 403, family
 
 
 def test_the_token_is_where_nobody_else_sees_it(folder: Path, server: Tiles) -> None:

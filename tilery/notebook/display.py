@@ -19,6 +19,9 @@ Count = Callable[[tuple[int, ...], str | None], Statistics]
 _BY_THEMSELVES = frozenset({"algorithm", "color_formula", "colormap"})
 """Parameters that say themselves which values are what colour."""
 
+_STACK, _COLOURS = "STAC", 3
+"""Three assets of an item are meant as red, green and blue, in the order in which they are named."""
+
 
 def completed(given: Query, profile: Profile, count: Count, kind: Callable[[], Kind]) -> Query:
     """Return a style with what it leaves open, as a published layer has it.
@@ -39,6 +42,8 @@ def completed(given: Query, profile: Profile, count: Count, kind: Callable[[], K
     if "bidx" in names:
         bands = tuple(int(value) for name, value in given if name == "bidx" and value.isdecimal())
         return (*given, *_range(needs_range, count(bands, None) if needs_range else {}, profile.dtypes[0]))
+    if profile.driver == _STACK and len(profile.data_bands) == _COLOURS and "colormap_name" not in names:
+        return completed((*style.query(bidx=profile.data_bands), *given), profile, count, kind)
     default: dict[str, Any] = default_display.default_render(profile, count((), None), kind())
     if "colormap_name" in names and len(profile.data_bands) > 1:
         first = (default.get("bidx") or profile.data_bands)[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from tilery.errors import InvalidParameter
+from tilery.errors import InvalidParameter, TooMuchWork
 from tilery.notebook import html
 from tilery.notebook.style import Query
 from tilery.notebook.tiles import Tiles
@@ -29,6 +30,8 @@ class View:
     name: str
     query: Query
     """Of its tiles, ``url`` among it."""
+    family: str
+    """Its routes of the server: ``cog``, ``stac``, ``mosaicjson``, ``zarr``."""
 
 
 class Map:
@@ -51,13 +54,17 @@ class Map:
         self.views = views
         self.height = height
         self._tiles = tiles
-        self._documents = [json.loads(tiles.get(f"/cog/{SET}/tilejson.json", view.query)) for view in views]
-        self._pictures = [tiles.get("/cog/preview.webp", _small(view.query)) for view in views]
+        self._documents = [json.loads(tiles.get(f"/{view.family}/{SET}/tilejson.json", view.query)) for view in views]
+        self._pictures: list[bytes] = []
+        for view, document in zip(views, self._documents, strict=True):
+            with suppress(TooMuchWork):  # of a large mosaic there is no picture
+                self._pictures.append(tiles.get(_picture(view, document), _small(view.query)))
 
     @property
     def tile_url(self) -> str:
         """Address of the tiles as clients take it, with ``{z}``, ``{x}`` and ``{y}`` in it."""
-        return self._tiles.root() + f"/cog/tiles/{SET}/{{z}}/{{x}}/{{y}}@2x?{urlencode(self.views[0].query)}"
+        view = self.views[0]
+        return self._tiles.root() + f"/{view.family}/tiles/{SET}/{{z}}/{{x}}/{{y}}@2x?{urlencode(view.query)}"
 
     @property
     def tilejson(self) -> dict[str, Any]:
@@ -81,7 +88,9 @@ class Map:
 
     def html(self) -> str:
         """Return the map as HTML: a picture, and over it a frame with the server's page once a browser reaches it."""
-        views = [("view", urlencode((("name", view.name), *view.query))) for view in self.views]
+        views = [
+            ("view", urlencode((("name", view.name), ("family", view.family), *view.query))) for view in self.views
+        ]
         return html.frame(
             port=self._tiles.port(),
             prefix=self._tiles.prefix(),
@@ -95,6 +104,13 @@ class Map:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
         """Return the map for a cell's output."""
         return {"text/plain": repr(self), "text/html": html.page("", self.html())}
+
+
+def _picture(view: View, document: dict[str, Any]) -> str:
+    """Return the path of a picture of the whole: a mosaic has none but that of its bounds."""
+    if view.family != "mosaicjson":
+        return f"/{view.family}/preview.webp"
+    return f"/{view.family}/bbox/{','.join(map(str, document['bounds']))}.webp"
 
 
 def _small(query: Query) -> Query:

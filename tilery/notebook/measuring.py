@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tilery.errors import TooMuchWork
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Point, Raster
 from tilery.reading import coverage
@@ -23,6 +24,8 @@ Statistics = dict[str, dict[str, Any]]
 
 OVERVIEW = 1024
 """Pixels along the longest side of what statistics of a whole raster are made of, as the service has it."""
+_HALVINGS = 12
+"""How often what is looked at of a large mosaic is made smaller."""
 
 
 class HasGeometry(Protocol):
@@ -122,6 +125,36 @@ def statistics(
         range=counted.range,
         categorical=counted.categorical,
     )
+
+
+def sample(reader: Reader, measured: Measured, max_size: int) -> Raster:
+    """Return the whole raster thinned out, or what is around its middle where the whole is more than may be read, as of
+    a mosaic of many rasters.
+
+    Raises:
+        TooMuchWork: that is too much as well.
+    """
+    options = measured.options()
+    try:
+        return measured.made(reader.preview(options=options, max_size=max_size))
+    except TooMuchWork as error:
+        problem = error
+    west, south, east, north = reader.geographic_bounds()
+    across, down = ((east - west) % 360 or 360) / 2, (north - south) / 2  # from the middle to the edges
+    x, y = west + across, south + down
+    for halvings in range(1, _HALVINGS):
+        aside, above = across / 2**halvings, down / 2**halvings
+        box = (x - aside, y - above, x + aside, y + above)
+        try:
+            return measured.made(reader.part(box, bounds_crs=crs_.WGS84, options=options, max_size=max_size))
+        except TooMuchWork as error:
+            problem = error
+    raise problem
+
+
+def for_display(reader: Reader, measured: Measured, bins: int) -> Statistics:
+    """Return statistics by band of a `sample`, by which colours are chosen."""
+    return statistics_.statistics(pipeline.real(sample(reader, measured, OVERVIEW)), bins=bins)
 
 
 def point(reader: Reader, measured: Measured, lon: float, lat: float, crs: Crs) -> Point:

@@ -12,8 +12,9 @@ from tilery.engine import Engine
 from tilery.errors import InvalidParameter, TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Point
-from tilery.notebook import arrays, display, html, measuring, publishing, style
+from tilery.notebook import arrays, choosing, display, html, measuring, publishing, style
 from tilery.notebook.arrays import MaskedArray
+from tilery.notebook.choosing import Choice
 from tilery.notebook.map import HEIGHT, Map, View
 from tilery.notebook.measuring import Counted, Geometry, Measured, Statistics
 from tilery.notebook.publishing import PublishedLayer
@@ -23,10 +24,10 @@ from tilery.publishing import kinds
 from tilery.reading.options import ReadLimits
 from tilery.reading.profile import Profile
 from tilery.reading.reader import Reader
-from tilery.reading.source import Source, raster
+from tilery.reading.source import RASTER
+from tilery.reading.zarr.source import anchor
 from tilery.rendering.validity import valid
 from tilery.rio_tiler.shared import default_engine, located, through
-from tilery.storage.locations import FileLocation
 from tilery.storage.policy import WrongSourcesError, without_secrets
 
 if TYPE_CHECKING:
@@ -40,16 +41,22 @@ _SAMPLE = 256
 _BINS = 64
 
 
-def opened(source: str | os.PathLike[str], engine: Engine | None = None, limits: ReadLimits = LIMITS) -> OpenedRaster:
-    """Return a raster; see `tilery.open`."""
+def opened(
+    source: str | os.PathLike[str], engine: Engine | None = None, limits: ReadLimits = LIMITS, **given: Any
+) -> OpenedRaster:
+    """Return a raster; see `tilery.open`. ``given`` says what of an item or a store is meant."""
     text = os.fspath(source)
     name = without_secrets(text)
+    kinds_ = choosing.kinds_of(text, given)
     if "://" not in text:
         text = str(Path(text).expanduser())
-        if Path(text).is_dir():
+        if Path(text).is_dir() and kinds_ != ("zarr",):
             raise UnsupportedRaster(f"{name} is a folder: open one of the rasters in it.")
     try:
-        found = OpenedRaster(raster(located(text)), engine or default_engine(), limits)
+        location = located(anchor(text) if kinds_ == ("zarr",) else text)
+        reads = engine or default_engine()
+        choice = choosing.chosen(reads, location, kinds_, given, grows=engine is None)
+        found = OpenedRaster(choice, reads, limits)
     except TileryError as error:
         raise type(error)(f"{name}: {error.detail}", private=error.private) from None
     except WrongSourcesError as error:
@@ -64,18 +71,19 @@ class OpenedRaster:
     `show`, `tile_url`, `tilejson`, `endpoint` and ``|`` start the server that browsers have its tiles from.
     """
 
-    def __init__(self, source: Source, engine: Engine, limits: ReadLimits) -> None:
+    def __init__(self, choice: Choice, engine: Engine, limits: ReadLimits) -> None:
         """Open a source.
 
         Args:
-            source: what the raster is.
+            choice: what the raster is.
             engine: reads it.
             limits: what one read may take.
 
         Raises:
             SourceError, UpstreamError: it cannot be opened.
         """
-        self._source = source
+        self._choice = choice
+        self._source = choice.source
         self._engine = engine
         self._limits = limits
         self._stats: dict[tuple[str, tuple[int, ...], str | None], Statistics] = {}
@@ -86,13 +94,12 @@ class OpenedRaster:
     @property
     def name(self) -> str:
         """Last part of the address, without its ending: ``dem`` of ``/data/dem.tif``."""
-        return Path(self.url.partition("?")[0]).stem
+        return Path(self.url.partition("?")[0].rstrip("/")).stem
 
     @property
     def url(self) -> str:
         """The address as the server's ``url=`` takes it: an absolute path, or ``s3://…``, ``https://…``."""
-        location = self._source.location
-        return location.path if isinstance(location, FileLocation) else location.url
+        return self._choice.url
 
     @property
     def profile(self) -> Profile:
@@ -330,7 +337,10 @@ class OpenedRaster:
         Raises:
             CatalogError: nothing was published; the text says why.
             InvalidParameter: there is no catalog.
+            UnsupportedRaster: it is an item, a mosaic or a variable of a store.
         """
+        if self._choice.source.kind != RASTER:
+            raise UnsupportedRaster("A single raster is published; tilery layers add makes a layer of this.")
         catalog = publishing.address(to) if to is not None else self._serving().catalog()
         if not catalog:
             raise InvalidParameter("Where to? Give to='DIRECTORY', or set TILERY_CATALOG.", parameter="to")
@@ -363,11 +373,12 @@ class OpenedRaster:
 
     def _serving(self) -> Tiles:
         found = tiles()
-        found.allow(self.url.partition("?")[0] if "://" in self.url else self.url)
+        found.allow(self.url.partition("?")[0] if "://" in self.url else self.url, *self._choice.named)
         return found
 
     def _view(self, query: Query, name: str | None) -> View:
-        return View(name=name or self.name, query=(("url", self.url), *query))
+        own = (("url", self.url), *self._choice.query, *query)
+        return View(name=name or self.name, family=self._choice.family, query=own)
 
     def _degrees(self) -> Bounds | None:
         try:
@@ -379,14 +390,13 @@ class OpenedRaster:
         """Return statistics for display, once for each state of the file."""
         key = (self._through(lambda reader: reader.pixel_identity), bands, expression)
         if key not in self._stats:
-            self._stats = {key: self.stats(bands=bands or None, expression=expression, bins=_BINS)}
+            measured = self._measured(bands=bands or None, expression=expression)
+            self._stats = {key: self._through(lambda reader: measuring.for_display(reader, measured, _BINS))}
         return self._stats[key]
 
     def _kind(self) -> kinds.Kind:
         measured = self._measured(bands=self.profile.data_bands[:1])
-        found = self._through(
-            lambda reader: measuring.pixels(reader, measured, None, crs_.WGS84, None, (None, None, _SAMPLE))
-        )
+        found = self._through(lambda reader: measuring.sample(reader, measured, _SAMPLE))
         known = valid(found)
         return kinds.guess(self.profile, found.data[0] if known is None else found.data[0][known[0]])
 

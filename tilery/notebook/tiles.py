@@ -64,21 +64,21 @@ class Tiles:
         """Of the server. None: none was needed yet."""
         return None if self._running is None else self._running.process.pid
 
-    def allow(self, source: str) -> None:
-        """Let a raster be read, and start the server where it does not run.
+    def allow(self, *sources: str) -> None:
+        """Let sources be read, a raster and what it names, and start the server where it does not run.
 
         Raises:
             UpstreamError: it does not start.
         """
         with self._lock:
-            known = source in self._sources
-            self._sources[source] = None
+            new = [source for source in sources if source not in self._sources]
+            self._sources.update(dict.fromkeys(new))
             running = self._running
             if running is None or _has_ended(running, 0):
                 self._start()
-            elif not known:
+            elif new:
                 try:
-                    _answer(running.process, {"sources": [source]})
+                    _answer(running.process, {"sources": new})
                 except UpstreamError:
                     if not _has_ended(running, _MOMENT):
                         raise

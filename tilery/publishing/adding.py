@@ -91,10 +91,10 @@ def described(
         SourceError, UpstreamError: it cannot be opened.
         InvalidParameter: no asset of an Item, or variable of a Zarr, is named.
     """
-    for one in [kind] if kind else _kinds(address):
+    for one in [kind] if kind else kinds_of(address):
         location = engine.locate(anchor(address) if one == "zarr" else address)
         try:
-            with engine.open(_source(one, location, render)) as reader:
+            with engine.open(source_of(one, location, render)) as reader:
                 if one == "stac" and not render.get("assets"):
                     raise _nameless(reader)
                 if one == "zarr" and not render.get("variable"):
@@ -118,14 +118,20 @@ def described(
     raise NotARaster("It is neither a raster nor a mosaic nor a STAC Item.")
 
 
-def _kinds(address: str) -> tuple[str, ...]:
+def kinds_of(address: str) -> tuple[str, ...]:
     """Return what a source may be, by its name."""
     if address.partition("?")[0].rstrip("/").lower().endswith(".zarr"):
         return ("zarr",)
     return ("mosaic", "stac") if address.partition("?")[0].lower().endswith(_DOCUMENTS) else ("raster",)
 
 
-def _source(kind: str | None, location: Location, render: Mapping[str, Any]) -> Source:
+def source_of(kind: str, location: Location, render: Mapping[str, Any]) -> Source:
+    """Return the source of what render parameters choose: ``assets`` of an Item, a ``variable`` of a Zarr; without
+    these the Item or the group alone.
+
+    Raises:
+        InvalidParameter: they do not parse.
+    """
     if kind == "mosaic":
         return mosaic_source(location)
     if kind == "raster":

@@ -101,6 +101,10 @@ class Policy:
         # The folder of a catalog may come to be with its first layer.
         return Policy(entries=(*self.entries, _entry(prefix, "TILERY_CATALOG", check_directories=False)))
 
+    def also(self, other: Policy) -> Policy:
+        """Return the policy that allows what this one allows, and what the ``other`` one does."""
+        return Policy(entries=tuple(dict.fromkeys((*self.entries, *other.entries))))
+
     def locate(self, url: str) -> Location:
         """Return where the source is, if it may be read.
 
@@ -114,7 +118,7 @@ class Policy:
             InvalidParameter: this is not the address of anything.
         """
         _check_text(url)
-        url = _without_gdal(url)
+        url = without_gdal(url)
         if url.startswith("/"):
             return self._locate_file(url)
         scheme = _SCHEME.match(url)
@@ -325,7 +329,7 @@ def _path_of_file_url(url: str) -> str:
     return path
 
 
-def _without_gdal(url: str) -> str:
+def without_gdal(url: str) -> str:
     """Return the address without the prefix by which GDAL names what reads it; other prefixes of GDAL stay, and are
     refused.
 

@@ -13,6 +13,8 @@ import { address, dataOf, json, messageOf, template } from "../page";
 
 interface View {
   readonly name: string;
+  /** Its routes: cog, stac, mosaicjson, zarr. */
+  readonly family: string;
   readonly query: readonly (readonly [string, string])[];
 }
 
@@ -25,22 +27,25 @@ interface TileJson {
 
 const { views } = dataOf<{ views: readonly View[] }>();
 const SET = "WebMercatorQuad";
-const OF_VALUES = ["url", "bidx", "expression", "nodata", "unscale"];
+const OF_VALUES = [
+  ...["url", "bidx", "expression", "nodata", "unscale", "assets", "asset_as_band"],
+  ...["variable", "sel", "group", "decode_times", "skip_missing"],
+];
 
 const one = (view: View, name: string): string | undefined => view.query.find(([key]) => key === name)?.[1];
 
 async function add(map: MapLibreMap, view: View): Promise<TileJson> {
-  const facts = await json<TileJson>(`cog/${SET}/tilejson.json`, view.query);
+  const facts = await json<TileJson>(`${view.family}/${SET}/tilejson.json`, view.query);
   addRaster(map, {
     id: "raster",
     bounds: facts.bounds,
     minzoom: facts.minzoom,
     maxzoom: facts.maxzoom + 1,
-    tiles: template(`cog/tiles/${SET}/{z}/{x}/{y}@2x`, view.query),
+    tiles: template(`${view.family}/tiles/${SET}/{z}/{x}/{y}@2x`, view.query),
     tileSize: window.devicePixelRatio > 1.25 ? 256 : 512,
     attribution: credits(facts.attribution),
     opacity: 1,
-    preview: (box) => address(`cog/bbox/${box.join(",")}.png`, [...view.query, ["dst_crs", "epsg:3857"], ["max_size", 512]]),
+    preview: (box) => address(`${view.family}/bbox/${box.join(",")}.png`, [...view.query, ["dst_crs", "epsg:3857"], ["max_size", 512]]),
   });
   return facts;
 }
@@ -71,7 +76,7 @@ function legend(view: View): HTMLElement {
 
 async function values(view: View, { lng, lat }: LngLat): Promise<string> {
   const query = view.query.filter(([name]) => OF_VALUES.includes(name));
-  const found = ofPoint(await json<PointAnswer>(`cog/point/${wrap(lng)},${lat}`, query));
+  const found = ofPoint(await json<PointAnswer>(`${view.family}/point/${wrap(lng)},${lat}`, query));
   return found.flatMap((part) => part.values.map((value, band) => `${part.band_names[band]}: ${short(value)}`)).join("  ");
 }
 
