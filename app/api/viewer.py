@@ -42,6 +42,7 @@ def viewer_of_raster(
     needs_url: bool = True,
     has_assets: bool = False,
     has_variables: bool = False,
+    has_dimensions: bool = False,
 ) -> Response:
     """Return the page on which one decides how a raster is shown.
 
@@ -51,6 +52,7 @@ def viewer_of_raster(
         needs_url: False where ``base`` says which raster it is.
         has_assets: True where what the address names is an item, of whose assets some are shown.
         has_variables: True where it is a store, of whose variables one is shown.
+        has_dimensions: True where it is a variable of a store, of which one moment is shown.
     """
     settings: Settings = request.app.state.context.settings
     data = {
@@ -58,6 +60,7 @@ def viewer_of_raster(
         "needs_url": needs_url,
         "has_assets": has_assets,
         "has_variables": has_variables,
+        "has_dimensions": has_dimensions,
         "max_bands": settings.max_bands,
     }
     return pages.page(request, "viewer.html", data=data)

@@ -300,5 +300,18 @@ def test_layers(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert len(list((tmp_path / "tiles" / "w").rglob("0/0/0.png"))) == 2, "that of the style and that without one"
         deep = client.get("/layers/deep/point/3.1,4.1", params={"sel": "time=2020-01-01"}).json()
         assert deep["values"] == [2 * 600 + 4 * 30 + 3]
+        moments = [f"2020-01-0{day}T00:00:00" for day in (1, 2, 3, 4)]
+        expected = [{"name": "time", "values": moments, "position": 1}]
+        assert client.get("/layers/w/dimensions").json() == {"dimensions": expected}
+        assert client.get("/layers/w").json()["kind"] == "zarr"
+        facts = client.get("/layers/w/info.geojson", params={"sel": "time=2020-01-03"}).json()["properties"]
+        assert (facts["width"], facts["height"], facts["dtype"], facts["count"]) == (180, 90, "float64", 1)
+        assert facts["band_descriptions"] == [["b1", "2020-01-03T00:00:00.000000000"]]
+        assert client.get("/layers/deep/dimensions", params={"sel": "time=2020-01-01"}).json()["dimensions"] == [
+            {"name": "time", "values": moments[:2], "position": 0},
+            {"name": "level", "values": [1000, 850, 500], "position": 2},
+        ]
+        several = {"sel": [T, "time=2020-01-01"]}
+        assert client.get("/layers/w/dimensions", params=several).json()["dimensions"][0]["position"] is None
         for path in ("/info", "/WebMercatorQuad/tilejson.json", "/WMTSCapabilities.xml", "/statistics?max_size=32"):
             assert client.get(f"/layers/w{path}").status_code == 200, path

@@ -159,6 +159,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     catalog = folder / "catalog"
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})
+    shade = {"variable": "shade", "sel": ["time=2020-01-01", "level=0"], "rescale": "0,255"}
+    _layer(catalog, "shade", data / "moments.zarr", kind="zarr", render=shade)
     # without the world, whose lines and names would lie over the colours
     with served(catalog, data, TILERY_BASEMAP="none") as address:
         yield Site(address=address, rasters=data, catalog=catalog)

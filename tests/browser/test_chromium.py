@@ -33,7 +33,7 @@ def added_in_qgis(code: str) -> dict[str, list[str]]:
 
 def test_the_map_shows_the_first_layer(visit: Visit) -> None:
     seen = visit("/map", ("evaluate", "document.querySelectorAll('#layers > li').length"), ("evaluate", OFFERED))
-    assert seen.results == [2, 0]
+    assert seen.results == [3, 0]
     assert near(seen.pixels[240, 400], BLUE)
 
 
@@ -100,7 +100,7 @@ def test_the_landing_page_has_a_card_with_a_picture_for_each_layer(visit: Visit)
         ("evaluate", "[location.pathname, document.querySelector('#error').textContent]"),
         allowed=403,
     )
-    assert seen.results[2] == ["Blue", "Red"]
+    assert seen.results[2] == ["Blue", "Red", "Shade"]
     path, message = seen.results[6]
     assert path == "/cog/viewer"
     assert "nowhere" not in message

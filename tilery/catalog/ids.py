@@ -83,6 +83,7 @@ _BEHIND = RESERVED | {
     "asset_statistics",
     "available_assets",
     "coordinates",
+    "dimensions",
     "document",
     "legend",
     "metadata",

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from app.api import answers, json_documents, kvp, layer_pages, responses, stored_tiles, viewer, wmts, wmts_tile
 from app.api.context import AppContext
-from app.api.families import layer_sources
+from app.api.families import layer_dimensions, layer_sources
 from app.api.links import query_of
 from app.api.operation import (
     LONGEST_KEPT_QUERY,
@@ -63,12 +63,15 @@ LAYER = Parameter(
     where="path",
     required=True,
 )
+_VARIABLE: Group = (
+    replace(optional(zarrs.VARIABLE), description="Of a layer that is a Zarr. Name of the variable."),
+    *zarrs.VARIABLE_PARAMETERS[1:],
+)
 _BANDS: Group = (
     *mosaics.MOSAIC_BANDS,
     replace(optional(table.ASSETS), description=f"Of a layer that is a STAC Item. {table.ASSETS.description}"),
     table.ASSET_AS_BAND,
-    replace(optional(zarrs.VARIABLE), description="Of a layer that is a Zarr. Name of the variable."),
-    *zarrs.VARIABLE_PARAMETERS[1:],
+    *_VARIABLE,
 )
 """What chooses bands of layers of every kind."""
 
@@ -191,6 +194,7 @@ def described(context: RequestContext[Any], layer: LayerSummary, query: Query = 
         "tilejson": "3.0.0",
         "id": layer.id,
         "name": layer.name,
+        "kind": layer.kind,
         "description": layer.description,
         "attribution": layer.attribution or context.app.settings.default_attribution,
         "version": "1.0.0",
@@ -253,7 +257,8 @@ async def short_map(context: RequestContext[None]) -> Response:
 async def viewer_page(context: RequestContext[None]) -> Response:
     """Return the page on which one decides how the layer is shown."""
     layer = await of(context.app, context.path.name("layer"))
-    return viewer.viewer_of_raster(context.request, f"layers/{layer.id}", needs_url=False)
+    is_zarr = layer.kind == "zarr"
+    return viewer.viewer_of_raster(context.request, f"layers/{layer.id}", needs_url=False, has_dimensions=is_zarr)
 
 
 def _plan_wmts(app: AppContext, values: Values) -> TileSize:
@@ -377,6 +382,14 @@ def _page(
 
 _XML = {200: {"description": "A WMTS document.", "content": {wmts.MEDIA_TYPE: {}}}}
 
+
+def _of_variable(operation: Operation[Any]) -> Operation[Any]:
+    """Return a verb that takes the variable of a Zarr also where it chooses no bands: each has facts of its own."""
+    if zarrs.SEL in operation.parameters:
+        return operation
+    return replace(operation, parameters=(*operation.parameters, *_VARIABLE))
+
+
 OPERATIONS: tuple[Operation[Any], ...] = (
     _page("getLayers", "/layers", listing, "Layers", answers.PRODUCES, table.PAGE_FORMAT, *table.PAGING),
     _page(
@@ -391,7 +404,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     ),
     wms.of_all(FAMILY, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", tilesets.HTML),
-    *verbs.operations(FAMILY),
+    *map(_of_variable, (*verbs.operations(FAMILY), bound(FAMILY, layer_dimensions.OPERATION))),
     _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", responses.produces(), table.STYLE),
 )
 SHORT: tuple[Operation[Any], ...] = (

@@ -198,6 +198,29 @@ def coordinate(group: Group, name: str) -> Json:
     return {**body, "coords": {array.name: body}, "name": array.name}
 
 
+def along(dataset: ZarrDataset) -> list[Json]:
+    """Return the dimensions of a variable that are not on the map: name, values, and the position of the one that is
+    selected; of several that are bands none.
+
+    Raises:
+        TooMuchWork: one has too many values.
+    """
+    array, where = dataset.array, dataset.levels[0].place
+    others = [axis for axis in range(len(array.shape)) if axis not in (where.x, where.y)]
+    found = []
+    for number, axis in enumerate(others):
+        values, _, _ = place.index(dataset.group, array, axis)
+        selected = {plane[number] for plane in dataset.bands.planes}
+        found.append(
+            {
+                "name": array.dimensions[axis],
+                "values": coordinates.as_json(values),
+                "position": next(iter(selected)) if len(selected) == 1 else None,
+            }
+        )
+    return found
+
+
 def page(group: Group) -> str:
     """Return the group as a fragment of HTML."""
     of_dimensions, others = variables(group)

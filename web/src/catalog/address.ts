@@ -1,11 +1,23 @@
-// What is on the map, as the page's address has it after #: `layers=relief:night:0.5,clouds`.
-import { keepInHash } from "../map/create";
+// What is on the map, as the page's address has it after #: `layers=relief:night:0.5,clouds,rain:::time=2020-01-01`.
+import { inHash, keepInHash } from "../map/hash";
 import type { LayerState } from "./layer";
 
 export interface Wish {
   readonly id: string;
   readonly style: string;
   readonly opacity: number;
+  readonly sel: readonly string[];
+}
+
+/** What divides the parts, within one of them. */
+const escaped = (text: string): string => text.replace(/[%,:;]/g, (sign) => encodeURIComponent(sign));
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
 }
 
 /** The name of those that are kept beside the others. */
@@ -13,15 +25,16 @@ export const KEPT = "kept";
 
 /** The layers that the address asks for; null where it says nothing of layers. */
 export function wishes(name = "layers"): Wish[] | null {
-  const text = new URLSearchParams(location.hash.slice(1)).get(name);
+  const text = inHash(name);
   if (text == null) return null;
   return text
     .split(",")
     .filter(Boolean)
     .map((part) => {
-      const [id = "", style = "", opacity = ""] = part.split(":");
+      const [id = "", style = "", opacity = "", chosen = ""] = part.split(":");
       const number = Number(opacity);
-      return { id, style, opacity: opacity !== "" && number >= 0 && number <= 1 ? number : 1 };
+      const sel = chosen.split(";").map(unescaped).filter((one) => one.indexOf("=") > 0);
+      return { id, style, opacity: opacity !== "" && number >= 0 && number <= 1 ? number : 1, sel };
     });
 }
 
@@ -29,7 +42,9 @@ export function wishes(name = "layers"): Wish[] | null {
 export function remember(states: readonly LayerState[], push = false, name = "layers"): void {
   const text = states
     .filter((state) => state.on)
-    .map(({ layer, style, opacity }) => [layer.id, style, opacity < 1 ? String(opacity) : ""].join(":").replace(/:+$/, ""))
+    .map(({ layer, style, opacity, sel }) =>
+      [layer.id, style, opacity < 1 ? String(opacity) : "", sel.map(escaped).join(";")].join(":").replace(/:+$/, ""),
+    )
     .join(",");
   keepInHash(name, text, push);
 }

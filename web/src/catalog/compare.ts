@@ -1,7 +1,8 @@
 // What was on, right of a handle, beside what is on now, left of it.
 import type { Map as MapLibreMap, MapMouseEvent } from "maplibre-gl";
 import { by, note } from "../dom";
-import { createMap, keepInHash, type Made } from "../map/create";
+import { createMap, type Made } from "../map/create";
+import { keepInHash } from "../map/hash";
 import { swipe } from "../map/swipe";
 import { messageOf } from "../page";
 import { KEPT, remember, type Wish, wishes } from "./address";

@@ -11,6 +11,8 @@ interface Style {
 export interface Layer {
   readonly id: string;
   readonly name?: string;
+  /** What it is made of: `zarr` is what may have a time. */
+  readonly kind?: string;
   readonly bounds: Bounds;
   readonly center?: readonly number[];
   readonly minzoom: number;
@@ -26,6 +28,8 @@ export interface LayerState {
   on: boolean;
   opacity: number;
   style: string;
+  /** What is chosen along dimensions that are not on the map, where that is not what the layer shows by itself. */
+  sel: readonly string[];
 }
 
 /** A layer as it is wished for; off where it is not. */
@@ -35,6 +39,7 @@ export const stateOf = (layer: Layer, wish?: Wish): LayerState => ({
   on: wish !== undefined,
   opacity: wish?.opacity ?? 1,
   style: wish?.style ?? "",
+  sel: wish?.sel ?? [],
 });
 
 /** An id as a path has it, folders and all. */
@@ -46,15 +51,16 @@ export const nameOf = (layer: Layer): string => layer.name ?? layer.id;
 export const stylesOf = ({ styles = [] }: Layer): [string, string][] =>
   styles.map((style) => (typeof style === "string" ? [style, style] : [style.name, style.title ?? style.name]));
 
-export const styleParams = ({ style }: LayerState): Params => (style ? [["style", style]] : []);
+/** How a layer is shown: its style, and a moment of it. */
+export const lookParams = ({ style, sel }: LayerState): Params => [["style", style], ...sel.map((one) => ["sel", one] as const)];
 
 /** Tiles of 512 pixels: a quarter of the requests, and sharp on every screen. */
 export const tilesOf = (state: LayerState): string =>
-  template(`${pathOf(state.layer.id)}/{z}/{x}/{y}@2x.webp`, styleParams(state));
+  template(`${pathOf(state.layer.id)}/{z}/{x}/{y}@2x.webp`, lookParams(state));
 
 export function previewOf(state: LayerState, [west, south, east, north]: Bounds): string {
   const box = [west, south, east, north].map((value) => value.toFixed(6)).join(",");
-  const params: Params = [...styleParams(state), ["dst_crs", "epsg:3857"], ["max_size", 512]];
+  const params: Params = [...lookParams(state), ["dst_crs", "epsg:3857"], ["max_size", 512]];
   return address(`layers/${state.layer.id}/bbox/${box}.webp`, params);
 }
 

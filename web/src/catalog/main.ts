@@ -4,14 +4,15 @@ import { by, element, note, say } from "../dom";
 import { createMap, hasWebGL, type Library } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
+import { keptPosition } from "../map/hash";
 import { followPosition } from "../map/position";
-import { removeRaster, setOpacity } from "../map/raster";
+import { removeRaster, retile, setOpacity } from "../map/raster";
 import { ofPoint, type PointAnswer, valueTable } from "../map/values";
 import { address, dataOf, json, messageOf, Problem } from "../page";
 import { KEPT, remember, wishes, type Wish } from "./address";
 import { clock } from "./clock";
 import { comparing } from "./compare";
-import { beside, boundsOf, type Layer, type LayerState, nameOf, type Page, pageOf, stateOf, styleParams } from "./layer";
+import { beside, boundsOf, type Layer, type LayerState, nameOf, type Page, pageOf, previewOf, stateOf, lookParams, tilesOf } from "./layer";
 import { pages } from "./pages";
 import { row, type Row } from "./rows";
 import { show } from "./show";
@@ -19,10 +20,10 @@ import { show } from "./show";
 const { layer: only } = dataOf<{ layer?: string }>();
 
 /** What the address asks for, or the page itself; null where neither says anything. */
-const wanted = (): Wish[] | null => wishes() ?? (only ? [{ id: only, style: "", opacity: 1 }] : null);
+const wanted = (): Wish[] | null => wishes() ?? (only ? [{ id: only, style: "", opacity: 1, sel: [] }] : null);
 
 function statesOf(layers: readonly Layer[]): LayerState[] {
-  const first = layers[0] && { id: layers[0].id, style: "", opacity: 1 };
+  const first = layers[0] && { id: layers[0].id, style: "", opacity: 1, sel: [] };
   const on = new Map((wanted() ?? (first ? [first] : [])).map((wish) => [wish.id, wish]));
   return layers.map((layer) => stateOf(layer, on.get(layer.id)));
 }
@@ -34,7 +35,7 @@ async function ask(map: MapLibreMap, lib: Library, states: readonly LayerState[]
   const asked = states.filter((state) => state.on);
   const at = `${lng.toFixed(6)},${lat.toFixed(6)}`;
   const found = await Promise.allSettled(
-    asked.map((state) => json<PointAnswer>(`layers/${state.layer.id}/point/${at}`, styleParams(state))),
+    asked.map((state) => json<PointAnswer>(`layers/${state.layer.id}/point/${at}`, lookParams(state))),
   );
   const parts = found.flatMap((answer, index) => {
     const state = asked[index];
@@ -75,8 +76,8 @@ async function start(): Promise<void> {
   const ids = [...(asked ?? []), ...(wishes(KEPT) ?? [])].map(({ id }) => id);
   const layersToCome = pageToCome.then(async (page) => [...(await beside(page, ids)), ...page.layers]);
   if (!hasWebGL()) return withoutWebGL(await layersToCome, asked);
-  const placed = new URLSearchParams(location.hash.slice(1)).has("map");
-  const made = createMap({ hash: "map", center: [12, 24], zoom: wholeEarth() });
+  const placed = keptPosition() !== null;
+  const made = createMap({ center: [12, 24], zoom: wholeEarth() }, true);
   const layers = await layersToCome;
   if (!layers.length) empty();
   const states = statesOf(layers);
@@ -127,6 +128,7 @@ function apply(wish: Wish[] | null, states: readonly LayerState[]): void {
     state.on = found !== undefined || (wish == null && state === states[0]);
     state.style = found?.style ?? "";
     state.opacity = found?.opacity ?? 1;
+    state.sel = found?.sel ?? [];
   }
 }
 
@@ -150,6 +152,10 @@ function list(map: MapLibreMap, states: LayerState[], first: Page): () => void {
         removeRaster(map, state.layer.id);
         show(map, states, state);
         remember(states, true);
+      },
+      moved: () => {
+        retile(map, state.layer.id, tilesOf(state), state.bounds, (box) => previewOf(state, box));
+        remember(states);
       },
       edited: (state) => {
         const { layer } = state;

@@ -1,9 +1,10 @@
 // The list of layers beside the map.
-import { element } from "../dom";
+import { type Along, chosenOf, dimensionsOf, sliders } from "../dimensions";
+import { element, note } from "../dom";
 import { showLegend } from "../legend";
-import { address, isEditable, isSigned, type Params } from "../page";
+import { address, isEditable, isSigned, messageOf, type Params } from "../page";
 import { isDark, onTheme } from "../theme";
-import { type LayerState, nameOf, styleParams, stylesOf } from "./layer";
+import { type LayerState, nameOf, lookParams, stylesOf } from "./layer";
 
 /** A legend on the page's own ground. */
 const legendLook = (): Params => [["theme", isDark() ? "dark" : ""], ["transparent", "true"]];
@@ -12,6 +13,8 @@ export interface Actions {
   toggled(state: LayerState): void;
   faded(state: LayerState): void;
   styled(state: LayerState): void;
+  /** Another moment of it is chosen. */
+  moved(state: LayerState): void;
   zoomTo(state: LayerState): void;
   edited(state: LayerState): void;
 }
@@ -38,13 +41,15 @@ export function row(state: LayerState, actions: Actions): Row {
   const edit = isEditable && !isSigned ? element("button", { type: "button", className: "quiet small edit-button" }, "Edit") : null;
   const legend = element("img", { className: "legend-picture", alt: `Legend of ${nameOf(layer)}`, hidden: true });
   const explain = (): void => {
-    if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, [...styleParams(state), ...legendLook()]));
+    if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, [...lookParams(state), ...legendLook()]));
   };
+  const moments = layer.kind === "zarr" ? momentsField(state, () => (explain(), actions.moved(state))) : null;
   const more = element(
     "div",
     { className: "more" },
     element("label", { className: "line" }, "Opacity", opacity),
     style && element("label", { className: "line" }, "Style", style),
+    moments?.item,
     legend,
     element(
       "div",
@@ -60,11 +65,13 @@ export function row(state: LayerState, actions: Actions): Row {
     more.hidden = !state.on;
     opacity.value = String(state.opacity);
     if (style) style.value = state.style;
+    moments?.refresh();
     explain();
   };
   box.addEventListener("change", () => {
     state.on = box.checked;
     more.hidden = !state.on;
+    moments?.refresh();
     explain();
     actions.toggled(state);
   });
@@ -96,6 +103,29 @@ function thumbnail({ layer }: LayerState): HTMLImageElement {
   });
   thumb.addEventListener("error", () => thumb.classList.add("broken"));
   return thumb;
+}
+
+interface Moments {
+  readonly item: HTMLElement;
+  /** Writes down what is chosen; asks for what there is to choose from when the layer is first on. */
+  refresh(): void;
+}
+
+/** Sliders for time and whatever else of a layer is not on the map. */
+function momentsField(state: LayerState, changed: () => void): Moments {
+  const item = element("div", { className: "moments" });
+  const base = `layers/${state.layer.id}`;
+  let known: Promise<Along> | null = null;
+  const refresh = async (): Promise<void> => {
+    if (!state.on) return;
+    const along = await (known ??= dimensionsOf(base, []));
+    const moved = (sel: readonly string[]): void => {
+      state.sel = sel.filter((one) => !along.sel.includes(one));
+      changed();
+    };
+    item.replaceChildren(...sliders(along.dimensions, chosenOf(along, state.sel), moved, `along-${state.layer.id}`));
+  };
+  return { item, refresh: () => void refresh().catch((error: unknown) => note(messageOf(error))) };
 }
 
 function styleField({ layer }: LayerState): HTMLSelectElement | null {

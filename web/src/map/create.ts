@@ -3,6 +3,7 @@ import type { IControl, Map as MapLibreMap, MapOptions } from "maplibre-gl";
 import { dress, firstStyle, followTheme, type Lines, place } from "../basemap/basemap";
 import { element, note } from "../dom";
 import { basemap, messageOf } from "../page";
+import { inHash, keepInHash, keepPosition, keptPosition } from "./hash";
 
 export type Library = typeof import("maplibre-gl");
 
@@ -24,8 +25,8 @@ export const hasWebGL = (): boolean => {
   }
 };
 
-/** A map whose style is there, so that rasters can be put on it. */
-export async function createMap(options: Partial<MapOptions> = {}): Promise<Made> {
+/** A map whose style is there, so that rasters can be put on it; `keeps` says that the page's address has its position. */
+export async function createMap(options: Partial<MapOptions> = {}, keeps = false): Promise<Made> {
   const [lib, { style, failed }] = await Promise.all([library, firstStyle()]);
   const map = new lib.Map({
     container: "map",
@@ -34,7 +35,9 @@ export async function createMap(options: Partial<MapOptions> = {}): Promise<Made
     maxPitch: 60,
     maxZoom: 24,
     ...options,
+    ...(keeps ? keptPosition() : {}),
   });
+  if (keeps) keepPosition(map);
   map.addControl(new lib.NavigationControl({ visualizePitch: true }), "top-right");
   map.addControl(new lib.ScaleControl(), "bottom-left");
   map.keyboard.enable();
@@ -70,7 +73,7 @@ class LinesControl implements IControl {
   private box: HTMLElement | null = null;
 
   constructor() {
-    const kept = new URLSearchParams(location.hash.slice(1)).get("lines");
+    const kept = inHash("lines");
     this.lines = kept === "under" || kept === "off" ? kept : "over";
   }
 
@@ -95,16 +98,4 @@ class LinesControl implements IControl {
   onRemove(): void {
     this.box?.remove();
   }
-}
-
-/** Writes a value into the page's address after #, beside what MapLibre writes there; `push` makes a step to go back to. */
-export function keepInHash(name: string, value: string | null, push = false): void {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  if (value == null) parts.delete(name);
-  else parts.set(name, value);
-  const text = [...parts].map(([key, kept]) => `${key}=${encodeURIComponent(kept).replace(/%(2C|2F|3A)/g, decodeURIComponent)}`).join("&");
-  if (`#${text}` === location.hash) return;
-  const whole = `${location.pathname}${location.search}#${text}`;
-  if (push) history.pushState(null, "", whole);
-  else history.replaceState(null, "", whole);
 }

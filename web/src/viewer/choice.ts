@@ -1,4 +1,5 @@
 // How a raster is shown, as the controls and the page's address have it, and in the words of the API.
+import { inHash } from "../map/hash";
 import type { Params } from "../page";
 
 export type Mode = "one" | "rgb" | "expression";
@@ -57,7 +58,7 @@ export function recalled(given: URLSearchParams): { choice: Choice; looks: boole
   const bands = given.getAll("bidx").map(Number).filter((band) => Number.isInteger(band) && band > 0);
   const expression = given.get("expression") ?? "";
   const ranges = given.getAll("rescale").map((text) => text.split(",").map(Number) as Range);
-  const opacity = Number(new URLSearchParams(location.hash.slice(1)).get("opacity") ?? 1);
+  const opacity = Number(inHash("opacity") ?? 1);
   const choice: Choice = {
     ...untouched(),
     url: given.get("url") ?? "",

@@ -2,7 +2,8 @@
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { by, credits } from "../dom";
 import type { Bounds } from "../geo";
-import { createMap, keepInHash, type Made } from "../map/create";
+import { createMap, type Made } from "../map/create";
+import { inHash, keepInHash } from "../map/hash";
 import { addRaster } from "../map/raster";
 import { swipe } from "../map/swipe";
 import { address, json, messageOf, type Params, template } from "../page";
@@ -48,7 +49,7 @@ export function comparing(base: string, made: Promise<Made>, look: () => Params,
     keepInHash(NAME, new URLSearchParams(params.map(([name, value]) => [name, String(value)])).toString());
     keep(params).catch((error: unknown) => fail(messageOf(error)));
   });
-  const kept = new URLSearchParams(location.hash.slice(1)).get(NAME);
+  const kept = inHash(NAME);
   if (kept) keep([...new URLSearchParams(kept)]).catch((error: unknown) => fail(messageOf(error)));
 }
 

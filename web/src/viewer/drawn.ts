@@ -1,7 +1,7 @@
 // A line or an area that was drawn, as the page's address has it after #: `drawn=area:8.1,46.2,8.8,46.8,8.3,46.9`.
 import type { Position } from "geojson";
-import { keepInHash } from "../map/create";
 import { type Drawn, drawnFrom, type Kind, kindOf, least } from "../map/draw";
+import { inHash, keepInHash } from "../map/hash";
 import { DRAWN } from "./measure";
 
 /** Corners that an address can hold: browsers and proxies take some thousand characters. */
@@ -19,13 +19,11 @@ function textOf({ geometry }: Drawn): string | null {
 }
 
 /** True where the address holds this and nothing else. */
-export const isKept = (drawn: Drawn | null): boolean => (drawn && textOf(drawn)) === written();
-
-const written = (): string | null => new URLSearchParams(location.hash.slice(1)).get(DRAWN);
+export const isKept = (drawn: Drawn | null): boolean => (drawn && textOf(drawn)) === inHash(DRAWN);
 
 /** What the address asks for; null where it asks for nothing that can be drawn. */
 export function keptDrawn(): Drawn | null {
-  const [kind = "", text = ""] = (written() ?? "").split(":");
+  const [kind = "", text = ""] = (inHash(DRAWN) ?? "").split(":");
   const numbers = text.split(",").map((part) => (part.trim() ? Number(part) : NaN));
   if ((kind !== "line" && kind !== "area") || numbers.length % 2 || !numbers.every(Number.isFinite)) return null;
   const corners = Array.from({ length: numbers.length / 2 }, (_, index): Position => numbers.slice(2 * index, 2 * index + 2));

@@ -6,9 +6,10 @@ import type { MapMouseEvent } from "maplibre-gl";
 import { by, credits, element, say } from "../dom";
 import type { Bounds } from "../geo";
 import { showLegend } from "../legend";
-import { createMap, hasWebGL, keepInHash, type Made } from "../map/create";
+import { createMap, hasWebGL, type Made } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
+import { keepInHash, keptPosition } from "../map/hash";
 import { keepInView } from "../map/in-view";
 import { followPosition } from "../map/position";
 import { addRaster, removeRaster, retile, setOpacity } from "../map/raster";
@@ -28,7 +29,7 @@ import { type Tools, tools } from "./measure";
 import { factsOf, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 import { type Standing, standing } from "./standing";
-import { chooseVariable, listenToVariables } from "./variables";
+import { chooseMoment, chooseVariable, listenToVariables } from "./variables";
 import type { Asking, Plain } from "./without-place";
 
 interface Data {
@@ -36,10 +37,11 @@ interface Data {
   readonly needs_url: boolean;
   readonly has_assets: boolean;
   readonly has_variables: boolean;
+  readonly has_dimensions: boolean;
   readonly max_bands: number;
 }
 
-const { base, needs_url: needsUrl, has_assets: hasAssets, has_variables: hasVariables, max_bands: mostBands } = dataOf<Data>();
+const { base, needs_url: needsUrl, has_assets: hasAssets, has_variables: hasVariables, has_dimensions: hasDimensions, max_bands: mostBands } = dataOf<Data>();
 const ID = "raster";
 
 const first = recalled(new URLSearchParams(location.search));
@@ -117,6 +119,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
   try {
     if (hasAssets) choice.assets = await chooseAssets(base, choice.url, choice.assets);
     if (hasVariables) Object.assign(choice, await chooseVariable(storeParams(choice), choice, moveTo));
+    if (hasDimensions) choice.sel = await chooseMoment(base, choice.sel, moveTo);
     const facts = await factsOf(base, sourceParams(choice), choice.assets, signal);
     // the one band of a variable is called after the moment, which changes
     const info = hasVariables && facts.info.count === 1 ? { ...facts.info, band_descriptions: [["b1", choice.variable]] as const } : facts.info;
@@ -309,7 +312,7 @@ function keepAddress(push: boolean): void {
 }
 
 async function makeMap(): Promise<Made> {
-  const made = await createMap({ center: [10, 25], zoom: 1.4, hash: "map" });
+  const made = await createMap({ center: [10, 25], zoom: 1.4 }, true);
   const { map } = made;
   followPosition(map);
   onFailure(map, fail);
@@ -424,8 +427,8 @@ function listenToForm(): void {
 /** Back and forward: what the address says is shown again. */
 function goBack(): void {
   const { choice: kept, looks } = recalled(new URLSearchParams(location.search));
-  const named = ({ url, variable, sel }: Choice): string => JSON.stringify([url, variable, sel]);
-  const other = named(kept) !== named(choice) && needsUrl;
+  const named = ({ url, variable, sel }: Choice): string => JSON.stringify([needsUrl && url, variable, sel]);
+  const other = named(kept) !== named(choice);
   Object.assign(choice, kept, needsUrl ? {} : { url: "" });
   if (other || !opened) return void openRaster(looks, false).then(() => measure?.recall());
   measure?.recall();
@@ -446,7 +449,7 @@ async function start(): Promise<void> {
   listenToForm();
   const wanted = !needsUrl || choice.url !== "";
   if (!hasWebGL()) return withoutWebGL(wanted);
-  const placed = new URLSearchParams(location.hash.slice(1)).has("map");
+  const placed = keptPosition() !== null;
   const opening = wanted ? openRaster(first.looks, placed) : Promise.resolve();
   mapOf ??= makeMap();
   comparing(base, mapOf, rendering, fail);

@@ -1,6 +1,7 @@
 // The buttons that measure a line or an area; what they do is fetched with the first of their clicks.
 import { by } from "../dom";
 import type { Made } from "../map/create";
+import { inHash } from "../map/hash";
 import { messageOf, type Params } from "../page";
 import type { Measuring } from "./measuring";
 
@@ -46,7 +47,7 @@ export function tools(made: Promise<Made>, measured: Measured, fail: (text: stri
   }
   const recall = (): void => {
     if (measuring) measuring.recall();
-    else if (new URLSearchParams(location.hash.slice(1)).has(DRAWN)) void fetched().then((ready) => ready.recall(), (error: unknown) => fail(messageOf(error)));
+    else if (inHash(DRAWN)) void fetched().then((ready) => ready.recall(), (error: unknown) => fail(messageOf(error)));
   };
   return {
     isDrawing: () => beginning || measuring?.isDrawing() === true,

@@ -79,7 +79,8 @@ export async function placeOf(base: string, source: Params, { info, bounds }: Fa
   if (!bounds) return info.crs ? "The raster's coordinate reference system is not one of the Earth." : "The raster has no coordinate reference system.";
   if (bounds[1] > EDGE || bounds[3] < -EDGE) return "The raster lies where this map does not reach, which ends at 85° of latitude.";
   const tilejson = await json<TileJson>(`${base}/WebMercatorQuad/tilejson.json`, source, { signal });
-  return { ...tilejson, bounds };
+  const { minzoom, maxzoom, attribution } = tilejson;
+  return { minzoom, maxzoom, bounds, ...(attribution ? { attribution } : {}) };
 }
 
 /** The facts; those of several assets as of one raster that has the bands of all. */

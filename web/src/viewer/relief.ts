@@ -2,7 +2,7 @@
 import type { Map as MapLibreMap, RasterDEMTileSource } from "maplibre-gl";
 import { by } from "../dom";
 import { type Bounds, meets } from "../geo";
-import { keepInHash } from "../map/create";
+import { keepInHash } from "../map/hash";
 
 export interface Heights {
   readonly tiles: string;

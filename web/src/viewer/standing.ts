@@ -1,6 +1,7 @@
 // The button that makes the map stand up; what it does is fetched with its first click.
 import { by } from "../dom";
 import type { Made } from "../map/create";
+import { inHash } from "../map/hash";
 import { messageOf, type Params, template } from "../page";
 import type { Choice } from "./choice";
 import { sourceParams } from "./choice";
@@ -29,7 +30,7 @@ export function standing(
   const begin = async (tilted: boolean): Promise<void> => {
     const [{ map }, { relief }] = await Promise.all([made, import("./relief")]);
     if (!shown || typeof shown.place === "string" || flat) return;
-    flat = relief(map, { tiles: tilesOf(base, known()), ...shown.place }, tilted);
+    flat = relief(map, { ...shown.place, tiles: tilesOf(base, known()) }, tilted);
     field.hidden = false;
     button.setAttribute("aria-pressed", "true");
   };
@@ -43,7 +44,7 @@ export function standing(
     if (flat) end();
     else begin(false).catch((error: unknown) => fail(messageOf(error)));
   });
-  const wanted = Number(new URLSearchParams(location.hash.slice(1)).get("relief"));
+  const wanted = Number(inHash("relief"));
   let first = wanted > 0;
   if (first) by<HTMLInputElement>("exaggeration").value = String(wanted);
   return {
