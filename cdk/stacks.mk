@@ -56,3 +56,8 @@ test-deploy-changes: cdk .venv-emulator/.made ## the second step against the emu
 	bash tests/cdk/deploy_changes.sh
 
 .PHONY: test-deploy-changes
+
+test-deploy-template: .venv-cdk/.made .venv-emulator/.made ## the template that needs no CDK, deployed to the emulator by CloudFormation alone
+	bash tests/cdk/deploy_template.sh
+
+.PHONY: test-deploy-template
