@@ -53,7 +53,7 @@ SERVICE = "tilery.service"
 """Where the application says what serves: a name in the state of ASGI's lifespan."""
 THOROUGH_SECONDS = 3600.0
 """How long garbage in circles may stay that has lasted for a while; longer where there is always a request."""
-TRIM_FROM = 0.7
+TRIM_FROM = 0.8
 """Share of the ceiling from which freed memory is given back now and then: a busy worker of 440 MB has 100 of it."""
 TRIM_SECONDS = 10.0
 """Seconds from one such time to the next, each of which takes some milliseconds."""
@@ -167,7 +167,7 @@ class DrainingServer(Server):
         held, is_starved = (service.memory.held, service.memory.is_starved) if service is not None else (0, False)
         if is_starved:
             return "grown", "no room for a large request, with empty caches"
-        size = budget.resident()
+        size = await asyncio.to_thread(budget.resident)
         if size - held <= self.ceiling:
             self._tidied = False
             if size > TRIM_FROM * self.ceiling and time.monotonic() - self._trimmed > TRIM_SECONDS:

@@ -29,7 +29,7 @@ LONGEST_WAIT = 10.0
 RETRY_AFTER = 2
 """Seconds after which it may."""
 LOOK_AGAIN = 0.1
-"""Seconds after which who waits looks again at what the process holds: nobody says when that shrinks."""
+"""Seconds after which who waits looks again: nobody says when what the process holds shrinks, or a client has read."""
 GIVE_BACK_EVERY = 1.0
 """Seconds from one giving back of freed memory to the next, which takes some milliseconds."""
 EMPTY_EVERY = 5.0
@@ -119,11 +119,10 @@ class Memory:
         return self._unsent > self.total // 2
 
     def unsent(self, change: int) -> None:
-        """Count bytes of answers that wait to be read, or that wait no longer."""
-        with self._changed:
-            self._unsent += change
-            if change < 0:
-                self._changed.notify_all()
+        """Count bytes of answers that wait to be read, or that wait no longer. Only the thread that sends calls this,
+        and it waits for nobody: there is no lock to it.
+        """
+        self._unsent += change
 
     def leave(self, size: int) -> None:
         """Leave ``size`` bytes of what the process may hold to another."""
@@ -151,8 +150,9 @@ class Memory:
             )
         # Nobody waits for more while holding some: two who did would wait for each other.
         self._give_back(grant)
+        resident = self._resident() if size > SMALL else 0
         with self._changed:
-            if size <= SMALL or (not self._waiting and self._fits(size)):
+            if size <= SMALL or (not self._waiting and self._fits(size, resident)):
                 self._give(grant, size)
                 return
         with compute_slots.released():
@@ -164,31 +164,43 @@ class Memory:
         ticket = object()
         with self._changed:
             self._waiting.append(ticket)
-            try:
-                while self._waiting[0] is not ticket or not self._fits(size):
-                    alone = self._waiting[0] is ticket and not self._large
-                    if self._make_room(alone=alone):
-                        continue
-                    left = end - time.monotonic()
-                    if not self._changed.wait(left if self._holding is None else min(left, LOOK_AGAIN)) and left <= 0:
+        try:
+            while True:
+                resident = self._resident()
+                with self._changed:
+                    is_first = self._waiting[0] is ticket
+                    if is_first and self._fits(size, resident):
+                        self._give(grant, size)
+                        return
+                    alone = is_first and not self._large
+                if self._make_room(alone=alone):
+                    continue
+                left = end - time.monotonic()
+                with self._changed:
+                    self._changed.wait(max(min(left, LOOK_AGAIN), 0))
+                    if left <= 0:
                         self._is_starved |= alone and self._held + self._unsent + size <= self.total
                         deadline.check()
                         raise Busy(
                             "The server has no memory left for a request of this size. Try again in a moment.",
                             retry_after=RETRY_AFTER,
                         )
-                self._give(grant, size)
-            finally:
+        finally:
+            with self._changed:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
 
-    def _fits(self, size: int) -> bool:
+    def _resident(self) -> int:
+        """Return what the process holds. Asked without the lock: the system is asked, and others go on meanwhile."""
+        return self._holding.resident() if self._holding is not None else 0
+
+    def _fits(self, size: int, resident: int) -> bool:
         taken = self._held + self._unsent
         if taken + size > self.total:
             return False
         if self._holding is None or size <= SMALL:
             return True
-        return self._look_beside(self._holding.resident()) + taken + size <= self._holding.ceiling
+        return self._look_beside(resident) + taken + size <= self._holding.ceiling
 
     def _look_beside(self, resident: int) -> int:
         """Return what the process holds beside its requests. All without what they may have taken by now is the least
@@ -204,26 +216,24 @@ class Memory:
 
     def _make_room(self, *, alone: bool) -> bool:
         """Give freed memory back, which may be what is missing, or else what is kept for requests to come where nothing
-        larger runs; False when both were just done. The lock is held before and after, not meanwhile.
+        larger runs; False when both were just done.
         """
         holding, now = self._holding, time.monotonic()
         if holding is None:
             return False
-        if now - self._given_back >= GIVE_BACK_EVERY:
-            self._given_back, give = now, holding.give_back
-        elif alone and now - self._emptied >= EMPTY_EVERY:
-            self._emptied, give = now, holding.empty
-        else:
-            return False
-        self._changed.release()
-        try:
-            before = holding.resident()
-            give()
-            freed = before - holding.resident()
-        finally:
-            self._changed.acquire()
+        with self._changed:
+            if now - self._given_back >= GIVE_BACK_EVERY:
+                self._given_back, give = now, holding.give_back
+            elif alone and now - self._emptied >= EMPTY_EVERY:
+                self._emptied, give = now, holding.empty
+            else:
+                return False
+        before = holding.resident()
+        give()
+        freed = before - holding.resident()
         if freed > 0:
-            self._beside = deque((at, size - freed) for at, size in self._beside)
+            with self._changed:
+                self._beside = deque((at, size - freed) for at, size in self._beside)
         return True
 
     def _give(self, grant: _Grant, size: int) -> None:
@@ -235,13 +245,13 @@ class Memory:
     def _give_back(self, grant: _Grant) -> None:
         if not grant.held:
             return
+        resident = self._resident() if grant.held > SMALL else 0
         with self._changed:
-            was_large = grant.held > SMALL
             self._held -= grant.held
-            self._large -= was_large
+            self._large -= grant.held > SMALL
             grant.held = 0
-            if was_large and self._holding is not None:
-                self._look_beside(self._holding.resident())
+            if resident:
+                self._look_beside(resident)
             if self._waiting:
                 self._changed.notify_all()
 
