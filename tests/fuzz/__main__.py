@@ -29,7 +29,7 @@ native.prepare(os.environ)
 os.environ.setdefault("GDAL_CACHEMAX", "24")  # megabytes, as in a worker with little memory
 
 from tests.fuzz import run, world  # noqa: E402  the libraries have to be told before
-from tests.fuzz.service import Ask, Service  # noqa: E402
+from tests.fuzz.service import FuzzRequest, Service  # noqa: E402
 from tests.fuzz.targets import TARGETS, Case  # noqa: E402
 
 FOUND = Path(".fuzz/found")
@@ -115,11 +115,11 @@ def _one(name: str, seed: int, minutes: float) -> int:
 def _service(made: world.World) -> Iterator[Service]:
     with Service(measured=True, sources=f"{made.folder}/", catalog=str(made.catalog), **world.SETTINGS) as service:
         for path in _LOADED:
-            service.ask(Ask(path=path))
+            service.ask(FuzzRequest(path=path))
         yield service
 
 
-def _packed(made: world.World, case: Case, ask: Ask | None) -> bytes:
+def _packed(made: world.World, case: Case, ask: FuzzRequest | None) -> bytes:
     return pickle.dumps({"root": str(made.folder.parent), "case": case, "ask": ask})
 
 

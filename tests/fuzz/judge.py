@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
-from tests.fuzz.service import Answer, Ask
+from tests.fuzz.service import Answer, FuzzRequest
 
 _TRACE = re.compile(rb'Traceback|File "|\.py:\d|site-packages|/vsi\w+/|0x[0-9a-f]{12}')
 _EXPECTED = frozenset((503, 504))
 """Server errors that are right: no room, no time."""
 
 
-def faults(ask: Ask, answer: Answer, secrets: Iterable[bytes] = ()) -> list[str]:
+def faults(ask: FuzzRequest, answer: Answer, secrets: Iterable[bytes] = ()) -> list[str]:
     """Return what is wrong with an answer.
 
     Args:
@@ -65,7 +65,7 @@ def _json(answer: Answer) -> list[str]:
     return []
 
 
-def _problem(ask: Ask, answer: Answer) -> list[str]:
+def _problem(ask: FuzzRequest, answer: Answer) -> list[str]:
     """Return what is wrong with how a failure is told."""
     if ask.method == "HEAD":
         return []

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from app.api.app import Application
 from tests.fuzz import mutate
-from tests.fuzz.service import Ask, Headers
+from tests.fuzz.service import FuzzRequest, Headers
 
 RING = [[8.2, 46.2], [8.4, 46.2], [8.4, 46.4], [8.2, 46.2]]
 FEATURE = {"type": "Feature", "properties": {"a": 1}, "geometry": {"type": "Polygon", "coordinates": [RING]}}
@@ -161,7 +161,7 @@ class Requests:
         self._routes = sorted((path, method) for path, methods in found for method in methods if path)
         self._families = sorted({path.split("/")[1] for path, _ in self._routes})
 
-    def draw(self, chance: random.Random) -> Ask:
+    def draw(self, chance: random.Random) -> FuzzRequest:
         """Return a request."""
         family = chance.choice(self._families)
         path, method = chance.choice([route for route in self._routes if route[0].split("/")[1] == family])
@@ -180,7 +180,9 @@ class Requests:
             name = chance.choice(sorted(HEADERS))
             headers.append((name, chance.choice(HEADERS[name])))
         body = self._body(chance) if method in ("POST", "PUT", "PATCH") else b""
-        return Ask(path=address, query=self._query(path, family, chance), method=method, headers=headers, body=body)
+        return FuzzRequest(
+            path=address, query=self._query(path, family, chance), method=method, headers=headers, body=body
+        )
 
     def _query(self, path: str, family: str, chance: random.Random) -> bytes:
         pairs: list[tuple[str, str]] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import judge
-from tests.fuzz.service import Ask, Service
+from tests.fuzz.service import FuzzRequest, Service
 from tests.fuzz.targets import TARGETS, Case
 from tests.fuzz.world import World
 
@@ -30,7 +30,7 @@ class Finding:
 
     fault: str
     case: Case
-    ask: Ask
+    ask: FuzzRequest
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ def run(
         seen.inputs += 1
 
 
-def faults(service: Service, world: World, ask: Ask, seen: Seen) -> list[str]:
+def faults(service: Service, world: World, ask: FuzzRequest, seen: Seen) -> list[str]:
     """Return what is wrong with one request, time and memory looked at."""
     return _ask(service, ask, (str(world.catalog).encode(), str(world.folder).encode()), True, seen)
 
@@ -98,7 +98,7 @@ def write(case: Case) -> None:
         place.write_bytes(content)
 
 
-def _ask(service: Service, ask: Ask, secrets: tuple[bytes, ...], measured: bool, seen: Seen) -> list[str]:
+def _ask(service: Service, ask: FuzzRequest, secrets: tuple[bytes, ...], measured: bool, seen: Seen) -> list[str]:
     if not measured:
         return judge.faults(ask, service.ask(ask), secrets)
     base = _forget_highest()

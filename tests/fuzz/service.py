@@ -22,7 +22,7 @@ LONGEST = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class FuzzRequest:
     """A request."""
 
     path: str
@@ -88,7 +88,7 @@ class Service:
         events.Handle._run = self._run  # type: ignore[method-assign]
         self.app.context.engine.close()
 
-    def ask(self, ask: Ask) -> Answer:
+    def ask(self, ask: FuzzRequest) -> Answer:
         """Send a request and wait for the answer."""
         self._held, self._traces.last = 0.0, None
         began = time.monotonic()
@@ -98,7 +98,7 @@ class Service:
             status=status, headers=headers, body=body, seconds=seconds, held=self._held, trace=self._traces.last
         )
 
-    async def _answer(self, ask: Ask) -> tuple[int, Headers, bytes]:
+    async def _answer(self, ask: FuzzRequest) -> tuple[int, Headers, bytes]:
         sent: list[Any] = []
         whole = False
 

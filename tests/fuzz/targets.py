@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 
 from tests.fuzz import mutate, queries
-from tests.fuzz.service import Ask, Service
+from tests.fuzz.service import FuzzRequest, Service
 from tests.fuzz.world import World
 
 
@@ -24,7 +24,7 @@ from tests.fuzz.world import World
 class Case:
     """One input: what was written where, and the requests about it."""
 
-    asks: tuple[Ask, ...]
+    asks: tuple[FuzzRequest, ...]
     files: tuple[tuple[str, bytes], ...] = ()
     """Paths and contents."""
 
@@ -67,9 +67,9 @@ class _Files:
             asks = tuple(self._ask(path, name, chance) for path in chance.sample(self.paths, 2))
             yield Case(asks=asks, files=((name, self.content(chance)),))
 
-    def _ask(self, path: str, name: str, chance: random.Random) -> Ask:
+    def _ask(self, path: str, name: str, chance: random.Random) -> FuzzRequest:
         path, _, query = path.partition("?")
-        return Ask(path=path, query=f"url={quote(name)}&{query}".encode())
+        return FuzzRequest(path=path, query=f"url={quote(name)}&{query}".encode())
 
 
 class TiffTarget(_Files):
@@ -165,7 +165,7 @@ class LayerTarget:
             asks = []
             for path in chance.sample(self.paths, 3):
                 plain, _, query = path.replace("{id}", name).partition("?")
-                asks.append(Ask(path=plain, query=query.encode(), headers=self._headers(chance)))
+                asks.append(FuzzRequest(path=plain, query=query.encode(), headers=self._headers(chance)))
             yield Case(asks=tuple(asks), files=((f"{self.world.catalog}/{name}/index.json", content),))
 
     def _headers(self, chance: random.Random) -> list[tuple[bytes, bytes]]:
@@ -207,7 +207,7 @@ class StoreTarget:
             asks = []
             for asked in chance.sample(self.paths, 3):
                 path, _, query = asked.partition("?")
-                asks.append(Ask(path=path, query=f"url={quote(name)}&{query}".encode()))
+                asks.append(FuzzRequest(path=path, query=f"url={quote(name)}&{query}".encode()))
             yield Case(asks=tuple(asks), files=tuple((f"{name}/{key}", data) for key, data in store.items()))
 
 
@@ -236,7 +236,9 @@ class BodyTarget:
             seed: Any = self.world.mosaic if path.endswith("validate") else chance.choice(SHAPES)
             crs = chance.choice(("", "&coord_crs=EPSG:3857", "&dst_crs=EPSG:2056"))
             query = f"url={quote(str(self.world.folder / name))}&bidx=1&max_size=64{crs}"
-            yield Case(asks=(Ask(path=path, query=query.encode(), method="POST", body=mutate.document(seed, chance)),))
+            yield Case(
+                asks=(FuzzRequest(path=path, query=query.encode(), method="POST", body=mutate.document(seed, chance)),)
+            )
 
 
 def _feature(kind: str, coordinates: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.generation import GenerationMode
 
 from tests.fuzz import judge
-from tests.fuzz.service import Ask, Service
+from tests.fuzz.service import FuzzRequest, Service
 from tests.fuzz.world import World
 
 EXAMPLES = 1
@@ -52,7 +52,7 @@ def check(operation: Any, world: World, fuzzed: Service) -> None:
     once()
 
 
-def request(case: Any, world: World) -> Ask:
+def request(case: Any, world: World) -> FuzzRequest:
     """Return what schemathesis would send, about a raster that there is."""
     query = dict(case.query or {})
     family = case.path.split("/")[1]
@@ -60,4 +60,4 @@ def request(case: Any, world: World) -> Ask:
         query["url"] = world.urls[family][0]
     body = b"" if case.body is NOT_SET else json.dumps(case.body, default=str).encode()
     sent = urlencode(query, doseq=True, errors="replace").encode()
-    return Ask(path=case.formatted_path, query=sent, method=case.method.upper(), body=body)
+    return FuzzRequest(path=case.formatted_path, query=sent, method=case.method.upper(), body=body)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fuzz import judge, run
-from tests.fuzz.service import Answer, Ask, Service
+from tests.fuzz.service import Answer, FuzzRequest, Service
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.world import World
 
@@ -62,5 +62,5 @@ def test_the_judge_knows_what_is_wrong(changes: dict[str, Any], fault: str | Non
         "held": 0.0,
         "trace": None,
     } | changes
-    found = judge.faults(Ask(path="/a"), Answer(**answer), (b"/secret/place",))
+    found = judge.faults(FuzzRequest(path="/a"), Answer(**answer), (b"/secret/place",))
     assert (found == []) if fault is None else any(fault in one for one in found), found

@@ -17,7 +17,7 @@ from app.config.environment import WrongVariables
 from app.config.settings import Settings
 from tests.fuzz import judge
 from tests.fuzz.queries import CRSS, HEADERS, NUMBERS, TEXTS
-from tests.fuzz.service import Ask, Service
+from tests.fuzz.service import FuzzRequest, Service
 from tests.fuzz.world import World
 from tilery.catalog import ids
 from tilery.errors import InvalidParameter, TileryError
@@ -169,5 +169,5 @@ def test_any_bytes_for_a_header(magic: bytes, rest: bytes) -> None:
 def test_any_bytes_in_a_header(world: World, fuzzed: Service, name: bytes, value: bytes) -> None:
     value = value.translate(None, b"\0\r\n")  # which the server lets nobody send
     for path in ("/cog/tiles/WebMercatorQuad/8/134/90", "/layers", "/healthz", "/static/tilery.css"):
-        ask = Ask(path=path, query=f"url={world.folder}/rgb.tif".encode(), headers=[(name, value)])
+        ask = FuzzRequest(path=path, query=f"url={world.folder}/rgb.tif".encode(), headers=[(name, value)])
         assert not judge.faults(ask, fuzzed.ask(ask))
