@@ -18,7 +18,7 @@ setup(
             "tilery.kernels._compiled",
             sources=[
                 f"tilery/kernels/src/{name}.c"
-                for name in ("module", "arrays", "comparing", "counting", "halving", "unfolding", "warping")
+                for name in ("module", "arrays", "comparing", "counting", "deflating", "folding", "halving", "warping")
             ],
             depends=["tilery/kernels/src/kernels.h"],
             define_macros=[("Py_LIMITED_API", LOWEST)],

@@ -14,10 +14,11 @@ from rasterio.windows import Window
 
 from tests.support import rasters as made
 from tilery.errors import BrokenRaster
-from tilery.publishing import downsampling, grid, overviews, rasters, statistics, transcode, warp
+from tilery.publishing import downsampling, grid, halving, overviews, rasters, statistics, transcode, warp, windows
 from tilery.publishing.bounds import map_bounds
 from tilery.publishing.cog import cog
 from tilery.publishing.profiles import COMPRESSIONS
+from tilery.publishing.tiff import directories
 from tilery.publishing.tiff.blocks import encoding
 from tilery.publishing.warp_window import source_window
 
@@ -78,7 +79,7 @@ def test_an_overview_that_shows_something_else_is_seen_at_once(tmp_path: Path, m
         return data // 2, valid
 
     overviews.overviews(source, 2, "cubic", QUIET, checked=True)
-    monkeypatch.setattr(overviews, "halve", wrong)
+    monkeypatch.setattr(halving, "halve", wrong)
     with pytest.raises(BrokenRaster, match="does not show what the level above it shows"):
         overviews.overviews(source, 2, "cubic", QUIET, checked=True)
 
@@ -97,6 +98,88 @@ def test_a_block_that_does_not_decode_stops_the_overviews(tmp_path: Path) -> Non
         file.write(bytes([byte ^ 255]))
     with pytest.raises(BrokenRaster):
         overviews.overviews(tiled, 2, "cubic", QUIET, checked=True)
+
+
+@pytest.mark.parametrize("size", [1200, 1301])
+@pytest.mark.parametrize("case", ["plain", "nodata", "alpha", "mask", "classes"])
+def test_the_first_overview_is_the_one_that_is_made_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, size: int
+) -> None:
+    """Byte by byte, whatever is missing of the raster, at the seams of the windows it was made in too."""
+    rng = np.random.default_rng(3)
+    data = np.cumsum(rng.integers(-3, 4, (3, size, 1600)), axis=2).astype("uint8")
+    options: dict[str, Any] = {}
+    hole = np.hypot(*np.ogrid[-700 : size - 700, -1010:590]) < 300  # over the corner where four windows meet
+    if case == "nodata":
+        options["nodata"] = 0
+        data[:, hole] = 0
+    if case == "alpha":
+        data = np.concatenate([data, np.where(hole, 0, 250).astype("uint8")[None]])
+        options["colorinterp"] = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    if case == "mask":
+        options["mask"] = np.where(hole, 0, 255).astype("uint8")
+    source = raster(tmp_path / "a.tif", data, **options)
+    profile = rasters.facts(source)
+    chosen = encoding(COMPRESSIONS["deflate"], "uint8")
+    assert chosen is not None
+    monkeypatch.setattr(windows, "PIECE", 4 << 20)
+    how = "mode" if case == "classes" else "cubic"
+    made = [tmp_path / f"{name}.tif" for name in ("with", "after")]
+    with_it = transcode.transcode(source, made[0], profile, {}, QUIET, encoding=chosen, overview=how)
+    assert with_it is not None
+    assert with_it.halved
+    after = transcode.transcode(source, made[1], profile, {}, QUIET, encoding=chosen)
+    assert after is not None
+    assert not after.halved
+    sums = overviews.overviews(made[1], 1, how, QUIET, encoding=chosen, checked=True)
+    names = [overviews.level_file, *([overviews.mask_file] if case == "mask" else [])]
+    assert [with_it.sums[of(made[0], 1).name] for of in names] == [sums[of(made[1], 1).name] for of in names]
+    assert list(with_it.sums.values())[: len(names)] == list(after.sums.values())
+    more = overviews.overviews(made[0], 2, how, QUIET, encoding=chosen, checked=True, first=2)
+    assert set(more) == {of(made[0], 2).name for of in names}
+
+
+def test_a_first_overview_that_shows_something_else_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made.rgb(tmp_path / "a.tif", size=1200, overviews=())
+    halve = downsampling.halve
+    monkeypatch.setattr(halving, "halve", lambda *given: (halve(*given)[0] // 2, halve(*given)[1]))
+    chosen = encoding(COMPRESSIONS["deflate"], "uint8")
+    with pytest.raises(BrokenRaster, match="does not show what the level above it shows"):
+        transcode.transcode(
+            source, tmp_path / "b.tif", rasters.facts(source), {}, QUIET, encoding=chosen, overview="cubic"
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"),
+    [
+        ({"compress": "deflate", "predictor": 2}, True),
+        ({"compress": "deflate", "predictor": 2, "zlevel": 1}, True),
+        ({"compress": "deflate"}, False),
+        ({"compress": "zstd", "predictor": 2}, False),
+        ({"compress": "deflate", "predictor": 2, "blockxsize": 256, "blockysize": 256}, False),
+    ],
+)
+def test_blocks_that_are_as_they_are_published_are_taken(tmp_path: Path, options: dict[str, Any], taken: bool) -> None:
+    rng = np.random.default_rng(3)
+    data = np.cumsum(rng.integers(-9, 10, (3, 1024, 1024)), axis=2).astype("uint8")
+    data[:, :512, :512] = 7  # a block that may become smaller
+    source = raster(tmp_path / "a.tif", data, **options)
+    chosen = encoding(COMPRESSIONS["deflate"], "uint8")
+    target = tmp_path / "b.tif"
+    transcode.transcode(source, target, rasters.facts(source), {}, QUIET, encoding=chosen)
+
+    def blocks(path: Path) -> list[bytes]:
+        with path.open("rb") as file:
+            places = zip(*directories.first(file).blocks(), strict=True)
+            return [path.read_bytes()[offset : offset + count] for offset, count in places]
+
+    before, after = blocks(source), blocks(target)
+    if options.get("blockxsize") != 256:
+        assert [one == other for one, other in zip(before[1:], after[1:], strict=True)] == [taken] * 3
+        assert not taken or len(after[0]) <= len(before[0])
+    with rasterio.open(target) as found:
+        np.testing.assert_array_equal(found.read(), data)
 
 
 @pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic"])

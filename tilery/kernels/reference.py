@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,40 @@ def compare(
     return outside, int(made.sum(dtype="int64")), int(total.sum()), int(np.square(total).sum())
 
 
+def compare_valid(
+    above: Array,
+    made: Array,
+    there: Array,
+    valid: Array,
+    reach: int,
+    certain: tuple[int, int, int, int],
+    allowed: float,
+    slack: float,
+    /,
+) -> tuple[int, int, int, int, int, int]:
+    """Return the same where only some is there, the means above in twelfths; then how many pixels both have, and how
+    many only one.
+    """
+    four, known = (
+        np.stack([of[row::2, column::2] for row in (0, 1) for column in (0, 1)]).astype("int64")
+        for of in (above, there)
+    )
+    limits = np.iinfo(made.dtype)
+    low = np.where(known, four, limits.max).min(axis=0, initial=limits.max)
+    high = np.where(known, four, limits.min).max(axis=0, initial=limits.min)
+    for axis in (0, 1) if made.size else ():
+        low, high = _around(low, reach, axis, np.minimum), _around(high, reach, axis, np.maximum)
+    number = known.sum(axis=0)
+    both = (number > 0) & valid
+    twelfths = ((four * known).sum(axis=0) * 12 // np.maximum(number, 1))[both]
+    part = slice(certain[0], max(0, certain[1])), slice(certain[2], max(0, certain[3]))
+    values, floor, ceiling = (of[part].astype("float64") for of in (made, low, high))
+    most = allowed + slack * (ceiling - floor)
+    outside = int(np.count_nonzero(((floor - values > most) | (values - ceiling > most)) & both[part]))
+    sums = int(made[both].sum(dtype="int64")), int(twelfths.sum()), int(np.square(twelfths).sum())
+    return outside, *sums, int(np.count_nonzero(both)), int(np.count_nonzero((number > 0) != valid))
+
+
 def _around(values: Array, reach: int, axis: int, choose: Callable[..., Array]) -> Array:
     """Return the lowest or highest of what lies up to ``reach`` pixels away along an axis."""
     moved = np.moveaxis(values, axis, 0)
@@ -45,6 +80,24 @@ def count_values(values: Array, counts: NDArray[np.int64], valid: Array | None, 
     counts += np.bincount(chosen if low == 0 else chosen.astype("int32") - low, minlength=len(counts))
 
 
+def deflate(raw: Array, made: Array, /) -> int:
+    """Fill ``made`` with deflated bytes, and return how many these are."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_RLE)
+    found = packer.compress(raw.tobytes()) + packer.flush()
+    made[: len(found)] = np.frombuffer(found, "uint8")
+    return len(found)
+
+
+def fold(data: Array, differences: bool, block: Array, /) -> None:
+    """Fill a block with bands, pixel by pixel."""
+    rows, columns = data.shape[1:]
+    block[:rows, :columns] = np.moveaxis(data, 0, -1)
+    block[:rows, columns:] = block[:rows, columns - 1 : columns]
+    block[rows:] = block[rows - 1]
+    if differences:
+        block[:, 1:] -= block[:, :-1].copy()
+
+
 def halve(image: Array, rows: Weights, columns: Weights, made: Array, /) -> None:
     """Fill ``made`` with every second pixel of an image that is smoothed by weights of rows and of columns."""
     height, width = made.shape
@@ -53,6 +106,29 @@ def halve(image: Array, rows: Weights, columns: Weights, made: Array, /) -> None
     along = _weighted([down[:, first : first + 2 * width - 1 : 2] for first in range(len(columns))], columns)
     limits = np.iinfo(made.dtype)
     made[:] = np.clip(np.rint(along), limits.min, limits.max)
+
+
+def halve_valid(image: Array, rows: Weights, columns: Weights, made: Array, there: Array, valid: Array, /) -> None:
+    """Fill ``made`` with the same where all under the kernel is there, else with the mean of those of four that are."""
+    halve(image, rows, columns, made)
+    height, width = made.shape
+    under = [
+        there[row : row + 2 * height - 1 : 2, column : column + 2 * width - 1 : 2]
+        for row in range(len(rows))
+        for column in range(len(columns))
+    ]
+    whole = np.logical_and.reduce(under)
+    middle, centre = len(rows) // 2 - 1, len(columns) // 2 - 1
+    places = [
+        (slice(row, row + 2 * height - 1, 2), slice(column, column + 2 * width - 1, 2))
+        for row in (middle, middle + 1)
+        for column in (centre, centre + 1)
+    ]
+    number = sum(there[place].astype("float32") for place in places)
+    total = sum(np.where(there[place], image[place], 0).astype("float32") for place in places)
+    valid[:] = number > 0
+    mean = np.rint(total / np.maximum(number, np.float32(1)))
+    np.copyto(made, mean.astype(made.dtype), where=~whole)
 
 
 def _weighted(parts: list[Array], weights: Weights) -> Array:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tilery import kernels
 from tilery.geo.raster import Array
-from tilery.publishing import rasters, validity
+from tilery.publishing import validity
 from tilery.reading.profile import Profile
 
 _MOST = 1 << 20
@@ -49,16 +48,8 @@ class ValueCounts:
     """Shape (bands, values)."""
 
     @classmethod
-    def of(cls, path: Path, *, masked: bool) -> ValueCounts | None:
-        """Return counts of nothing yet; None where values are not counted.
-
-        Args:
-            path: the file that is being made, with its header.
-            masked: whether a mask beside it says what is missing.
-        """
-        profile = rasters.facts(path, checked=True)
-        if masked:
-            profile = replace(profile, has_mask=True)
+    def of(cls, profile: Profile) -> ValueCounts | None:
+        """Return counts of nothing yet; None where values are not counted."""
         bands = len(profile.data_bands)
         if not is_countable(profile.dtypes[0]):
             return None

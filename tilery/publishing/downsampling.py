@@ -135,7 +135,7 @@ def halve(
     Returns:
         Values of the type given, any where they are not valid; validity of the shape (bands or 1, rows, columns).
     """
-    if weight is not None and weight.all() and (weight.dtype == bool or weight.min() == weight.max()):
+    if is_whole(weight):
         weight = None
     valid = None
     if weight is not None:
@@ -143,6 +143,8 @@ def halve(
         valid = _any(present, rows, columns)
         if not valid.any():
             return np.zeros((len(data), *valid.shape[1:]), data.dtype), valid
+    if weight is not None and is_fast(data, weight, rows, columns, method):
+        return _fast(data, weight, rows, columns, nodata)
     made = []
     for number, band in enumerate(data):
         of_band = None if weight is None else weight[number if len(weight) > 1 else 0]
@@ -151,6 +153,32 @@ def halve(
         else:
             made.append(_one_of(band, of_band, rows, columns, first_wins=method == "nearest"))
     return np.stack(made), valid
+
+
+def is_fast(data: Array, weight: Array | None, rows: Side, columns: Side, method: str) -> bool:
+    """Return whether a kernel makes a part of an overview, of which pixels are there or not and nothing in between."""
+    known = weight is None or weight.dtype == bool
+    simple = known and method in _KERNELS and data.dtype.name in kernels.SHORT
+    return simple and _is_halved(rows) and _is_halved(columns)
+
+
+def _fast(
+    data: Array, there: Array, rows: Side, columns: Side, nodata: float | None
+) -> tuple[Array, NDArray[np.bool_]]:
+    weights = [[by for _, by in of_side.kernel] for of_side in (rows, columns)]
+    place = (slice(None), _stretch(rows), _stretch(columns))
+    known = there[place]
+    found = [
+        kernels.halve_valid(band, known[number if len(known) > 1 else 0], *weights)
+        for number, band in enumerate(data[place])
+    ]
+    valid = [of_band for _, of_band in found[: len(known)]]
+    return np.stack([_away_from(values, nodata) for values, _ in found]), np.stack(valid)
+
+
+def is_whole(weight: Array | None) -> bool:
+    """Return whether nothing is missing, nor of less weight than the rest."""
+    return weight is None or bool(weight.all() and (weight.dtype == bool or weight.min() == weight.max()))
 
 
 def halve_alpha(alpha: Array, rows: Side, columns: Side, method: str) -> Array:

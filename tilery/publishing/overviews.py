@@ -5,34 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from affine import Affine
 
-from tilery.geo.raster import Array
 from tilery.publishing import rasters, validity
-from tilery.publishing.downsampling import Side, halve, halve_alpha, side
+from tilery.publishing.halving import Halving, edged
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.subprocess_work import apart_if_large
 from tilery.publishing.tiff.blocks import WORKING, Encoding
-from tilery.publishing.tiff.level_reader import LevelReader, reading_level
 from tilery.publishing.tiff.level_writer import Blocks, writing_level, writing_mask
-from tilery.publishing.verification.level_check import LevelCheck, Sums, pixels_above, places_of
+from tilery.publishing.tiff.tiled_reader import TiledReader, reading_tiles
+from tilery.publishing.verification.level_check import LevelCheck, Sums
 from tilery.publishing.verification.written_blocks import whole
 from tilery.publishing.windows import in_order, panels
 from tilery.reading.profile import Profile
 
 if TYPE_CHECKING:
     from rasterio.windows import Window
-
-_ROWS, _COLUMNS = 64, 512
-"""Pixels of an overview that are worked on at a time: what they need stays in the processor's cache."""
-_NARROW = 128
-"""Pixels along a side where some are missing: only those at the edge of what is valid take the time that edges take."""
 
 
 def factors(width: int, height: int, block: int = BLOCK) -> tuple[int, ...]:
@@ -87,6 +79,7 @@ def overviews(
     beside: Path | None = None,
     encoding: Encoding = WORKING,
     checked: bool = False,
+    first: int = 1,
 ) -> dict[str, int]:
     """Write the overviews of a GeoTIFF, and of its mask, each as a file of its own (`level_file`, `mask_file`).
 
@@ -98,6 +91,7 @@ def overviews(
         beside: the path to name the files after. None: the raster's own.
         encoding: how their blocks are compressed.
         checked: hold the pixels of each against those of the level above, while both are at hand.
+        first: the level to begin with; those before it are there.
 
     Returns:
         Check sums of the blocks of each file, by its name.
@@ -117,10 +111,14 @@ def overviews(
             -(-above.width // 2),
             -(-above.height // 2),
         )
+        if level < first:
+            above = below
+            continue
         for stale in (below.path, mask_file(beside, level)):
             stale.unlink(missing_ok=True)
         check = LevelCheck(profile, resampling, 2**level, lossless=True) if checked else None
-        sums |= _make(above, below, profile, resampling, encoding, check, advance)
+        halving = Halving(profile, resampling, above.width, above.height)
+        sums |= _make(above, below, halving, encoding, check, advance)
         if check is not None:
             check.need_right()
         for made in (below.path, below.mask):
@@ -131,14 +129,9 @@ def overviews(
 
 
 def _make(
-    above: _Level,
-    below: _Level,
-    profile: Profile,
-    resampling: str,
-    encoding: Encoding,
-    check: LevelCheck | None,
-    advance: Advance,
+    above: _Level, below: _Level, halving: Halving, encoding: Encoding, check: LevelCheck | None, advance: Advance
 ) -> dict[str, int]:
+    profile = halving.profile
     dtype = profile.dtype
     windows = panels(below.width, below.height, profile.count * dtype.itemsize * 5)
     place = Affine.scale(above.width / below.width, above.height / below.height)  # rasterio warns of files without any
@@ -153,9 +146,9 @@ def _make(
 
         def work(window: Window) -> tuple[Blocks, Blocks, list[list[Sums]]]:
             with borrow() as (dataset, of_mask):
-                source, rows, columns = _source(dataset, of_mask, above, below, profile, window, resampling)
-            data, there = _piece(source, rows, columns, above, below, profile, window, resampling)
-            sums = [] if check is None else _compared(check, source, rows, columns, data, there, window, above, below)
+                source = _source(dataset, of_mask, halving, window)
+            data, there = halving.made(source, window)
+            sums = [] if check is None else halving.compared(check, source, data, there, window)
             of_there = mask.encoded(there[None], window) if mask is not None and there is not None else ()
             return written.encoded(data, window), of_there, sums
 
@@ -184,7 +177,7 @@ def _lending(
     """
     if own:
         mask = (level.mask or mask_file(level.path)) if validity.has_mask(profile) else None
-        found = stack.enter_context(reading_level(level.path, profile.dtype, profile.count, mask))
+        found = stack.enter_context(reading_tiles(level.path, profile.dtype, profile.count, mask))
         if found is not None:
             return lambda: nullcontext((found, found.mask if level.mask else None))
     handles = rasters.Handles(lambda: _opened(level))
@@ -199,126 +192,20 @@ def _opened(level: _Level) -> Iterator[Any]:
         yield dataset, stack.enter_context(rasters.reading(level.mask)) if level.mask else None
 
 
-def _source(
-    dataset: Any, mask: Any, above: _Level, below: _Level, profile: Profile, window: Window, resampling: str
-) -> tuple[validity.WindowPixels, Side, Side]:
-    """Return what a window of an overview is made of, and the rows and columns of it."""
-    top, left = int(window.row_off), int(window.col_off)
-    rows = side(resampling, above.height, below.height, top, top + int(window.height))
-    columns = side(resampling, above.width, below.width, left, left + int(window.width))
-    return _edged(dataset, mask, above, profile, rows, columns), rows, columns
+def _source(dataset: Any, mask: Any, halving: Halving, window: Window) -> validity.WindowPixels:
+    """Return what a window of an overview is made of; beyond the edges of the level above it its outermost pixels
+    again.
+    """
+    from rasterio.windows import Window as Above
 
-
-def _compared(
-    check: LevelCheck,
-    source: validity.WindowPixels,
-    rows: Side,
-    columns: Side,
-    data: Array,
-    there: Array | None,
-    window: Window,
-    above: _Level,
-    below: _Level,
-) -> list[list[Sums]]:
-    """Return what a check sees of a window of an overview, part by part."""
-    from rasterio.windows import Window as Part
-
-    sizes = (above.width, above.height), (below.width, below.height)
-    profile = check.profile
-    alpha = None if profile.alpha_band is None else data[profile.alpha_band - 1]
-    bands = data if alpha is None else data[[band - 1 for band in profile.data_bands]]
-    made = validity.of(bands, alpha, profile, there)
-    top, left, height, width = places_of(window)
-    found = []
-    waiting = [(0, height, start, min(width, start + _COLUMNS)) for start in range(0, width, _COLUMNS)]
-    while waiting:
-        first, last, start, stop = waiting.pop()
-        part = Part(left + start, top + first, stop - start, last - first)
-        down, across = pixels_above(part, *sizes)
-        lines = slice(down.start - rows.start, down.stop - rows.start)
-        places = slice(across.start - columns.start, across.stop - columns.start)
-        above_part = source.part(lines, places)
-        if max(last - first, stop - start) > _NARROW and _is_mixed(above_part.weight()):
-            waiting += _narrow(first, last, start, stop, _NARROW)
-            continue
-        found.append(check.compare(above_part, made.part(slice(first, last), slice(start, stop)), part, *sizes))
-    return found
-
-
-def _is_mixed(weight: Array | None) -> bool:
-    """Return whether some is there and some is missing."""
-    return weight is not None and not weight.all() and bool(weight.any())
-
-
-def _narrow(first: int, last: int, start: int, stop: int, rows: int) -> Iterator[tuple[int, int, int, int]]:
-    """Smaller parts of a part: its first and last row, its first and last column."""
-    for row, column in product(range(first, last, rows), range(start, stop, _NARROW)):
-        yield row, min(last, row + rows), column, min(stop, column + _NARROW)
-
-
-def _piece(
-    found: validity.WindowPixels,
-    rows: Side,
-    columns: Side,
-    above: _Level,
-    below: _Level,
-    profile: Profile,
-    window: Window,
-    resampling: str,
-) -> tuple[Array, Array | None]:
-    """Return a window of an overview: all bands, and its mask where it has one (0 or 255)."""
-    top, left, height, width = places_of(window)
-    weight = found.weight()
-    data = np.empty((profile.count, height, width), profile.dtype)
-    there = np.empty((height, width), "uint8") if validity.has_mask(profile) else None
-    bands = [band - 1 for band in profile.data_bands]
-    nodata, filler = profile.usable_nodata, validity.filler(profile)
-    waiting = [
-        (first, min(height, first + _ROWS), start, min(width, start + _COLUMNS))
-        for first, start in product(range(0, height, _ROWS), range(0, width, _COLUMNS))
-    ]
-    while waiting:
-        first, last, start, stop = waiting.pop()
-        strip = side(resampling, above.height, below.height, top + first, top + last)
-        part = side(resampling, above.width, below.width, left + start, left + stop)
-        lines = slice(strip.start - rows.start, strip.stop - rows.start)
-        places = slice(part.start - columns.start, part.stop - columns.start)
-        of_part = None if weight is None else weight[:, lines, places]
-        if stop - start > _NARROW and _is_mixed(of_part):
-            waiting += _narrow(first, last, start, stop, _ROWS)
-            continue
-        values, known = halve(found.data[:, lines, places], of_part, strip, part, resampling, nodata)
-        if known is not None:
-            np.copyto(values, np.asarray(filler).astype(values.dtype), where=~known)
-        data[bands, first:last, start:stop] = values
-        if found.alpha is not None and profile.alpha_band is not None:
-            opacity = halve_alpha(found.alpha[lines, places], strip, part, resampling)
-            data[profile.alpha_band - 1, first:last, start:stop] = opacity
-        if there is not None:
-            there[first:last, start:stop] = 255 if known is None else np.where(known[0], 255, 0)
-    return data, there
-
-
-def _edged(
-    dataset: Any, mask: Any, level: _Level, profile: Profile, rows: Side, columns: Side
-) -> validity.WindowPixels:
-    """Return what the sides ask for; beyond the raster's edges its outermost pixels again."""
-    from rasterio.windows import Window
-
-    if isinstance(dataset, LevelReader):  # which does so itself, without a copy
-        window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        return validity.read(dataset, profile, window, mask=mask)
-    top, bottom = max(0, rows.start), min(level.height, rows.stop)
-    left, right = max(0, columns.start), min(level.width, columns.stop)
-    found = validity.read(dataset, profile, Window(left, top, right - left, bottom - top), mask=mask)
-    around = ((top - rows.start, rows.stop - bottom), (left - columns.start, columns.stop - right))
-    if not any(map(any, around)):
-        return found
-
-    def grown(array: Array | None) -> Any:
-        return None if array is None else np.pad(array, (*[(0, 0)] * (array.ndim - 2), *around), mode="edge")
-
-    return validity.WindowPixels(data=grown(found.data), alpha=grown(found.alpha), valid=grown(found.valid))
+    rows, columns = halving.sides(window)
+    if isinstance(dataset, TiledReader):  # which does so itself, without a copy
+        over = Above(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+        return validity.read(dataset, halving.profile, over, mask=mask)
+    top, bottom = max(0, rows.start), min(halving.height, rows.stop)
+    left, right = max(0, columns.start), min(halving.width, columns.stop)
+    found = validity.read(dataset, halving.profile, Above(left, top, right - left, bottom - top), mask=mask)
+    return edged(found, ((top - rows.start, rows.stop - bottom), (left - columns.start, columns.stop - right)))
 
 
 def sidecar(path: Path, levels: int, resampling: str, advance: Advance) -> None:

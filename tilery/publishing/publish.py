@@ -208,7 +208,7 @@ def _at_hand(planned: PublishPlan, place: Workplace) -> tuple[CopiedLevels | Non
     """Return files whose blocks were copied into the finished one, and counts of their values; None where it was made
     of others.
     """
-    step, name = ("transcode", "tiled.tif") if planned.way is None else ("warp", "warped.tif")
+    step, name = _step(planned), "tiled.tif" if planned.way is None else "warped.tif"
     levels = copied_levels(place.path(name), planned.compression, planned.profile.dtypes[0])
     if levels is None:
         return None, None
@@ -234,10 +234,11 @@ def _tiled(planned: PublishPlan, path: Path, place: Workplace, progress: Progres
                 roll=planned.roll,
                 gaps=planned.gaps,
                 encoding=_encoding(planned) if planned.way is None else WORKING,
+                overview=_overview(planned) if planned.way is None else None,
             )
         fetch.check_unchanged(planned.origin)
         whole(tiled)
-        place.done("transcode", ["tiled.tif", "tiled.tif.msk"], made.facts() if made is not None else None)
+        place.done("transcode", _level_files(tiled), made.facts() if made is not None else None)
     return tiled, rasters.facts(tiled, checked=True)
 
 
@@ -248,6 +249,21 @@ def _encoding(planned: PublishPlan) -> Encoding:
     return encoding(planned.compression, planned.profile.dtypes[0]) or WORKING
 
 
+def _overview(planned: PublishPlan) -> str | None:
+    """Return how overviews are resampled, where they are compressed as they are published."""
+    return kinds.OVERVIEWS[planned.kind] if _encoding(planned) != WORKING else None
+
+
+def _step(planned: PublishPlan) -> str:
+    """Return the step that makes the raster whose blocks are published."""
+    return "transcode" if planned.way is None else "warp"
+
+
+def _level_files(path: Path) -> list[str]:
+    """Return the names of a raster that was made, of its first overview, and of their masks."""
+    return [path.name, mask_file(path).name, *overview_files(path, 1)]
+
+
 def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Progress) -> tuple[list[str], Profile]:
     ready, profile = _tiled(planned, path, place, progress)
     if planned.way is not None:
@@ -256,17 +272,23 @@ def _make_cog(planned: PublishPlan, path: Path, place: Workplace, progress: Prog
             covered = grid.covering(map_bounds(planned.profile), planned.zoom)
             how, chosen = kinds.WARP[planned.kind], _encoding(planned)
             with progress.step("warp", covered.width * covered.height, "px") as advance:
-                made = warp.warp(ready, warped, profile, covered, planned.way, how, advance, encoding=chosen)
+                made = warp.warp(
+                    *(ready, warped, profile, covered, planned.way, how, advance),
+                    encoding=chosen,
+                    overview=_overview(planned),
+                )
             fetch.check_unchanged(planned.origin)
             whole(warped)
-            place.done("warp", ["warped.tif", "warped.tif.msk"], made.facts())
+            place.done("warp", _level_files(warped), made.facts())
         ready = warped
     count = len(factors(planned.width, planned.height))
     if place.recall("overviews") is None:
-        with progress.step("overviews", pixels(planned.width, planned.height), "px") as advance:
+        first = 2 if (place.recall(_step(planned)) or {}).get("halved") else 1
+        left = pixels(-(-planned.width // first), -(-planned.height // first))
+        with progress.step("overviews", left, "px") as advance:
             chosen = _encoding(planned)
             how = kinds.OVERVIEWS[planned.kind]
-            sums = overviews(ready, count, how, advance, encoding=chosen, checked=chosen != WORKING)
+            sums = overviews(ready, count, how, advance, encoding=chosen, checked=chosen != WORKING, first=first)
         place.done("overviews", overview_files(ready, count), {"sums": sums})
     target = place.path("index.tif")
     dtype = profile.dtypes[0]

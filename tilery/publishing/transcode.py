@@ -22,9 +22,10 @@ from tilery.publishing.made_level import MadeLevel, make_level
 from tilery.publishing.profiles import Compression
 from tilery.publishing.progress import Advance
 from tilery.publishing.rasters import BLOCK
+from tilery.publishing.source_pixels import blocks_to_take, source_pixels
 from tilery.publishing.tags import copy_tags
 from tilery.publishing.tiff.blocks import Encoding
-from tilery.publishing.windows import in_order, pieces
+from tilery.publishing.windows import in_order, pairs, pieces
 from tilery.reading.profile import Profile
 
 _SEQUENTIAL = frozenset({"JPEG", "PNG", "GIF"})
@@ -48,6 +49,7 @@ def transcode(
     roll: Roll | None = None,
     gaps: Gaps | None = None,
     encoding: Encoding | None = None,
+    overview: str | None = None,
 ) -> MadeLevel | None:
     """Write ``target``, with the place and nodata of ``profile``.
 
@@ -62,6 +64,7 @@ def transcode(
         gaps: how what is missing is said, where the source says it otherwise.
         encoding: how blocks are compressed in place of ``options``, by all cores; not of a raster that can only be read
             a few rows at a time.
+        overview: how overviews are resampled, of which the first is made on the way where that can be. None: none is.
 
     Returns:
         What is known of it afterwards; None where GDAL wrote it.
@@ -72,13 +75,14 @@ def transcode(
     dtype = np.dtype(profile.dtypes[0])
     masked = profile.has_mask and profile.alpha_band is None and profile.nodata is None
     random = is_random_access(profile)
-    windows = list(pieces(profile.width, profile.height, profile.count * dtype.itemsize, rows_only=not random))
+    size = profile.width, profile.height, profile.count * dtype.itemsize
+    windows = list(pairs(*size) if random else pieces(*size, rows_only=True))
     workers = None if random else 1
-    handles = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
+    plain = not masked and gaps is None and roll is None
     rasters.discard(target)
 
     def read(window: Any) -> tuple[Any, Any]:
-        with handles.borrow() as dataset:
+        with lend() as dataset:
             parts = roll.windows(window) if roll else [window]
             data = [dataset.read(window=part) for part in parts]
             if gaps is not None:
@@ -107,12 +111,23 @@ def transcode(
         rasters.environment(GDAL_TIFF_INTERNAL_MASK=mask_inside),
         ExitStack() as stack,
     ):
-        stack.callback(handles.close)
+        if plain:
+            lend = source_pixels(source, profile, stack)
+        else:
+            handles = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
+            stack.callback(handles.close)
+            lend = handles.borrow
         if encoding is not None and (windows[0].height % BLOCK == 0 or len(windows) == 1):
             said = masked or (gaps is not None and gaps.common is None)
-            return make_level(
-                target, encoding, described, windows, read, advance, masked=said, workers=workers, **shape
-            )
+            with lend() as dataset:
+                taken = blocks_to_take(source, dataset, encoding)
+            chosen: dict[str, Any] = {
+                "taken": taken,
+                "masked": said,
+                "workers": workers,
+                "overview": overview if random else None,
+            }
+            return make_level(target, encoding, described, windows, read, advance, **chosen, **shape)
         written = stack.enter_context(rasters.writing(target, **shape, **options))
         described(written)
         for window, (data, mask) in in_order(windows, read, workers):

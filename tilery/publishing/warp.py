@@ -20,11 +20,12 @@ from tilery.publishing.made_level import Made, MadeLevel, make_level
 from tilery.publishing.overviews import mask_file
 from tilery.publishing.progress import Advance
 from tilery.publishing.rectifying import straightened
+from tilery.publishing.source_pixels import source_pixels
 from tilery.publishing.tags import copy_tags
 from tilery.publishing.tiff.blocks import WORKING, Encoding
 from tilery.publishing.transcode import describe
 from tilery.publishing.warp_window import from_memory, source_window
-from tilery.publishing.windows import pieces
+from tilery.publishing.windows import pairs
 from tilery.reading.profile import Profile
 
 _COLOURS = ("cubic",)
@@ -109,8 +110,9 @@ def warp(
     advance: Advance,
     *,
     encoding: Encoding = WORKING,
+    overview: str | None = None,
 ) -> MadeLevel:
-    """Write ``target``, and ``target.msk`` where a mask is needed.
+    """Write ``target``, ``target.msk`` where a mask is needed and, where it can be made on the way, the first overview.
 
     Args:
         source: a raster that can be read anywhere.
@@ -121,6 +123,7 @@ def warp(
         resampling: rasterio's name.
         advance: called with pixels.
         encoding: how blocks are compressed.
+        overview: how overviews are resampled. None: none is made here.
 
     Returns:
         What is known of it afterwards.
@@ -154,10 +157,11 @@ def warp(
             target,
             encoding,
             described,
-            pieces(grid.width, grid.height, (len(bands) + 1) * dtype.itemsize),
+            pairs(grid.width, grid.height, (len(bands) + 1) * dtype.itemsize),
             make,
             advance,
             masked=way.mask,
+            overview=overview,
             width=grid.width,
             height=grid.height,
             count=len(bands),
@@ -167,7 +171,8 @@ def warp(
             nodata=way.nodata,
         )
     if made.whole:
-        mask_file(target).unlink(missing_ok=True)
+        for level in (0, 1):
+            mask_file(target, level).unlink(missing_ok=True)
     return made
 
 
@@ -178,13 +183,12 @@ def _reading(
     alpha = way.mask and profile.alpha_band is None
     bare = alpha and not profile.has_mask and not profile.gcps
     handles = rasters.Handles(lambda: warped(source, profile, grid, way, resampling, add_alpha=alpha))
-    plain = rasters.Handles(lambda: rasters.reading(source, driver=profile.driver))
     stack.callback(handles.close)
-    stack.callback(plain.close)
+    lend = source_pixels(source, profile, stack)
 
     def read(window: Any) -> tuple[Array, Array | None]:
         if bare and (needed := source_window(profile, grid, window, len(bands))) is not None:
-            with plain.borrow() as dataset:
+            with lend() as dataset:
                 return from_memory(dataset, profile, grid, window, needed, bands, resampling)
         with handles.borrow() as vrt:
             if not way.mask:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PIECE = 8 << 20
 """Bytes of pixels in a piece, about; as many pieces as threads and as many again wait for their turn."""
 
+PANEL = 32 << 20
+"""Bytes of pixels around which windows go on to the right before they go down."""
+
 _Result = TypeVar("_Result")
 
 
@@ -46,6 +49,25 @@ def pieces(width: int, height: int, pixel_bytes: int, block: int = 512, *, rows_
     for row in range(0, height, rows):
         for column in range(0, width, columns):
             yield Window(column, row, min(columns, width - column), min(rows, height - row))
+
+
+def pairs(width: int, height: int, pixel_bytes: int, block: int = 512) -> Iterator[Window]:
+    """Yield windows that cover the raster, their sides an even number of blocks: each is whole blocks of the first
+    overview. One block each where two by two would take too much.
+
+    They go down in panels, row by row, so that what is around one is mostly what others were made of a moment before:
+    four rows of blocks of a panel take `PANEL` bytes.
+    """
+    from rasterio.windows import Window
+
+    size = pixel_bytes * block * block
+    side = max(2, int((PIECE / size) ** 0.5) // 2 * 2) if 4 * size <= 2 * PIECE else 1
+    across = max(1, (PANEL // (4 * size) - 2) // side)
+    step = side * block
+    for left in range(0, width, across * step):
+        for row in range(0, height, step):
+            for column in range(left, min(width, left + across * step), step):
+                yield Window(column, row, min(step, width - column), min(step, height - row))
 
 
 def panels(width: int, height: int, pixel_bytes: int, block: int = 512) -> Iterator[Window]:

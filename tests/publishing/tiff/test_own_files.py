@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import rasterio
@@ -15,8 +17,8 @@ from rasterio.windows import Window
 from tilery.errors import BrokenRaster
 from tilery.publishing import rasters
 from tilery.publishing.profiles import COMPRESSIONS
-from tilery.publishing.tiff import assembled, directories
-from tilery.publishing.tiff.blocks import WORKING, Encoding, block_at, encode, encoding
+from tilery.publishing.tiff import assembled, directories, level_writer
+from tilery.publishing.tiff.blocks import WORKING, Encoding, encode, encoding, folded
 from tilery.publishing.tiff.copied import need_same_blocks
 from tilery.publishing.tiff.level_writer import writing_level, writing_mask
 from tilery.publishing.verification import finished_file
@@ -74,10 +76,10 @@ def test_what_was_not_written_is_missing(tmp_path: Path) -> None:
     assert (found[:, 1024:] == -7).all()
 
 
-def test_a_block_at_the_edge_has_its_outermost_pixels_again() -> None:
-    data = np.arange(2 * 3 * 4, dtype="uint8").reshape(2, 3, 4)
-    block = block_at(data, 0, 0)
-    assert block.shape == (512, 512, 2)
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_a_block_at_the_edge_has_its_outermost_pixels_again(dtype: str) -> None:
+    data = np.arange(2 * 3 * 4, dtype=dtype).reshape(2, 3, 4)
+    block = folded(data, 1).reshape(512, 512, 2)
     np.testing.assert_array_equal(block[:3, :4], data.transpose(1, 2, 0))
     assert (block[:3, 4:] == data[:, :, -1].T[:, None]).all()
     assert (block[3:] == block[2]).all()
@@ -85,11 +87,35 @@ def test_a_block_at_the_edge_has_its_outermost_pixels_again() -> None:
 
 def test_orderly_blocks_are_compressed_with_more_care() -> None:
     """Noise is left to the fast codec; a picture of stripes becomes as small as by zlib's sixth level."""
-    import zlib
-
     chosen = Encoding(compress="DEFLATE", level=6)
-    stripes = np.tile(np.arange(512, dtype="uint8") // 7 * 31, (512, 1))[:, :, None].copy()
+    stripes = np.tile(np.arange(512, dtype="uint8") // 7 * 31, (1, 512, 1))
     assert len(encode(stripes, chosen)) <= 1.05 * len(zlib.compress(stripes.tobytes(), 6))
+
+
+@pytest.mark.parametrize("half", ["photograph", "nothing", "words"])
+def test_no_block_becomes_larger_without_a_search_for_strings(half: str) -> None:
+    """A photograph's differences, half of it missing, and beside what repeats at distances that only a search finds."""
+    rng = np.random.default_rng(8)
+    data = np.cumsum(np.rint(rng.laplace(0, 3, (3, 512, 512))), axis=2).astype("int64").astype("uint8")
+    if half == "nothing":
+        data[:, :, 200:] = 0
+    if half == "words":
+        data[:] = np.tile(data[:, :, :64], (1, 1, 8))
+    for predictor in (1, 2):
+        chosen = Encoding(compress="DEFLATE", level=6, predictor=predictor)
+        made, raw = encode(data, chosen), folded(data, predictor).tobytes()
+        assert zlib.decompress(made) == raw
+        assert len(made) <= 1.02 * len(zlib.compress(raw, 1))
+
+
+@pytest.mark.parametrize("compress", ["DEFLATE", "ZSTD"])
+def test_a_codec_that_errs_is_noticed_while_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compress: Any
+) -> None:
+    for wrong in (b"no block", zlib.compress(bytes(512 * 512)), imagecodecs.zstd_encode(bytes(512 * 512))):
+        monkeypatch.setattr(level_writer, "encode", lambda _data, _chosen, made=wrong: made)
+        with pytest.raises(BrokenRaster, match="compressed from"):
+            write(tmp_path / "a.tif", noise((1, 512, 512), "uint8"), Encoding(compress=compress, level=1))
 
 
 def levels_of(

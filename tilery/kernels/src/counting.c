@@ -46,6 +46,7 @@ PyObject *count_values(PyObject *module, PyObject *arguments) {
         goto done;
     int64_t *total = counts->view.buf;
     Py_BEGIN_ALLOW_THREADS
+    clear_registers();
     uint64_t tables[TURNS][256] = {0};
     for (Py_ssize_t row = 0; row < rows; row++) {
         const uint8_t *of_row = valid->held ? (const uint8_t *)row_of(valid, row) : NULL;

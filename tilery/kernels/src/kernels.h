@@ -50,13 +50,25 @@ static inline Py_ssize_t stride(const array *of, int axis) { return of->view.str
 /* Where a row of an array of two axes begins. */
 static inline char *row_of(const array *of, Py_ssize_t row) { return (char *)of->view.buf + row * stride(of, 0); }
 
+/* Clear the upper halves of wide registers. What others left in them, as isal does, makes each step of loops with narrow ones
+ * wait for the one before: warps took more than twice as long. */
+static inline void clear_registers(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx")) __asm__ volatile("vzeroupper");
+#endif
+}
+
 /* Raise ValueError unless two axes are equally long; 0 where they are. */
 int need_equal(Py_ssize_t found, Py_ssize_t wanted, const char *what);
 
 /* The functions of the module. */
 PyObject *compare(PyObject *module, PyObject *arguments);
 PyObject *count_values(PyObject *module, PyObject *arguments);
+PyObject *deflate(PyObject *module, PyObject *arguments);
+PyObject *fold(PyObject *module, PyObject *arguments);
 PyObject *halve(PyObject *module, PyObject *arguments);
+PyObject *compare_valid(PyObject *module, PyObject *arguments);
+PyObject *halve_valid(PyObject *module, PyObject *arguments);
 PyObject *unfold(PyObject *module, PyObject *arguments);
 PyObject *warp(PyObject *module, PyObject *arguments);
 

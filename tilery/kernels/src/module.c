@@ -5,7 +5,11 @@
 static PyMethodDef functions[] = {
     {"compare", compare, METH_VARARGS, NULL},
     {"count_values", count_values, METH_VARARGS, NULL},
+    {"deflate", deflate, METH_VARARGS, NULL},
+    {"fold", fold, METH_VARARGS, NULL},
     {"halve", halve, METH_VARARGS, NULL},
+    {"compare_valid", compare_valid, METH_VARARGS, NULL},
+    {"halve_valid", halve_valid, METH_VARARGS, NULL},
     {"unfold", unfold, METH_VARARGS, NULL},
     {"warp", warp, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -264,6 +264,7 @@ PyObject *warp(PyObject *module, PyObject *arguments) {
         || need_equal(length(ys, 1), across, "columns of ys"))
         goto done;
     Py_BEGIN_ALLOW_THREADS
+    clear_registers();
     warp_rows(image, xs, ys, step, made, valid, method);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);

@@ -1,8 +1,8 @@
 """Pixels to the bytes of a TIFF's block, without loss.
 
-GDAL's own compression takes four times as long: isal deflates at several hundred megabytes a second, and what rows are
-differenced with (predictors: TIFF 6.0, section 14, and Adobe's TIFF technical note 3 for floating point) is one
-subtraction in NumPy.
+GDAL's own compression takes eight times as long. Differences of neighbours in a photograph hold hardly a string twice,
+so that codes by how often each byte occurs are all there is to gain (`tilery.kernels.deflate`); what has strings is for
+isal and libdeflate. Predictors: TIFF 6.0, section 14, and Adobe's TIFF technical note 3 for floating point.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from isal import isal_zlib
 
+from tilery import kernels
+from tilery.errors import BrokenRaster
 from tilery.geo.raster import Array
 from tilery.publishing.profiles import Compression
 from tilery.publishing.rasters import BLOCK
@@ -21,6 +23,14 @@ _FAST = 1
 """isal's level: what is noisy becomes as small by it as by zlib's sixth."""
 _ORDERLY = 0.5
 """Part of its size that a block shrinks to by the fast codec from which on it is worth while to look for more."""
+_LOOKED_AT = (4, 4, 4, 4)
+"""Rows that are looked at, at equal distances."""
+_AS_SMALL = 1.01
+"""Times the size that a block may have without a search for strings."""
+_BARE = 0.05
+"""Part of its size below which a block is nearly empty: a search takes little time, and finds rows that are alike."""
+_HEAD = b"\x78\x01"
+"""Of a zlib stream (RFC 1950): a window of 32 kB, the fastest way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +61,54 @@ def encoding(compression: Compression, dtype: str) -> Encoding | None:
     return None
 
 
-def encode(pixels: Array, chosen: Encoding) -> bytes:
+def encode(data: Array, chosen: Encoding) -> bytes:
     """Return one block, compressed.
 
     Args:
-        pixels: shape (rows, columns, bands), contiguous.
+        data: shape (bands, rows, columns), `BLOCK` rows and columns at most; beyond them its outermost pixels again.
         chosen: how.
     """
-    import imagecodecs  # large, and not needed before
-
-    raw: Any = pixels
-    if chosen.predictor == 2:
-        raw = _differences(pixels)
-    elif chosen.predictor == 3:
-        raw = _float_differences(pixels)
+    raw: Any = folded(data, chosen.predictor)
     if chosen.compress == "ZSTD":
+        import imagecodecs  # large, and not needed before
+
         return bytes(imagecodecs.zstd_encode(raw, level=chosen.level))
     return _deflated(raw, chosen.level)
+
+
+def need_same(block: bytes, data: Array, chosen: Encoding) -> None:
+    """Check that a block becomes again what it was compressed from.
+
+    Raises:
+        BrokenRaster: it does not.
+    """
+    import imagecodecs
+
+    raw = folded(data, chosen.predictor)
+    decode: Any = imagecodecs.zstd_decode if chosen.compress == "ZSTD" else imagecodecs.deflate_decode
+    try:
+        same = bytes(decode(block, out=np.empty(raw.nbytes, "uint8"))) == raw.tobytes()
+    except RuntimeError:  # what all of imagecodecs' own errors are
+        same = False
+    if not same:
+        raise BrokenRaster("A block is not what it was compressed from; nothing was published.")
+
+
+def folded(data: Array, predictor: int) -> Array:
+    """Return one block as it is before it is compressed, of `encode`'s data: its rows, one after the other."""
+    if data.dtype.kind in "iub" and data.itemsize <= 2:
+        block = np.empty((BLOCK, BLOCK, len(data)), data.dtype)
+        kernels.fold(data, block, differences=predictor == 2)
+        return block.reshape(BLOCK, -1)
+    pixels = _filled(data)
+    if predictor == 2:
+        return _differences(pixels)
+    return _float_differences(pixels) if predictor == 3 else pixels.reshape(BLOCK, -1)
+
+
+def is_orderly(packed: bytes, size: int) -> bool:
+    """Return whether a block became so small that it may become smaller still, from so many bytes."""
+    return len(packed) <= _ORDERLY * size
 
 
 def check_sum(data: bytes) -> int:
@@ -78,11 +119,25 @@ def check_sum(data: bytes) -> int:
 def _deflated(raw: Any, level: int) -> bytes:
     import imagecodecs
 
+    some: Any = _some_of(raw)
+    with_strings = isal_zlib.compress(some, _FAST)
+    orderly = is_orderly(with_strings, some.nbytes)
+    if orderly:
+        with_strings = min(with_strings, bytes(imagecodecs.deflate_encode(some, level=level)), key=len)
+    with_runs = len(kernels.deflate(some)) if kernels.COMPILED else some.nbytes
+    if _BARE * some.nbytes < with_runs <= _AS_SMALL * len(with_strings):
+        return b"".join((_HEAD, kernels.deflate(raw), isal_zlib.adler32(raw).to_bytes(4, "big")))
     found = isal_zlib.compress(raw, _FAST)
-    if len(found) > _ORDERLY * raw.nbytes:
+    if not orderly and not is_orderly(found, raw.nbytes):
         return found
-    smaller = bytes(imagecodecs.deflate_encode(raw, level=level))
-    return min(found, smaller, key=len)
+    return min(found, bytes(imagecodecs.deflate_encode(raw, level=level)), key=len)
+
+
+def _some_of(raw: Array) -> Array:
+    """Return a few rows of a block, by which is judged whether a search for strings makes it smaller."""
+    step = len(raw) // len(_LOOKED_AT)
+    parts: Array = np.concatenate([raw[step * number : step * number + rows] for number, rows in enumerate(_LOOKED_AT)])
+    return parts
 
 
 def _differences(pixels: Array) -> Array:
@@ -111,21 +166,11 @@ def _float_differences(pixels: Array) -> Array:
     return _differences(apart.reshape(rows, -1, bands))
 
 
-def block_at(data: Array, top: int, left: int) -> Array:
-    """Return a block of a window; beyond the window's edges its outermost pixels again.
-
-    Args:
-        data: shape (bands, rows, columns).
-        top: first row of the block in it.
-        left: first column.
-
-    Returns:
-        Shape (`BLOCK`, `BLOCK`, bands), contiguous.
-    """
-    part = data[:, top : top + BLOCK, left : left + BLOCK]
-    rows, columns = part.shape[1:]
+def _filled(data: Array) -> Array:
+    """Return bands pixel by pixel, as many as a block has."""
+    rows, columns = data.shape[1:]
     found = np.empty((BLOCK, BLOCK, len(data)), data.dtype)
-    for number, band in enumerate(part):  # band by band is twice as fast as NumPy's own way
+    for number, band in enumerate(data):  # band by band is twice as fast as NumPy's own way
         found[:rows, :columns, number] = band
     found[:rows, columns:] = found[:rows, columns - 1 : columns]
     found[rows:] = found[rows - 1]

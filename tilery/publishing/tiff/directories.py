@@ -7,6 +7,7 @@ byte, so that nothing of it needs to be understood here. Layout: TIFF 6.0, and B
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tilery.geo.raster import Array
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR = 254, 256, 257, 258, 259, 262, 277, 284
 PREDICTOR, COLORMAP, TILE_WIDTH, TILE_HEIGHT, OFFSETS, COUNTS = 317, 320, 322, 323, 324, 325
-EXTRA, FORMAT, NODATA = 338, 339, 42113
+EXTRA, FORMAT, NODATA, FILL_ORDER = 338, 339, 42113, 266
 SHORT, LONG, LONG8 = 3, 4, 16
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -177,8 +178,7 @@ def at(file: BinaryIO, form: Form, position: int) -> tuple[Placed, int]:
 
 
 def _read(file: BinaryIO, position: int, length: int) -> bytes:
-    file.seek(position)
-    found = file.read(length)
-    if len(found) != length:
+    if position + length > os.fstat(file.fileno()).st_size:  # whatever a source claims, no more is asked for
         raise BrokenRaster("A file that was written is cut short.")
-    return found
+    file.seek(position)
+    return file.read(length)

@@ -19,7 +19,7 @@ from tilery.geo.raster import Array
 from tilery.publishing import rasters
 from tilery.publishing.rasters import BLOCK
 from tilery.publishing.tiff import directories
-from tilery.publishing.tiff.blocks import WORKING, Encoding, block_at, check_sum, encode
+from tilery.publishing.tiff.blocks import WORKING, Encoding, check_sum, encode, is_orderly, need_same
 from tilery.publishing.tiff.directories import Placed
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 Blocks = Sequence[tuple[int, bytes, int]]
 """Numbers of blocks, row by row, their bytes, and the check sum of these."""
+_INFLATED = 16
+"""Blocks of which one is inflated again at once, whatever is asked of the file later."""
+Taken = Callable[[int], bytes | None]
+"""Returns a block that is compressed already, by its number."""
 
 
 @dataclass(slots=True)
@@ -46,21 +50,32 @@ class LevelWriter:
     filler: Array
     """A pixel of a block that nothing was put into, shape (bands,)."""
 
-    def encoded(self, data: Array, window: Window) -> Blocks:
+    def encoded(self, data: Array, window: Window, taken: Taken | None = None) -> Blocks:
         """Return the blocks of a window, for any thread to make.
 
         Args:
             data: shape (bands, rows, columns).
             window: where; it begins where a block does, and ends there or at the raster's edge.
+            taken: returns a block by its number, where the source has it as it would be made here.
         """
         first, start = int(window.row_off) // BLOCK, int(window.col_off) // BLOCK
         found = []
         for top in range(0, data.shape[1], BLOCK):
             for left in range(0, data.shape[2], BLOCK):
                 number = (first + top // BLOCK) * self.across + start + left // BLOCK
-                block = encode(block_at(data, top, left), self.encoding)
+                block = taken(number) if taken is not None else None
+                if block is None or is_orderly(block, self._block_bytes):
+                    part = data[:, top : top + BLOCK, left : left + BLOCK]
+                    made = encode(part, self.encoding)
+                    if number % _INFLATED == 0:
+                        need_same(made, part, self.encoding)
+                    block = made if block is None else min(block, made, key=len)
                 found.append((number, block, check_sum(block)))
         return found
+
+    @property
+    def _block_bytes(self) -> int:
+        return BLOCK * BLOCK * self.filler.nbytes
 
     def write(self, blocks: Blocks) -> None:
         """Put blocks into the file."""
@@ -73,7 +88,7 @@ class LevelWriter:
         """Fill in what is missing, and write where everything is."""
         empty = np.flatnonzero(self.counts == 0)
         if empty.size:
-            block = encode(np.broadcast_to(self.filler, (BLOCK, BLOCK, self.filler.size)).copy(), self.encoding)
+            block = encode(self.filler[:, None, None], self.encoding)
             self.write([(int(number), block, check_sum(block)) for number in empty])
         kind = self.found.form.position
         for tag, values in ((directories.OFFSETS, self.offsets), (directories.COUNTS, self.counts)):

@@ -97,6 +97,16 @@ class LevelCheck:
                     private=f"band {number}: {band}",
                 )
 
+    def is_fast(
+        self,
+        source: validity.WindowPixels,
+        made: validity.WindowPixels,
+        above: tuple[int, int],
+        below: tuple[int, int],
+    ) -> bool:
+        """Return whether a kernel compares these, however many pixels of them are missing."""
+        return above == (2 * below[0], 2 * below[1]) and _is_simple(source) and _is_simple(made)
+
     def compare(
         self,
         source: validity.WindowPixels,
@@ -124,9 +134,14 @@ class LevelCheck:
         checked = _checked(left, left + width, reach, below[0])
         weight, made_weight = source.weight(), made.weight()
         sums = [Sums() for _ in made.data]
-        if _is_plain(source) and _is_plain(made) and above == (2 * below[0], 2 * below[1]):
+        if self.is_fast(source, made, above, below):
             certain = (_checked(top, top + height, reach, below[1]), checked)
-            return [self._plain(*bands, certain) for bands in zip(source.data, made.data, strict=True)]
+            masks = [
+                [None if known is None else known[number if len(known) > 1 else 0] for number in range(len(sums))]
+                for known in map(_missing, (weight, made_weight))
+            ]
+            bands = zip(source.data, made.data, *masks, strict=True)
+            return [self._fast(one, other, there, valid, certain) for one, other, there, valid in bands]
         for first in range(0, height, _ROWS):  # what a few rows need stays in the processor's cache
             last = min(height, first + _ROWS)
             begin, end = max(0, first - reach), min(height, last + reach)
@@ -157,20 +172,29 @@ class LevelCheck:
                 )
         return sums
 
-    def _plain(self, above: Array, made: Array, certain: tuple[slice, slice]) -> Sums:
-        """Return a band of a window half the size of what is above it, all of it valid."""
-        found = kernels.compare(above, made, self._reach, certain, allowed=self._loss + 1, slack=self._slack)
-        if not self._blend:  # means of numbers that stand for something mean nothing
-            return Sums(pixels=made.size, outside=found.outside)
-        sums = (float(found.sum), found.sum_above / 4, found.squares / 16)
-        return Sums(made.size, *sums, outside=found.outside)
+    def _fast(
+        self, above: Array, made: Array, there: Array | None, valid: Array | None, certain: tuple[slice, slice]
+    ) -> Sums:
+        """Return a band of a window half the size of what is above it."""
+        allowed, slack = self._loss + 1, self._slack
+        found = kernels.compare(
+            above, made, self._reach, certain, allowed=allowed, slack=slack, there=there, valid=valid
+        )
+        sums = Sums(pixels=found.pixels, outside=found.outside, misjudged=found.misjudged)
+        if self._blend:  # means of numbers that stand for something mean nothing
+            sums.overview, sums.above, sums.squares = float(found.sum), found.sum_above, found.squares
+        return sums
 
 
-def _is_plain(pixels: validity.WindowPixels) -> bool:
-    """Return whether all is valid, and of a type that a kernel compares."""
+def _is_simple(pixels: validity.WindowPixels) -> bool:
+    """Return whether pixels are there or not and nothing in between, and of a type that a kernel compares."""
     weight = pixels.weight()
-    there = weight is None or (weight.dtype == bool and bool(weight.all()))
-    return there and pixels.data.dtype.name in kernels.SHORT
+    return (weight is None or weight.dtype == bool) and pixels.data.dtype.name in kernels.SHORT
+
+
+def _missing(weight: Array | None) -> Array | None:
+    """Return which pixels are there; None where all are."""
+    return None if weight is None or weight.all() else weight
 
 
 def _is_missing(pixels: validity.WindowPixels) -> bool:

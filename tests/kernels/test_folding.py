@@ -29,6 +29,20 @@ def test_any_part_of_a_block(kernels: ModuleType, dtype: str, bands: int) -> Non
             assert (made == expected).all()
 
 
+@pytest.mark.parametrize("bands", [1, 3, 4, 6])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
+def test_bands_become_a_block(kernels: ModuleType, dtype: str, bands: int) -> None:
+    """As they are and as differences; beyond them the outermost pixels again."""
+    limits = np.iinfo(dtype)
+    data = np.random.default_rng(4).integers(limits.min, limits.max, (bands, 20, 30), dtype, endpoint=True)
+    for part in (data[:, 2:11, 3:17], data[:, :4, :5], data[:, 8::-1, :14], data[:, :9:9, 4:5]):
+        pixels = np.pad(part, ((0, 0), (0, 9 - part.shape[1]), (0, 14 - part.shape[2])), "edge").transpose(1, 2, 0)
+        for differences, expected in ((False, pixels), (True, _differences(pixels.copy()).view(dtype))):
+            block = np.full((9, 14, bands), 7, dtype)
+            kernels.fold(part, block, differences=differences)
+            assert (block.ravel() == expected.ravel()).all()
+
+
 def test_sizes_are_checked_before_the_loop() -> None:
     extension = pytest.importorskip("tilery.kernels._compiled", exc_type=ImportError)
     block, made = np.zeros((8, 9, 3), "uint8"), np.zeros((3, 4, 5), "uint8")
@@ -53,3 +67,19 @@ def test_sizes_are_checked_before_the_loop() -> None:
     for number, wrong in cases:
         with pytest.raises((TypeError, ValueError, BufferError)):
             extension.unfold(*good[:number], wrong, *good[number + 1 :])
+    folded: tuple[Any, ...] = (made, True, block)
+    extension.fold(*folded)
+    cases = [
+        (0, made[:2]),
+        (0, made[:, :0]),
+        (0, made[:, :, :0]),
+        (0, np.zeros((3, 9, 5), "uint8")),
+        (0, np.zeros((3, 4, 10), "uint8")),
+        (0, made.astype("uint16")),
+        (0, made[:, :, ::2]),
+        (2, block[:, ::2]),
+        (2, block.tobytes()),
+    ]
+    for number, wrong in cases:
+        with pytest.raises((TypeError, ValueError, BufferError)):
+            extension.fold(*folded[:number], wrong, *folded[number + 1 :])
