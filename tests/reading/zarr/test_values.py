@@ -93,7 +93,14 @@ def test_positions_of_the_whole_world(
 
 
 def test_a_part_of_the_world_beyond_180(folder: Path, engine: Engine, source: Callable[..., Source]) -> None:
-    for name, longitudes in (("over", np.arange(171.0, 200.0, 2.0)), ("west", np.arange(201.0, 260.0, 2.0))):
+    over = np.arange(171.0, 200.0, 2.0)
+    parts = {
+        "over": over,
+        "west": np.arange(201.0, 260.0, 2.0),
+        "anew": (over + 180) % 360 - 180,
+        "zero": (over - 180) % 360,
+    }
+    for name, longitudes in parts.items():
         path = zarrs.world(folder / f"{name}.zarr", longitudes=longitudes)
         with engine.open(source(path, "v", "time=2020-01-01")) as reader:
             for place in (3, len(longitudes) - 2):
@@ -152,12 +159,14 @@ def test_a_projected_variable(folder: Path, engine: Engine, source: Callable[...
 
     data = np.arange(50 * 60, dtype="u2").reshape(50, 60)
     said = pyproj.CRS(32631)
-    for number, attrs in enumerate(({"crs_wkt": said.to_wkt()}, {"spatial_ref": said.to_wkt()}, said.to_cf())):
+    mappings = ({"crs_wkt": said.to_wkt()}, {"spatial_ref": said.to_wkt()}, said.to_cf(), None)
+    for number, attrs in enumerate(mappings):
+        own: dict[str, str] = {"crs": "EPSG:32631"} if attrs is None else {"grid_mapping": "crs"}
         path = zarrs.write(
             folder / f"{number}.zarr",
             {
-                "b": Variable(data=data, dims=("y", "x"), attrs={"grid_mapping": "crs"}),
-                "crs": Variable(data=0, dims=(), attrs=attrs),
+                "b": Variable(data=data, dims=("y", "x"), attrs=own),
+                **({} if attrs is None else {"crs": Variable(data=0, dims=(), attrs=attrs)}),
                 "y": axis(5_000_000 - 30 * np.arange(50) - 15, "y"),
                 "x": axis(500_000 + 30 * np.arange(60) + 15, "x"),
             },
@@ -188,6 +197,7 @@ def test_a_transform_in_place_of_coordinates(folder: Path, engine: Engine, sourc
         ("constant", {"lat": axis(np.zeros(4), "lat"), "lon": axis(np.arange(5.0), "lon")}),
         ("nan", {"lat": axis(np.array([0, 1, np.nan, 3]), "lat"), "lon": axis(np.arange(5.0), "lon")}),
         ("none", {}),
+        ("metres", {"lat": axis(6e6 - 30 * np.arange(4), "lat"), "lon": axis(5e5 + 30 * np.arange(5), "lon")}),
         ("texts", {"lat": axis(np.array(["a", "b", "c", "d"]), "lat"), "lon": axis(np.arange(5.0), "lon")}),
     ],
 )

@@ -25,6 +25,7 @@ _STANDARD = {
     "y": ("latitude", "projection_y_coordinate", "grid_latitude"),
 }
 """CF's names for what lies along a dimension."""
+_POLE = 90.0
 _UNEVEN = 0.5
 """Of a cell: a coordinate that is farther from its place on an even grid lies in another cell."""
 
@@ -86,11 +87,18 @@ def of(group: Group, array: ArrayMetadata) -> Place:
     """
     x, y = dimensions(group, array)
     mapping = _mapping(group, array)
-    crs = _crs(mapping) if mapping is not None else crs_.WGS84
+    said = _crs(mapping) if mapping is not None else _crs_of_attribute(array)
+    crs = said or crs_.WGS84
     written = _written(mapping)
-    across = _steps(group, array, x, written[0:3:2] if written else None)
+    across = _steps(group, array, x, written[0:3:2] if written else None, turns=crs == crs_.WGS84)
     down = _steps(group, array, y, (written[4], written[5]) if written else None)
     (a, c), (e, f) = across, down
+    if said is None and max(abs(f), abs(f + e * array.shape[y])) > _POLE + abs(e):
+        raise UnsupportedRaster(
+            f"The variable {array.name[:64]!r} says no CRS, and its coordinates are no degrees: a grid_mapping, or an "
+            "attribute crs, says which they are.",
+            parameter="variable",
+        )
     if crs == crs_.WGS84 and min(c, c + a * array.shape[x]) >= 180.0:
         c -= 360.0  # all of it lies in the west
     return Place(x=x, y=y, crs=crs, transform=(a, 0.0, c, 0.0, e, f))
@@ -115,7 +123,9 @@ def index(group: Group, array: ArrayMetadata, axis: int) -> tuple[Array, Json, b
     return group.values(coordinate), coordinate.attributes, True
 
 
-def _steps(group: Group, array: ArrayMetadata, axis: int, written: Sequence[float] | None) -> tuple[float, float]:
+def _steps(
+    group: Group, array: ArrayMetadata, axis: int, written: Sequence[float] | None, *, turns: bool = False
+) -> tuple[float, float]:
     """Return the size of a cell along a dimension and where the first begins.
 
     Args:
@@ -123,6 +133,7 @@ def _steps(group: Group, array: ArrayMetadata, axis: int, written: Sequence[floa
         array: the variable.
         axis: the dimension.
         written: both, as a ``GeoTransform`` says them.
+        turns: whether the coordinates are degrees of longitude, which may begin anew on their way east.
     """
     name, length = array.dimensions[axis], array.shape[axis]
     coordinate = _coordinate(group, name)
@@ -141,13 +152,19 @@ def _steps(group: Group, array: ArrayMetadata, axis: int, written: Sequence[floa
                 f"The dimension {name[:64]!r} has one cell, whose size nothing says.", parameter="variable"
             )
         return written[0], float(values[0]) - written[0] / 2
-    step = float(values[-1] - values[0]) / (length - 1)
-    even = values[0] + step * np.arange(length)
-    if step == 0 or not np.abs(values - even).max() < abs(step) * _UNEVEN:
+    step = _even_step(values) or (_even_step(np.unwrap(values, period=360.0)) if turns else 0.0)
+    if step == 0:
         raise UnsupportedRaster(
             f"The coordinates of {name[:64]!r} are not evenly spaced: such cells are no raster.", parameter="variable"
         )
     return step, float(values[0]) - step / 2
+
+
+def _even_step(values: Array) -> float:
+    """Return the distance of coordinates from one to the next; 0 where they are not evenly spaced."""
+    step = float(values[-1] - values[0]) / (len(values) - 1)
+    even = values[0] + step * np.arange(len(values))
+    return step if np.abs(values - even).max() < abs(step) * _UNEVEN else 0.0
 
 
 def _mapping(group: Group, array: ArrayMetadata) -> Json | None:
@@ -188,6 +205,15 @@ def _crs(mapping: Json) -> Crs:
     except (exceptions.CRSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, InvalidParameter):
         # whatever comes of values of other types than they should be: pyproj looks at none of them before
         raise UnsupportedRaster("The grid mapping of the variable is no CRS.", parameter="variable") from None
+
+
+def _crs_of_attribute(array: ArrayMetadata) -> Crs | None:
+    """Return the CRS of the attribute ``crs``, which rioxarray reads as well. None: there is none that makes sense."""
+    text = array.attributes.get("crs")
+    try:
+        return crs_.parse(str(text), "variable") if isinstance(text, str | int) and text else None
+    except InvalidParameter:
+        return None
 
 
 def _written(mapping: Json | None) -> Affine | None:
