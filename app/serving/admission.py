@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from typing import Any, Generic, Protocol, TypeVar
 
+from app.process import native
 from app.serving.outcome import Outcome, Tell, awaited
 from tilery.errors import Busy
 from tilery.limits import deadline
@@ -104,7 +105,7 @@ class Admission:
         self._running: set[Job[Any]] = set()
         self.slots = slots
         self.queue_length = queue_length
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix=name, initializer=native.step_back)
         self._queue: deque[Job[Any]] = deque()
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import pytest
 
+from app.process import native
 from app.serving.admission import Admission
 from app.serving.outcome import Outcome
 from tilery.errors import Busy, DeadlineExceeded
@@ -178,6 +181,19 @@ def test_the_deadline_passes_in_the_slot_and_work_knows_it(gate: Gate) -> None:
         await until(lambda: admission.running == 0)
 
     run(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is the whole process's")
+def test_who_computes_lets_the_event_loop_have_the_processor_first() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def main() -> int:
+        return await Admission(1, 1).run(niceness)
+
+    before = niceness()
+    assert asyncio.run(main()) == min(before + native.BEHIND, 19)
+    assert niceness() == before
 
 
 def test_failures_come_back_as_they_are_and_free_the_slot() -> None:
