@@ -24,6 +24,8 @@ class Health:
 
     seconds: list[float]
     """Of each answer."""
+    moments: list[float]
+    """Of each, in seconds since the first was asked for."""
     failures: list[str]
 
 
@@ -37,22 +39,24 @@ def end(process: subprocess.Popen[str]) -> Health:
     """Wait for it, and return what it saw."""
     output, _ = process.communicate()
     found = json.loads(output)
-    return Health(seconds=found["seconds"], failures=found["failures"])
+    return Health(seconds=found["seconds"], moments=found["moments"], failures=found["failures"])
 
 
 def _watch(port: int, seconds: float) -> None:
     """Ask on a connection of its own each time, as balancers do; print what was seen."""
-    until = time.monotonic() + seconds
-    taken, failures = [], []
+    start = time.monotonic()
+    until = start + seconds
+    taken, moments, failures = [], [], []
     while time.monotonic() < until:
         began = time.perf_counter()
         try:
             servers.get(port, "/healthz", 10)
             taken.append(time.perf_counter() - began)
+            moments.append(time.monotonic() - start)
         except OSError as problem:
             failures.append(f"/healthz: {problem!r}")
         time.sleep(PAUSE)
-    print(json.dumps({"seconds": taken, "failures": failures}))
+    print(json.dumps({"seconds": taken, "moments": moments, "failures": failures}))
 
 
 if __name__ == "__main__":
