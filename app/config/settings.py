@@ -153,9 +153,10 @@ class Settings(EnvironmentSettings):
     body, or a transparent picture."""
 
     sidecars: bool = Field(False, validation_alias=_names("SIDECARS"))
-    """Read the overviews and the mask that lie beside a raster, as ``a.tif.ovr`` and ``a.tif.msk``, local or remote.
-    They must be where ``sources`` allows. Costs two requests for each raster that is opened, and rasters with such
-    files are read through GDAL. Off: ``/info`` and ``/validate`` name them."""
+    """Read the overviews and the mask that lie beside a raster, as ``a.tif.ovr`` and ``a.tif.msk``, and the names of
+    its classes (``a.tif.aux.xml``), local or remote. They must be where ``sources`` allows. Costs three requests for
+    each raster that is opened, and rasters with overviews or a mask there are read through GDAL. Off: ``/info`` and
+    ``/validate`` name those."""
 
     browse: bool = Field(False, validation_alias=_names("BROWSE"))
     """List the files that ``sources`` allow, at ``/sources``: names of rasters in folders and buckets, STAC catalogs.

@@ -137,6 +137,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     classes = np.zeros((1, 256, 256), dtype=np.uint16)
     classes[:, :, 128:], classes[:, 128:, 128:] = 300, 7
     rasters.write(data / "classes.tif", classes, bounds=(0.0, 0.0, 10.0, 10.0))
+    (data / "classes.tif.aux.xml").write_text(
+        "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>Sea</Category></CategoryNames>"
+        "</PAMRasterBand></PAMDataset>"
+    )
     hill = np.full((1, 64, 64), 1000, dtype=np.uint16)
     hill[:, 24:40, 24:40] = 3000
     rasters.write(data / "hill.tif", hill, bounds=(8.0, 46.0, 8.1, 46.1))
@@ -181,7 +185,7 @@ def served(catalog: Path, data: Path, **more: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--log-level", "warning"],
         cwd=ROOT,
-        env=environ | {"TILERY_CATALOG": str(catalog), "TILERY_SOURCES": f"{data}/"} | more,
+        env=environ | {"TILERY_CATALOG": str(catalog), "TILERY_SOURCES": f"{data}/", "TILERY_SIDECARS": "1"} | more,
     )
     try:
         address = f"http://127.0.0.1:{port}"

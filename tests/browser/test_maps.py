@@ -271,16 +271,20 @@ def test_classes_have_colors_and_names_that_the_address_keeps(visit: Visit, site
         ("evaluate", "location.search"),
         ("evaluate", "fetch(document.querySelector('#legend').src).then((answer) => answer.text())"),
         ("evaluate", "document.querySelector('#link-xyz').value"),
+        ("clickAt", 540, 345),
+        ("wait", ".maplibregl-popup td"),
+        ("evaluate", "document.querySelector('.maplibregl-popup td').textContent"),
         axe=True,
     )
+    assert seen.results[-1] == "0 Sea"
     assert seen.results[2] == ["050", "725", "30025"]  # value and percent
     query = {name: value for name, (value,) in parse_qs(seen.results[8][1:]).items()}
     assert json.loads(query["colormap"]) == {"0": "#4477aa", "7": "#102030"}
-    assert json.loads(query["labels"]) == {"7": "Water"}
+    assert json.loads(query["labels"]) == {"0": "Sea", "7": "Water"}
     assert "rescale" not in query
     assert "Water" in seen.results[9]
     assert "labels" not in parse_qs(urlsplit(seen.results[10]).query)
-    places = ((290, 540), (290, 640), (190, 640))
+    places = ((150, 500), (290, 640), (190, 640))
     colors = [tuple(seen.pixels[place]) for place in places]
     assert np.abs(np.subtract(colors[0], (0x44, 0x77, 0xAA))).max() <= 2
     assert np.abs(np.subtract(colors[1], (0x10, 0x20, 0x30))).max() <= 2
@@ -294,7 +298,7 @@ def test_classes_have_colors_and_names_that_the_address_keeps(visit: Visit, site
         ),
     )
     assert [tuple(again.pixels[place]) for place in places] == colors
-    assert again.results[-1] == ["#4477aa", "", "#102030", "Water", "#228833", ""]
+    assert again.results[-1] == ["#4477aa", "Sea", "#102030", "Water", "#228833", ""]
 
 
 def test_a_raster_without_a_place_has_a_grid_of_its_pixels(visit: Visit, site: Site) -> None:

@@ -138,8 +138,12 @@ def test_classes_are_never_mixed(tmp_path: Path) -> None:
     source = made.palette(tmp_path / "classes.tif", size=900)
     with rasterio.open(source) as dataset:
         known, palette = set(np.unique(dataset.read())), dataset.colormap(1)
+    source.with_name("classes.tif.aux.xml").write_text(
+        "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>Water</Category><Category>Wood</Category>"
+        "</CategoryNames></PAMRasterBand></PAMDataset>"
+    )
     done = publish(order(source, tmp_path / "catalog"))
-    assert done.document["render"] == {}
+    assert done.document["render"] == {"labels": {"0": "Water", "1": "Wood"}}
     with opened(tmp_path / "catalog") as dataset:
         levels = len(dataset.overviews(1))
         assert dataset.colormap(1) == palette

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tilery.errors import BrokenRaster, UnsupportedRaster
 from tilery.geo.raster import Raster
 from tilery.reading import sidecars
 from tilery.reading.options import ReadOptions
+from tilery.reading.raster_dataset import RasterDataset
 from tilery.reading.source import Source, raster
 from tilery.storage.policy import Policy
 
@@ -127,6 +129,26 @@ def test_a_raster_alone_stays_with_our_reader(
         assert (small(engine, source).data == VALUE).all()
 
 
+def test_names_of_classes_beside_a_raster_are_read(
+    tmp_path: Path, place: Callable[[Path], tuple[Settings, Source]]
+) -> None:
+    path = make(tmp_path / "a.tif", mask=False)
+    path.with_name("a.tif.ovr").unlink()
+    for name in ("Water", "Wood"):
+        path.with_name("a.tif.aux.xml").write_text(
+            f"<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>{name}</Category></CategoryNames>"
+            "</PAMRasterBand></PAMDataset>"
+        )
+        settings, source = place(path)
+        with Engine(engine_options(settings)) as engine, engine.open(source) as reader:
+            assert reader.info()["class_names"] == {"b1": {"0": name}}
+            assert isinstance(reader.source, RasterDataset)
+            assert reader.source.blocks is not None, "it stays with our reader"
+        unread = replace(engine_options(settings), sidecars=None)
+        with Engine(unread) as engine, engine.open(source) as reader:
+            assert "class_names" not in reader.info()
+
+
 def test_a_sidecar_is_part_of_what_a_raster_is(
     tmp_path: Path, place: Callable[[Path], tuple[Settings, Source]]
 ) -> None:
@@ -194,7 +216,7 @@ def test_only_listed_files_are_read(tmp_path: Path) -> None:
     location = Policy.from_sources((f"{tmp_path}/",)).locate(str(path))
     other = tmp_path / "other"
     other.mkdir()
-    assert len(sidecars.allowed(location, (Policy.from_sources((f"{tmp_path}/",)),))) == 3
+    assert len(sidecars.allowed(location, (Policy.from_sources((f"{tmp_path}/",)),))) == 4
     assert sidecars.allowed(location, (Policy.from_sources((f"{other}/",)),)) == ()
     alone = Policy.from_sources(("s3://rasters/a.tif",))
     assert sidecars.allowed(alone.locate("s3://rasters/a.tif"), (alone, Policy())) == ()

@@ -7,6 +7,7 @@ from typing import Any
 
 from tilery.publishing.kinds import Kind
 from tilery.publishing.statistics import limits_for_display
+from tilery.reading.class_names import ClassNames, written
 from tilery.reading.profile import Profile
 
 _COLOURS = ("red", "green", "blue")
@@ -16,21 +17,26 @@ _ONE = ("colormap", "colormap_name")
 """Parameters that want a single band."""
 
 
-def default_render(profile: Profile, statistics: Mapping[str, Mapping[str, Any]], kind: Kind) -> dict[str, Any]:
-    """Return render parameters of a raster: which bands are shown, where a picture has no room for all, and over which
-    range.
+def default_render(
+    profile: Profile, statistics: Mapping[str, Mapping[str, Any]], kind: Kind, names: ClassNames | None = None
+) -> dict[str, Any]:
+    """Return render parameters of a raster: which bands are shown, where a picture has no room for all, over which
+    range, and what the values of a single band are called.
 
     Args:
         profile: facts of the raster that is published.
         statistics: of its bands, by ``b1``, ``b2``…
         kind: of its data.
+        names: of values, by band.
     """
     bands = shown(profile, kind)
     of_bands = list(statistics.values())
     chosen = {f"b{band}": of_bands[profile.data_bands.index(band)] for band in bands or profile.data_bands}
     found: dict[str, Any] = {"bidx": list(bands)} if bands else {}
     ranges = _whole_ranges(profile, chosen) if kind == "classes" else limits_for_display(chosen, profile.dtypes[0])
-    return found | ({"rescale": ranges} if ranges else {})
+    one = bands or profile.data_bands
+    named = (names or {}).get(one[0]) if len(one) == 1 else None
+    return found | ({"rescale": ranges} if ranges else {}) | ({"labels": written(named)} if named else {})
 
 
 def shown(profile: Profile, kind: Kind) -> tuple[int, ...] | None:

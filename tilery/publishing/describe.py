@@ -14,6 +14,7 @@ from tilery.publishing.default_display import default_render
 from tilery.publishing.progress import Progress
 from tilery.publishing.rasters import Georeference
 from tilery.publishing.statistics import passes, statistics
+from tilery.reading import class_names
 
 
 def slug(text: str) -> str:
@@ -43,7 +44,8 @@ def describe(
     deepest = zoom.maximum(profile, "nearest")
     with progress.step("statistics", profile.width * profile.height * passes(profile.dtypes[0]), "px") as advance:
         found = statistics(path, profile, advance)
-    render = default_render(profile, found, kinds.guess(profile, kinds.sample(path, profile.driver)))
+    kind = kinds.guess(profile, kinds.sample(path, profile.driver))
+    render = default_render(profile, found, kind, class_names.beside(path))
     return metadata.document(
         layer_id=layer_id,
         bounds=bounds,

@@ -43,6 +43,7 @@ from tilery.publishing.verification.proof import CopiedLevels, need_right
 from tilery.publishing.verification.written_blocks import whole
 from tilery.publishing.vrt import vrt
 from tilery.publishing.work_folder import Workplace
+from tilery.reading import class_names
 from tilery.reading.profile import Profile
 from tilery.storage.objects import Store, open_store
 from tilery.storage.objects.directory import DirectoryStore
@@ -187,7 +188,7 @@ def _prepare(
             "height": profile.height,
             "bands": len(profile.data_bands),
             "statistics": found,
-            "render": default_display.default_render(profile, found, planned.kind),
+            "render": default_display.default_render(profile, found, planned.kind, class_names.beside(path)),
         }
         place.done("check", files, facts)
         for made in ("tiled.tif", "warped.tif"):

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tilery.geo import crs as crs_
+from tilery.reading.class_names import written
 from tilery.reading.profile import Profile
 
 
@@ -36,6 +37,8 @@ def info(profile: Profile) -> dict[str, Any]:
     }
     if profile.palette:
         body["colormap"] = {str(value): list(colour) for value, colour in profile.palette.items()}
+    if profile.class_names:
+        body["class_names"] = {f"b{band}": written(named) for band, named in profile.class_names.items()}
     if profile.nodata is not None:
         body["nodata_value"] = profile.nodata if math.isfinite(profile.nodata) else None
     known = [found for band in range(1, profile.count + 1) if (found := profile.statistics(band))]

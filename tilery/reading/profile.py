@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ class Profile:
     """The nodata value of each band, where bands have several; a GeoTIFF has one for all."""
     bands_apart: bool = False
     """True where each band has blocks of its own, False where a block holds all bands."""
+    class_names: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
+    """What values are called, by band, as a file beside the raster says it."""
     composed: bool = False
     """True when it is made of several rasters, each with pixels of its own: a grid of these facts is in no file."""
 

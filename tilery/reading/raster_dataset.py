@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tilery.geo.raster import Grid
-from tilery.reading import sidecars
+from tilery.limits import memory
+from tilery.reading import class_names, sidecars
 from tilery.reading.dataset import Resources
 from tilery.reading.grid.reader import BlockGridReader
 from tilery.reading.grid_reader import GridReader
@@ -31,21 +32,31 @@ class RasterDataset:
     identity_for: Callable[[Grid], str] | None = None
     """One file is one whole."""
 
-    def __init__(self, engine: Resources, source: ByteSource, beside: Sequence[Sidecar] = ()) -> None:
+    def __init__(
+        self,
+        engine: Resources,
+        source: ByteSource,
+        beside: Sequence[Sidecar] = (),
+        description: ByteSource | None = None,
+    ) -> None:
         """Open the raster of a byte source and read what it says of itself.
 
         Args:
             engine: what an engine gives.
             source: the bytes.
             beside: open files beside it that are read with it; closed with it.
+            description: one that says what its values are called; closed with it.
         """
         self.source = source
         self._beside = beside
+        self._description = description
         self.identity = source.identity
         if beside:
             self.identity = identity_of(
                 source.identity, *(part for one in beside for part in (one.suffix, one.source.identity))
             )
+        if description is not None:
+            self.identity = identity_of(self.identity, sidecars.DESCRIPTION, description.identity)
         header = header_of(source) if not beside else None  # GDAL alone reads what is beside
         profile = facts.profile(header) if header is not None else None
         self._gdal: GdalGridReader | None = None
@@ -56,6 +67,10 @@ class RasterDataset:
         if profile is not None and not readable:
             self.profile = self._ask_gdal()
             readable = header is not None and supports(header, self.profile)
+        if description is not None:
+            memory.need(class_names.PARSED * description.size)
+            named = class_names.parsed(description.read(0, description.size))
+            self.profile = replace(self.profile, class_names=named)
         self.blocks: BlockGridReader | None = None
         """Our own reader. None: GDAL alone can read this raster."""
         if header is not None and readable:
@@ -85,7 +100,8 @@ class RasterDataset:
 
     @property
     def _sources(self) -> tuple[ByteSource, ...]:
-        return (self.source, *(one.source for one in self._beside))
+        described = () if self._description is None else (self._description,)
+        return (self.source, *(one.source for one in self._beside), *described)
 
     def close(self) -> None:
         """Close the handles; those in use close when they come back."""
@@ -156,11 +172,16 @@ def open_raster(engine: Resources, source: Source) -> RasterDataset:
     """
     opened = engine.stores.open(source.location)
     beside: Sequence[Sidecar] = ()
+    description: ByteSource | None = None
     try:
         if engine.sidecars is not None:
-            beside = sidecars.opened(engine.sidecars(source.location), engine.stores)
-        return RasterDataset(engine, opened, beside)
+            locations = engine.sidecars(source.location)
+            beside = sidecars.opened(locations, engine.stores)
+            description = sidecars.description(locations, engine.stores)
+        return RasterDataset(engine, opened, beside, description)
     except BaseException:
         opened.close()
         sidecars.close(beside)
+        if description is not None:
+            description.close()
         raise

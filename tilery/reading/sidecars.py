@@ -1,8 +1,9 @@
-"""Overviews and masks in files beside a raster, which are read only where the operator wants it.
+"""Overviews, masks and names of classes in files beside a raster, which are read only where the operator wants it.
 
 GDAL would open such a file by its name, with whatever driver it finds. Here the policy says which files may be read,
 each is held open and looked at as a raster of its own, and GDAL reads their bytes through us: no link or description
-under such a name leads elsewhere, and those of remote rasters count as those of local ones do.
+under such a name leads elsewhere, and those of remote rasters count as those of local ones do. Of descriptions it sees
+nothing: `tilery.reading.class_names` reads what counts of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tilery.errors import BrokenRaster, SourceDenied, SourceError, SourceNotFound, SourceRefused, TileryError
+from tilery.reading import class_names
 from tilery.reading.precheck import MinimumMemory
 from tilery.storage.bytes.protocol import ByteSource
 from tilery.storage.locations import FileLocation, HttpLocation, Location
@@ -23,6 +25,8 @@ SUFFIXES = (".ovr", ".msk")
 """Behind the raster's own name."""
 _OF_MASK = ".msk.ovr"
 """Where GDAL puts the overviews of a mask beside a raster."""
+DESCRIPTION = ".aux.xml"
+"""Where GDAL puts what a raster cannot say itself."""
 SidecarLocations = Callable[[Location], Sequence[Location]]
 """What tells where the files beside a raster may be."""
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -45,7 +49,7 @@ def allowed(location: Location, policies: Sequence[Policy]) -> tuple[Location, .
         with suppress(TileryError):
             policy.locate(location.url)
             found = []
-            for suffix in (*SUFFIXES, _OF_MASK):
+            for suffix in (*SUFFIXES, _OF_MASK, DESCRIPTION):
                 with suppress(TileryError):
                     found.append(policy.locate(location.url + suffix))
             return tuple(found)
@@ -69,6 +73,8 @@ def opened(locations: Sequence[Location], stores: Stores) -> tuple[Sidecar, ...]
     found: list[Sidecar] = []
     try:
         for location in locations:
+            if suffix_of(location) == DESCRIPTION:
+                continue
             if suffix_of(location) == _OF_MASK and all(one.suffix != ".msk" for one in found):
                 continue
             found.extend(_opened(location, stores))
@@ -76,6 +82,24 @@ def opened(locations: Sequence[Location], stores: Stores) -> tuple[Sidecar, ...]
         close(found)
         raise
     return tuple(found)
+
+
+def description(locations: Sequence[Location], stores: Stores) -> ByteSource | None:
+    """Return the description that is there, open. None: there is none, or it is longer than is read.
+
+    Raises:
+        UpstreamError: the store failed to say whether there is one.
+    """
+    for location in locations:
+        if suffix_of(location) == DESCRIPTION:
+            try:
+                source = stores.open(location)
+            except (SourceDenied, SourceNotFound, SourceRefused):
+                return None
+            if source.size <= class_names.MOST_BYTES:
+                return source
+            source.close()
+    return None
 
 
 def close(sidecars: Sequence[Sidecar]) -> None:
@@ -111,7 +135,7 @@ def _opened(location: Location, stores: Stores) -> tuple[Sidecar, ...]:
 def suffix_of(location: Location) -> str:
     """Return which of the suffixes a location ends with."""
     name = location.url.partition("?")[0]
-    return next(suffix for suffix in (_OF_MASK, *SUFFIXES) if name.endswith(suffix))
+    return next(suffix for suffix in (_OF_MASK, *SUFFIXES, DESCRIPTION) if name.endswith(suffix))
 
 
 def lying(locations: tuple[Location, ...], stores: Stores) -> list[str]:

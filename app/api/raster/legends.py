@@ -76,7 +76,16 @@ def _made(reader: Reader, chosen: LegendPlan) -> Legend:
     present = None
     if raster.colormap and raster.count == 1 and not (render.colormap or render.expression or render.algorithm):
         present = _present(reader, read)
-    return making.legend_of(raster, render, labels=chosen.labels, present=present, title=chosen.query.title)
+    labels = chosen.labels or _known(reader, chosen.pixel_options)
+    return making.legend_of(raster, render, labels=labels, present=present, title=chosen.query.title)
+
+
+def _known(reader: Reader, options: PixelOptions) -> Labels:
+    """Return what the raster itself calls the values of the one band that is shown."""
+    bands = options.read.bands or reader.profile.data_bands
+    if len(bands) != 1 or options.render.expression or options.render.algorithm:
+        return ()
+    return reader.profile.class_names.get(bands[0], ())
 
 
 def _stand_in(reader: Reader, read: ReadOptions) -> Raster:

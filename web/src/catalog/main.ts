@@ -1,6 +1,7 @@
 // The map of the catalog: every layer can be switched on, faded, styled and asked for its values.
 import type { Map as MapLibreMap, MapMouseEvent } from "maplibre-gl";
 import { by, element, note, say } from "../dom";
+import { classNames } from "../legend";
 import { createMap, hasWebGL, type Library } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
@@ -35,12 +36,18 @@ async function ask(map: MapLibreMap, lib: Library, states: readonly LayerState[]
   const asked = states.filter((state) => state.on);
   const at = `${lng.toFixed(6)},${lat.toFixed(6)}`;
   const found = await Promise.allSettled(
-    asked.map((state) => json<PointAnswer>(`layers/${state.layer.id}/point/${at}`, lookParams(state))),
+    asked.map((state) => {
+      const base = `layers/${state.layer.id}`;
+      return Promise.all([json<PointAnswer>(`${base}/point/${at}`, lookParams(state)), classNames(base, lookParams(state))]);
+    }),
   );
   const parts = found.flatMap((answer, index) => {
     const state = asked[index];
     const title = element("h3", {}, state ? nameOf(state.layer) : "");
-    if (answer.status === "fulfilled") return [title, ...ofPoint(answer.value).map(valueTable)];
+    if (answer.status === "fulfilled") {
+      const [values, names] = answer.value;
+      return [title, ...ofPoint(values).map((one) => valueTable(one, (value) => (one.values.length === 1 ? names[String(value)] : undefined)))];
+    }
     const outside = answer.reason instanceof Problem && answer.reason.status === 404;
     return outside ? [] : [title, element("p", {}, messageOf(answer.reason))];
   });

@@ -96,7 +96,7 @@ async function ask(lib: typeof Leaflet, map: Leaflet.Map, where: Leaflet.LatLng)
     const path = `${data.point.path}/${lng.toFixed(6)},${lat.toFixed(6)}`;
     const found = ofPoint(await json<PointAnswer>(path, data.point.query));
     if (!found.length) throw new Error("Nothing is here.");
-    content.replaceChildren(...found.map(valueTable));
+    content.replaceChildren(...found.map((one) => valueTable(one)));
   } catch (error) {
     content.textContent = messageOf(error);
   }

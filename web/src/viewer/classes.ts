@@ -1,5 +1,6 @@
 // Values that stand for something: a table of them with a colour and a name each. Fetched when it is opened.
 import { by, element, short } from "../dom";
+import { isNamed, legendOf, type Names } from "../legend";
 import { json, messageOf, type Params } from "../page";
 import type { Statistics } from "./raster";
 
@@ -26,13 +27,8 @@ export interface Asked {
   readonly values: Params;
   /** How they are coloured and named now. */
   readonly legend: Params;
-}
-
-/** A legend as JSON, as far as it tells of classes. */
-interface Legend {
-  readonly kind: string;
-  /** Colours are #rrggbb or #rrggbbaa. */
-  readonly classes: readonly { readonly value: number; readonly color: string; readonly label: string }[];
+  /** What the raster itself calls its values. */
+  readonly names: Names;
 }
 
 interface Class {
@@ -49,7 +45,7 @@ export async function showClasses(asked: Asked, changed: (chosen: Chosen) => voi
   const panel = by("classes");
   panel.replaceChildren(element("p", { className: "soft" }, "Looking for values…"));
   try {
-    const [shares, legend] = await Promise.all([sharesOf(asked), json<Legend>(`${asked.base}/legend.json`, asked.legend)]);
+    const [shares, legend] = await Promise.all([sharesOf(asked), legendOf(asked.base, asked.legend)]);
     const known = new Map(legend.kind === "classes" ? legend.classes.map((known) => [String(known.value), known]) : []);
     const values = [...new Set([...shares.keys(), ...known.keys()])].sort((one, other) => Number(one) - Number(other));
     if (values.length > MOST) throw new Error(`There are ${values.length} different values, too many for classes.`);
@@ -66,7 +62,7 @@ export async function showClasses(asked: Asked, changed: (chosen: Chosen) => voi
         share: shares.get(value) ?? null,
         show: input("checkbox", "Visibility", { checked: own ? !own.color.slice(7).startsWith("00") : !known.size }),
         colour: input("color", "Color", { value: own?.color.slice(0, 7) ?? COLOURS[index % COLOURS.length] }),
-        name: input("text", "Name", { value: own && own.label.replace("\u2212", "-") !== value ? own.label : "", maxLength: 200, placeholder: value }),
+        name: input("text", "Name", { value: (own && isNamed(own) ? own.label : asked.names[value]) ?? "", maxLength: 200, placeholder: value }),
       };
     });
     panel.replaceChildren(table(classes), remover(changed));

@@ -5,7 +5,7 @@
 import type { MapMouseEvent } from "maplibre-gl";
 import { by, credits, element, say } from "../dom";
 import type { Bounds } from "../geo";
-import { showLegend } from "../legend";
+import { classNames, showLegend } from "../legend";
 import { createMap, hasWebGL, type Made } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
@@ -14,6 +14,7 @@ import { keepInView } from "../map/in-view";
 import { followPosition } from "../map/position";
 import { addRaster, removeRaster, retile, setOpacity } from "../map/raster";
 import { access, address, dataOf, isAccess, messageOf, type Params, template } from "../page";
+import type { Naming } from "../map/values";
 import { isDark, onTheme } from "../theme";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { chooseAssets, listenToAssets } from "./assets";
@@ -26,7 +27,7 @@ import { firstLook } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
 import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
 import { type Tools, tools } from "./measure";
-import { factsOf, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
+import { factsOf, type Info, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 import { type Standing, standing } from "./standing";
 import { chooseMoment, chooseVariable, listenToVariables } from "./variables";
@@ -89,7 +90,8 @@ async function toggleClasses(): Promise<void> {
   if (panel.hidden || !opened) return;
   const { showClasses } = await import("./classes");
   const values: Params = [...sourceParams(choice), ...readingParams(choice)];
-  await showClasses({ base, values, legend: [...rendering(), ...legendParams(choice)] }, ({ colormap, labels }) => {
+  const names = opened.info.class_names?.[`b${choice.bands[0] ?? 1}`] ?? {};
+  await showClasses({ base, values, legend: [...rendering(), ...legendParams(choice)], names: choice.mode === "one" ? names : {} }, ({ colormap, labels }) => {
     Object.assign(choice, { ownColormap: colormap, labels });
     recolour();
   });
@@ -350,7 +352,14 @@ function asking(): Asking {
   if (!opened) throw new Error("There is no raster.");
   const { nodata, unscale, mode, expression } = choice;
   const source: Params = [...sourceParams(choice), ["nodata", nodata], ["unscale", unscale ? "true" : ""]];
-  return { base, source, expression: mode === "expression" ? expression : "", info: opened.info, mostBands };
+  return { base, source, expression: mode === "expression" ? expression : "", info: opened.info, mostBands, naming: naming(opened.info) };
+}
+
+/** What values are called: as the legend has it in the band that is shown, and as the raster says it in all. */
+async function naming(info: Info): Promise<Naming> {
+  const shown = choice.mode === "one" && !found ? (choice.bands[0] ?? 1) - 1 : null;
+  const names = shown == null ? {} : await classNames(base, [...rendering(), ...legendParams(choice)]);
+  return (value, band) => (band === shown ? names[String(value)] : undefined) ?? info.class_names?.[`b${band + 1}`]?.[String(value)];
 }
 
 /** The values of all bands at a point, in a popup. */

@@ -1,5 +1,6 @@
 // What the server tells of a raster: its facts, where it is, and how its values are spread.
 import type { Bounds } from "../geo";
+import type { Names } from "../legend";
 import { json, type Params } from "../page";
 
 /** Degrees of latitude at which Web Mercator ends. */
@@ -18,6 +19,8 @@ export interface Info {
   readonly band_metadata?: readonly (readonly [string, Readonly<Record<string, string>>])[];
   readonly colorinterp?: readonly string[];
   readonly colormap?: unknown;
+  /** What values are called, by the name of the band. */
+  readonly class_names?: Readonly<Record<string, Names>>;
   readonly nodata_type: string;
   readonly nodata_value?: number | null;
   readonly overviews?: readonly number[];

@@ -1,7 +1,7 @@
 // The values of all bands at a place, as a plot by wavelength or by band, and as CSV. Fetched with the first click.
 import { type Cell, csvLinks } from "../csv";
 import { element } from "../dom";
-import { ofPoint, type PointAnswer, type PointValues, valueTable } from "../map/values";
+import { type Naming, ofPoint, type PointAnswer, type PointValues, valueTable } from "../map/values";
 import { json, type Params } from "../page";
 import { plot } from "../plot";
 import type { Info } from "./raster";
@@ -23,11 +23,13 @@ export interface Asked {
   readonly info: Info;
   /** Bands that one request may ask for. */
   readonly mostBands: number;
+  /** What values are called, once that is known. */
+  readonly naming: Promise<Naming>;
 }
 
 /** What is shown of a place. */
 export async function spectrum(asked: Asked): Promise<Node[]> {
-  const [calculated, answers] = await Promise.all([asked.expression ? calculation(asked) : [], ofBands(asked)]);
+  const [calculated, answers, naming] = await Promise.all([asked.expression ? calculation(asked) : [], ofBands(asked), asked.naming]);
   const lengths = wavelengths(asked.info);
   const [first] = answers;
   if (!first) return [element("p", {}, "Nothing is here.")];
@@ -50,7 +52,7 @@ export async function spectrum(asked: Asked): Promise<Node[]> {
       xTicks: known || first.values.length > 12,
       marks: first.values.length <= 40,
     });
-  return [...calculated, ...(graph ? [graph] : []), ...answers.map(valueTable), csvLinks(rows(answers, known ? x : null, asked), "values.csv")];
+  return [...calculated, ...(graph ? [graph] : []), ...answers.map((answer) => valueTable(answer, naming)), csvLinks(rows(answers, known ? x : null, asked), "values.csv")];
 }
 
 async function calculation({ base, longitude, latitude, source, expression }: Asked): Promise<Node[]> {
