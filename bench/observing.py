@@ -176,6 +176,7 @@ def compare_servers(folder: Path, asked: Asked, *, turns: int) -> tuple[float, f
     servers.WORK.mkdir(exist_ok=True)
     path = f"/cog/tiles/WebMercatorQuad/{asked.tile}.png?url={quote(str(folder / 'rgb.tif'))}"
     common = {"TILERY_SOURCES": f"{folder}/", "TILERY_TILE_CACHE_BYTES": str(asked.tile_cache)}
+    common["TIMEOUT"] = "3600"  # a machine that is put to sleep meanwhile ends no worker
     watched = EVERYTHING | {"TILERY_METRICS_PORT": str(servers.free_port())}
     with (
         servers.running("tilery", workers=1, environment=common | NOTHING, log="unwatched") as off,
