@@ -18,11 +18,12 @@ PIECE = 256 << 10
 
 
 async def in_pieces(message: Message, send: Send, memory: Memory | None = None) -> None:
-    """Send a part of an answer with a large body on; the server takes each piece when the client has read those
-    before.
-    """
-    body: bytes = message["body"]
+    """Send a part of an answer's body on; the server takes each piece when the client has read those before."""
+    body: bytes = message.get("body", b"")
     left = len(body)
+    if left <= PIECE:
+        await send(message)
+        return
     if memory is not None:
         memory.unsent(left)
     try:
