@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from app.cli import main
+import os
+
+from app.process import native
+
+with native.loading(os.environ):
+    from app.cli import main
 
 if __name__ == "__main__":
     main()

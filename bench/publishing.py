@@ -84,7 +84,7 @@ def part(source: Path, target: Path, size: int) -> Path:
 
 def _ours(source: Path, place: Path) -> list[str]:
     """Return the command as it runs where only what the service needs is installed: rasterio loads boto3 if it can."""
-    start = "import sys; sys.modules['boto3'] = None; from app.cli import main; main()"
+    start = "import sys; sys.modules['boto3'] = None; from app.__main__ import main; main()"
     return [sys.executable, "-c", start, "publish", str(source), "--quiet", "--to", str(place / "catalog" / "layer")]
 
 

@@ -57,3 +57,21 @@ def test_freed_memory_of_a_tile_is_kept_and_used_again() -> None:
     taken, faults = map(json.loads, done.stdout.split())
     if taken:  # glibc
         assert faults < 50 * 256 / 4  # an array has 256 pages
+
+
+def test_what_a_command_loads_is_loaded_without_threads_and_without_looking_for_garbage() -> None:
+    """In a process of its own; afterwards garbage is looked for as always, and what the user has set stays."""
+    code = (
+        "import gc, json, os, app.__main__\n"
+        "import numpy\n"
+        "print(json.dumps([len(os.listdir('/proc/self/task')), gc.isenabled(), gc.get_freeze_count() > 1000,"
+        " os.environ['OPENBLAS_NUM_THREADS']]))"
+    )
+    environ = {name: value for name, value in os.environ.items() if name not in native.THREADS}
+    for given, threads in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environ | given, capture_output=True, text=True, check=True
+        )
+        found = json.loads(done.stdout)
+        assert found[1:] == [True, True, threads]
+        assert given or found[0] == 1
