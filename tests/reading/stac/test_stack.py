@@ -129,6 +129,24 @@ def test_the_frame_is_the_finest_asset_and_covers_all(engine: Engine, folder: Pa
         assert reader.preview(options=ReadOptions(), max_size=None).data.shape == (3, 512, 512)
 
 
+def test_the_frame_is_as_fine_as_the_finest_asset_in_another_crs(tmp_path: Path) -> None:
+    """Of 64 pixels along a degree, and of 100 m: near 46.5° N one of these has the area of 0.00108° by itself."""
+    rasters.write(tmp_path / "a.tif", np.zeros((1, 64, 64), "uint8"))
+    rasters.write(
+        tmp_path / "b.tif",
+        np.zeros((1, 90, 80), "uint8"),
+        crs="EPSG:32632",
+        bounds=(440_000, 5_145_000, 448_000, 5_154_000),
+    )
+    items.write(tmp_path / "item.json", "a", "b")
+    with Engine(EngineOptions(policy=Policy.from_sources([str(tmp_path)]))) as own:
+        place = own.locate(str(tmp_path / "item.json"))
+        for names in (["a", "b"], ["b", "a"]):
+            with own.open(choice.stack_source(place, tuple(map(choice.parse, names)))) as reader:
+                metres = 1.0 if names[0] == "b" else 100 / 0.001083
+                assert [side * metres for side in reader.profile.resolution] == pytest.approx([100, 100], rel=0.02)
+
+
 def test_what_cannot_be_is_refused(engine: Engine, folder: Path) -> None:
     place = engine.locate(str(folder / "item.json"))
     with pytest.raises(InvalidBand, match="bands 1 to 2, and no band 3"):

@@ -12,6 +12,7 @@ from tilery.errors import TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs
 from tilery.limits import untrusted_json
+from tilery.reading import pixel_sizes
 from tilery.reading.profile import Affine, Profile, can_be_placed
 from tilery.reading.stac.item import Item
 
@@ -30,7 +31,9 @@ class Frame:
 
 
 def of_profiles(profiles: Sequence[Profile]) -> Frame:
-    """Return the frame of rasters, in the CRS of the first that has one."""
+    """Return the frame of rasters, in the CRS of the first that has one; in another CRS their pixels are taken as
+    squares of the same area.
+    """
     first = next((profile for profile in profiles if profile.crs is not None), profiles[0])
     shapes = {(one.crs, one.transform, one.width, one.height) for one in profiles}
     if len(shapes) == 1 or first.crs is None:
@@ -46,6 +49,8 @@ def of_profiles(profiles: Sequence[Profile]) -> Frame:
             box = crs_.transform_bounds(profile.crs, first.crs, profile.bounds)
             if all(map(math.isfinite, box)):
                 boxes.append(box)
+                with suppress(UnsupportedRaster):  # no pixel of it has a place there
+                    sides.append((pixel_sizes.typical(profile, first.crs),) * 2)
     bounds = (
         min(box[0] for box in boxes),
         min(box[1] for box in boxes),
