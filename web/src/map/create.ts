@@ -7,8 +7,8 @@ import { inHash, keepInHash, keepPosition, keptPosition } from "./hash";
 
 export type Library = typeof import("maplibre-gl");
 
-/** MapLibre, which is fetched while the page asks for its facts. */
-export const library: Promise<Library> = import("maplibre-gl");
+/** MapLibre. The page fetches it at once, but to run it keeps the browser from all else for a while. */
+const library = (): Promise<Library> => import("maplibre-gl");
 
 export interface Made {
   readonly map: MapLibreMap;
@@ -27,7 +27,7 @@ export const hasWebGL = (): boolean => {
 
 /** A map whose style is there, so that rasters can be put on it; `keeps` says that the page's address has its position. */
 export async function createMap(options: Partial<MapOptions> = {}, keeps = false): Promise<Made> {
-  const [lib, { style, failed }] = await Promise.all([library, firstStyle()]);
+  const [lib, { style, failed }] = await Promise.all([library(), firstStyle()]);
   const map = new lib.Map({
     container: "map",
     style,

@@ -3,8 +3,12 @@ import { by, element } from "../dom";
 import { type Bounds, pieces, sizeAtZero } from "../geo";
 import { deepest, PADDING } from "../map/fit";
 
-/** Shows a picture where the raster will be. The function that it returns takes it away. */
-export function firstLook(bounds: Bounds, minzoom: number, picture: (box: Bounds) => string): () => void {
+/** Milliseconds after which nobody waits for the picture any more. */
+const PATIENCE = 400;
+
+/** Shows a picture where the raster will be; `seen` is called when it is there, or does not come soon. The function that it
+ * returns takes it away. */
+export function firstLook(bounds: Bounds, minzoom: number, picture: (box: Bounds) => string, seen: () => void): () => void {
   const map = by("map");
   const { clientWidth, clientHeight } = map;
   const [wide, high] = sizeAtZero(bounds);
@@ -25,5 +29,8 @@ export function firstLook(bounds: Bounds, minzoom: number, picture: (box: Bounds
     height: `${height}px`,
   });
   by("stage").append(frame);
+  const decoded = parts.map((image) => image.decode().catch(() => undefined));
+  void Promise.all(decoded).then(() => requestAnimationFrame(() => setTimeout(seen)));
+  setTimeout(seen, PATIENCE);
   return () => frame.remove();
 }

@@ -55,6 +55,9 @@ let statistics: Statistics = {};
 let running = new AbortController();
 let forget = (): void => undefined;
 let mapOf: Promise<Made> | null = null;
+let mayBegin = (): void => undefined;
+/** To make the map keeps the browser busy for half a second or more: what is seen first comes before. */
+const turn = new Promise<void>((done) => (mayBegin = done));
 let stands: Standing | null = null;
 let measure: Tools | null = null;
 let plain: Plain | null = null;
@@ -159,7 +162,7 @@ function offer(opened: Opened): void {
 }
 
 async function showOnMap({ bounds, minzoom }: Place, placed: boolean, signal: AbortSignal): Promise<void> {
-  const away = placed ? () => undefined : firstLook(bounds, minzoom, preview);
+  const away = placed ? () => undefined : firstLook(bounds, minzoom, preview, mayBegin);
   forget = away;
   const { map } = await (mapOf ??= makeMap());
   if (signal.aborted) return;
@@ -460,7 +463,9 @@ async function start(): Promise<void> {
   if (!hasWebGL()) return withoutWebGL(wanted);
   const placed = keptPosition() !== null;
   const opening = wanted ? openRaster(first.looks, placed) : Promise.resolve();
-  mapOf ??= makeMap();
+  if (!wanted || placed) mayBegin();
+  void opening.finally(mayBegin);
+  mapOf ??= turn.then(makeMap);
   comparing(base, mapOf, rendering, fail);
   const values = (): Params => [...sourceParams(choice), ...readingParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
   stands = standing(mapOf, base, () => ({ choice, statistics }), fail);
