@@ -98,7 +98,8 @@ def test_a_release_ends_where_the_registry_does_not_say_the_digest(tmp_path: Pat
     docker.parent.mkdir()
     docker.write_text(f"#!/bin/sh\n{'echo sha256:abc' if answers else 'exit 1'}\n")
     docker.chmod(0o755)
-    environ = os.environ | {"PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # tests run under make
+    environ["PATH"] = f"{docker.parent}:{environ['PATH']}"
     (run,) = (
         step["run"]
         for step in steps(ROOT / ".github" / "workflows" / "release.yml")
