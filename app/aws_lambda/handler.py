@@ -79,7 +79,10 @@ def _settle(status: int, left: float) -> None:
         from app.serving.tile_store import PATIENCE
 
         context.service.tile_store.settle(min(left, PATIENCE))
-    if status == 504 and context.service.oldest > 1.5 * min(left, context.settings.deadline):
+    hangs = status == 504 and context.service.oldest > 1.5 * min(left, context.settings.deadline)
+    starves = context.service.memory.is_starved
+    if hangs or starves:
         from app.serving.service import replace_worker
 
-        replace_worker()  # the slot hangs since the request before: a new environment has a free one
+        # a new environment has a free slot, and room
+        replace_worker("a large request finds no room" if starves else "every compute slot hangs")

@@ -402,9 +402,9 @@ def _version(settings: Settings) -> str:
     return repr((settings.name, settings.default_attribution, etag.files_version(settings)))
 
 
-def replace_worker() -> None:
-    """End this process, which hangs; whoever keeps it starts another."""
-    logger.critical("every compute slot hangs: to be replaced by a new worker")
+def replace_worker(why: str = "every compute slot hangs") -> None:
+    """End this process, which is of no use any more; whoever keeps it starts another."""
+    logger.critical("%s: to be replaced by a new worker", why)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -271,6 +271,18 @@ def test_a_slot_that_hangs_ends_the_process(folder: Path) -> None:
         function.close()
 
 
+def test_a_process_without_room_for_a_large_request_is_ended(folder: Path) -> None:
+    starve = "from tilery.limits.memory import Memory\nMemory.is_starved = True\n"
+    function = Function(folder, after=starve)
+    try:
+        with pytest.raises(AssertionError):
+            function(get("http-api", f"{TILE}?url={folder / 'rgb.tif'}"))
+        assert function.process.wait(5) == -9
+        assert "a large request finds no room" in function.log.read_text()
+    finally:
+        function.close()
+
+
 def test_too_little_memory_is_said_at_the_start(folder: Path) -> None:
     function = Function(folder, memory=128)
     try:
