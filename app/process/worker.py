@@ -57,10 +57,6 @@ TRIM_FROM = 0.8
 """Share of the ceiling from which freed memory is given back now and then: a busy worker of 440 MB has 100 of it."""
 TRIM_SECONDS = 10.0
 """Seconds from one such time to the next, each of which takes some milliseconds."""
-TURN_SECONDS = 0.001
-"""How long a thread keeps the interpreter when another waits for it. By default it is 5 ms, and the event loop waits so
-long for each thread at work before it goes on.
-"""
 FULL = 2
 """The generation that has everything."""
 LAST_REQUESTS_SECONDS = 0.5
@@ -297,7 +293,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # comes without types
 
     async def _serve(self) -> None:
         spare_collections()
-        sys.setswitchinterval(TURN_SECONDS)
         self.server = DrainingServer(self.config, drain_delay=self.drain_delay, ceiling=self.ceiling, flags=self.flags)
         self.config.app = DrainingHealth(self.wsgi, self.server)
         self._install_sigquit_handler()
