@@ -12,6 +12,12 @@ import pytest
 if os.environ.get("TILERY_TEST_KERNELS") == "reference":  # what holds where nothing could be compiled
     sys.modules["tilery.kernels._compiled"] = None  # type: ignore[assignment]  # Python's word for what is not there
 
+from tests.support.crashes import (  # noqa: F401  # hooks of pytest
+    pytest_configure,
+    pytest_configure_node,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tilery.reading import gdal_options
 
 # How long anything takes says nothing of it: the machine may have other work.
