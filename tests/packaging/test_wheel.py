@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support import rasters
+from tests.support.packages import link_needed
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -73,15 +73,29 @@ def test_it_has_all_of_both_packages_and_nothing_else(wheel: Path) -> None:
     } <= names
 
 
+@pytest.mark.parametrize("command", [("check_wheel_contents",), ("twine", "check", "--strict")], ids=lambda it: it[0])
+def test_tools_find_nothing_wrong_with_it(wheel: Path, command: tuple[str, ...]) -> None:
+    """What of its contents is so by design is listed with its reason in pyproject.toml."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command, str(wheel)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_it_is_for_one_processor_and_for_each_python_from_3_11_on(wheel: Path) -> None:
     assert re.fullmatch(r"tilery-[\d.]+-cp311-abi3-linux_\w+\.whl", wheel.name)
 
 
-def test_it_asks_for_what_the_service_needs(wheel: Path) -> None:
+def requirements(wheel: Path) -> set[str]:
+    """Return what a wheel says that it needs."""
     with zipfile.ZipFile(wheel) as file:
         (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
         lines = file.read(name).decode().splitlines()
-    needs = {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
+    return {line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")}
+
+
+def test_it_asks_for_what_the_service_needs(wheel: Path) -> None:
+    needs = requirements(wheel)
     assert {"gunicorn", "uvicorn-worker", "rasterio", 'mangum; extra == "lambda"'} <= needs
     assert 'xarray; extra == "notebook"' in needs
     assert not any(need.startswith(("pytest", "aws-cdk", "moto")) for need in needs)
@@ -89,15 +103,14 @@ def test_it_asks_for_what_the_service_needs(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Scripts of an environment with the wheel; it sees the packages of this one, not the checkout."""
+    """Scripts of an empty environment with the wheel and what it says that it needs: no more, and not the checkout."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
     command = ["--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *command], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
-    # a folder named in a .pth is searched, but the .pth files in it are not read: the editable checkout stays out
-    (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    link_needed(requirements(wheel), packages)
     return folder / "bin"
 
 
