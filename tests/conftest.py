@@ -15,6 +15,7 @@ if os.environ.get("TILERY_TEST_KERNELS") == "reference":  # what holds where not
 from tests.support.crashes import (  # noqa: F401  # hooks of pytest
     pytest_configure,
     pytest_configure_node,
+    pytest_handlecrashitem,
     pytest_terminal_summary,
     pytest_testnodedown,
 )
