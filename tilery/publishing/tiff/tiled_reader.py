@@ -1,7 +1,10 @@
 """Windows of a plain tiled GeoTIFF: of a source, or of a level that `tilery.publishing.tiff.level_writer` wrote.
 
 GDAL's datasets belong to a thread each, and each inflates a block again for every window around it. Here a block is
-inflated once for all threads and kept while windows near it are worked on.
+inflated once for all threads and kept while windows near it are worked on. The reader that tiles are made by,
+`tilery.reading.tiff`, takes every layout of a block from any store and keeps it in memory that a service's processes
+share; publishing reads a local file, undoes differences and puts bands apart in one step, and wants a block's own bytes
+as well, to copy it without compressing it again. Both inflate by the same codecs.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
 KEPT = 32 << 20
 """Bytes of blocks that a reader keeps."""
-_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _ZSTD = 1, 5, 8, 32946, 50000
+_NONE, _LZW, _ZSTD = 1, 5, 50000
+_DEFLATED = (8, 32946)
 _PLAIN = (0, 1, 2, 3)
 """Ways to show samples that are in the file as GDAL hands them out: grey, RGB, palette."""
 _LARGEST = 4096
@@ -166,18 +170,13 @@ class TiledReader:
 
     def _inflated(self, number: int, packed: bytes) -> Any:
         """Return the bytes of a block, not more than it can have; they hold until the thread inflates another."""
-        compression = self.found.directory[directories.COMPRESSION].numbers[0]
-        if compression == _NONE:
-            return packed[: self._block_bytes]
-        import imagecodecs  # large, and not needed before
+        from tilery.reading.tiff import codecs  # imagecodecs is large, and not needed before
 
-        decode: Any = {_ZSTD: imagecodecs.zstd_decode, _LZW: imagecodecs.lzw_decode}.get(
-            compression, imagecodecs.deflate_decode
-        )
+        compression = self.found.directory[directories.COMPRESSION].numbers[0]
         try:
-            return decode(packed, out=self._scratch())
+            return codecs.inflate(compression, packed, self._scratch())
         except _WRONG as error:
-            if compression not in (_DEFLATE, _OLD_DEFLATE):
+            if compression not in _DEFLATED:
                 raise BrokenRaster(_BROKEN, private=str(error)) from error
         self.loose.add(number)
         try:  # libtiff does not mind what comes after the last row
@@ -245,7 +244,7 @@ def _is_plain(found: Placed, dtype: np.dtype[Any], bands: int) -> bool:
     compression, predictor = numbers(directories.COMPRESSION, (1,)), numbers(directories.PREDICTOR, (1,))
     return (
         all(len(side) == 1 and 0 < side[0] <= _LARGEST for side in sides)
-        and compression in ((_NONE,), (_LZW,), (_DEFLATE,), (_OLD_DEFLATE,), (_ZSTD,))
+        and compression in [(one,) for one in (_NONE, _LZW, _ZSTD, *_DEFLATED)]
         and (predictor == (1,) or (predictor == (2,) and compression != (_NONE,)))
         and numbers(directories.PLANAR, (1,)) == (1,)
         and numbers(directories.SAMPLES, (1,)) == (bands,)

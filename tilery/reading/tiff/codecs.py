@@ -94,11 +94,11 @@ def decode(image: Image, data: bytes, buffer: Array) -> None:
         elif image.compression == _LERC:
             _lerc(image, data, samples)
         elif image.bits < 8:
-            _unpack(image, _stream(image.compression, data, np.empty(image.packed_bytes, np.uint8)), samples)
+            _unpack(image, inflate(image.compression, data, np.empty(image.packed_bytes, np.uint8)), samples)
         elif image.predictor == 3:
-            _float_predictor(image, _stream(image.compression, data, np.empty(buffer.size, np.uint8)), samples)
+            _float_predictor(image, inflate(image.compression, data, np.empty(buffer.size, np.uint8)), samples)
         else:
-            _stream(image.compression, data, buffer)
+            inflate(image.compression, data, buffer)
             if image.big_endian and image.dtype.itemsize > 1:
                 samples.byteswap(inplace=True)
             if image.predictor == 2:
@@ -114,8 +114,17 @@ def decode(image: Image, data: bytes, buffer: Array) -> None:
         ) from None
 
 
-def _stream(compression: int, data: bytes, buffer: Array) -> Array:
-    """Return the buffer, filled to the last byte with a block as it was before compression."""
+def inflate(compression: int, data: bytes, buffer: Array) -> Array:
+    """Return the buffer, filled to the last byte with a block as it was before compression.
+
+    Args:
+        compression: the tag's number, of a codec of plain bytes.
+        data: the block.
+        buffer: uint8, of the size that it has.
+
+    Raises:
+        RuntimeError, ValueError: it becomes more than that, or less, or nothing.
+    """
     if compression == _NONE:
         raw = np.frombuffer(data, np.uint8)[: buffer.size]
         buffer[: raw.size] = raw
