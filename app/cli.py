@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from app.commands import exits, layers, mosaic, publish, service, sign, steps, tiles, versions
+from app.commands import exits, layers, logged, mosaic, publish, service, sign, steps, tiles, versions
 from app.config import checks, settings
 from app.config.environment import WrongVariables, written
 from tilery.errors import TileryError
@@ -22,6 +22,7 @@ from tilery.storage.policy import WrongSourcesError
 
 def main() -> NoReturn:
     """Never returns: the process ends with one of the statuses above."""
+    logged.tell_warnings()
     try:
         tilery.main(prog_name="tilery", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.commands import styles
-from app.commands.options import catalog_option, catalog_store
+from app.commands.options import catalog_option, catalog_store, layer_of
 from app.commands.tiles import forget_tiles
 from app.config import settings
 from app.config.engine_options import store_options
-from tilery.errors import TileryError
+from tilery.errors import SourceRefused, TileryError
 
 if TYPE_CHECKING:
+    from tilery.catalog.layer import Layer
     from tilery.storage.objects import Store
 
 
@@ -76,18 +77,23 @@ def add(layer_id: str, source: str, catalog: str | None, replace: bool, **given:
 
     Nothing is copied. SOURCE, and the rasters that a mosaic or an Item names, must be where TILERY_SOURCES allows.
     """
-    from tilery.catalog import editing, ids
+    from tilery.catalog import document, editing, ids
     from tilery.publishing import adding
 
     ids.check(layer_id)
-    found = settings.get()
+    found, store = settings.get(), catalog_store(catalog)
     render = editing.render_of(given.pop("render") or "")
-    document = adding.document(
-        layer_id, source, sources=found.sources, stores=store_options(found), render=render, **given
-    )
-    editing.add(catalog_store(catalog), layer_id, document, replace=replace)
+    try:
+        written = adding.document(
+            layer_id, source, sources=found.sources, stores=store_options(found), render=render, **given
+        )
+    except SourceRefused as error:
+        raise SourceRefused(f"{error.detail} TILERY_SOURCES lists those.", private=error.private) from None
+    layer = document.parse(layer_id, document.encode(written), version="new", folder=f"{store.address}{layer_id}/")
+    _need_fitting(store, layer, "default", render)
+    editing.add(store, layer_id, written, replace=replace)
     forget_tiles(layer_id)
-    click.echo(f"{layer_id}: a {document['kind']}, zooms {document['minzoom']} to {document['maxzoom']}.", err=True)
+    click.echo(f"{layer_id}: a {layer.kind}, zooms {layer.minzoom} to {layer.maxzoom}.", err=True)
     click.echo(f"/{layer_id}/{{z}}/{{x}}/{{y}}.png")
 
 
@@ -98,7 +104,9 @@ def show(layer_id: str, catalog: str | None) -> None:
     """Print a layer's document."""
     from tilery.catalog import editing
 
-    click.echo(json.dumps(editing.read(catalog_store(catalog), layer_id)[0], indent=1, ensure_ascii=False))
+    store = catalog_store(catalog)
+    with layer_of(store, layer_id):
+        click.echo(json.dumps(editing.read(store, layer_id)[0], indent=1, ensure_ascii=False))
 
 
 @layers.command()
@@ -110,7 +118,8 @@ def remove(layer_id: str, catalog: str | None, yes: bool) -> None:
     from tilery.catalog import editing
 
     store = catalog_store(catalog)
-    count = len(editing.files(store, layer_id))
+    with layer_of(store, layer_id):
+        count = len(editing.files(store, layer_id))
     if not yes:
         click.confirm(f"Remove {layer_id} and its {count} files from {store.address}?", abort=True)
     click.echo(f"Removed {editing.remove(store, layer_id)} files.", err=True)
@@ -137,13 +146,16 @@ def style(
     The name 'default' stands for what is used when a request says nothing.
     """
     from tilery.catalog import editing
+    from tilery.catalog.catalog import Catalog
 
     store = catalog_store(catalog)
     if drop == (render is not None):
         raise click.UsageError("Give either RENDER or --remove.")
     parameters = editing.render_of(render or "")
+    with layer_of(store, layer_id):
+        layer = Catalog(store).get(layer_id)
     if not drop:
-        _need_fitting(store, layer_id, name, parameters)
+        _need_fitting(store, layer, name, parameters)
     if name == "default":
         editing.set_render(store, layer_id, parameters)
     elif drop:
@@ -153,8 +165,8 @@ def style(
     forget_tiles(layer_id)
 
 
-def _need_fitting(store: Store, layer_id: str, name: str, parameters: dict[str, Any]) -> None:
-    """Check that the layer's raster can be shown in this way; where it cannot be read from here, only what is written.
+def _need_fitting(store: Store, layer: Layer, name: str, parameters: dict[str, Any]) -> None:
+    """Check that a layer's raster can be shown in this way; where it cannot be read from here, only what is written.
 
     Raises:
         RequestError: it cannot; nothing was changed.
@@ -162,9 +174,7 @@ def _need_fitting(store: Store, layer_id: str, name: str, parameters: dict[str, 
     from app.api.families.layer_styles import bands_of, check
     from app.api.params.merging import over
     from tilery.catalog import document
-    from tilery.catalog.catalog import Catalog
 
-    layer = Catalog(store).get(layer_id)
     app, query = styles.context(store.address), document.query(parameters)
     try:
         bands = bands_of(app, layer)

@@ -70,6 +70,19 @@ def catalog_store(address: str | None) -> Store:
     return open_store(address, store_options(settings.get()))
 
 
+@contextmanager
+def layer_of(store: Store, layer_id: str) -> Iterator[None]:
+    """Work with a layer: where the catalog has none of that name, the error says which one may have been meant."""
+    from tilery.did_you_mean import hint
+    from tilery.errors import LayerNotFound
+
+    try:
+        yield
+    except LayerNotFound as error:
+        said = f"There is no layer '{layer_id}'.{hint(layer_id, store.folders())}"
+        raise LayerNotFound(said, parameter=error.parameter) from None
+
+
 def placement(crs: str | None, bounds: str | None, nodata: float | None) -> Any:
     """Return the options of `placed` as one value."""
     from tilery.geo import crs as crs_

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from app.commands import exits
-from app.commands.options import catalog_store, numbers, progress, step_bar
+from app.commands.options import catalog_store, layer_of, numbers, progress, step_bar
 from app.config import checks, settings
 from app.config.engine_options import store_options
+from tilery.did_you_mean import hint
 from tilery.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -96,9 +97,12 @@ def seed(
         raise click.UsageError("The layout 'plain' keeps tiles of no style.")
     from tilery.catalog.catalog import Catalog
 
-    layer = Catalog(catalog_store(None)).get(layer_id)
+    catalog = catalog_store(None)
+    with layer_of(catalog, layer_id):
+        layer = Catalog(catalog).get(layer_id)
     if style and layer.style(style) is None:
-        raise click.BadParameter(f"the layer has no style '{style}'", param_hint="--style")
+        meant = hint(style, (one.name for one in layer.styles))
+        raise click.BadParameter(f"the layer has no style '{style}'.{meant}", param_hint="--style")
     found = seeder(create_app().context, layer, style)
     if found is None:
         raise click.UsageError("There is no tile store: set TILERY_TILE_STORE.")
@@ -129,7 +133,9 @@ def purge(layer_id: str, old: bool, part: str | None) -> None:
 
     keep = None
     if old:
-        layer = Catalog(catalog_store(None)).get(layer_id)
+        catalog = catalog_store(None)
+        with layer_of(catalog, layer_id):
+            layer = Catalog(catalog).get(layer_id)
         served = tuple(f"{layer_id}/{name}/" for name in variants(layer, _source(layer), files_version(settings.get())))
         keep = lambda key: key.startswith(served)  # noqa: E731 - a name for one of two
     store, mine = _tile_store(), _part(part)

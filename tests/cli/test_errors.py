@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import stat
 import subprocess
 import sys
@@ -27,8 +28,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def ran(*arguments: str | Path) -> tuple[int, str, str]:
         settings.get.cache_clear()
         monkeypatch.setattr(sys, "argv", ["tilery", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
+        monkeypatch.setattr(logging, "lastResort", logging.lastResort)
+        with monkeypatch.context() as patched:
+            patched.setattr(logging.getLogger(), "handlers", [])  # those of pytest: a terminal has none
+            with pytest.raises(SystemExit) as ended:
+                main()
         found = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return ended.value.code, found.out, found.err
@@ -87,14 +91,18 @@ def test_outputs_that_cannot_be_written(run: Run, raster: Path, read_only: Path)
 
 
 def test_catalogs_that_cannot_be_written(run: Run, raster: Path, read_only: Path) -> None:
+    (file := raster.parent / "file").touch()
     for to, said in (
         ("/proc/layers/alps", "No directory can be made there."),
+        ("/proc/alps", "The directory takes no files."),
         (read_only / "layers" / "alps", "The directory is on a file system that nobody may write to."),
         (raster / "alps", "The directory cannot be made: something of that name is there."),
+        (file, "The directory is below a file, and not below a folder."),
     ):
         status, _, err = run("publish", raster, "--to", to, "--quiet")
         assert (status, err.splitlines()[0]) == (4, f"Error: {said}")
         assert "--work" not in err
+    assert not (raster.parent / ".work").exists(), "it is said before the work"
     for command in (["remove", "alps", "--yes"], ["style", "alps", "hot", "rescale=0,1&bidx=1"]):
         status, _, err = run("layers", *command, "--catalog", read_only / "layers")
         assert status == 4
@@ -105,6 +113,15 @@ def test_a_folder_to_work_in_that_cannot_be_written(run: Run, raster: Path, read
     status, _, err = run("publish", raster, "--to", raster.parent / "layers" / "alps", "--work", read_only, "--quiet")
     assert status == 4
     assert "The folder to work in is on a file system that nobody may write to; give another --work." in err
+    status, _, err = run("publish", raster, "--to", raster.parent / "layers" / "alps", "--work", "/proc/x", "--quiet")
+    assert (status, err.splitlines()[0]) == (4, "Error: No folder to work in can be made there; give another --work.")
+
+
+def test_an_address_of_a_kind_that_nothing_is_fetched_from(run: Run, raster: Path) -> None:
+    status, _, err = run("publish", "ftp://me:secret@host/a.tif", "--to", raster.parent / "layers" / "alps")
+    assert status == 2
+    assert "'ftp://*@host/a.tif' is no file, s3://bucket/key" in err
+    assert run("publish", f"file://{raster}", "--to", raster.parent / "layers" / "alps", "--dry-run")[0] == 0
 
 
 def test_catalogs_that_are_not_there(run: Run, raster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,8 +172,10 @@ def test_no_credentials_are_told_as_such(
     monkeypatch.setenv("TILERY_S3_ENDPOINT", s3.endpoint)
     status, _, err = run(*command)
     assert status == 4
-    assert "There are no AWS credentials to reach this store with." in err
-    assert "TILERY_S3_ANONYMOUS=1" in err
+    said, how = err.splitlines()
+    assert said.startswith("Error: ")
+    assert said.endswith("There are no AWS credentials to reach this store with.")
+    assert "TILERY_S3_ANONYMOUS=1" in how
     for address in ("169.254", "127.0.0.1", "latest/api"):
         assert address not in err
 
@@ -241,6 +260,9 @@ def test_styles_that_make_no_tile_are_not_kept(run: Run, raster: Path) -> None:
             status, _, err = run("layers", "style", "alps", name, render, "--catalog", catalog)
             assert status == 2, render
             assert said in err
+    for name in ("Hot/", "", "a b"):
+        status, _, err = run("layers", "style", "alps", name, "bidx=1", "--catalog", catalog)
+        assert (status, err) == (2, "Error: A style's name has letters, digits, '-', '_' and '.' only.\n")
     assert (catalog / "alps" / "index.json").read_bytes() == before
     for render in (
         "colormap_name=hot",
@@ -249,6 +271,41 @@ def test_styles_that_make_no_tile_are_not_kept(run: Run, raster: Path) -> None:
         "algorithm=hillshade",
     ):
         assert run("layers", "style", "alps", "good", render, "--catalog", catalog)[0] == 0, render
+    assert "Did you mean 'good'?" in run("layers", "style", "alps", "god", "--remove", "--catalog", catalog)[2]
+
+
+def test_a_layer_is_not_added_with_parameters_that_make_no_tile(
+    run: Run, raster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (catalog := raster.parent / "layers").mkdir()
+    status, _, err = run("layers", "add", "alps", raster, "--catalog", catalog)
+    assert status == 3
+    assert "TILERY_SOURCES lists those." in err
+    monkeypatch.setenv("TILERY_SOURCES", f"{raster.parent}/")
+    for render, said in WRONG:
+        status, _, err = run("layers", "add", "alps", raster, "--catalog", catalog, "--render", render)
+        assert status == 2, render
+        assert said in err
+        assert not (catalog / "alps").exists()
+    assert run("layers", "add", "alps", raster, "--catalog", catalog, "--render", "bidx=2&rescale=0,9")[0] == 0
+
+
+def test_a_layer_that_there_is_not_but_for_a_letter(
+    run: Run, raster: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    layer = tmp_path / "layers" / "alps"
+    layer.mkdir(parents=True)
+    (layer / "index.json").write_text(json.dumps({"minzoom": 3, "source": str(raster)}))
+    monkeypatch.setenv("TILERY_CATALOG", str(layer.parent))
+    monkeypatch.setenv("TILERY_TILE_STORE", str(tmp_path / "tiles"))
+    for command in (
+        ["layers", "show", "alp"],
+        ["layers", "remove", "alp", "--yes"],
+        ["layers", "style", "alp", "hot", "bidx=1"],
+        ["seed", "alp"],
+        ["purge", "alp", "--old"],
+    ):
+        assert run(*command) == (3, "", "Error: There is no layer 'alp'. Did you mean 'alps'?\n")
 
 
 def test_a_style_that_does_not_fit_the_new_raster_is_told(run: Run, raster: Path) -> None:
@@ -258,7 +315,7 @@ def test_a_style_that_does_not_fit_the_new_raster_is_told(run: Run, raster: Path
     one = made.constant(raster.parent / "one.tif", 7, "uint16")
     status, _, err = run("publish", one, "--to", catalog / "alps", "--quiet")
     assert status == 0
-    assert "Warning: the style 'second' does not fit the raster: The raster has 1 bands and none of number 2." in err
+    assert "Warning: the style 'second' does not fit the raster: The raster has 1 band and none of number 2." in err
 
 
 def test_a_style_of_a_raster_that_cannot_be_read_from_here(run: Run, raster: Path) -> None:

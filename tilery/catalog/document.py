@@ -56,6 +56,7 @@ RENDER_PARAMETERS = frozenset(
 
 _REPEATED = ("assets", "bidx", "rescale", "sel")
 _STYLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+WRONG_STYLE_NAME = "A style's name has letters, digits, '-', '_' and '.' only."
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -94,6 +95,11 @@ def _text(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
+def is_style_name(text: str) -> bool:
+    """Return whether a style can be called so."""
+    return _STYLE_NAME.fullmatch(text) is not None
+
+
 def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     """Return the layer that a document describes.
 
@@ -124,8 +130,8 @@ def parse(layer_id: str, body: bytes, *, version: str, folder: str) -> Layer:
     except (ValueError, RecursionError):
         raise BrokenDocument("The document is not JSON.") from None
     for name in found.styles:
-        if _STYLE_NAME.fullmatch(name) is None:
-            raise BrokenDocument("A style's name has letters, digits, '-', '_' and '.' only.", parameter="styles")
+        if not is_style_name(name):
+            raise BrokenDocument(WRONG_STYLE_NAME, parameter="styles")
     if found.minzoom > found.maxzoom:
         raise BrokenDocument("minzoom is above maxzoom.", parameter="minzoom")
     return Layer(

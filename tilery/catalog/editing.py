@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from tilery.catalog import document, ids, index
 from tilery.catalog.stored_document import DOCUMENT
+from tilery.did_you_mean import hint
 from tilery.errors import (
     BrokenDocument,
     Conflict,
@@ -178,7 +179,13 @@ def drop_style(store: Store, layer_id: str, name: str) -> dict[str, Any]:
 
 
 def with_style(name: str, render: Mapping[str, Any], title: str | None = None) -> Change:
-    """Return the change that adds a style or replaces it."""
+    """Return the change that adds a style or replaces it.
+
+    Raises:
+        InvalidParameter: no style can be called so.
+    """
+    if not document.is_style_name(name):
+        raise InvalidParameter(document.WRONG_STYLE_NAME, parameter="style")
 
     def change(found: dict[str, Any]) -> dict[str, Any]:
         style = {"render": dict(render)} | ({"title": title} if title else {})
@@ -193,7 +200,7 @@ def without_style(name: str) -> Change:
     def change(found: dict[str, Any]) -> dict[str, Any]:
         styles = _styles(found)
         if styles.pop(name, None) is None:
-            raise InvalidParameter(f"The layer has no style '{name}'.", parameter="style")
+            raise InvalidParameter(f"The layer has no style '{name}'.{hint(name, styles)}", parameter="style")
         return found | {"styles": styles}
 
     return change

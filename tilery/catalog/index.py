@@ -23,7 +23,7 @@ from tilery.catalog.layer import Layer
 from tilery.errors import BrokenDocument, Conflict, NotFound, TileryError, UpstreamError
 from tilery.storage.objects import Store
 
-logger = logging.getLogger("tilery.catalog")
+logger = logging.getLogger("tilery.catalog.index")
 
 NAME = "layers.gpkg"
 """Key of the index; no layer can have it, because of the full stop."""

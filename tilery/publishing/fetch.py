@@ -19,6 +19,7 @@ from tilery.errors import CatalogError, InvalidParameter, SourceError, StoreFull
 from tilery.publishing.progress import Advance
 from tilery.storage import file_errors
 from tilery.storage.options import StoreOptions
+from tilery.storage.policy import without_secrets
 
 if TYPE_CHECKING:
     from tilery.storage.bytes import ByteSource
@@ -66,6 +67,7 @@ def origin(address: str, stores: StoreOptions) -> PublishedSource:
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError: it cannot be reached.
+        InvalidParameter: it is an address of a kind that nothing is fetched from.
     """
     if is_remote(address):
         source = _opened(address, stores)
@@ -78,8 +80,11 @@ def origin(address: str, stores: StoreOptions) -> PublishedSource:
     from tilery.errors import SourceNotFound
     from tilery.publishing.rasters import identity
 
-    path = Path(address).expanduser().absolute()
+    path = Path(address.removeprefix("file://")).expanduser().absolute()
     if not path.exists():
+        if "://" in address and not address.startswith("file://"):
+            told = without_secrets(address)
+            raise InvalidParameter(f"'{told}' is no file, s3://bucket/key (gs://, az://) or https://host/path.")
         raise SourceNotFound("There is no such file.", private=str(path))
     return PublishedSource(address=str(path), identity=identity(path), size=path.stat().st_size, path=path)
 

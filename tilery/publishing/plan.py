@@ -33,7 +33,7 @@ from tilery.publishing.kinds import Kind
 from tilery.publishing.profiles import Compression
 from tilery.publishing.rasters import Georeference
 from tilery.publishing.zoom import Rule
-from tilery.reading.profile import Profile
+from tilery.reading.profile import Profile, no_band
 from tilery.storage.options import StoreOptions
 
 Grid = Literal["auto", "web", "native"]
@@ -176,7 +176,7 @@ def _plan(order: PublishOptions, found: Profile, sample: Array, origin: fetch.Pu
         way = warp.missing(profile, keep_alpha=compression.compress != "JPEG")
         bands = len(profile.data_bands) + way.alpha
     if wrong := default_display.missing_bands(order.given.get("render") or {}, bands):
-        raise InvalidParameter(f"The raster has {bands} bands and none of number {wrong[0]}.", parameter="render")
+        raise InvalidParameter(no_band(bands, wrong[0]), parameter="render")
     if native and profile.gcps:
         raise UnsupportedRaster("Ground control points place this raster; only --grid web can straighten it.")
     if not native:

@@ -135,7 +135,7 @@ def _need_store(store: Store, layer_id: str) -> None:
         StoreFull, UpstreamError: it does not, cannot, or there is no such bucket.
     """
     if isinstance(store, DirectoryStore):
-        store.need_writable()
+        store.need_writable(layer_id)
     next(iter(store.entries(f"{layer_id}/")), None)
 
 

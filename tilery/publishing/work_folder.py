@@ -127,6 +127,10 @@ def _lock_file(folder: Path) -> IO[bytes]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return (folder / "lock").open("ab")
+    except FileNotFoundError as error:  # its parents were made, so there is none to make
+        raise CatalogError(
+            "No folder to work in can be made there; give another --work.", private=str(error)
+        ) from error
     except OSError as error:
         said = file_errors.sentence(error.errno, place="The folder to work in").rstrip(".")
         kind = StoreFull if error.errno in file_errors.FULL else CatalogError

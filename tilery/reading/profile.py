@@ -45,6 +45,11 @@ def whole_nodata(text: str, dtype: str) -> float | int:
     return float(value) if float(value) == value else value
 
 
+def no_band(count: int, number: int) -> str:
+    """Return the sentence for a number that none of a raster's ``count`` bands has."""
+    return f"The raster has {count} band{'' if count == 1 else 's'} and none of number {number}."
+
+
 def can_be_placed(transform: Affine, width: int, height: int) -> bool:
     """Return True when a transform gives each pixel a place of its own: coordinates and sizes of pixels that can be
     multiplied and divided by one another, as float64 cannot at its ends.

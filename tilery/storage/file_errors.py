@@ -70,11 +70,11 @@ def refusal(folder: Path) -> OSError | None:
     return None
 
 
-def why_not(folder: Path, error: OSError) -> str:
-    """Return the sentence for a folder in which `refusal` found that no file can be made."""
+def why_not(folder: Path, error: OSError, *, place: str = "The target folder") -> str:
+    """Return the sentence for a folder in which `refusal` found that no file can be made; ``place`` is what it is."""
     if error.errno == errno.ENOENT and folder.is_dir():  # /proc and the like
-        return "The target folder takes no files."
-    return sentence(error.errno, place="The target folder")
+        return f"{place} takes no files."
+    return sentence(error.errno, place=place)
 
 
 def number_in(text: str) -> int | None:

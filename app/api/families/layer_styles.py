@@ -22,7 +22,7 @@ from app.api.raster import plans, tiles
 from tilery.catalog.layer import Layer, Query
 from tilery.errors import InvalidBand
 from tilery.geo.raster import Raster
-from tilery.reading.profile import Profile
+from tilery.reading.profile import Profile, no_band
 from tilery.rendering import pipeline
 
 _SOURCE = (
@@ -63,7 +63,7 @@ def check(app: AppContext, query: Query, bands: RasterBands | None) -> None:
         return
     chosen = options.read.bands or bands.data
     if wrong := [number for number in chosen if not 1 <= number <= bands.count]:
-        raise InvalidBand(f"The raster has {bands.count} bands and none of number {wrong[0]}.", parameter="bidx")
+        raise InvalidBand(no_band(bands.count, wrong[0]), parameter="bidx")
     dtype = np.dtype("float32") if options.read.unscale else bands.dtype
     blank = Raster(
         data=np.zeros((len(chosen), _SIDE, _SIDE), dtype),

@@ -23,6 +23,7 @@ from tilery.errors import InvalidBand, InvalidParameter
 from tilery.geo.raster import Raster
 from tilery.reading.dataset import Composite
 from tilery.reading.options import ReadOptions
+from tilery.reading.profile import no_band
 from tilery.reading.reader import Reader
 from tilery.rendering import encoding
 from tilery.rendering.encoding import formats
@@ -93,7 +94,7 @@ def _stand_in(reader: Reader, read: ReadOptions) -> Raster:
     profile = reader.profile
     bands = read.bands or profile.data_bands
     if wrong := [number for number in bands if not 1 <= number <= profile.count]:
-        raise InvalidBand(f"The raster has {profile.count} bands and none of number {wrong[0]}.", parameter="bidx")
+        raise InvalidBand(no_band(profile.count, wrong[0]), parameter="bidx")
     known = [profile.statistics(number) for number in bands]
     statistics = tuple(pair for pair in known if pair is not None)
     return Raster(

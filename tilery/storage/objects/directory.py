@@ -50,8 +50,11 @@ class DirectoryStore:
             raise NotFound
         return self.root.joinpath(*parts)
 
-    def need_writable(self) -> None:
+    def need_writable(self, below: str = "") -> None:
         """Make the directory, and check that files can be made in it.
+
+        Args:
+            below: a folder in it, which need not be there.
 
         Raises:
             StoreFull, UpstreamError: they cannot.
@@ -62,8 +65,10 @@ class DirectoryStore:
             raise UpstreamError("No directory can be made there.", private=str(error)) from error
         except OSError as error:
             raise _told(error, "write to") from error
-        if refused := file_errors.refusal(self.root):
-            raise _told(refused, "write to") from refused
+        place = self.path(below) if below else self.root
+        place = next(there for there in (place, *place.parents) if there.exists())
+        if refused := file_errors.refusal(place):
+            raise _full_or_not(refused, file_errors.why_not(place, refused, place="The directory")) from refused
 
     def read(self, key: str, *, unless: str | None = None) -> Blob | None:
         """Return what is under the key, or None when it is unchanged."""
@@ -323,5 +328,9 @@ def _failures(use: file_errors.Use = "read") -> Iterator[None]:
 def _told(error: OSError, use: file_errors.Use) -> TileryError:
     if use == "read" and isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return NotFound()
+    return _full_or_not(error, file_errors.sentence(error.errno, place="The directory", use=use))
+
+
+def _full_or_not(error: OSError, said: str) -> TileryError:
     kind = StoreFull if error.errno in file_errors.FULL else UpstreamError
-    return kind(file_errors.sentence(error.errno, place="The directory", use=use), private=str(error))
+    return kind(said, private=str(error))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from tilery.storage.s3.environment import Credential
 
 _log = logging.getLogger("tilery.storage")
+_log.addHandler(logging.NullHandler())  # where nobody keeps a log, as at a terminal, the error is told by who meets it
 
 KEPT = timedelta(seconds=330)
 """For how long obstore is told that keys are good, so that it asks again: it does so 300 seconds before the end."""
