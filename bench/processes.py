@@ -89,8 +89,15 @@ def why_no_group() -> str | None:
 
 
 @contextlib.contextmanager
-def group(name: str, cpus: float, memory: int) -> Iterator[Group]:
-    """A control group with a share of the CPU and a limit of memory, of version 1 or 2; removed at the end."""
+def group(name: str, cpus: float, memory: int, *, is_alone: bool = False) -> Iterator[Group]:
+    """A control group with a share of the CPU and a limit of memory, of version 1 or 2; removed at the end.
+
+    Args:
+        name: of the folder.
+        cpus: as many as it may use.
+        memory: bytes that it may use.
+        is_alone: it comes before all that runs beside it, as if that were on other machines: clients and stores are.
+    """
     if (CGROUPS / "cpu" / "cpu.cfs_quota_us").exists():
         cpu, store = CGROUPS / "cpu" / name, CGROUPS / "memory" / name
         folders: tuple[Path, ...] = (cpu, store)
@@ -99,14 +106,16 @@ def group(name: str, cpus: float, memory: int) -> Iterator[Group]:
             cpu / "cpu.cfs_quota_us": int(cpus * 100_000),
             store / "memory.limit_in_bytes": memory,
         }
+        weight: dict[Path, int | str] = {cpu / "cpu.shares": 100 * 1024}
     else:
         one = CGROUPS / name
         folders = (one,)
+        weight = {one / "cpu.weight": 10_000}
         limits = {one / "cpu.max": f"{int(cpus * 100_000)} 100000", one / "memory.max": memory}
     for folder in folders:
         folder.mkdir(exist_ok=True)
     try:
-        for path, value in limits.items():
+        for path, value in (limits | weight if is_alone else limits).items():
             path.write_text(str(value))
         yield Group(folders=folders)
     finally:
