@@ -86,11 +86,19 @@ def page(
     if settings is None:
         settings = request.app.state.context.settings
     editing = settings.catalog is not None and access.rules_of(settings).has_admins
+    missing: list[str] = []
+
+    def static(name: str) -> str:
+        if not static_files.exists(name):
+            missing.append(name)
+        return way + static_files.address(name)
+
     body = (
         environment(settings.template_directory)
         .get_template(template)
         .render(
-            static=lambda name: way + static_files.address(name),
+            static=static,
+            lacking=lambda: static_files.NOT_BUILT if missing else None,
             to=_addresses(request, way),
             service=settings.name,
             api_docs=settings.api_docs != "off",

@@ -21,6 +21,11 @@ from app.api import negotiation
 from tilery.errors import NotFound
 
 FOLDER = Path(__file__).parent / "static"
+NOT_BUILT = (
+    "The scripts of the pages are missing from this installation: 'make wheel' in a clone of the repository makes a "
+    "whole package, dist/tilery-….whl, for pip to install. Tiles and the API need none."
+)
+"""What a person is told where `are_built` says no."""
 
 _FOREVER = "public, max-age=31536000, immutable"
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
@@ -74,6 +79,11 @@ def address(name: str) -> str:
 def exists(name: str) -> bool:
     """Return True when there is such a file: those in ``vendor`` are there only after ``npm run build``."""
     return name in listed().paths
+
+
+def are_built() -> bool:
+    """Return whether the pages have their scripts: an installation from a repository, without Node, has none."""
+    return (FOLDER / "vendor" / "pages").is_dir()
 
 
 async def static_file(request: Request) -> Response:

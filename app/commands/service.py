@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
     Each PATH is a file, a folder, s3://bucket/prefix/ or https://host/path: exactly these may then be read, whatever
     TILERY_SOURCES says. Without any it says what may be.
     """
+    from app.api import static_files
     from app.commands.serve_paths import opening
     from app.process.launcher import serve as run
 
@@ -77,6 +79,8 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
         given["browse"] = True
     lists = bool(given.get("browse", chosen.browse)) and not chosen.disable_cog
     port = _listening(host, port)
+    if not static_files.are_built():
+        click.echo(f"Warning: {static_files.NOT_BUILT}", err=True)
     page = None if no_browser or not _is_watched() or chosen.guarded else _page(opened, lists)
     variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else str(v) for name, v in given.items()}
     environment = settings.process_environment() | variables
@@ -123,7 +127,8 @@ def _shown(opened: Opening | None, page: str | None, *, lists: bool) -> Shown:
         return Shown(page=page)
     from app.commands.serve_paths import viewer
 
-    links = [(_short(address), viewer(address)) for address in opened.rasters]
+    names = _names(opened.rasters)
+    links = [(name, viewer(address)) for name, address in zip(names, opened.rasters, strict=True)]
     notes = []
     if opened.more:
         notes.append(f"And more: these are the first {len(opened.rasters)}.")
@@ -133,8 +138,19 @@ def _shown(opened: Opening | None, page: str | None, *, lists: bool) -> Shown:
     return Shown(links=[*links, *files, ("All pages", "/"), ("The API", "/api.html")], notes=notes, page=page)
 
 
-def _short(address: str) -> str:
-    name = address.partition("?")[0].rpartition("/")[2]
+def _names(addresses: Sequence[str]) -> list[str]:
+    """Return names of files; of those that are called alike with the folders that tell them apart."""
+    paths = [tuple(address.partition("?")[0].split("/")) for address in addresses]
+    found = []
+    for path in paths:
+        parts = 1
+        while parts < len(path) and sum(other[-parts:] == path[-parts:] for other in paths) > 1:
+            parts += 1
+        found.append(_short("/".join(path[-parts:])))
+    return found
+
+
+def _short(name: str) -> str:
     return name if len(name) <= 40 else f"{name[:18]}…{name[-21:]}"
 
 

@@ -12,12 +12,19 @@ _ADVICE = (
 )
 
 
-def advise(settings: Settings, say: Callable[[str], None]) -> None:
-    """Tell the operator once, in this process and those forked off it, what the default costs him."""
+def advise(settings: Settings, say: Callable[[str], None], *, private: bool = False) -> None:
+    """Tell the operator once, in this process and those forked off it, what the default costs him.
+
+    Args:
+        settings: his.
+        say: writes a line of the log.
+        private: whether he alone looks at it, on this machine: there is no CDN, and nothing is told.
+    """
     global _advised  # noqa: PLW0603 - what forks inherit
     if not (_advised or settings.public_url or settings.allowed_hosts):
         _advised = True
-        say(_ADVICE)
+        if not private:
+            say(_ADVICE)
 
 
 _advised = False

@@ -37,7 +37,7 @@ from app.config.environment import WrongVariables, written
 from app.observing import endpoint, shared_counters
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.process import budget, native, rate_table
+from app.process import budget, native, ports, rate_table
 from app.process.crash_guard import CrashGuard
 from app.process.worker_flags import WorkerFlags
 from tilery import arena
@@ -117,7 +117,9 @@ _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 def on_starting(server: Any) -> None:
     """Print the budget, look after workers that want to be replaced, and make the caches that the workers share."""
     server.log.info(PLAN.describe())
-    advice.advise(SETTINGS, server.log.warning)
+    # `tilery serve` lists files where nobody but a person at this machine can ask
+    private = SETTINGS.browse and not os.environ.get("BIND") and ports.is_loopback(_host)
+    advice.advise(SETTINGS, server.log.warning, private=private)
     for name, problem in checks.unknown(os.environ, written()).items():
         server.log.warning("%s: %s", name, problem)  # an older release may be started with a newer one's settings
     server.manage_workers = partial(_manage_workers, server, server.manage_workers)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -229,6 +231,18 @@ def test_a_compressed_copy_is_sent_to_who_takes_it(monkeypatch: pytest.MonkeyPat
                 assert "accept-encoding" in answer.headers["vary"].lower()
     finally:
         static_files.listed.cache_clear()
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_page_without_its_scripts_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch, built: bool) -> None:
+    if not built:
+        found = static_files.listed()
+        ours = {name: path for name, path in found.paths.items() if not name.startswith("vendor/")}
+        monkeypatch.setattr(static_files, "listed", lambda: replace(found, paths=ours))
+    said = html.escape(static_files.NOT_BUILT, quote=False).replace("'", "&#39;")
+    for path in ("/map", "/cog/viewer", "/api.html"):
+        assert (said in client.get(path).text) is not built
+    assert said not in client.get("/", headers={"Accept": "text/html"}).text, "this page has none"
 
 
 def test_an_operators_template_takes_the_place_of_ours(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from app.api import static_files
 from app.cli import main
 from app.commands import serve_paths, service
 from app.process import launcher
@@ -99,6 +100,7 @@ def test_a_folder_with_a_comma_and_a_port_that_is_taken(folder: Path) -> None:
             usual.listen()
         with served(folder) as lines:
             assert any(line.startswith("Port 8000 is taken; this is 80") for line in lines)
+            assert not any("CDN" in line or static_files.NOT_BUILT in line for line in lines)
             for name in ("a.tif", "b.tif"):
                 page = address_of(lines, f"{name}:")
                 assert status(page, f"/cog/info?{urlsplit(page).query}") == 200
@@ -259,6 +261,30 @@ def test_what_is_told_of_many_rasters_and_of_none(tmp_path: Path) -> None:
     assert [title for title, _ in told.links][-3:] == ["All files", "All pages", "The API"]
     assert service._page(None, lists=True) == launcher.MAP
     assert service._shown(None, "/x", lists=True) == launcher.Shown(page="/x")
+
+
+def test_files_of_one_name_are_told_apart(folder: Path) -> None:
+    (folder / "a.tif").rename(folder / "b.tif")
+    told = service._shown(serve_paths.opening([str(folder)]), "/", lists=False)
+    assert [title for title, _ in told.links[:2]] == [f"{folder.name}/b.tif", "below/b.tif"]
+    assert service._names(["/x/a.tif", "/y/a.tif", "https://host/a/y/a.tif?b=c", "/b.tif"]) == [
+        "x/a.tif",
+        "/y/a.tif",
+        "a/y/a.tif",
+        "b.tif",
+    ]
+
+
+def test_where_the_pages_were_not_built_it_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(static_files, "FOLDER", folder)
+    monkeypatch.setattr(launcher, "serve", lambda *_: 0)
+    monkeypatch.setattr(sys, "argv", ["tilery", "serve", "--port", str(free_port()), str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().err == f"Warning: {static_files.NOT_BUILT}\n"
 
 
 def test_of_a_large_folder_not_all_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,11 @@ def test_an_operator_is_advised_once_and_only_where_he_needs_it(monkeypatch: pyt
     said: list[str] = []
     for given in ({"public_url": "https://t.example.com"}, {"allowed_hosts": ("t.example.com",)}):
         advice.advise(Settings(_env_file=None, **given), said.append)
+    advice.advise(Settings(_env_file=None), said.append, private=True)
     assert said == []
+    advice.advise(Settings(_env_file=None), said.append)
+    assert said == [], "nor by the processes that are forked off this one"
+    monkeypatch.setattr(advice, "_advised", False)
     for _ in range(2):
         advice.advise(Settings(_env_file=None), said.append)
     assert len(said) == 1

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -36,15 +37,21 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel made of a copy: setuptools would put what an earlier one left in ``build/`` into it."""
-    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("made")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the wheel is made of: setuptools would put what an earlier one left in ``build/`` into it."""
+    source = tmp_path_factory.mktemp("source")
     unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
     for name in TOP:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=unwanted)
         else:
             shutil.copy(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made")
     command = ["wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made)]
     subprocess.run([sys.executable, "-m", "pip", *command, str(source)], check=True)
     (found,) = made.iterdir()
@@ -80,6 +87,19 @@ def test_tools_find_nothing_wrong_with_it(wheel: Path, command: tuple[str, ...])
         [sys.executable, "-m", *command, str(wheel)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_package_of_sources_has_all_that_the_wheel_is_made_of(wheel: Path, source: Path) -> None:
+    program = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, "made"], cwd=source, check=True, stdout=subprocess.DEVNULL)
+    (made,) = (source / "made").iterdir()
+    with tarfile.open(made) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    with zipfile.ZipFile(wheel) as file:
+        wanted = {name for name in file.namelist() if name.startswith(("app/", "tilery/"))} - {KERNELS}
+    assert wanted <= names
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tilery" / "kernels" / "src").iterdir()}
+    assert {*sources, "setup.py", "pyproject.toml", "requirements/service.in"} <= names
 
 
 def test_it_is_for_one_processor_and_for_each_python_from_3_11_on(wheel: Path) -> None:
