@@ -63,7 +63,9 @@ def make_balancer(scope: Construct, config: StackConfig, network: Network) -> Ba
         idle_timeout=Duration.seconds(timing.IDLE_TIMEOUT),
         drop_invalid_header_fields=True,
         desync_mitigation_mode=elb.DesyncMitigationMode.DEFENSIVE,
-        deletion_protection=config.protected,
+        # the stack is protected, and with it all that is in it. By itself it would outlast a first deployment that is
+        # taken back, and the second load balancer that a later setting brings
+        deletion_protection=False,
         http2_enabled=True,
     )
     targets = _make_targets(scope, here.format("Targets"), network)
@@ -145,11 +147,13 @@ def _listen(
         ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
         default_target_groups=[targets],
     )
-    # the one listener of this port with a domain and without: two would want it at once when the domain comes
+    # the one listener of this port with a domain and without: two would want it at once when the domain comes. It
+    # leads to the domain by whatever name it was asked: the load balancer's own is in maps of before, and in no
+    # certificate
     http = alb.add_listener(
         "Http",
         port=80,
-        default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+        default_action=elb.ListenerAction.redirect(host=config.domain, protocol="HTTPS", port="443", permanent=True),
     )
     http.node.add_dependency(listener)
     if zone:

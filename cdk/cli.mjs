@@ -25,7 +25,8 @@ if (bare && !quiet && named('--app', '-a') < 0) {
   const { artifacts } = JSON.parse(readFileSync(path.join(output, 'manifest.json'), 'utf8'))
   const stacks = Object.keys(artifacts).filter((name) => artifacts[name].type === 'aws:cloudformation:stack')
   stacks.sort((one, other) => other.includes('-ecs-') - one.includes('-ecs-'))
-  run(['synth', stacks[0], '--app', output, ...words.filter((word) => ['-j', '--json'].includes(word))])
+  const json = words.filter((word) => ['-j', '--json'].includes(word))
+  run(['synth', stacks[0], '--app', output, ...json], 'inherit', 'pipe') // what it warns of was said above
   if (stacks.length > 1) {
     console.error(`This is ${stacks[0]}. The others: npm run cdk -- synth ${stacks.slice(1).join(', or ')}`)
   }
@@ -33,7 +34,9 @@ if (bare && !quiet && named('--app', '-a') < 0) {
   run(words)
 }
 
-function run(rest, output = 'inherit') {
-  const { status } = spawnSync(process.execPath, [CDK, ...rest], { stdio: ['inherit', output, 'inherit'] })
-  if (status !== 0) process.exit(status ?? 1)
+function run(rest, output = 'inherit', errors = 'inherit') {
+  const { status, stderr } = spawnSync(process.execPath, [CDK, ...rest], { stdio: ['inherit', output, errors] })
+  if (status === 0) return
+  if (stderr) process.stderr.write(stderr)
+  process.exit(status ?? 1)
 }

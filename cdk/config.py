@@ -16,6 +16,7 @@ from app.process import budget
 from cdk.fargate import wrong_size
 from cdk.s3_hosts import is_s3
 from cdk.settings import Settings
+from tilery.errors import TileryError
 from tilery.storage.policy import Policy, WrongSourcesError
 
 
@@ -36,6 +37,7 @@ class StackConfig(Settings):
             )
         if problem := wrong_size(self.task_cpu, self.task_memory):
             raise ValueError(f"TILERY_STACK_TASK_CPU and TILERY_STACK_TASK_MEMORY: {problem}")
+        self._check_env()
         self._check_workers()
         self._check_network()
         self._check_domain()
@@ -47,13 +49,35 @@ class StackConfig(Settings):
             raise ValueError(
                 "TILERY_STACK_BUCKETS: '*' would let the service read every bucket of the account: name the buckets"
             )
+        if self.key != "*" and not self.buckets:
+            raise ValueError(
+                "TILERY_STACK_KEY goes with TILERY_STACK_BUCKETS; a source is as narrow as TILERY_STACK_SOURCES has it"
+            )
         if self.budget and not (self.alarm_email or self.alarm_topic_arn):
             raise ValueError("TILERY_STACK_BUDGET needs TILERY_STACK_ALARM_EMAIL or _ALARM_TOPIC_ARN, whom to tell")
         try:
-            self.policy()
+            policy = self.policy()
         except WrongSourcesError as problem:
             raise ValueError(str(problem)) from None
+        if self.test_source and ":" in self.test_source:
+            try:
+                policy.locate(self.test_source)
+            except TileryError:
+                raise ValueError(
+                    f"TILERY_STACK_TEST_SOURCE: {self.test_source} is not among the sources: every release would fail"
+                ) from None
         return self
+
+    def _check_env(self) -> None:
+        """Check that the service's environment leaves to the stack what the stack decides."""
+        for name in self.env:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"TILERY_STACK_ENV: {name!r} is not the name of a variable")
+            if name in {*shared.SOURCES.names, *shared.CATALOG.names}:
+                ours = name.replace("TILERY_", "TILERY_STACK_")
+                raise ValueError(f"TILERY_STACK_ENV: set {ours} in place of {name}: the roles are made from it")
+            if name in {"HOST", "PORT"}:
+                raise ValueError(f"TILERY_STACK_ENV: {name} is where the load balancer finds the tasks: leave it out")
 
     def _check_workers(self) -> None:
         limits = budget.ContainerLimits(
@@ -69,15 +93,26 @@ class StackConfig(Settings):
         if not self.vpc_id:
             if subnets:
                 raise ValueError("TILERY_STACK_PUBLIC_SUBNETS and _PRIVATE_SUBNETS go with TILERY_STACK_VPC_ID")
+            if int(self.vpc_cidr.partition("/")[2]) > 22:  # or a setting of later would not fit
+                raise ValueError(
+                    f"TILERY_STACK_VPC_CIDR={self.vpc_cidr!r}: four subnets of /24 have to fit, so it is /22 at most"
+                )
             return
         if wrong := [name for name in subnets if not re.fullmatch(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})", name)]:
             raise ValueError(f"TILERY_STACK_PUBLIC_SUBNETS and _PRIVATE_SUBNETS: {wrong[0]} is not the id of a subnet")
+        if len(set(subnets)) < len(subnets):
+            raise ValueError("TILERY_STACK_PUBLIC_SUBNETS and _PRIVATE_SUBNETS: one of them is named twice")
         if len(self.public_subnets) < 2 and not (self.cloudfront and self.network != "public"):
             raise ValueError("TILERY_STACK_PUBLIC_SUBNETS: a load balancer needs two, in different zones")
         if len(self.private_subnets) < 2 and (self.network != "public" or self.cloudfront):
             raise ValueError(
                 f"TILERY_STACK_PRIVATE_SUBNETS: network {self.network}"
                 f"{' with CloudFront' if self.cloudfront else ''} needs two, in different zones"
+            )
+        if "vpc_cidr" not in self.model_fields_set:
+            raise ValueError(
+                "TILERY_STACK_VPC_ID needs TILERY_STACK_VPC_CIDR, the addresses of that network: by them the tasks "
+                "know their load balancer, and it knows CloudFront"
             )
 
     def _check_domain(self) -> None:
@@ -383,7 +418,9 @@ def load(**overrides: Any) -> StackConfig:
     try:
         return StackConfig(**overrides)
     except ValidationError as problem:
-        raise ConfigurationError("\n".join(_line(error) for error in problem.errors())) from None
+        # a default that follows from another setting cannot be made when one is wrong, which is no second fault
+        wrong = [error for error in problem.errors() if error["type"] != "default_factory_not_called"]
+        raise ConfigurationError("\n".join(map(_line, wrong))) from None
 
 
 def _names(alias: object) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,12 @@ from cdk.lambda_package import HANDLER, image_code, zip_code
 
 LOGS = {"TILERY_LOG_FORMAT": "json", "TILERY_LOG_REQUESTS": "failed"}
 """Lines that programs read, of what failed: each GB of a log costs."""
+RESERVED = re.compile(
+    r"_HANDLER|_X_AMZN_TRACE_ID|AWS_(LAMBDA_\w+|(DEFAULT_)?REGION|EXECUTION_ENV|ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY"
+    r"|SESSION_TOKEN)|LAMBDA_(TASK_ROOT|RUNTIME_DIR)"
+)
+"""Variables that Lambda sets itself and takes from nobody. Source: AWS Lambda developer guide, "Defined runtime
+environment variables"."""
 ALIAS = "live"
 """What users reach. CodeDeploy decides which version that is."""
 
@@ -56,7 +63,7 @@ def make_function(
         "memory_size": config.memory,
         "timeout": Duration.seconds(config.timeout),
         "reserved_concurrent_executions": config.max_concurrent,
-        "environment": LOGS | environment | config.service_environment() | secrets(config),
+        "environment": LOGS | environment | service_environment(config) | secrets(config),
         "role": role,
         "log_group": log_group,
         "snap_start": awslambda.SnapStartConf.ON_PUBLISHED_VERSIONS if snapshot else None,
@@ -77,6 +84,16 @@ def make_function(
     version = function.current_version
     alias = awslambda.Alias(scope, "Live", alias_name=ALIAS, version=version)
     return Tiler(function=function, version=version, alias=alias, role=role, log_group=log_group)
+
+
+def service_environment(config: StackConfig) -> dict[str, str]:
+    """Return the service's environment without what Lambda reserves, of which the stack warns."""
+    return {name: value for name, value in config.service_environment().items() if not RESERVED.fullmatch(name)}
+
+
+def reserved(config: StackConfig) -> list[str]:
+    """Return the names of variables in the settings that a function cannot have."""
+    return sorted(filter(RESERVED.fullmatch, config.env))
 
 
 def make_role(scope: Construct, name: str, log_group: logs.LogGroup) -> iam.Role:

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from cdk.config import StackConfig
 from cdk.lambda_front import connect, make_front
-from cdk.lambda_function import make_function
+from cdk.lambda_function import make_function, reserved
 from cdk.lambda_observability import make_alarms, make_dashboard, make_rollback_alarms
 from cdk.lambda_release import make_release
 from cdk.tiler_stack import TilerStack
@@ -65,6 +65,17 @@ class LambdaStack(TilerStack):
         if config.max_concurrent is None:
             note.add_warning_v2(
                 "tilery:bound", "TILERY_STACK_MAX_CONCURRENT is not set: the bill is bounded by the account's quota."
+            )
+        if names := reserved(config):  # an error of this stack alone: tasks may have them
+            note.add_error(
+                f"TILERY_STACK_ENV: Lambda sets {', '.join(names)} itself. A bucket in another region is named with "
+                "its region in a file of sources: TILERY_STACK_SOURCES_FILE_SECRET"
+            )
+        if config.network != "public" or config.vpc_id:
+            note.add_warning_v2(
+                "tilery:network",
+                "TILERY_STACK_NETWORK and TILERY_STACK_VPC_ID are for tasks: the function is in no network of yours, "
+                "and reaches the internet.",
             )
         if config.waf:
             note.add_warning_v2("tilery:waf", "TILERY_STACK_WAF is for the load balancer: Lambda stays without.")

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.config import shared
 from cdk.images import ECR
+from cdk.values import Network, SecretArn, TagValue, VpcNetwork
 
 RETENTION = {
     1: "ONE_DAY",
@@ -54,9 +55,9 @@ class Settings(BaseSettings):
     """First part of the stacks' names: ``mytiler`` makes ``mytiler-ecs-dev``."""
     stage: str = Field("production", pattern=r"^[a-z][a-z0-9-]{0,19}$", validation_alias=_stack("STAGE"))
     """Last part of the stacks' names. ``production`` and ``prod`` are protected from deletion."""
-    owner: str | None = Field(None, validation_alias=_stack("OWNER"))
+    owner: TagValue | None = Field(None, validation_alias=_stack("OWNER"))
     """Tag ``Owner`` on everything."""
-    client: str | None = Field(None, validation_alias=_stack("CLIENT"))
+    client: TagValue | None = Field(None, validation_alias=_stack("CLIENT"))
     """Tag ``Client`` on everything."""
     env: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, validation_alias=_stack("ENV"))
     """Environment of the service, a JSON object: ``{"TILERY_CACHE_CONTROL": "public, max-age=86400"}``."""
@@ -78,18 +79,12 @@ class Settings(BaseSettings):
     """Let the bucket answer first, and the service only for tiles that it has not got. With CloudFront the bucket stays
     private and CloudFront asks both. Without it the bucket is an S3 website: public, without TLS, and it sends callers
     on to the service."""
-    access_token_secret: str | None = Field(
-        None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("ACCESS_TOKEN_SECRET")
-    )
+    access_token_secret: SecretArn | None = Field(None, validation_alias=_stack("ACCESS_TOKEN_SECRET"))
     """ARN of a Secrets Manager secret whose text is the service's access token."""
-    access_secret: str | None = Field(
-        None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("ACCESS_SECRET")
-    )
+    access_secret: SecretArn | None = Field(None, validation_alias=_stack("ACCESS_SECRET"))
     """ARN of a Secrets Manager secret whose text is what ``TILERY_ACCESS`` says: several tokens with scopes and rates,
     keys that sign addresses, an issuer."""
-    sources_file_secret: str | None = Field(
-        None, pattern=r"^arn:[a-z-]+:secretsmanager:", validation_alias=_stack("SOURCES_FILE_SECRET")
-    )
+    sources_file_secret: SecretArn | None = Field(None, validation_alias=_stack("SOURCES_FILE_SECRET"))
     """ARN of a Secrets Manager secret whose text is a file of sources as ``TILERY_SOURCES_FILE`` names one: those that
     need more than an address, with their keys."""
 
@@ -124,7 +119,7 @@ class Settings(BaseSettings):
     """Percent of CPU that scaling keeps the tasks at."""
     requests_target: int | None = Field(None, gt=0, validation_alias=_stack("REQUESTS_TARGET"))
     """Requests a minute that scaling gives to one task. Not set: 4,800 for each vCPU."""
-    image: str | None = Field(None, min_length=1, validation_alias=_stack("IMAGE"))
+    image: str | None = Field(None, pattern=r"^\S+$", validation_alias=_stack("IMAGE"))
     """Image in a registry, best by digest. Not set: it is built from this folder while deploying."""
 
     # Where
@@ -134,8 +129,9 @@ class Settings(BaseSettings):
     ``nat``: as private with a NAT gateway, 33 dollars a month and 4.5 cents for each GB."""
     vpc_id: str | None = Field(None, pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", validation_alias=_stack("VPC_ID"))
     """A VPC that exists. Not set: one is made over two zones."""
-    vpc_cidr: str = Field("10.0.0.0/16", pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$", validation_alias=_stack("VPC_CIDR"))
-    """Addresses of the VPC, of the one that is made or the one that exists."""
+    vpc_cidr: VpcNetwork = Field("10.0.0.0/16", validation_alias=_stack("VPC_CIDR"))
+    """Addresses of the VPC. One that is made has room for four subnets, up to /22; of one that exists they have to be
+    named."""
     public_subnets: Listed = Field((), validation_alias=_stack("PUBLIC_SUBNETS"))
     """With ``vpc_id``: its public subnets, two at least in different zones."""
     private_subnets: Listed = Field((), validation_alias=_stack("PRIVATE_SUBNETS"))
@@ -148,7 +144,11 @@ class Settings(BaseSettings):
     """Route 53 zone that the domain is written into."""
     hosted_zone_name: str | None = Field(None, validation_alias=_stack("HOSTED_ZONE_NAME"))
     """Name of that zone, as ``example.com``."""
-    certificate_arn: str | None = Field(None, pattern=r"^arn:[a-z-]+:acm:", validation_alias=_stack("CERTIFICATE_ARN"))
+    certificate_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[a-z-]+:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
+        validation_alias=_stack("CERTIFICATE_ARN"),
+    )
     """Certificate for the domain; in us-east-1 with CloudFront. Not set: one is made in the zone."""
     cloudfront: bool = Field(False, validation_alias=_stack("CLOUDFRONT"))
     """CloudFront in front: tiles come from a cache near the user, and the load balancer has no public address."""
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     """ARN of a KMS key, in the stack's region, for buckets and logs; sources encrypted with it can be read. Not set:
     AWS's own keys. The access logs of a load balancer have AWS's own key in any case: ELB writes with no other."""
     protect: bool | None = Field(None, validation_alias=_stack("PROTECT"))
-    """Protect the stack and the load balancer from deletion. Not set: in production."""
+    """Protect the stack from deletion. Not set: in production."""
 
     # The stack of jobs
     jobs: bool = Field(False, validation_alias=_stack("JOBS"))
@@ -228,7 +228,7 @@ class Settings(BaseSettings):
     release: Literal["rolling", "blue-green"] = Field("rolling", validation_alias=_stack("RELEASE"))
     """How tasks are replaced. ``rolling``: by ECS, some at a time. ``blue-green``: by CodeDeploy, a whole second set of
     tasks that traffic is shifted to. Cannot be changed for a service that exists."""
-    test_from: str | None = Field(None, pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$", validation_alias=_stack("TEST_FROM"))
+    test_from: Network | None = Field(None, validation_alias=_stack("TEST_FROM"))
     """With ``blue-green``: addresses, as ``203.0.113.7/32``, that new tasks answer to on port 9000 before they get
     traffic, and CodeDeploy then waits an hour for somebody to say that it may shift."""
     shift: Literal["all-at-once", "canary", "linear"] | None = Field(None, validation_alias=_stack("SHIFT"))

@@ -104,6 +104,7 @@ class Change:
             *self._targets(),
             *self._addresses(),
             *self._moved(),
+            *self._protected(),
             *self._data(),
         ]
 
@@ -186,6 +187,14 @@ class Change:
         resources = self.before if side == "before" else self.after
         groups = references(resources[balancer]["Properties"]["SecurityGroups"])
         return {self.physical(resources[group]["Properties"]["VpcId"], side) for group in groups}
+
+    def _protected(self) -> Iterator[str]:
+        """Yield load balancers that would stay behind, and be paid for: AWS deletes none that protects itself."""
+        for name, resource in self.before.items():
+            gone = name not in self.after or name in self.replaced
+            attributes = at(resource, ("LoadBalancerAttributes",)) or ()
+            if gone and {"Key": "deletion_protection.enabled", "Value": "true"} in attributes:
+                yield f"{name} would be protected from its own removal"
 
     def _data(self) -> Iterator[str]:
         for name, resource in self.before.items():

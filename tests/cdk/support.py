@@ -80,6 +80,7 @@ SETTINGS: dict[str, dict[str, str]] = {
         "STAGE": "dev",
         "NETWORK": "nat",
         "VPC_ID": "vpc-0a1b2c3d",
+        "VPC_CIDR": "172.31.0.0/16",
         "PUBLIC_SUBNETS": "subnet-0000000a,subnet-0000000b",
         "PRIVATE_SUBNETS": "subnet-0000000c,subnet-0000000d",
         "IMAGE": "registry.example.com/tilery@sha256:0000",
@@ -225,13 +226,14 @@ def alone(stack: str, **settings: str) -> Template:
     from cdk.app import FLAGS
     from cdk.config import StackConfig
     from cdk.ecs_stack import EcsStack
+    from cdk.jobs_stack import JobsStack
     from cdk.lambda_stack import LambdaStack
     from cdk.release_stack import ReleaseStack
 
     app = App(analytics_reporting=False, context=FLAGS, outdir=scratch())
     values: dict[str, Any] = {f"TILERY_STACK_{key}": value for key, value in ({"STAGE": "dev"} | settings).items()}
     config = StackConfig(**values)
-    {"ecs": EcsStack, "lambda": LambdaStack, "release": ReleaseStack}[stack](app, config)
+    {"ecs": EcsStack, "lambda": LambdaStack, "jobs": JobsStack, "release": ReleaseStack}[stack](app, config)
     return Template(Path(app.synth().directory) / f"tilery-{stack}-dev.template.json")
 
 

@@ -15,12 +15,13 @@ CERTIFICATE = {"CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificat
 CLOUDFRONT = {"CLOUDFRONT": "1"}
 OWN = {
     "VPC_ID": "vpc-0a1b2c3d",
+    "VPC_CIDR": "172.31.0.0/16",
     "PUBLIC_SUBNETS": "subnet-0000000a,subnet-0000000b",
     "PRIVATE_SUBNETS": "subnet-0000000c,subnet-0000000d",
 }
 TASKS: dict[str, dict[str, str]] = {
     "plain": {},
-    "domain": ZONE,
+    "domain": ZONE | {"PROTECT": "1"},
     "other domain": OTHER,
     "domain with a certificate": ZONE | CERTIFICATE,
     "cloudfront": CLOUDFRONT,
@@ -58,6 +59,24 @@ FUNCTION: dict[str, dict[str, str]] = {
     "website": {"TILE_WEBSITE": "1"},
     "store first": {"TILE_WEBSITE": "1"} | CLOUDFRONT,
 }
+KEY = {"KMS_KEY_ARN": "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"}
+LAYERS = {"CATALOG": "s3://maps/layers/", "JOBS": "1"}
+JOBS: dict[str, dict[str, str]] = {
+    "plain": LAYERS,
+    "incoming, key": LAYERS | {"INCOMING": "1", "ALARM_EMAIL": "maps@example.com"} | KEY,
+    "private, larger, tagged": LAYERS
+    | {"NETWORK": "private", "JOB_CPU": "4096", "JOB_MEMORY": "8192", "OWNER": "maps"},
+    "own network": LAYERS | OWN,
+}
+PIPELINE = {
+    "CONNECTION_ARN": "arn:aws:codeconnections:us-east-1:123456789012:connection/0a1b2c3d-0000-4000-8000-00000000",
+    "REPOSITORY": "example/maps",
+}
+RELEASE: dict[str, dict[str, str]] = {
+    "plain": PIPELINE,
+    "function, key": PIPELINE | {"RELEASE_TO": "lambda", "LAMBDA_PACKAGE": "image", "APPROVAL": "1"} | KEY,
+    "blue-green, ARM": PIPELINE | {"RELEASE": "blue-green", "ARCHITECTURE": "ARM64", "LOG_RETENTION_DAYS": "90"},
+}
 
 
 def faults(stack: str, before: dict[str, str], variants: dict[str, dict[str, str]]) -> dict[str, list[str]]:
@@ -87,6 +106,16 @@ def test_the_settings_of_a_running_function_can_be_changed(before: str) -> None:
     assert faults("lambda", FUNCTION[before], FUNCTION) == {}
 
 
+@pytest.mark.parametrize("before", JOBS)
+def test_the_settings_of_the_jobs_can_be_changed(before: str) -> None:
+    assert faults("jobs", JOBS[before], JOBS) == {}
+
+
+@pytest.mark.parametrize("before", RELEASE)
+def test_the_settings_of_a_pipeline_can_be_changed(before: str) -> None:
+    assert faults("release", RELEASE[before], RELEASE) == {}
+
+
 def test_a_domain_comes_before_http_leads_there() -> None:
     """And the redirect is the listener that served before, which nothing has to make room for."""
     resources = alone("ecs", SOURCES="s3://imagery/cogs/", **ZONE).whole["Resources"]
@@ -95,6 +124,8 @@ def test_a_domain_comes_before_http_leads_there() -> None:
     before = alone("ecs", SOURCES="s3://imagery/cogs/").whole["Resources"]
     assert ports[80] in before
     assert ports[80] not in Change(before, resources).replaced
+    (action,) = resources[ports[80]]["Properties"]["DefaultActions"]
+    assert action["RedirectConfig"]["Host"] == "tiles.example.com", "the certificate has no other name"
 
 
 def listener(port: int, balancer: str = "Balancer", group: str = "Group") -> dict[str, Any]:
@@ -103,8 +134,12 @@ def listener(port: int, balancer: str = "Balancer", group: str = "Group") -> dic
     return {"Type": "AWS::ElasticLoadBalancingV2::Listener", "Properties": own}
 
 
-def balancer(scheme: str, group: str = "Guard") -> dict[str, Any]:
-    own = {"Scheme": scheme, "SecurityGroups": [{"Fn::GetAtt": [group, "GroupId"]}]}
+def balancer(scheme: str, group: str = "Guard", protected: str = "false") -> dict[str, Any]:
+    own = {
+        "Scheme": scheme,
+        "SecurityGroups": [{"Fn::GetAtt": [group, "GroupId"]}],
+        "LoadBalancerAttributes": [{"Key": "deletion_protection.enabled", "Value": protected}],
+    }
     return {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": own}
 
 
@@ -137,6 +172,11 @@ BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {}}
             {"Balancer": balancer("internal"), "Guard": guard("a")},
             {"Balancer": balancer("internal"), "Guard": guard("b")},
             "Balancer cannot move",
+        ),
+        (
+            {"Balancer": balancer("internal", protected="true"), "Guard": guard("a")},
+            {"Guard": guard("a")},
+            "protected from its own removal",
         ),
         ({"One": subnet("10.0.2.0/24")}, {"Two": subnet("10.0.2.128/25")}, "which One still has"),
         ({"One": alarm("slow")}, {"Two": alarm("slow")}, "wants what One still has"),

@@ -169,8 +169,21 @@ WRONG = [
     ({"TILERY_STACK_BUCKETS": "[1"}, "TILERY_STACK_BUCKETS='[1'"),
     ({"TILERY_STACK_BUCKETS": "Not_A_Bucket"}, "s3://Not_A_Bucket/"),
     ({"TILERY_STACK_KEY": "/x"}, "TILERY_STACK_KEY='/x'"),
+    ({"TILERY_STACK_KEY": "cogs/*"}, "TILERY_STACK_KEY goes with TILERY_STACK_BUCKETS"),
+    ({"TILERY_STACK_OWNER": "<maps>"}, "TILERY_STACK_OWNER='<maps>'"),
+    ({"TILERY_STACK_IMAGE": "til ery"}, "TILERY_STACK_IMAGE='til ery'"),
     ({"TILERY_STACK_ENV": "A=b"}, "TILERY_STACK_ENV='A=b'"),
     ({"TILERY_STACK_ENV": '{"A": [1]}'}, "TILERY_STACK_ENV"),
+    ({"TILERY_STACK_ENV": '{"A=B": "1"}'}, "TILERY_STACK_ENV: 'A=B' is not the name of a variable"),
+    ({"TILERY_STACK_ENV": '{"PORT": 80}'}, "TILERY_STACK_ENV: PORT is where the load balancer finds the tasks"),
+    (
+        {"TILERY_STACK_ENV": '{"TILERY_SOURCES": "s3://maps/"}'},
+        "TILERY_STACK_ENV: set TILERY_STACK_SOURCES in place of TILERY_SOURCES",
+    ),
+    (
+        {"TILERY_STACK_SOURCES": "s3://maps/a/", "TILERY_STACK_TEST_SOURCE": "s3://maps/b.tif"},
+        "TILERY_STACK_TEST_SOURCE: s3://maps/b.tif is not among the sources",
+    ),
     ({"TILERY_STACK_SOURCES": "ftp://host/"}, "'ftp://host/' is none of"),
     ({"TILERY_STACK_SOURCES": "s3://*"}, "has a wildcard"),
     ({"TILERY_STACK_CATALOG": "maps"}, "'maps' is none of"),
@@ -179,11 +192,26 @@ WRONG = [
     ({"TILERY_STACK_NETWORK": "open"}, "TILERY_STACK_NETWORK='open'"),
     ({"TILERY_STACK_VPC_ID": "mine"}, "TILERY_STACK_VPC_ID='mine'"),
     ({"TILERY_STACK_VPC_ID": "vpc-0a1b2c3d"}, "TILERY_STACK_PUBLIC_SUBNETS: a load balancer needs two"),
+    (
+        {"TILERY_STACK_VPC_ID": "vpc-0a1b2c3d", "TILERY_STACK_PUBLIC_SUBNETS": "subnet-0a1b2c3d,subnet-0a1b2c3d"},
+        "one of them is named twice",
+    ),
+    (
+        {"TILERY_STACK_VPC_ID": "vpc-0a1b2c3d", "TILERY_STACK_PUBLIC_SUBNETS": "subnet-0a1b2c3d,subnet-0a1b2c3e"},
+        "TILERY_STACK_VPC_ID needs TILERY_STACK_VPC_CIDR",
+    ),
+    ({"TILERY_STACK_VPC_CIDR": "10.0.0.0/23"}, "TILERY_STACK_VPC_CIDR='10.0.0.0/23': four subnets"),
+    ({"TILERY_STACK_VPC_CIDR": "10.0.0.0/8"}, "TILERY_STACK_VPC_CIDR='10.0.0.0/8': a VPC has from /16 to /28"),
+    ({"TILERY_STACK_VPC_CIDR": "10.0.0.5/16"}, "TILERY_STACK_VPC_CIDR='10.0.0.5/16': 10.0.0.5/16 has host bits set"),
+    ({"TILERY_STACK_VPC_CIDR": "999.1.1.1/16"}, "TILERY_STACK_VPC_CIDR='999.1.1.1/16'"),
     ({"TILERY_STACK_PUBLIC_SUBNETS": "subnet-0a1b2c3d,subnet-0a1b2c3e"}, "go with TILERY_STACK_VPC_ID"),
     ({"TILERY_STACK_DOMAIN": "tiles"}, "TILERY_STACK_DOMAIN='tiles'"),
     ({"TILERY_STACK_DOMAIN": "tiles.example.com"}, "TILERY_STACK_DOMAIN needs TILERY_STACK_HOSTED_ZONE_ID"),
     ({"TILERY_STACK_HOSTED_ZONE_ID": "Z123"}, "go together"),
-    ({"TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:us-east-1:1:certificate/1"}, "go with TILERY_STACK_DOMAIN"),
+    (
+        {"TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1"},
+        "go with TILERY_STACK_DOMAIN",
+    ),
     (
         {
             "TILERY_STACK_DOMAIN": "tiles.example.com",
@@ -196,7 +224,7 @@ WRONG = [
         {
             "TILERY_STACK_CLOUDFRONT": "1",
             "TILERY_STACK_DOMAIN": "tiles.example.com",
-            "TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:eu-west-1:1:certificate/1",
+            "TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:eu-west-1:123456789012:certificate/1",
         },
         "CloudFront takes certificates of us-east-1 only",
     ),
@@ -212,7 +240,15 @@ WRONG = [
         },
         "set TILERY_STACK_CLOUDFRONT=1, or leave the key",
     ),
-    ({"TILERY_STACK_ACCESS_TOKEN_SECRET": "hunter2"}, "TILERY_STACK_ACCESS_TOKEN_SECRET"),
+    ({"TILERY_STACK_ACCESS_TOKEN_SECRET": "hunter2"}, "TILERY_STACK_ACCESS_TOKEN_SECRET: the whole ARN is needed"),
+    (
+        {"TILERY_STACK_SOURCES_FILE_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:sources"},
+        "TILERY_STACK_SOURCES_FILE_SECRET: the whole ARN is needed, with the six characters",
+    ),
+    (
+        {"TILERY_STACK_DOMAIN": "a.example.com", "TILERY_STACK_CERTIFICATE_ARN": "arn:aws:acm:us-east-1:1:key/1"},
+        "TILERY_STACK_CERTIFICATE_ARN='arn:aws:acm:us-east-1:1:key/1'",
+    ),
     ({"TILERY_STACK_WAF_RATE": "1"}, "TILERY_STACK_WAF_RATE='1'"),
     ({"TILERY_STACK_CPU_TARGET": "100"}, "TILERY_STACK_CPU_TARGET='100'"),
     ({"TILERY_STACK_TIMEOUT": "901"}, "TILERY_STACK_TIMEOUT='901'"),
@@ -238,6 +274,7 @@ WRONG = [
         "TILERY_STACK_SPOT_PERCENT: CodeDeploy starts no tasks on Spot",
     ),
     ({"TILERY_STACK_TEST_FROM": "everywhere"}, "TILERY_STACK_TEST_FROM='everywhere'"),
+    ({"TILERY_STACK_TEST_FROM": "300.1.1.1/32"}, "TILERY_STACK_TEST_FROM='300.1.1.1/32'"),
     ({"TILERY_STACK_TEST_FROM": "203.0.113.7/32"}, "TILERY_STACK_TEST_FROM goes with TILERY_STACK_RELEASE=blue-green"),
     (
         {
@@ -267,6 +304,7 @@ def test_wrong_settings_are_refused_by_name(
     with pytest.raises(ConfigurationError) as refused:
         set_all(monkeypatch, **environ)
     assert words in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1, "each fault once, and nothing that only follows from it"
 
 
 def test_a_file_is_read_and_checked_like_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -357,6 +357,19 @@ def test_what_an_operator_might_not_want_is_said() -> None:
     said += "".join(path.read_text() for path in assembly("production").glob("*.metadata.json"))
     assert "A function URL has no name of its own" in said
     assert "TILERY_STACK_MAX_CONCURRENT is not set" in said
+    assert "is in no network of yours" not in said
+    assert "is in no network of yours" in of("private").said()
+
+
+def test_variables_that_lambda_reserves_are_left_to_the_tasks() -> None:
+    """Both stacks are made from the same settings, and the tasks may have them."""
+    settings = {"ENV": '{"AWS_REGION": "eu-west-1", "AWS_LAMBDA_X": "1", "VSI_CACHE": "TRUE"}'}
+    template = alone("lambda", **settings)
+    assert variables(template).keys() & {"AWS_REGION", "AWS_LAMBDA_X", "VSI_CACHE"} == {"VSI_CACHE"}
+    assert "TILERY_STACK_ENV: Lambda sets AWS_LAMBDA_X, AWS_REGION itself" in template.said()
+    tasks = alone("ecs", **settings)
+    assert tasks.environment()["AWS_REGION"] == "eu-west-1"
+    assert "Lambda sets" not in tasks.said()
 
 
 @EVERY

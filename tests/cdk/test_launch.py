@@ -78,3 +78,6 @@ def test_synth_without_a_name_prints_the_template_of_the_tasks(tmp_path: Path, c
     (target,) = (r["Properties"] for r in resources if r["Type"] == "AWS::ApplicationAutoScaling::ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (10, 20)
     assert "The others: npm run cdk -- synth mytiler-lambda-dev" in done.stderr
+    warning = "Nobody is told when an alarm rings"
+    assert done.stderr.count(warning) == 2, "once for each stack"
+    assert "circular" not in done.stderr.lower()

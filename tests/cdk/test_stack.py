@@ -233,11 +233,15 @@ def test_a_domain_brings_https_and_http_leads_there() -> None:
 def test_production_is_protected_and_told_of() -> None:
     template = synthesised("production")
     balancer = attributes(template.one("ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"])
-    assert balancer["deletion_protection.enabled"] == "true"
+    assert balancer["deletion_protection.enabled"] == "false", (
+        "or a first deployment that fails could not be taken back"
+    )
+    for name, protected in (("production", True), ("plain", False)):
+        manifest = json.loads((synthesised(name).folder / "manifest.json").read_text())
+        (stack,) = (one for part, one in manifest["artifacts"].items() if "-ecs-" in part and "assets" not in part)
+        assert stack["properties"].get("terminationProtection", False) is protected
     assert template.one("SNS::Subscription")["Endpoint"] == "maps@example.com"
     assert template.one("Budgets::Budget")["Budget"]["BudgetLimit"] == {"Amount": 200, "Unit": "USD"}
-    plain = attributes(synthesised("plain").one("ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"])
-    assert plain["deletion_protection.enabled"] == "false"
 
 
 def test_spot_never_takes_the_first_task() -> None:
