@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tilery.storage.policy import Policy, WrongSourcesError
 
 SHOWN = 12
 """Rasters whose pages are told at most."""
+_ONE_SLASH = re.compile(r"(s3|gs|az|https?):/([^/].*)")
 _LOOKED_AT = 10_000
 """Files of a folder that are looked at to find them."""
 
@@ -86,6 +88,8 @@ def named(path: str) -> Named:
 def _local(path: str) -> Named:
     place = Path(os.path.abspath(Path(path.removeprefix("file://")).expanduser()))  # noqa: PTH100 (links stay)
     if not place.exists():
+        if slashed := _ONE_SLASH.match(path):
+            raise InvalidParameter(f"'{path}' has one slash where two are meant: {slashed[1]}://{slashed[2]}.")
         raise SourceNotFound(_sentence(checks.absent(place)))
     if place.is_file():
         if not os.access(place, os.R_OK):
@@ -96,7 +100,7 @@ def _local(path: str) -> Named:
         raise SourceError(f"'{place}' is neither a file nor a folder.")
     if not os.access(place, os.R_OK | os.X_OK):
         raise SourceError(f"This user may not read '{place}'.")
-    entry = f"{place}/"
+    entry = f"{place}/" if place.parent != place else str(place)
     policy = _need_allowed(entry)
     return Named(entry=entry, rasters=tuple(islice(_below(place, policy), SHOWN + 1)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from app.config import checks, settings
 from app.config.environment import WrongVariables, written
 from app.config.settings import Settings
 from app.config.shared import joined
-from app.process import browsers, ports
+from app.process import browsers, budget, periods, ports
 from app.process.launcher import MAP, Shown
 from tilery.errors import InvalidParameter
 
@@ -70,6 +70,7 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
 
     if wrong := checks.unknown(settings.process_environment(), written()):
         raise WrongVariables(wrong)
+    _need_startable(settings.process_environment())
     opened = opening(paths) if paths else None
     given: dict[str, Any] = ({"sources": opened.sources} if opened else {}) | ({"catalog": catalog} if catalog else {})
     chosen = checks.checked(Settings(**given))
@@ -85,6 +86,19 @@ def serve(paths: tuple[str, ...], host: str, port: int | None, catalog: str | No
     variables = {f"TILERY_{name.upper()}": joined(v) if isinstance(v, tuple) else str(v) for name, v in given.items()}
     environment = settings.process_environment() | variables
     sys.exit(run(host, port, environment, lambda line: click.echo(line, err=True), _shown(opened, page, lists=lists)))
+
+
+def _need_startable(environ: Mapping[str, str]) -> None:
+    """Check what gunicorn is told by variables, before it is started.
+
+    Raises:
+        InvalidParameter: it would not start; the text says which variable is wrong.
+    """
+    try:
+        budget.plan(environ, budget.limits(environ))
+        periods.seconds(environ)
+    except (budget.ImpossibleBudget, periods.WrongPeriod) as error:
+        raise InvalidParameter(str(error)) from None
 
 
 def _is_private(host: str, chosen: Settings) -> bool:

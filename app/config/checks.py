@@ -105,7 +105,8 @@ def _refused(prefix: str) -> str | None:
 def refusal(error: WrongSourcesError) -> str:
     """Return a sentence of an error that has no name of a variable in it."""
     reason = error.reason.removeprefix("This is not the address of a source: ").rstrip(".")
-    return f"'{error.entry}': {reason}." if reason.startswith("this ") else f"'{error.entry}' {reason}."
+    of_it = reason.partition(" ")[0] in ("is", "has", "begins", "names")  # else it is a whole sentence
+    return f"'{error.entry}' {reason}." if of_it else f"'{error.entry}': {reason}."
 
 
 def absent(path: str | Path) -> str:

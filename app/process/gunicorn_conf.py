@@ -37,7 +37,7 @@ from app.config.environment import WrongVariables, written
 from app.observing import endpoint, shared_counters
 from app.observing import metrics as m
 from app.observing.metrics import Metrics
-from app.process import budget, native, ports, rate_table
+from app.process import budget, native, periods, ports, rate_table
 from app.process.crash_guard import CrashGuard
 from app.process.worker_flags import WorkerFlags
 from tilery import arena
@@ -47,12 +47,12 @@ CRASH_LOOP = 70
 """Exit status when workers keep dying: EX_SOFTWARE of sysexits.h."""
 
 
-def _seconds(name: str, default: int) -> int:
-    """Return a variable in whole seconds; ends the start with its name when it is none."""
-    text = os.environ.get(name, "").strip() or str(default)
-    if not text.isdigit():
-        raise SystemExit(f"{name}={text} has to be a whole number of seconds.")
-    return int(text)
+def _seconds() -> dict[str, int]:
+    """Return the variables in whole seconds; ends the start with the name of one that is none."""
+    try:
+        return periods.seconds(os.environ)
+    except periods.WrongPeriod as problem:
+        raise SystemExit(str(problem)) from None
 
 
 def _plan() -> budget.WorkerPlan:
@@ -91,10 +91,11 @@ loglevel = _level()
 accesslog = os.environ.get("ACCESS_LOG") or None
 errorlog = os.environ.get("ERROR_LOG") or "-"
 logger_class = f"app.process.server_log.{'JsonLog' if _settings().log_format == 'json' else 'TextLog'}"
-timeout = _seconds("TIMEOUT", 60)
-keepalive = _seconds("KEEP_ALIVE", 75)
-drain_delay = _seconds("DRAIN_DELAY", 0)
-graceful_timeout = drain_delay + _seconds("GRACEFUL_TIMEOUT", 30) + 2
+_periods = _seconds()
+timeout = _periods["TIMEOUT"]
+keepalive = _periods["KEEP_ALIVE"]
+drain_delay = _periods["DRAIN_DELAY"]
+graceful_timeout = drain_delay + _periods["GRACEFUL_TIMEOUT"] + 2
 # the heartbeat is a file: memory is the place for it where there is some, the one writable directory otherwise
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes the name
 control_socket_disable = True  # it would be made in the home directory, and there is none to write to

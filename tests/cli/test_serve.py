@@ -188,6 +188,12 @@ def test_one_file_is_all_that_may_be_read_and_its_page_is_opened(folder: Path) -
         ({"TILERY_CATALOG": "{folder}/belo"}, "Did you mean 'below'?"),
         ({"TILERY_MAX_SIZE": "many"}, "TILERY_MAX_SIZE: "),
         ({"HOST": "nowhere.invalid"}, "no host 'nowhere.invalid'"),
+        ({"TILERY_SOURCES": "s3:/bucket"}, "TILERY_SOURCES: 's3:/bucket': an object is named as s3://bucket/key."),
+        ({"WEB_CONCURRENCY": "two"}, "WEB_CONCURRENCY=two has to be a whole number."),
+        ({"WEB_CONCURRENCY": "100000"}, "set WEB_CONCURRENCY to at most "),
+        ({"MAX_WORKERS": "-1"}, "MAX_WORKERS=-1 has to be"),
+        ({"TIMEOUT": "1m"}, "TIMEOUT=1m has to be a whole number of seconds."),
+        ({"GRACEFUL_TIMEOUT": "²"}, "GRACEFUL_TIMEOUT=² has to be a whole number of seconds."),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_no_server_starts(
@@ -310,6 +316,14 @@ def test_a_single_file_that_is_no_raster_or_has_no_place(folder: Path) -> None:
         serve_paths.opening([str(folder / "notes.txt")])
     with pytest.raises(UnsupportedRaster, match=r"photo\.jpg does not say where it is"):
         serve_paths.opening([str(folder / "photo.jpg")])
+
+
+def test_what_is_no_folder_of_rasters_or_lacks_a_slash(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(capsys, monkeypatch, "/") == "Error: '/' is not a folder of rasters.\n"
+    said = "Error: 's3:/bucket/a.tif' has one slash where two are meant: s3://bucket/a.tif.\n"
+    assert refused(capsys, monkeypatch, "s3:/bucket/a.tif") == said
 
 
 @pytest.mark.parametrize("path", ["ftp://host/x", "s3://", "https://host:99999/a.tif", "/", "/proc", "https://a b/"])
