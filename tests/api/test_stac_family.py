@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from app.api.families import stac_renders
+from app.api.families import stac_renders, stac_spellings
 from tests.support import exact, items, rasters, service
 
 Z, X, Y = exact.tile_of(8.5, 46.5, 10)
@@ -180,12 +180,13 @@ RENDERS = {
     "index": {"title": "Index", "assets": ["coarse"], "expression": "b1-b2", "rescale": [[-127, 127]]},
     "old": {"assets": ["coarse"], "asset_bidx": "coarse|2", "colormap": {"5": "#ff0000"}},
     "wrong": {"assets": ["coarse"], "resampling": "sharp"},
+    "named": {"assets": ["fine", "five"], "expression": "(fine\N{EN DASH}five)/(fine+five)", "rescale": [[0, 1]]},
 }
 
 
 @pytest.fixture(scope="module")
 def rendered(folder: Path) -> str:
-    items.write(folder / "rendered.json", "fine", "coarse", renders=RENDERS)
+    items.write(folder / "rendered.json", "fine", "coarse", "five", renders=RENDERS)
     return "rendered.json"
 
 
@@ -201,7 +202,7 @@ def test_no_render_is_what_there_is_without_one(client: TestClient, folder: Path
 
 def test_renders_lead_to_tiles(client: TestClient, folder: Path, rendered: str) -> None:
     found = ask(client, folder, "/renders", file=rendered).json()["renders"]
-    assert {name: render["valid"] for name, render in found.items()} == {"index": True, "old": True, "wrong": False}
+    assert {name: render["valid"] for name, render in found.items()} == {name: name != "wrong" for name in RENDERS}
     assert found["old"]["params"]["assets"] == ["coarse|bidx=2"]
     one = ask(client, folder, "/renders/index", file=rendered).json()
     assert one == found["index"]
@@ -234,9 +235,11 @@ def test_a_render_is_a_style(client: TestClient, folder: Path, rendered: str) ->
     document = ask(client, folder, "/WebMercatorQuad/tilejson.json", file=rendered, style="index").json()
     address = document["tiles"][0].removeprefix("http://localhost").replace("{z}/{x}/{y}", f"{Z}/{X}/{Y}")
     assert client.get(address).status_code == 200
+    maths = ask(client, folder, tile, "fine", "five", expression="(b1-b2)/(b1+b2)", rescale="0,1")
+    assert ask(client, folder, tile, file=rendered, style="named").content == maths.content
     missing = ask(client, folder, tile, file=rendered, style="none")
     assert (missing.status_code, missing.json()["parameter"]) == (400, "style")
-    assert "index, old, wrong" in missing.json()["detail"]
+    assert ", ".join(RENDERS) in missing.json()["detail"]
     wrong = ask(client, folder, tile, file=rendered, style="wrong")
     assert (wrong.status_code, wrong.json()["parameter"]) == (422, "resampling")
 
@@ -245,7 +248,7 @@ def test_wmts_has_a_layer_for_each_render(client: TestClient, folder: Path, rend
     text = ask(client, folder, "/WMTSCapabilities.xml", file=rendered).text
     names = [part.partition("<")[0] for part in text.split("<ows:Identifier>")[1:]]
     layers = [name for name in names if "WebMercatorQuad_" in name]
-    assert {name.rpartition("_")[2] for name in layers} == {"index", "old"}
+    assert {name.rpartition("_")[2] for name in layers} == RENDERS.keys() - {"wrong"}
     assert "assets=coarse%7Cbidx%3D2" in text
     both = ask(client, folder, "/WMTSCapabilities.xml", "fine", file=rendered).text
     assert "WebMercatorQuad_default" in both
@@ -263,6 +266,19 @@ def test_wmts_has_a_layer_for_each_render(client: TestClient, folder: Path, rend
             {"expression": "coarse_b2-five_b1+coarse_b2"},
             {"assets": ["coarse|bidx=2", "five|bidx=1"], "expression": "b1-b2+b1"},
         ),
+        (
+            # until 1.x an expression took the place of the assets that were named beside it
+            {"assets": ["fine", "coarse|bidx=1"], "expression": "coarse_b2-five_b1"},
+            {"assets": ["coarse|bidx=2", "five|bidx=1"], "expression": "b1-b2"},
+        ),
+        (
+            {"expression": "where(five>fine, five, fine-five)", "asset_as_band": "true"},
+            {"assets": ["five", "fine"], "expression": "where(b1>b2, b1, b2-b1)", "asset_as_band": "true"},
+        ),
+        (
+            {"assets": ["fine", "five"], "expression": "five/fine", "asset_as_band": "1"},
+            {"assets": ["fine", "five"], "expression": "b2/b1", "asset_as_band": "true"},
+        ),
     ],
 )
 def test_old_spellings_of_assets_mean_what_they_meant(
@@ -273,6 +289,13 @@ def test_old_spellings_of_assets_mean_what_they_meant(
     wanted = client.get("/stac/point/8.6,46.3", params=new | url)
     assert found.status_code == 200, found.text
     assert found.json() == wanted.json()
+
+
+def test_names_are_looked_for_in_no_expression_that_is_too_long() -> None:
+    """It stays as it is, and is refused where expressions are parsed: queries are read on the event loop."""
+    short, long = (f"url=x&expression={'-'.join(['a_b1'] * count)}".encode() for count in (1000, 2000))
+    assert stac_spellings.today(short).startswith(b"assets=a%7Cbidx%3D1&url=x&expression=b1-b1-")
+    assert stac_spellings.today(long) is long
 
 
 ODD: tuple[Any, ...] = (
@@ -332,6 +355,25 @@ def test_an_odd_item_is_never_an_error_of_ours(folder: Path, field: str) -> None
             {"assets": ["a|bidx=1,2", "b|expression=b1*2"]},
         ),
         ({"assets": ["a"], "asset_bidx": "1"}, {"assets": ["a"]}),
+        (
+            {"assets": ["nir", "red"], "expression": "(nir_b1-red_b2)/nir_b1"},
+            {"assets": ["nir|bidx=1", "red|bidx=2"], "expression": "(b1-b2)/b1"},
+        ),
+        (
+            # as in the examples of the render extension, dashes included
+            {"assets": ["B8", "B8-a", "where"], "expression": "(B8\N{EN DASH}B8-a)/where(where>0,B8,1)"},
+            {"assets": ["B8", "B8-a", "where"], "expression": "(b1-b2)/where(b3>0,b1,1)", "asset_as_band": True},
+        ),
+        (
+            {"assets": ["rbr"], "expression": "where(rbr>0.7,5,0)", "asset_as_band": "true"},
+            {"assets": ["rbr"], "expression": "where(b1>0.7,5,0)", "asset_as_band": True},
+        ),
+        ({"assets": ["b2", "a"], "expression": "b1/b2"}, {"assets": ["b2", "a"], "expression": "b1/b2"}),
+        (
+            {"assets": ["B04", "stacked"], "bands": [[], ["red", "nir"]]},
+            {"assets": ["B04", "stacked|bands=red,nir"]},
+        ),
+        ({"assets": ["a"], "bands": ["red"]}, {"assets": ["a"], "bands": ["red"]}),
     ],
 )
 def test_renders_are_written_as_todays_queries(render: dict[str, Any], shown: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.api import responses, wmts_tile
 from app.api.access import credentials
+from app.api.families import stac_spellings
 from app.api.operation import Operation, Query, RequestContext, no_plan
 from app.api.params import table
 from app.api.params.groups import Assets
@@ -37,24 +38,53 @@ _TILE: Group = (
     *table.TILE_EDGES,
 )
 """What tiles take of a render."""
+_DASHES = "\N{EN DASH}\N{MINUS SIGN}"
+"""What stands for a minus in printed formulas, and in those of items."""
 STYLE = replace(table.STYLE, description="Name of one of the item's renders: what it says, the request need not.")
 _NOT_OF_TILES = ("tilesize", "tilematrixsets", "spatial_extent", "title", "minmax_zoom")
 
 
 def adapted(render: Mapping[str, Any]) -> Json:
-    """Return a render with bands and expressions of assets written as TiTiler 2 takes them."""
+    """Return a render with bands and expressions of assets written as TiTiler 2 takes them.
+
+    Its ``expression`` may call assets by their names, as the render extension's own examples do, or ``B04_b1``; its
+    ``bands`` are names, an array an asset.
+    """
     found = dict(render)
     assets = _several(found.get("assets"))
     if not assets:
         return found
     options: dict[str, list[str]] = {str(asset): [] for asset in assets}
+    for asset, names in zip(options, _named_bands(found, len(assets)), strict=False):
+        options[asset].append(f"bands={','.join(map(str, names))}" if names else "")
     for old, option in (("asset_bidx", "bidx"), ("asset_expression", "expression")):
         for text in _several(found.pop(old, None)):
             asset, separator, value = str(text).partition("|")
             if separator and asset in options:
                 options[asset].append(f"{option}={value}")
-    found["assets"] = ["|".join((asset, *chosen)) for asset, chosen in options.items()]
+    found["assets"] = ["|".join((asset, *filter(None, chosen))) for asset, chosen in options.items()]
+    if isinstance(expression := found.get("expression"), str):
+        found |= _by_place(expression, found["assets"])
     return found
+
+
+def _named_bands(render: Json, assets: int) -> list[list[Any]]:
+    """Take the names of bands out of a render, and return them by asset; none where they are no array an asset."""
+    bands = render.get("bands")
+    if not isinstance(bands, list) or len(bands) != assets or not all(isinstance(names, list) for names in bands):
+        return []
+    return render.pop("bands")  # type: ignore[no-any-return]  # JSON
+
+
+def _by_place(expression: str, assets: list[str]) -> Json:
+    """Return what of a render says the same as an expression with names of its assets; nothing where it has none."""
+    for dash in _DASHES:
+        expression = expression.replace(dash, "-")
+    written = stac_spellings.by_place(expression, assets, as_bands=True)
+    if written is None:
+        return {}
+    found: Json = {"assets": written[0], "expression": written[1]}
+    return found | {"asset_as_band": True} if written[0] == assets else found
 
 
 def query(render: Mapping[str, Any]) -> list[tuple[str, str]]:

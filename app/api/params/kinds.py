@@ -26,7 +26,7 @@ MOST_PARTS = 1024
 LONGEST_ASSET = 4096
 """Characters of one asset with its options."""
 
-_TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
+TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
 _FALSE = frozenset(("0", "off", "f", "false", "n", "no"))
 _WHOLE = re.compile(r"[+-]?\d+(?:\.0+)?")
 
@@ -146,7 +146,7 @@ class Flag:
     def read(self, text: str) -> bool:
         """True or False."""
         lower = text.strip().lower()
-        if lower in _TRUE:
+        if lower in TRUE:
             return True
         if lower in _FALSE:
             return False
