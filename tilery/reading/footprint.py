@@ -124,10 +124,16 @@ def finer(grid: Grid, mean: float, across: float, down: float) -> float:
     grid.
 
     An output in degrees is narrow towards the poles: the mean of both sides would lose what the finer one shows. On
-    maps it is the mean, as GDAL's warper has it.
+    maps it is that of the diagonal, which GDAL's warper keeps (``GDALSuggestedWarpOutput``), here: a raster in degrees
+    far from the equator has pixels that are longer than wide on a map, and the side of their area would have an
+    overview read that lacks rows.
     """
     least = min(across, down)
-    return least if least > 0 and grid.crs is not None and crs_.is_geographic(grid.crs) else mean
+    if not least > 0:
+        return mean
+    if grid.crs is not None and crs_.is_geographic(grid.crs):
+        return least
+    return min(mean, math.sqrt(2) * across * down / math.hypot(across, down))
 
 
 def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:
@@ -212,7 +218,7 @@ def decoded_bytes(
         rows = sorted(((top - f) / e, (bottom - f) / e))
         width = math.ceil(max(0.0, min(columns[1], profile.width) - max(columns[0], 0.0)))
         height = math.ceil(max(0.0, min(rows[1], profile.height) - max(rows[0], 0.0)))
-    chosen = overview(profile, scale(profile, grid), "average")
+    chosen = overview(profile, detail(profile, grid), "average")
     factor = 1 if chosen is None else profile.overviews[chosen]
     block_rows, block_columns = profile.block_shapes[0]
     across = min(math.ceil(profile.width / factor), math.ceil(width / factor) + 2 * block_columns)

@@ -167,9 +167,9 @@ class GdalGridReader:
         time.
         """
         profile = self._profile
-        scale = footprint.scale(profile, grid)
-        chosen = footprint.overview(profile, scale, "mode")
-        left = scale / (1 if chosen is None else profile.overviews[chosen])
+        mean, across, down = footprint.scales(profile, grid)
+        chosen = footprint.overview(profile, footprint.finer(grid, mean, across, down), "mode")
+        left = mean / (1 if chosen is None else profile.overviews[chosen])
         times = max(1, math.ceil(left * 0.999))  # 2 is 2, also where rounding made it a little more
         most = max(1, _SAMPLES // (times * times * grid.width * len(bands)))
         parts = []
