@@ -124,13 +124,13 @@ class Application:
                 return
 
     async def _prepare(self) -> None:
-        """Look up the credentials of the buckets that may be read, before a tile has to wait for them."""
-        buckets = self.context.layer_locations.policy.buckets()
-        if buckets:
+        """Look up the credentials of what may be read, before a tile has to wait for them."""
+        buckets, stores = self.context.layer_locations.policy.buckets(), self.context.engine.stores
+        if buckets or stores.signs:
             try:
-                await asyncio.to_thread(self.context.engine.stores.prepare, buckets)
-            except Exception:  # whoever reads from that bucket is told, and all others can be served
-                logger.exception("The clients of the buckets could not be made.")
+                await asyncio.to_thread(stores.prepare, buckets)
+            except Exception:  # whoever reads from there is told, and all others can be served
+                logger.exception("The credentials of the sources could not be looked up.")
 
 
 def guard_of(context: AppContext) -> Guard | None:

@@ -17,13 +17,12 @@ from app.config import documents
 from app.config.environment import WrongVariables, written
 from tilery.storage.bytes.proxy import parse as parse_proxy
 from tilery.storage.policy import Policy, WrongSourcesError
-from tilery.storage.source_options import Keys, SourceOptions
+from tilery.storage.source_options import QUERY, Keys, SourceOptions
 
 VARIABLE = "TILERY_SOURCES_FILE"
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]{1,8192}")
-_QUERY = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%-]{1,4096}")
 _OURS = frozenset(
     {"host", "range", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "expect"}
 )
@@ -35,7 +34,7 @@ _OF = {
     ),
     "gs": frozenset({"endpoint", "anonymous", "service_account", "proxy"}),
     "az": frozenset({"endpoint", "anonymous", "account", "account_key", "query", "proxy"}),
-    "https": frozenset({"headers", "query", "proxy"}),
+    "https": frozenset({"headers", "query", "query_from", "proxy"}),
 }
 """What can be said of sources, by the scheme of their addresses."""
 _ADDRESSES = "s3://bucket/prefix/ (or gs:, az:) or https://host/path/, without a user, a password and a query"
@@ -53,7 +52,7 @@ def _header_names(headers: dict[str, str]) -> dict[str, str]:
 
 def _signature(query: str) -> str:
     query = query.removeprefix("?")
-    if not _QUERY.fullmatch(query):
+    if not QUERY.fullmatch(query):
         raise ValueError("not a query as it is written in an address")
     return query
 
@@ -68,6 +67,12 @@ def _is_endpoint(address: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+/?", address):
         raise ValueError("not an address, as https://s3.example.com")
     return address.rstrip("/")
+
+
+def _is_service(address: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[!-~]*)?", address):
+        raise ValueError("not an address, as https://sign.example.com/token/container")
+    return address
 
 
 def _is_proxy(address: str) -> str:
@@ -96,6 +101,7 @@ class _Entry(BaseModel):
     account_key: str | None = None
     headers: Annotated[dict[str, str], AfterValidator(_header_names)] = Field(default_factory=dict)
     query: Annotated[str, AfterValidator(_signature)] | None = None
+    query_from: Annotated[str, AfterValidator(_is_service)] | None = None
     proxy: Annotated[str, AfterValidator(_is_proxy)] | None = None
 
 
@@ -149,6 +155,7 @@ def _options(number: int, entry: dict[str, Any], variables: Mapping[str, str]) -
             account_key=found.account_key,
             headers=found.headers,
             query=found.query or "",
+            query_from=found.query_from,
             proxy=parse_proxy(found.proxy) if found.proxy else None,
         )
     except ValidationError as error:
@@ -171,8 +178,8 @@ def _check(entry: _Entry) -> None:
         raise ValueError(f"{name!r} is for {takers} sources")
     if scheme == "https" and "*" in entry.url and entry.model_fields_set & _OF["https"]:
         raise ValueError(
-            "'headers', 'query' and 'proxy' are for named hosts only: the first two would be sent to whoever is asked "
-            "for, and behind a proxy nobody would look at whom that is"
+            "'headers', 'query', 'query_from' and 'proxy' are for named hosts only: headers and signatures would be "
+            "sent to whoever is asked for, and behind a proxy nobody would look at whom that is"
         )
     if entry.proxy and entry.url.lower().startswith("http:"):
         raise ValueError("'proxy' is for https: a tunnel leads to what is encrypted")
@@ -183,6 +190,8 @@ def _check(entry: _Entry) -> None:
     keyed = entry.access_key_id or entry.profile or entry.role or entry.service_account or entry.account_key
     if entry.anonymous and (keyed or (scheme == "az" and entry.query)):
         raise ValueError("'anonymous' goes with no keys, profile, role or signature")
+    if entry.query and entry.query_from:
+        raise ValueError("'query' and 'query_from' are two ways to sign")
     if entry.account_key and entry.query:
         raise ValueError("'account_key' and 'query' are two ways to sign")
     if entry.external_id and not entry.role:

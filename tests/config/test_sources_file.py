@@ -126,6 +126,13 @@ def test_the_longest_address_counts_and_all_are_listed(file: Path, monkeypatch: 
         ("[[sources]]\nurl = 'https://h.example/'\nheaders = { 'A\\r\\n' = 't0p' }", "no header that can be set"),
         ("[[sources]]\nurl = 'https://h.example/'\nquery = 't0p sig'", "not a query"),
         ("[[sources]]\nurl = 'https://h.example/'\nquery = '${NOT_THERE}'", "variable NOT_THERE is not set"),
+        ("[[sources]]\nurl = 'https://h.example/'\nquery_from = 't0p'", "not an address"),
+        (
+            "[[sources]]\nurl = 'https://h.example/'\nquery = 't0p'\nquery_from = 'https://t0p.example'",
+            "two ways to sign",
+        ),
+        ("[[sources]]\nurl = 'az://cont/'\nquery_from = 'https://t0p.example'", "'query_from' is for https"),
+        ("[[sources]]\nurl = 'https://*'\nquery_from = 'https://t0p.example'", "named hosts only"),
         ("[[sources]]\nurl = '/tmp/'\nheaders = { A = 't0p' }", "'headers' is for https sources"),
         ("[[sources]]\nurl = '/tmp/'\nregion = 't0p'", "'region' is for s3 sources"),
         ("[[sources]]\nurl = 'gs://bkt/'\nregion = 't0p'", "'region' is for s3"),

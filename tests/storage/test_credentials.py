@@ -22,6 +22,7 @@ from botocore.credentials import Credentials
 from tests.support import service
 from tests.support.s3 import S3, s3, s3_server  # noqa: F401  fixtures
 from tests.support.upstream import Fault, Upstream
+from tilery.storage import refreshing
 from tilery.storage.policy import Policy
 from tilery.storage.s3 import credential_refresh, credentials, sts
 from tilery.storage.s3.credential_refresh import Refreshing
@@ -237,13 +238,13 @@ def test_keys_at_hand_are_used_while_new_ones_cannot_be_had(caplog: pytest.LogCa
     until(lambda: source.threads)
     assert keys()["access_key_id"] == "1"
     source.fail = True
-    assert [keys.refresh() for _ in range(3)] == [times * credential_refresh.AGAIN for times in (1, 2, 4)]
+    assert [keys.refresh() for _ in range(3)] == [times * refreshing.AGAIN for times in (1, 2, 4)]
     assert keys()["access_key_id"] == "1"
     assert caplog.text.count("could not be looked up") == 1, "said once"
 
 
 def test_who_finds_none_is_told_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credential_refresh, "_REMEMBERED", 60.0)
+    monkeypatch.setattr(refreshing, "_REMEMBERED", 60.0)
     source = Source()
     source.fail = True
     keys = Refreshing(source)

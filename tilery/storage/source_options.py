@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ from tilery.storage.policy import Policy
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
+
+QUERY = re.compile(r"[A-Za-z0-9/?:@!$&'()*+,;=._~%-]{1,4096}")
+"""What a query can have that is a signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,8 @@ class SourceOptions:
     """Lines of each HTTP request, by name."""
     query: str = field(default="", repr=False)
     """What each HTTP request's query ends with, as a signature; of Azure too."""
+    query_from: str | None = field(default=None, repr=False)
+    """Address of a service that hands out what ``query`` would be, for a while each time."""
     proxy: Proxy | None = None
     """What leads to it. The keys of a role or a profile are asked for without."""
 
@@ -68,12 +74,17 @@ def proxied(own: SourceOptions | None) -> ClientConfig:
     return {} if own is None or own.proxy is None else {"proxy_url": own.proxy.url}
 
 
-def request_head(location: HttpLocation, options: Sequence[SourceOptions]) -> str:
-    """Return the lines with which every request for a location begins, and what only its own host may see in them."""
-    own = chosen(options, location)
+def request_head(location: HttpLocation, own: SourceOptions | None, query: str) -> str:
+    """Return the lines with which every request for a location begins, and what only its own host may see in them.
+
+    Args:
+        location: what is asked for.
+        own: what is said of its source, where something is.
+        query: what its query ends with, as a signature; empty: nothing.
+    """
     target = location.target
-    if own is not None and own.query:
-        target += ("&" if location.query else "?") + own.query
+    if query:
+        target += ("&" if location.query else "?") + query
     lines = {"Host": location.authority, "User-Agent": "Tilery", "Accept": "*/*", "Accept-Encoding": "identity"}
     if own is not None and own.headers:
         given = {name.lower() for name in own.headers}

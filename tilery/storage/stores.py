@@ -93,9 +93,18 @@ class Stores:
         return whole.fetch(self, locations, most)
 
     def prepare(self, locations: Sequence[S3Location]) -> None:
-        """Make the clients of buckets, whose credentials are then looked up, before anybody waits for them."""
+        """Make the clients of buckets, whose credentials are then looked up, before anybody waits for them; so are the
+        signatures of servers.
+        """
         for location in locations:
             self.buckets.of(location)
+        if self.signs:
+            self.servers.sign()
+
+    @property
+    def signs(self) -> bool:
+        """Whether there are signatures to be looked up."""
+        return any(own.query_from is not None for own in self.options.sources)
 
     @property
     def threads(self) -> ThreadPoolExecutor:

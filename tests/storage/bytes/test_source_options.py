@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from app.config.settings import Settings
 from tests.support import rasters, service
 from tests.support.s3 import S3
 from tests.support.upstream import Fault, Upstream
-from tilery.storage.bytes import ByteSource
+from tilery.errors import UpstreamError
+from tilery.storage.bytes import ByteSource, servers, signatures
 from tilery.storage.locations import S3Location
 from tilery.storage.s3.client import BucketClient
 from tilery.storage.s3.credential_refresh import Refreshing
@@ -93,6 +96,64 @@ def test_a_signature_is_put_to_each_query(upstream: Upstream, settings_with: Any
     for asked, target in (("/a.tif", "/a.tif?"), ("/a.tif?snapshot=2", "/a.tif?snapshot=2&")):
         upstream.put(f"{target}sv=1&sig=t0p-secret", DATA)
         assert opened(settings, upstream.url(asked)).size == len(DATA)
+
+
+def token(query: str, seconds: float) -> bytes:
+    """Return a signature as Planetary Computer hands it out."""
+    end = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return json.dumps({"msft:expiry": end, "token": query}).encode()
+
+
+def test_signatures_that_run_out_are_handed_out_anew(
+    upstream: Upstream, other: Upstream, settings_with: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the background: of the requests for bytes none waits for the service that signs."""
+    monkeypatch.setattr(servers, "_SIGNED", 0.0)
+    upstream.put("/images/a.tif?v=1&sig=first", DATA)
+    other.put("/token/images?key=t0p-secret", token("sig=first", 2.5))
+    address = f"{other.root}token/images?key=${{TOKEN}}"
+    settings = settings_with({"url": f"{upstream.root}images/", "query_from": address}, sources=(upstream.root,))
+    policy = source_policy(settings)
+    stores = Stores(store_options(settings), policy.locate)
+    stores.prepare([])
+    source = stores.open(policy.locate(upstream.url("/images/a.tif?v=1")))
+    other.put("/token/images?key=t0p-secret", token("sig=second", 3600))
+    upstream.put("/images/a.tif?v=1&sig=second", DATA)
+    patience = time.monotonic() + 20
+    while len(other.requests) < 2:
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+    del upstream.objects["/images/a.tif?v=1&sig=first"]
+    while "sig=second" not in upstream.requests[-1].target:
+        assert source.read(70_000, 10) == DATA[70_000:70_010]
+        assert time.monotonic() < patience
+    assert source.refresh()
+    assert len(other.requests) == 2
+    upstream.put("/elsewhere.tif", DATA)
+    assert stores.open(policy.locate(upstream.url("/elsewhere.tif"))).size == len(DATA)
+    assert upstream.requests[-1].target == "/elsewhere.tif"
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b"{}", b'{"token": 7}', b'{"token": "a b"}', b'{"token": "a", "msft:expiry": "now"}']
+)
+def test_a_service_that_signs_nothing_is_told_without_its_address(
+    upstream: Upstream, other: Upstream, settings_with: Any, body: bytes
+) -> None:
+    other.put("/t0p-secret", body)
+    settings = settings_with({"url": upstream.root, "query_from": f"{other.root}${{TOKEN}}"})
+    with pytest.raises(UpstreamError, match="No signature for this source can be had") as caught:
+        opened(settings, upstream.url("/a.tif"))
+    assert "t0p" not in f"{caught.value.detail}{caught.value.private}"
+    assert not upstream.requests
+
+
+def test_a_signature_says_itself_when_it_ends(other: Upstream) -> None:
+    other.put("/", json.dumps({"token": "?sv=2024&se=2031-02-03T04%3A05%3A06Z&sig=x"}).encode())
+    found = signatures.look_up(other.root)
+    assert found == signatures.Signature(
+        query="sv=2024&se=2031-02-03T04%3A05%3A06Z&sig=x", expires_at=datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
+    )
 
 
 def test_secrets_are_in_no_answer_and_no_log(

@@ -47,8 +47,8 @@ class HttpOrigin:
         self._location = location
         self._options = servers.options
         self._servers = servers
-        self._last: tuple[HttpLocation, Server, str] | None = None
-        """Where the last request went, that place's server, and how requests to it begin."""
+        self._last: tuple[HttpLocation, Server, str, float] | None = None
+        """Where the last request went, that place's server, how requests to it begin, and until when they do."""
 
     def first(self, length: int) -> First:
         """Return the first bytes and the version they belong to; see `Origin.first`."""
@@ -167,9 +167,9 @@ class HttpOrigin:
 
     def _exchange(self, place: HttpLocation, lines: str, start: int, length: int) -> tuple[Answer, bytes]:
         last = self._last
-        if last is None or last[0] is not place:
-            last = self._last = (place, self._servers.of(place), self._servers.head(place))
-        _, server, head = last
+        if last is None or last[0] is not place or last[3] <= monotonic():
+            last = self._last = (place, self._servers.of(place), *self._servers.head(place))
+        _, server, head, _ = last
         request = (head + lines).encode("latin-1")
         with server.bulkhead:
             while True:

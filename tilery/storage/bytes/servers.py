@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections import OrderedDict
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from tilery.storage.bytes.connection import Connection
 from tilery.storage.bytes.fetching import Bulkhead, share
@@ -15,11 +17,17 @@ from tilery.storage.locations import HttpLocation
 from tilery.storage.options import StoreOptions
 from tilery.storage.source_options import chosen, request_head
 
+if TYPE_CHECKING:
+    from tilery.storage.bytes.signatures import Signer
+
 IDLE = 20.0
 """Seconds after which an unused connection is not used again; many servers close theirs about then."""
 _SERVERS = 256
 _CONNECTIONS = 128
 """Connections kept at most. Callers may name the hosts, and a process mostly has a thousand open files."""
+
+_SIGNED = 10.0
+"""Seconds for which a signature that is at hand is used without asking whether there is a newer one."""
 
 _Key = tuple[str, str, int, bool, Proxy | None]
 """Scheme, host and port of a server, whether it is listed, and what leads to it."""
@@ -119,6 +127,7 @@ class Servers:
         self.options = options
         self.redirects = Redirects(permit)
         self._servers: OrderedDict[_Key, Server] = OrderedDict()
+        self._signers: dict[str, Signer] = {}
         self._idle_connections = IdleConnections()
         self._lock = Lock()
 
@@ -134,9 +143,31 @@ class Servers:
                 self._servers.popitem(last=False)
             return server
 
-    def head(self, location: HttpLocation) -> str:
-        """Return the lines with which every request for this location begins."""
-        return request_head(location, self.options.sources)
+    def head(self, location: HttpLocation) -> tuple[str, float]:
+        """Return the lines with which every request for this location begins, and until when, by the monotonic clock.
+
+        Raises:
+            UpstreamError: its query needs a signature that cannot be had.
+        """
+        own = chosen(self.options.sources, location)
+        if own is None or own.query_from is None:
+            return request_head(location, own, "" if own is None else own.query), math.inf
+        until = time.monotonic() + _SIGNED
+        return request_head(location, own, self._signer(own.query_from).query()), until
+
+    def sign(self) -> None:
+        """Look up the signatures of sources that need them, before anybody waits for them."""
+        for own in self.options.sources:
+            if own.query_from is not None:
+                self._signer(own.query_from)
+
+    def _signer(self, address: str) -> Signer:
+        from tilery.storage.bytes.signatures import Signer
+
+        with self._lock:
+            if address not in self._signers:
+                self._signers[address] = Signer(address)
+            return self._signers[address]
 
     def close(self) -> None:
         """Close the connections, those in use when they come back."""
