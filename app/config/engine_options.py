@@ -20,6 +20,8 @@ from tilery.storage.source_options import SourceOptions
 
 Observe = Callable[[Exchange], None]
 
+_CLOUDS = ("GOOGLE_", "GCE_", "AZURE_", "IDENTITY_", "MSI_")
+"""How the names of variables of Google's and Azure's tools begin."""
 _SIBLINGS = "GDAL_DISABLE_READDIR_ON_OPEN"
 """GDAL's own variable for the same, as TiTiler's operators know it."""
 _ALONE = ALONE[_SIBLINGS]
@@ -36,9 +38,19 @@ def store_options(settings: Settings, observe: Observe | None = None) -> StoreOp
         fetch_retries=settings.fetch_retries,
         fetch_threads=settings.fetch_threads,
         aws={name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+        clouds=_cloud_variables(),
         observe=observe,
         sources=_sources(settings),
     )
+
+
+def _cloud_variables() -> dict[str, str] | None:
+    """Return the variables of Google's and Azure's tools; None in AWS Lambda, where nothing goes on in the
+    background.
+    """
+    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+        return None
+    return {name: value for name, value in os.environ.items() if name.startswith(_CLOUDS)}
 
 
 def source_policy(settings: Settings, *more: str) -> Policy:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tilery.errors import InvalidParameter, SourceRefused
 from tilery.storage.bytes.local import LocalSource
-from tilery.storage.locations import FileLocation, HttpLocation, S3Location
+from tilery.storage.locations import CloudLocation, FileLocation, HttpLocation, S3Location
 from tilery.storage.policy import LONGEST, Policy, WrongSourcesError
 
 
@@ -519,7 +519,10 @@ def test_buckets_of_other_clouds_are_no_buckets_of_s3(url: str, allowed: bool) -
         with pytest.raises((SourceRefused, InvalidParameter)):
             policy.locate(url)
     assert policy.iam_statements() == []
-    assert policy.buckets() == []
+    assert policy.buckets() == [
+        CloudLocation(service="gs", bucket="my_bucket", key="imagery/"),
+        CloudLocation(service="az", bucket="imagery", key=""),
+    ]
 
 
 @pytest.mark.parametrize("entry", ["gs://b*/", "az://My_Container/", "az://a--b/", "gs://UP/", "gs:///"])

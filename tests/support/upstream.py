@@ -76,6 +76,7 @@ class Request:
     headers: dict[str, str]
     port: int
     """The client's port: the same for requests of one connection."""
+    body: bytes = b""
 
     @property
     def range(self) -> tuple[int, int] | None:
@@ -214,8 +215,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         upstream = self.server.upstream
         headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("content-length", 0)))
         upstream.requests.append(
-            Request(method=self.command, target=self.path, headers=headers, port=self.client_address[1])
+            Request(method=self.command, target=self.path, headers=headers, port=self.client_address[1], body=body)
         )
         with upstream._lock:
             upstream.busy += 1
@@ -226,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
             with upstream._lock:
                 upstream.busy -= 1
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
 
     def _answer(self, fault: Fault) -> None:
         upstream = self.server.upstream

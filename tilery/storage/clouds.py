@@ -1,6 +1,7 @@
-"""Clients of Google Cloud Storage and Azure Blob Storage, by obstore, which finds credentials itself.
+"""Clients of Google Cloud Storage and Azure Blob Storage, by obstore.
 
-It knows the variables of both clouds' tools, files of service accounts, and the identities of machines.
+It knows the variables of both clouds' tools, and signs by keys and files of service accounts. Tokens that run out are
+looked up in the background (`tilery.storage.cloud_tokens`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore
 
 from tilery.errors import UpstreamError
+from tilery.storage import cloud_tokens
+from tilery.storage.cloud_tokens import RefreshingToken
 from tilery.storage.locations import CloudLocation
 from tilery.storage.options import StoreOptions
 from tilery.storage.s3.client import RetryPolicy
@@ -41,6 +44,9 @@ class CloudClient:
             },
             "retry_config": patience.retry_config(),
         }
+        look_up = cloud_tokens.look_up_of(location.service, options.clouds, own)
+        if look_up is not None:
+            shared["credential_provider"] = RefreshingToken(look_up)
         try:
             if location.service == "gs":
                 self.store: GCSStore | AzureStore = GCSStore(location.bucket, config=_google(own), **shared)

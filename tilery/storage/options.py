@@ -43,6 +43,9 @@ class StoreOptions:
     """Range requests under way at a time."""
     aws: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     """Variables of AWS's own tools (``AWS_REGION``, ``AWS_PROFILE``, …), for what obstore does not find by itself."""
+    clouds: Mapping[str, str] | None = field(default=None, hash=False, repr=False)
+    """Variables of Google's and Azure's own tools. None: obstore asks for tokens by itself, when a request needs them.
+    """
     observe: Callable[[Exchange], None] | None = field(default=None, hash=False, compare=False, repr=False)
     """Called after each request to a store of rasters, by the thread that made it."""
     trace_headers: Callable[[], str] | None = field(default=None, hash=False, compare=False, repr=False)

@@ -157,10 +157,15 @@ class Policy:
         """Return the length of the prefix by which an entry allows a location, of the longest one. -1: none does."""
         return max((_reach(entry, location) for entry in self.entries), default=-1)
 
-    def buckets(self) -> list[S3Location]:
-        """Return where its entries are that are in S3."""
-        found = [entry for entry in self.entries if isinstance(entry, PermittedBucket) and entry.service == "s3"]
-        return [S3Location(bucket=entry.bucket, key=entry.prefix) for entry in found]
+    def buckets(self) -> list[S3Location | CloudLocation]:
+        """Return where its entries are that are in S3, or another cloud's store."""
+        return [
+            S3Location(bucket=entry.bucket, key=entry.prefix)
+            if entry.service == "s3"
+            else CloudLocation(service=entry.service, bucket=entry.bucket, key=entry.prefix)
+            for entry in self.entries
+            if isinstance(entry, PermittedBucket)
+        ]
 
     def iam_statements(self, *, partition: str = "aws") -> list[dict[str, Any]]:
         """Return statements of an IAM policy that allow what this policy allows in S3, as plain JSON values.

@@ -16,7 +16,7 @@ from tilery.errors import SourceDenied, SourceNotFound
 from tilery.storage.bytes import whole
 from tilery.storage.bytes.local import LocalSource
 from tilery.storage.bytes.protocol import ByteSource
-from tilery.storage.locations import FileLocation, HttpLocation, Location, S3Location
+from tilery.storage.locations import CloudLocation, FileLocation, HttpLocation, Location, S3Location
 from tilery.storage.options import StoreOptions
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Stores:
         """
         return whole.fetch(self, locations, most)
 
-    def prepare(self, locations: Sequence[S3Location]) -> None:
+    def prepare(self, locations: Sequence[S3Location | CloudLocation]) -> None:
         """Make the clients of buckets, whose credentials are then looked up, before anybody waits for them; so are the
         signatures of servers.
         """

@@ -6,7 +6,7 @@ import re
 
 _OF_CREDENTIALS = re.compile(
     r"169\.254\.(169\.254|170\.2\d?)|fd00:ec2:|/latest/(api/token|meta-data)|token file|AssumeRole"
-    r"|External AWS credential provider|no AWS credentials were found",
+    r"|External (AWS|GCP|Azure) credential provider|no (AWS )?credentials were found",
     re.IGNORECASE,
 )
 """What stands in the text where nothing gave credentials: the last place that was asked for them failed."""
@@ -23,7 +23,9 @@ _CODES = {
 _CODE = re.compile(rf"<Code>({'|'.join(_CODES)})</Code>")
 _NO_WAY = re.compile(r"error sending request|dns error|connection (refused|reset|closed)", re.IGNORECASE)
 
-_OTHER_CLOUD = re.compile(r"computeMetadata|metadata\.google|metadata/identity|oauth2", re.IGNORECASE)
+_OTHER_CLOUD = re.compile(
+    r"computeMetadata|metadata\.google|metadata/identity|oauth2|External (GCP|Azure)", re.IGNORECASE
+)
 _NONE_OF_AWS = "There are no AWS credentials to reach this store with."
 _NONE = "There are no credentials to reach this store with."
 _WHERE = (
