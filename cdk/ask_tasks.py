@@ -47,7 +47,10 @@ def wait(base: str) -> None:
 def check(base: str, source: str | None) -> None:
     """Ask one task."""
     wait(base)
-    get(base, "/cog/info?url=s3%3A%2F%2Fnobody-has-listed-this%2Fa.tif", 403)
+    closed = "CLOSED" in os.environ
+    get(base, "/cog/info?url=s3%3A%2F%2Fnobody-has-listed-this%2Fa.tif", 401 if closed else 403)
+    if closed:  # to all that have no token, and nobody gave us one
+        return
     if not get(base, "/colorMaps/viridis?f=png").startswith(b"\x89PNG"):
         raise ValueError("no picture")
     if not source:

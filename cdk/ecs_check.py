@@ -18,7 +18,7 @@ from constructs import Construct
 from cdk.balancer import PORT, Balancer
 from cdk.config import StackConfig
 from cdk.encryption import make_log_group
-from cdk.lambda_function import make_role, secrets
+from cdk.lambda_function import make_role, what_checks_know
 from cdk.network import Network
 from cdk.service import Service
 
@@ -96,11 +96,6 @@ def _make_asking(scope: Construct, config: StackConfig, network: Network, servic
     for tasks in service.fargate.connections.security_groups:
         group.add_egress_rule(tasks, ec2.Port.tcp(PORT), "Tasks")
         tasks.add_ingress_rule(group, ec2.Port.tcp(PORT), "Check before a release")
-    known = {"PORT": str(PORT)}
-    if token := secrets(config).get("TILERY_ACCESS_TOKEN"):
-        known["TOKEN"] = token
-    if config.test_source and ":" in config.test_source:
-        known["SOURCE"] = config.test_source
     return awslambda.Function(
         scope,
         "Ask",
@@ -110,7 +105,7 @@ def _make_asking(scope: Construct, config: StackConfig, network: Network, servic
         runtime=awslambda.Runtime.PYTHON_3_13,
         timeout=Duration.minutes(MINUTES),
         memory_size=256,
-        environment=known,
+        environment={"PORT": str(PORT)} | what_checks_know(config),
         role=role,
         log_group=log_group,
         vpc=network.vpc,

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from app.config import shared
 from cdk.buckets import store_statements
 from cdk.config import StackConfig
 from cdk.encryption import key_statements, make_log_group
@@ -112,3 +113,18 @@ def secrets(config: StackConfig) -> dict[str, str]:
     texts into the function.
     """
     return {name: SecretValue.secrets_manager(arn).unsafe_unwrap() for name, arn in config.secrets.items()}
+
+
+def what_checks_know(config: StackConfig) -> dict[str, str]:
+    """Return what those have to know who ask a new version for its work: a token, or that none is known without which
+    there is nothing to ask for; and a raster. A layer they cannot ask for by an address.
+    """
+    found = {}
+    written = next((config.env[name] for name in shared.ACCESS_TOKEN.names if config.env.get(name)), None)
+    if token := secrets(config).get("TILERY_ACCESS_TOKEN", written):
+        found["TOKEN"] = token
+    elif config.has_token:
+        found["CLOSED"] = "1"
+    if config.test_source and ":" in config.test_source:
+        found["SOURCE"] = config.test_source
+    return found

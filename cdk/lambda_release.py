@@ -14,7 +14,7 @@ from constructs import Construct
 from cdk.codedeploy import ROLLBACK, make_role, routing
 from cdk.config import StackConfig
 from cdk.encryption import make_log_group
-from cdk.lambda_function import ALIAS, Tiler, secrets
+from cdk.lambda_function import ALIAS, Tiler, what_checks_know
 from cdk.lambda_function import make_role as make_function_role
 
 CHECK = Path(__file__).parent / "check_version.py"
@@ -62,18 +62,6 @@ def make_release(
     return group
 
 
-def _known(config: StackConfig) -> dict[str, str]:
-    """Return what the check has to know: the token of the service, and a raster. A layer it cannot ask for by an
-    address.
-    """
-    found = {}
-    if token := secrets(config).get("TILERY_ACCESS_TOKEN"):
-        found["TOKEN"] = token
-    if config.test_source and ":" in config.test_source:
-        found["SOURCE"] = config.test_source
-    return found
-
-
 def _make_check(scope: Construct, config: StackConfig, tiler: Tiler) -> awslambda.Function:
     """Return a small function that asks the new version for its health."""
     log_group = make_log_group(scope, config, "CheckLogs")
@@ -92,7 +80,7 @@ def _make_check(scope: Construct, config: StackConfig, tiler: Tiler) -> awslambd
         runtime=awslambda.Runtime.PYTHON_3_13,
         timeout=Duration.seconds(min(5 * config.timeout + 30, 900)),
         memory_size=256,
-        environment={"VERSION": tiler.version.function_arn} | _known(config),
+        environment={"VERSION": tiler.version.function_arn} | what_checks_know(config),
         role=role,
         log_group=log_group,
     )

@@ -20,6 +20,17 @@ def refuse_token_in_clear(stack: Stack, config: StackConfig) -> None:
         )
 
 
+def refuse_untested_access(stack: Stack, config: StackConfig) -> None:
+    """End the synthesis of a pipeline whose last step could ask the service for nothing, and would take every release
+    back.
+    """
+    if config.has_token and not config.access_token_secret:
+        Annotations.of(stack).add_error(
+            "TILERY_STACK_ACCESS_TOKEN_SECRET is needed beside other ways in: the smoke test after each release asks "
+            "for tiles with that token"
+        )
+
+
 def warn_of_token_in_logs(stack: Stack, config: StackConfig) -> None:
     """Say that the access logs of a load balancer hold whole addresses, and what to do about it."""
     if config.has_token and config.access_logs:

@@ -23,7 +23,7 @@ from cdk import build_projects
 from cdk.buckets import make_bucket
 from cdk.config import StackConfig
 from cdk.encryption import key_of, key_statements
-from cdk.notices import refuse_token_in_clear
+from cdk.notices import refuse_token_in_clear, refuse_untested_access
 from cdk.tags import tag
 
 KEPT_IMAGES = 20
@@ -45,6 +45,8 @@ class ReleaseStack(Stack):
         tag(self, config)
         if "ecs" in config.release_to:
             refuse_token_in_clear(self, config)
+        if set(config.release_to) & {"ecs", "lambda"}:
+            refuse_untested_access(self, config)
         images = make_repository(self, for_lambda="lambda" in config.release_to and config.lambda_package == "image")
         # what the pipeline leaves is below its own name; what was good last stays
         artifacts = make_bucket(

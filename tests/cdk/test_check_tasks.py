@@ -165,6 +165,21 @@ def test_one_wrong_answer_is_enough(
         ask_tasks.handler({"addresses": ["127.0.0.1"]}, None)
 
 
+def test_of_tasks_that_are_closed_to_us_that_is_asked(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cdk import ask_tasks
+
+    port, answers, seen = task
+    monkeypatch.setenv("PORT", str(port))
+    monkeypatch.setenv("SOURCE", "s3://imagery/a.tif")
+    monkeypatch.setenv("CLOSED", "1")
+    answers["/cog/info"] = (401, b"{}")
+    assert ask_tasks.handler({"addresses": ["127.0.0.1"]}, None) == 1
+    assert [path.partition("?")[0] for path, _ in seen] == ["/healthz", "/cog/info"]
+    answers["/cog/info"] = (403, b"{}")
+    with pytest.raises(ValueError, match="403 in place of 401"):
+        ask_tasks.handler({"addresses": ["127.0.0.1"]}, None)
+
+
 def test_codedeploy_is_told_of_the_check() -> None:
     assert release.appspec(OUTPUTS | {"ReleaseCheck": "AfterInstall:check"})["Hooks"] == [{"AfterInstall": "check"}]
     assert "Hooks" not in release.appspec(OUTPUTS), "of a stack that was deployed before there was a check"

@@ -143,8 +143,8 @@ def test_a_stack_that_is_released_otherwise_is_told_so(tmp_path: Path) -> None:
 class Client:
     """Of boto3, as far as the check uses it; the check itself is the real one."""
 
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.answer = answer
+    def __init__(self, answer: dict[str, Any], refused: int = 403) -> None:
+        self.answer, self.refused = answer, refused
         self.told: dict[str, Any] = {}
         self.event: dict[str, Any] = {}
         self.asked: list[Any] = []
@@ -156,7 +156,9 @@ class Client:
         if "raise" in self.answer:
             raise RuntimeError(self.answer["raise"])
         picture = json.dumps({"statusCode": 200, "body": "iVBORw0KGgo=", "isBase64Encoded": True})
-        later = {"/cog/info": '{"statusCode": 403}', "/colorMaps/viridis": picture}.get(self.event["rawPath"])
+        later = {"/cog/info": json.dumps({"statusCode": self.refused}), "/colorMaps/viridis": picture}.get(
+            self.event["rawPath"]
+        )
         return {"Payload": Body(later)} if later else self.answer
 
     def put_lifecycle_event_hook_execution_status(self, **words: Any) -> None:
@@ -188,6 +190,18 @@ def test_the_check_tells_codedeploy_how_the_new_version_is(
     assert client.told == {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "e-1", "status": word}
     assert client.asked[0] == "/healthz"
     assert (len(client.asked) > 1) is (word == "Succeeded"), "health comes first"
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "Succeeded"), (403, "Failed"), (200, "Failed")])
+def test_of_a_version_that_is_closed_to_us_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch, status: int, word: str
+) -> None:
+    monkeypatch.setenv("CLOSED", "1")
+    monkeypatch.setenv("SOURCE", "s3://imagery/a.tif")
+    client = Client({"Payload": Body('{"statusCode": 200, "body": "{}"}')}, refused=status)
+    check_with(monkeypatch, client)
+    assert client.told["status"] == word
+    assert client.asked == ["/healthz", "/readyz", "/cog/info"]
 
 
 def test_the_check_says_failed_when_it_cannot_even_ask(monkeypatch: pytest.MonkeyPatch) -> None:

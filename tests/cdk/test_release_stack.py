@@ -361,6 +361,30 @@ def test_the_check_knows_the_token_and_the_raster() -> None:
     assert known["TOKEN"] == f"{{{{resolve:secretsmanager:{token}:SecretString:::}}}}"
 
 
+def test_the_check_knows_when_nothing_can_be_asked_for() -> None:
+    """Several tokens, signed addresses and an issuer are nothing that a check could use, and no reason to fail."""
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:access-AbCdEf"
+    closed = {"CLOUDFRONT": "1", "SOURCES": "s3://imagery/", "ACCESS_SECRET": secret}
+
+    def known(stack: str, name: str, **settings: str) -> dict[str, str]:
+        found: dict[str, str] = alone(stack, **settings).named(name, "Lambda::Function")["Environment"]["Variables"]
+        return found
+
+    for stack, name, more in (("lambda", "Check", {}), ("ecs", "Ask", {"RELEASE": "blue-green"})):
+        assert known(stack, name, **closed, **more).keys() & {"CLOSED", "TOKEN"} == {"CLOSED"}
+    written = known("lambda", "Check", SOURCES="s3://imagery/", ENV='{"TILERY_ACCESS_TOKEN": "hunter2"}')
+    assert (written["TOKEN"], "CLOSED" in written) == ("hunter2", False)
+
+
+def test_a_pipeline_has_a_token_to_ask_with() -> None:
+    """Or the smoke test would fail, and take every release back."""
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:access-AbCdEf"
+    settings = {name: SETTINGS["pipeline"][name] for name in ("SOURCES", "CONNECTION_ARN", "REPOSITORY")}
+    settings |= {"CLOUDFRONT": "1", "ACCESS_SECRET": secret}
+    assert "TILERY_STACK_ACCESS_TOKEN_SECRET is needed" in alone("release", **settings).said()
+    assert "is needed" not in alone("release", **settings, ACCESS_TOKEN_SECRET=secret).said()
+
+
 def test_a_release_finds_what_it_needs_in_the_outputs() -> None:
     outputs = synthesised("pipeline").whole["Outputs"]
     assert {"ReleaseApplication", "ReleaseGroup", "TaskDefinition", "Container"} <= set(outputs)
