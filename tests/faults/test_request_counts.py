@@ -11,6 +11,7 @@ from typing import Any
 import morecantile
 import numpy as np
 import pytest
+import rasterio
 from rasterio.shutil import copy
 from starlette.testclient import TestClient
 
@@ -119,6 +120,30 @@ def test_assets_of_an_item_cost_two_requests_each_side_by_side(
     upstream.forget()
     tile(client, "stac", 3, 1, **query)
     assert len(upstream.requests) == len(names)
+
+
+def test_a_long_header_that_an_item_tells_of_is_fetched_at_once(
+    upstream: Upstream, client: TestClient, root: str, tmp_path: Path
+) -> None:
+    """Of 16,384 small blocks: where each of them lies takes more than what opening fetches otherwise."""
+    noise = np.random.default_rng(4).integers(1, 255, (1, 2048, 2048), "uint8")
+    path = rasters.write(tmp_path / "small.tif", noise, block=16, overviews=())
+    upstream.put("/scenes/small.tif", path.read_bytes())
+    with rasterio.open(path) as opened:
+        header = min(int(opened.get_tag_item(f"BLOCK_OFFSET_{x}_0", "TIFF", bidx=1)) for x in range(128))
+    counts = []
+    for said in ({}, {"file:header_size": header}):
+        assets = {"a": {"href": "./small.tif", "type": items.COG, **said}}
+        upstream.put("/scenes/item.json", json.dumps(items.item(assets=assets)).encode())
+        with service.client(
+            "s3://scenes/", upstream.root, s3_endpoint=upstream.root.rstrip("/"), s3_anonymous=True
+        ) as new:
+            upstream.forget()
+            tile(new, "stac", 0, 0, url=f"{root}/item.json", assets="a")
+        ranges = [request.range for request in upstream.requests if request.target == "/scenes/small.tif"]
+        counts.append(sum(one is not None and one[0] < header for one in ranges))
+    assert header > HEAD
+    assert counts[0] > 1 == counts[1]
 
 
 def test_a_redirect_costs_one_request_for_all_tiles(upstream: Upstream, client: TestClient, aligned: bytes) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FORGET_MISSING = 2.0
 """Seconds for which the answer that an object is missing or denied is repeated without asking again."""
 _REMEMBERED = 1024
-"""Missing objects that are remembered at most."""
+"""Missing objects that are remembered at most, and lengths of headers."""
 
 
 class Stores:
@@ -43,6 +43,7 @@ class Stores:
         self.options = options or StoreOptions()
         self._permit = permit
         self._missing = _Missing()
+        self._headers: dict[Location, int] = {}
         self._lock = Lock()
         self._process = os.getpid()
         self._threads: ThreadPoolExecutor | None = None
@@ -66,17 +67,27 @@ class Stores:
         if isinstance(location, FileLocation):
             return LocalSource(location)
         self._missing.check(location)
+        header = self._headers.get(location, 0)
         try:
             if isinstance(location, HttpLocation):
                 from tilery.storage.bytes.http import open_http
 
-                return open_http(location, self.servers, self.threads)
+                return open_http(location, self.servers, self.threads, header)
             from tilery.storage.bytes.s3 import open_s3
 
-            return open_s3(location, self.buckets, self.threads)
+            return open_s3(location, self.buckets, self.threads, header)
         except (SourceDenied, SourceNotFound) as error:
             self._missing.note(location, error)
             raise
+
+    def expect_header(self, location: Location, length: int) -> None:
+        """Remember that the header of an object has so many bytes, as was said elsewhere: opening it fetches them."""
+        if isinstance(location, FileLocation) or self._headers.get(location) == length:
+            return
+        with self._lock:
+            if len(self._headers) >= _REMEMBERED:
+                self._headers.clear()
+            self._headers[location] = length
 
     def fetch(self, locations: Sequence[Location], most: int) -> list[bytes | None]:
         """Return all bytes of objects that are read once, in their order, with one request for each; those of remote

@@ -61,6 +61,12 @@ class Asset:
         found = self.fields.get("bands") or self.fields.get("eo:bands") or []
         return [self._band(one) for one in found] if isinstance(found, list) else []
 
+    @property
+    def header_size(self) -> int:
+        """Bytes of the file's header (``file:header_size``). 0: nothing is said."""
+        found = self.fields.get("file:header_size")
+        return found if type(found) is int and found > 0 else 0
+
     def _band(self, one: Any) -> Json:
         if isinstance(one, int) and 0 <= one < len(self.common_bands):
             one = self.common_bands[one]

@@ -286,9 +286,12 @@ def _chosen(document: Item, choices: tuple[AssetChoice, ...]) -> list[AssetChoic
 def _placed(engine: Resources, base: Location, asset: Asset) -> Source:
     """Return the source of an asset, which the policy allows."""
     try:
-        return source.raster(engine.locate(asset.address(base, engine.alternate)))
+        found = source.raster(engine.locate(asset.address(base, engine.alternate)))
     except TileryError as error:
         raise _of_asset(asset.name, error) from None
+    if asset.header_size:
+        engine.stores.expect_header(found.location, asset.header_size)
+    return found
 
 
 def _of_asset(name: str, error: TileryError) -> TileryError:

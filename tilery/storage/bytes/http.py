@@ -26,14 +26,15 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _DATE = re.compile(r"[A-Za-z0-9,: -]{1,40}")
 
 
-def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecutor) -> RemoteSource:
-    """Return the resource, opened with one request, and one more for each redirect before it.
+def open_http(location: HttpLocation, servers: Servers, threads: ThreadPoolExecutor, header: int = 0) -> RemoteSource:
+    """Return the resource, opened with one request, and one more for each redirect before it; ``header`` as
+    `RemoteSource` takes it.
 
     Raises:
         SourceRefused: an address of the host is not allowed, or it redirects to what may not be read.
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    return RemoteSource(HttpOrigin(location, servers), name=location.url, threads=threads)
+    return RemoteSource(HttpOrigin(location, servers), name=location.url, threads=threads, header=header)
 
 
 class HttpOrigin:

@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 HEAD = 64 << 10
 """Bytes that opening fetches: they hold the header of nearly every Cloud-Optimized GeoTIFF."""
+_BEHIND = 16 << 10
+"""Bytes behind a header that are fetched with it: who reads it reads on a bit."""
+LONGEST_HEAD = 1 << 20
+"""Bytes that opening fetches at most, of an object whose header is said to be longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +79,25 @@ class RemoteSource:
 
     __slots__ = ("_head", "_origin", "_threads", "_version", "identity", "local_path", "open_path", "size")
 
-    def __init__(self, origin: Origin, *, name: str, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, origin: Origin, *, name: str, threads: ThreadPoolExecutor, header: int = 0) -> None:
         """Open the object with a single request.
 
         Args:
             origin: the object.
             name: its whole address.
             threads: those that fetch for all objects.
+            header: bytes of its header, where that is known. They are kept until the first bytes behind it are read.
         """
         self._origin = origin
         self._threads = threads
-        first = self._call(lambda: origin.first(HEAD))
+        length = max(HEAD, min(header + _BEHIND, LONGEST_HEAD)) if header else HEAD
+        first = self._call(lambda: origin.first(length))
         self._head = first.head
         self._version = first.version
         self.size = first.version.size
         version = first.version
         # A store that says nothing of its versions at all: the header has to tell them apart.
-        told = (version.etag, version.modified) if version.etag or version.modified else (first.head,)
+        told = (version.etag, version.modified) if version.etag or version.modified else (first.head[:HEAD],)
         self.identity = identity_of(name, version.size, *told)
         self.local_path: str | None = None
         self.open_path: str | None = None
@@ -121,6 +127,8 @@ class RemoteSource:
                 done = together(jobs, self._threads, take_part=self._origin.interruptible)
             for fetch, data in zip(fetches, done, strict=True):
                 _share_out(fetch, data, results)
+            if len(self._head) > HEAD:
+                self._head = self._head[:HEAD]
         return results
 
     def refresh(self) -> bool:

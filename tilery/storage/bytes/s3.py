@@ -42,13 +42,16 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _TOO_SLOW = re.compile(r"timed out|TimedOut|timeout", re.IGNORECASE)
 
 
-def open_s3(location: S3Location | CloudLocation, buckets: Buckets, threads: ThreadPoolExecutor) -> RemoteSource:
-    """Return the object, opened with one request; of another cloud's store too, which obstore reads alike.
+def open_s3(
+    location: S3Location | CloudLocation, buckets: Buckets, threads: ThreadPoolExecutor, header: int = 0
+) -> RemoteSource:
+    """Return the object, opened with one request; of another cloud's store too, which obstore reads alike. ``header``
+    is as `RemoteSource` takes it.
 
     Raises:
         SourceNotFound, SourceDenied, UpstreamError, UpstreamTimeout, DeadlineExceeded: as the names say.
     """
-    return RemoteSource(S3Origin(location, buckets.of(location)), name=location.url, threads=threads)
+    return RemoteSource(S3Origin(location, buckets.of(location)), name=location.url, threads=threads, header=header)
 
 
 class Bucket:
