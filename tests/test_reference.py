@@ -79,21 +79,60 @@ def test_a_public_name_says_what_it_takes_and_raises(name: str) -> None:
     assert not (unsaid := raised(found) - set(re.findall(r"\w+", text))), f"{name} does not say that it raises {unsaid}"
 
 
+UNITS = {
+    r"bytes|memory": "byte|MB|GB",
+    r"seconds|timeout": "second",
+    r"width": "column|pixel",
+    r"height": "row|pixel",
+    r"size|buffer|padding": "pixel",
+    r"bounds|bbox": "left, bottom|west, south|units|degrees",
+    r"lon|lat": "longitude|latitude|x|y",
+}
+"""What is said of arguments and fields of such names, one of these words."""
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_shapes_and_units_are_said(name: str) -> None:
+    """Of a function, by itself or by its class; of a field, below it."""
+    found = PUBLIC[name]
+    if inspect.isfunction(found):
+        text = (inspect.getdoc(found) or "") + SHARED.get(name.rpartition(".")[0], "")
+        types = {key: str(value) for key, value in inspect.get_annotations(found).items()}
+        said = dict.fromkeys(types, text)
+    elif hasattr(found, "__dataclass_fields__"):
+        said = described_fields(found)
+        types = {key: str(found.__dataclass_fields__[key].type) for key in said}
+    else:
+        return
+    for key, type_ in types.items():
+        if re.search(r"Array\b", type_):
+            assert re.search(r"shape|\(band, y, x\)", said[key]), f"{name} does not say which shape {key} has"
+        for pattern, units in UNITS.items():
+            if re.fullmatch(rf"(.*_)?({pattern})", key) and re.search(r"int|float|Bounds|Box", type_):
+                assert re.search(units, said[key], re.IGNORECASE), f"{name} does not say in what {key} is counted"
+
+
 def undescribed_fields(found: type) -> list[str]:
     """Return fields of a dataclass without a docstring below them."""
+    described = described_fields(found)
+    fields = getattr(found, "__dataclass_fields__", ())
+    return [name for name in fields if not name.startswith("_") and name not in described]
+
+
+def described_fields(found: type) -> dict[str, str]:
+    """Return docstrings below the fields of a dataclass."""
     if not hasattr(found, "__dataclass_fields__"):
-        return []
+        return {}
     (node,) = ast.parse(inspect.getsource(found)).body
     assert isinstance(node, ast.ClassDef)
-    described = {
-        before.target.id
+    return {
+        before.target.id: str(after.value.value)
         for before, after in zip(node.body, node.body[1:], strict=False)
         if isinstance(before, ast.AnnAssign)
         and isinstance(before.target, ast.Name)
         and isinstance(after, ast.Expr)
         and isinstance(after.value, ast.Constant)
     }
-    return [name for name in found.__dataclass_fields__ if not name.startswith("_") and name not in described]
 
 
 def raised(function: Any) -> set[str]:

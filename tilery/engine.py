@@ -43,7 +43,7 @@ class EngineOptions:
     revalidate_seconds: float = 5.0
     """Seconds after which an open dataset is checked for changes."""
     block_cache_bytes: int | None = None
-    """Bytes of decoded blocks that are kept. None: `BLOCK_CACHE_BYTES`."""
+    """Bytes of decoded blocks that are kept. None: 64 MB."""
     cores: int | None = None
     """Cores to count on. None: those that the process may run on."""
     sidecars: SidecarLocations | None = None

@@ -146,7 +146,12 @@ class OpenedRaster:
         return self.profile.nodata
 
     def info(self) -> dict[str, Any]:
-        """Return the facts as the service's ``/info`` has them: bounds, CRS, bands, data type, nodata, overviews."""
+        """Return the facts as the service's ``/info`` has them: bounds in the raster's CRS, bands, data type, nodata,
+        overviews.
+
+        Raises:
+            SourceError, UpstreamError: it has gone, or its store does not answer.
+        """
         return self._through(lambda reader: reader.info())
 
     # Measuring and reading: in this process
@@ -298,23 +303,39 @@ class OpenedRaster:
 
     @property
     def tile_url(self) -> str:
-        """Address of the tiles as clients take it, ``{z}``, ``{x}`` and ``{y}`` in it, of what `show` shows."""
+        """Address of the tiles as clients take it, ``{z}``, ``{x}`` and ``{y}`` in it, of what `show` shows.
+
+        Raises:
+            UnsupportedRaster, UpstreamError: as `show`.
+        """
         return self.show().tile_url
 
     @property
     def tilejson(self) -> dict[str, Any]:
-        """TileJSON document (3.0.0) of the same."""
+        """TileJSON document (3.0.0) of the same: tiles, bounds in degrees, center, minzoom, maxzoom.
+
+        Raises:
+            UnsupportedRaster, UpstreamError: as `show`.
+        """
         return self.show().tilejson
 
     @property
     def endpoint(self) -> str:
         """Address of the server, for clients of TiTiler in Python: leafmap's ``titiler_endpoint``. `url` is what it can
         read. Behind a hub it answers this kernel with addresses that a browser reaches.
+
+        Raises:
+            UpstreamError: the server does not start.
         """
         return self._serving().endpoint()
 
     def __or__(self, other: OpenedRaster | Map) -> Map:
-        """Return a map with a swipe: this raster on the left, the other one on the right."""
+        """Return a map with a swipe: this raster on the left, the other one (``other``) on the right.
+
+        Raises:
+            InvalidParameter: the other one has two rasters already.
+            UnsupportedRaster, UpstreamError: as `show`.
+        """
         return self.show() | other
 
     def publish(

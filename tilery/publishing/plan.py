@@ -61,13 +61,16 @@ class PublishOptions:
     quality: int | None = None
     """Of jpeg and webp, 1 to 100."""
     grid: Grid = "auto"
-    """``web`` warps to Web Mercator, ``native`` leaves the pixels where they are."""
+    """``web`` warps to Web Mercator, ``native`` leaves the pixels where they are. ``auto``: ``web``, but ``native`` for
+    a raster across the antimeridian."""
     layout: Layout = "cog"
     """``cog``, or ``legacy``: the Lambda tiler's three files."""
     zoom: int | None = None
     """The deepest zoom. None: by ``rule``."""
     rule: Rule = "upper"
-    """How the deepest zoom follows from the raster's resolution."""
+    """How the deepest zoom follows from the raster's resolution. ``upper``: the shallowest that loses no detail.
+    ``nearest``: the one whose pixels are nearest in size, as GDAL's COG driver and TiTiler choose. ``lambda``: what the
+    AWS Lambda tiler computes."""
     work: Path | None = None
     """Where to work. None: beside the catalog's layers when it is a directory, else the system's temporary folder."""
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -96,6 +99,7 @@ class PublishPlan:
     """What would be done."""
 
     origin: fetch.PublishedSource
+    """Where the source is, and which state of it."""
     original: Profile
     """Facts of the source, with what the publisher added."""
     profile: Profile
@@ -107,17 +111,27 @@ class PublishPlan:
     native: bool
     """Whether pixels stay where they are."""
     kind: Kind
+    """``imagery``, ``continuous`` or ``classes``."""
     compression: Compression
+    """How blocks of the published raster are compressed."""
     zoom: int
+    """The deepest zoom."""
     minzoom: int
+    """The shallowest."""
     width: int
+    """Columns of the published raster."""
     height: int
+    """Rows of it."""
     bands: int
+    """Bands of it, alpha included."""
     way: warp.Missing | None
     """How the published raster says what is missing; None where it stays as the source has it."""
     steps: tuple[str, ...]
+    """Names of what is done one after the other, as progress shows them."""
     raw_bytes: int
+    """Bytes of the published pixels before they are compressed."""
     expected_bytes: int
+    """Bytes of the published raster, about."""
     tiles: int
     """Tiles from ``minzoom`` to ``zoom`` that touch the raster."""
 

@@ -16,8 +16,8 @@ class Progress(Protocol):
     """Something that shows steps."""
 
     def step(self, title: str, total: int | None, unit: str) -> AbstractContextManager[Advance]:
-        """Return a step while it runs; ``total`` in ``unit``s (``B``, ``px``, ``tiles``), None where nobody
-        knows it.
+        """Return a step of that ``title`` while it runs, which gives what it is to be told as it goes on; ``total`` in
+        ``unit``s (``B``, ``px``, ``tiles``), None where nobody knows it.
         """
         ...
 

@@ -63,9 +63,11 @@ class Georeference:
     """Where a raster is, for one that does not say it."""
 
     crs: Crs | None = None
+    """Its CRS. None: what the raster says."""
     bounds: Bounds | None = None
-    """Left, bottom, right, top in that CRS."""
+    """Left, bottom, right, top in that CRS. None: the same."""
     nodata: float | None = None
+    """Value that means missing. None: the same."""
 
     def __bool__(self) -> bool:
         """Return True when it says anything."""

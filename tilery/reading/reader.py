@@ -57,7 +57,8 @@ class Touched:
 class Reader:
     """The verbs, for one open raster. Made anew for each request; holds nothing of its own.
 
-    Bounds are left, bottom, right, top in the units of the CRS that goes with them. Arguments that several verbs have:
+    What is read is of shape (bands, rows, columns), in the raster's data type. Bounds are left, bottom, right, top in
+    the units of the CRS that goes with them. Arguments that several verbs have:
 
         tms, z, x, y: tile matrix set, and a tile's zoom, column and row; row 0 is in the north.
         options: which bands are read, how they are resampled, and what the read may take.
@@ -294,7 +295,7 @@ class Reader:
         height: int | None = None,
         max_size: int | None = 1024,
     ) -> Raster:
-        """Return the whole raster, thinned out to a size."""
+        """Return the pixels of the whole raster in ``dst_crs`` (its own where none is given), thinned out to a size."""
         grid = self.whole(dst_crs=dst_crs, width=width, height=height, max_size=max_size)
         return stored_order.restored(self.profile, fill(self._dataset, grid, options))
 

@@ -43,7 +43,9 @@ class Colormap:
     """A value to be passed around and compared: it is part of cache keys."""
 
     kind: Literal["linear", "discrete", "interval"]
-    """How values are looked up; see above."""
+    """How values are looked up. ``linear``: 256 colours for the values 0 to 255. ``discrete``: a colour for each value
+    of ``keys``. ``interval``: a colour for each ``keys <= value < upper``, the last one of those that overlap. What is
+    in none is transparent."""
     colors: bytes
     """RGBA, four bytes an entry."""
     keys: tuple[float, ...] = ()

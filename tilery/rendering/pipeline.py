@@ -43,7 +43,8 @@ class Rendered:
     format: str
     """Name of the format, as it was asked for or as it was chosen: ``png`` or ``jpeg``."""
     bounds: Bounds
-    """Where the picture lies: an algorithm may have cut off its edges."""
+    """Left, bottom, right, top of the picture in the units of the raster's CRS: an algorithm may have cut off its
+    edges."""
 
 
 def render(raster: Raster, options: RenderOptions, format_name: str | None = None) -> Rendered:

@@ -68,6 +68,14 @@ class Reader(rio_tiler.io.Reader):
     ``coord_crs``, ``dst_crs``, ``indexes`` (bands from 1) or ``expression``, ``max_size`` or ``width`` and ``height``,
     ``buffer``, all in pixels, and as ``kwargs`` what ``options`` has too.
 
+    Verbs that are not listed below are rio-tiler's own over these: ``tile(tile_x, tile_y, tile_z, tilesize=256)``,
+    ``preview(max_size=1024)``, ``feature(shape)``, ``statistics()``. Pixels come as its ``ImageData``, whose ``array``
+    is a masked array of shape (bands, rows, columns) in the file's data type, values of a point as its ``PointData``,
+    whose ``array`` has the shape (bands,).
+
+    They raise what rio-tiler raises: ``TileOutsideBounds``, ``PointOutsideBounds``, ``InvalidExpression``… of
+    `rio_tiler.errors`, and ``RasterioIOError`` where the file is not there, may not be read, or is damaged.
+
     Examples:
         >>> with Reader("scene.tif") as src:
         ...     image = src.tile(x, y, z)
@@ -155,7 +163,9 @@ class Reader(rio_tiler.io.Reader):
         buffer: float | None = None,
         **kwargs: Any,
     ) -> ImageData:
-        """Return the pixels of a bounding box; see `rio_tiler.io.Reader.part`."""
+        """Return the pixels of a bounding box (``bbox``: left, bottom, right, top in the units of ``bounds_crs``), at
+        the raster's own resolution unless a size says otherwise; see `rio_tiler.io.Reader.part`.
+        """
         options = {**self.options, **kwargs}
 
         def by_rio_tiler() -> ImageData:
@@ -186,7 +196,9 @@ class Reader(rio_tiler.io.Reader):
         return self._read_by(read, by_rio_tiler, indexes, expression)
 
     def read(self, indexes: Any = None, expression: str | None = None, **kwargs: Any) -> ImageData:
-        """Return the pixels of the raster, or of a ``window`` of it; see `rio_tiler.io.Reader.read`."""
+        """Return the pixels of the raster, or of a ``window`` of it (a `rasterio.windows.Window`, or ((first row, row
+        behind the last), (first column, column behind the last))); see `rio_tiler.io.Reader.read`.
+        """
         options = {**self.options, **kwargs}
 
         def by_rio_tiler() -> ImageData:

@@ -82,7 +82,8 @@ class Policy:
         """Return the policy that allows these entries and nothing else.
 
         Args:
-            entries: as `app.config.settings.Settings.sources` has them.
+            entries: folders as ``/data/rasters/``, files, ``s3://bucket/prefix/`` (``gs://``, ``az://``),
+                ``https://host/path/``, or ``https://*`` for every public host.
             variable: the setting that they come from, for the message of an error.
             check_directories: whether files and directories must exist. Not where the stacks are made: that is another
                 machine.

@@ -36,12 +36,17 @@ class SourceOptions:
     where: Policy
     """What the address allows: it tells which locations are meant."""
     region: str | None = None
+    """Of S3, as ``eu-central-1``. None: what AWS's variables say."""
     endpoint: str | None = None
+    """Address of another server of S3, as ``http://127.0.0.1:9000``. None: that of `StoreOptions`."""
     anonymous: bool | None = None
+    """Send requests without a signature. None: as `StoreOptions` says."""
     requester_pays: bool = False
+    """Let AWS charge whoever asks, where the bucket's owner wants it so."""
     profile: str | None = None
     """Profile of AWS's command line whose keys sign."""
     keys: Keys | None = None
+    """Keys of AWS that sign."""
     role: str | None = None
     """ARN of a role that is assumed."""
     external_id: str | None = field(default=None, repr=False)
@@ -51,6 +56,7 @@ class SourceOptions:
     account: str | None = None
     """Name of the storage account, of Azure."""
     account_key: str | None = field(default=None, repr=False)
+    """Its key."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """Lines of each HTTP request, by name."""
     query: str = field(default="", repr=False)
