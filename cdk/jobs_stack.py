@@ -22,6 +22,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -65,6 +66,7 @@ class JobsStack(Stack):
         queue = self._queue(config, network)
         self._log_group = make_log_group(self, config, "Logs")
         self._image = make_image(self, config)
+        self._secrets = self._keys_of_sources(config)
         seed = self._seed(config, network)
         outputs = {"JobQueue": queue.job_queue_name, "SeedJob": seed.job_definition_name}
         left: sqs.Queue | None = None
@@ -101,6 +103,13 @@ class JobsStack(Stack):
             "Queue",
             compute_environments=[batch.OrderedComputeEnvironment(compute_environment=machines, order=1)],
         )
+
+    def _keys_of_sources(self, config: StackConfig) -> dict[str, batch.Secret]:
+        """Return the file of sources, of which layers may be: who may ask the service is nothing to a job."""
+        if not config.sources_file_secret:
+            return {}
+        secret = secretsmanager.Secret.from_secret_complete_arn(self, "SourcesFile", config.sources_file_secret)
+        return {"TILERY_SOURCES_FILE": batch.Secret.from_secrets_manager(secret)}
 
     def _seed(self, config: StackConfig, network: Network) -> batch.EcsJobDefinition:
         role = self._role("SeedRole", config)
@@ -155,6 +164,7 @@ class JobsStack(Stack):
             memory=Size.mebibytes(config.job_memory),
             ephemeral_storage_size=Size.gibibytes(config.job_storage),
             environment=environment,
+            secrets=self._secrets or None,
             job_role=role,
             assign_public_ip=network.public_addresses,
             readonly_root_filesystem=True,

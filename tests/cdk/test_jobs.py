@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cdk.config import ConfigurationError, load
-from tests.cdk.support import Template, synthesised
+from tests.cdk.support import SETTINGS, Template, synthesised
 
 jobs_of = pytest.mark.parametrize("name", ["website", "private"])
 
@@ -83,6 +83,14 @@ def test_seeding_knows_the_store_and_its_layout() -> None:
     assert environment["TILERY_TILE_STORE_LAYOUT"] == "plain", "that of the website"
     assert environment["TILERY_CATALOG"] == "s3://maps/layers/"
     assert set(job["Parameters"]) == {"layer", "zooms", "formats"}
+
+
+def test_jobs_read_sources_with_keys_as_the_service_does() -> None:
+    secret = SETTINGS["private"]["SOURCES_FILE_SECRET"]
+    found = definition("Seed", "private")["ContainerProperties"]
+    assert {entry["Name"]: entry["ValueFrom"] for entry in found["Secrets"]} == {"TILERY_SOURCES_FILE": secret}
+    assert secret in json.dumps(template("private").role_statements("ExecutionRole"))
+    assert "Secrets" not in definition("Seed")["ContainerProperties"]
 
 
 def test_what_is_wrong_with_a_source_is_not_tried_again() -> None:
