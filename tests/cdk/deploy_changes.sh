@@ -37,6 +37,7 @@ deploy mytiler-ecs-dev --method direct --previous-parameters=false
 look mytiler-ecs-dev "
 ports = {int(own['Port']): own['DefaultActions'][0]['Type'] for own in kinds('ElasticLoadBalancingV2::Listener').values()}
 assert ports == {80: 'redirect', 443: 'forward'}, ports
+assert '\"Host\": \"tiles.example.com\"' in json.dumps(kinds('ElasticLoadBalancingV2::Listener')), 'leads elsewhere'
 assert outputs['Url'] == 'https://tiles.example.com', outputs" "a domain was added"
 unset TILERY_STACK_CERTIFICATE_ARN TILERY_STACK_DOMAIN
 export TILERY_STACK_TILE_WEBSITE=1
