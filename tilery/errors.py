@@ -180,6 +180,13 @@ class LayerNotFound(NotFound):
     text = "There is no layer of that name."
 
 
+class RevisionNotFound(NotFound):
+    """The layer has no such revision, or none any more."""
+
+    code = "revision_not_found"
+    text = "The layer has no revision of that name, or none any more."
+
+
 class TileOutsideBounds(NotFound):
     """The tile does not touch the dataset, or is not in the tile matrix set."""
 

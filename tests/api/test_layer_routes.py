@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -338,3 +339,39 @@ def test_the_centre_of_a_layer_is_within_its_bounds(tmp_path: Path, bounds: list
     (tmp_path / "one" / "index.json").write_text(json.dumps(document))
     with service.client(tmp_path, catalog=str(tmp_path)) as client:
         assert client.get("/one").json()["center"] == [*centre, 3]
+
+
+def test_an_earlier_revision_is_shown_as_long_as_its_files_are_there(tmp_path: Path) -> None:
+    catalog = tmp_path.resolve()
+    gone, old, new = (f"2026010{day}t000000-abcdef" for day in (1, 2, 3))
+    for revision, value in ((old, 10), (new, 200)):
+        (catalog / "dem" / revision).mkdir(parents=True)
+        data = np.full((1, 64, 64), value, dtype=np.uint8)
+        rasters.write(catalog / "dem" / revision / "index.tif", data, bounds=(8.0, 46.0, 9.0, 47.0))
+    document = {"name": "DEM", "bounds": [8, 46, 9, 47], "minzoom": 0, "maxzoom": 9, "source": f"{new}/index.tif"}
+    document |= {"revision": new, "history": [gone, old]}
+    (catalog / "dem" / "index.json").write_text(json.dumps(document))
+    with service.client(catalog=str(catalog)) as client:
+        assert client.get("/dem").json()["revisions"] == [new, old]
+        values = [
+            client.get(f"/layers/dem/point/8.5,46.5{query}").json()["values"] for query in ("", f"?revision={old}")
+        ]
+        assert values == [[200], [10]]
+        before = client.get("/dem", params={"revision": old}).json()
+        assert before["revision"] == old
+        assert f"revision={old}" in before["tiles"][0]
+        tiles = [client.get(f"/dem/8/134/90.png{query}") for query in ("", f"?revision={new}", f"?revision={old}", "")]
+        assert tiles[0].content == tiles[1].content == tiles[3].content != tiles[2].content
+        assert tiles[0].headers["etag"] != tiles[2].headers["etag"]
+        for name in (gone, "never", f"../dem/{old}"):
+            answer = client.get("/layers/dem/info", params={"revision": name})
+            assert answer.status_code == 404, answer.text
+        assert answer.json()["code"] == "revision_not_found"
+        assert answer.json()["parameter"] == "revision"
+        assert f"{new}, {old}" in answer.json()["detail"]
+
+
+def test_a_raster_that_is_written_over_has_one_revision(client: TestClient) -> None:
+    assert "revisions" not in client.get("/numbers").json()
+    assert client.get("/layers/numbers/info?revision=r1").status_code == 200
+    assert client.get("/layers/numbers/info?revision=r0").status_code == 404

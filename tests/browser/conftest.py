@@ -163,6 +163,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     catalog = folder / "catalog"
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})
+    earlier, current = "20260102t000000-abcdef", "20260103t081500-abcdef"
+    _layer(catalog, "twice", catalog / "twice" / current / "index.tif", revision=current, history=[earlier])
+    for revision, colour in ((earlier, RED), (current, BLUE)):
+        (catalog / "twice" / revision).mkdir()
+        _colour(catalog / "twice" / revision / "index.tif", colour)
     shade = {"variable": "shade", "sel": ["time=2020-01-01", "level=0"], "rescale": "0,255"}
     _layer(catalog, "shade", data / "moments.zarr", kind="zarr", render=shade)
     # without the world, whose lines and names would lie over the colours

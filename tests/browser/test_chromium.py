@@ -33,7 +33,7 @@ def added_in_qgis(code: str) -> dict[str, list[str]]:
 
 def test_the_map_shows_the_first_layer(visit: Visit) -> None:
     seen = visit("/map", ("evaluate", "document.querySelectorAll('#layers > li').length"), ("evaluate", OFFERED))
-    assert seen.results == [3, 0]
+    assert seen.results == [4, 0]
     assert near(seen.pixels[240, 400], BLUE)
 
 
@@ -100,7 +100,7 @@ def test_the_landing_page_has_a_card_with_a_picture_for_each_layer(visit: Visit)
         ("evaluate", "[location.pathname, document.querySelector('#error').textContent]"),
         allowed=403,
     )
-    assert seen.results[2] == ["Blue", "Red", "Shade"]
+    assert seen.results[2] == ["Blue", "Red", "Shade", "Twice"]
     path, message = seen.results[6]
     assert path == "/cog/viewer"
     assert "nowhere" not in message
@@ -126,6 +126,11 @@ def test_the_viewer_stretches_and_colours_a_band(visit: Visit, site: Site) -> No
         ("evaluate", "fetch(document.querySelector('#link-tilejson').value).then((answer) => answer.json())"),
         ("choose", "#snippet-kind", "QGIS"),
         ("evaluate", "['snippet', 'link-xyz'].map((id) => document.getElementById(id).value)"),
+        *(
+            step
+            for kind in ("leafmap", "ArcGIS for JavaScript")
+            for step in (("choose", "#snippet-kind", kind), ("evaluate", "document.querySelector('#snippet').value"))
+        ),
         ("click", "#copy-link"),
         ("wait", "#copy-link:has-text('Copied')"),
         ("evaluate", "navigator.clipboard.readText().then((text) => text === location.href)"),
@@ -146,6 +151,10 @@ def test_the_viewer_stretches_and_colours_a_band(visit: Visit, site: Site) -> No
         "zmax": [str(tilejson["maxzoom"])],
         "url": [tiles],
     }
+    assert f'm.add_tile_layer("{tiles}"' in seen.results[16]
+    assert "m.zoom_to_bounds([0, 0, 10, 10])" in seen.results[16]
+    assert f'urlTemplate: "{tiles.replace("{z}/{x}/{y}", "{level}/{col}/{row}")}"' in seen.results[18]
+    assert "extent: { xmin: 0, ymin: 0, xmax: 10, ymax: 10 }" in seen.results[18]
     assert seen.results[-1] is True
     # Along the middle of the raster the colours run through the colormap from one end to the other.
     colours = colormap.get("viridis").rgba[:, :3].astype(int)
@@ -215,10 +224,16 @@ def test_leaflet_shows_the_pole(visit: Visit, site: Site) -> None:
 def test_swagger_and_redoc_list_the_operations(visit: Visit) -> None:
     seen = visit("/api.html", ("wait", ".opblock-tag"), ("evaluate", "document.body.innerText"), axe=True)
     assert "Tiling Schemes" in seen.results[1]
+    level = "Number(title.getAttribute('aria-level') ?? title.tagName.slice(1))"
     seen = visit(
-        "/redoc", ("waitUntil", "document.querySelector('[role=menuitem]')"), ("evaluate", "document.body.innerText")
+        "/redoc",
+        ("waitUntil", "document.querySelector('h5[aria-level]')"),
+        ("evaluate", "document.body.innerText"),
+        ("evaluate", f"[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map((title) => {level})"),
     )
     assert "Tiling Schemes" in seen.results[1]
+    assert seen.results[2][0] == 1
+    assert max(np.diff(seen.results[2])) == 1, "no level of headings is left out"
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ def test_a_raster_is_published_renamed_put_first_and_removed(visit: Visit, kept:
         ("evaluate", NAMES),
         at=kept,
     )
-    assert seen.results[12] == ["Blue", "Red", "Shade", "Half"]
-    assert seen.results[20] == ["Blue", "Red", "Shade"]
+    assert seen.results[12] == ["Blue", "Red", "Shade", "Twice", "Half"]
+    assert seen.results[20] == ["Blue", "Red", "Shade", "Twice"]
     assert not (kept.catalog / "zz-half").exists()
 
 

@@ -367,6 +367,25 @@ def test_two_layers_of_the_map_are_compared(visit: Visit, site: Site) -> None:
         assert np.abs(np.subtract(middle(shown, 8, 440), RED)).max() <= 8
 
 
+def test_two_revisions_of_a_layer_are_compared(visit: Visit) -> None:
+    seen = visit(
+        "/map#map=2/0/0&layers=twice",
+        ("wait", "[aria-label='Revision of Twice']"),
+        ("evaluate", "[...document.querySelectorAll('[aria-label^=Revision] option')].map((one) => one.textContent)"),
+        ("click", "#compare-button"),
+        ("wait", "#over canvas"),
+        ("choose", "[aria-label='Revision of Twice']", "20260102t000000-abcdef"),
+        ("settle",),
+        ("evaluate", "location.hash"),
+    )
+    assert seen.results[1] == ["2026-01-03 08:15, current", "2026-01-02 00:00"]
+    address = seen.results[6]
+    assert "layers=twice::::20260102t000000-abcdef" in address
+    for shown in (seen, visit(f"/map{address}")):
+        assert np.abs(np.subtract(middle(shown, 8, 360), RED)).max() <= 8
+        assert np.abs(np.subtract(middle(shown, 8, 440), BLUE)).max() <= 8
+
+
 def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: Site) -> None:
     seen = visit(
         f"/stac/viewer?url={site.rasters}/item.json",

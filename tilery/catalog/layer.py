@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tilery.errors import RevisionNotFound
 from tilery.geo.raster import Bounds
 
 Query = tuple[tuple[str, str], ...]
@@ -92,3 +93,30 @@ class Layer(LayerSummary):
         does. Any other may be written over without the document knowing.
         """
         return f"/{self.revision}/" in self.source
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """Revisions that can be shown, the newest first: this one and the one before it, which publishing leaves where
+        it is. This one alone where the raster may be written over.
+        """
+        return (self.revision, *reversed(self._earlier[-1:]))
+
+    def at(self, revision: str) -> Layer:
+        """Return the layer with the data of this revision or an earlier one.
+
+        Raises:
+            RevisionNotFound: there never was one of that name.
+        """
+        if revision == self.revision:
+            return self
+        if revision not in self._earlier:
+            known = ", ".join(self.revisions)
+            raise RevisionNotFound(f"{RevisionNotFound.text} It has: {known}.", parameter="revision")
+        return replace(self, revision=revision, source=self.source.replace(f"/{self.revision}/", f"/{revision}/"))
+
+    @property
+    def _earlier(self) -> list[str]:
+        history = self.document.get("history")
+        if not self.is_sealed or not isinstance(history, list):
+            return []
+        return [one for one in history if isinstance(one, str) and one not in ("", self.revision) and "/" not in one]

@@ -63,6 +63,11 @@ LAYER = Parameter(
     where="path",
     required=True,
 )
+REVISION = Parameter(
+    name="revision",
+    kind=Text(longest=64),
+    description="An earlier revision of a published layer, of those that `revisions` of its TileJSON names.",
+)
 _VARIABLE: Group = (
     replace(optional(zarrs.VARIABLE), description="Of a layer that is a Zarr. Name of the variable."),
     *zarrs.VARIABLE_PARAMETERS[1:],
@@ -93,9 +98,10 @@ async def of(app: AppContext, layer_id: str) -> Layer:
 
 async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
     """Return the layer's query with the request's over it; the raster is the layer's."""
-    layer = await of(app, path.name("layer"))
+    current = await of(app, path.name("layer"))
 
     def subject_of(values: Values) -> Subject:
+        layer = revised(current, values)
         return Subject(
             source=layer_sources.source_of(app, layer, values),
             base=f"/layers/{layer.id}",
@@ -106,7 +112,17 @@ async def resolve(app: AppContext, path: PathValues, query: bytes) -> Resolved:
             layer=layer,
         )
 
-    return merged(layer.render, layer.styles, query), subject_of
+    return merged(current.render, current.styles, query), subject_of
+
+
+def revised(layer: Layer, values: Values) -> Layer:
+    """Return the layer with the data of the revision that the request names.
+
+    Raises:
+        RevisionNotFound: there is none of that name.
+    """
+    revision = groups.revision(values)
+    return layer if revision is None else layer.at(revision)
 
 
 def merged(render: Query, styles: tuple[Any, ...], query: bytes) -> bytes:
@@ -208,6 +224,7 @@ def described(context: RequestContext[Any], layer: LayerSummary, query: Query = 
         "bounds": list(metadata.unwrapped(layer.bounds)),
         "center": [*metadata.centre(layer.bounds), layer.minzoom],
         "revision": layer.revision,
+        "revisions": list(layer.revisions) if isinstance(layer, Layer) and len(layer.revisions) > 1 else None,
         "styles": [{"name": style.name, "title": style.title or style.name} for style in layer.styles],
         "published": layer.published,
         "statistics": (dict(layer.statistics) or None) if isinstance(layer, Layer) else None,
@@ -217,7 +234,7 @@ def described(context: RequestContext[Any], layer: LayerSummary, query: Query = 
 
 async def tilejson(context: RequestContext[None]) -> Response:
     """Return the layer as a TileJSON document."""
-    layer = await of(context.app, context.path.name("layer"))
+    layer = revised(await of(context.app, context.path.name("layer")), context.values)
     merged(
         layer.render, layer.styles, context.request.scope["query_string"]
     )  # a style that is not there is said so here
@@ -336,7 +353,7 @@ FAMILY = Family(
     name="layers",
     path="/layers/{layer}",
     tag=TAG,
-    parameters=(LAYER, table.STYLE),
+    parameters=(LAYER, table.STYLE, REVISION),
     bands=_BANDS,
     resolve=resolve,
 )
@@ -346,7 +363,7 @@ _SHORT_TILE: Operation[TilePlan] = replace(
     bound(_SHORT_FAMILY, tiles.ANY_TILE),
     id=".layer.getTile",
     paths=("/{layer}/{z}/{x}/{y}.{format}", "/{layer}/{z}/{x}/{y}@{scale}x.{format}", "/{layer}/{z}/{x}/{y}"),
-    parameters=(LAYER, table.STYLE, *with_bands(FAMILY, tiles.SHORT)),
+    parameters=(LAYER, table.STYLE, REVISION, *with_bands(FAMILY, tiles.SHORT)),
     answer=short_tile,
     summary="Tile of a layer",
     description="One tile of a layer as a picture.",
@@ -405,7 +422,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     wms.of_all(FAMILY, TAG),
     _page(".layers.getViewer", "/layers/{layer}/viewer", viewer_page, "Viewer", tilesets.HTML),
     *map(_of_variable, (*verbs.operations(FAMILY), bound(FAMILY, layer_dimensions.OPERATION))),
-    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", responses.produces(), table.STYLE),
+    _page("getLayer", "/layers/{layer}", tilejson, "TileJSON of a layer", responses.produces(), table.STYLE, REVISION),
 )
 SHORT: tuple[Operation[Any], ...] = (
     _UNSTORED_TILE,
@@ -422,7 +439,15 @@ SHORT: tuple[Operation[Any], ...] = (
     ),
     bound(_SHORT_FAMILY, wms.SERVICE),
     _page(".layer.getMap", "/{layer}/map", short_map, "Map of a layer", tilesets.HTML),
-    _page(".layer.getTileJSON", "/{layer}", tilejson, "TileJSON of a layer", responses.produces(), table.STYLE),
+    _page(
+        ".layer.getTileJSON",
+        "/{layer}",
+        tilejson,
+        "TileJSON of a layer",
+        responses.produces(),
+        table.STYLE,
+        REVISION,
+    ),
 )
 """Routes that begin with the layer's id: they come after all others."""
 

@@ -361,6 +361,12 @@ def style(values: Values) -> str | None:
     return found
 
 
+def revision(values: Values) -> str | None:
+    """Return the name of one of the layer's revisions."""
+    found: str | None = values.get("revision")
+    return found
+
+
 def is_checked(values: Values) -> bool:
     """Return True where render parameters are held against the raster."""
     found: bool = values["check"]

@@ -1,4 +1,5 @@
-// What is on the map, as the page's address has it after #: `layers=relief:night:0.5,clouds,rain:::time=2020-01-01`.
+// What is on the map, as the page's address has it after #: `layers=relief:night:0.5,clouds,rain:::time=2020-01-01`;
+// a fifth part is a revision.
 import { inHash, keepInHash } from "../map/hash";
 import type { LayerState } from "./layer";
 
@@ -7,6 +8,8 @@ export interface Wish {
   readonly style: string;
   readonly opacity: number;
   readonly sel: readonly string[];
+  /** An earlier revision; empty for the current one. */
+  readonly revision: string;
 }
 
 /** What divides the parts, within one of them. */
@@ -31,10 +34,10 @@ export function wishes(name = "layers"): Wish[] | null {
     .split(",")
     .filter(Boolean)
     .map((part) => {
-      const [id = "", style = "", opacity = "", chosen = ""] = part.split(":");
+      const [id = "", style = "", opacity = "", chosen = "", revision = ""] = part.split(":");
       const number = Number(opacity);
       const sel = chosen.split(";").map(unescaped).filter((one) => one.indexOf("=") > 0);
-      return { id, style, opacity: opacity !== "" && number >= 0 && number <= 1 ? number : 1, sel };
+      return { id, style, opacity: opacity !== "" && number >= 0 && number <= 1 ? number : 1, sel, revision };
     });
 }
 
@@ -42,8 +45,8 @@ export function wishes(name = "layers"): Wish[] | null {
 export function remember(states: readonly LayerState[], push = false, name = "layers"): void {
   const text = states
     .filter((state) => state.on)
-    .map(({ layer, style, opacity, sel }) =>
-      [layer.id, style, opacity < 1 ? String(opacity) : "", sel.map(escaped).join(";")].join(":").replace(/:+$/, ""),
+    .map(({ layer, style, opacity, sel, revision }) =>
+      [layer.id, style, opacity < 1 ? String(opacity) : "", sel.map(escaped).join(";"), revision].join(":").replace(/:+$/, ""),
     )
     .join(",");
   keepInHash(name, text, push);

@@ -19,6 +19,8 @@ export interface Layer {
   readonly maxzoom: number;
   readonly attribution?: string;
   readonly styles?: readonly (Style | string)[];
+  /** Of its data. */
+  readonly revision?: string;
 }
 
 export interface LayerState {
@@ -30,6 +32,8 @@ export interface LayerState {
   style: string;
   /** What is chosen along dimensions that are not on the map, where that is not what the layer shows by itself. */
   sel: readonly string[];
+  /** The revision that is shown; empty for the current one. */
+  revision: string;
 }
 
 /** A layer as it is wished for; off where it is not. */
@@ -40,6 +44,7 @@ export const stateOf = (layer: Layer, wish?: Wish): LayerState => ({
   opacity: wish?.opacity ?? 1,
   style: wish?.style ?? "",
   sel: wish?.sel ?? [],
+  revision: wish?.revision ?? "",
 });
 
 /** An id as a path has it, folders and all. */
@@ -51,8 +56,25 @@ export const nameOf = (layer: Layer): string => layer.name ?? layer.id;
 export const stylesOf = ({ styles = [] }: Layer): [string, string][] =>
   styles.map((style) => (typeof style === "string" ? [style, style] : [style.name, style.title ?? style.name]));
 
-/** How a layer is shown: its style, and a moment of it. */
-export const lookParams = ({ style, sel }: LayerState): Params => [["style", style], ...sel.map((one) => ["sel", one] as const)];
+/** How a layer is shown: its style, a revision, and a moment of it. */
+export const lookParams = ({ style, sel, revision }: LayerState): Params => [
+  ["style", style],
+  ["revision", revision],
+  ...sel.map((one) => ["sel", one] as const),
+];
+
+/** Whether a revision is one that publishing made, which may have left the one before it where it is. */
+export const isPublished = ({ revision = "" }: Layer): boolean => /^\d{8}t\d{6}-/.test(revision);
+
+/** The revisions of a layer that can be shown, the newest first. */
+export async function revisionsOf({ id }: Layer): Promise<readonly string[]> {
+  const { revisions } = await json<{ revisions?: readonly string[] }>(pathOf(id), [], fresh);
+  return revisions ?? [];
+}
+
+/** When a revision was published, as its name says it: 2026-01-31 08:15. */
+export const published = (revision: string): string =>
+  revision.replace(/^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d).*$/, "$1-$2-$3 $4:$5");
 
 /** Tiles of 512 pixels: a quarter of the requests, and sharp on every screen. */
 export const tilesOf = (state: LayerState): string =>

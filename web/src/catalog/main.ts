@@ -21,10 +21,10 @@ import { show } from "./show";
 const { layer: only } = dataOf<{ layer?: string }>();
 
 /** What the address asks for, or the page itself; null where neither says anything. */
-const wanted = (): Wish[] | null => wishes() ?? (only ? [{ id: only, style: "", opacity: 1, sel: [] }] : null);
+const wanted = (): Wish[] | null => wishes() ?? (only ? [{ id: only, style: "", opacity: 1, sel: [], revision: "" }] : null);
 
 function statesOf(layers: readonly Layer[]): LayerState[] {
-  const first = layers[0] && { id: layers[0].id, style: "", opacity: 1, sel: [] };
+  const first = layers[0] && { id: layers[0].id, style: "", opacity: 1, sel: [], revision: "" };
   const on = new Map((wanted() ?? (first ? [first] : [])).map((wish) => [wish.id, wish]));
   return layers.map((layer) => stateOf(layer, on.get(layer.id)));
 }
@@ -136,6 +136,7 @@ function apply(wish: Wish[] | null, states: readonly LayerState[]): void {
     state.style = found?.style ?? "";
     state.opacity = found?.opacity ?? 1;
     state.sel = found?.sel ?? [];
+    state.revision = found?.revision ?? "";
   }
 }
 

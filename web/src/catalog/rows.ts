@@ -4,7 +4,7 @@ import { element, note } from "../dom";
 import { showLegend } from "../legend";
 import { address, isEditable, isSigned, messageOf, type Params } from "../page";
 import { isDark, onTheme } from "../theme";
-import { type LayerState, nameOf, lookParams, stylesOf } from "./layer";
+import { isPublished, type LayerState, nameOf, lookParams, published, revisionsOf, stylesOf } from "./layer";
 
 /** A legend on the page's own ground. */
 const legendLook = (): Params => [["theme", isDark() ? "dark" : ""], ["transparent", "true"]];
@@ -44,12 +44,14 @@ export function row(state: LayerState, actions: Actions): Row {
     if (state.on) showLegend(legend, address(`layers/${layer.id}/legend.svg`, [...lookParams(state), ...legendLook()]));
   };
   const moments = layer.kind === "zarr" ? momentsField(state, () => (explain(), actions.moved(state))) : null;
+  const revisions = isPublished(layer) ? revisionField(state, () => (explain(), actions.styled(state))) : null;
   const more = element(
     "div",
     { className: "more" },
     element("label", { className: "line" }, "Opacity", opacity),
     style && element("label", { className: "line" }, "Style", style),
     moments?.item,
+    revisions?.item,
     legend,
     element(
       "div",
@@ -66,12 +68,14 @@ export function row(state: LayerState, actions: Actions): Row {
     opacity.value = String(state.opacity);
     if (style) style.value = state.style;
     moments?.refresh();
+    revisions?.refresh();
     explain();
   };
   box.addEventListener("change", () => {
     state.on = box.checked;
     more.hidden = !state.on;
     moments?.refresh();
+    revisions?.refresh();
     explain();
     actions.toggled(state);
   });
@@ -105,14 +109,14 @@ function thumbnail({ layer }: LayerState): HTMLImageElement {
   return thumb;
 }
 
-interface Moments {
+interface Field {
   readonly item: HTMLElement;
   /** Writes down what is chosen; asks for what there is to choose from when the layer is first on. */
   refresh(): void;
 }
 
 /** Sliders for time and whatever else of a layer is not on the map. */
-function momentsField(state: LayerState, changed: () => void): Moments {
+function momentsField(state: LayerState, changed: () => void): Field {
   const item = element("div", { className: "moments" });
   const base = `layers/${state.layer.id}`;
   let known: Promise<Along> | null = null;
@@ -125,6 +129,28 @@ function momentsField(state: LayerState, changed: () => void): Moments {
     };
     item.replaceChildren(...sliders(along.dimensions, chosenOf(along, state.sel), moved, `along-${state.layer.id}`));
   };
+  return { item, refresh: () => void refresh().catch((error: unknown) => note(messageOf(error))) };
+}
+
+/** The revision that is shown, where there is one before the current: to look at, and to compare with. */
+function revisionField(state: LayerState, changed: () => void): Field {
+  const list = element("select", { ariaLabel: `Revision of ${nameOf(state.layer)}` });
+  const item = element("label", { className: "line", hidden: true }, "Revision", list);
+  let known: Promise<readonly string[]> | null = null;
+  const refresh = async (): Promise<void> => {
+    if (!state.on) return;
+    const [current, ...earlier] = await (known ??= revisionsOf(state.layer));
+    if (current && !list.length) {
+      const option = (value: string, text: string): HTMLOptionElement => element("option", { value }, text);
+      list.append(option("", `${published(current)}, current`), ...earlier.map((name) => option(name, published(name))));
+    }
+    item.hidden = list.length < 2;
+    list.value = state.revision;
+  };
+  list.addEventListener("change", () => {
+    state.revision = list.value;
+    changed();
+  });
   return { item, refresh: () => void refresh().catch((error: unknown) => note(messageOf(error))) };
 }
 

@@ -335,7 +335,9 @@ const shown = (): Shown | null =>
     reading: readingParams(choice),
     rendering: rendering(),
     format: choice.format,
-    zooms: typeof opened.place === "string" ? null : [opened.place.minzoom, opened.place.maxzoom],
+    ...(typeof opened.place === "string"
+      ? { zooms: null, bounds: null }
+      : { zooms: [opened.place.minzoom, opened.place.maxzoom], bounds: opened.place.bounds }),
   };
 
 function shareNow(): void {

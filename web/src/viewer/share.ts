@@ -11,6 +11,8 @@ export interface Shown {
   readonly format: string;
   /** The least and the deepest zoom of its tiles; null where it has no place on the map, and so no tiles. */
   readonly zooms: readonly [number, number] | null;
+  /** Where it is, in degrees; null where it has no place on the map. */
+  readonly bounds: Bounds | null;
 }
 
 interface Addresses {
@@ -18,6 +20,7 @@ interface Addresses {
   readonly xyz: string;
   readonly wmts: string;
   readonly zooms: readonly [number, number];
+  readonly bounds: Bounds;
 }
 
 const SNIPPETS: Readonly<Record<string, (at: Addresses) => string>> = {
@@ -30,11 +33,18 @@ map.addLayer({ id: "raster", type: "raster", source: "raster" });`,
 from urllib.parse import quote
 url = quote("${xyz}", safe=":/{}")
 iface.addRasterLayer("type=xyz&zmin=${least}&zmax=${most}&url=" + url, "raster", "wms")`,
-  ArcGIS: ({ wmts }) => `Insert > Connections > Server > New WMTS Server:
+  "ArcGIS Pro": ({ wmts }) => `Insert > Connections > Server > New WMTS Server:
 ${wmts}`,
-  leafmap: ({ xyz }) => `import leafmap
+  "ArcGIS for JavaScript": ({ xyz, bounds: [west, south, east, north] }) =>
+    `import Map from "@arcgis/core/Map.js";
+import MapView from "@arcgis/core/views/MapView.js";
+import WebTileLayer from "@arcgis/core/layers/WebTileLayer.js";
+const map = new Map({ layers: [new WebTileLayer({ urlTemplate: "${xyz.replace("{z}/{x}/{y}", "{level}/{col}/{row}")}" })] });
+new MapView({ container: "map", map, extent: { xmin: ${west}, ymin: ${south}, xmax: ${east}, ymax: ${north} } });`,
+  leafmap: ({ xyz, bounds }) => `import leafmap
 m = leafmap.Map()
 m.add_tile_layer("${xyz}", name="raster", attribution="")
+m.zoom_to_bounds([${bounds.join(", ")}])
 m`,
   curl: ({ tilejson }) => `curl "${tilejson}"`,
 };
@@ -51,6 +61,7 @@ export function share(shown: Shown, kind: string): void {
     xyz: template(`${base}/tiles/WebMercatorQuad/{z}/{x}/{y}.${format || "png"}`, [...rendering, ["tilesize", 256]]),
     wmts: address(`${base}/WMTSCapabilities.xml`, [...rendering, ...tileFormat]),
     zooms: zooms ?? [0, 24],
+    bounds: (shown.bounds ?? [-180, -85, 180, 85]).map((edge) => Number(edge.toFixed(6))) as unknown as Bounds,
   };
   for (const part of document.querySelectorAll<HTMLElement>(".of-tiles")) part.hidden = !zooms;
   by<HTMLInputElement>("link-tilejson").value = at.tilejson;
