@@ -2,23 +2,22 @@
 //
 // What is shown is kept in one object, `choice`. Every control writes into it and calls `apply`; from it come the tiles'
 // address, the links and the page's own address, which can be kept and sent to somebody.
-import type { MapMouseEvent } from "maplibre-gl";
 import { by, credits, element, say } from "../dom";
 import type { Bounds } from "../geo";
-import { classNames, showLegend } from "../legend";
+import { showLegend } from "../legend";
 import { createMap, hasWebGL, type Made } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
 import { keepInHash, keptPosition } from "../map/hash";
-import { keepInView } from "../map/in-view";
 import { followPosition } from "../map/position";
 import { addRaster, removeRaster, retile, setOpacity } from "../map/raster";
-import { access, address, dataOf, isAccess, messageOf, type Params, template } from "../page";
-import type { Naming } from "../map/values";
+import { address, dataOf, messageOf, type Params, template } from "../page";
 import { isDark, onTheme } from "../theme";
+import { keepInAddress } from "./address";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { chooseAssets, listenToAssets } from "./assets";
 import { algorithmParams, type Choice, hasClasses, legendParams, readingParams, recalled, renderingParams, sourceParams, storeParams, untouched } from "./choice";
+import { askingOf, type Clicked, showValues } from "./clicks";
 import { colormapPicker } from "./colormaps";
 import { comparing } from "./compare";
 import { busy, fail, fill, fillBands, listen } from "./controls";
@@ -27,10 +26,11 @@ import { firstLook } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
 import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
 import { type Tools, tools } from "./measure";
-import { factsOf, type Info, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
+import { factsOf, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
 import { type Standing, standing } from "./standing";
 import { chooseMoment, chooseVariable, listenToVariables } from "./variables";
+import { withoutWebGL } from "./without-webgl";
 import type { Asking, Plain } from "./without-place";
 
 interface Data {
@@ -304,24 +304,17 @@ function legend(): void {
   showLegend(by<HTMLImageElement>("legend"), address(`${base}/legend.svg`, [...rendering(), ...legendParams(choice), ...look]));
 }
 
-function keepAddress(push: boolean): void {
-  const query = new URLSearchParams();
-  for (const [name, value] of [...rendering(), ...legendParams(choice), ["format", choice.format] as const]) {
-    if (name !== "buffer" && name !== "reproject" && value !== "" && value != null) query.append(name, String(value));
-  }
-  for (const [name, value] of access) query.set(name, value);
-  const whole = `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`;
-  if (`${location.pathname}${location.search}${location.hash}` === whole) return;
-  if (push) history.pushState(null, "", whole);
-  else history.replaceState(null, "", whole);
-}
+const keepAddress = (push: boolean): void => keepInAddress([...rendering(), ...legendParams(choice), ["format", choice.format]], push);
 
 async function makeMap(): Promise<Made> {
   const made = await createMap({ center: [10, 25], zoom: 1.4 }, true);
   const { map } = made;
   followPosition(map);
   onFailure(map, fail);
-  map.on("click", (event) => void ask(made, event));
+  map.on("click", (event) => {
+    const now = opened && typeof opened.place !== "string" && !measure?.isDrawing() ? clicked() : null;
+    if (now) void showValues(made, event, now);
+  });
   map.on("moveend", () => shareMap(made));
   made.dress();
   return made;
@@ -352,36 +345,13 @@ function shareMap({ map }: Made): void {
   shareView(now, [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()]);
 }
 
-/** What a click asks for: the values of all bands, and before them what is calculated of them. */
+/** What a click asks about. */
+const clicked = (): Clicked | null => opened && { base, choice, info: opened.info, mostBands, isAlone: choice.mode === "one" && !found, rendering: rendering() };
+
 function asking(): Asking {
-  if (!opened) throw new Error("There is no raster.");
-  const { nodata, unscale, mode, expression } = choice;
-  const source: Params = [...sourceParams(choice), ["nodata", nodata], ["unscale", unscale ? "true" : ""]];
-  return { base, source, expression: mode === "expression" ? expression : "", info: opened.info, mostBands, naming: naming(opened.info) };
-}
-
-/** What values are called: as the legend has it in the band that is shown, and as the raster says it in all. */
-async function naming(info: Info): Promise<Naming> {
-  const shown = choice.mode === "one" && !found ? (choice.bands[0] ?? 1) - 1 : null;
-  const names = shown == null ? {} : await classNames(base, [...rendering(), ...legendParams(choice)]);
-  return (value, band) => (band === shown ? names[String(value)] : undefined) ?? info.class_names?.[`b${band + 1}`]?.[String(value)];
-}
-
-/** The values of all bands at a point, in a popup. */
-async function ask({ map, lib }: Made, { lngLat }: MapMouseEvent): Promise<void> {
-  if (!opened || typeof opened.place === "string" || measure?.isDrawing()) return;
-  const { lng, lat } = lngLat.wrap();
-  const popup = new lib.Popup({ maxWidth: "none", focusAfterOpen: false }).setLngLat(lngLat).setDOMContent(element("p", { className: "values" }, "…")).addTo(map);
-  const where = element("span", { className: "soft" }, `${lat.toFixed(5)}°, ${lng.toFixed(5)}°`);
-  const content = element("div", { className: "values" }, where);
-  try {
-    const { spectrum } = await import("./spectrum");
-    content.append(...(await spectrum({ ...asking(), longitude: lng, latitude: lat })));
-  } catch (error) {
-    content.append(element("p", {}, messageOf(error)));
-  }
-  popup.setDOMContent(content);
-  keepInView(map, popup.getElement());
+  const now = clicked();
+  if (!now) throw new Error("There is no raster.");
+  return askingOf(now);
 }
 
 function listenToForm(): void {
@@ -462,7 +432,10 @@ async function start(): Promise<void> {
   by("open").hidden = !needsUrl;
   listenToForm();
   const wanted = !needsUrl || choice.url !== "";
-  if (!hasWebGL()) return withoutWebGL(wanted);
+  if (!hasWebGL()) {
+    const showHere = async (): Promise<unknown> => Promise.all([openRaster(first.looks, false), fillAlgorithms(choice.algorithm)]);
+    return withoutWebGL(base, choice, wanted, showHere);
+  }
   const placed = keptPosition() !== null;
   const opening = wanted ? openRaster(first.looks, placed) : Promise.resolve();
   if (!wanted || placed) mayBegin();
@@ -476,20 +449,6 @@ async function start(): Promise<void> {
   onTheme(() => opened && legend());
   await Promise.all([opening.then(() => opened && measure?.recall()), mapOf, fillAlgorithms(choice.algorithm)]);
   document.documentElement.dataset.ready = "yes";
-}
-
-/** Without WebGL the page that needs none takes over, once there is something to show that has a place on a map. */
-async function withoutWebGL(wanted: boolean): Promise<void> {
-  const to = (query: Params): string => `${address(`${base}/WebMercatorQuad/map.html`, query)}#no-webgl`;
-  const given = [...new URLSearchParams(location.search)].filter(([name]) => name !== "format" && !isAccess(name));
-  if (wanted) {
-    const facts = await factsOf(base, sourceParams(choice), choice.assets, running.signal).catch(() => null);
-    if (!facts || facts.bounds) return location.replace(to(given));
-    await Promise.all([openRaster(first.looks, false), fillAlgorithms(choice.algorithm)]);
-    return;
-  }
-  say("This browser has no WebGL, so rasters are shown on a plain map, without the controls.");
-  by("open").addEventListener("submit", () => location.assign(to(sourceParams(choice))));
 }
 
 start().catch((error: unknown) => say(messageOf(error)));
