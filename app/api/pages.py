@@ -78,7 +78,8 @@ def page(
         template: file name in ``templates/``.
         status: of the answer.
         policy: directives of the content security policy that differ from the usual.
-        data: what the page's script is to know, written as JSON. ``root``, ``basemap`` and ``editing`` are added to it.
+        data: what the page's script is to know, written as JSON. ``root``, ``basemap``,
+            ``editing`` and ``files`` are added to it.
         settings: those of the application, where the request has not been led to it.
         context: what the template shows.
     """
@@ -104,7 +105,13 @@ def page(
             api_docs=settings.api_docs != "off",
             version=__version__,
             files=settings.lists_sources,
-            data={"root": way, "basemap": _basemap(settings), **({"editing": True} if editing else {}), **(data or {})},
+            data={
+                "root": way,
+                "basemap": _basemap(settings),
+                **({"editing": True} if editing else {}),
+                **({"files": True} if settings.lists_sources else {}),
+                **(data or {}),
+            },
             editing=editing,
             **context,
         )

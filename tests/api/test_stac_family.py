@@ -379,3 +379,40 @@ def test_an_odd_item_is_never_an_error_of_ours(folder: Path, field: str) -> None
 def test_renders_are_written_as_todays_queries(render: dict[str, Any], shown: dict[str, Any]) -> None:
     """What is said of an asset that the render does not show, or of none, is left out."""
     assert stac_renders.adapted(render) == shown
+
+
+FOREST = [
+    {"value": 5, "name": "forest", "title": "Forest & wood", "color_hint": "006400"},
+    {"value": 6, "name": "built-up", "description": "All that is built: " + "houses, " * 40, "color_hint": "#FF0000"},
+    {"value": 7, "description": "Water"},
+    *({"value": value, "title": "none", "color_hint": "00ff00"} for value in (True, "5", None, [], 1e400)),
+    "none",
+]
+NAMES = {"5": "Forest & wood", "6": "built-up", "7": "Water"}
+COLORS = {"5": "#006400", "6": "#ff0000"}
+
+
+@pytest.mark.parametrize("place", ["asset", "bands", "raster:bands"])
+def test_classes_of_an_asset_have_names_and_colours(client: TestClient, folder: Path, place: str) -> None:
+    said: dict[str, Any] = {"classification:classes": FOREST}
+    assets = {"cover": {"href": "./five.tif", "type": items.COG, **(said if place == "asset" else {place: [said]})}}
+    items.write(folder / "classes.json", "coarse", assets=assets)
+    info = ask(client, folder, "/info", "cover", "coarse", file="classes.json").json()
+    assert info["cover"]["class_names"] == {"b1": NAMES}
+    assert info["cover"]["class_colors"] == {"b1": COLORS}
+    assert "class_names" not in info["coarse"]
+    colormap = json.dumps(COLORS)
+    for shown in ("cover", "cover|bidx=1"):
+        legend = ask(client, folder, "/legend.json", shown, file="classes.json", colormap=colormap).json()
+        labels = {one["value"]: one["label"] for one in legend["classes"]}
+        assert labels == {5: "Forest & wood", 6: "built-up"}
+
+
+@pytest.mark.parametrize("said", [None, 5, {}, "x", [[]], [{"value": 1}], [{"value": 1, "color_hint": 5, "title": []}]])
+def test_classes_that_are_none(client: TestClient, folder: Path, said: Any) -> None:
+    cover = {"href": "./five.tif", "type": items.COG, "classification:classes": said, "bands": said}
+    items.write(folder / "odd.json", assets={"cover": cover})
+    answer = ask(client, folder, "/info", "cover", file="odd.json")
+    assert answer.status_code == 200, answer.text
+    assert "class_names" not in answer.json()["cover"]
+    assert "class_colors" not in answer.json()["cover"]

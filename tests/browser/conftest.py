@@ -148,6 +148,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     rasters.write(data / "small.tif", gray, bounds=(-30.0, 10.0, -29.99, 10.01))
     rasters.write(data / "antimeridian.tif", gray, crs="EPSG:3832", bounds=(2.8e6, -1e6, 3.8e6, 0.0))
     items.write(data / "item.json", "red", "blue")
+    said = [
+        {"value": 7, "title": "Lake", "color_hint": "123456"},
+        {"value": 300, "title": "Ice", "color_hint": "abcdef"},
+    ]
+    cover = {"href": "./classes.tif", "type": items.COG, "classification:classes": said}
+    items.write(data / "cover.json", assets={"cover": cover})
     moments = np.empty((3, 2, 90, 180), dtype=np.uint8)
     moments[:] = np.asarray(MOMENTS, dtype=np.uint8)[:, None, None, None]
     zarrs.write(

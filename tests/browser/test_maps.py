@@ -399,3 +399,18 @@ def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: S
     assert seen.results[3] == ["red", "blue"]
     assert "assets=blue" in seen.results[4]
     assert np.abs(np.subtract(middle(seen, 8, VIEWER), BLUE)).max() <= 8
+
+
+def test_classes_of_an_item_have_its_names_and_colors(visit: Visit, site: Site) -> None:
+    seen = visit(
+        f"/stac/viewer?url={site.rasters}/cover.json#map=4/5/5",
+        ("wait", "#legend:not([hidden])"),
+        ("settle",),
+        ("evaluate", "location.search"),
+    )
+    query = {name: value for name, (value,) in parse_qs(seen.results[2][1:]).items()}
+    assert json.loads(query["colormap"]) == {"7": "#123456", "300": "#abcdef"}
+    assert json.loads(query["labels"]) == {"7": "Lake", "300": "Ice"}
+    assert "rescale" not in query
+    assert np.abs(np.subtract(seen.pixels[290, 640], (0x12, 0x34, 0x56))).max() <= 2
+    assert np.abs(np.subtract(seen.pixels[190, 640], (0xAB, 0xCD, 0xEF))).max() <= 2

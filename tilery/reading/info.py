@@ -39,6 +39,8 @@ def info(profile: Profile) -> dict[str, Any]:
         body["colormap"] = {str(value): list(colour) for value, colour in profile.palette.items()}
     if profile.class_names:
         body["class_names"] = {f"b{band}": written(named) for band, named in profile.class_names.items()}
+    if profile.class_colors:
+        body["class_colors"] = {f"b{band}": written(colours) for band, colours in profile.class_colors.items()}
     if profile.nodata is not None:
         body["nodata_value"] = profile.nodata if math.isfinite(profile.nodata) else None
     known = [found for band in range(1, profile.count + 1) if (found := profile.statistics(band))]

@@ -111,7 +111,9 @@ class Profile:
     bands_apart: bool = False
     """True where each band has blocks of its own, False where a block holds all bands."""
     class_names: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
-    """What values are called, by band, as a file beside the raster says it."""
+    """What values are called, by band, as a file beside the raster or a STAC Item says it."""
+    class_colors: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
+    """Colours that a STAC Item proposes for values, by band, as ``#rrggbb``. Pictures are not made of them."""
     composed: bool = False
     """True when it is made of several rasters, each with pixels of its own: a grid of these facts is in no file."""
 

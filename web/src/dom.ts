@@ -61,13 +61,13 @@ export function say(text: string | null, ...more: Child[]): void {
 }
 
 /** Says something at the map's edge, which can be sent away. */
-export function note(text: string | null): void {
+export function note(text: string | null, ...more: Child[]): void {
   const place = by("note");
   place.hidden = !text;
   if (!text) return;
   const close = element("button", { type: "button", className: "quiet", ariaLabel: "Close" }, "×");
   close.addEventListener("click", () => (place.hidden = true));
-  place.replaceChildren(element("span", {}, text), close);
+  place.replaceChildren(element("span", {}, text, ...more), close);
 }
 
 /** Writes a text to the clipboard, also where the page came over http by name. False: it was not possible. */

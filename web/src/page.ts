@@ -10,7 +10,7 @@ export interface Basemap {
 }
 
 const text = document.getElementById("data")?.textContent ?? "{}";
-const given = JSON.parse(text) as { root: string; basemap?: Basemap; editing?: boolean };
+const given = JSON.parse(text) as { root: string; basemap?: Basemap; editing?: boolean; files?: boolean };
 
 /** What the server wrote into the page; each page knows its own members. */
 export const dataOf = <Data>(): Data => given as unknown as Data;
@@ -19,6 +19,9 @@ export const basemap: Basemap = given.basemap ?? { kind: "world" };
 
 /** Whether there are routes that change layers; who may use them has a token. */
 export const isEditable = given.editing ?? false;
+
+/** Whether the server lists what it may read. */
+export const listsFiles = given.files ?? false;
 
 /** The root of the service, whatever prefix a proxy puts in front. */
 const root = new URL(given.root, location.href).href;

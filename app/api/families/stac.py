@@ -23,6 +23,7 @@ from app.api.params.path import PathValues
 from app.api.raster import legends, line_profiles, maps, metadata, pictures, plans, statistics, tiles, tilesets
 from app.api.raster.plans import StatisticsPlan
 from app.serving import render
+from tilery.reading import info as facts
 from tilery.reading.reader import Reader
 from tilery.reading.stac.choice import item_source, stack_source
 
@@ -65,7 +66,9 @@ async def assets(context: RequestContext[None]) -> Response:
 
 async def info(context: RequestContext[None]) -> Response:
     """Return what each asset says of itself."""
-    return await responses.document(context, "info", lambda reader: _of_each(reader, lambda asset, _: asset.info()))
+    return await responses.document(
+        context, "info", lambda reader: _of_each(reader, lambda _, part: facts.info(part.profile))
+    )
 
 
 async def info_geojson(context: RequestContext[None]) -> Response:
@@ -73,7 +76,9 @@ async def info_geojson(context: RequestContext[None]) -> Response:
     crs = context.values.to(BoundsCrs).crs
 
     def work(reader: Reader) -> Json:
-        return metadata.feature(reader.geographic_bounds(crs), _of_each(reader, lambda asset, _: asset.info()))
+        return metadata.feature(
+            reader.geographic_bounds(crs), _of_each(reader, lambda _, part: facts.info(part.profile))
+        )
 
     return await responses.document(context, "info.geojson", work, media_type=responses.GEOJSON)
 

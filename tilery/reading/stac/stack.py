@@ -7,7 +7,7 @@ of them, and each has the mask of its asset.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from tilery.reading.grid_reader import GridReader, Pixels
 from tilery.reading.open_datasets import OpenDataset
 from tilery.reading.profile import Profile, can_hold
 from tilery.reading.source import Source
-from tilery.reading.stac import frame
+from tilery.reading.stac import classes, frame
 from tilery.reading.stac.choice import ALL, AssetChoice, item_source
 from tilery.reading.stac.dataset import ItemDataset, profile_of
 from tilery.reading.stac.item import Asset, Item
@@ -51,7 +51,7 @@ class Part:
     identity: str
     """Of its dataset, when the stack was opened."""
     profile: Profile
-    """Of its dataset."""
+    """Of its dataset, with what the item says of classes."""
     bands: tuple[int, ...]
     """Numbers of the asset's bands that are read."""
     formula: BandMath | None
@@ -317,7 +317,7 @@ def _opened(
         formula = None if choice.expression is None else formula_of(choice.expression)
     except (SourceError, RequestError) as error:
         raise _of_asset(choice.name, error) from None
-    profile = dataset.profile
+    profile = classes.described(dataset.profile, asset)
     bands = choice.indexes or (None if choice.bands is None else asset.numbers_of(choice.bands))
     if formula is not None:
         bands = formula.bands
@@ -385,7 +385,14 @@ def _profile(parts: tuple[Part, ...], *, as_bands: bool) -> Profile:
     scales: list[float] = []
     offsets: list[float] = []
     tags: list[dict[str, str]] = []
+    names: dict[int, Mapping[float, str]] = {}
+    colors: dict[int, Mapping[float, str]] = {}
     for part in parts:
+        for place, band in enumerate(part.bands if part.formula is None else (), len(descriptions) + 1):
+            if band in part.profile.class_names:
+                names[place] = part.profile.class_names[band]
+            if band in part.profile.class_colors:
+                colors[place] = part.profile.class_colors[band]
         facts = part.facts
         descriptions += [
             part.choice.name if as_bands else f"{part.choice.name}_{text}" for text in facts.band_descriptions
@@ -406,6 +413,8 @@ def _profile(parts: tuple[Part, ...], *, as_bands: bool) -> Profile:
         offsets=tuple(offsets),
         descriptions=tuple(descriptions),
         band_tags=tuple(tags),
+        class_names=names,
+        class_colors=colors,
         gcps=any(part.profile.gcps for part in parts),
         compound=any(part.profile.compound for part in parts),
     )

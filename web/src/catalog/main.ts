@@ -1,6 +1,7 @@
 // The map of the catalog: every layer can be switched on, faded, styled and asked for its values.
 import type { Map as MapLibreMap, MapMouseEvent } from "maplibre-gl";
 import { by, element, note, say } from "../dom";
+import { listenToDrops } from "../dropped/listen";
 import { classNames } from "../legend";
 import { createMap, hasWebGL, type Library } from "../map/create";
 import { onFailure } from "../map/failures";
@@ -85,6 +86,7 @@ async function start(): Promise<void> {
   if (!hasWebGL()) return withoutWebGL(await layersToCome, asked);
   const placed = keptPosition() !== null;
   const made = createMap({ center: [12, 24], zoom: wholeEarth() }, true);
+  listenToDrops(async () => (await made).map);
   const layers = await layersToCome;
   if (!layers.length) empty();
   const states = statesOf(layers);

@@ -1,5 +1,6 @@
 // Files: what a raster says of itself and a small picture, asked for as it comes into view.
-import { element } from "../dom";
+import { by, element } from "../dom";
+import { listenToDrops } from "../dropped/listen";
 import { address, json, messageOf } from "../page";
 
 interface Info {
@@ -68,4 +69,5 @@ const seen = new IntersectionObserver((entries) => {
   }
 });
 
+listenToDrops(null, by<HTMLInputElement>("file"));
 for (const row of document.querySelectorAll<HTMLElement>("li[data-raster]")) seen.observe(row);

@@ -13,6 +13,12 @@ export function firstChoice({ count, colorinterp = [] }: Info): ReturnType<typeo
   return untouched();
 }
 
+/** The classes of the first band, where the raster comes with colours for them: they are shown from the beginning. */
+export function firstClasses({ class_names: names, class_colors: colours, colormap }: Info): Partial<Choice> {
+  if (!colours?.["b1"] || colormap) return {};
+  return { ownColormap: JSON.stringify(colours["b1"]), labels: names?.["b1"] ? JSON.stringify(names["b1"]) : "" };
+}
+
 /** How many bands the algorithm takes; null where that is free, or where there is none. */
 const taken = (found: Algorithm | null): number | null => found?.inputs.nbands ?? null;
 

@@ -5,6 +5,7 @@
 import { by, credits, element, say } from "../dom";
 import type { Bounds } from "../geo";
 import { showLegend } from "../legend";
+import { listenToDrops } from "../dropped/listen";
 import { createMap, hasWebGL, type Made } from "../map/create";
 import { onFailure } from "../map/failures";
 import { fitTo } from "../map/fit";
@@ -24,7 +25,7 @@ import { busy, fail, fill, fillBands, listen } from "./controls";
 import { facts } from "./facts";
 import { firstLook } from "./first-look";
 import { histogram, rangeFields } from "./histogram";
-import { areWhole, bandsFor, firstChoice, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
+import { areWhole, bandsFor, firstChoice, firstClasses, hasPalette, isColoured, type Stretch, stretched, wantsStretch } from "./look";
 import { type Tools, tools } from "./measure";
 import { factsOf, measure as spread, type Opened, type Place, placeOf, type Statistics } from "./raster";
 import { copyButtons, share, shareView, type Shown, snippetKinds } from "./share";
@@ -131,6 +132,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
     const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels } = choice;
     const kept = { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels };
     if (!looks) Object.assign(choice, firstChoice(info), kept);
+    if (!looks && choice.mode === "one" && !(colormap || ranges || ownColormap)) Object.assign(choice, firstClasses(info));
     if (choice.ranges && choice.ranges.length !== 1 && choice.mode !== "rgb") choice.ranges = choice.ranges.slice(0, 1);
     opened = { info, place: "" };
     const needed = choice.algorithm || wantsStretch(choice, info, null) ? prepare(signal) : null;
@@ -441,6 +443,8 @@ async function start(): Promise<void> {
   if (!wanted || placed) mayBegin();
   void opening.finally(mayBegin);
   mapOf ??= turn.then(makeMap);
+  const made = mapOf;
+  listenToDrops(async () => (await made).map, by<HTMLInputElement>("file"));
   comparing(base, mapOf, rendering, fail);
   const values = (): Params => [...sourceParams(choice), ...readingParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
   stands = standing(mapOf, base, () => ({ choice, statistics }), fail);

@@ -21,6 +21,8 @@ export interface Info {
   readonly colormap?: unknown;
   /** What values are called, by the name of the band. */
   readonly class_names?: Readonly<Record<string, Names>>;
+  /** Colours that are proposed for values, by the name of the band. */
+  readonly class_colors?: Readonly<Record<string, Names>>;
   readonly nodata_type: string;
   readonly nodata_value?: number | null;
   readonly overviews?: readonly number[];
@@ -99,7 +101,15 @@ function infoOf({ properties }: Feature, assets: readonly string[]): Info {
     ),
     band_metadata: parts.flatMap((part) => part.band_metadata ?? []),
     colorinterp: parts.length > 1 ? [] : (first.colorinterp ?? []),
+    class_names: ofBands(parts, ({ class_names: names }) => names),
+    class_colors: ofBands(parts, ({ class_colors: colours }) => colours),
   };
+}
+
+/** What is said of the bands of several assets, by the names that they have together. */
+function ofBands(parts: readonly Info[], said: (part: Info) => Info["class_names"]): Record<string, Names> {
+  const all = parts.flatMap((part) => part.band_descriptions.map(([name]) => said(part)?.[name]));
+  return Object.fromEntries(all.flatMap((names, band) => (names ? [[`b${band + 1}`, names] as const] : [])));
 }
 
 /** Statistics of what is chosen, from an overview. */
