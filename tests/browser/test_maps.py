@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import BLUE, RED, Seen, Site, Visit
 from tilery.rendering import colormap
@@ -386,7 +388,8 @@ def test_two_revisions_of_a_layer_are_compared(visit: Visit) -> None:
         assert np.abs(np.subtract(middle(shown, 8, 440), BLUE)).max() <= 8
 
 
-def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: Site) -> None:
+def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: Site, tmp_path: Path) -> None:
+    before = tmp_path / "before.png"
     seen = visit(
         f"/stac/viewer?url={site.rasters}/item.json",
         ("choose", "#assets", "blue"),
@@ -394,11 +397,21 @@ def test_the_assets_of_an_item_are_shown_with_their_legend(visit: Visit, site: S
         ("settle",),
         ("evaluate", "[...document.querySelectorAll('#assets option')].map((option) => option.value)"),
         ("evaluate", "location.search"),
+        ("screenshot", str(before)),
+        ("click", "label:has(input[value=one])"),
+        ("choose", "#bands select", "3"),
+        ("settle",),
+        ("evaluate", "location.search"),
         axe=True,
     )
     assert seen.results[3] == ["red", "blue"]
     assert "assets=blue" in seen.results[4]
-    assert np.abs(np.subtract(middle(seen, 8, VIEWER), BLUE)).max() <= 8
+    with Image.open(before) as image:
+        assert np.abs(np.subtract(image.convert("RGB").getpixel((VIEWER, 240)), BLUE)).max() <= 8
+    # one band of an asset of three
+    assert np.abs(np.subtract(middle(seen, 8, VIEWER), BLUE[2])).max() <= 8
+    again = visit(f"/stac/viewer{seen.results[-1]}", ("wait", "#results:not([hidden])"), ("settle",))
+    assert np.abs(np.subtract(middle(again, 8, VIEWER), BLUE[2])).max() <= 8
 
 
 def test_classes_of_an_item_have_its_names_and_colors(visit: Visit, site: Site) -> None:

@@ -9,6 +9,8 @@ export type Parameters = Readonly<Record<string, string>>;
 export interface Choice {
   url: string;
   assets: string[];
+  /** How many bands each of the assets has, once that is known. */
+  assetBands: readonly number[];
   /** Of a Zarr store: its group, a variable of it, and what is selected along its dimensions, as `name=value`. */
   group: string;
   variable: string;
@@ -36,7 +38,7 @@ export interface Choice {
 }
 
 /** What one raster's look begins with. */
-export const untouched = (): Omit<Choice, "url" | "assets" | "group" | "variable" | "sel" | "format" | "opacity"> => ({
+export const untouched = (): Omit<Choice, "url" | "assets" | "assetBands" | "group" | "variable" | "sel" | "format" | "opacity"> => ({
   mode: "one",
   bands: [1],
   expression: "",
@@ -63,6 +65,7 @@ export function recalled(given: URLSearchParams): { choice: Choice; looks: boole
     ...untouched(),
     url: given.get("url") ?? "",
     assets: given.getAll("assets"),
+    assetBands: [],
     group: given.get("group") ?? "",
     variable: given.get("variable") ?? "",
     sel: given.getAll("sel").filter((one) => one.includes("=")),
@@ -127,6 +130,24 @@ export const readingParams = (choice: Choice): Params => [
   ["unscale", choice.unscale ? "true" : ""],
 ];
 
+/** The raster and how it is read, as requests have it: assets are asked for with the bands that are shown of them. */
+export function valueParams(choice: Choice): Params {
+  const { assets, assetBands, bands, mode } = choice;
+  const whole = bands.length === assetBands.reduce((sum, count) => sum + count, 0) && bands.every((band, index) => band === index + 1);
+  if (!assetBands.length || mode === "expression" || whole) return [...sourceParams(choice), ...readingParams(choice)];
+  const all = assetBands.flatMap((count, asset) => Array.from({ length: count }, (_, band) => ({ name: assets[asset] ?? "", band: band + 1 })));
+  const chosen: { name: string; bands: number[] }[] = [];
+  for (const number of bands) {
+    const found = all[number - 1];
+    if (!found) continue;
+    if (chosen.at(-1)?.name === found.name) chosen.at(-1)?.bands.push(found.band);
+    else chosen.push({ name: found.name, bands: [found.band] });
+  }
+  const source = sourceParams(choice).filter(([name]) => name !== "assets");
+  const reading = readingParams(choice).filter(([name]) => name !== "bidx");
+  return [...source, ...chosen.map(({ name, bands: of }) => ["assets", `${name}|bidx=${of.join(",")}`] as const), ...reading];
+}
+
 /** What an algorithm makes of the values. */
 export function algorithmParams({ algorithm, parameters, buffer }: Choice): Params {
   if (!algorithm) return [];
@@ -142,9 +163,16 @@ export function algorithmParams({ algorithm, parameters, buffer }: Choice): Para
 export const legendParams = ({ labels }: Choice): Params => [["labels", labels]];
 
 /** Everything that decides how tiles look. `coloured` is false where a colormap has nothing to colour. */
-export const renderingParams = (choice: Choice, coloured: boolean): Params => [
+export const renderingParams = (choice: Choice, coloured: boolean): Params => [...valueParams(choice), ...lookParams(choice, coloured)];
+
+/** The same as the page's address has it. */
+export const addressParams = (choice: Choice, coloured: boolean): Params => [
   ...sourceParams(choice),
   ...readingParams(choice),
+  ...lookParams(choice, coloured),
+];
+
+const lookParams = (choice: Choice, coloured: boolean): Params => [
   ...algorithmParams(choice),
   ...(choice.ranges ?? []).map(([low, high]) => ["rescale", `${low},${high}`] as const),
   ["color_formula", choice.colorFormula],

@@ -17,7 +17,7 @@ import { isDark, onTheme } from "../theme";
 import { keepInAddress } from "./address";
 import { algorithm, type Algorithm, bufferOf, fillAlgorithms, fillParameters, wantsSmooth } from "./algorithms";
 import { chooseAssets, listenToAssets } from "./assets";
-import { algorithmParams, type Choice, hasClasses, legendParams, readingParams, recalled, renderingParams, sourceParams, storeParams, untouched } from "./choice";
+import { addressParams, algorithmParams, type Choice, hasClasses, legendParams, recalled, renderingParams, sourceParams, storeParams, untouched, valueParams } from "./choice";
 import { askingOf, type Clicked, showValues } from "./clicks";
 import { colormapPicker } from "./colormaps";
 import { comparing } from "./compare";
@@ -93,7 +93,7 @@ async function toggleClasses(): Promise<void> {
   button.setAttribute("aria-expanded", String(!panel.hidden));
   if (panel.hidden || !opened) return;
   const { showClasses } = await import("./classes");
-  const values: Params = [...sourceParams(choice), ...readingParams(choice)];
+  const values = valueParams(choice);
   const names = opened.info.class_names?.[`b${choice.bands[0] ?? 1}`] ?? {};
   await showClasses({ base, values, legend: [...rendering(), ...legendParams(choice)], names: choice.mode === "one" ? names : {} }, ({ colormap, labels }) => {
     Object.assign(choice, { ownColormap: colormap, labels });
@@ -127,6 +127,7 @@ async function openRaster(looks: boolean, placed: boolean): Promise<void> {
     if (hasVariables) Object.assign(choice, await chooseVariable(storeParams(choice), choice, moveTo));
     if (hasDimensions) choice.sel = await chooseMoment(base, choice.sel, moveTo);
     const facts = await factsOf(base, sourceParams(choice), choice.assets, signal);
+    choice.assetBands = facts.counts;
     // the one band of a variable is called after the moment, which changes
     const info = hasVariables && facts.info.count === 1 ? { ...facts.info, band_descriptions: [["b1", choice.variable]] as const } : facts.info;
     const { colormap, ranges, resampling, nodata, colorFormula, unscale, ownColormap, labels } = choice;
@@ -193,7 +194,7 @@ async function prepare(signal: AbortSignal): Promise<void> {
   if (found && wantsSmooth(found) && !choice.resampling) choice.resampling = "bilinear";
   if (choice.mode !== "expression") choice.bands = bandsFor(choice, info, found);
   if (choice.mode === "expression" && !choice.expression) return;
-  statistics = await spread(base, [...sourceParams(choice), ...readingParams(choice), ...algorithmParams(choice)], signal);
+  statistics = await spread(base, [...valueParams(choice), ...algorithmParams(choice)], signal);
   if (choice.ranges == null && wantsStretch(choice, info, found)) {
     choice.ranges = stretched(found?.outputs.min ? "all" : "percentiles", statistics, found);
   }
@@ -306,7 +307,7 @@ function legend(): void {
   showLegend(by<HTMLImageElement>("legend"), address(`${base}/legend.svg`, [...rendering(), ...legendParams(choice), ...look]));
 }
 
-const keepAddress = (push: boolean): void => keepInAddress([...rendering(), ...legendParams(choice), ["format", choice.format]], push);
+const keepAddress = (push: boolean): void => keepInAddress([...addressParams(choice, isColoured(choice, found)), ...legendParams(choice), ["format", choice.format]], push);
 
 async function makeMap(): Promise<Made> {
   const made = await createMap({ center: [10, 25], zoom: 1.4 }, true);
@@ -326,8 +327,7 @@ async function makeMap(): Promise<Made> {
 const shown = (): Shown | null =>
   opened && {
     base,
-    source: sourceParams(choice),
-    reading: readingParams(choice),
+    values: valueParams(choice),
     rendering: rendering(),
     format: choice.format,
     ...(typeof opened.place === "string"
@@ -359,7 +359,7 @@ function asking(): Asking {
 function listenToForm(): void {
   listen(choice, {
     opened: (url) => {
-      Object.assign(choice, untouched(), { url, assets: [], variable: "", sel: [] });
+      Object.assign(choice, untouched(), { url, assets: [], assetBands: [], variable: "", sel: [] });
       found = null;
       measure?.close();
       void openRaster(false, false);
@@ -446,7 +446,7 @@ async function start(): Promise<void> {
   const made = mapOf;
   listenToDrops(async () => (await made).map, by<HTMLInputElement>("file"));
   comparing(base, mapOf, rendering, fail);
-  const values = (): Params => [...sourceParams(choice), ...readingParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
+  const values = (): Params => [...valueParams(choice), ["resampling", choice.resampling], ["reproject", choice.resampling]];
   stands = standing(mapOf, base, () => ({ choice, statistics }), fail);
   measure = tools(mapOf, { base, values, algorithm: () => algorithmParams(choice) }, fail);
   window.addEventListener("popstate", goBack);

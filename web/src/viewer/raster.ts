@@ -69,6 +69,8 @@ interface Feature {
 
 export interface Facts {
   readonly info: Info;
+  /** How many bands each of the assets has that it is made of. */
+  readonly counts: readonly number[];
   /** In degrees; null where it has no place on the Earth. */
   readonly bounds: Bounds | null;
 }
@@ -76,7 +78,8 @@ export interface Facts {
 /** What the raster says of itself. */
 export async function factsOf(base: string, source: Params, assets: readonly string[], signal: AbortSignal): Promise<Facts> {
   const feature = await json<Feature>(`${base}/info.geojson`, source, { signal });
-  return { info: infoOf(feature, assets), bounds: feature.geometry ? (feature.bbox ?? null) : null };
+  const counts = assets.flatMap((asset) => feature.properties[asset]?.count ?? []);
+  return { info: infoOf(feature, assets), counts: counts.length === assets.length ? counts : [], bounds: feature.geometry ? (feature.bbox ?? null) : null };
 }
 
 /** Where it is on this map. What has no place on it is not asked for: that it has none is no failure. */

@@ -5,8 +5,8 @@ import { address, type Params, template } from "../page";
 
 export interface Shown {
   readonly base: string;
-  readonly source: Params;
-  readonly reading: Params;
+  /** The raster and how it is read. */
+  readonly values: Params;
   readonly rendering: Params;
   readonly format: string;
   /** The least and the deepest zoom of its tiles; null where it has no place on the map, and so no tiles. */
@@ -69,7 +69,7 @@ export function share(shown: Shown, kind: string): void {
   by<HTMLInputElement>("link-wmts").value = at.wmts;
   by<HTMLAnchorElement>("link-map").href = address(`${base}/WebMercatorQuad/map.html`, rendering);
   by<HTMLAnchorElement>("link-preview").href = address(`${base}/preview`, rendering);
-  by<HTMLAnchorElement>("link-geotiff").href = address(`${base}/preview.tif`, [...shown.source, ...shown.reading]);
+  by<HTMLAnchorElement>("link-geotiff").href = address(`${base}/preview.tif`, shown.values);
   by<HTMLTextAreaElement>("snippet").value = SNIPPETS[kind]?.(at) ?? "";
 }
 
@@ -83,8 +83,7 @@ export function shareView(shown: Shown, [west, south, east, north]: Bounds): voi
     ["max_size", 2048],
   ]);
   by<HTMLAnchorElement>("link-view-geotiff").href = address(`${path}.tif`, [
-    ...shown.source,
-    ...shown.reading,
+    ...shown.values,
     ["max_size", 2048],
   ]);
 }
