@@ -381,11 +381,12 @@ def test_renders_are_written_as_todays_queries(render: dict[str, Any], shown: di
     assert stac_renders.adapted(render) == shown
 
 
-FOREST = [
+_NO_VALUES: tuple[Any, ...] = (True, "5", None, [], 1e400)
+FOREST: list[Any] = [
     {"value": 5, "name": "forest", "title": "Forest & wood", "color_hint": "006400"},
     {"value": 6, "name": "built-up", "description": "All that is built: " + "houses, " * 40, "color_hint": "#FF0000"},
     {"value": 7, "description": "Water"},
-    *({"value": value, "title": "none", "color_hint": "00ff00"} for value in (True, "5", None, [], 1e400)),
+    *({"value": value, "title": "none", "color_hint": "00ff00"} for value in _NO_VALUES),
     "none",
 ]
 NAMES = {"5": "Forest & wood", "6": "built-up", "7": "Water"}

@@ -21,7 +21,8 @@ const PAGES: Readonly<Record<string, string>> = {
 /** The address of the page that shows the file; null where the server lists none of that name and size. */
 export async function found({ name, size }: { name: string; size: number }): Promise<string | null> {
   if (!listsFiles) return null;
-  const { entries } = await json<Listing>("sources");
+  // lists that are refused, as to who asks by another name, are no reason to say less of the file
+  const { entries } = await json<Listing>("sources").catch((): Listing => ({ entries: [] }));
   const folders = entries.filter(({ kind }) => kind === "folder");
   const lists = await Promise.allSettled(folders.map(({ url }) => json<Listing>("sources", [["url", url], ["q", name], ["limit", 500]])));
   const all = [...entries, ...lists.flatMap((list) => (list.status === "fulfilled" ? list.value.entries : []))];
