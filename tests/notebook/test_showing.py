@@ -13,18 +13,31 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
 
 import tilery
+from app.api.families import cog, mosaic, stac, zarr
+from app.api.operation import bound
+from app.api.raster.verbs import VERBS
 from tests.support import rasters
 from tests.support.service import pixels
 from tests.support.upstream import Upstream
-from tilery.errors import CatalogError, InvalidColormap, InvalidParameter, UnsupportedRaster
+from tilery.errors import (
+    CatalogError,
+    InvalidColormap,
+    InvalidParameter,
+    RequestError,
+    SourceNotFound,
+    UnsupportedRaster,
+)
 from tilery.notebook import Map
+from tilery.notebook.style import PARAMETERS
 from tilery.notebook.tiles import Tiles, tiles
 
 ROOT = Path(__file__).parents[2]
@@ -136,10 +149,38 @@ def test_mistakes_in_a_style_are_said_as_the_service_says_them(folder: Path) -> 
         raster.show(colormap="virdis")
     with pytest.raises(InvalidParameter, match="rescale"):
         raster.show(rescale=[(1, 2), (3, "x")])  # type: ignore[list-item]  # the mistake
+    mistakes: list[dict[str, Any]] = [{"rescale": 1}, {"rescale": (1, 2, 3)}, {"bidx": 1.5}, {"bidx": 9}]
+    for wrong in (*mistakes, {"colormap": 3.5j}):
+        with pytest.raises(RequestError, match=f"{next(iter(wrong))}|band"):
+            raster.show(**wrong)
+    for name, meant in (("colormp", "colormap"), ("resampling_metod", "resampling_method"), ("Buffer", "buffer")):
+        with pytest.raises(InvalidParameter, match=f"no parameter '{name}'. Did you mean '{meant}'?"):
+            raster.show(**cast("dict[str, Any]", {name: 1}))
     with pytest.raises(InvalidColormap):
         raster.show(bidx=1, colormap={"a": "b"})
     with pytest.raises(UnsupportedRaster, match="coordinate reference system"):
         tilery.open(folder / "bare.tif").show()
+
+
+def test_a_map_takes_what_the_services_tiles_take() -> None:
+    families = (cog.FAMILY, stac.FAMILY, mosaic.FAMILY, zarr.FAMILY)
+    taken = {
+        name
+        for family, verb in product(families, VERBS)
+        if any("/tiles/" in path or "tilejson" in path for path in verb.paths)
+        for parameter in bound(family, verb).parameters
+        if parameter.where == "query"
+        for name in (parameter.name, *parameter.old)
+    }
+    assert taken - PARAMETERS == {"url", "f", "style", "TileMatrixSetId"}, "which raster, and on which grid"
+    assert PARAMETERS - taken == {"labels"}, "of the legend"
+
+
+def test_a_file_that_is_not_there_but_for_a_letter(folder: Path) -> None:
+    with pytest.raises(SourceNotFound, match=r"There is no file .*/rde\.tif. Did you mean 'red.tif'\?"):
+        tilery.open(folder / "rde.tif")
+    with pytest.raises(SourceNotFound, match=r"nowhere/a\.tif\.$"):
+        tilery.open("/nowhere/a.tif")
 
 
 def test_the_output_of_a_cell_is_whole_without_a_server_and_leads_to_it(folder: Path) -> None:

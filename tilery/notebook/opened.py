@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tilery.did_you_mean import hint
 from tilery.engine import Engine
-from tilery.errors import InvalidParameter, TileryError, UnsupportedRaster
+from tilery.errors import InvalidParameter, SourceNotFound, TileryError, UnsupportedRaster
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds, Crs, Point
 from tilery.notebook import arrays, choosing, display, html, measuring, publishing, style
@@ -50,6 +51,8 @@ def opened(
     kinds_ = choosing.kinds_of(text, given)
     if "://" not in text:
         text = str(Path(text).expanduser())
+        if not os.path.lexists(text):
+            raise SourceNotFound(f"There is no file {name}.{_beside(Path(text))}")
         if Path(text).is_dir() and kinds_ != ("zarr",):
             raise UnsupportedRaster(f"{name} is a folder: open one of the rasters in it.")
     try:
@@ -62,6 +65,14 @@ def opened(
     except WrongSourcesError as error:
         raise InvalidParameter(f"{name} is no path and no address as s3://bucket/key: it {error.reason}.") from None
     return found
+
+
+def _beside(missing: Path) -> str:
+    """Return a hint at the file that was meant, of those where it should be."""
+    try:
+        return hint(missing.name, (entry.name for entry in missing.absolute().parent.iterdir()))
+    except OSError:
+        return ""
 
 
 class OpenedRaster:

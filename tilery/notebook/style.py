@@ -6,7 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tilery.catalog.document import RENDER_PARAMETERS
+from tilery.did_you_mean import hint
 from tilery.errors import InvalidParameter
+
+PARAMETERS = RENDER_PARAMETERS | frozenset(
+    ("resampling_method", "format", "ext", "tilesize", "minzoom", "maxzoom", "tile_format", "tile_scale")
+)
+"""What a map may be shown with: parameters of the service's tiles and TileJSON, but those that name a raster."""
 
 Query = tuple[tuple[str, str], ...]
 """Parameters of a request, decoded."""
@@ -35,11 +42,15 @@ def query(
         parameters: any other of the service's; None leaves one out.
 
     Raises:
-        InvalidParameter: a value cannot be written as a parameter.
+        InvalidParameter: a value cannot be written as a parameter, or there is none of a name.
     """
+    for name in parameters:
+        if name not in PARAMETERS:
+            meant = hint(name, {"bidx", "expression", "rescale", "colormap", *PARAMETERS})
+            raise InvalidParameter(f"A map has no parameter '{name}'.{meant}", parameter=name)
     found: list[tuple[str, str]] = []
     if bidx is not None:
-        found += [("bidx", str(band)) for band in ([bidx] if isinstance(bidx, int) else bidx)]
+        found += [("bidx", text) for text in _bands(bidx)]
     if expression is not None:
         found.append(("expression", expression))
     if rescale is not None:
@@ -51,12 +62,19 @@ def query(
     return tuple(found)
 
 
+def _bands(bidx: int | Sequence[int]) -> list[str]:
+    try:
+        return [str(band) for band in ([bidx] if isinstance(bidx, int) else bidx)]
+    except TypeError:
+        raise InvalidParameter("bidx is the number of a band, from 1, or a list of them.", parameter="bidx") from None
+
+
 def _ranges(rescale: str | Range | Sequence[Range]) -> list[str]:
     if isinstance(rescale, str):
         return [rescale]
-    found: list[Any] = list(rescale)
-    pairs = found if found and isinstance(found[0], list | tuple) else [found]
     try:
+        found: list[Any] = list(rescale)
+        pairs = found if found and isinstance(found[0], list | tuple) else [found]
         return [f"{float(low)!r},{float(high)!r}" for low, high in pairs]
     except (TypeError, ValueError):
         raise InvalidParameter(
