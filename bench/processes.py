@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,5 +121,8 @@ def group(name: str, cpus: float, memory: int, *, is_alone: bool = False) -> Ite
         yield Group(folders=folders)
     finally:
         for folder in folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            for _ in range(50):  # a process that was ended is in its group for a moment more
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                    break
+                time.sleep(0.1)
