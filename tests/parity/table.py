@@ -1086,6 +1086,13 @@ row("STAC point of an expression", f"/stac/point/{LON},{LAT}", ITEM, assets=["on
 row("STAC preview", "/stac/preview.npy", ITEM, assets=["one", "two"])
 row("STAC preview of bands by name", "/stac/preview.npy", ITEM, assets="two|bands=nir,red")
 row("STAC preview of maths of assets", "/stac/preview.npy", ITEM, assets=["one|expression=b1*2", "two"])
+row("STAC preview without a format", "/stac/preview", ITEM, assets="one")
+row("STAC preview with sizes", "/stac/preview/100x80.png", ITEM, assets=["one", "two"])
+row("STAC box with sizes", f"/stac/bbox/{BOX}/120x80.png", ITEM, SAMPLED, assets=["one", "two"])
+row("STAC feature without a format", "/stac/feature", ITEM, SAMPLED, assets="one", body=FIELD)
+row("STAC feature with sizes", "/stac/feature/100x70.png", ITEM, SAMPLED, assets=["one", "two"], body=FIELD)
+row("STAC map of a box", "/stac/map", ITEM, SAMPLED, assets="one", bbox=BOX, width=90, height=70, f="png")
+row("STAC viewer", "/stac/viewer", None, STATUS)
 row("STAC box", f"/stac/bbox/{BOX}.npy", ITEM, SAMPLED, assets=["one", "two"])
 row("STAC feature", "/stac/feature.npy", ITEM, SAMPLED, assets=["one", "two"], body=FIELD)
 for assets in (["one", "two"], ["rgb"], ["u16|bidx=1", "one"], ["nodata"], ["mask", "one"], ["dem", "one"], ["scale"]):
@@ -1311,6 +1318,25 @@ row("zarr tileset", "/zarr/tiles/WebMercatorQuad", "world.zarr", STATUS, variabl
 row("zarr box", "/zarr/bbox/-20,-20,30,40.npy", "world.zarr", variable="v", sel=DAY)
 row("zarr box of a size", "/zarr/bbox/-20,-20,30,40/60x70.npy", "world.zarr", SAMPLED, variable="v", sel=DAY)
 row("zarr feature", "/zarr/feature.npy", "world.zarr", body=ZARR_FEATURE, variable="v", sel=DAY)
+row(
+    "zarr feature without a format",
+    "/zarr/feature",
+    "world.zarr",
+    body=ZARR_FEATURE,
+    variable="v",
+    sel=DAY,
+    rescale="250,310",
+)
+row(
+    "zarr feature with sizes",
+    "/zarr/feature/60x80.png",
+    "world.zarr",
+    SAMPLED,
+    body=ZARR_FEATURE,
+    variable="v",
+    sel=DAY,
+    rescale="250,310",
+)
 row("zarr statistics", "/zarr/statistics", "packed.zarr", near(relative=1e-6), body=ZARR_FEATURE, variable="v", sel=DAY)
 for path in ("dict", "keys", "dimensions"):
     row(f"zarr dataset {path}", f"/zarr/dataset/{path}", "levels.zarr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from tests.parity import servers
 from tests.parity.conftest import Pair
+from tests.parity.table import TABLE
 from tests.support.openapi import parameters
 
 pytestmark = [
@@ -40,6 +42,17 @@ def test_every_operation_of_titiler_is_there_by_its_id(pair: Pair) -> None:
         for key, operation in theirs.items()
         if ours.get(key, {}).get("operationId") != operation.get("operationId")
     }
+    assert not missing
+
+
+def test_the_table_of_requests_has_every_operation_of_titiler(pair: Pair) -> None:
+    asked = [("post" if row.body is not None else row.method.lower(), row.path.partition("?")[0]) for row in TABLE]
+    document = httpx.get(f"{pair.titiler}/api", timeout=30).json()
+    missing = []
+    for path, methods in document["paths"].items():
+        pattern = re.compile("[^/]+?".join(map(re.escape, re.split(r"\{[^}]+\}", path))))
+        ways = {way for way, asked_path in asked if pattern.fullmatch(asked_path)}
+        missing += [(method, path) for method in methods if method not in ways]
     assert not missing
 
 
