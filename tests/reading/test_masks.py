@@ -62,3 +62,21 @@ def test_what_an_alpha_band_hides(
     assert (mask[:, : SIDE // 2 - away] == whole).all()
     assert not mask[:, SIDE // 2 + away :].any()
     assert (found.data[0, :, : SIDE // 2 - away] == 100).all()
+
+
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "lanczos"])
+@pytest.mark.parametrize(("dtype", "shown"), [("uint8", 255), ("int16", 32767), ("float32", 1)])
+def test_what_is_hidden_begins_where_the_nearest_pixel_is_hidden(
+    tmp_path: Path, dtype: str, shown: float, method: str
+) -> None:
+    """As with nodata and masks, and in GDAL: mosaics have no gap then where two rasters meet. What shows fades out."""
+    path = make(tmp_path / "a.tif", dtype, shown, tiled=True, blockxsize=32, blockysize=32)
+    source = raster(Policy.from_sources([f"{tmp_path}/"]).locate(str(path)))
+    with ENGINE.open(source) as reader:
+        options = ReadOptions(resampling=method)
+        found = reader.part((0, 0, 640, 640), bounds_crs=WEB_MERCATOR, width=5 * SIDE, height=SIDE, options=options)
+    assert found.mask is not None
+    assert np.array_equal(found.mask[0], np.broadcast_to(np.arange(5 * SIDE) < 5 * SIDE // 2, (SIDE, 5 * SIDE)))
+    assert np.allclose(found.data[0][found.mask[0]], 100)
+    assert found.alpha is not None
+    assert 0 < found.alpha[0, 5 * SIDE // 2 - 1] < shown

@@ -135,16 +135,19 @@ class BlockGridReader:
         """Return the grid filled from a level."""
         alpha_band = self._profile.alpha_band if nodata is None else None
         wanted = bands if alpha_band is None else (*bands, alpha_band)
+        count, opaque = len(wanted), -1
         if method == "nearest" or (method in kernels.INTERPOLATING and self._on_centres(placement, level)):
             fillings = self._fill_nearest(placement, level, wanted, use_mask=nodata is None)
         else:
             fillings = self._fill_by_kernel(placement, level, wanted, nodata, alpha_band, method)
+            if alpha_band is not None:
+                count, opaque = count + 1, count  # see `_resampled`
         fill = 0.0 if nodata is None else nodata
-        data, mask = _put_together(fillings, grid, len(wanted), level.image.dtype, fill)
+        data, mask = _put_together(fillings, grid, count, level.image.dtype, fill)
         alpha = None
         if alpha_band is not None:
-            data, alpha = data[:-1], data[-1]
-            mask = masks.opaque(alpha)
+            mask = masks.opaque(data[opaque])
+            data, alpha = data[: len(bands)], data[len(bands)]
         elif nodata is not None:
             mask = masks.valid(data, nodata)
         return Pixels(data=data, mask=mask, alpha=alpha)
@@ -344,9 +347,9 @@ def _resampled(
     nodata: float | None,
     alpha_band: int | None,
 ) -> _Filling:
-    """Return a part of the grid from the windows of its bands.
+    """Return a part of the grid from the windows of its bands, and behind an alpha band that of the nearest pixels.
 
-    A pixel is valid where the nearest one of the raster is, as in GDAL's warper.
+    A pixel is valid where the nearest one of the raster is, as in GDAL's warper: with alpha, where that is opaque.
     """
     weights: dict[int, Array | None] = dict.fromkeys(values, shared)
     if nodata is not None:
@@ -363,23 +366,14 @@ def _resampled(
     for band, result in zip(order, results, strict=True):
         by_band[band] = kernels.rounded(result.values, dtype)
         if nodata is not None:
-            valid = _nearest_of(needed, weights[band])
+            valid = sampling.counted(needed, weights[band])
             masks.set_nodata(by_band[band], nodata, valid)
-    data = np.stack([by_band[band] for band in bands], axis=-1)
-    valid = None if nodata is not None else _nearest_of(needed, shared)
+    stacked = [by_band[band] for band in bands]
+    if alpha_band is not None:
+        stacked.append(sampling.of_window(needed, values[alpha_band])[0])
+    data = np.stack(stacked, axis=-1)
+    valid = None if nodata is not None else sampling.counted(needed, shared)
     return _Filling(rows=needed.rows, columns=needed.columns, data=data, valid=valid)
-
-
-def _nearest_of(needed: sampling.Target, weights: Array | None) -> NDArray[np.bool_] | None:
-    """Return whether the nearest pixel counts, for each of a part of the grid. None: all do."""
-    if weights is None and needed.inside:
-        return None
-    if weights is None:
-        weights = np.ones((needed.bottom - needed.top, needed.right - needed.left), bool)
-    patch = Patch(data=np.ascontiguousarray(weights)[:, :, None], top=needed.top, left=needed.left)
-    (counts,), inside = sampling.nearest(needed, [sampling.Wanted(patch=patch, samples=(0,))])
-    valid = _and(inside, counts[:, :, 0] > 0)
-    return None if valid is None or valid.all() else valid
 
 
 def _sources(patches: list[Patch], bands: tuple[int, ...], *, planar: bool) -> list[sampling.Wanted]:

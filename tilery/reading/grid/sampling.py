@@ -177,6 +177,26 @@ def nearest(found: Target, sources: Sequence[Wanted]) -> tuple[list[Array], Bool
     return taken, inside
 
 
+def of_window(needed: Target, window: Array) -> tuple[Array, Bools | None]:
+    """Return the nearest pixels of a target's own window of one band, shape (rows, columns), and which are inside of
+    the image. None: all.
+    """
+    patch = Patch(data=np.ascontiguousarray(window)[:, :, None], top=needed.top, left=needed.left)
+    (pixels,), inside = nearest(needed, [Wanted(patch=patch, samples=(0,))])
+    return pixels[:, :, 0], inside
+
+
+def counted(needed: Target, weights: Array | None) -> Bools | None:
+    """Return whether the nearest pixel of a target's window counts, by its weight. None: all do."""
+    if weights is None and needed.inside:
+        return None
+    if weights is None:
+        weights = np.ones((needed.bottom - needed.top, needed.right - needed.left), bool)
+    found, inside = of_window(needed, weights)
+    valid = found > 0 if inside is None else inside & (found > 0)
+    return None if valid.all() else valid
+
+
 def on_centres(found: Target) -> bool:
     """Return True when the grid's positions are the centres of the image's pixels, one by one: nothing is to be
     resampled.
