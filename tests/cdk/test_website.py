@@ -194,8 +194,14 @@ def test_tiles_with_parameters_go_past_the_bucket(uri: str, query: dict[str, str
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:a"}, "ACCESS_TOKEN"),
-        ({"DOMAIN": "tiles.example.com", "CERTIFICATE_ARN": "arn:aws:acm:us-east-1:1:certificate/1"}, "no TLS"),
+        (
+            {"ACCESS_TOKEN_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:token-AbCdEf"},
+            "a bucket asks nobody",
+        ),
+        (
+            {"DOMAIN": "tiles.example.com", "CERTIFICATE_ARN": "arn:aws:acm:us-east-1:123456789012:certificate/1"},
+            "no TLS",
+        ),
     ],
 )
 def test_what_a_website_cannot_be_is_said(settings: dict[str, str], word: str, monkeypatch: pytest.MonkeyPatch) -> None:
