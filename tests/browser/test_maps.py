@@ -103,6 +103,21 @@ def test_without_webgl_the_plain_map_opens(visit: Visit, site: Site) -> None:
     assert np.abs(np.subtract(middle(seen), RED)).max() <= 8
 
 
+def test_without_webgl_values_are_stretched_as_the_viewer_does(visit: Visit, site: Site) -> None:
+    seen = visit(
+        f"/cog/viewer?url={site.rasters}/ramp.tif",
+        ("wait", ".leaflet-tile-loaded"),
+        ("settle",),
+        ("evaluate", "location.search"),
+        webgl=False,
+    )
+    low, high = map(float, parse_qs(seen.results[2])["rescale"][0].split(","))
+    assert 1000 <= low < 1100
+    assert 2900 < high <= 3000
+    middle_value = (2000 - low) / (high - low) * 255
+    assert np.abs(np.asarray(middle(seen, 2)) - middle_value).max() <= 4
+
+
 def place(x: int, y: int, *, zoom: float, longitude: float, latitude: float) -> tuple[float, float]:
     """Return longitude and latitude of a pixel of the viewer's window, for a map of that middle."""
     size = 512 * 2**zoom
