@@ -170,7 +170,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     _layer(catalog, "red", red, attribution='Red <b onclick="x()">house</b> <a href="javascript:x()">bad</a>')
     _layer(catalog, "blue", blue, styles={"green": {"title": "Green", "render": {"bidx": [1, 3, 1]}}})
     earlier, current = "20260102t000000-abcdef", "20260103t081500-abcdef"
-    _layer(catalog, "twice", catalog / "twice" / current / "index.tif", revision=current, history=[earlier])
+    _layer(catalog, "twice", Path(current) / "index.tif", revision=current, history=[earlier])
     for revision, colour in ((earlier, RED), (current, BLUE)):
         (catalog / "twice" / revision).mkdir()
         _colour(catalog / "twice" / revision / "index.tif", colour)
