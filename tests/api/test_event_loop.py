@@ -22,6 +22,9 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
         yield found
 
 
+GET_MAP = "SERVICE=WMS&REQUEST=GetMap&LAYERS=a.tif&STYLES=&BBOX=0,0,1,1&WIDTH=8&HEIGHT=8&FORMAT=image/png"
+
+
 def on_a_loop() -> bool:
     try:
         asyncio.get_running_loop()
@@ -38,6 +41,11 @@ def on_a_loop() -> bool:
         ("/cog/info.geojson", "crs=foo+bar"),
         ("/cog/bbox/0,0,1,1.png", "coord-crs=EPSG:32633&dst_crs=EPSG:2056"),
         ("/cog/map", "bbox-crs=EPSG:32633&bbox=0,0,1,1"),
+        ("/cog/map", "center-crs=EPSG:32633&center=0,0"),
+        ("/cog/point/8.5,46.5", "coord_crs=EPSG:32633"),
+        ("/cog/preview.png", "dst_crs=EPSG:32633"),
+        ("/cog/wms", f"{GET_MAP}&VERSION=1.3.0&CRS=EPSG:32633"),
+        ("/cog/wms", f"{GET_MAP}&VERSION=1.1.1&SRS=EPSG:32633"),
     ],
 )
 def test_a_crs_is_never_parsed_on_the_loop(

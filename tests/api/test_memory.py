@@ -22,6 +22,8 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
 
 
 BLOCKS = ";".join(["b1*1.5"] * 64)
+RING = [[8, 46], [9, 46], [9, 47], [8, 47], [8, 46]]
+SHAPE = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [RING]}}
 
 
 @pytest.mark.parametrize(
@@ -33,14 +35,20 @@ BLOCKS = ";".join(["b1*1.5"] * 64)
         "/cog/preview.jp2?width=2048&height=2048",
         "/cog/preview.npy?algorithm=std&width=2048&height=2048",
         f"/cog/statistics?expression={BLOCKS}&width=1024&height=1024",
+        f"/cog/bbox/8,46,9,47/2048x2048.npy?expression={BLOCKS}",
+        f"/cog/map?f=npy&expression={BLOCKS}&width=2048&height=2048",
+        f"/cog/tiles/WebMercatorQuad/8/133/90.npy?expression={BLOCKS}&tilesize=2048",
+        f"POST /cog/feature.npy?expression={BLOCKS}&width=2048&height=2048",
+        f"POST /cog/statistics?expression={BLOCKS}&width=2048&height=2048",
     ],
 )
 def test_too_much_is_refused_before_it_is_made(client: TestClient, tmp_path: Path, query: str) -> None:
     url = f"url={tmp_path / 'a.tif'}"
+    method, _, path = query.rpartition(" ")
     assert client.get(f"/cog/preview.png?max_size=64&{url}").status_code == 200
     tracemalloc.start()
     try:
-        found = client.get(f"{query}&{url}")
+        found = client.request(method or "GET", f"{path}&{url}", json=SHAPE if method else None)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

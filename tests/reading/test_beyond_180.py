@@ -3,6 +3,7 @@ a map then shows. Right is worked out here, from positions."""
 
 from __future__ import annotations
 
+import json
 import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyproj
 import pytest
 from affine import Affine
 
-from tests.support import exact, rasters, service
+from tests.support import exact, items, mosaics, rasters, service
 from tilery.geo import crs as crs_
 from tilery.geo.raster import Bounds
 
@@ -70,6 +71,35 @@ def test_a_map_asks_for_all_of_it_and_begins_on_it(tmp_path: Path, name: str) ->
     lon, lat, _ = found["center"]
     assert -180 <= lon <= 180
     assert client.get(f"/cog/point/{lon},{lat}", params={"url": str(path)}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["mosaicjson", "stac"])
+@pytest.mark.parametrize("bounds", [(170.0, -25.0, 190.0, -10.0), (170.0, -25.0, -170.0, -10.0)])
+def test_so_does_one_of_a_mosaic_or_an_item(tmp_path: Path, bounds: Bounds, kind: str) -> None:
+    """In whichever convention their documents say where they are."""
+    name = "170-190"
+    path, data, transform = write(tmp_path, name)
+    document = tmp_path / "document.json"
+    if kind == "mosaicjson":
+        everywhere = {digit: [path.name] for digit in "0123"}
+        mosaics.write(document, zoom=1, bounds=bounds, tiles=everywhere, minzoom=2)
+    else:
+        document.write_text(json.dumps(items.item(path.stem) | {"bbox": list(bounds), "geometry": None}))
+    client, query = service.client(tmp_path), {"url": str(document), "assets": path.stem}
+    found = client.get(f"/{kind}/WebMercatorQuad/tilejson.json", params=query).json()
+    west, south, east, north = found["bounds"]
+    assert (south, north) == pytest.approx((-25, -10))
+    assert -180 <= west < east <= 180
+    assert client.get(f"/cog/point/{found['center'][0]},{found['center'][1]}", params={"url": str(path)}).is_success
+    for lon, lat in places(name):
+        assert asked_for(found["bounds"], lon)
+        tile = exact.tile_of(lon, lat, 4)
+        answer = client.get(f"/{kind}/tiles/WebMercatorQuad/{'/'.join(map(str, tile))}.npy", params=query)
+        assert answer.status_code == 200, answer.text
+        exact.assert_shows(
+            service.array(answer.content),
+            exact.nearest(data, transform, "EPSG:4326", exact.tile_bounds(*tile), turn=360.0),
+        )
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -5,6 +5,7 @@ a map of a raster in them from the one that GDAL's warper takes.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -41,11 +42,18 @@ def test_a_box_in_degrees_keeps_what_its_finer_direction_shows(tmp_path: Path, w
     west, south = pyproj.Transformer.from_crs(32631, 4326, always_xy=True).transform(*MIDDLE)
     side = 0.1
     box = f"{west},{south},{west + side},{south + side}"
-    answer = service.client(tmp_path).get(
-        f"/cog/bbox/{box}.npy", params={"url": str(path), "width": width, "height": width}
-    )
-    values, valid = service.array(answer.content)
-    read = {int(value) for value in np.unique(values[0][valid])}
+    client = service.client(tmp_path)
+    size: dict[str, Any] = {"url": str(path), "width": width, "height": width}
+    ring = [[west, south], [west + side, south], [west + side, south + side], [west, south + side], [west, south]]
+    shape = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    read = set()
+    for answer in (
+        client.get(f"/cog/bbox/{box}.npy", params=size),
+        client.get("/cog/map", params=size | {"bbox": box, "crs": "OGC:CRS84", "f": "npy"}),
+        client.post("/cog/feature.npy", params=size, json=shape),
+    ):
+        values, valid = service.array(answer.content)
+        read |= {int(value) for value in np.unique(values[0][valid])}
     to = pyproj.Transformer.from_crs(4326, 32631, always_xy=True)
     x, y = west + side / 2, south + side / 2
     a, b = to.transform(x, y), to.transform(x + side / width, y)
