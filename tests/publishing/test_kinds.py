@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 
 from tests.support import rasters as made
 from tilery.publishing import kinds, rasters
@@ -80,3 +83,29 @@ def test_bands_of_classes_are_classes(tmp_path: Path) -> None:
     years = noise.integers(0, 9, (6, 300, 300)).astype("uint8")
     assert guess(made.write(tmp_path / "years.tif", years)) == "classes"
     assert guess(made.write(tmp_path / "rgbn.tif", years[:4])) == "imagery"
+
+
+@pytest.mark.parametrize("way", ["plain", "nodata", "mask", "alpha", "control points"])
+def test_signed_bytes_stay_what_they_are(tmp_path: Path, way: str) -> None:
+    """Whatever says what is missing of them, and however they are warped."""
+    data = np.random.default_rng(6).integers(-127, 127, (1, 60, 60), "int8", endpoint=True)
+    there = np.ones((60, 60), "bool")
+    options: dict[str, Any] = {}
+    if way != "plain":
+        there[:20] = False
+    if way in ("nodata", "control points"):
+        data[:, ~there], options = -128, {"nodata": -128}
+    if way == "mask":
+        options = {"mask": there}
+    if way == "alpha":
+        data, options = np.concatenate([data, np.where(there, 127, 0).astype("int8")[None]]), {"alpha": True}
+    if way == "control points":
+        corners = [(row, column) for row in (0, 60) for column in (0, 60)]
+        points = [GroundControlPoint(row=r, col=c, x=8 + c / 60, y=47 - r / 60) for r, c in corners]
+        options["gcps"] = (points, CRS.from_epsg(4326))
+    source = made.write(tmp_path / "bytes.tif", data, overviews=(), **options)
+    done = publish(PublishOptions(source=str(source), to=str(tmp_path / "catalog"), id="bytes", kind="classes"))
+    with rasterio.open(done.address) as dataset:
+        assert set(dataset.dtypes) == {"int8"}
+        valid = dataset.read(2) > 0 if way == "alpha" else dataset.dataset_mask() > 0
+        assert set(dataset.read(1)[valid]) == set(data[0][there])

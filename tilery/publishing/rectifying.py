@@ -64,6 +64,7 @@ def straightened(
                 resampling=Resampling[resampling],
                 add_alpha=add_alpha and nodata is None,
                 warp_mem_limit=memory_mb,
+                **type_option(dataset.dtypes[0]),
                 **options,
                 **control_points.warp_options(points),
             ) as suggested:
@@ -71,6 +72,11 @@ def straightened(
         text.write_text(_on(grid, text.read_text(encoding="utf-8")), encoding="utf-8")
         with rasters.reading(text, driver="VRT") as dataset:
             yield dataset
+
+
+def type_option(dtype: str) -> dict[str, str]:
+    """Return what rasterio has to be told for a warp to keep a data type: it makes int16 of int8 otherwise."""
+    return {"dtype": dtype} if dtype == "int8" else {}
 
 
 def _on(grid: WebGrid, text: str) -> str:

@@ -19,7 +19,7 @@ from tilery.publishing.grid import WebGrid
 from tilery.publishing.made_level import Made, MadeLevel, make_level
 from tilery.publishing.overviews import mask_file
 from tilery.publishing.progress import Advance
-from tilery.publishing.rectifying import straightened
+from tilery.publishing.rectifying import straightened, type_option
 from tilery.publishing.source_pixels import source_pixels
 from tilery.publishing.tags import copy_tags
 from tilery.publishing.tiff.blocks import WORKING, Encoding
@@ -77,6 +77,7 @@ def warped(
         options = {
             "src_crs": crs_.to_rasterio(rasters.crs_of(profile)),
             "src_transform": Affine(*profile.transform),
+            **type_option(profile.dtypes[0]),
         }
         if way.nodata is not None:
             options["src_nodata"] = options["nodata"] = way.nodata
