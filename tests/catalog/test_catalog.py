@@ -376,6 +376,39 @@ def test_a_directory_that_vanishes_leaves_the_last_good_layers(
     assert catalog.layers() == ()
 
 
+@pytest.mark.parametrize("step", ["read", "named"])
+def test_a_list_that_was_begun_before_a_change_is_not_told_after_it(tmp_path: Path, clock: Clock, step: str) -> None:
+    class Changing(Counting):
+        """A directory in which a layer changes just after it was looked at."""
+
+        changes = False
+
+        def read(self, key: str, *, unless: str | None = None) -> Blob | None:
+            found = super().read(key, unless=unless)
+            if step == "read" and key != index.NAME:
+                self.change()
+            return found
+
+        def named(self, name: str, within: Callable[[str], bool]) -> Iterator[Entry]:
+            yield from list(super().named(name, within))
+            if step == "named":
+                self.change()
+
+        def change(self) -> None:
+            if self.changes:
+                self.changes = False
+                put(self, "a", name="other")
+                listed.changed("a")
+
+    store = Changing(tmp_path)
+    listed = Catalog(store, revalidate=5.0, clock=clock)
+    put(store, "a")
+    store.changes = True
+    listed.page(part(0, 10))
+    assert not store.changes
+    assert [layer.name for layer in listed.page(part(0, 10)).layers] == ["other"]
+
+
 def test_a_change_that_is_told_is_seen_at_once(catalog: Catalog, store: Counting) -> None:
     put(store, "a")
     assert [layer.name for layer in catalog.page(part(0, 10)).layers] == [catalog.get("a").name] == ["a"]

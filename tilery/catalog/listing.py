@@ -98,6 +98,8 @@ class LayerList:
         self._checked: float | None = None
         self._listed: float | None = None
         self._took = 0.0
+        self._expired = 0
+        """How often somebody said that layers had changed: what was looked at before is not told after it."""
         self._own: set[str] = set()
         """Ids of which the documents say something else than the index."""
         self._problems: dict[str, str] = {}
@@ -123,7 +125,7 @@ class LayerList:
         """
         if (page := self.fresh(query)) is not None:
             return page
-        now = self._clock()
+        now, expired = self._clock(), self._expired
         table = self._refreshed()
         if query.words:
             with self._lock:
@@ -133,12 +135,15 @@ class LayerList:
             elif waiting:
                 self._read()
         page = self._page(table, query)
-        self._pages.put(query, (now, page), 1 + len(page.layers))
+        with self._lock:
+            if expired == self._expired:
+                self._pages.put(query, (now, page), 1 + len(page.layers))
         return page
 
     def expire(self) -> None:
         """Look at the index and the documents again before anything is told next."""
         with self._lock:
+            self._expired += 1
             self._checked = None
             self._listed = None if self._listed is None else -math.inf
             self._pages = WeightedCache(_KEPT, _PAGES)
@@ -202,14 +207,18 @@ class LayerList:
         with self._refreshing:  # the others wait: they asked for what only the store can tell
             if not wait and self._table is not None and self._is_fresh():
                 return self._table
-            now = self._clock()
+            now, expired = self._clock(), self._expired
             self._load()
             if wait or self._is_due(now):
                 if wait or self._is_quick():
                     self._compare_or_tell()
                 else:
                     self._start(self._compare_or_tell)
-            self._checked = now
+            with self._lock:
+                if expired == self._expired:
+                    self._checked = now
+                else:
+                    self._listed = -math.inf
             if self._table is None:
                 raise UpstreamError("The layers cannot be listed.")
             return self._table
