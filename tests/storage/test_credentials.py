@@ -232,6 +232,26 @@ def test_they_are_looked_up_at_once_and_before_they_run_out() -> None:
     assert expires <= datetime.now(UTC) + credential_refresh.KEPT
 
 
+def test_a_request_that_comes_before_the_thread_is_the_only_one_to_look_them_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refresh, due, pauses = Refreshing.refresh, threading.Event(), []
+
+    def late(keys: Refreshing) -> float:
+        assert due.wait(20)
+        pauses.append(refresh(keys))
+        return pauses[-1]
+
+    monkeypatch.setattr(Refreshing, "refresh", late)
+    source = Source(3600.0)
+    keys = Refreshing(source)
+    assert keys()["access_key_id"] == "1"
+    due.set()
+    until(lambda: pauses)
+    assert len(source.threads) == 1
+    assert pauses[0] == pytest.approx(3600 - refreshing.SPARE, abs=60)
+
+
 def test_keys_at_hand_are_used_while_new_ones_cannot_be_had(caplog: pytest.LogCaptureFixture) -> None:
     source = Source(30.0)
     keys = Refreshing(source)

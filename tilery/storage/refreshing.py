@@ -47,6 +47,7 @@ class Refreshing(Generic[T]):
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
+        self._first = True
         over = threading.Event()
         weakref.finalize(self, over.set)
         threading.Thread(target=_keep, args=(weakref.ref(self), over), name="credentials", daemon=True).start()
@@ -74,6 +75,9 @@ class Refreshing(Generic[T]):
             with self._lock:
                 if self._held is None:  # whoever waits for the first has it then
                     found = self._looked_up()
+                elif self._first and self._left(self._held) > 0:  # a request was before this thread
+                    found = self._held
+                self._first = False
             found = self._look_up() if found is None else found
         except Exception as error:  # noqa: BLE001 - whatever it is: what is at hand is used as long as it is good
             self._failures += 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from tests.support.upstream import Fault, Upstream
 from tilery.errors import UpstreamError
 from tilery.storage.bytes import ByteSource, servers, signatures
 from tilery.storage.locations import S3Location
+from tilery.storage.refreshing import Refreshing
 from tilery.storage.s3.client import BucketClient
-from tilery.storage.s3.credential_refresh import Refreshing
 from tilery.storage.stores import Stores
 
 DATA = os.urandom(100_000)
@@ -98,35 +99,56 @@ def test_a_signature_is_put_to_each_query(upstream: Upstream, settings_with: Any
         assert opened(settings, upstream.url(asked)).size == len(DATA)
 
 
-def token(query: str, seconds: float) -> bytes:
-    """Return a signature as Planetary Computer hands it out."""
-    end = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def token(query: str) -> bytes:
+    """Return a signature of one hour as Planetary Computer hands it out."""
+    end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json.dumps({"msft:expiry": end, "token": query}).encode()
+
+
+def reached(condition: Callable[[], object]) -> None:
+    """Wait until a condition is met."""
+    patience = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < patience
+        time.sleep(0.01)
 
 
 def test_signatures_that_run_out_are_handed_out_anew(
     upstream: Upstream, other: Upstream, settings_with: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the background: of the requests for bytes none waits for the service that signs."""
+    refresh, due, pauses = Refreshing.refresh, threading.Event(), []
+
+    def soon(held: Refreshing[Any]) -> float:
+        """Look up the second signature when the test says so, as if the hour of the first were nearly over."""
+        pauses.append(refresh(held))
+        return 0.0 if len(pauses) == 1 and due.wait(20) else pauses[-1]
+
+    monkeypatch.setattr(Refreshing, "refresh", soon)
     monkeypatch.setattr(servers, "_SIGNED", 0.0)
     upstream.put("/images/a.tif?v=1&sig=first", DATA)
-    other.put("/token/images?key=t0p-secret", token("sig=first", 2.5))
+    other.put("/token/images?key=t0p-secret", token("sig=first"))
     address = f"{other.root}token/images?key=${{TOKEN}}"
     settings = settings_with({"url": f"{upstream.root}images/", "query_from": address}, sources=(upstream.root,))
     policy = source_policy(settings)
     stores = Stores(store_options(settings), policy.locate)
     stores.prepare([])
     source = stores.open(policy.locate(upstream.url("/images/a.tif?v=1")))
-    other.put("/token/images?key=t0p-secret", token("sig=second", 3600))
+    reached(lambda: pauses)
+    assert pauses[0] == pytest.approx(3600 - 300, abs=120), "five minutes before it runs out"
+    other.put("/token/images?key=t0p-secret", token("sig=second"))
     upstream.put("/images/a.tif?v=1&sig=second", DATA)
-    patience = time.monotonic() + 20
-    while len(other.requests) < 2:
-        assert time.monotonic() < patience
-        time.sleep(0.02)
+    answered = threading.Event()
+    other.play(Fault(before=lambda: reached(answered.is_set)))
+    due.set()
+    reached(lambda: len(other.requests) == 2)
+    assert source.read(70_000, 10) == DATA[70_000:70_010]
+    assert upstream.requests[-1].target == "/images/a.tif?v=1&sig=first", "while the second is looked up"
+    answered.set()
+    reached(lambda: len(pauses) == 2)
     del upstream.objects["/images/a.tif?v=1&sig=first"]
-    while "sig=second" not in upstream.requests[-1].target:
-        assert source.read(70_000, 10) == DATA[70_000:70_010]
-        assert time.monotonic() < patience
+    assert source.read(80_000, 10) == DATA[80_000:80_010]
+    assert upstream.requests[-1].target == "/images/a.tif?v=1&sig=second"
     assert source.refresh()
     assert len(other.requests) == 2
     upstream.put("/elsewhere.tif", DATA)
