@@ -17,6 +17,7 @@
     ├── TooManyGuesses              429 too_many_guesses
     ├── NotFound                    404 not_found
     │   ├── LayerNotFound           404 layer_not_found
+    │   ├── RevisionNotFound        404 revision_not_found
     │   ├── TileOutsideBounds       404 tile_outside_bounds
     │   └── PointOutsideBounds      404 point_outside_bounds
     ├── SourceError                 what the request points at

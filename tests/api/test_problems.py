@@ -45,6 +45,7 @@ STATUSES = {
     "unauthorized": 401,
     "not_found": 404,
     "layer_not_found": 404,
+    "revision_not_found": 404,
     "tile_outside_bounds": 404,
     "point_outside_bounds": 404,
     "source_error": 400,
