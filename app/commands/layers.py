@@ -12,7 +12,7 @@ from app.commands.options import catalog_option, catalog_store, layer_of
 from app.commands.tiles import forget_tiles
 from app.config import settings
 from app.config.engine_options import store_options
-from tilery.errors import SourceRefused, TileryError
+from tilery.errors import InvalidFormat, SourceRefused, TileryError, UnsupportedRaster
 
 if TYPE_CHECKING:
     from tilery.catalog.layer import Layer
@@ -90,7 +90,10 @@ def add(layer_id: str, source: str, catalog: str | None, replace: bool, **given:
     except SourceRefused as error:
         raise SourceRefused(f"{error.detail} TILERY_SOURCES lists those.", private=error.private) from None
     layer = document.parse(layer_id, document.encode(written), version="new", folder=f"{store.address}{layer_id}/")
-    _need_fitting(store, layer, "default", render)
+    try:
+        _need_fitting(store, layer, "default", render)
+    except (InvalidFormat, UnsupportedRaster) as error:  # requests can choose bands, or ask for the data
+        click.echo(f"Warning: tiles are no pictures as long as requests say nothing: {error.detail}", err=True)
     editing.add(store, layer_id, written, replace=replace)
     forget_tiles(layer_id)
     click.echo(f"{layer_id}: a {layer.kind}, zooms {layer.minzoom} to {layer.maxzoom}.", err=True)

@@ -290,6 +290,23 @@ def test_a_layer_is_not_added_with_parameters_that_make_no_tile(
     assert run("layers", "add", "alps", raster, "--catalog", catalog, "--render", "bidx=2&rescale=0,9")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("count", "dtype", "said"), [(5, "uint8", "png holds 1, 2, 3 or 4"), (1, "complex64", "complex")]
+)
+def test_a_layer_of_what_is_no_picture_is_added_with_a_warning(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, dtype: str, said: str
+) -> None:
+    """Requests choose bands of it, or ask for the data."""
+    path = made.constant(tmp_path / "a.tif", 7, count=count, dtype=dtype)
+    (catalog := tmp_path / "layers").mkdir()
+    monkeypatch.setenv("TILERY_SOURCES", f"{tmp_path}/")
+    status, out, err = run("layers", "add", "alps", path, "--catalog", catalog)
+    assert (status, out) == (0, "/alps/{z}/{x}/{y}.png\n")
+    assert err.startswith("Warning: tiles are no pictures as long as requests say nothing: ")
+    assert said in err
+    assert (catalog / "alps").exists()
+
+
 def test_a_layer_that_there_is_not_but_for_a_letter(
     run: Run, raster: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
