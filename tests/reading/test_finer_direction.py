@@ -20,11 +20,11 @@ MIDDLE = (500000.0, 8100000.0)
 """At 73° north, where a degree of longitude is 0.29 of one of latitude."""
 
 
-def numbered(folder: Path, crs: str, transform: Affine, *, tiled: bool) -> Path:
+def numbered(folder: Path, crs: str, transform: Affine, *, tiled: bool, shape: tuple[int, int] = (SIZE, SIZE)) -> Path:
     """Return the path of a raster each overview of which holds its own factor: answers say which one was read."""
     import rasterio
 
-    ones = np.ones((1, SIZE, SIZE), "uint8")
+    ones = np.ones((1, *shape), "uint8")
     path = rasters.write(
         folder / "raster.tif", ones, crs=crs, transform=transform, overviews=(2, 4, 8, 16), tiled=tiled
     )
@@ -86,3 +86,26 @@ def test_a_map_is_read_from_the_overview_that_gdal_takes(tmp_path: Path, latitud
         values, valid = service.array(answer.content)
         found.append({int(value) for value in np.unique(values[0][valid])})
     assert found == taken
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+@pytest.mark.parametrize("width", [720, 1440])
+def test_a_map_of_the_world_is_read_from_the_overview_that_gdal_takes(tmp_path: Path, width: int, tiled: bool) -> None:
+    """The tile of zoom 0 holds all of the raster, so GDAL's scale of the raster is that of the tile."""
+    from rasterio.warp import calculate_default_transform
+
+    path = numbered(
+        tmp_path,
+        "EPSG:4326",
+        Affine(360 / width, 0, -180, 0, -360 / width, 90),
+        tiled=tiled,
+        shape=(width // 2, width),
+    )
+    left, bottom, right, top = exact.tile_bounds(0, 0, 0)
+    south, north = (pyproj.Transformer.from_crs(3857, 4326, always_xy=True).transform(0, y)[1] for y in (bottom, top))
+    rows = round((north - south) * width / 360)
+    warped = calculate_default_transform("EPSG:4326", "EPSG:3857", width, rows, -180, south, 180, north)[0].a
+    taken = max(factor for factor in (1, 2, 4, 8, 16) if factor <= 1.2 * (right - left) / 256 / warped)
+    answer = service.client(tmp_path).get("/cog/tiles/WebMercatorQuad/0/0/0.npy", params={"url": str(path)})
+    values, valid = service.array(answer.content)
+    assert {int(value) for value in np.unique(values[0][valid])} == {taken}

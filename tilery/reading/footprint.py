@@ -116,24 +116,26 @@ def scale(profile: Profile, grid: Grid) -> float:
 
 def detail(profile: Profile, grid: Grid) -> float:
     """Return pixels of the raster to one of the grid that an overview may be thinned out by: see `finer`."""
-    return finer(grid, *scales(profile, grid))
+    return finer(grid, (profile.width, profile.height), *scales(profile, grid))
 
 
-def finer(grid: Grid, mean: float, across: float, down: float) -> float:
+def finer(grid: Grid, size: tuple[int, int], mean: float, across: float, down: float) -> float:
     """Return the scale that overviews are chosen by, from that of an area and those of both sides of a pixel of the
-    grid.
+    grid, and from ``size``: columns and rows of the raster.
 
     An output in degrees is narrow towards the poles: the mean of both sides would lose what the finer one shows. On
-    maps it is that of the diagonal, which GDAL's warper keeps (``GDALSuggestedWarpOutput``), here: a raster in degrees
-    far from the equator has pixels that are longer than wide on a map, and the side of their area would have an
-    overview read that lacks rows.
+    maps it is that of the raster's diagonal, which GDAL's warper keeps (``GDALSuggestedWarpOutput``), with the sides
+    that pixels have here: a raster in degrees far from the equator has pixels that are longer than wide on a map, and
+    the side of their area would have an overview read that lacks rows. One that is wider than high, as those of the
+    whole world are, has a diagonal that lies along its rows.
     """
     least = min(across, down)
-    if not least > 0:
+    if not 0 < least < math.inf:
         return mean
     if grid.crs is not None and crs_.is_geographic(grid.crs):
         return least
-    return min(mean, math.sqrt(2) * across * down / math.hypot(across, down))
+    columns, rows = size
+    return min(mean, math.hypot(columns, rows) / math.hypot(columns / across, rows / down))
 
 
 def scales(profile: Profile, grid: Grid) -> tuple[float, float, float]:

@@ -155,7 +155,7 @@ class GdalGridReader:
         profile = self._profile
         mean, across, down = footprint.scales(profile, grid)
         times = 2 if mean > 1 else 1
-        detail = footprint.finer(grid, mean, across, down)
+        detail = footprint.finer(grid, (profile.width, profile.height), mean, across, down)
         with self.handle(footprint.overview(profile, detail / times, "nearest")) as dataset:
             finer = Grid(crs=grid.crs, bounds=grid.bounds, width=grid.width * times, height=grid.height * times)
             out = (grid.height, grid.width)
@@ -168,7 +168,8 @@ class GdalGridReader:
         """
         profile = self._profile
         mean, across, down = footprint.scales(profile, grid)
-        chosen = footprint.overview(profile, footprint.finer(grid, mean, across, down), "mode")
+        detail = footprint.finer(grid, (profile.width, profile.height), mean, across, down)
+        chosen = footprint.overview(profile, detail, "mode")
         left = mean / (1 if chosen is None else profile.overviews[chosen])
         times = max(1, math.ceil(left * 0.999))  # 2 is 2, also where rounding made it a little more
         most = max(1, _SAMPLES // (times * times * grid.width * len(bands)))

@@ -106,13 +106,13 @@ class Placer:
             pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1)
             if not pixels:
                 scale = self._scale_at(grid, area)
-                detail = finer(grid, math.sqrt(scale[0] * scale[1]), *scale)
+                detail = finer(grid, self._size, math.sqrt(scale[0] * scale[1]), *scale)
             elif smooth[0]:
                 scale = polynomials.linear_scale(cx[0], cy[0], pixels)
-                detail = finer(grid, scale[0], *polynomials.linear_sides(cx[0], cy[0], rows, columns))
+                detail = finer(grid, self._size, scale[0], *polynomials.linear_sides(cx[0], cy[0], rows, columns))
             else:
                 scale = polynomials.scale(x[0], y[0], pixels)
-                detail = finer(grid, scale[0], *polynomials.sides(x[0], y[0], rows, columns))
+                detail = finer(grid, self._size, scale[0], *polynomials.sides(x[0], y[0], rows, columns))
             if smooth[0]:
                 pieces: list[Piece] = [smooth_piece(rows, columns, cx[0], cy[0])]
             else:
@@ -145,7 +145,7 @@ class Placer:
         x, y = down_part @ region.coefficients @ across_part.T
         pixels = (rows.stop - rows.start - 1) * (columns.stop - columns.start - 1)
         scale = polynomials.linear_scale(x, y, pixels)
-        detail = finer(grid, scale[0], *polynomials.linear_sides(x, y, rows, columns))
+        detail = finer(grid, self._size, scale[0], *polynomials.linear_sides(x, y, rows, columns))
         return Placement(pieces=(smooth_piece(rows, columns, x, y),), scale=scale, detail=detail, same_crs=same)
 
     def _region(self, grid: Grid, corner: tuple[float, float]) -> _Region:
@@ -226,7 +226,7 @@ class Placer:
             )
             for start, stop in pairwise(cuts)
         )
-        detail = finer(grid, math.sqrt(scale[0] * scale[1]), *scale)
+        detail = finer(grid, self._size, math.sqrt(scale[0] * scale[1]), *scale)
         return Placement(pieces=pieces, scale=scale, detail=detail, same_crs=same)
 
     def _scale_at(self, grid: Grid, area: tuple[slice, slice]) -> tuple[float, float]:
