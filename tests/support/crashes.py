@@ -1,18 +1,13 @@
-"""Hooks that say why a process of tests ended before its tests: the signal, what each thread did then, and where in
-native code it was if there is a gdb to ask.
+"""Hooks that say why a process of tests ended before its tests: the signal, and what each thread did then.
 
-It would stand far up in a long log otherwise, or nowhere: xdist says only that a worker crashed.
+Both would stand far up in a long log otherwise, or nowhere: xdist says only that a worker crashed.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import os
-import resource
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,10 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is not None:
         _open.append(Path(path).open("w", encoding="utf-8"))  # noqa: SIM115  # open as long as the process
         faulthandler.enable(_open[-1])
-        if shutil.which("gdb"):
-            most = resource.getrlimit(resource.RLIMIT_CORE)[1]
-            resource.setrlimit(resource.RLIMIT_CORE, (most, most))
-            os.register_at_fork(after_in_child=_leave_no_core)  # those that tests fork may be meant to crash
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -56,9 +47,8 @@ def pytest_testnodedown(node: Any, error: object | None) -> None:
     report = Path(node.workerinput["crash_report"])
     if error:
         others, own = _shown(report.read_text("utf-8", "replace") if report.exists() else "")
-        process = node.gateway._io.popen
         # the most telling last: what is shown of a long log is often its end
-        _told.extend((*others[-LONGEST:], *_native(process.pid), *own, f"{node.gateway.id} {_end(process)}"))
+        _told.extend((*others[-LONGEST:], *own, f"{node.gateway.id} {_end(node.gateway._io.popen)}"))
     report.unlink(missing_ok=True)
     if report.parent.is_dir():
         report.parent.rmdir()
@@ -91,36 +81,6 @@ def _end(process: subprocess.Popen[bytes]) -> str:
     except subprocess.TimeoutExpired:
         return "closed its connection and goes on"
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def _leave_no_core() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _native(pid: int) -> list[str]:
-    """Return the innermost calls of a crashed process, as far as the kernel left a picture of it and gdb reads it."""
-    core = next((path for path in (Path(f"core.{pid}"), Path("core")) if path.is_file()), None)
-    debugger = shutil.which("gdb")
-    if core is None or debugger is None:
-        return []
-    try:
-        command = (debugger, "-batch", "-nx", "-ex", "bt 18", sys.executable, str(core))
-        run = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        return ["gdb takes too long"]
-    finally:
-        core.unlink()
-    calls = dict.fromkeys(_call(line) for line in run.stdout.splitlines() if line.startswith("#"))
-    shown = list(calls)
-    handler = next((number for number, call in enumerate(shown) if "<signal handler called>" in call), -1)
-    return [f"native {call}" for call in shown[handler + 1 :][:12]]
-
-
-def _call(line: str) -> str:
-    """Return the name of a function and of its library out of a line of gdb's."""
-    head, _, rest = line.partition(" (")
-    library = rest.rpartition(" from ")[2] if " from " in rest else ""
-    return f"{head} {Path(library).name}"[:110]
 
 
 def _shown(report: str) -> tuple[list[str], list[str]]:
