@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 )
 def test_why_a_process_ended_is_told(tmp_path: Path, work: str, words: list[str]) -> None:
     (tmp_path / "test_it.py").write_text(f"import ctypes, os\n\ndef test_that_ends():\n    {work}\n")
-    plugins = ("-p", "tests.support.crashes", "-p", "xdist")
+    plugins = ("-p", "tests.support.crashes", "-p", "xdist.plugin")
     run = subprocess.run(
         (
             sys.executable,
@@ -37,6 +38,7 @@ def test_why_a_process_ended_is_told(tmp_path: Path, work: str, words: list[str]
         text=True,
         check=False,
         cwd=Path(__file__).parents[1],
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # each of its three starts takes seconds otherwise
     )
     shown = run.stdout[run.stdout.index("crashed processes") :]
     positions = [shown.find(word) for word in words]
