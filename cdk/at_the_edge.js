@@ -12,8 +12,8 @@ var PARAMETERS = Object.create(null);
   'folder', 'format', 'geom-densify-pixels', 'geometry_densify', 'geometry_precision', 'group', 'height',
   'histogram_bins', 'histogram_range', 'i', 'id', 'info_format', 'j', 'labels', 'layer', 'layers', 'limit',
   'max_size', 'maxzoom', 'minzoom', 'nodata', 'offset', 'orientation', 'p', 'padding', 'pixel_selection',
-  'post_process', 'q', 'query_layers', 'reproject', 'request', 'resampling', 'rescale', 'return_mask', 'samples', 'scale',
-  'scale-denominator', 'sel', 'service', 'show_times', 'signature', 'skip_missing', 'sort', 'srs', 'strict', 'style',
+  'post_process', 'q', 'query_layers', 'reproject', 'request', 'resampling', 'rescale', 'return_mask', 'revision', 'samples',
+  'scale', 'scale-denominator', 'sel', 'service', 'show_times', 'signature', 'skip_missing', 'sort', 'srs', 'strict', 'style',
   'styles', 'subset', 'subset-crs', 'theme', 'tile_format', 'tile_scale', 'tilecol', 'tilematrix', 'tilematrixset',
   'tilerow', 'tilesize', 'title', 'transparent', 'unscale', 'url', 'use_epsg', 'variable', 'variables', 'version',
   'width', 'with_eo', 'with_proj', 'with_raster', 'with_zooms', 'wkt', 'wmtver', 'x', 'y', 'zooms'
